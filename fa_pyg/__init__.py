@@ -1,0 +1,3 @@
+"""Frame averaging for PyTorch Geometric."""
+
+__version__ = "0.1.0"

@@ -1,1 +1,5 @@
-"""."""
+"""Data sets, generators and loaders."""
+
+from fa_pyg.datasets.nbody import NBody
+
+__all__ = ["NBody"]

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +37,8 @@ class NBody(InMemoryDataset):
     .. math:: \ddot x_i = \sum_{j \ne i} q_i q_j \frac{x_i - x_j}{|x_i - x_j|^3}
 
     The defaults are the published benchmark (3000 / 2000 / 2000 samples, from frame 30 to frame 40, which is
-    1000 steps of 0.001 later), from the same random stream. Any other combination of arguments is another data
-    set with its own cache file under ``root/processed``; only what is asked for is integrated.
+    1000 steps of 0.001 later), from the same random stream. Any other combination of arguments is another
+    data set with its own cache file under ``root/processed``; only what is asked for is integrated.
 
     Args:
         root: folder of the cache; made where missing.
@@ -163,7 +163,7 @@ def simulate(
 
 def _leapfrog(charge, pos, vel, frames: Sequence[int], law: Law) -> tuple[np.ndarray, np.ndarray]:
     """Run side by side, as [n, 3, S]: the long axis last, so that every operation is one pass over memory."""
-    q, x, v = (np.ascontiguousarray(a.transpose(1, 2, 0)) for a in (charge, pos, vel))
+    q, x, v = (np.array(a.transpose(1, 2, 0), order="C") for a in (charge, pos, vel))
     qq = law.strength * q * q.transpose(1, 0, 2)
     offset = law.softening**2 + np.eye(len(q))[..., None]  # keeps 0 / 0 off the diagonal, where r_ii = 0
 
@@ -173,16 +173,14 @@ def _leapfrog(charge, pos, vel, frames: Sequence[int], law: Law) -> tuple[np.nda
         force = np.einsum("ijk,ijdk->idk", qq / (square * np.sqrt(square)), r)
         return DT * np.clip(force, -law.max_force, law.max_force)
 
-    def states() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        nonlocal v
+    states = []
+    v += kick(x)
+    for step in range(1, STRIDE * (max(frames) + 1) + 1):
+        x += DT * v
+        if step % STRIDE == 0 and step // STRIDE - 1 in frames:
+            states.append((x.transpose(2, 0, 1).copy(), v.transpose(2, 0, 1).copy()))
         v += kick(x)
-        for step in range(1, STRIDE * (max(frames) + 1) + 1):
-            np.add(x, DT * v, out=x)
-            if step % STRIDE == 0 and step // STRIDE - 1 in frames:
-                yield x.transpose(2, 0, 1).copy(), v.transpose(2, 0, 1).copy()
-            v += kick(x)
-
-    return tuple(np.stack(part, axis=1) for part in zip(*states(), strict=True))
+    return tuple(np.stack(part, axis=1) for part in zip(*states, strict=True))
 
 
 def _collated(pos: Tensor, vel: Tensor, charge: Tensor, y: Tensor) -> tuple[Data, dict[str, Tensor]]:

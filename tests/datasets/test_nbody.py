@@ -109,6 +109,13 @@ def test_chunks_do_not_show(monkeypatch):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
+def test_simulating_leaves_its_input_alone():
+    charge, pos, vel = (np.ascontiguousarray(a) for a in initial_states(range(1)))
+    before = pos.copy(), vel.copy()
+    simulate(charge, pos, vel, frames=(0,))
+    np.testing.assert_array_equal((pos, vel), before)
+
+
 def test_initial_states_follow_the_seed():
     charge, pos, vel = initial_states(range(2, 4), seed=7)
     rng = np.random.RandomState(7)

@@ -1,0 +1,47 @@
+# `make demo` and `make test` need nothing but Python >= 3.10; everything is installed into .venv.
+PYTHON ?= python3
+PY := .venv/bin/python
+READY := .venv/.ready
+DEMO_ARGS ?=
+TEST_ARGS ?=
+BENCH ?= benchmarks/frames.py
+BENCH_ARGS ?=
+
+.PHONY: help setup demo test scatter lint format bench clean
+
+help:  ## what there is to make
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+setup: $(READY)  ## .venv with fa_pyg and all it needs
+
+# Made again when the pins change, when .venv is broken, or when the folder was moved.
+ifneq ($(shell { $(PY) -c "" && cat $(READY); } 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+$(READY): setup.py constraints.txt scripts/setup_venv.sh
+	@bash scripts/setup_venv.sh "$(PYTHON)"
+
+demo: setup  ## train a frame-averaged network on n-body data and compare it, in a few minutes
+	$(PY) scripts/demo.py $(DEMO_ARGS)
+
+test: setup scatter  ## the test suite
+	$(PY) -m pytest -n 2 $(TEST_ARGS)
+
+scatter: setup  # torch_scatter, compiled against the installed torch; the tests go on without it
+	@$(PY) scripts/setup_scatter.py
+
+lint: setup  ## style and layout, checked only
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: setup  ## style and layout, mended
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: setup scatter  ## frames against other libraries (BENCH=file BENCH_ARGS=...)
+	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,dev,bench]'
+	$(PY) $(BENCH) $(BENCH_ARGS)
+
+clean:  ## remove what was built and cached; .venv, .cache, data and runs stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find fa_pyg tests scripts benchmarks -name __pycache__ -prune -exec rm -rf {} +

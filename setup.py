@@ -1,0 +1,41 @@
+"""Packaging of fa_pyg; the versions that are tested together are pinned in constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+
+def version() -> str:
+    """Reads ``__version__`` without importing the package, which would need torch."""
+    return re.search(r'^__version__ = "(.+)"$', (HERE / "fa_pyg/__init__.py").read_text(), re.M)[1]
+
+
+setup(
+    name="fa_pyg",
+    version=version(),
+    description="Frame averaging for PyTorch Geometric: any PyG model made exactly invariant or equivariant",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="fa_pyg developers",
+    license="MIT",
+    packages=find_packages(include=["fa_pyg", "fa_pyg.*"]),
+    python_requires=">=3.10",
+    install_requires=["torch>=2.4", "torch_geometric>=2.5", "rdkit", "ase", "numpy"],
+    extras_require={
+        # Compiled against the torch that is installed: `pip install --no-build-isolation fa_pyg[scatter]`.
+        "scatter": ["torch_scatter"],
+        "train": [
+            "lightning>=2.5,!=2.6.2,!=2.6.3",  # these two were compromised
+            "jsonargparse[signatures]>=4.28,<5",
+            "torchmetrics",
+            "tensorboard",
+            "matplotlib",
+            "tqdm",
+        ],
+        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "scipy"],
+        "bench": ["faenet", "frame-averaging-pytorch"],  # faenet also imports torch_scatter
+    },
+)

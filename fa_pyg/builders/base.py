@@ -1,0 +1,153 @@
+"""What every frame is: a module that maps what it reads of a batch to Frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg.frames import Frames
+from fa_pyg.groups import Group, GroupLike
+from fa_pyg.linalg import mean, pick, working_dtype
+from fa_pyg.reps import Rep
+
+__all__ = ["Cloud", "Frame", "Quantity"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One declared input as a frame sees it.
+
+    Shapes:
+        value ``[n, C..., d, ..., d]`` of the representation ``rep``; index ``[n]``, the body of each row, or
+        None where all rows belong to one body.
+    """
+
+    value: Tensor
+    rep: Rep
+    index: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What a frame is computed from.
+
+    Args:
+        declared: all declared inputs of the call; what fixes the positions but moves a velocity is no
+            symmetry of the input.
+        read: those that the axes are made of.
+        batch: the body of each node; None for one body.
+        size: the number of bodies B.
+        weight: invariant weights of the nodes, or None for equal ones. Negative ones count as 0, and a body
+            without any weight has equal ones.
+    """
+
+    declared: tuple[Quantity, ...]
+    read: tuple[Quantity, ...]
+    batch: Tensor | None
+    size: int
+    weight: Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.declared[0].value.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type to compute frames in (:func:`fa_pyg.linalg.working_dtype`)."""
+        return working_dtype(self.declared[0].value)
+
+    def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Returns the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
+        value = quantity.value.to(self.dtype)
+        rows = value.reshape(-1, value.size(-1))
+        each = len(rows) // max(len(value), 1)
+        index, weight = quantity.index, self._weight(quantity)
+        if each != 1:
+            index = index if index is None else index.repeat_interleave(each)
+            weight = weight if weight is None else weight.repeat_interleave(each)
+        return rows, index, weight
+
+    def _weight(self, quantity: Quantity) -> Tensor | None:
+        at_nodes = quantity.index is self.batch and self.weight is not None
+        return self.weight if at_nodes and len(self.weight) == len(quantity.value) else None
+
+    def origin(self, group: Group) -> Tensor | None:
+        """Returns the (weighted) centroid ``[B, d]`` of the first point; None if nothing translates."""
+        points = [q for q in self.declared if q.rep.affine]
+        if not (group.translates and points):
+            return None
+        return mean(*self._splice(points[0]))
+
+    def _splice(self, quantity: Quantity) -> tuple:
+        rows, index, weight = self.rows(quantity)
+        return rows, index, self.size, weight
+
+    def centred(
+        self, quantity: Quantity, origin: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Returns :meth:`rows`, points relative to ``origin``."""
+        rows, index, weight = self.rows(quantity)
+        if quantity.rep.affine and origin is not None:
+            rows = rows - pick(origin, index)
+        return rows, index, weight
+
+
+class Frame(nn.Module):
+    r"""A frame: a map F from inputs to :class:`~fa_pyg.Frames` with F(gx) = g F(x) for all g of a group.
+
+    A new frame is a subclass with one method, :meth:`build`.
+
+    Args:
+        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
+    """
+
+    def __init__(self, group: GroupLike) -> None:
+        super().__init__()
+        self.group = Group.of(group)
+
+    def build(self, cloud: Cloud) -> Frames:
+        """Returns the frames of a batch. Runs with autocast off."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        pos: Tensor,
+        *vectors: Tensor,
+        batch: Tensor | None = None,
+        num_graphs: int | None = None,
+        node_weight: Tensor | None = None,
+    ) -> Frames:
+        """Returns the frames of the graphs of a batch.
+
+        Args:
+            pos: points (under the groups that translate) or vectors.
+            vectors: more node-level vectors that the axes are made of.
+            batch: the graph of each node; default one graph.
+            num_graphs: B; default the largest ``batch`` plus one, which waits for the device.
+            node_weight: invariant weights > 0, e.g. masses.
+
+        Shapes:
+            pos and vectors ``[N, d]`` or ``[N, C, d]``; batch and node_weight ``[N]``.
+
+        Raises:
+            ValueError: for shapes that do not fit each other or the group's dimension.
+        """
+        for name, x in (("pos", pos), *((f"vectors[{i}]", v) for i, v in enumerate(vectors))):
+            if x.dim() < 2 or x.size(-1) != self.group.dim or len(x) != len(pos):
+                raise ValueError(
+                    f"{name}: expected [{len(pos) if pos.dim() else 'N'}, ..., {self.group.dim}] for {self.group}, "
+                    f"found {list(x.shape)}"
+                )
+        for name, x in (("batch", batch), ("node_weight", node_weight)):
+            if x is not None and x.shape != pos.shape[:1]:
+                raise ValueError(f"{name}: expected one for each of {len(pos)} nodes, found {list(x.shape)}")
+        if num_graphs is None:
+            num_graphs = 1 if batch is None else int(batch.max()) + 1 if len(batch) else 0
+        reps = [Rep(1, affine=self.group.translates), *[Rep(1)] * len(vectors)]
+        read = tuple(Quantity(x, rep, batch) for x, rep in zip((pos, *vectors), reps, strict=True))
+        return self.build(Cloud(read, read, batch, num_graphs, node_weight))
+
+    def extra_repr(self) -> str:
+        return f'"{self.group}"'

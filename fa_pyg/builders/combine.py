@@ -1,0 +1,71 @@
+"""Frames made of other frames: a sample of one, one for training and another for evaluation."""
+
+from __future__ import annotations
+
+import torch
+
+from fa_pyg.builders.base import Cloud, Frame
+from fa_pyg.frames import Frames
+
+__all__ = ["PerMode", "Sample"]
+
+
+class Sample(Frame):
+    """k frames drawn from another frame for each graph and call in training; all of them in evaluation.
+
+    The stochastic frames of FAENet (Duval et al. 2023). The draw is by weight and for every graph on its own,
+    so that each step's output and gradient are unbiased for those of the full frame.
+
+    Args:
+        frame: the frame to draw from.
+        k: frames a graph in training.
+        eval_k: frames a graph in evaluation; default all.
+        generator: for reproducible draws; default torch's global one.
+
+    Not guaranteed: equivariance of one call in training, or of any call with ``eval_k``.
+    """
+
+    def __init__(
+        self, frame: Frame, k: int = 1, eval_k: int | None = None, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(frame.group)
+        for name, value in (("k", k), ("eval_k", 1 if eval_k is None else eval_k)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: expected a positive integer, found {value!r}")
+        self.frame = frame
+        self.k = k
+        self.eval_k = eval_k
+        self.generator = generator
+
+    def build(self, cloud: Cloud) -> Frames:
+        frames = self.frame.build(cloud)
+        k = self.k if self.training else self.eval_k
+        return frames if k is None else frames.sample(k, self.generator)
+
+    def extra_repr(self) -> str:
+        return f"k={self.k}, eval_k={'all' if self.eval_k is None else self.eval_k}"
+
+
+class PerMode(Frame):
+    """One frame in training, another in evaluation.
+
+    Args:
+        train: the frame of ``module.train()``.
+        eval: the frame of ``module.eval()``; of the same group.
+
+    Raises:
+        ValueError: if their groups differ.
+    """
+
+    def __init__(self, train: Frame, eval: Frame) -> None:  # the fixed public name of the argument
+        super().__init__(eval.group)
+        if train.group != eval.group:
+            raise ValueError(f"train and eval: expected one group, found {train.group} and {eval.group}")
+        self.in_training = train
+        self.in_evaluation = eval
+
+    def build(self, cloud: Cloud) -> Frames:
+        return (self.in_training if self.training else self.in_evaluation).build(cloud)
+
+    def extra_repr(self) -> str:
+        return ""

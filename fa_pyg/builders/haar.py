@@ -1,0 +1,46 @@
+"""Random motions: group averaging by samples."""
+
+from __future__ import annotations
+
+import torch
+
+from fa_pyg.builders.base import Cloud, Frame
+from fa_pyg.frames import Frames
+from fa_pyg.groups import GroupLike
+
+__all__ = ["HaarFrame"]
+
+
+class HaarFrame(Frame):
+    r"""k random motions for each graph: group averaging over Haar (uniform) samples.
+
+    .. math:: \langle\Phi\rangle(x) \approx \frac1k \sum_{i=1}^k \rho(g_i) \Phi(\rho(g_i)^{-1} x),
+              \qquad g_i \sim \mathrm{Haar}(G)
+
+    Translations, whose group has no uniform measure, are taken out exactly by the centroid. With ``k=1`` in
+    training this is data augmentation by random motions (combine with :class:`~fa_pyg.PerMode`).
+
+    Args:
+        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
+        k: samples a graph and call.
+        generator: for reproducible draws; default torch's global one.
+
+    Not guaranteed: equivariance of one call. It holds in expectation; the error falls like 1 / sqrt(k).
+    """
+
+    def __init__(self, group: GroupLike, k: int = 1, generator: torch.Generator | None = None) -> None:
+        super().__init__(group)
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ValueError(f"k: expected a positive integer, found {k!r}")
+        self.k = k
+        self.generator = generator
+
+    def build(self, cloud: Cloud) -> Frames:
+        n, dim = self.k * cloud.size, self.group.dim
+        rotation = self.group.haar(n, self.generator, cloud.device, cloud.dtype)
+        return Frames.uniform(
+            rotation.reshape(self.k, cloud.size, dim, dim), cloud.origin(self.group), cloud.batch
+        )
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, k={self.k}"

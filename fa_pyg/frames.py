@@ -1,0 +1,350 @@
+"""The value of a frame on one batch: group elements and weights, and what one does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fa_pyg.linalg import det, pick, scatter_sum, turn, turn_back
+from fa_pyg.reps import Rep, RepLike
+
+__all__ = ["Frames"]
+
+Level = str | Tensor | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Frames:
+    r"""The frames F(x) of a batch: finitely many weighted motions :math:`g = (R, t)` for each body.
+
+    .. math:: \langle\Phi\rangle(x) = \sum_{g \in F(x)} w_g\, \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
+
+    A *body* owns frames: a graph (or a node, for local frames). All F frames of the batch lie in one tensor
+    in *slot-major* order: the first frame of every body, then the second of every body that has one, and so
+    on; bodies may have different numbers of frames. Frames are immutable.
+
+    Args:
+        rotation: orthogonal matrices, a frame's axes in the columns.
+        body: the body of each frame, in any order (they are sorted). Default: one frame a body.
+        weight: sums to 1 over each body. Default: equal weights.
+        origin: where each body's motions translate from; None leaves points where they are.
+        batch: the body of each node, for node-level tensors. Default: one body, or one node a body.
+        num_bodies: B; default the largest ``body`` plus one.
+
+    Shapes:
+        rotation ``[F, d, d]``, body ``[F]``, weight ``[F]``, origin ``[B, d]``, batch ``[N]``.
+
+    Raises:
+        ValueError: if the shapes do not fit, or a body has no frame.
+
+    Not guaranteed: that ``rotation`` is orthogonal and the weights sum to 1; neither is checked.
+    """
+
+    rotation: Tensor
+    body: Tensor | None = None
+    weight: Tensor | None = None
+    origin: Tensor | None = None
+    batch: Tensor | None = None
+    num_bodies: int | None = None
+    # Set by the library only. `slots` is K where every body has K frames, 0 where they differ. Where
+    # rotation = axes[body] * signs[slot], the axes need to be applied once and the signs are cheap.
+    slots: int | None = None
+    axes: Tensor | None = None
+    signs: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.slots is None:
+            for name, value in _slot_major(self).items():
+                object.__setattr__(self, name, value)
+
+    @classmethod
+    def uniform(cls, rotation: Tensor, origin: Tensor | None = None, batch: Tensor | None = None) -> Frames:
+        """Returns K equally weighted frames for every body, from ``rotation [K, B, d, d]``, without a sync."""
+        k, size, d, _ = rotation.shape
+        body = torch.arange(size, device=rotation.device).repeat(k)
+        weight = rotation.new_full((k * size,), 1 / k)
+        return cls(rotation.reshape(-1, d, d), body, weight, origin, batch, size, slots=k)
+
+    @classmethod
+    def signed(
+        cls, axes: Tensor, signs: Tensor, origin: Tensor | None = None, batch: Tensor | None = None
+    ) -> Frames:
+        """Returns the frames ``axes * signs``: one pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``."""
+        frames = cls.uniform(axes * signs[:, None, None, :], origin, batch)
+        return replace(frames, axes=axes, signs=signs)
+
+    # ---------------------------------------------------------------------------------- what it is
+
+    @property
+    def dim(self) -> int:
+        return self.rotation.size(-1)
+
+    @property
+    def num_frames(self) -> int:
+        return self.rotation.size(0)
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """The number of frames of each body, ``[B]``."""
+        if self.slots:
+            return self.body.new_full((self.num_bodies,), self.slots)
+        return torch.bincount(self.body, minlength=self.num_bodies)
+
+    @cached_property
+    def slot_sizes(self) -> list[int]:
+        """How many bodies have a first, a second, ... frame (a host sync, for ragged frames only)."""
+        if self.slots:
+            return [self.num_bodies] * self.slots
+        return torch.bincount(_rank_in_body(self.body, self.counts)).tolist()
+
+    @cached_property
+    def determinant(self) -> Tensor:
+        """det R of each frame, +1 or -1, ``[F]``; piecewise constant, so it carries no gradient."""
+        return det(self.rotation.detach()).sign()
+
+    def __repr__(self) -> str:
+        kind = f"{self.slots} a body" if self.slots else "ragged"
+        return f"Frames({self.num_frames} in {self.dim} dimensions, {self.num_bodies} bodies, {kind})"
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Frames:
+        names = ("rotation", "body", "weight", "origin", "batch", "axes", "signs")
+        return replace(self, **{n: change(getattr(self, n)) for n in names if getattr(self, n) is not None})
+
+    def to(self, *args, **kwargs) -> Frames:
+        """Moves or casts, like :meth:`torch.Tensor.to`; indices keep their type."""
+
+        def move(x: Tensor) -> Tensor:
+            moved = x.to(*args, **kwargs)
+            return moved if x.is_floating_point() else moved.to(x.dtype)
+
+        return self._map(move)
+
+    def detach(self) -> Frames:
+        """Returns the same frames without gradient: forces taken through them are *not* the true gradient."""
+        return self._map(Tensor.detach)
+
+    # ---------------------------------------------------------------------------------- the equation
+
+    def to_frame(self, x: Tensor, rep: RepLike = "vector", level: Level = None) -> Tensor:
+        r"""Returns :math:`\rho(g)^{-1} x` for every frame g of each row's body.
+
+        Args:
+            x: node- or graph-level tensor ``[n, ...]`` (or of any level, see ``level``).
+            rep: how x transforms.
+            level: "node", "graph" or the body of each row ``[n]``; default by the size of x.
+
+        Shapes:
+            ``[M, ...]``: the copies in slot-major order (:meth:`rows`), ``[K * n, ...]`` for K frames a body.
+
+        Raises:
+            ValueError: if x is not floating point or its shape fits neither ``rep`` nor a level.
+        """
+        rep, index = Rep.of(rep), self._index(len(x), level)
+        y = self._explicit(x, rep)
+        if rep.affine and self.origin is not None:
+            y = y - _align(pick(self.origin, index), y)
+        if self.signs is not None and rep.rank and not rep.pseudo:
+            y = turn(y, pick(self.axes, index), rep.rank).to(x.dtype).unsqueeze(0)
+            return (y * self._pattern(rep, y)).reshape(-1, *x.shape[1:])
+        row, frame = self.rows(index, len(x))
+        y = y if self.slots == 1 else y.index_select(0, row)
+        return self._turned(turn, y, frame, rep).to(x.dtype).reshape(-1, *x.shape[1:])
+
+    def from_frame(self, y: Tensor, rep: RepLike = "vector", level: Level = None) -> Tensor:
+        r"""Returns :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
+        rep, (index, n) = Rep.of(rep), self._source(len(y), level)
+        frame = self.rows(index, n)[1]
+        z = self._turned(turn_back, self._explicit(y, rep), frame, rep)
+        if rep.affine and self.origin is not None:
+            z = z + _align(self.origin.index_select(0, self.body.index_select(0, frame)), z)
+        return z.to(y.dtype).reshape(y.shape)
+
+    def average(self, y: Tensor, rep: RepLike = "scalar", level: Level = None) -> Tensor:
+        r"""Returns :math:`\sum_g w_g\, \rho(g)\, y_g`: the copies turned back and averaged.
+
+        Args:
+            y: a model's outputs ``[M, ...]`` on the copies, in the order of :meth:`to_frame`.
+            rep: how the output transforms.
+            level: "node", "graph" or the body of each *source* row ``[n]``; default by the size of y.
+
+        Shapes:
+            ``[n, ...]`` in the type of y, summed in the wider of its type and the frames'.
+
+        Raises:
+            ValueError: as :meth:`to_frame`, naming the sizes that would fit.
+        """
+        rep, (index, n) = Rep.of(rep), self._source(len(y), level)
+        z = self._explicit(y, rep)
+        if self.signs is not None and not rep.pseudo:  # equal weights; one turn for all K copies
+            z = z.unflatten(0, (self.slots, n))
+            z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)
+            z = turn_back(z, pick(self.axes, index), rep.rank)
+        else:
+            row, frame = self.rows(index, n)
+            z = self._turned(turn_back, z, frame, rep)
+            z = z * _align(self.weight.index_select(0, frame), z)
+            z = z.unflatten(0, (self.slots, n)).sum(0) if self.slots else scatter_sum(z, row, n)
+        if rep.affine and self.origin is not None:
+            z = z + _align(pick(self.origin, index), z)
+        return z.to(y.dtype).reshape(n, *y.shape[1:])
+
+    def sample(self, k: int = 1, generator: torch.Generator | None = None) -> Frames:
+        """Draws k frames for each body by weight; each then weighs 1 / k, so that averages stay unbiased.
+
+        Systematic sampling: the points (u + i) / k, u uniform, on a body's cumulated weights. Frames of equal
+        weight are so drawn without replacement, and k = K takes each exactly once.
+
+        Raises:
+            ValueError: if k is no positive integer.
+        """
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ValueError(f"k: expected a positive integer, found {k!r}")
+        device, size = self.rotation.device, self.num_bodies
+        where = generator.device if generator is not None else device
+        u = torch.rand(size, generator=generator, device=where, dtype=torch.float64).to(device)
+        points = (u + torch.arange(k, device=device).unsqueeze(1)) / k
+        # Frames in body-major order: those of body b occupy `counts[b]` places from `start[b]` on.
+        by_body = torch.argsort(self.body, stable=True)
+        total = self.weight.detach().to(u.dtype).index_select(0, by_body).cumsum(0)
+        last = self.counts.cumsum(0) - 1
+        start = last - self.counts + 1
+        before = torch.cat([total.new_zeros(1), total]).index_select(0, start)
+        target = before + points * (total.index_select(0, last) - before)
+        place = torch.searchsorted(total, target, right=True)
+        # Rounding at a boundary must not hand a body its neighbour's frame.
+        place = torch.minimum(torch.maximum(place, start), last)
+        chosen = by_body[place].reshape(-1)
+        rotation = self.rotation.index_select(0, chosen).view(k, size, self.dim, self.dim)
+        return Frames.uniform(rotation, self.origin, self.batch)
+
+    # ---------------------------------------------------------------------------------- rows of copies
+
+    def rows(self, index: Tensor | None, n: int) -> tuple[Tensor, Tensor]:
+        """Returns, for each row of the copies of a tensor of n rows, its source row and its frame, ``[M]``.
+
+        Copies are slot-major, as the frames are: all rows in their body's first frame, then those whose body
+        has a second one, ... ``index [n]`` is the body of each row, None where all belong to one body.
+        """
+        row = torch.arange(n, device=self.rotation.device)
+        body = torch.zeros_like(row) if index is None else index
+        if self.slots == 1:
+            return row, body
+        if self.slots:
+            first = self.num_bodies * torch.arange(self.slots, device=row.device)
+            return row.repeat(self.slots), (body + first.unsqueeze(1)).flatten()
+        counts = self.counts.index_select(0, body)
+        source = row.repeat_interleave(counts)
+        slot = _rank_in_body(source, counts)
+        order = torch.argsort(slot, stable=True)
+        source, slot = source.index_select(0, order), slot.index_select(0, order)
+        by_body = torch.argsort(self.body, stable=True)  # stable: the slots of a body stay in order
+        start = self.counts.cumsum(0) - self.counts
+        return source, by_body[start[body[source]] + slot]
+
+    def _index(self, n: int, level: Level) -> Tensor | None:
+        """The body of each of n rows; None where there is one body."""
+        if isinstance(level, Tensor):
+            return level
+        if level not in (None, "node", "graph"):
+            raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
+        if level != "graph" and self.batch is not None and n == len(self.batch):
+            return self.batch
+        if level != "graph" and self.batch is None and self.num_bodies == 1:
+            return None
+        if level != "node" and n == self.num_bodies:
+            return torch.arange(n, device=self.rotation.device)
+        nodes = self.num_bodies if self.batch is None else len(self.batch)
+        raise ValueError(f"{n} rows fit neither {nodes} nodes nor {self.num_bodies} graphs (level={level!r})")
+
+    def _source(self, m: int, level: Level) -> tuple[Tensor | None, int]:
+        """The body of each source row of m copied rows, and how many source rows there are."""
+        if self.slots:
+            n, rest = divmod(m, self.slots)
+            if rest:
+                raise ValueError(f"{m} rows are no multiple of the {self.slots} frames of each graph")
+            return self._index(n, level), n
+        for one in ("node", "graph") if level is None else (level,):
+            n = len(one) if isinstance(one, Tensor) else self.num_bodies
+            if one == "node" and self.batch is not None:
+                n = len(self.batch)
+            index = self._index(n, one)
+            if int(self.counts[index].sum()) == m:
+                return index, n
+        raise ValueError(f"{m} rows fit no copies in {self} (level={level!r})")
+
+    # ---------------------------------------------------------------------------------- tensors
+
+    def _explicit(self, x: Tensor, rep: Rep) -> Tensor:
+        """``x`` with explicit geometric axes, in the wider of its type and the frames'."""
+        if not (x.is_floating_point() or x.is_complex()):
+            raise ValueError(f"expected floating point numbers for {rep}, found {x.dtype}")
+        shape = rep.layout(tuple(x.shape), self.dim)
+        return x.reshape(shape).to(torch.promote_types(x.dtype, self.rotation.dtype))
+
+    def _turned(self, how: Callable, x: Tensor, frame: Tensor, rep: Rep) -> Tensor:
+        y = how(x, self.rotation.index_select(0, frame), rep.rank) if rep.rank else x
+        return y * _align(self.determinant.index_select(0, frame), y) if rep.pseudo else y
+
+    def _pattern(self, rep: Rep, like: Tensor) -> Tensor:
+        """The sign of each component of a tensor in each slot, ``[K, 1, ..., d, ..., d]``."""
+        signs = self.signs.to(like.dtype)
+        pattern = signs
+        for _ in range(rep.rank - 1):
+            pattern = pattern.unsqueeze(-1) * signs.view(-1, *(1,) * (pattern.dim() - 1), self.dim)
+        return pattern.view(-1, *(1,) * (like.dim() - pattern.dim()), *pattern.shape[1:])
+
+
+def _align(x: Tensor, like: Tensor) -> Tensor:
+    """``x [n]`` or ``[n, d]`` with axes for the channels of ``like [n, C..., (d...)]`` in between."""
+    return x.reshape(len(x), *(1,) * (like.dim() - x.dim()), *x.shape[1:])
+
+
+def _rank_in_body(body: Tensor, counts: Tensor) -> Tensor:
+    """For each entry, how many entries before it belong to the same body."""
+    by_body = torch.argsort(body, stable=True)
+    start = counts.cumsum(0) - counts
+    place = torch.arange(len(body), device=body.device)
+    return torch.empty_like(body).scatter_(0, by_body, place - start[body[by_body]])
+
+
+def _slot_major(frames: Frames) -> dict:
+    """The fields of user-made frames, checked, completed and sorted."""
+    rotation, body, size = frames.rotation, frames.body, frames.num_bodies
+    if rotation.dim() != 3 or rotation.size(1) != rotation.size(2) or not rotation.is_floating_point():
+        raise ValueError(
+            f"rotation: expected floating point [F, d, d], found {rotation.dtype} {list(rotation.shape)}"
+        )
+    count = len(rotation)
+    body = torch.arange(count, device=rotation.device) if body is None else body
+    if body.shape != (count,) or body.dtype != torch.long:
+        raise ValueError(f"body: expected {count} integers (int64), found {body.dtype} {list(body.shape)}")
+    if size is None:
+        size = int(body.max()) + 1 if count else 0
+    if count and not (int(body.min()) >= 0 and int(body.max()) < size):
+        raise ValueError(
+            f"body: expected numbers from 0 to {size - 1}, found {int(body.min())} to {int(body.max())}"
+        )
+    counts = torch.bincount(body, minlength=size)
+    if size and not counts.all():
+        raise ValueError(
+            f"body: expected a frame for each of {size} bodies, found none for {(counts == 0).nonzero()[0].item()}"
+        )
+    weight = frames.weight
+    weight = 1 / counts.index_select(0, body).to(rotation.dtype) if weight is None else weight
+    if weight.shape != (count,):
+        raise ValueError(f"weight: expected {count} numbers, found {list(weight.shape)}")
+    if frames.origin is not None and frames.origin.shape != (size, rotation.size(1)):
+        raise ValueError(f"origin: expected {[size, rotation.size(1)]}, found {list(frames.origin.shape)}")
+    order = torch.argsort(_rank_in_body(body, counts) * size + body)
+    most = int(counts.max()) if size else 1
+    return {
+        "rotation": rotation.index_select(0, order),
+        "body": body.index_select(0, order),
+        "weight": weight.index_select(0, order),
+        "num_bodies": size,
+        "slots": most if count == most * size else 0,
+    }

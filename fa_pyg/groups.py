@@ -1,0 +1,95 @@
+"""What a group's name means: its dimension, whether it reflects and translates, its signs and Haar samples."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from typing import Union
+
+import torch
+from torch import Tensor
+
+__all__ = ["Group"]
+
+_PATTERN = re.compile(r"(SO|SE|O|E|T)\((\d+)\)")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of motions of d-dimensional space: ``O(d)``, ``SO(d)``, ``E(d)``, ``SE(d)`` or ``T(d)``.
+
+    Args:
+        kind: ``"O"`` rotations and reflections, ``"SO"`` rotations, ``"E"`` and ``"SE"`` the same with
+            translations, ``"T"`` translations alone.
+        dim: the dimension d >= 1.
+    """
+
+    kind: str
+    dim: int
+
+    @classmethod
+    def of(cls, spec: GroupLike) -> Group:
+        """Returns the group that a name such as ``"SE(3)"`` stands for.
+
+        Raises:
+            ValueError: for any other text, with the names that are understood.
+        """
+        if isinstance(spec, Group):
+            return spec
+        match = _PATTERN.fullmatch(spec.replace(" ", "")) if isinstance(spec, str) else None
+        if match is None or int(match[2]) < 1:
+            raise ValueError(f"unknown group {spec!r}: expected O(d), SO(d), E(d), SE(d) or T(d) with d >= 1")
+        return cls(match[1], int(match[2]))
+
+    @property
+    def rotates(self) -> bool:
+        return self.kind != "T"
+
+    @property
+    def reflects(self) -> bool:
+        return self.kind in ("O", "E")
+
+    @property
+    def translates(self) -> bool:
+        return self.kind in ("E", "SE", "T")
+
+    def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
+        """Returns the diagonal matrices of +-1 in the group, ``[K, d]``: K = 2^d, 2^(d-1) or (T) 1."""
+        if not self.rotates:
+            return torch.ones(1, self.dim, device=device, dtype=dtype)
+        patterns = torch.tensor(
+            list(itertools.product((1.0, -1.0), repeat=self.dim)), device=device, dtype=dtype
+        )
+        return patterns if self.reflects else patterns[patterns.prod(dim=1) > 0]
+
+    def haar(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """Returns n orthogonal matrices ``[n, d, d]`` drawn from the Haar (uniform) measure of the group.
+
+        The Q of a Gaussian matrix's QR, its columns signed by R's diagonal, is uniform on O(d) (Mezzadri
+        2007); for rotations the first column's sign is set so that det = +1. For ``T(d)``: identities.
+        """
+        if not self.rotates:
+            return torch.eye(self.dim, device=device, dtype=dtype).expand(n, -1, -1)
+        where = generator.device if generator is not None else device
+        gauss = torch.randn(n, self.dim, self.dim, generator=generator, device=where, dtype=dtype).to(device)
+        q, r = torch.linalg.qr(gauss)
+        # Not sign(): a zero on the diagonal, of probability 0, must not zero a column.
+        q = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype).unsqueeze(-2)
+        if self.reflects:
+            return q
+        flip = torch.ones(n, self.dim, device=q.device, dtype=q.dtype)
+        flip[:, 0] = torch.linalg.det(q).sign()
+        return q * flip.unsqueeze(-2)
+
+    def __str__(self) -> str:
+        return f"{self.kind}({self.dim})"
+
+
+GroupLike = Union[str, Group]  # noqa: UP007  (evaluated at run time by configuration tools)

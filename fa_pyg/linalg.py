@@ -1,0 +1,114 @@
+"""Numerics on batches of ragged point sets and small matrices: sums, moments, turning tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["covariance", "det", "mean", "pick", "scatter_sum", "turn", "turn_back", "working_dtype"]
+
+try:
+    import torch_scatter
+except (ImportError, OSError):  # OSError: built against another torch
+    torch_scatter = None
+
+
+def working_dtype(x: Tensor) -> torch.dtype:
+    """Returns the type that frames are computed in: float64, where the device has it.
+
+    Frames are a few numbers a graph, so the wide type costs little; it keeps clouds far from the origin and
+    nearly equal eigenvalues accurate when the model runs in float32 or under autocast.
+    """
+    return torch.float32 if x.device.type == "mps" else torch.float64
+
+
+def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
+    """Sums the rows of ``src [n, ...]`` that share an ``index [n]`` into ``[size, ...]``.
+
+    The one place where the library reduces over graphs: torch_scatter's kernel where it can be imported,
+    torch's own otherwise (and under ``torch.compile``, which traces through it). Both give the same numbers
+    up to the order of the summands.
+    """
+    if torch_scatter is not None and not torch.compiler.is_compiling():
+        return torch_scatter.scatter_sum(src, index, dim=0, dim_size=size)
+    return src.new_zeros(size, *src.shape[1:]).index_add_(0, index, src)
+
+
+def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
+    """Returns the (weighted) mean ``[size, d]`` of the rows ``x [n, d]`` of each body; 0 for empty bodies.
+
+    In two passes, the mean and then the mean of the residual: the sums of clouds far from the origin, or of
+    very many points, would otherwise lose the digits that matter.
+    """
+    first = _mean(x, index, size, weight)
+    return first + _mean(x - pick(first, index), index, size, weight)
+
+
+def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
+    r"""Returns the second moments :math:`\sum_i w_i x_i x_i^\top / \sum_i w_i`, ``[size, d, d]``, of each body.
+
+    ``x [n, d]`` is taken as it is: centre it first for a covariance.
+    """
+    return _mean(x.unsqueeze(-1) * x.unsqueeze(-2), index, size, weight)
+
+
+def pick(x: Tensor, index: Tensor | None) -> Tensor:
+    """Returns ``x[index]``, the row of each element's body; ``x`` itself, to be broadcast, for one body."""
+    return x if index is None else x.index_select(0, index)
+
+
+def _mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
+    flat = x.reshape(x.size(0), -1)
+    if weight is not None:
+        flat = flat * weight.unsqueeze(-1)
+    # The weights ride along as one more column: one reduction, not two.
+    ones = flat.new_ones(len(flat)) if weight is None else weight
+    columns = torch.cat([flat, ones.unsqueeze(-1)], dim=1)
+    total = columns.sum(0, keepdim=True) if index is None else scatter_sum(columns, index, size)
+    amount = total[:, -1:]
+    return (total[:, :-1] / torch.where(amount == 0, torch.ones_like(amount), amount)).view(
+        size, *x.shape[1:]
+    )
+
+
+def turn(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
+    r"""Returns :math:`y_{a b \dots} = \sum_{i j \dots} x_{i j \dots} M_{i a} M_{j b} \dots` over the last ``rank`` axes.
+
+    With the axes of a frame in the columns of M this is :math:`\rho(M)^{-1} x`.
+
+    Written as d products and sums of whole tensors: many tiny matrix products are slow in every back end,
+    and autocast, which would round them to 16 bits, leaves it alone.
+
+    Shapes:
+        x: ``[..., n, C..., d, ..., d]``; matrix: ``[n, d, d]``, or broadcastable with leading axes.
+    """
+    for _ in range(rank):
+        # The first geometric axis is turned and moved behind the others: after `rank` turns all are in order.
+        x = _contract(x.movedim(-rank, -1), matrix)
+    return x
+
+
+def turn_back(y: Tensor, matrix: Tensor, rank: int) -> Tensor:
+    """The inverse of :func:`turn` for orthogonal matrices."""
+    return turn(y, matrix.transpose(-1, -2), rank)
+
+
+def _contract(x: Tensor, matrix: Tensor) -> Tensor:
+    between = x.dim() - matrix.dim() + 1  # axes of x between those of the matrix's bodies and its last
+    m = matrix.reshape(*matrix.shape[:-2], *(1,) * between, *matrix.shape[-2:])
+    out = x[..., 0:1] * m[..., 0, :]
+    for i in range(1, x.size(-1)):
+        out = torch.addcmul(out, x[..., i : i + 1], m[..., i, :])
+    return out
+
+
+def det(matrix: Tensor) -> Tensor:
+    """Returns the determinants ``[...]`` of ``matrix [..., d, d]``; in closed form for d <= 3."""
+    if matrix.size(-1) > 3:
+        return torch.linalg.det(matrix)
+    if matrix.size(-1) == 1:
+        return matrix[..., 0, 0]
+    a, b = matrix[..., 0], matrix[..., 1]
+    if matrix.size(-1) == 2:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return (torch.linalg.cross(a, b) * matrix[..., 2]).sum(-1)

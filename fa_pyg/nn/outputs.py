@@ -1,0 +1,149 @@
+"""A model's outputs on the copies of a batch, collected and averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fa_pyg.copies import Copies, Layout
+from fa_pyg.frames import Frames
+from fa_pyg.reps import Rep
+
+__all__ = ["Outputs", "output_spec"]
+
+
+def output_spec(spec: Any) -> Any:
+    """Returns ``output=`` with every name replaced by its :class:`~fa_pyg.Rep`: one, a tuple or a dict."""
+    if isinstance(spec, Mapping):
+        return {name: output_spec(value) for name, value in spec.items()}
+    if isinstance(spec, (tuple, list)):
+        return tuple(output_spec(value) for value in spec)
+    return Rep.of(spec)
+
+
+class Outputs:
+    """Collects the outputs of one call after the other and averages them over the frames.
+
+    Args:
+        spec: the representations (:func:`output_spec`).
+        level: "node", "graph", "edge" or None, for all outputs or in the structure of ``spec``.
+        layout: of the source batch.
+    """
+
+    def __init__(self, spec: Any, level: Any, layout: Layout) -> None:
+        self.spec, self.level, self.layout = spec, level, layout
+        self.parts: list[list[Tensor]] = []
+        self.first: Any = None
+
+    def add(self, value: Any, copies: Copies) -> None:
+        """Takes the model's output on some copies."""
+        leaves = list(_leaves(self.spec, value, self.level, "output"))
+        if not self.parts:
+            self.first = value
+            self.parts = [[] for _ in leaves]
+            self.leaves = [
+                (rep, self._resolve(leaf, rep, level, path, copies)) for rep, leaf, level, path in leaves
+            ]
+        for part, (rep, leaf, _, path), (_, level) in zip(self.parts, leaves, self.leaves, strict=True):
+            part.append(self._with_rows(leaf, rep, level, path, copies))
+
+    def average(self, frames: Frames) -> Any:
+        """Returns the averaged output, in the structure of the model's."""
+        averaged = []
+        for (rep, level), parts in zip(self.leaves, self.parts, strict=True):
+            value = frames.average(parts[0] if len(parts) == 1 else torch.cat(parts), rep, self._index(level))
+            averaged.append(value.squeeze(0) if level == "whole" else value)
+        return _rebuild(self.spec, self.first, iter(averaged))
+
+    def _index(self, level: str) -> Tensor | str | None:
+        if level in ("graph", "whole"):
+            return "graph"
+        if level == "edge":
+            batch = self.layout.batch
+            return None if batch is None else batch.index_select(0, self.layout.edge_index[0])
+        return self.layout.batch
+
+    def _resolve(self, leaf: Tensor, rep: Rep, level: str | None, path: str, copies: Copies) -> str:
+        """The level of an output: "node", "graph", "edge", or "whole" for one graph without a row for it."""
+        if level not in (None, "node", "graph", "edge"):
+            raise ValueError(f'level: expected "node", "graph" or "edge", found {level!r}')
+        sizes = {"node": copies.num_nodes, "graph": copies.num_graphs}
+        if (
+            leaf.dim() == (1 if rep.flat else rep.rank)
+            and copies.num_graphs == 1
+            and level in (None, "graph")
+        ):
+            return "whole"
+        if level is not None:
+            return level
+        fits = [name for name, size in sizes.items() if leaf.dim() and size == len(leaf)]
+        if len(fits) == 2 and self._nodes_are_graphs():
+            fits = fits[:1]
+        if len(fits) != 1:
+            raise ValueError(
+                self._unclear(leaf, path, copies, "its level is not clear" if fits else "it fits none")
+            )
+        return fits[0]
+
+    def _nodes_are_graphs(self) -> bool:
+        batch = self.layout.batch
+        return batch is None or torch.equal(batch, torch.arange(len(batch), device=batch.device))
+
+    def _with_rows(self, leaf: Tensor, rep: Rep, level: str, path: str, copies: Copies) -> Tensor:
+        if level == "whole":
+            return leaf.unsqueeze(0)
+        expected = {"node": copies.num_nodes, "graph": copies.num_graphs}.get(level)
+        if leaf.dim() == 0 or (expected is not None and len(leaf) != expected):
+            raise ValueError(self._unclear(leaf, path, copies, f"it is no {level}-level output"))
+        return leaf
+
+    def _unclear(self, leaf: Tensor, path: str, copies: Copies, why: str) -> str:
+        return (
+            f"{path} has shape {list(leaf.shape)} for {copies.num_nodes} nodes and {copies.num_graphs} graphs: {why}. "
+            'Say it with level="node", "graph" or "edge", or return one row for each'
+        )
+
+
+def _leaves(spec: Any, value: Any, level: Any, path: str) -> Iterator[tuple[Rep, Tensor, str | None, str]]:
+    """The tensors of an output with their representations and levels, in the order of ``spec``."""
+    if isinstance(spec, Rep):
+        if not isinstance(value, Tensor):
+            keys = f" with {', '.join(map(str, value))}" if isinstance(value, Mapping) else ""
+            raise ValueError(
+                f"{path}: expected a tensor ({spec}), found a {type(value).__name__}{keys}; "
+                "say the representation of each part: output=(...) or output={...}"
+            )
+        yield spec, value, level, path
+    elif isinstance(spec, dict):
+        if not isinstance(value, Mapping) or set(value) != set(spec):
+            found = ", ".join(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+            raise ValueError(f"{path}: expected a dict with {', '.join(map(str, spec))}, found {found}")
+        for name, one in spec.items():
+            yield from _leaves(
+                one,
+                value[name],
+                level.get(name) if isinstance(level, Mapping) else level,
+                f"{path}[{name!r}]",
+            )
+    else:
+        if not isinstance(value, (tuple, list)) or len(value) != len(spec):
+            found = (
+                f"{len(value)} values" if isinstance(value, (tuple, list)) else f"a {type(value).__name__}"
+            )
+            raise ValueError(f"{path}: expected {len(spec)} values, found {found}")
+        for i, one in enumerate(spec):
+            yield from _leaves(
+                one, value[i], level[i] if isinstance(level, (tuple, list)) else level, f"{path}[{i}]"
+            )
+
+
+def _rebuild(spec: Any, like: Any, tensors: Iterator[Tensor]) -> Any:
+    if isinstance(spec, Rep):
+        return next(tensors)
+    if isinstance(spec, dict):
+        return {name: _rebuild(one, like[name], tensors) for name, one in spec.items()}
+    values = [_rebuild(one, like[i], tensors) for i, one in enumerate(spec)]
+    return type(like)(*values) if hasattr(like, "_fields") else type(like)(values)

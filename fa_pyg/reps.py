@@ -1,0 +1,82 @@
+"""Representations: how a quantity transforms under a motion. No torch needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+__all__ = ["NAMED", "Rep"]
+
+
+@dataclass(frozen=True)
+class Rep:
+    r"""How a quantity transforms under a motion :math:`g = (R, t)`, with :math:`R \in O(d)`.
+
+    .. math:: \rho(g)\, x = \det(R)^{[pseudo]}\; R \otimes \dots \otimes R\; x \;(+\, t\ \text{if affine})
+
+    The last ``rank`` axes are geometric and have length d; the first axis counts nodes, edges or
+    graphs; all axes between are channels: ``[N, C, 3]`` with ``rank=1`` is C vectors a node.
+
+    Args:
+        rank: number of geometric axes: 0 scalar, 1 vector, 2 tensor, ...
+        pseudo: also changes sign under reflections (a torque, a chirality).
+        affine: also translates (a position). Vectors only.
+        flat: channels and geometric axes are flattened into one last axis ``[N, C * d**rank]``, the
+            layout of PyG layers, which know one feature axis.
+
+    Raises:
+        ValueError: for a rank that is no integer >= 0, or affine with a rank other than 1 or with pseudo.
+    """
+
+    rank: int = 0
+    pseudo: bool = False
+    affine: bool = False
+    flat: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 0:
+            raise ValueError(f"rank={self.rank!r}: expected an integer >= 0")
+        if self.affine and (self.rank != 1 or self.pseudo):
+            raise ValueError(f"only vectors (rank 1, not pseudo) can be affine, found {self!r}")
+
+    @classmethod
+    def of(cls, spec: RepLike) -> Rep:
+        """Returns the representation that a name (or a :class:`Rep`) stands for."""
+        if isinstance(spec, Rep):
+            return spec
+        if isinstance(spec, str) and spec in NAMED:
+            return NAMED[spec]
+        raise ValueError(f"unknown representation {spec!r}: expected a Rep or one of {', '.join(NAMED)}")
+
+    def layout(self, shape: tuple[int, ...], dim: int, what: str = "a tensor") -> tuple[int, ...]:
+        """Returns ``shape`` with explicit geometric axes, ``[..., d, ..., d]``; checks that they are there.
+
+        Raises:
+            ValueError: if ``shape`` cannot hold this representation in ``dim`` dimensions.
+        """
+        axes = (dim,) * self.rank
+        if self.flat and len(shape) >= 1 and shape[-1] % dim**self.rank == 0:
+            return (*shape[:-1], shape[-1] // dim**self.rank, *axes)
+        if not self.flat and len(shape) >= self.rank and tuple(shape[len(shape) - self.rank :]) == axes:
+            return tuple(shape)
+        wanted = f"[..., C * {dim**self.rank}]" if self.flat else f"[..., {', '.join(map(str, axes))}]"
+        raise ValueError(
+            f"{what} of shape {list(shape)} cannot be {self} in {dim} dimensions: expected {wanted}"
+        )
+
+    def __str__(self) -> str:
+        names = [name for name, rep in NAMED.items() if rep == self]
+        return f"a {names[0]}" if names else repr(self)
+
+
+NAMED = {
+    "scalar": Rep(0),
+    "pseudoscalar": Rep(0, pseudo=True),
+    "vector": Rep(1),
+    "pseudovector": Rep(1, pseudo=True),
+    "point": Rep(1, affine=True),
+    "tensor": Rep(2),
+    "pseudotensor": Rep(2, pseudo=True),
+}
+
+RepLike = Union[str, Rep]  # noqa: UP007  (evaluated at run time, also by Python 3.9 tools)

@@ -188,11 +188,11 @@ def _collated(pos: Tensor, vel: Tensor, charge: Tensor, y: Tensor) -> tuple[Data
     samples, n = pos.shape[:2]
     row, col = (~torch.eye(n, dtype=torch.bool)).nonzero().t()
     edge_attr = charge[:, row] * charge[:, col]
-    data = Data(edge_index=torch.stack([row, col]).repeat(1, samples), edge_attr=edge_attr.flatten(0, 1))
-    for key, value in {"pos": pos, "vel": vel, "charge": charge, "y": y}.items():
-        data[key] = value.flatten(0, 1)
-    per_sample = {key: len(row) if key.startswith("edge") else n for key in data.keys()}  # noqa: SIM118 - not a dict
-    return data, {key: torch.arange(samples + 1) * size for key, size in per_sample.items()}
+    nodes = {"pos": pos, "vel": vel, "charge": charge, "y": y}
+    data = Data(**{key: value.flatten(0, 1) for key, value in nodes.items()})
+    data.edge_index, data.edge_attr = torch.stack([row, col]).repeat(1, samples), edge_attr.flatten(0, 1)
+    sizes = dict.fromkeys(nodes, n) | dict.fromkeys(("edge_index", "edge_attr"), len(row))
+    return data, {key: torch.arange(samples + 1) * size for key, size in sizes.items()}
 
 
 def _save(arrays: dict[str, np.ndarray], path: str) -> None:

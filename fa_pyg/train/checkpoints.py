@@ -1,0 +1,32 @@
+"""What is kept of a run: the weights of the best validation error, and all it takes to go on."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint beside the one it replaces, then rename: a process killed while it writes loses nothing."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".tmp")
+        torch.save(checkpoint, temporary)
+        os.replace(temporary, path)
+
+
+def checkpoints(folder: str | Path) -> list[ModelCheckpoint]:
+    """``best.ckpt``, of the lowest ``val/mse``, and ``last.ckpt``, after every epoch, in this folder."""
+    best = ModelCheckpoint(
+        folder, "best", monitor="val/mse", save_on_train_epoch_end=False, enable_version_counter=False
+    )
+    # Written after the validation of its epoch: it has to remember the best one.
+    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    return [best, last]

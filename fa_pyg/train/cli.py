@@ -1,0 +1,178 @@
+"""From a configuration file to a trained and tested model: the one place that builds trainer, model and data."""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.cli import LightningCLI
+
+from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
+from fa_pyg.train.data import NBodyData
+from fa_pyg.train.logs import loggers
+from fa_pyg.train.module import NBodyModule
+from fa_pyg.train.plots import plot_losses
+from fa_pyg.train.progress import FitProgressBar
+from fa_pyg.train.seeds import EpochSeed
+
+DEFAULTS = {
+    "default_root_dir": "runs/nbody",
+    "devices": 1,
+    "max_epochs": 1000,
+    "gradient_clip_val": 1.0,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+}
+
+
+class NBodyCLI(LightningCLI):
+    """Model, data and trainer of one n-body run from typed arguments and YAML files.
+
+    A run lives in ``<trainer.default_root_dir>/<name>/version_<k>``. A new run gets a new version;
+    ``--ckpt_path last`` goes on with the newest one that has a checkpoint, ``--ckpt_path FILE`` with the one of FILE.
+    """
+
+    def __init__(self, args: Sequence[str] | None = None) -> None:
+        super().__init__(
+            NBodyModule,
+            NBodyData,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults=DEFAULTS,
+            seed_everything_default=0,
+            args=args,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def add_arguments_to_parser(self, parser) -> None:
+        parser.add_argument(
+            "--name", type=str, default="nbody", help="folder of the run below default_root_dir"
+        )
+        parser.add_argument(
+            "--ckpt_path", type=str | None, default=None, help="checkpoint to go on from, or 'last'"
+        )
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config
+        self.folder, self.resume = run_folder(
+            Path(config.trainer.default_root_dir) / config.name, config.ckpt_path
+        )
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        given = self.config_init.trainer
+        callbacks = [
+            *(given.callbacks or []),
+            EpochSeed(self.config.seed_everything),
+            *checkpoints(self.folder),
+        ]
+        if given.enable_progress_bar is not False:
+            callbacks.append(FitProgressBar())
+        if given.max_time is not None:  # at the end of an epoch, from where a run can be resumed exactly
+            callbacks.append(Timer(given.max_time, interval="epoch"))
+        plugins = [*(given.plugins or []), AtomicCheckpointIO()]
+        own = {"callbacks": callbacks, "plugins": plugins, "max_time": None}
+        if given.logger is None:
+            own["logger"] = loggers(self.folder, self.resumed_step())
+        return super().instantiate_trainer(**own, **kwargs)
+
+    def resumed_step(self) -> int:
+        """The step from which this run goes on, 0 for a new run."""
+        return (
+            torch.load(self.resume, "cpu", weights_only=True, mmap=True)["global_step"] if self.resume else 0
+        )
+
+
+def run_folder(parent: Path, ckpt_path: str | None) -> tuple[Path, Path | None]:
+    """The folder of a run, and the checkpoint it goes on from, None for a new run.
+
+    Raises ValueError where there is nothing to go on from.
+    """
+    versions = sorted(parent.glob("version_*"), key=lambda path: int(path.name.removeprefix("version_")))
+    if ckpt_path is None:
+        number = int(versions[-1].name.removeprefix("version_")) + 1 if versions else 0
+        return parent / f"version_{number}", None
+    found = [path / "last.ckpt" for path in versions] if ckpt_path == "last" else [Path(ckpt_path)]
+    found = [path for path in found if path.is_file()]
+    if not found:
+        raise ValueError(
+            f"--ckpt_path is {ckpt_path!r}, but there is no such checkpoint (runs of this name: {parent})"
+        )
+    return found[-1].parent, found[-1]
+
+
+def main(args: Sequence[str] | None = None) -> dict[str, Any]:
+    """Train, test the weights of the best validation error, and keep the results beside the checkpoints.
+
+    Args:
+        args: command line; that of the process where None.
+
+    Returns what ``results.json`` holds: test and validation error, best epoch, epochs trained, and the folder.
+    """
+    quiet()
+    cli = NBodyCLI(args)
+    if cli.resume:
+        print(f"going on from {cli.resume}")
+    cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.resume, weights_only=True)
+    return report(cli)
+
+
+def report(cli: NBodyCLI) -> dict[str, Any]:
+    """Test the best checkpoint; print and write what came out."""
+    trainer, epochs = cli.trainer, cli.trainer.current_epoch
+    best = trainer.checkpoint_callback.best_model_path
+    tested = trainer.test(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)[0]
+    kept = torch.load(best, map_location="cpu", weights_only=True)
+    results = {
+        "name": cli.config.name,
+        "test_mse": tested["test/mse"],
+        "val_mse": float(trainer.checkpoint_callback.best_model_score),
+        "best_epoch": kept["epoch"] + 1,
+        "epochs": epochs,
+        "seed": cli.config.seed_everything,
+        "parameters": sum(p.numel() for p in cli.model.parameters()),
+        "folder": str(cli.folder),
+    }
+    if trainer.is_global_zero:
+        write_atomically(cli.folder / "results.json", json.dumps(results, indent=2) + "\n")
+        plot_losses({cli.config.name: cli.folder}, cli.folder / "loss.png")
+        print(
+            f"{results['name']}: test MSE {results['test_mse']:.5f} at epoch {results['best_epoch']} of {epochs} "
+            f"(validation {results['val_mse']:.5f}); results, curves and checkpoints in {cli.folder}"
+        )
+    return results
+
+
+def load_best(folder: str | Path) -> NBodyModule:
+    """The module of a finished run with the weights of its best validation error, in evaluation mode, on the CPU."""
+    cli = NBodyCLI(["--config", str(Path(folder) / "config.yaml"), "--ckpt_path=null"])
+    cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])
+    return cli.model.eval()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """A reader finds the old file or the new one, never half of it."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def quiet() -> None:
+    """Silence Lightning's advertisements, and its warnings that do not apply here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists.*",
+        ".*Experiment logs directory .* exists.*",
+        ".*smaller than the logging interval.*",  # nothing is logged by the step
+        ".*LeafSpec.* is deprecated.*",
+    ):
+        warnings.filterwarnings("ignore", message)

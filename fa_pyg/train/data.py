@@ -1,0 +1,60 @@
+"""The n-body benchmark as a Lightning data module."""
+
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule
+
+from fa_pyg.datasets import NBody
+from fa_pyg.datasets.loader import InMemoryLoader
+
+
+class NBodyData(LightningDataModule):
+    """Train, validation and test split of :class:`~fa_pyg.datasets.NBody`, generated once, by one process.
+
+    The splits stay on the device that trains, where batches are gathered. With several processes each takes an equal
+    share of every split; where a split does not divide, the last shares are filled up with repeated graphs.
+
+    Args:
+        root: folder of the cache.
+        batch_size: graphs per step and process in training.
+        eval_batch_size: graphs per step and process in validation and test; ``batch_size`` where None.
+        num_samples: the first so many of each split, for short trials; 3000 / 2000 / 2000 where None.
+        seed: of the order of the training graphs.
+    """
+
+    def __init__(
+        self,
+        root: str | Path = "data/nbody",
+        batch_size: int = 100,
+        eval_batch_size: int | None = None,
+        num_samples: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.root, self.num_samples, self.seed = str(root), num_samples, seed
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+
+    def prepare_data(self) -> None:
+        for name in ("train", "val", "test"):
+            self.split(name)
+
+    def split(self, name: str) -> NBody:
+        """One split, from the cache where there is one."""
+        return NBody(self.root, name, self.num_samples)
+
+    def _loader(self, name: str, batch_size: int) -> InMemoryLoader:
+        device = self.trainer.strategy.root_device if self.trainer else None
+        loader = InMemoryLoader(
+            self.split(name), batch_size, shuffle=name == "train", device=device, seed=self.seed
+        )
+        loader.batch_sampler = None  # where Lightning finds a `sampler` it asks for this one too
+        return loader
+
+    def train_dataloader(self) -> InMemoryLoader:
+        return self._loader("train", self.batch_size)
+
+    def val_dataloader(self) -> InMemoryLoader:
+        return self._loader("val", self.eval_batch_size)
+
+    def test_dataloader(self) -> InMemoryLoader:
+        return self._loader("test", self.eval_batch_size)

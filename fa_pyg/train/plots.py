@@ -1,0 +1,64 @@
+"""Pictures of a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from fa_pyg.train.logs import read_metrics
+
+
+def plot_losses(folders: Mapping[str, str | Path], path: str | Path, title: str = "") -> None:
+    """Draw training (dotted) and validation errors against the epoch, one colour per run.
+
+    Args:
+        folders: label -> folder with a ``metrics.csv``.
+        path: the picture to write (PNG).
+        title: above the picture.
+    """
+    figure = new_figure(7, 4)
+    axes = figure.subplots()
+    for number, (label, folder) in enumerate(folders.items()):
+        rows = read_metrics(folder)
+        for split, style in (("train", ":"), ("val", "-")):
+            points = [(int(r["epoch"]) + 1, float(r[f"{split}/mse"])) for r in rows if f"{split}/mse" in r]
+            if points:
+                axes.plot(*zip(*points, strict=True), style, color=f"C{number}", label=f"{label}, {split}")
+    axes.set(xlabel="epoch", ylabel="mean squared error", yscale="log", title=title)
+    if axes.lines:
+        axes.legend(fontsize=8)
+    figure.savefig(path)
+
+
+def plot_predictions(paths: Tensor, predictions: Mapping[str, Tensor], path: str | Path) -> None:
+    """Draw true trajectories and what several models predict for their ends, one panel per system, seen along z.
+
+    Args:
+        paths: [S, T, n, 3], positions of S systems at T times.
+        predictions: label -> [S, M, n, 3], M predictions of each model for the same end, e.g. M poses turned back.
+        path: the picture to write (PNG).
+    """
+    figure = new_figure(4 * len(paths), 4.4)
+    panels = figure.subplots(1, len(paths), squeeze=False)[0]
+    for s, axes in enumerate(panels):
+        for i in range(paths.shape[2]):
+            axes.plot(*paths[s, :, i, :2].T, "-", color="0.6", lw=1.5, label="true path" if i == 0 else None)
+        axes.plot(*paths[s, 0, :, :2].T, "o", color="0.6", ms=4)
+        axes.plot(*paths[s, -1, :, :2].T, "o", color="k", ms=5, label="true end")
+        for number, (label, points) in enumerate(predictions.items()):
+            axes.plot(
+                *points[s].reshape(-1, 3)[:, :2].T, "x+."[number], color=f"C{number}", ms=5, label=label
+            )
+        axes.set(aspect="equal", xlabel="x", ylabel="y", title=f"test system {s + 1}")
+    panels[0].legend(fontsize=7)
+    figure.savefig(path)
+
+
+def new_figure(width: float, height: float):
+    """An empty figure that needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure

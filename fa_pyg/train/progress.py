@@ -1,0 +1,54 @@
+"""One progress bar for the whole of training, not one per epoch."""
+
+import sys
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from tqdm import tqdm
+
+
+class FitProgressBar(ProgressBar):
+    """Steps done and to come, the time left, and the last training and validation errors.
+
+    Epochs on small data take less than a second: a bar per epoch would only flicker. Into a file or a pipe it
+    writes a line every 30 seconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enabled = True
+        self._bar: tqdm | None = None
+
+    def disable(self) -> None:
+        self.enabled = False
+
+    def enable(self) -> None:
+        self.enabled = True
+
+    def on_train_start(self, trainer: Trainer, *args: Any) -> None:
+        endless = trainer.max_epochs is None or trainer.max_epochs < 0
+        self._bar = tqdm(
+            total=None if endless else trainer.max_epochs * trainer.num_training_batches,
+            initial=trainer.global_step,
+            desc="training",
+            unit="step",
+            disable=not self.enabled,
+            dynamic_ncols=True,
+            mininterval=0.5 if sys.stderr.isatty() else 30.0,
+        )
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self._bar.update()
+
+    def on_train_epoch_end(self, trainer: Trainer, *args: Any) -> None:
+        seen = trainer.callback_metrics
+        errors = {name: f"{seen[f'{name}/mse']:.4f}" for name in ("train", "val") if f"{name}/mse" in seen}
+        self._bar.set_postfix({"epoch": trainer.current_epoch + 1, **errors}, refresh=False)
+
+    def on_train_end(self, *args: Any) -> None:
+        self._bar.close()
+
+    def on_exception(self, *args: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside the one it replaces, then rename: a process killed while it writes loses nothing."""
+    """Write a checkpoint beside the one it replaces, then rename: a kill in between loses nothing."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None

@@ -1,4 +1,4 @@
-"""From a configuration file to a trained and tested model: the one place that builds trainer, model and data."""
+"""From a configuration file to a tested model: the one place that builds trainer, model and data."""
 
 import json
 import logging
@@ -35,7 +35,7 @@ class NBodyCLI(LightningCLI):
     """Model, data and trainer of one n-body run from typed arguments and YAML files.
 
     A run lives in ``<trainer.default_root_dir>/<name>/version_<k>``. A new run gets a new version;
-    ``--ckpt_path last`` goes on with the newest one that has a checkpoint, ``--ckpt_path FILE`` with the one of FILE.
+    ``--ckpt_path last`` goes on with the newest with a checkpoint, ``--ckpt_path FILE`` with that of FILE.
     """
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
@@ -114,7 +114,7 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
     Args:
         args: command line; that of the process where None.
 
-    Returns what ``results.json`` holds: test and validation error, best epoch, epochs trained, and the folder.
+    Returns what ``results.json`` holds: test and validation error, best epoch, epochs trained, the folder.
     """
     quiet()
     cli = NBodyCLI(args)
@@ -143,15 +143,13 @@ def report(cli: NBodyCLI) -> dict[str, Any]:
     if trainer.is_global_zero:
         write_atomically(cli.folder / "results.json", json.dumps(results, indent=2) + "\n")
         plot_losses({cli.config.name: cli.folder}, cli.folder / "loss.png")
-        print(
-            f"{results['name']}: test MSE {results['test_mse']:.5f} at epoch {results['best_epoch']} of {epochs} "
-            f"(validation {results['val_mse']:.5f}); results, curves and checkpoints in {cli.folder}"
-        )
+        print("{name}: test MSE {test_mse:.5f} at epoch {best_epoch} of {epochs} ".format(**results), end="")
+        print("(validation {val_mse:.5f}); results, curves and checkpoints in {folder}".format(**results))
     return results
 
 
 def load_best(folder: str | Path) -> NBodyModule:
-    """The module of a finished run with the weights of its best validation error, in evaluation mode, on the CPU."""
+    """The module of a run with the weights of its best validation error, in evaluation mode, on the CPU."""
     cli = NBodyCLI(["--config", str(Path(folder) / "config.yaml"), "--ckpt_path=null"])
     cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])
     return cli.model.eval()
@@ -174,5 +172,6 @@ def quiet() -> None:
         ".*Experiment logs directory .* exists.*",
         ".*smaller than the logging interval.*",  # nothing is logged by the step
         ".*LeafSpec.* is deprecated.*",
+        ".*args parameter is intended to run from within Python.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -11,8 +11,8 @@ from fa_pyg.datasets.loader import InMemoryLoader
 class NBodyData(LightningDataModule):
     """Train, validation and test split of :class:`~fa_pyg.datasets.NBody`, generated once, by one process.
 
-    The splits stay on the device that trains, where batches are gathered. With several processes each takes an equal
-    share of every split; where a split does not divide, the last shares are filled up with repeated graphs.
+    The splits stay on the device that trains, where batches are gathered. Of several processes each takes an
+    equal share of every split; where a split does not divide, shares are filled up with repeated graphs.
 
     Args:
         root: folder of the cache.

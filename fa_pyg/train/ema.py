@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 class EMA(Callback):
-    r"""Exponential moving average of the weights, from "Acceleration of Stochastic Approximation by Averaging" (Polyak
-    and Juditsky 1992) with exponential weights.
+    r"""Exponential moving average of the weights, after "Acceleration of Stochastic Approximation by
+    Averaging" (Polyak and Juditsky 1992).
 
     .. math:: \bar w \leftarrow \bar w + (1 - \beta_n)(w - \bar w), \qquad
               \beta_n = \min\left(\beta, \frac{1 + n}{10 + n}\right)
 
     after each optimiser step n; the second form forgets the random start of a short run. Validation, the
-    ``state_dict`` of every checkpoint and the model after ``fit`` hold the average; training goes on from the raw
-    weights, which a checkpoint keeps under ``ema``, so that a resumed run repeats an uninterrupted one exactly.
+    ``state_dict`` of every checkpoint and the model after ``fit`` hold the average; training goes on from the
+    raw weights, which a checkpoint keeps under ``ema``: a resumed run repeats an uninterrupted one exactly.
     Floating-point buffers (running statistics) are averaged too.
 
     Args:

@@ -11,21 +11,21 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class NBodyModule(LightningModule):
-    r"""Regression of one vector or position per node, as in the n-body benchmark of "E(n) Equivariant Graph Neural
-    Networks" (Satorras et al. 2021).
+    r"""Regression of one vector or position per node, as in the n-body benchmark of "E(n) Equivariant Graph
+    Neural Networks" (Satorras et al. 2021).
 
     .. math:: L = \frac{1}{3N} \sum_i |\hat y_i - y_i|^2
 
-    The optimiser is AdamW, which is Adam where ``weight_decay`` is 0. Means are over samples, also where the last
-    batch is smaller and over all processes.
+    The optimiser is AdamW, which is Adam where ``weight_decay`` is 0. Means are over the samples of all
+    processes, also where the last batch is smaller.
 
     Args:
-        model: called with the attributes of the batch that ``inputs`` names, as keywords, and ``batch=``; returns
-            ``[N, 3]``.
+        model: called with the attributes of the batch that ``inputs`` names, as keywords, and ``batch=``;
+            returns ``[N, 3]``.
         lr: learning rate at the first step.
         weight_decay: decoupled weight decay.
-        schedule: ``"cosine"`` lets the learning rate fall to 0 over the ``max_epochs`` of the trainer, whatever
-            ``max_time`` may cut off; None keeps it constant.
+        schedule: ``"cosine"`` lets the learning rate fall to 0 over the ``max_epochs`` of the trainer,
+            whatever ``max_time`` may cut off; None keeps it constant.
         inputs: names of the attributes to hand to the model.
         target: name of the attribute to predict.
 

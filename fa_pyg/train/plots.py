@@ -30,15 +30,17 @@ def plot_losses(folders: Mapping[str, str | Path], path: str | Path, title: str 
     figure.savefig(path)
 
 
-def plot_predictions(paths: Tensor, predictions: Mapping[str, Tensor], path: str | Path) -> None:
-    """Draw true trajectories and what several models predict for their ends, one panel per system, seen along z.
+def plot_predictions(paths: Tensor, predictions: Mapping[str, Tensor], path: str | Path, title: str = "") -> None:
+    """Draw true trajectories, seen along z, and what models predict for their ends, one panel per system.
 
     Args:
         paths: [S, T, n, 3], positions of S systems at T times.
-        predictions: label -> [S, M, n, 3], M predictions of each model for the same end, e.g. M poses turned back.
+        predictions: label -> [S, M, n, 3], M predictions of a model for the same end, e.g. from M poses.
         path: the picture to write (PNG).
+        title: above the picture.
     """
     figure = new_figure(4 * len(paths), 4.4)
+    figure.suptitle(title)
     panels = figure.subplots(1, len(paths), squeeze=False)[0]
     for s, axes in enumerate(panels):
         for i in range(paths.shape[2]):
@@ -49,7 +51,8 @@ def plot_predictions(paths: Tensor, predictions: Mapping[str, Tensor], path: str
             axes.plot(
                 *points[s].reshape(-1, 3)[:, :2].T, "x+."[number], color=f"C{number}", ms=5, label=label
             )
-        axes.set(aspect="equal", xlabel="x", ylabel="y", title=f"test system {s + 1}")
+        axes.set(xlabel="x", ylabel="y", title=f"test system {s + 1}")
+        axes.set_aspect("equal", adjustable="datalim")
     panels[0].legend(fontsize=7)
     figure.savefig(path)
 

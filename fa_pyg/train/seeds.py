@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, Trainer
 
 
 def seed_everything(*key: int) -> None:
-    """Seed Python, NumPy and torch (every device) from a tuple of whole numbers; near keys give unrelated streams."""
+    """Seed Python, NumPy and torch (all devices) from whole numbers; near keys give unrelated streams."""
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - for transforms that draw from the global stream
@@ -17,10 +17,10 @@ def seed_everything(*key: int) -> None:
 
 
 class EpochSeed(Callback):
-    """Make the random numbers of an epoch (shuffling, frames, dropout) a function of the seed, the step and the process.
+    """Make the random numbers of an epoch (frames, dropout) a function of seed, step and process.
 
-    No generator state has to be kept: a run resumed from the end of an epoch draws what the uninterrupted run drew,
-    on any number of processes. Evaluations draw from a stream of their own each time.
+    No generator state has to be kept: a run resumed from the end of an epoch draws what the uninterrupted run
+    drew, on any number of processes. Evaluations draw from streams of their own.
 
     Args:
         seed: any whole number >= 0.

@@ -1,1 +1,6 @@
-"""."""
+"""Published compositions, and the baselines they are compared with."""
+
+from fa_pyg.models.gnn import GNN
+from fa_pyg.models.linear import Linear
+
+__all__ = ["GNN", "Linear"]

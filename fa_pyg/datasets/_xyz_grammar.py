@@ -1,0 +1,100 @@
+"""What an atom line of an XYZ file is, said once: one pattern reads whole blocks and finds the bad line."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import numpy as np
+
+from fa_pyg.datasets.elements import ATOMIC_NUMBER
+
+# Fortran writes 1.0D-5, Mathematica 1.0*^-5; nan and inf are no numbers here. Alternatives start with
+# different characters and none can match a space, so that a match takes linear time whatever the input.
+NUMBER = rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:(?:[eEdD]|\*\^)[+-]?\d+)?"
+_FIELD = rb"[ \t]+(" + NUMBER + rb")"
+ATOM = re.compile(rb"^[ \t]*([^ \t\n]+)" + 3 * _FIELD + rb"(?:[ \t]+([^ \t\n].*)|[ \t]*)$", re.MULTILINE)
+COUNT = re.compile(rb"[ \t]*(\d{1,18})[ \t]*")
+_NUMBER = re.compile(NUMBER)
+_fields = re.compile(rb"[^ \t\n]+").findall
+_NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+
+
+def floats(tokens: Sequence[bytes]) -> list[float]:
+    """The values of tokens that match `NUMBER`."""
+    try:
+        return list(map(float, tokens))
+    except ValueError:  # exponents that Python does not know
+        return [float(t.replace(b"*^", b"e").replace(b"D", b"e").replace(b"d", b"e")) for t in tokens]
+
+
+def parse_atoms(rows: Sequence[bytes], limit: float) -> tuple[np.ndarray, np.ndarray, Sequence[bytes]] | None:
+    """Atomic numbers `[N]`, positions `[N, 3]` (float64), the rests of the rows; None if a row is bad.
+
+    No match can run across a line end, so each row is matched once or not at all: as many matches as rows
+    means that every row is an atom line. `limit` is the largest number the caller's precision can hold.
+    """
+    found = ATOM.findall(b"\n".join(rows))
+    if len(found) != len(rows):
+        return None
+    symbol, x, y, z, rest = zip(*found, strict=True)
+    numbers = [ATOMIC_NUMBER.get(s, 0) for s in symbol]
+    pos = np.array(floats(x + y + z)).reshape(3, -1).T
+    if 0 in numbers or not (np.abs(pos) <= limit).all():
+        return None
+    return np.array(numbers), pos, rest
+
+
+def is_atom(row: bytes) -> bool:
+    """Whether a row starts with an element and three numbers."""
+    match = ATOM.match(row)
+    return match is not None and match[1] in ATOMIC_NUMBER
+
+
+def looks_like_atom(row: bytes) -> bool:
+    """Whether a row may have been meant as an atom line: an element or three numbers are there."""
+    fields = _fields(row)
+    return len(fields) >= 4 and (fields[0] in ATOMIC_NUMBER or ATOM.match(row) is not None)
+
+
+def atom_style(row: bytes) -> tuple[bool, int]:
+    """Number or symbol, and how many columns: what all atom lines of one block have in common."""
+    fields = _fields(row)
+    return fields[0].isdigit(), len(fields)
+
+
+def what_is_wrong(row: bytes, limit: float) -> str | None:
+    """Why `parse_atoms` refuses a row, in words that follow "expected"; None if it does not."""
+    if parse_atoms([row], limit) is not None:
+        return None
+    fields = _fields(row)
+    if len(fields) < 4:
+        return "'element x y z'"
+    if fields[0] not in ATOMIC_NUMBER:
+        return f"an element symbol or an atomic number from 1 to 118 in place of {show(fields[0])}"
+    bad = next((f for f in fields[1:4] if not _NUMBER.fullmatch(f)), None)
+    if bad is None or _NOT_FINITE.fullmatch(bad):
+        return f"finite coordinates (at most {limit:.3g} in size)"
+    return f"a number in place of {show(bad)}"
+
+
+@cache
+def _leading(width: int) -> re.Pattern:
+    return re.compile(rb"[ \t]+".join([rb"(" + NUMBER + rb")"] * width) + rb"(?:[ \t]|$)")
+
+
+def parse_columns(rests: Iterable[bytes], width: int, limit: float) -> np.ndarray | int:
+    """The first `width` numbers of each rest, `[N, width]`, or the index of the first rest without them."""
+    values = []
+    for i, rest in enumerate(rests):
+        match = _leading(width).match(rest)
+        row = floats(match.groups()) if match else [np.inf]
+        if not max(map(abs, row)) <= limit:
+            return i
+        values.append(row)
+    return np.array(values)
+
+
+def show(text: bytes, width: int = 60) -> str:
+    """A printable form of a piece of a file, cut to `width` characters."""
+    words = ascii(text.decode("latin-1").strip(" \t"))
+    return words if len(words) <= width else words[: width - 4] + "...'"

@@ -1,0 +1,186 @@
+"""Edges for molecules that come without: bonds by RDKit, bonds by covalent radii, a radius graph."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform
+from torch_geometric.utils import coalesce
+
+__all__ = ["CovalentBonds", "RDKitBonds", "RadiusGraph"]
+
+_WORKER = Path(__file__).with_name("_rdkit_worker.py")
+
+
+class CovalentBonds(BaseTransform):
+    r"""Bonds atoms i and j where :math:`\lVert x_i - x_j \rVert < s (r_i + r_j)`.
+
+    The radii r are the covalent ones of Cordero et al. (2008), as ASE lists them.
+
+    Args:
+        scale: The factor s.
+
+    Adds `edge_index [2, E]`, both directions, sorted; `edge_attr [E, 1]`, all ones, because this gives no
+    orders; and `bond_method = "covalent"`. Positions are in Angstrom; a periodic cell is not looked at.
+    """
+
+    def __init__(self, scale: float = 1.25) -> None:
+        if not scale > 0:
+            raise ValueError(f"scale: found {scale}, expected a positive number")
+        self.scale = scale
+
+    def forward(self, data: Data) -> Data:
+        from ase.data import covalent_radii
+        from scipy.spatial import cKDTree
+
+        radii = self.scale * torch.from_numpy(covalent_radii)[data.z.cpu()]
+        pos = data.pos.detach().cpu().double()
+        close = cKDTree(pos.numpy()).query_pairs(2 * float(radii.max()), output_type="ndarray")
+        i, j = torch.from_numpy(close).long().T
+        near = (pos[i] - pos[j]).norm(dim=-1) < radii[i] + radii[j]
+        return _set_bonds(data, torch.stack([i[near], j[near]]), torch.ones(int(near.sum())), "covalent")
+
+
+_COVALENT = CovalentBonds()
+
+
+class RDKitBonds(BaseTransform):
+    r"""Bonds and orders from positions and the total charge (Kim and Kim 2015), by RDKit's `DetermineBonds`.
+
+    RDKit's search is exponential in the worst case and cannot be interrupted, so it runs in a process of its
+    own, which is started at the first molecule, kept for the next, and killed when one takes too long.
+
+    Args:
+        charge: The total charge of each molecule.
+        time_limit: Seconds for one molecule.
+        fallback: What to use where RDKit finds no valid structure (a radical, a metal, a wrong charge) or no
+            end. None raises a `ValueError` instead.
+
+    Adds `edge_index [2, E]`, both directions, sorted; `edge_attr [E, 1]`, the orders 1, 1.5 (aromatic), 2, 3;
+    and `bond_method`, `"rdkit"` or that of the fall-back. The first fall-back warns, `fallbacks` lists all.
+    Positions are in Angstrom. All hydrogens must be there. A periodic cell is not looked at.
+    """
+
+    def __init__(
+        self, charge: int = 0, time_limit: float = 5.0, fallback: BaseTransform | None = _COVALENT
+    ) -> None:
+        if not time_limit > 0:
+            raise ValueError(f"time_limit: found {time_limit}, expected a positive number of seconds")
+        self.charge, self.time_limit, self.fallback = charge, time_limit, fallback
+        self.fallbacks: list[str] = []
+        self._worker: _Worker | None = None
+
+    def forward(self, data: Data) -> Data:
+        self._worker = self._worker or _Worker(self.time_limit)
+        answer = self._worker.ask(z=data.z.tolist(), pos=data.pos.tolist(), charge=self.charge)
+        if "bonds" not in answer:
+            return self._fall_back(data, answer["error"])
+        bonds = torch.tensor(answer["bonds"], dtype=torch.float64).view(-1, 3)
+        return _set_bonds(data, bonds[:, :2].long().T, bonds[:, 2], "rdkit")
+
+    def _fall_back(self, data: Data, reason: str) -> Data:
+        source = data.get("source", "a molecule")
+        message = f"{source}: RDKit found no bonds at charge {self.charge} ({reason})"
+        if self.fallback is None:
+            raise ValueError(f"{message}, expected a molecule that RDKit understands")
+        if not self.fallbacks:
+            warnings.warn(f"{message}; used {self.fallback} (further ones only in `fallbacks`)", stacklevel=4)
+        self.fallbacks.append(message)
+        return self.fallback(data)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_worker": None}  # a process can be neither copied nor pickled
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(charge={self.charge}, time_limit={self.time_limit})"
+
+
+class RadiusGraph(BaseTransform):
+    r"""Joins every atom with those within a radius, by :func:`fa_pyg.nn.radius_graph`.
+
+    Args:
+        r: The radius, in Angstrom.
+        max_num_neighbors: The most edges that point to one atom.
+
+    Adds `edge_index [2, E]`. A periodic cell is not looked at.
+    """
+
+    def __init__(self, r: float, max_num_neighbors: int = 32) -> None:
+        if not r > 0:
+            raise ValueError(f"r: found {r}, expected a positive number")
+        self.r, self.max_num_neighbors = r, max_num_neighbors
+
+    def forward(self, data: Data) -> Data:
+        from fa_pyg.nn import radius_graph
+
+        data.edge_index = radius_graph(data.pos, self.r, max_num_neighbors=self.max_num_neighbors)
+        return data
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(r={self.r})"
+
+
+def _set_bonds(data: Data, pairs: Tensor, order: Tensor, method: str) -> Data:
+    both = torch.cat([pairs, pairs.flip(0)], dim=1).to(data.pos.device)
+    attr = torch.cat([order, order]).to(data.pos)[:, None]
+    data.edge_index, data.edge_attr = coalesce(both, attr, num_nodes=data.num_nodes, reduce="max")
+    data.bond_method = method
+    return data
+
+
+class _Worker:
+    """A process that answers requests, and that is stopped when an answer does not come in time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.process, self.owner = seconds, None, os.getpid()
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """The answer, or `{"error": ...}` if there is none within the time."""
+        if self.process is None or self.process.poll() is not None or self.owner != os.getpid():
+            self._start()
+        answer, late = self._exchange(json.dumps(request) + "\n", self.seconds)
+        if answer:
+            return json.loads(answer)
+        return {"error": f"no answer within {self.seconds} s" if late else "the process died"}
+
+    def _start(self) -> None:
+        command = [sys.executable, str(_WORKER), str(self.seconds)]
+        pipe, null = subprocess.PIPE, subprocess.DEVNULL
+        self.owner = os.getpid()  # a forked copy must not talk to, or end, the process of its parent
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True)
+        if not self._exchange("", seconds=120)[0]:
+            raise ImportError("RDKitBonds needs rdkit, which could not be imported")
+
+    def _exchange(self, line: str, seconds: float) -> tuple[str, bool]:
+        """Sends a line and waits for one. If none came, the process is gone; the flag says if it was late."""
+        late = []
+        timer = Timer(seconds, lambda: (late.append(True), self.process.kill()))
+        timer.start()
+        try:
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except OSError:
+            answer = ""
+        timer.cancel()
+        timer.join()
+        if late or not answer:
+            self.close()
+        return answer, bool(late)
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self.process is not None and self.owner == os.getpid():
+            self.process.kill()
+            self.process.communicate()
+        self.process = None
+
+    __del__ = close

@@ -1,0 +1,177 @@
+"""XYZ files, plain, QM9's and extended, as PyG data."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, InMemoryDataset
+
+from fa_pyg.datasets._xyz_ase import extended_values
+from fa_pyg.datasets._xyz_blocks import EXTENDED, QM9, Block, Text, bad_atom, cut, load
+from fa_pyg.datasets._xyz_collect import collate, find_files, report
+from fa_pyg.datasets._xyz_grammar import parse_atoms, parse_columns
+from fa_pyg.datasets._xyz_qm9 import qm9_values
+
+__all__ = ["XYZ", "read_xyz"]
+
+Transform = Callable[[Data], Data]
+
+
+def read_xyz(
+    path: str | os.PathLike,
+    *,
+    dtype: torch.dtype = torch.float32,
+    comment: bool | None = None,
+    columns: Mapping[str, int] | None = None,
+    edges: Transform | None = None,
+) -> list[Data]:
+    r"""Reads every structure of an XYZ file, one or many, plain or extended, gzipped or not.
+
+    A structure is a line with the number N of atoms, a comment line, and N lines `element x y z`; blank lines
+    may stand between structures and at the end. The element is a symbol in any case (D and T are hydrogen) or
+    an atomic number; numbers may have Fortran's and Mathematica's exponents (`1.0D-5`, `1.0*^-5`).
+
+    The **comment line may be missing**: the second line is the first atom if it is an atom line with as many
+    columns as the line below it and the same kind of element (symbol or number). Then N atom lines and the
+    end of the structure must follow; where they do not, the count may be wrong or the line a comment after
+    all, and that is an error rather than a guess. One case cannot be told: a comment that looks exactly like
+    the atoms, in a file that lacks exactly one atom, is the same text as a whole file without comments;
+    `comment=True` says that every structure has one.
+
+    Every structure becomes `Data` with, lengths in Angstrom,
+
+    * `z [N]` int64, `pos [N, 3]`, `comment` (text, may be empty), `source` (`"file:line"` of the count);
+    * from **QM9's raw files** (comment `gdb ...`), each `[1]`: `A`, `B`, `C` (GHz), `mu` (D), `alpha`
+      (a_0^3), `r2` (a_0^2), `Cv` (cal/(mol K)) as they are, and `homo`, `lumo`, `gap`, `zpve`, `U0`, `U`,
+      `H`, `G` in eV, *converted* from the Hartree of the file; `freq [3N - 6 or 3N - 5]` (1/cm),
+      `mulliken [N]` (e), `idx [1]`, and the texts `smiles`, `inchi` (of GDB-17), `smiles_relaxed` and
+      `inchi_relaxed`. Total energies are as large as -2e4 eV, where float32 resolves 2e-3 eV: ask for
+      float64 if that matters;
+    * from **extended XYZ** (`Lattice=` or `Properties=` in the comment; by ASE, in its units, eV and
+      Angstrom): `cell [1, 3, 3]` (rows are vectors, zero if there is none), `pbc [1, 3]`, `energy [1]`,
+      `forces [N, 3]`, `stress [1, 3, 3]`, every other column `[N, ...]`, every other entry of the comment
+      `[1, ...]` or text, each under its own name. Names that PyG gives a meaning are changed: `index` in a
+      name becomes `idx`, `batch` becomes `group`, a name that `Data` has already gets a trailing underscore.
+
+    Args:
+        path: The file.
+        dtype: float32 or float64, for everything that is not an integer.
+        comment: Whether the second line of each structure is a comment; None looks, as described.
+        columns: Names and widths of the columns after the coordinates of plain XYZ, in their order, such as
+            `{"forces": 3}`; they must then be on every line and become `[N]` (width 1) or `[N, width]`.
+            Further columns are left out.
+        edges: What adds edges, for instance :class:`~fa_pyg.datasets.RDKitBonds`,
+            :class:`~fa_pyg.datasets.CovalentBonds` or :class:`~fa_pyg.datasets.RadiusGraph`.
+
+    Raises:
+        ValueError: With the file, the line, what was found and what was expected, for anything that is not as
+            described: a wrong number of atoms, an unknown element, a coordinate that is no finite number, a
+            truncated file, binary data, a broken gzip stream, no file at all. Nothing of it is returned then.
+
+    Not guaranteed: that the numbers are in these units, XYZ has no place to say so.
+    """
+    _check(dtype, columns or {})
+    text = load(path)
+    structures = []
+    for block in cut(text, comment, torch.finfo(dtype).max):
+        if EXTENDED.search(block.comment):
+            values = extended_values(text, block, dtype)
+        else:
+            values = _plain_values(text, block, columns or {}, dtype)
+        words = block.comment.decode(errors="replace").strip()
+        data = Data(**values, comment=words, source=f"{text.file}:{block.start + 1}")
+        structures.append(data if edges is None else edges(data))
+    return structures
+
+
+def _check(dtype: torch.dtype, columns: Mapping[str, int]) -> None:
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype: found {dtype}, expected torch.float32 or torch.float64")
+    for name, width in columns.items():
+        if name in ("z", "pos", "comment", "source") or not isinstance(width, int) or width < 1:
+            raise ValueError(f"columns: found {name!r}: {width!r}, expected a free name and its width")
+
+
+def _plain_values(text: Text, block: Block, columns: Mapping[str, int], dtype: torch.dtype) -> dict[str, Any]:
+    """Plain and QM9's XYZ."""
+    limit = torch.finfo(dtype).max
+    atoms = parse_atoms(text.rows[block.first : block.stop], limit)
+    if atoms is None:
+        raise bad_atom(text, block, limit)
+    numbers, pos, rests = atoms
+    values = {"z": torch.from_numpy(numbers), "pos": torch.from_numpy(pos).to(dtype)}
+    if QM9.fullmatch(block.comment):
+        values |= qm9_values(text, block, dtype)
+        columns = columns or {"mulliken": 1}
+    return values | _columns(text, block, rests, columns, dtype) if columns else values
+
+
+def _columns(
+    text: Text, block: Block, rests: Sequence[bytes], columns: Mapping[str, int], dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """The named columns after the coordinates."""
+    width = sum(columns.values())
+    found = parse_columns(rests, width, torch.finfo(dtype).max)
+    if isinstance(found, int):
+        names = ", ".join(columns)
+        raise text.error(block.first + found, f"{width} finite numbers after the coordinates ({names})")
+    parts = torch.from_numpy(found).to(dtype).split(list(columns.values()), dim=1)
+    return {name: part.squeeze(1) for name, part in zip(columns, parts, strict=True)}
+
+
+class XYZ(InMemoryDataset):
+    r"""Molecules from XYZ files: a folder, a file, or a list of files and folders.
+
+    A folder stands for all its files called `.xyz`, `.extxyz`, `.xyz.gz` or `.extxyz.gz`, in subfolders too,
+    sorted; hidden files are left out. :func:`~fa_pyg.datasets.read_xyz` says what the files may hold, what
+    becomes of it and in what units; its keywords (`dtype`, `comment`, `columns`, `edges`) all work here.
+
+    Args:
+        root_or_files: Where the molecules are. Nothing is written there.
+        on_error: `"raise"` reads all files and then raises if there was a bad one. `"skip"` leaves bad files
+            out and keeps their errors, with `file`, `line`, `found` and `expected`, in `dataset.errors`.
+        transform, pre_transform, pre_filter: As in every PyG dataset.
+
+    Raises:
+        ValueError: If there is no file, if one is bad (`"raise"`) or all are, if nothing passes the filter.
+
+    If the structures do not all have the same attributes (some have energies, some do not), those that all
+    have are kept and a warning names the others.
+    """
+
+    def __init__(
+        self,
+        root_or_files: str | os.PathLike | Iterable[str | os.PathLike],
+        *,
+        on_error: str = "raise",
+        transform: Transform | None = None,
+        pre_transform: Transform | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(None, transform, pre_transform, pre_filter)
+        self.errors: list[ValueError] = []
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error: found {on_error!r}, expected 'raise' or 'skip'")
+        structures = self._read(find_files(root_or_files), on_error, options)
+        structures = [s for s in structures if pre_filter is None or pre_filter(s)]
+        structures = [s if pre_transform is None else pre_transform(s) for s in structures]
+        if not structures:
+            raise ValueError("pre_filter: found no structure that passes, expected at least one")
+        self._data, self.slices = collate(structures)
+
+    def _read(self, files: list[Path], on_error: str, options: dict[str, Any]) -> list[Data]:
+        structures = [data for file in files for data in self._try(file, options)]
+        if self.errors and (on_error == "raise" or not structures):
+            raise self.errors[0] if len(files) == 1 else ValueError(report(self.errors, len(files)))
+        return structures
+
+    def _try(self, file: Path, options: dict[str, Any]) -> list[Data]:
+        try:
+            return read_xyz(file, **options)
+        except ValueError as error:
+            self.errors.append(error)
+            return []

@@ -1,5 +1,6 @@
 """Modules: the operator, layers that use it, and what PyG's models need to run."""
 
 from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.nn.layers import FAMLP, FAConv
 
-__all__ = ["FrameAveraging"]
+__all__ = ["FAMLP", "FAConv", "FrameAveraging"]

@@ -1,0 +1,175 @@
+"""Frame averaging inside a network: round one message-passing layer, or round a node-update MLP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg.builders import Frame
+from fa_pyg.copies import Signature
+from fa_pyg.nn.averaging import FrameAveraging
+
+__all__ = ["FAMLP", "FAConv"]
+
+
+class FAConv(nn.Module):
+    r"""The FA-GNN layer: frame averaging round one PyG layer, on scalars and vectors (Puny et al. 2022).
+
+    .. math:: (h', v') = \sum_{g \in F(v)} w_g\, \rho(g)\, \Psi\big([h, \rho(g)^{-1} v], \text{edges}\big)
+
+    The layer :math:`\Psi` need not be equivariant: it sees scalars and the framed vectors as plain features
+    ``[N, H + C * d]``. The frames are computed anew from the vector channels that enter, so that such layers
+    stack between any others that keep scalars and vectors.
+
+    Args:
+        conv: the layer, called as ``conv(x, edge_index, ...)``, from ``scalars + vectors * d`` to
+            ``out_scalars + out_vectors * d`` features. It may mix nodes along edges only, or take ``batch``.
+        frame: its group gives d, e.g. ``PCAFrame("O(3)")``.
+        scalars, vectors: numbers of scalars H and of vector channels C that enter.
+        out_scalars, out_vectors: those that leave; default the same.
+        chunk: as in :class:`~fa_pyg.FrameAveraging`.
+
+    Shapes:
+        h ``[N, H]`` (None where H = 0), v ``[N, C, d]``; returns ``[N, H']`` and ``[N, C', d]``.
+
+    Raises:
+        ValueError: for features that do not fit, in or out.
+    """
+
+    def __init__(
+        self,
+        conv: nn.Module,
+        frame: Frame,
+        scalars: int,
+        vectors: int,
+        out_scalars: int | None = None,
+        out_vectors: int | None = None,
+        chunk: int | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
+        self.averaging = _average(conv, sizes, frame, chunk)
+
+    def forward(
+        self,
+        h: Tensor | None,
+        v: Tensor,
+        edge_index: Tensor,
+        *args,
+        batch: Tensor | None = None,
+        num_graphs: int | None = None,
+        **kwargs,
+    ) -> tuple[Tensor, Tensor]:
+        kwargs["batch"] = batch
+        return self.averaging(_scalars(h, v), v, edge_index, *args, num_graphs=num_graphs, **kwargs)
+
+
+class FAMLP(nn.Module):
+    r"""Frame averaging round an MLP: the node update of a network on scalars and vectors (Puny et al. 2022).
+
+    .. math:: (h', v') = \sum_{g \in F(v)} w_g\, \rho(g)\, \mathrm{MLP}\big([\,h,\; \rho(g)^{-1} v\,]\big)
+
+    One MLP for all nodes of a graph, in the graph's frames. Usable alone, or as the update of any PyG
+    ``MessagePassing`` that aggregates scalars and vectors.
+
+    Args:
+        frame: its group gives d, e.g. ``PCAFrame("O(3)")``.
+        scalars, vectors: numbers of scalars H and of vector channels C that enter.
+        out_scalars, out_vectors: those that leave; default the same.
+        hidden: width of the hidden layers.
+        layers: number of linear maps, >= 1.
+        act: makes the activation between them.
+        chunk: as in :class:`~fa_pyg.FrameAveraging`.
+
+    Shapes:
+        h ``[N, H]`` (None where H = 0), v ``[N, C, d]``; returns ``[N, H']`` and ``[N, C', d]``.
+
+    Raises:
+        ValueError: for features that do not fit, or no layer.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        scalars: int,
+        vectors: int,
+        out_scalars: int | None = None,
+        out_vectors: int | None = None,
+        hidden: int = 64,
+        layers: int = 2,
+        act: Callable[[], nn.Module] = nn.SiLU,
+        chunk: int | None = None,
+    ) -> None:
+        super().__init__()
+        if layers < 1:
+            raise ValueError(f"layers: expected at least 1, found {layers}")
+        sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
+        widths = [sizes.features_in, *[hidden] * (layers - 1), sizes.features_out]
+        steps = [step for a, b in pairwise(widths) for step in (nn.Linear(a, b), act())]
+        self.averaging = _average(nn.Sequential(*steps[:-1]), sizes, frame, chunk)
+
+    def forward(
+        self, h: Tensor | None, v: Tensor, batch: Tensor | None = None, num_graphs: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return self.averaging(_scalars(h, v), v, batch=batch, num_graphs=num_graphs)
+
+
+class _Sizes:
+    """How many scalars and vectors enter and leave a layer, and as how many features it sees them."""
+
+    def __init__(
+        self, dim: int, scalars: int, vectors: int, out_scalars: int | None, out_vectors: int | None
+    ) -> None:
+        self.dim, self.scalars, self.vectors = dim, scalars, vectors
+        self.out_scalars = scalars if out_scalars is None else out_scalars
+        self.out_vectors = vectors if out_vectors is None else out_vectors
+        self.features_in = scalars + vectors * dim
+        self.features_out = self.out_scalars + self.out_vectors * dim
+
+
+def _average(layer: nn.Module, sizes: _Sizes, frame: Frame, chunk: int | None) -> FrameAveraging:
+    net = _Packed(layer, sizes)
+    return FrameAveraging(net, frame, {"v": "vector"}, ("scalar", "vector"), level="node", chunk=chunk)
+
+
+class _Packed(nn.Module):
+    """A layer on plain features, seen as one on scalars and vectors."""
+
+    def __init__(self, layer: nn.Module, sizes: _Sizes) -> None:
+        super().__init__()
+        self.layer = layer
+        self.sizes = sizes
+        self.takes_batch = "batch" in Signature(layer).named
+
+    def forward(
+        self,
+        h: Tensor,
+        v: Tensor,
+        *args,
+        batch: Tensor | None = None,
+        num_graphs: int | None = None,
+        **kwargs,
+    ) -> tuple[Tensor, Tensor]:
+        sizes = self.sizes
+        if (h.size(-1), v.size(-2)) != (sizes.scalars, sizes.vectors):
+            raise ValueError(
+                f"expected {sizes.scalars} scalars and {sizes.vectors} vectors a node, "
+                f"found {h.size(-1)} and {v.size(-2)}"
+            )
+        if self.takes_batch:
+            kwargs["batch"] = batch
+        y = self.layer(torch.cat([h, v.flatten(1)], dim=1), *args, **kwargs)
+        if y.dim() != 2 or y.size(1) != sizes.features_out:
+            raise ValueError(
+                f"expected the layer to return [N, {sizes.out_scalars} + {sizes.out_vectors} * {sizes.dim}], "
+                f"found {list(y.shape)}"
+            )
+        vectors = y[:, sizes.out_scalars :].unflatten(1, (sizes.out_vectors, sizes.dim))
+        return y[:, : sizes.out_scalars], vectors
+
+
+def _scalars(h: Tensor | None, v: Tensor) -> Tensor:
+    return v.new_zeros(len(v), 0) if h is None else h

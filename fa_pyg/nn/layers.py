@@ -148,6 +148,7 @@ class _Packed(nn.Module):
         self,
         h: Tensor,
         v: Tensor,
+        edge_index: Tensor | None = None,  # by its own name, so that copies of the graph renumber it
         *args,
         batch: Tensor | None = None,
         num_graphs: int | None = None,
@@ -161,7 +162,8 @@ class _Packed(nn.Module):
             )
         if self.takes_batch:
             kwargs["batch"] = batch
-        y = self.layer(torch.cat([h, v.flatten(1)], dim=1), *args, **kwargs)
+        edges = () if edge_index is None else (edge_index, *args)
+        y = self.layer(torch.cat([h, v.flatten(1)], dim=1), *edges, **kwargs)
         if y.dim() != 2 or y.size(1) != sizes.features_out:
             raise ValueError(
                 f"expected the layer to return [N, {sizes.out_scalars} + {sizes.out_vectors} * {sizes.dim}], "

@@ -1,6 +1,6 @@
 """Train a network made equivariant by frame averaging, and the same network without, on the n-body benchmark.
 
-``python scripts/demo.py`` takes about three minutes on two cores; ``--short`` only checks that everything runs.
+``python scripts/demo.py`` takes about three minutes on two cores; ``--short`` only sees that everything runs.
 """
 
 import argparse
@@ -26,7 +26,7 @@ MODELS = {  # configuration -> name, published test MSE of its like
     "fa_gnn_haar": ("GNN with frames", "0.0057 [1]"),
 }
 FOOT = """\
-best published: MVN 0.0035 [2], SEGNN and PONITA 0.0043 [3]. Equivariance error: the largest deviation of f(gx)
+best published: MVN 0.0035 [2], SEGNN and PONITA 0.0043 [3]. Equivariance error: largest deviation of f(gx)
 from g f(x) over random E(3) motions g of {graphs} test systems, relative to the largest coordinate of f(x).
 [1] Puny et al. 2022, as Linear, GNN and FA-GNN   [2] arXiv 2406.04052   [3] README of PONITA"""
 
@@ -62,17 +62,23 @@ def report(runs: dict[str, dict], test: Batch, short: bool) -> None:
     models = {name: load_best(run["folder"]).model for name, run in runs.items()}
     epochs = runs["gnn"]["epochs"]
     losses, pictures = folder(short) / "losses.png", folder(short) / "predictions.png"
-    plot_losses({MODELS[name][0]: run["folder"] for name, run in runs.items()}, losses, f"n-body, {epochs} epochs")
+    plot_losses(
+        {MODELS[name][0]: run["folder"] for name, run in runs.items()}, losses, f"n-body, {epochs} epochs"
+    )
     systems = Batch.from_data_list(test.to_data_list()[:4])
     predictions = {MODELS[name][0]: poses(models[name], systems) for name in ("gnn", "fa_gnn_haar")}
-    plot_predictions(true_paths(systems), predictions, pictures, "predictions from 30 random poses, moved back")
+    plot_predictions(
+        true_paths(systems), predictions, pictures, "predictions from 30 random poses, moved back"
+    )
     print(f"\nloss curves: {losses.relative_to(ROOT)}; trajectories: {pictures.relative_to(ROOT)}\n")
     if short:
         print("SHORT RUN, ONLY TO SEE THAT EVERYTHING WORKS: THE FIGURES BELOW MEAN NOTHING\n")
     print(f"{'mean squared error of positions':34}{'test':>10}{'published':>14}   equivariance error")
     print(f"{'':34}{'':>10}{'':>14}   float32   float64")
     for name, model in models.items():
-        errors = "".join(f"{equivariance(model, test, dtype):10.0e}" for dtype in (torch.float32, torch.float64))
+        errors = "".join(
+            f"{equivariance(model, test, dtype):10.0e}" for dtype in (torch.float32, torch.float64)
+        )
         label = f"{MODELS[name][0]}, {runs[name]['epochs']} epochs"
         print(f"{label:34}{runs[name]['test_mse']:10.4f}{MODELS[name][1]:>14}{errors}")
     print(FOOT.format(graphs=test.num_graphs))
@@ -95,14 +101,20 @@ def poses(model: nn.Module, data: Batch, times: int = 30) -> Tensor:
     model, generator, found = model.float(), torch.Generator().manual_seed(0), []
     for _ in range(times):
         motion = random_motion("E(3)", generator)
-        moved = {name: data[name] for name in INPUTS} | {"pos": motion(data.pos), "vel": motion(data.vel, "vector")}
+        moved = {name: data[name] for name in INPUTS} | {
+            "pos": motion(data.pos),
+            "vel": motion(data.vel, "vector"),
+        }
         found.append((model(**moved).double() - motion.translation) @ motion.rotation)
     return torch.stack(found).unflatten(1, (data.num_graphs, -1)).transpose(0, 1)
 
 
 def true_paths(data: Batch) -> Tensor:
     """Positions [S, 11, n, 3] from input to target, by the law of motion."""
-    state = [data[name].double().numpy().reshape(data.num_graphs, -1, data[name].shape[1]) for name in INPUTS[2::-1]]
+    state = [
+        data[name].double().numpy().reshape(data.num_graphs, -1, data[name].shape[1])
+        for name in INPUTS[2::-1]
+    ]
     charge, vel, pos = state
     path = torch.from_numpy(simulate(charge, pos, vel, range(10))[0])
     return torch.cat([torch.from_numpy(pos)[:, None], path], 1)
@@ -110,5 +122,7 @@ def true_paths(data: Batch) -> Tensor:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a few steps on a few samples: no figure means anything")
+    parser.add_argument(
+        "--short", action="store_true", help="a few steps on a few samples: no figure means anything"
+    )
     demo(parser.parse_args().short)

@@ -44,6 +44,7 @@ class NBodyCLI(LightningCLI):
             NBodyData,
             save_config_kwargs={"overwrite": True},
             trainer_defaults=DEFAULTS,
+            parser_kwargs={"allow_abbrev": False},
             seed_everything_default=0,
             args=args,
             run=False,

@@ -30,7 +30,9 @@ def plot_losses(folders: Mapping[str, str | Path], path: str | Path, title: str 
     figure.savefig(path)
 
 
-def plot_predictions(paths: Tensor, predictions: Mapping[str, Tensor], path: str | Path, title: str = "") -> None:
+def plot_predictions(
+    paths: Tensor, predictions: Mapping[str, Tensor], path: str | Path, title: str = ""
+) -> None:
     """Draw true trajectories, seen along z, and what models predict for their ends, one panel per system.
 
     Args:

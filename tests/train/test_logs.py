@@ -7,7 +7,9 @@ def write(folder, start, steps):
     logger = ResumableCSVLogger(folder, start)
     _ = logger.experiment  # a trainer asks for it before anything is logged
     for step in steps:
-        logger.log_metrics({"train/mse": 1 / (step + 1)} if step % 2 else {"val/mse": 2.0, "epoch": step}, step)
+        logger.log_metrics(
+            {"train/mse": 1 / (step + 1)} if step % 2 else {"val/mse": 2.0, "epoch": step}, step
+        )
         logger.save()
 
 

@@ -1,0 +1,176 @@
+"""Runs from the command line's arguments, in this process: configurations, folders, resumption, early end."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Timer
+
+from fa_pyg.testing import equivariance_error
+from fa_pyg.train import NBodyCLI, NBodyModule, load_best, main
+from fa_pyg.train.cli import run_folder
+from fa_pyg.train.logs import read_metrics
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "nbody").glob("*.yaml"))
+EQUIVARIANT = {"fa_gnn", "fa_gnn_haar", "fa_gnn_sampled", "linear"}
+
+
+@pytest.fixture(autouse=True)
+def _no_arguments(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train"])
+
+
+@pytest.fixture
+def arguments(tmp_path, data_root):
+    """A small run below ``tmp_path``."""
+
+    def make(name, *more):
+        config = next(path for path in CONFIGS if path.stem == name)
+        folders = [f"--data.root={data_root}", f"--trainer.default_root_dir={tmp_path}"]
+        small = ["--data.num_samples=20", "--data.batch_size=8", "--trainer.max_epochs=4"]
+        quick = ["--trainer.check_val_every_n_epoch=2", "--trainer.enable_progress_bar=false"]
+        return ["--config", str(config), *folders, *small, *quick, *more]
+
+    return make
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
+def test_configuration_trains_one_step_and_is_equivariant_or_not(path, arguments):
+    cli = NBodyCLI(arguments(path.stem))
+    assert cli.config.name == path.stem
+    data = next(iter(cli.datamodule.train_dataloader()))
+    cli.model.on_train_epoch_start()
+    cli.model.training_step(data, 0).backward()
+    gradients = [p.grad for p in cli.model.parameters() if p.grad is not None]
+    assert all(g.isfinite().all() for g in gradients)
+    assert any(g.abs().max() > 0 for g in gradients)
+
+    inputs = {
+        key: value.double() if value.is_floating_point() else value
+        for key, value in data
+        if key not in ("y", "ptr")
+    }
+    reps = {"pos": "point", "vel": "vector"}
+    errors = equivariance_error(cli.model.model.double().eval(), inputs, "E(3)", reps, "point")
+    assert (max(errors.values()) < 1e-9) == (path.stem in EQUIVARIANT), errors
+
+
+def test_run_leaves_results_that_can_be_loaded(arguments, tmp_path):
+    results = main(arguments("fa_gnn_haar"))
+    folder = tmp_path / "fa_gnn_haar" / "version_0"
+    assert results["folder"] == str(folder)
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert {"best.ckpt", "last.ckpt", "loss.png", "config.yaml"} <= {path.name for path in folder.iterdir()}
+    assert list(folder.glob("events.out.tfevents.*"))
+    errors = {int(r["epoch"]) + 1: float(r["val/mse"]) for r in read_metrics(folder) if "val/mse" in r}
+    assert list(errors) == [2, 4]
+    assert results["best_epoch"] == min(errors, key=errors.get)
+    assert results["val_mse"] == pytest.approx(min(errors.values()))
+    assert [int(r["epoch"]) for r in read_metrics(folder) if "train/mse" in r] == [0, 1, 2, 3]
+
+    module = load_best(folder)
+    batches = list(NBodyCLI(arguments("gnn")).datamodule.test_dataloader())
+    assert not module.training
+    with torch.no_grad():
+        squares = sum((module(b) - b.y).square().sum().item() for b in batches)
+    assert results["test_mse"] == pytest.approx(squares / (20 * 15), rel=1e-5)
+    assert [b.num_graphs for b in batches] == [8, 8, 4]
+
+
+def final(folder):
+    return torch.load(folder / "last.ckpt", weights_only=True)
+
+
+def assert_same_run(one, other):
+    """The same figures, checkpoint and table, to the last bit."""
+    assert {**one, "folder": 0, "name": 0} == {**other, "folder": 0, "name": 0}
+    a, b = (torch.load(Path(run["folder"]) / "last.ckpt", weights_only=True) for run in (one, other))
+    assert a.keys() == b.keys()
+    for key in ("epoch", "global_step", "state_dict", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(a[key], b[key], rtol=0, atol=0)
+    torch.testing.assert_close(a.get("ema"), b.get("ema"), rtol=0, atol=0)
+    assert read_metrics(one["folder"]) == read_metrics(other["folder"])
+
+
+@pytest.mark.parametrize("name", ["fa_gnn_haar", "fa_gnn_sampled"])
+def test_resumed_run_is_the_uninterrupted_one(name, arguments, monkeypatch, capsys):
+    step = NBodyModule.training_step
+
+    def stop_in_the_third_epoch(self, batch, batch_idx):
+        if self.global_step == 7:
+            raise InterruptedError
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NBodyModule, "training_step", stop_in_the_third_epoch)
+        with pytest.raises(InterruptedError):
+            main(arguments(name, "--name=parts"))
+    parts = main(arguments(name, "--name=parts", "--ckpt_path=last"))
+    assert f"going on from {parts['folder']}/last.ckpt" in capsys.readouterr().out
+    assert_same_run(parts, main(arguments(name, "--name=whole")))
+
+
+def test_ends_by_time_after_a_whole_epoch_and_goes_on(arguments, monkeypatch):
+    every = "--trainer.check_val_every_n_epoch=1"
+    with monkeypatch.context() as patch:
+        patch.setattr(Timer, "time_elapsed", lambda self, *stage: 0 if self.start_time() is None else 99)
+        parts = main(arguments("gnn", every, "--name=parts", "--trainer.max_time=00:00:01:00"))
+    assert parts["epochs"] == 1
+    parts = main(arguments("gnn", every, "--name=parts", "--ckpt_path=last"))
+    assert_same_run(parts, main(arguments("gnn", every, "--name=whole")))
+
+
+def test_another_seed_is_another_run(arguments):
+    errors = {
+        main(arguments("gnn", f"--seed_everything={seed}", "--trainer.max_epochs=2"))["test_mse"]
+        for seed in (0, 1)
+    }
+    assert len(errors) == 2
+
+
+def test_folders_of_runs(tmp_path):
+    assert run_folder(tmp_path, None) == (tmp_path / "version_0", None)
+    with pytest.raises(ValueError, match="no such checkpoint"):
+        run_folder(tmp_path, "last")
+    for number in (0, 2, 10):
+        (tmp_path / f"version_{number}").mkdir()
+        if number < 10:  # the newest has got nowhere yet
+            (tmp_path / f"version_{number}" / "last.ckpt").touch()
+    assert run_folder(tmp_path, None) == (tmp_path / "version_11", None)
+    found = tmp_path / "version_2" / "last.ckpt"
+    assert run_folder(tmp_path, "last") == (found.parent, found)
+    first = tmp_path / "version_0" / "last.ckpt"
+    assert run_folder(tmp_path, str(first)) == (first.parent, first)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("--model.learning_rate=1", "learning_rate"),
+        ("--trainer.max_epoch=1", "max_epoch"),
+        ("--model.lr=fast", "lr"),
+        ("--model.schedule=linear", "schedule"),
+    ],
+)
+def test_unknown_keys_and_wrong_types_are_errors(arguments, wrong, message, capsys):
+    with pytest.raises(SystemExit):
+        NBodyCLI(arguments("gnn", wrong))
+    assert message in capsys.readouterr().err
+
+
+def test_unknown_key_in_a_file_is_an_error(arguments, tmp_path, capsys):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("model:\n  model:\n    class_path: fa_pyg.models.GNN\n    init_args: {width: 3}\n")
+    with pytest.raises(SystemExit):
+        NBodyCLI(["--config", str(path)])
+    assert "width" in capsys.readouterr().err
+
+
+def test_prints_its_configuration(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        NBodyCLI(arguments("fa_gnn_haar", "--print_config"))
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    assert "class_path: fa_pyg.HaarFrame" in printed
+    assert "max_epochs: 4" in printed

@@ -1,0 +1,83 @@
+"""The training step: what it computes, and how the learning rate falls."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch_geometric.data import Batch, Data
+
+from fa_pyg.train import NBodyModule
+
+
+class Shift(nn.Module):
+    """Positions moved by one learned number."""
+
+    def __init__(self):
+        super().__init__()
+        self.by = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, pos, batch):
+        return pos + self.by
+
+
+def batch_of(*sizes):
+    return Batch.from_data_list([Data(pos=torch.randn(n, 3), goal=torch.randn(n, 3)) for n in sizes])
+
+
+def test_loss_is_the_mean_square_over_all_coordinates():
+    module, data = NBodyModule(Shift(), inputs=["pos"], target="goal"), batch_of(2, 5)
+    module.on_train_epoch_start()
+    loss = module.training_step(data, 0)
+    errors = [
+        (p + 0.5 - g) ** 2
+        for p, g in zip(data.pos.flatten().tolist(), data.goal.flatten().tolist(), strict=True)
+    ]
+    assert loss.item() == pytest.approx(sum(errors) / 21)
+    loss.backward()
+    assert module.model.by.grad.item() == pytest.approx(2 * (data.pos + 0.5 - data.goal).mean().item())
+
+
+def optimiser_of(module, steps):
+    module.trainer = SimpleNamespace(estimated_stepping_batches=steps)
+    return module.configure_optimizers()
+
+
+def test_cosine_falls_from_lr_to_nothing():
+    made = optimiser_of(NBodyModule(Shift(), lr=0.2, schedule="cosine"), 8)
+    rates = []
+    for _ in range(9):
+        rates.append(made["optimizer"].param_groups[0]["lr"])
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    assert rates == pytest.approx([0.1 * (1 + math.cos(math.pi * i / 8)) for i in range(9)])
+    assert rates[0] == 0.2
+    assert rates[-1] == 0
+
+
+def test_without_decay_it_is_adam():
+    module, data = NBodyModule(Shift(), lr=0.1, inputs=["pos"], target="goal"), batch_of(4)
+    reference = nn.Parameter(torch.tensor(0.5))
+    adam, ours = torch.optim.Adam([reference], 0.1), optimiser_of(module, 10)
+    for _ in range(5):
+        module.on_train_epoch_start()
+        for optimiser, loss in (
+            (ours, module.training_step(data, 0)),
+            (adam, (data.pos + reference - data.goal).square().mean()),
+        ):
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    torch.testing.assert_close(module.model.by, reference)
+
+
+@pytest.mark.parametrize("wrong", [{"lr": 0.0}, {"lr": -1.0}, {"weight_decay": -1e-3}])
+def test_wrong_rates(wrong):
+    with pytest.raises(ValueError, match="expected lr > 0, weight_decay >= 0"):
+        NBodyModule(Shift(), **wrong)
+
+
+def test_a_schedule_needs_an_end():
+    with pytest.raises(ValueError, match="max_epochs is -1"):
+        optimiser_of(NBodyModule(Shift(), schedule="cosine"), math.inf)

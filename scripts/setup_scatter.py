@@ -64,7 +64,7 @@ def build(folder: Path) -> None:
         # Its set-up turns ninja off, but setuptools can compile the four extensions side by side.
         config = Path(tmp, "build.cfg")
         config.write_text(f"[build_ext]\nparallel = {min(os.cpu_count() or 1, 4)}\n")
-        env = os.environ | {"DIST_EXTRA_CONFIG": str(config)}
+        env = os.environ | {"DIST_EXTRA_CONFIG": str(config), "CFLAGS": "-g0"}  # stripped in the end anyway
         command = [*PIP, "wheel", "-v", "--no-build-isolation", "--no-deps", "--no-cache-dir", "-w", tmp]
         command += ["-c", ROOT / "constraints.txt", "--no-binary=torch_scatter", "torch_scatter"]
         subprocess.run(command, stdout=log, stderr=log, env=env, check=False)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv and installs fa_pyg in it, with what training and the tests need: `make setup`.
 # A set-up that was killed leaves its mark behind; the next one then starts from an empty .venv.
-set -euo pipefail
+set -Eeuo pipefail # E: the trap below serves functions too
 cd "$(dirname "$0")/.."
 python=${1:-python3}
 mark=.venv/.unfinished

@@ -9,6 +9,7 @@ import torch
 from torch_geometric.data import Data
 
 from fa_pyg.datasets._xyz_blocks import Block, Text
+from fa_pyg.datasets._xyz_grammar import show
 
 _PER_ATOM_RESULTS = {"forces", "stresses", "charges", "magmoms", "energies"}
 _RESERVED = {"ptr", "comment", "source", "bond_method"}
@@ -16,12 +17,12 @@ _RESERVED = {"ptr", "comment", "source", "bond_method"}
 
 def extended_values(text: Text, block: Block, dtype: torch.dtype) -> dict[str, Any]:
     """Everything one extended XYZ structure holds, by name."""
-    _check_properties(text, block)
+    properties = _properties(text, block)
     try:
         atoms = _read(block.comment, text.rows[block.first : block.stop])
         values = _values(atoms, dtype)
     except Exception as error:  # whatever another parser makes of a broken file
-        raise _bad_row(text, block, error) from error
+        raise _bad_row(text, block, properties, error) from error
     good = np.isin(atoms.numbers, range(1, 119)) & (np.abs(atoms.positions) <= torch.finfo(dtype).max).all(1)
     if not good.all():
         raise text.error(block.first + int(good.argmin()), "a known element and finite coordinates")
@@ -35,35 +36,47 @@ def _read(comment: bytes, rows: list[bytes]) -> Any:
     return next(read_xyz(StringIO(b"\n".join(lines).decode(errors="replace")), index=0))
 
 
-def _check_properties(text: Text, block: Block) -> None:
-    """ASE puts all atoms at the origin if no column is the position."""
-    from ase.io.extxyz import key_val_str_to_dict, parse_properties
+def _properties(text: Text, block: Block) -> str:
+    """The columns the comment declares, checked: they must be there, and hold an element and a position.
 
-    expected = "extended XYZ with an element (species:S:1 or Z:I:1) and pos:R:3 among its Properties"
+    Without this, ASE puts all atoms at the origin where no column is the position, and fills the memory where
+    a column claims to be very wide.
+    """
+    from ase.io.extxyz import key_val_str_to_dict
+
     try:
         info = key_val_str_to_dict(block.comment.decode(errors="replace"))
-        columns = parse_properties(info.get("Properties", "species:S:1:pos:R:3"))[0]
-        named = dict(columns.values())
-        if named.get("positions") == 3 and ({"symbols", "numbers"} & named.keys()):
-            return
+        properties = info.get("Properties", "species:S:1:pos:R:3")
+        names, kinds, widths = (properties.split(":")[i::3] for i in range(3))
+        declared = [f"{name}:{kind}:{int(w)}" for name, kind, w in zip(names, kinds, widths, strict=True)]
     except Exception as error:
-        raise text.error(block.start + 1, f"{expected} (ASE: {error})") from error
-    raise text.error(block.start + 1, expected)
+        raise text.error(block.start + 1, f"a comment of extended XYZ (ASE: {_words(error)})") from error
+    columns = len(text.rows[block.first].split())
+    if not all(1 <= int(width) <= columns for width in widths):
+        raise text.error(block.start + 1, f"Properties that fit the {columns} columns of the first atom")
+    if "pos:R:3" not in declared or not {"species:S:1", "Z:I:1"} & set(declared):
+        raise text.error(block.start + 1, "Properties with pos:R:3 and species:S:1 or Z:I:1")
+    return properties
 
 
-def _bad_row(text: Text, block: Block, error: Exception) -> ValueError:
+def _bad_row(text: Text, block: Block, properties: str, error: Exception) -> ValueError:
+    comment = f"Properties={properties}".encode()
     for index in range(block.first, block.stop):
-        if reason := _trouble(block.comment, text.rows[index]):
+        if reason := _trouble(comment, text.rows[index]):
             return text.error(index, f"an atom line as the comment's Properties describe it (ASE: {reason})")
-    return text.error(block.start + 1, f"a header that fits the atoms (ASE: {error!r})")
+    return text.error(block.start + 1, f"a comment that fits the atoms (ASE: {_words(error)})")
 
 
 def _trouble(comment: bytes, row: bytes) -> str:
     try:
         _read(comment, [row])
     except Exception as error:
-        return repr(error)
+        return _words(error)
     return ""
+
+
+def _words(error: Exception) -> str:
+    return show(str(error).encode())
 
 
 def _values(atoms: Any, dtype: torch.dtype) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from fa_pyg.datasets._xyz_grammar import (
 )
 
 QM9 = re.compile(rb"[ \t]*gdb[ \t]+(\d{1,18})((?:[ \t]+" + NUMBER + rb"){15})[ \t]*")
-EXTENDED = re.compile(rb"(?:^|[ \t])(?:properties|lattice)[ \t]*=", re.IGNORECASE)
+EXTENDED = re.compile(rb"(?:^|[ \t])(?:Properties|Lattice)[ \t]*=")
 
 
 class XYZError(ValueError):

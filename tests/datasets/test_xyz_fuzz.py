@@ -205,7 +205,7 @@ LONG = 1_000_000
         b"1\n\n" + b"C " * LONG,
         b"1\n" + b"C " * LONG,
         b"1\ngdb " + b"1 " * LONG + b"x\nC 0 0 0 0",
-        b"1\n" + b"properties" * (LONG // 10) + b"\nC 0 0",
+        b"1\n" + b"Properties=" * (LONG // 11) + b"\nC 0 0",
         b"\n" * LONG,
         b"%d\n" % LONG + b"\n" * LONG,
         b"%d\n\n" % LONG + b"C 0 0 0\n" * (LONG // 10),

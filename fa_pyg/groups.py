@@ -1,11 +1,10 @@
-"""What a group's name means: its dimension, whether it reflects and translates, its signs and Haar samples."""
+"""What a group's name means: its dimension, whether it reflects and translates, signs and Haar samples."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from dataclasses import dataclass
-from typing import Union
 
 import torch
 from torch import Tensor
@@ -92,4 +91,4 @@ class Group:
         return f"{self.kind}({self.dim})"
 
 
-GroupLike = Union[str, Group]  # noqa: UP007  (evaluated at run time by configuration tools)
+GroupLike = str | Group

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 __all__ = ["NAMED", "Rep"]
 
@@ -79,4 +78,4 @@ NAMED = {
     "pseudotensor": Rep(2, pseudo=True),
 }
 
-RepLike = Union[str, Rep]  # noqa: UP007  (evaluated at run time, also by Python 3.9 tools)
+RepLike = str | Rep

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
-from fa_pyg.linalg import mean, pick, working_dtype
+from fa_pyg.linalg import mean, pick, scatter_sum, working_dtype
 from fa_pyg.reps import Rep
 
 __all__ = ["Cloud", "Frame", "Quantity"]
@@ -58,6 +59,18 @@ class Cloud:
         """The type to compute frames in (:func:`fa_pyg.linalg.working_dtype`)."""
         return working_dtype(self.declared[0].value)
 
+    @cached_property
+    def node_weight(self) -> Tensor | None:
+        """The weights as they count, ``[N]``."""
+        if self.weight is None:
+            return None
+        weight = self.weight.to(self.dtype).clamp(min=0)
+        if self.batch is None:
+            total = weight.sum(0, keepdim=True)
+        else:
+            total = scatter_sum(weight, self.batch, self.size)
+        return torch.where(pick(total == 0, self.batch), torch.ones_like(weight), weight)
+
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Returns the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
         value = quantity.value.to(self.dtype)
@@ -71,18 +84,15 @@ class Cloud:
 
     def _weight(self, quantity: Quantity) -> Tensor | None:
         at_nodes = quantity.index is self.batch and self.weight is not None
-        return self.weight if at_nodes and len(self.weight) == len(quantity.value) else None
+        return self.node_weight if at_nodes and len(self.weight) == len(quantity.value) else None
 
     def origin(self, group: Group) -> Tensor | None:
         """Returns the (weighted) centroid ``[B, d]`` of the first point; None if nothing translates."""
         points = [q for q in self.declared if q.rep.affine]
         if not (group.translates and points):
             return None
-        return mean(*self._splice(points[0]))
-
-    def _splice(self, quantity: Quantity) -> tuple:
-        rows, index, weight = self.rows(quantity)
-        return rows, index, self.size, weight
+        rows, index, weight = self.rows(points[0])
+        return mean(rows, index, self.size, weight)
 
     def centred(
         self, quantity: Quantity, origin: Tensor | None
@@ -108,8 +118,21 @@ class Frame(nn.Module):
         self.group = Group.of(group)
 
     def build(self, cloud: Cloud) -> Frames:
-        """Returns the frames of a batch. Runs with autocast off."""
+        """Returns the frames of a batch."""
         raise NotImplementedError
+
+    def evaluate(self, cloud: Cloud) -> Frames:
+        """Returns :meth:`build` with autocast off, which would turn the axes by up to half a degree.
+
+        Raises:
+            ValueError: if these are no frames for the bodies of the batch in the group's dimension.
+        """
+        with torch.autocast(cloud.device.type, enabled=False):
+            frames = self.build(cloud)
+        if (frames.num_bodies, frames.dim) != (cloud.size, self.group.dim):
+            wanted = f"frames of {cloud.size} bodies in {self.group.dim} dimensions"
+            raise ValueError(f"{self}: expected {wanted}, found {frames}")
+        return frames
 
     def forward(
         self,
@@ -136,10 +159,8 @@ class Frame(nn.Module):
         """
         for name, x in (("pos", pos), *((f"vectors[{i}]", v) for i, v in enumerate(vectors))):
             if x.dim() < 2 or x.size(-1) != self.group.dim or len(x) != len(pos):
-                raise ValueError(
-                    f"{name}: expected [{len(pos) if pos.dim() else 'N'}, ..., {self.group.dim}] for {self.group}, "
-                    f"found {list(x.shape)}"
-                )
+                wanted = f"[{len(pos) if pos.dim() else 'N'}, ..., {self.group.dim}]"
+                raise ValueError(f"{name}: expected {wanted} for {self.group}, found {list(x.shape)}")
         for name, x in (("batch", batch), ("node_weight", node_weight)):
             if x is not None and x.shape != pos.shape[:1]:
                 raise ValueError(f"{name}: expected one for each of {len(pos)} nodes, found {list(x.shape)}")
@@ -147,7 +168,7 @@ class Frame(nn.Module):
             num_graphs = 1 if batch is None else int(batch.max()) + 1 if len(batch) else 0
         reps = [Rep(1, affine=self.group.translates), *[Rep(1)] * len(vectors)]
         read = tuple(Quantity(x, rep, batch) for x, rep in zip((pos, *vectors), reps, strict=True))
-        return self.build(Cloud(read, read, batch, num_graphs, node_weight))
+        return self.evaluate(Cloud(read, read, batch, num_graphs, node_weight))
 
     def extra_repr(self) -> str:
         return f'"{self.group}"'

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fa_pyg.builders import Cloud, Frame, Quantity
-from fa_pyg.copies import Call, Copies, Layout, Name, Signature
+from fa_pyg.copies import LEVELS, Call, Copies, Layout, Name, Signature
+from fa_pyg.frames import Frames
 from fa_pyg.nn.outputs import Outputs, output_spec
 from fa_pyg.reps import Rep, RepLike
 
@@ -20,7 +22,7 @@ Output = RepLike | Sequence[RepLike] | Mapping[str, RepLike]
 
 
 class FrameAveraging(nn.Module):
-    r"""Makes any model equivariant: "Frame Averaging for Invariant and Equivariant Network Design" (Puny et al. 2022).
+    r"""Frame averaging round any model, which makes it equivariant (Puny et al. 2022).
 
     .. math:: \langle\Phi\rangle(x) = \sum_{g \in F(x)} w_g\, \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
 
@@ -39,7 +41,7 @@ class FrameAveraging(nn.Module):
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
             dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers) where the
             call has them.
-        level: "node", "graph" or "edge", where the output's size does not tell; as ``output`` a tuple or dict.
+        level: "node", "graph" or "edge" where the output's size does not tell; or one for each output.
         levels: the level of arguments whose name and size do not tell; "shared" for no level.
         chunk: slots (frames a graph) that share one call of the model. Default: 1 on a CPU, all on
             an accelerator if the model takes ``batch``. While BatchNorm trains, always all: its statistics
@@ -87,141 +89,123 @@ class FrameAveraging(nn.Module):
             raise ValueError(f"reads: {unknown[0]!r} is none of the declared inputs {_list(self.inputs)}")
         scalars = [name for name in self.reads if self.inputs[name].rank != 1]
         if scalars:
-            raise ValueError(
-                f"reads: axes are made of points and vectors, found {self.inputs[scalars[0]]} ({scalars[0]!r})"
-            )
+            found = f"{scalars[0]!r}: {self.inputs[scalars[0]]}"
+            raise ValueError(f"reads: axes are made of points and vectors, found {found}")
         self.node_weight = node_weight
         self.level = level
         self.levels = {self._name(k): v for k, v in (levels or {}).items()}
-        wrong = [v for v in self.levels.values() if v not in ("node", "edge", "graph", "shared")]
-        if wrong:
-            raise ValueError(f'levels: expected "node", "edge", "graph" or "shared", found {wrong[0]!r}')
+        for name, one in self.levels.items():
+            expected = LEVELS[:-1] if name in self.inputs else LEVELS
+            if one not in expected:
+                raise ValueError(f"levels[{name!r}]: expected one of {_list(expected)}, found {one!r}")
         self.chunk = chunk
-
-    def _name(self, key: Name) -> Name:
-        return self.signature.name(key) if isinstance(key, int) else key
 
     def forward(self, *args, **kwargs) -> Any:
         call = Call(self.signature, args, kwargs, extra=self._extra())
         self._check_names(call)
-        layout = Layout(call, self.levels, nodes=self.reads[0])
+        layout = Layout(call, self.levels, nodes=self._nodes)
         inputs = self._quantities(call, layout)
-        frames = self.frame.build(self._cloud(call, layout, inputs))
-        framed = {name: frames.to_frame(q.value, q.rep, q.index) for name, q in inputs.items()}
+        frames = self._frames(call, layout, inputs)
+        framed = {k: frames.to_frame(x, self.inputs[k], inputs[k].index) for k, x in self._given(call)}
         outputs = Outputs(self.output, self.level, layout)
-        slots = len(frames.slot_sizes)
-        step = self._slots_per_call(call, slots)
-        for first in range(0, slots, step):
-            copies = Copies(layout, frames, first, min(first + step, slots))
-            part = {name: copies.part(framed[name], q.index, len(q.value)) for name, q in inputs.items()}
-            outputs.add(copies.run(self.model, part), copies)
+        for slots in Copies(layout, frames).slots(self._slots_per_call(call, frames)):
+            part = {k: slots.part(framed[k], q.index, len(q.value)) for k, q in inputs.items()}
+            outputs.add(slots.run(self.model, part), slots)
         return outputs.average(frames)
 
     # ------------------------------------------------------------------------------ the call
 
+    def _name(self, key: Name) -> Name:
+        return self.signature.name(key) if isinstance(key, int) else key
+
     def _extra(self) -> tuple[str, ...]:
         """Keywords that serve the frames, whether the model takes them or not."""
-        named = self.node_weight if isinstance(self.node_weight, str) else "batch"
-        return ("batch", "num_graphs", named)
+        return ("batch", "num_graphs", *([self.node_weight] if isinstance(self.node_weight, str) else []))
+
+    @property
+    def _nodes(self) -> Name:
+        """An input with one row a node: the first points, or what the axes are made of."""
+        return next((name for name, rep in self.inputs.items() if rep.affine), self.reads[0])
 
     def _check_names(self, call: Call) -> None:
         given = [name for name, value in call.values.items() if isinstance(value, Tensor)]
         for name in self.inputs:
-            optional = (
-                name in self.signature.named and name not in self.reads and call.values.get(name) is None
-            )
+            optional = name in self.signature.named and name not in self.reads and call.get(name) is None
             if name not in given and not optional:
                 raise ValueError(f"inputs: the call has no tensor {name!r}; it has {_list(given)}")
         wrong = [name for name in self.levels if name not in call.values and name not in self.signature.named]
         if wrong:
             raise ValueError(f"levels: the call has no {wrong[0]!r}; it has {_list(call.values)}")
 
-    def _quantities(self, call: Call, layout: Layout) -> dict[Name, Quantity]:
-        present = {name: rep for name, rep in self.inputs.items() if call.values.get(name) is not None}
-        return {
-            name: Quantity(
-                self._checked(name, call.values[name], rep), rep, self._body(name, call.values[name], layout)
-            )
-            for name, rep in present.items()
-        }
+    def _given(self, call: Call) -> Iterator[tuple[Name, Tensor]]:
+        """The declared inputs that this call has."""
+        return ((name, call.get(name)) for name in self.inputs if call.get(name) is not None)
 
-    def _checked(self, name: Name, value: Tensor, rep: Rep) -> Tensor:
-        rep.layout(tuple(value.shape), self.frame.group.dim, repr(name))
-        if value.dim() < (2 if rep.flat else 1 + rep.rank) or not value.is_floating_point():
+    def _quantities(self, call: Call, layout: Layout) -> dict[Name, Quantity]:
+        return {name: self._quantity(name, value, layout) for name, value in self._given(call)}
+
+    def _quantity(self, name: Name, value: Tensor, layout: Layout) -> Quantity:
+        rep = self.inputs[name]
+        shape = rep.layout(tuple(value.shape), self.frame.group.dim, repr(name))
+        if len(shape) < 1 + rep.rank or not value.is_floating_point():
             raise ValueError(
                 f"{name!r}: expected a floating point [n, ...], found {value.dtype} {list(value.shape)}"
             )
-        return value
+        return Quantity(value.reshape(shape), replace(rep, flat=False), layout.body(name, value))
 
-    def _body(self, name: Name, value: Tensor, layout: Layout) -> Tensor | None:
-        body = layout.body(name, value)
-        if isinstance(body, str):
-            raise ValueError(
-                f"{name!r} transforms, so it belongs to nodes, edges or graphs and cannot be {body!r}"
-            )
-        return body
+    # ------------------------------------------------------------------------------ the frames
 
-    def _cloud(self, call: Call, layout: Layout, inputs: dict[Name, Quantity]) -> Cloud:
+    def _frames(self, call: Call, layout: Layout, inputs: dict[Name, Quantity]) -> Frames:
         read = tuple(inputs[name] for name in self.reads)
-        return Cloud(
-            tuple(inputs.values()), read, layout.batch, layout.num_graphs, self._weight(call, layout)
-        )
+        weight = self._weight(call, layout)
+        cloud = Cloud(tuple(inputs.values()), read, layout.batch, layout.num_graphs, weight)
+        return self.frame.evaluate(cloud)
 
     def _weight(self, call: Call, layout: Layout) -> Tensor | None:
-        if callable(self.node_weight):
-            weight = self.node_weight(dict(call.values))
-        elif self.node_weight == "auto":
-            weight = call.get("z")
-            if (
-                not isinstance(weight, Tensor)
-                or weight.is_floating_point()
-                or weight.numel() != layout.num_nodes
-            ):
-                return None
-        elif self.node_weight is None:
+        if self.node_weight is None:
             return None
-        else:
-            weight = call.get(self.node_weight)
+        if self.node_weight == "auto":
+            weight = call.get("z")
+            usable = isinstance(weight, Tensor) and not weight.is_floating_point()
+            return weight.reshape(-1) if usable and weight.numel() == layout.num_nodes else None
+        named = isinstance(self.node_weight, str)
+        weight = call.get(self.node_weight) if named else self.node_weight(dict(call.values))
         if not isinstance(weight, Tensor) or weight.numel() != layout.num_nodes:
             found = list(weight.shape) if isinstance(weight, Tensor) else weight
+            what = f"node_weight={self.node_weight!r}" if named else "node_weight"
             raise ValueError(
-                f"node_weight: expected one for each of {layout.num_nodes} nodes, found {found!r}"
+                f"{what}: expected a number for each of {layout.num_nodes} nodes, found {found!r}"
             )
         return weight.reshape(-1)
 
     # ------------------------------------------------------------------------------ copies
 
-    def _slots_per_call(self, call: Call, slots: int) -> int:
+    def _slots_per_call(self, call: Call, frames: Frames) -> int:
+        slots = len(frames.slot_sizes)
         if slots == 1:
             return 1
-        holds_batch = call.data is not None and call.data.get("batch") is not None
-        takes_batch = (
-            holds_batch
-            or "batch" in call.arguments
-            or (call.data is None and "batch" in self.signature.named)
-        )
-        trains_norm = self.training and any(
-            isinstance(m, _BatchNorm) and m.training for m in self.model.modules()
-        )
-        if trains_norm and not takes_batch:
+        if any(map(_uses_batch_statistics, self.model.modules())):
+            if call.takes_batch:
+                return slots
             warnings.warn(
                 "BatchNorm trains in a model that takes no `batch`: its statistics are taken frame by frame",
                 stacklevel=3,
             )
-        if trains_norm and takes_batch:
-            return slots
-        if self.chunk is not None:
-            if self.chunk > 1 and not takes_batch:
-                raise ValueError(
-                    f"chunk={self.chunk}: copies can share a call only of a model that takes `batch` "
-                    f"(or a Data that has it); this one takes {_list(self.signature.named)}"
-                )
-            return min(self.chunk, slots)
-        on_cpu = all(v.device.type == "cpu" for v in call.values.values() if isinstance(v, Tensor))
-        return slots if takes_batch and not on_cpu else 1
+        if self.chunk is None:
+            return slots if call.takes_batch and frames.rotation.device.type != "cpu" else 1
+        if self.chunk > 1 and not call.takes_batch:
+            raise ValueError(
+                f"chunk={self.chunk}: copies can share a call only of a model that takes `batch` "
+                f"(or a Data that has it); this one takes {_list(self.signature.named)}"
+            )
+        return min(self.chunk, slots)
 
     def extra_repr(self) -> str:
         return f"inputs={{{', '.join(f'{k!r}: {v}' for k, v in self.inputs.items())}}}, output={self.output}"
+
+
+def _uses_batch_statistics(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm) and (module.training or module.running_mean is None)
 
 
 def _list(names: Any) -> str:

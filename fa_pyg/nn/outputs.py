@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import Copies, Layout
+from fa_pyg.copies import Layout, Slots
 from fa_pyg.frames import Frames
 from fa_pyg.reps import Rep
 
@@ -38,73 +38,54 @@ class Outputs:
         self.parts: list[list[Tensor]] = []
         self.first: Any = None
 
-    def add(self, value: Any, copies: Copies) -> None:
+    def add(self, value: Any, slots: Slots) -> None:
         """Takes the model's output on some copies."""
         leaves = list(_leaves(self.spec, value, self.level, "output"))
-        if not self.parts:
-            self.first = value
-            self.parts = [[] for _ in leaves]
-            self.leaves = [
-                (rep, self._resolve(leaf, rep, level, path, copies)) for rep, leaf, level, path in leaves
-            ]
-        for part, (rep, leaf, _, path), (_, level) in zip(self.parts, leaves, self.leaves, strict=True):
-            part.append(self._with_rows(leaf, rep, level, path, copies))
+        if not self.parts:  # the first call tells the levels of all
+            self.first, self.parts = value, [[] for _ in leaves]
+            self.reps = [rep for rep, *_ in leaves]
+            self.levels = [self._resolve(*leaf, slots) for leaf in leaves]
+        for part, level, (_, leaf, _, path) in zip(self.parts, self.levels, leaves, strict=True):
+            part.append(self._with_rows(leaf, level, path, slots))
 
     def average(self, frames: Frames) -> Any:
         """Returns the averaged output, in the structure of the model's."""
         averaged = []
-        for (rep, level), parts in zip(self.leaves, self.parts, strict=True):
-            value = frames.average(parts[0] if len(parts) == 1 else torch.cat(parts), rep, self._index(level))
+        for rep, level, parts in zip(self.reps, self.levels, self.parts, strict=True):
+            index = self.layout.of("graph" if level == "whole" else level)
+            value = frames.average(parts[0] if len(parts) == 1 else torch.cat(parts), rep, index)
             averaged.append(value.squeeze(0) if level == "whole" else value)
         return _rebuild(self.spec, self.first, iter(averaged))
 
-    def _index(self, level: str) -> Tensor | str | None:
-        if level in ("graph", "whole"):
-            return "graph"
-        if level == "edge":
-            batch = self.layout.batch
-            return None if batch is None else batch.index_select(0, self.layout.edge_index[0])
-        return self.layout.batch
-
-    def _resolve(self, leaf: Tensor, rep: Rep, level: str | None, path: str, copies: Copies) -> str:
+    def _resolve(self, rep: Rep, leaf: Tensor, level: str | None, path: str, slots: Slots) -> str:
         """The level of an output: "node", "graph", "edge", or "whole" for one graph without a row for it."""
         if level not in (None, "node", "graph", "edge"):
-            raise ValueError(f'level: expected "node", "graph" or "edge", found {level!r}')
-        sizes = {"node": copies.num_nodes, "graph": copies.num_graphs}
-        if (
-            leaf.dim() == (1 if rep.flat else rep.rank)
-            and copies.num_graphs == 1
-            and level in (None, "graph")
-        ):
+            raise ValueError(f'level of {path}: expected "node", "graph" or "edge", found {level!r}')
+        without_row = leaf.dim() == max(rep.rank, rep.flat)
+        if without_row and slots.num_graphs == 1 and level in (None, "graph"):
             return "whole"
         if level is not None:
             return level
+        sizes = {"node": slots.num_nodes, "graph": slots.num_graphs}
         fits = [name for name, size in sizes.items() if leaf.dim() and size == len(leaf)]
-        if len(fits) == 2 and self._nodes_are_graphs():
-            fits = fits[:1]
-        if len(fits) != 1:
-            raise ValueError(
-                self._unclear(leaf, path, copies, "its level is not clear" if fits else "it fits none")
-            )
-        return fits[0]
+        if len(fits) == 1 or (fits and self.layout.nodes_are_graphs):
+            return fits[0]
+        raise ValueError(_unclear(leaf, path, slots, "its level is not clear" if fits else "it fits none"))
 
-    def _nodes_are_graphs(self) -> bool:
-        batch = self.layout.batch
-        return batch is None or torch.equal(batch, torch.arange(len(batch), device=batch.device))
-
-    def _with_rows(self, leaf: Tensor, rep: Rep, level: str, path: str, copies: Copies) -> Tensor:
+    def _with_rows(self, leaf: Tensor, level: str, path: str, slots: Slots) -> Tensor:
         if level == "whole":
             return leaf.unsqueeze(0)
-        expected = {"node": copies.num_nodes, "graph": copies.num_graphs}.get(level)
-        if leaf.dim() == 0 or (expected is not None and len(leaf) != expected):
-            raise ValueError(self._unclear(leaf, path, copies, f"it is no {level}-level output"))
+        expected = {"node": slots.num_nodes, "graph": slots.num_graphs}.get(level)
+        if leaf.dim() == 0 or expected not in (None, len(leaf)):
+            raise ValueError(_unclear(leaf, path, slots, f"it is no {level}-level output"))
         return leaf
 
-    def _unclear(self, leaf: Tensor, path: str, copies: Copies, why: str) -> str:
-        return (
-            f"{path} has shape {list(leaf.shape)} for {copies.num_nodes} nodes and {copies.num_graphs} graphs: {why}. "
-            'Say it with level="node", "graph" or "edge", or return one row for each'
-        )
+
+def _unclear(leaf: Tensor, path: str, slots: Slots, why: str) -> str:
+    return (
+        f"{path} has shape {list(leaf.shape)} for {slots.num_nodes} nodes and {slots.num_graphs} graphs: "
+        f'{why}. Say it with level="node", "graph" or "edge", or return one row for each'
+    )
 
 
 def _leaves(spec: Any, value: Any, level: Any, path: str) -> Iterator[tuple[Rep, Tensor, str | None, str]]:

@@ -1,0 +1,7 @@
+"""Copies of a call's batch, several frames a graph, by PyG's own naming rules."""
+
+from fa_pyg.copies.call import Call, Name, Signature
+from fa_pyg.copies.copies import Copies, Slots
+from fa_pyg.copies.layout import LEVELS, Layout
+
+__all__ = ["LEVELS", "Call", "Copies", "Layout", "Name", "Signature", "Slots"]

@@ -1,0 +1,121 @@
+"""The arguments of one call of a module, by name, wherever they were given."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+from torch_geometric.data import Data
+from torch_geometric.data.data import BaseData
+
+__all__ = ["Call", "Name", "Signature"]
+
+Name = str | int
+
+
+class Signature:
+    """The parameters of a module's ``forward``: which names positions have, and what else it takes.
+
+    Args:
+        module: any; one round another that publishes its ``signature`` (a framed model) has that one's names.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        module = getattr(module, "_orig_mod", module)  # torch.compile hides the signature
+        inner = getattr(module, "signature", None)
+        self.is_framed = isinstance(inner, Signature)
+        if self.is_framed:
+            self.positional, self.named, self.takes_any = inner.positional, inner.named, inner.takes_any
+            return
+        parameters = inspect.signature(module.forward).parameters.values()
+        self.positional = [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+        self.named = [*self.positional, *(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)]
+        self.takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+    def takes(self, name: str) -> bool:
+        """Whether the module can be called with this keyword."""
+        return self.is_framed or self.takes_any or name in self.named
+
+    def name(self, position: int) -> Name:
+        """The name of a positional argument; its number where the module has none for it (``*args``)."""
+        return self.positional[position] if position < len(self.positional) else position
+
+
+class Call:
+    """The arguments of one call by name; those inside a PyG ``Data`` argument by attribute.
+
+    Args:
+        signature: of the model that is called.
+        args, kwargs: the call's arguments.
+        extra: keywords that serve the caller only: taken out (:attr:`extra`) unless the model takes them.
+
+    Raises:
+        TypeError: for an argument given twice.
+        ValueError: for two ``Data`` arguments, a ``HeteroData``, or an attribute that is an argument as well.
+    """
+
+    def __init__(
+        self, signature: Signature, args: tuple, kwargs: Mapping[str, Any], extra: tuple[str, ...] = ()
+    ) -> None:
+        self.signature = signature
+        self.arguments: dict[Name, Any] = {signature.name(i): value for i, value in enumerate(args)}
+        twice = [name for name in kwargs if name in self.arguments]
+        if twice:
+            raise TypeError(f"argument {twice[0]!r} is given twice, by position and by name")
+        self.num_positional = len(args)
+        self.extra = {k: v for k, v in kwargs.items() if k in extra and not signature.takes(k)}
+        self.arguments.update((k, v) for k, v in kwargs.items() if k not in self.extra)
+        self.holder = self._holder()
+        self.data: Data | None = None if self.holder is None else self.arguments[self.holder]
+        self.values = {k: v for k, v in self.arguments.items() if k != self.holder}
+        if self.data is not None:
+            attributes = self.data.to_dict()
+            both = [k for k in attributes if k in self.values]
+            if both:
+                raise ValueError(f"{both[0]!r} is an argument and an attribute of the Data argument as well")
+            self.values.update(attributes)
+
+    def _holder(self) -> Name | None:
+        """The name of the ``Data`` argument."""
+        holders = [name for name, value in self.arguments.items() if isinstance(value, BaseData)]
+        if len(holders) > 1:
+            raise ValueError(f"expected at most one Data argument, found {', '.join(map(str, holders))}")
+        for name in holders:
+            if not isinstance(self.arguments[name], Data):
+                found = type(self.arguments[name]).__name__
+                raise ValueError(f"argument {name!r}: expected a Data or Batch, found {found}")
+        return holders[0] if holders else None
+
+    @property
+    def takes_batch(self) -> bool:
+        """Whether the model is told the graph of each node, so that copies can share its call."""
+        held = self.data is not None and self.data.get("batch") is not None
+        given = "batch" in self.arguments and not self.signature.is_framed
+        return held or given or "batch" in self.signature.named
+
+    def get(self, name: Name) -> Any:
+        """The value of an argument or attribute, or None."""
+        return self.values.get(name, self.extra.get(name))
+
+    def run(
+        self, model: Callable, changed: Mapping[Name, Any], data: Data | None = None, **added: Any
+    ) -> Any:
+        """Calls the model with some values changed or added; ``data`` stands in for the Data argument."""
+        arguments = {**self.arguments, **{k: v for k, v in changed.items() if k in self.arguments}}
+        if self.data is not None:
+            arguments[self.holder] = self._changed_data(changed) if data is None else data
+        values = list(arguments.items())
+        positional = [value for _, value in values[: self.num_positional]]
+        return model(*positional, **dict(values[self.num_positional :]), **added)
+
+    def _changed_data(self, changed: Mapping[Name, Any]) -> Data:
+        data = copy.copy(self.data)
+        for name, value in changed.items():
+            if name in data:
+                data[name] = value
+        return data

@@ -1,0 +1,120 @@
+"""Calls of the model on copies of the batch: several frames a graph, slot by slot or together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch_geometric.utils import is_sparse
+
+from fa_pyg.copies.call import Name
+from fa_pyg.copies.collated import Collated
+from fa_pyg.copies.layout import Layout
+from fa_pyg.copies.rows import Repeated, Selected, SlotRows, pointer, side_by_side
+from fa_pyg.frames import Frames
+
+__all__ = ["Copies", "Slots"]
+
+
+class Copies:
+    """A batch in all its frames, to be called in parts.
+
+    Args:
+        layout: of the batch.
+        frames: its frames.
+    """
+
+    def __init__(self, layout: Layout, frames: Frames) -> None:
+        self.layout, self.frames = layout, frames
+        self.source = SlotRows(frames)
+
+    def slots(self, step: int) -> Iterator[Slots]:
+        """Yields the copies of ``step`` slots at a time."""
+        count = len(self.frames.slot_sizes)
+        for first in range(0, count, step):
+            yield Slots(self, first, min(first + step, count))
+
+
+class Slots:
+    """The graphs of a batch in the frames of the slots first, ..., last - 1: a batch of its own.
+
+    One slot that all graphs have is the batch itself: nothing is copied.
+    """
+
+    def __init__(self, copies: Copies, first: int, last: int) -> None:
+        layout, self.source = copies.layout, copies.source
+        self.layout, self.first, self.last = layout, first, last
+        is_full = copies.frames.slot_sizes[last - 1] == copies.frames.num_bodies
+        self.is_source = is_full and last - first == 1
+        self.pick = Repeated(layout, last - first) if is_full else Selected(layout, self.source, first, last)
+        self.num_nodes, self.num_graphs = self.pick.num_nodes, self.pick.num_graphs
+
+    def part(self, copies: Tensor, index: Tensor | None, n: int) -> Tensor:
+        """Cuts these slots out of the copies in all frames of a tensor of n rows (``Frames.to_frame``)."""
+        return copies[self.source.part(self.first, self.last, index, n)]
+
+    def run(self, model: nn.Module, framed: Mapping[Name, Tensor]) -> Any:
+        """Returns the model's output on these copies, with the declared inputs ``framed``."""
+        call = self.layout.call
+        if self.is_source:
+            return call.run(model, framed)
+        collated = Collated(self.layout, self.pick)
+        changed = {
+            name: framed[name] if name in framed else self._copied(name, value, collated)
+            for name, value in call.values.items()
+        }
+        data = None if call.data is None else collated.data(changed)
+        many = self.last - self.first > 1 and "batch" not in call.values
+        return call.run(model, changed, data, **({"batch": self._batch()} if many else {}))
+
+    def _batch(self) -> Tensor:
+        return self.pick.owner(self.layout.batch, self.layout.num_nodes, self.source.frames.body.device)
+
+    def _copied(self, name: Name, value: Any, collated: Collated) -> Any:
+        """One argument or attribute, for these copies."""
+        sizes = {"num_nodes": self.num_nodes, "num_graphs": self.num_graphs, "batch_size": self.num_graphs}
+        if name == "batch":  # perhaps None: one graph
+            return self._batch()
+        if name in sizes and isinstance(value, int):
+            return sizes[name]
+        if self.layout.levels.get(name) == "shared":
+            return value
+        if collated.has(name, value):
+            return collated.copied(name, value)
+        if is_sparse(value):
+            return side_by_side(name, value, self.layout, self.pick)
+        if not isinstance(value, Tensor):
+            return _without_tensors(name, value)
+        return self._copied_tensor(name, value)
+
+    def _copied_tensor(self, name: Name, value: Tensor) -> Tensor:
+        """A tensor, by PyG's rules for names: ``*_batch``, ``*ptr``, ``*index*``, else by its level."""
+        text = "" if name in self.layout.levels else str(name)
+        if text.endswith("_batch"):
+            return self.pick.owner(value, len(value))
+        if text == "ptr" or text.endswith("_ptr"):
+            return pointer(value.diff()[self.pick.graphs.to(value.device)])
+        if ("index" in text or text == "face") and not value.is_floating_point():
+            return self.pick.node_index(value)
+        if self.layout.level(name, value) == "shared":
+            return value
+        return self.pick.rows(value, self.layout.body(name, value))
+
+
+def _without_tensors(name: Name, value: Any) -> Any:
+    """Numbers, texts and other objects are the same for all copies."""
+    if _holds_tensors(value):
+        raise ValueError(
+            f"{name!r} is a {type(value).__name__} of tensors, which cannot be copied for several frames: "
+            f'use chunk=1, or levels={{{name!r}: "shared"}} if it is the same for all graphs'
+        )
+    return value
+
+
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_tensors(v) for v in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_tensors(v) for v in value)
+    return isinstance(value, Tensor)

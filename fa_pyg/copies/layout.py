@@ -1,0 +1,168 @@
+"""Which rows of a call's tensors belong to which graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from fa_pyg.copies.call import Call, Name
+
+__all__ = ["LEVELS", "Layout"]
+
+LEVELS = ("node", "edge", "graph", "shared")
+_NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by convention, as `edge_*` is edges
+
+
+class Layout:
+    """The sizes of a call's batch, and the level of each of its tensors.
+
+    Args:
+        call: the call.
+        levels: what the caller says of a name: "node", "edge", "graph", or "shared" (the same for all).
+        nodes: the name of a tensor with one row a node, for calls without ``batch``.
+
+    Raises:
+        ValueError: if ``batch`` is no vector of integers.
+    """
+
+    def __init__(self, call: Call, levels: Mapping[Name, str] | None = None, nodes: Name = "pos") -> None:
+        self.call = call
+        self.levels = levels or {}
+        self.batch: Tensor | None = call.get("batch")
+        if self.batch is not None and (self.batch.dim() != 1 or self.batch.dtype != torch.long):
+            found = f"{self.batch.dtype} {list(self.batch.shape)}"
+            raise ValueError(f"batch: expected the graph of each node, int64 [N], found {found}")
+        self.num_nodes = self._num_nodes(nodes)
+        self.num_graphs = self._num_graphs()
+        self._bodies: dict[Name, Tensor | None] = {}
+
+    def _num_nodes(self, nodes: Name) -> int:
+        if self.batch is not None:
+            return len(self.batch)
+        given = None if self.call.data is None else self.call.data.num_nodes
+        return len(self.call.values[nodes]) if given is None else given
+
+    def _num_graphs(self) -> int:
+        if self.batch is None:
+            return 1
+        if isinstance(self.call.data, Batch):
+            return self.call.data.num_graphs
+        for name in ("num_graphs", "batch_size"):
+            if isinstance(self.call.get(name), int):
+                return self.call.get(name)
+        if isinstance(self.call.get("ptr"), Tensor):
+            return len(self.call.get("ptr")) - 1
+        return int(self.batch.max()) + 1 if len(self.batch) else 0  # waits for the device
+
+    # ------------------------------------------------------------------------------ levels
+
+    @cached_property
+    def edge_index(self) -> Tensor | None:
+        value = self.call.get("edge_index")
+        return value if isinstance(value, Tensor) and value.dim() == 2 and not value.is_sparse else None
+
+    @cached_property
+    def graphs(self) -> Tensor:
+        """All graphs, ``[B]``."""
+        device = None if self.batch is None else self.batch.device
+        return torch.arange(self.num_graphs, device=device)
+
+    @cached_property
+    def edges(self) -> Tensor | None:
+        """The graph of each edge; None where there is one graph."""
+        if self.edge_index is None:
+            raise ValueError("the edge level needs an argument or attribute `edge_index`, [2, E]")
+        return None if self.batch is None else self.batch.index_select(0, self.edge_index[0])
+
+    def of(self, level: str) -> Tensor | None:
+        """The graph of each row of a level; None where there is one graph."""
+        if self.batch is None:
+            return None
+        return self.edges if level == "edge" else self.graphs if level == "graph" else self.batch
+
+    @cached_property
+    def nodes_are_graphs(self) -> bool:
+        """Whether the node and the graph level are one and the same."""
+        return self.num_nodes == self.num_graphs and (
+            self.num_graphs == 1 or torch.equal(self.batch, self.graphs)
+        )
+
+    def body(self, name: Name, value: Tensor) -> Tensor | None:
+        """The graph of each row of a tensor; None where there is one graph.
+
+        Known by what the caller says of the name, else the slices of a collated batch, else :meth:`level`.
+        """
+        if self.batch is None:
+            return None
+        if name not in self._bodies:
+            slices = None if name in self.levels else self.slices(name, value)
+            level = self.level(name, value) if slices is None else None
+            self._bodies[name] = self.by_slices(slices, value.device) if level is None else self.of(level)
+        return self._bodies[name]
+
+    def level(self, name: Name, value: Tensor) -> str:
+        """The level of a tensor by what the caller says, by its name, or by a size that fits one level only.
+
+        Raises:
+            ValueError: if the level is not clear, with the counts.
+        """
+        if name in self.levels:
+            return self.levels[name]
+        if value.dim() == 0:
+            return "shared"
+        sizes = {"node": self.num_nodes, "graph": self.num_graphs}
+        if self.edge_index is not None:
+            sizes["edge"] = self.edge_index.size(1)
+        fits = [level for level, size in sizes.items() if size == len(value)]
+        named = "edge" if str(name).startswith("edge_") else "node" if name in _NODE_NAMES else None
+        if named in fits:
+            return named
+        if len(fits) == 1 or (fits and self.num_graphs == 1):
+            return fits[0]
+        if fits == ["node", "graph"] and self.nodes_are_graphs:
+            return "node"
+        counts = ", ".join(f"{size} {level}s" for level, size in sizes.items())
+        raise ValueError(
+            f"{name!r} has {len(value)} rows, the batch {counts}: its level is not clear. "
+            f'Say it: levels={{{name!r}: "node" | "edge" | "graph" | "shared"}}'
+        )
+
+    # ------------------------------------------------------------------------------ collated batches
+
+    @property
+    def is_collated(self) -> bool:
+        """Whether the ``Data`` argument is a batch that can be taken apart."""
+        return getattr(self.call.data, "_slice_dict", None) is not None
+
+    @cached_property
+    def _node_slices(self) -> Tensor:
+        nodes = self.batch.bincount(minlength=self.num_graphs).cpu()
+        return torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])
+
+    def by_slices(self, slices: Tensor, device: torch.device) -> Tensor:
+        """The graph of each entry of an attribute with these slices."""
+        if torch.equal(slices, self._node_slices):
+            return self.batch
+        rows = torch.arange(int(slices[-1]), device=device)
+        return torch.bucketize(rows, slices[1:].to(device), right=True)
+
+    def slices(self, name: Name, value: Any) -> Any:
+        """Where each graph's part of an attribute of a collated batch begins; None if that is not known."""
+        slices = self.call.data._slice_dict.get(name) if self.is_collated and name in self.call.data else None
+        if not isinstance(slices, Tensor) or slices.dim() != 1:
+            return slices
+        if isinstance(value, Tensor) and value.dim():
+            size = value.size(self.dim(name, value))
+        else:
+            size = len(value) if isinstance(value, list) else None
+        return slices if size == slices[-1] else None  # else replaced since
+
+    def dim(self, name: Name, value: Tensor) -> int:
+        """The axis along which an attribute of the ``Data`` argument is concatenated (``__cat_dim__``)."""
+        dim = self.call.data.__cat_dim__(name, value, self.call.data._store)
+        return (dim or 0) % value.dim()

@@ -1,0 +1,157 @@
+"""Where the rows of copied graphs come from: all graphs several times, or some of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fa_pyg.copies.call import Name
+from fa_pyg.copies.layout import Layout
+from fa_pyg.frames import Frames
+
+__all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
+
+
+class SlotRows:
+    """The rows of a batch in all its frames: slot after slot, in each the graphs that have so many frames.
+
+    Args:
+        frames: the frames of the batch.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self.frames = frames
+        self.bounds = [0, *accumulate(frames.slot_sizes)]  # of the frames, by slot
+        self._known: dict[tuple, tuple] = {}
+
+    @cached_property
+    def slot(self) -> Tensor:
+        """The slot of every frame."""
+        sizes = torch.tensor(self.frames.slot_sizes, device=self.frames.body.device)
+        return torch.repeat_interleave(sizes, output_size=self.bounds[-1])
+
+    def ragged(self, index: Tensor | None, n: int) -> tuple[Tensor, Tensor, list[int]]:
+        """Source row and frame of each copied row, and where each slot begins (waits for the device)."""
+        key = (id(index), n)
+        if key not in self._known:
+            row, frame = self.frames.rows(index, n)
+            sizes = self.slot[frame].bincount(minlength=len(self.bounds) - 1)
+            # `index` is kept as well, so that no other tensor can get its id.
+            self._known[key] = row, frame, [0, *sizes.cumsum(0).tolist()], index
+        return self._known[key][:3]
+
+    def part(self, first: int, last: int, index: Tensor | None, n: int) -> slice:
+        """Where the slots first, ..., last - 1 lie among the copies of a tensor of n rows."""
+        if self.frames.slots:
+            return slice(first * n, last * n)
+        bounds = self.ragged(index, n)[2]
+        return slice(bounds[first], bounds[last])
+
+
+class Repeated:
+    """k copies of the whole batch, one behind the other.
+
+    Args:
+        layout: of the source batch.
+        k: how many.
+    """
+
+    def __init__(self, layout: Layout, k: int) -> None:
+        self.k, self.step_nodes, self.step_graphs = k, layout.num_nodes, layout.num_graphs
+        self.num_nodes, self.num_graphs = k * layout.num_nodes, k * layout.num_graphs
+
+    @property
+    def graphs(self) -> Tensor:
+        """The source graph of each copy, on the CPU."""
+        return torch.arange(self.step_graphs).repeat(self.k)
+
+    def rows(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
+        """Copies the entries of a tensor along an axis; ``index`` is the graph of each, None for one."""
+        return torch.cat([value] * self.k, dim)
+
+    def owner(self, index: Tensor | None, n: int, device: torch.device | None = None) -> Tensor:
+        """The number of its copied graph for each of the copied rows of :meth:`rows`."""
+        own = torch.zeros(n, dtype=torch.long, device=device) if index is None else index
+        return self._shifted(own, self.step_graphs)
+
+    def node_index(self, value: Tensor) -> Tensor:
+        """Copies numbers of nodes, counted along the last axis: each points into its own copy."""
+        return self._shifted(value, self.step_nodes)
+
+    def _shifted(self, value: Tensor, step: int) -> Tensor:
+        shift = step * torch.arange(self.k, device=value.device).unsqueeze(1)
+        return (value.unsqueeze(-2) + shift).flatten(-2)
+
+
+class Selected:
+    """The graphs in the frames of some slots, where not all graphs have them; as :class:`Repeated`.
+
+    Args:
+        layout: of the source batch.
+        source: its rows in all slots.
+        first, last: the slots first, ..., last - 1.
+    """
+
+    def __init__(self, layout: Layout, source: SlotRows, first: int, last: int) -> None:
+        self.layout, self.source, self.first, self.last = layout, source, first, last
+        self.begin = source.bounds[first]
+        self.num_graphs = source.bounds[last] - self.begin
+        self.num_nodes = len(self._find(layout.batch, layout.num_nodes)[0])
+
+    @cached_property
+    def graphs(self) -> Tensor:
+        return self.source.frames.body[self.begin :][: self.num_graphs].cpu()
+
+    def rows(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
+        return value.index_select(dim, self._find(index, value.size(dim))[0])
+
+    def owner(self, index: Tensor | None, n: int, device: torch.device | None = None) -> Tensor:
+        return self._find(index, n)[1] - self.begin
+
+    def node_index(self, value: Tensor) -> Tensor:
+        body = self.layout.batch.index_select(0, value.movedim(-1, 0).flatten(1)[:, 0])
+        column, frame = self._find(body, len(body))
+        slot = self.source.slot[frame] - self.first
+        return self._place[slot, value.index_select(-1, column)]
+
+    def _find(self, index: Tensor | None, n: int) -> tuple[Tensor, Tensor]:
+        """The source row and the frame of each copied row."""
+        row, frame, _ = self.source.ragged(index, n)
+        part = self.source.part(self.first, self.last, index, n)
+        return row[part], frame[part]
+
+    @cached_property
+    def _place(self) -> Tensor:
+        """The number that every source node has in each slot, ``[slots, N]``."""
+        row, frame = self._find(self.layout.batch, self.layout.num_nodes)
+        place = row.new_zeros(self.last - self.first, self.layout.num_nodes)
+        place[self.source.slot[frame] - self.first, row] = torch.arange(len(row), device=row.device)
+        return place
+
+
+def pointer(counts: Tensor) -> Tensor:
+    """Where each of the parts of these sizes begins, and the last ends."""
+    return torch.cat([counts.new_zeros(1, *counts.shape[1:]), counts.cumsum(0)])
+
+
+def side_by_side(name: Name, value: Any, layout: Layout, pick: Repeated | Selected) -> Tensor:
+    """Copies an adjacency matrix ``[N, N, ...]`` of torch's sparse types into a block-diagonal one."""
+    nodes = layout.num_nodes
+    if not isinstance(value, Tensor) or value.shape[:2] != (nodes, nodes):
+        raise ValueError(
+            f"{name!r} is a {type(value).__name__}, which cannot be copied for several frames: use chunk=1, "
+            f"or a torch.sparse matrix [{nodes}, {nodes}]"
+        )
+    entries = value.to_sparse_coo().coalesce()
+    index = entries.indices()
+    body = None if layout.batch is None else layout.batch.index_select(0, index[0])
+    copies = torch.sparse_coo_tensor(
+        pick.node_index(index),
+        pick.rows(entries.values(), body),
+        (pick.num_nodes, pick.num_nodes, *value.shape[2:]),
+    )
+    return copies.to_sparse(layout=value.layout)

@@ -1,0 +1,79 @@
+"""Whether a map is a frame: F(gx) = g F(x)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fa_pyg.builders import Frame
+from fa_pyg.frames import Frames
+from fa_pyg.groups import Group, GroupLike
+from fa_pyg.testing.motions import Motion, random_motion
+
+__all__ = ["assert_frame"]
+
+
+def assert_frame(
+    frame: Frame,
+    pos: Tensor,
+    *vectors: Tensor,
+    batch: Tensor | None = None,
+    node_weight: Tensor | None = None,
+    group: GroupLike | None = None,
+    tol: float = 1e-8,
+    trials: int = 3,
+    seed: int = 0,
+) -> None:
+    """Asserts that F(gx) = g F(x) as weighted sets, that elements lie in the group and weights sum to 1.
+
+    Args:
+        frame: the frame F; put it into the mode to be tested.
+        pos, vectors, batch, node_weight: what the frame is called with, float64 for the default ``tol``.
+        group: the motions to try; default the frame's own group.
+        tol: bound on the distance of two elements and of two weights.
+        trials: random motions, of each kind that the group has.
+        seed: of the motions.
+
+    Raises:
+        AssertionError: saying which of these fails, and by how much.
+    """
+    group = Group.of(group) if group is not None else frame.group
+    generator = torch.Generator().manual_seed(seed)
+    reps = ["point" if frame.group.translates else "vector"] + ["vector"] * len(vectors)
+    plain = frame(pos, *vectors, batch=batch, node_weight=node_weight)
+    _check_elements(plain, frame.group, tol)
+    for _ in range(trials):
+        for proper in (True, False) if group.reflects else (True,):
+            g = random_motion(group, generator, proper=proper)
+            moved = [g(x, rep) for x, rep in zip((pos, *vectors), reps, strict=True)]
+            _check_moved(plain, frame(*moved, batch=batch, node_weight=node_weight), g, tol)
+
+
+def _check_elements(frames: Frames, group: Group, tol: float) -> None:
+    eye = torch.eye(frames.dim, dtype=frames.rotation.dtype, device=frames.rotation.device)
+    _check((frames.rotation.mT @ frames.rotation - eye).abs(), tol, "rotation: not orthogonal, by")
+    if not group.reflects:
+        assert bool((frames.determinant > 0).all()), f"rotation: a reflection in a frame of {group}"
+    if not group.rotates:
+        _check((frames.rotation - eye).abs(), tol, f"rotation: in a frame of {group} it differs from 1 by")
+    total = torch.zeros_like(frames.weight[: frames.num_bodies]).index_add(0, frames.body, frames.weight)
+    _check((total - 1).abs(), tol, "weight: sums over a body differ from 1 by")
+
+
+def _check_moved(plain: Frames, moved: Frames, g: Motion, tol: float) -> None:
+    if plain.origin is not None:
+        scale = 1 + plain.origin.abs().max().item()
+        _check((moved.origin - g(plain.origin)).abs(), tol * scale, "origin: F(gx) and gF(x) differ by")
+    expected = g.rotation.to(plain.rotation) @ plain.rotation
+    for body in range(plain.num_bodies):  # a loop over graphs: a slow oracle, for tests
+        a, b = plain.body == body, moved.body == body
+        elements = torch.cat([expected[a], moved.rotation[b]]).flatten(1)
+        weight = torch.cat([plain.weight[a], -moved.weight[b]])
+        distance = (elements.unsqueeze(0) - elements.unsqueeze(1)).abs().amax(-1)
+        excess = (distance <= 10 * tol).to(weight) @ weight
+        _check(excess.abs(), tol, f"F(gx) is not gF(x): in body {body} the weights of an element differ by")
+
+
+def _check(error: Tensor, tol: float, what: str) -> None:
+    worst = error.max().item() if error.numel() else 0.0
+    assert worst <= tol, f"{what} {worst:.3g}"  # NaN fails

@@ -1,0 +1,193 @@
+"""Whether a model is equivariant: model(g x) = g model(x)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from fa_pyg.copies import Call, Layout, Name, Signature
+from fa_pyg.groups import Group, GroupLike
+from fa_pyg.nn.outputs import output_spec
+from fa_pyg.reps import Rep, RepLike
+from fa_pyg.testing.motions import Motion, random_motion
+
+__all__ = ["assert_equivariant", "equivariance_error"]
+
+_SMALL = 1e-3  # outputs below are judged by their absolute error: what vanishes has no relative one
+
+Inputs = Data | Mapping[Name, Any] | Sequence[Any]
+
+
+def assert_equivariant(
+    model: nn.Module,
+    inputs: Inputs,
+    group: GroupLike,
+    input_reps: Mapping[Name, RepLike] | None = None,
+    output: Any = "scalar",
+    level: Any = None,
+    levels: Mapping[Name, str] | None = None,
+    tol: float | None = None,
+    trials: int = 3,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Asserts that model(g x) = g model(x), for every kind of motion in a group and for permuted nodes.
+
+    Args:
+        model: any module; put it into ``eval()`` first.
+        inputs: what it is called with: one ``Data``/``Batch``, a dict of keywords or a sequence of positions.
+            A ``batch`` that the model does not take is left out, as a framed model does.
+        group: e.g. ``"E(3)"``.
+        input_reps: the representation of the inputs that transform; default ``{"pos": "point"}``.
+        output: the representation of the output: one, a tuple or a dict.
+        level, levels: of outputs and inputs, as in :class:`~fa_pyg.FrameAveraging`.
+        tol: bound on the error relative to the output's largest entry, or to 1e-3 if that is larger; default
+            1e-10 for inputs in float64, 1e-4 otherwise.
+        trials: random motions of each kind.
+        seed: of the motions.
+
+    Returns:
+        The largest relative error of each case: ``proper``, ``improper``, ``translated`` (those that the group
+        has) and ``permuted`` (node order within each graph).
+
+    Raises:
+        AssertionError: with the error of every case, if one is above ``tol`` or not finite.
+    """
+    errors = equivariance_error(model, inputs, group, input_reps, output, level, levels, trials, seed)
+    values = _Model(model, inputs).call.values.values()
+    double = any(isinstance(v, Tensor) and v.dtype == torch.float64 for v in values)
+    tol = (1e-10 if double else 1e-4) if tol is None else tol
+    if not all(error <= tol for error in errors.values()):  # `not <=`: NaN fails
+        table = "\n".join(f"  {case:10s} {error:.3g}" for case, error in errors.items())
+        raise AssertionError(
+            f"not equivariant under {Group.of(group)}, relative error (tol {tol:g}):\n{table}"
+        )
+    return errors
+
+
+def equivariance_error(
+    model: nn.Module,
+    inputs: Inputs,
+    group: GroupLike,
+    input_reps: Mapping[Name, RepLike] | None = None,
+    output: Any = "scalar",
+    level: Any = None,
+    levels: Mapping[Name, str] | None = None,
+    trials: int = 3,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Returns the errors that :func:`assert_equivariant` checks, without judging them."""
+    group, spec = Group.of(group), output_spec(output)
+    generator = torch.Generator().manual_seed(seed)
+    model = _Model(model, inputs)
+    reps = model.reps({"pos": "point"} if input_reps is None else input_reps)
+    values, reference = model.call.values, list(_leaves(spec, level, model({})))
+    errors = {}
+    for case, draw in _cases(group, generator).items():
+        worst = []
+        for g in (draw() for _ in range(trials)):
+            found = _leaves(spec, level, model({name: g(values[name], rep) for name, rep in reps.items()}))
+            worst += _errors(found, ((g(value, rep),) for value, rep, _ in reference))
+        errors[case] = _largest(worst)
+    layout = Layout(model.call, levels, next(iter(reps)))
+    if layout.num_nodes > 1:
+        order = _permutation(layout, generator).to(values[next(iter(reps))].device)
+        found = _leaves(spec, level, model(_permuted(layout, order)))
+        expected = ((_reordered(*leaf, order, layout),) for leaf in reference)
+        errors["permuted"] = _largest(_errors(found, expected))
+    return errors
+
+
+class _Model:
+    """A model with its arguments, some of which can be replaced."""
+
+    def __init__(self, model: nn.Module, inputs: Inputs) -> None:
+        args, kwargs = (inputs,) if isinstance(inputs, Data) else inputs, {}
+        if isinstance(inputs, Mapping):
+            args, kwargs = (), inputs
+        self.model = model
+        self.call = Call(Signature(model), tuple(args), kwargs, extra=("batch", "num_graphs"))
+
+    def __call__(self, changed: Mapping[Name, Any]) -> Any:
+        return self.call.run(self.model, changed)
+
+    def reps(self, reps: Mapping[Name, RepLike]) -> dict[Name, Rep]:
+        name = self.call.signature.name
+        named = {name(k) if isinstance(k, int) else k: Rep.of(rep) for k, rep in reps.items()}
+        missing = [k for k in named if not isinstance(self.call.values.get(k), Tensor)]
+        if missing:
+            found = ", ".join(map(str, self.call.values))
+            raise ValueError(f"input_reps: the call has no tensor {missing[0]!r}; it has {found}")
+        return named
+
+
+def _cases(group: Group, generator: torch.Generator) -> dict[str, Callable[[], Motion]]:
+    """A draw of each kind of motion in the group, rotations and translations apart."""
+
+    def rotation(proper: bool) -> Motion:
+        g = random_motion(group, generator, proper=proper)
+        return Motion(g.rotation, torch.zeros_like(g.translation))
+
+    def translation() -> Motion:
+        g = random_motion(group, generator)
+        return Motion(torch.eye(group.dim, dtype=torch.float64), g.translation)
+
+    cases = {"proper": lambda: rotation(True)} if group.rotates else {}
+    if group.reflects:
+        cases["improper"] = lambda: rotation(False)
+    return {**cases, "translated": translation} if group.translates else cases
+
+
+def _leaves(spec: Any, level: Any, value: Any) -> Iterator[tuple[Tensor, Rep, Any]]:
+    """The tensors of an output, with the representation and level of each."""
+    if isinstance(spec, Rep):
+        yield value.detach(), spec, level
+        return
+    parts = spec.items() if isinstance(spec, dict) else enumerate(spec)
+    for key, one in parts:
+        inner = level[key] if isinstance(level, (dict, tuple, list)) else level
+        yield from _leaves(one, inner, value[key])
+
+
+def _errors(found: Iterator, expected: Iterator) -> list[float]:
+    return [
+        (a - b).abs().max().item() / max(b.abs().max().item(), _SMALL)
+        for (a, *_), (b, *_) in zip(found, expected, strict=True)
+        if b.numel()
+    ]
+
+
+def _largest(errors: list[float]) -> float:
+    return torch.tensor([0.0, *errors], dtype=torch.float64).max().item()  # NaN, if one is
+
+
+def _permutation(layout: Layout, generator: torch.Generator) -> Tensor:
+    """A random order of the nodes that keeps every node in its graph's places."""
+    shuffled = torch.randperm(layout.num_nodes, generator=generator)
+    if layout.batch is None:
+        return shuffled
+    batch = layout.batch.cpu()
+    order = torch.empty_like(shuffled)
+    order[torch.argsort(batch, stable=True)] = shuffled[torch.argsort(batch[shuffled], stable=True)]
+    return order
+
+
+def _permuted(layout: Layout, order: Tensor) -> dict[Name, Tensor]:
+    """The arguments with their nodes in another order; graphs and edges stay in theirs."""
+    place, changed = torch.argsort(order), {}
+    for name, value in layout.call.values.items():
+        if not isinstance(value, Tensor) or value.dim() == 0 or str(name).endswith(("batch", "ptr")):
+            continue
+        if "index" in str(name) or name == "face":
+            changed[name] = place[value]
+        elif len(value) == layout.num_nodes and layout.level(name, value) == "node":
+            changed[name] = value[order]
+    return changed
+
+
+def _reordered(value: Tensor, rep: Rep, level: Any, order: Tensor, layout: Layout) -> Tensor:
+    has_rows = value.dim() > max(rep.rank, rep.flat) and len(value) == layout.num_nodes
+    return value[order] if has_rows and level in (None, "node") else value

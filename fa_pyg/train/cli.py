@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
@@ -36,9 +37,13 @@ class NBodyCLI(LightningCLI):
 
     A run lives in ``<trainer.default_root_dir>/<name>/version_<k>``. A new run gets a new version;
     ``--ckpt_path last`` goes on with the newest with a checkpoint, ``--ckpt_path FILE`` with that of FILE.
+
+    An interrupted run goes on bit by bit as if it had not been; on an accelerator that takes
+    ``--trainer.deterministic true``.
     """
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
+        quiet()
         super().__init__(
             NBodyModule,
             NBodyData,
@@ -117,7 +122,6 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
 
     Returns what ``results.json`` holds: test and validation error, best epoch, epochs trained, the folder.
     """
-    quiet()
     cli = NBodyCLI(args)
     if cli.resume:
         print(f"going on from {cli.resume}")
@@ -151,7 +155,9 @@ def report(cli: NBodyCLI) -> dict[str, Any]:
 
 def load_best(folder: str | Path) -> NBodyModule:
     """The module of a run with the weights of its best validation error, in evaluation mode, on the CPU."""
-    cli = NBodyCLI(["--config", str(Path(folder) / "config.yaml"), "--ckpt_path=null"])
+    here = ["--ckpt_path=null", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.strategy=auto"]
+    with isolate_rng():
+        cli = NBodyCLI(["--config", str(Path(folder) / "config.yaml"), *here])
     cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])
     return cli.model.eval()
 

@@ -89,8 +89,10 @@ class NBodyModule(LightningModule):
         return nn.functional.mse_loss(self(batch), batch[self.target])
 
     def configure_optimizers(self):
-        # One kernel for all weights: a loop over small tensors would take longer than their update.
-        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
+        # Fused: a loop over small tensors would take longer than their update. But Lightning cannot clip what
+        # a fused optimiser unscales by itself.
+        fused = "mixed" not in self.trainer.precision
+        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay, fused=fused)
         if self.schedule is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches

@@ -40,7 +40,7 @@ def test_loss_is_the_mean_square_over_all_coordinates():
 
 
 def optimiser_of(module, steps):
-    module.trainer = SimpleNamespace(estimated_stepping_batches=steps)
+    module.trainer = SimpleNamespace(estimated_stepping_batches=steps, precision="32-true")
     return module.configure_optimizers()
 
 

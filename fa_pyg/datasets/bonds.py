@@ -161,20 +161,24 @@ class _Worker:
 
     def _exchange(self, line: str, seconds: float) -> tuple[str, bool]:
         """Sends a line and waits for one. If none came, the process is gone; the flag says if it was late."""
-        late = []
-        timer = Timer(seconds, lambda: (late.append(True), self.process.kill()))
+        late, process = [], self.process
+        timer = Timer(seconds, lambda: (late.append(True), process.kill()))
         timer.start()
         try:
-            self.process.stdin.write(line)
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
+            process.stdin.write(line)
+            process.stdin.flush()
+            answer = process.stdout.readline()
         except OSError:
             answer = ""
-        timer.cancel()
-        timer.join()
-        if late or not answer:
+        except BaseException:  # interrupted: the answer must not be taken for that of the next request
             self.close()
-        return answer, bool(late)
+            raise
+        finally:
+            timer.cancel()
+            timer.join()
+        if late or not answer.endswith("\n"):
+            self.close()
+        return answer if answer.endswith("\n") else "", bool(late)
 
     def close(self) -> None:
         """Ends the process."""

@@ -39,7 +39,7 @@ def qm9_values(text: Text, block: Block, dtype: torch.dtype) -> dict[str, Tensor
     if not (values.abs() * HARTREE <= torch.finfo(dtype).max).all():
         raise text.error(block.start + 1, "finite properties")
     factors = torch.tensor([factor for _, factor in QM9_TARGETS.values()], dtype=torch.float64)
-    targets = dict(zip(QM9_TARGETS, (values * factors).to(dtype).split(1), strict=True))
+    targets = dict(zip(QM9_TARGETS, (values * factors).to(dtype)[:, None].unbind(), strict=True))
     freq = _frequencies(text, block, dtype)
     smiles, smiles_relaxed = _pair(text, block.stop + 1, "SMILES")
     inchi, inchi_relaxed = _pair(text, block.stop + 2, "InChI")

@@ -156,6 +156,7 @@ class XYZ(InMemoryDataset):
         self.errors: list[ValueError] = []
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error: found {on_error!r}, expected 'raise' or 'skip'")
+        _check(options.get("dtype", torch.float32), options.get("columns") or {})
         structures = self._read(find_files(root_or_files), on_error, options)
         structures = [s for s in structures if pre_filter is None or pre_filter(s)]
         structures = [s if pre_transform is None else pre_transform(s) for s in structures]

@@ -188,3 +188,10 @@ def test_many_errors_are_counted(tmp_path):
 def test_on_error_is_checked(folder):
     with pytest.raises(ValueError, match="on_error: found 'ignore', expected 'raise' or 'skip'"):
         XYZ(folder, on_error="ignore")
+
+
+def test_arguments_are_no_fault_of_the_files(folder):
+    with pytest.raises(ValueError, match=r"^dtype: found torch.float16"):
+        XYZ(folder, dtype=torch.float16, on_error="skip")
+    with pytest.raises(TypeError, match="unit"):
+        XYZ(folder, unit="nm")

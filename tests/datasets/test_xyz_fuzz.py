@@ -209,7 +209,7 @@ LONG = 1_000_000
         b"\n" * LONG,
         b"%d\n" % LONG + b"\n" * LONG,
         b"%d\n\n" % LONG + b"C 0 0 0\n" * (LONG // 10),
-        b"1\n\nC 0 0 0\n" * (LONG // 50) + b"1\n\nC",
+        b"1\n\nC 0 0 0\n" * (LONG // 200) + b"1\n\nC",
     ],
 )
 def test_never_slow(tmp_path, content):

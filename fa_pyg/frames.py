@@ -149,10 +149,10 @@ class Frames:
             y = y - _align(pick(self.origin, index), y)
         if self.signs is not None and rep.rank and not rep.pseudo:
             y = turn(y, pick(self.axes, index), rep.rank).to(x.dtype).unsqueeze(0)
-            return (y * self._pattern(rep, y)).reshape(-1, *x.shape[1:])
+            return (y * self._pattern(rep, y)).reshape(self.slots * len(x), *x.shape[1:])
         row, frame = self.rows(index, len(x))
         y = y if self.slots == 1 else y.index_select(0, row)
-        return self._turned(turn, y, frame, rep).to(x.dtype).reshape(-1, *x.shape[1:])
+        return self._turned(turn, y, frame, rep).to(x.dtype).reshape(len(row), *x.shape[1:])
 
     def from_frame(self, y: Tensor, rep: RepLike = "vector", level: Level = None) -> Tensor:
         r"""Returns :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
@@ -209,7 +209,9 @@ class Frames:
         points = (u + torch.arange(k, device=device).unsqueeze(1)) / k
         # Frames in body-major order: those of body b occupy `counts[b]` places from `start[b]` on.
         by_body = torch.argsort(self.body, stable=True)
-        total = self.weight.detach().to(u.dtype).index_select(0, by_body).cumsum(0)
+        # A NaN must not reach the bodies behind.
+        weight = self.weight.detach().to(u.dtype).nan_to_num(0, 0, 0)
+        total = weight.index_select(0, by_body).cumsum(0)
         last = self.counts.cumsum(0) - 1
         start = last - self.counts + 1
         before = torch.cat([total.new_zeros(1), total]).index_select(0, start)
@@ -255,7 +257,7 @@ class Frames:
             return self.batch
         if level != "graph" and self.batch is None and self.num_bodies == 1:
             return None
-        if level != "node" and n == self.num_bodies:
+        if n == self.num_bodies and (level != "node" or self.batch is None):
             return torch.arange(n, device=self.rotation.device)
         nodes = self.num_bodies if self.batch is None else len(self.batch)
         raise ValueError(f"{n} rows fit neither {nodes} nodes nor {self.num_bodies} graphs (level={level!r})")

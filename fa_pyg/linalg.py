@@ -58,7 +58,7 @@ def pick(x: Tensor, index: Tensor | None) -> Tensor:
 
 
 def _mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
-    flat = x.reshape(x.size(0), -1)
+    flat = x.flatten(1)
     if weight is not None:
         flat = flat * weight.unsqueeze(-1)
     # The weights ride along as one more column: one reduction, not two.

@@ -50,8 +50,8 @@ def assert_equivariant(
         seed: of the motions.
 
     Returns:
-        The largest relative error of each case: ``proper``, ``improper``, ``translated`` (those that the group
-        has) and ``permuted`` (node order within each graph).
+        The largest relative error of each case: ``proper``, ``improper``, ``translated`` (where the group has
+        them) and ``permuted`` (node order within each graph).
 
     Raises:
         AssertionError: with the error of every case, if one is above ``tol`` or not finite.

@@ -1,0 +1,112 @@
+"""What every frame is handed: clouds of declared quantities, weights that count, errors where nothing fits."""
+
+import pytest
+import torch
+
+from fa_pyg import Frame, Frames, PCAFrame, Rep
+from fa_pyg.builders import Cloud, Quantity
+
+BATCH = torch.tensor([0, 1, 0, 1, 1])
+
+
+def test_rows_of_channels_know_their_body_and_weight():
+    x = torch.randn(5, 2, 3)
+    weight = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    quantity = Quantity(x, Rep(1), BATCH)
+    rows, index, weights = Cloud((quantity,), (quantity,), BATCH, 2, weight).rows(quantity)
+    assert rows.dtype == torch.float64
+    assert torch.equal(rows, x.reshape(10, 3).double())
+    assert index.tolist() == [0, 0, 1, 1, 0, 0, 1, 1, 1, 1]
+    assert weights.tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_weights_are_of_nodes_only():
+    cell, pos = (
+        Quantity(torch.randn(2, 3, 3), Rep(1), torch.arange(2)),
+        Quantity(torch.randn(5, 3), Rep(1), BATCH),
+    )
+    cloud = Cloud((pos, cell), (pos, cell), BATCH, 2, torch.ones(5))
+    assert cloud.rows(cell)[2] is None
+    assert cloud.rows(cell)[1].tolist() == [0, 0, 0, 1, 1, 1]
+    assert cloud.rows(pos)[2] is not None
+
+
+def test_no_rows_and_no_channels():
+    for shape in [(0, 3), (0, 2, 3), (5, 0, 3)]:
+        quantity = Quantity(torch.zeros(shape), Rep(1), BATCH[: shape[0]])
+        rows, index, _ = Cloud((quantity,), (quantity,), quantity.index, 2).rows(quantity)
+        assert rows.shape == (0, 3)
+        assert index.shape == (0,)
+
+
+def test_negative_weights_count_as_none_and_no_weights_as_equal_ones():
+    pos = torch.randn(5, 3, dtype=torch.float64)
+    frame = PCAFrame("E(3)")
+    some = frame(pos, batch=BATCH, node_weight=torch.tensor([1.0, 2.0, -5.0, -1.0, 3.0]))
+    clamped = frame(pos, batch=BATCH, node_weight=torch.tensor([1.0, 2.0, 0.0, 0.0, 3.0]))
+    assert torch.equal(some.origin, clamped.origin)
+    assert torch.allclose(some.origin[0], pos[0])
+    none = frame(pos, batch=BATCH, node_weight=torch.tensor([0, 1, -1, 1, 1]))
+    assert torch.allclose(none.origin, frame(pos, batch=BATCH).origin)
+    assert torch.allclose(none.rotation.abs(), frame(pos, batch=BATCH).rotation.abs())
+    one = frame(pos, node_weight=torch.zeros(5))
+    assert torch.allclose(one.origin, pos.mean(0))
+
+
+def test_a_nan_weight_stays_in_its_graph():
+    pos = torch.randn(5, 3, dtype=torch.float64)
+    weight = torch.tensor([1.0, torch.nan, 1.0, 1.0, 1.0])
+    frames = PCAFrame("E(3)")(pos, batch=BATCH, node_weight=weight)
+    assert frames.origin[0].isfinite().all()
+    assert frames.origin[1].isnan().all()
+    assert frames.rotation[frames.body == 0].isfinite().all()
+    assert frames.rotation[frames.body == 1].isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "message"),
+    [
+        ((torch.zeros(5, 2),), {}, r"pos: expected \[5, \.\.\., 3\] for E\(3\), found \[5, 2\]"),
+        ((torch.zeros(3),), {}, "pos"),
+        ((torch.tensor(1.0),), {}, "pos"),
+        ((torch.zeros(5, 3), torch.zeros(4, 3)), {}, r"vectors\[0\]: expected \[5"),
+        ((torch.zeros(5, 3), torch.zeros(5, 3), torch.zeros(5, 2)), {}, r"vectors\[1\]"),
+        ((torch.zeros(5, 3),), {"batch": BATCH[:4]}, "batch: expected one for each of 5 nodes"),
+        ((torch.zeros(5, 3),), {"node_weight": torch.ones(4)}, "node_weight: expected one for each of 5"),
+    ],
+)
+def test_wrong_calls(args, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        PCAFrame("E(3)")(*args, **kwargs)
+
+
+class Fixed(Frame):
+    """Returns the given frames, whatever it sees."""
+
+    def __init__(self, group, frames):
+        super().__init__(group)
+        self.frames = frames
+
+    def build(self, cloud):
+        return self.frames
+
+
+def test_frames_of_other_bodies_or_dimensions_are_refused():
+    eye = torch.eye(3).expand(2, 3, 3)
+    assert Fixed("O(3)", Frames(eye))(torch.zeros(5, 3), batch=BATCH).num_bodies == 2
+    with pytest.raises(ValueError, match=r"expected frames of 1 bodies in 3 dimensions, found Frames\(2"):
+        Fixed("O(3)", Frames(eye))(torch.zeros(5, 3))
+    with pytest.raises(ValueError, match="of 2 bodies in 2 dimensions"):
+        Fixed("O(2)", Frames(eye))(torch.zeros(5, 2), batch=BATCH)
+
+
+def test_a_frame_must_be_built():
+    with pytest.raises(NotImplementedError):
+        Frame("O(3)")(torch.zeros(5, 3))
+
+
+def test_number_of_graphs():
+    pos = torch.randn(5, 3)
+    assert PCAFrame("O(3)")(pos, batch=BATCH).num_bodies == 2
+    assert PCAFrame("O(3)")(pos, batch=BATCH, num_graphs=4).num_bodies == 4
+    assert PCAFrame("O(3)")(pos).num_bodies == 1

@@ -1,0 +1,94 @@
+"""Representations: names, layouts, and the words of their errors."""
+
+import subprocess
+import sys
+
+import pytest
+
+from fa_pyg import Rep
+from fa_pyg.reps import NAMED
+
+
+def test_names():
+    assert {name: (r.rank, r.pseudo, r.affine, r.flat) for name, r in NAMED.items()} == {
+        "scalar": (0, False, False, False),
+        "pseudoscalar": (0, True, False, False),
+        "vector": (1, False, False, False),
+        "pseudovector": (1, True, False, False),
+        "point": (1, False, True, False),
+        "tensor": (2, False, False, False),
+        "pseudotensor": (2, True, False, False),
+    }
+    for name, rep in NAMED.items():
+        assert Rep.of(name) is rep
+        assert str(rep) == f"a {name}"
+    assert Rep.of(Rep(3)) == Rep(rank=3)
+    assert str(Rep(3)) == repr(Rep(3))
+
+
+@pytest.mark.parametrize("spec", ["vektor", "", None, 1, ("vector",), ["vector"], Rep])
+def test_an_unknown_name_lists_the_known_ones(spec):
+    with pytest.raises(
+        ValueError, match=r"unknown representation .*scalar, pseudoscalar, vector.*pseudotensor"
+    ):
+        Rep.of(spec)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rank": -1}, {"rank": 1.0}, {"rank": True}, {"rank": "1"}]
+    + [{"rank": r, "affine": True} for r in (0, 2)]
+    + [{"rank": 1, "affine": True, "pseudo": True}],
+)
+def test_wrong_arguments(wrong):
+    with pytest.raises(ValueError, match=r"rank=|affine"):
+        Rep(**wrong)
+
+
+def test_reps_are_values():
+    assert Rep(1) == Rep.of("vector") != Rep.of("point")
+    assert len({Rep(1), Rep.of("vector"), Rep(1, flat=True)}) == 2
+    with pytest.raises(AttributeError):
+        Rep(1).rank = 2
+
+
+@pytest.mark.parametrize(
+    ("rep", "shape", "dim", "layout"),
+    [
+        (Rep(0), (5,), 3, (5,)),
+        (Rep(0), (), 3, ()),
+        (Rep(1), (5, 3), 3, (5, 3)),
+        (Rep(1), (5, 7, 3), 3, (5, 7, 3)),
+        (Rep(2), (5, 3, 3), 3, (5, 3, 3)),
+        (Rep(3), (5, 2, 2, 2, 2), 2, (5, 2, 2, 2, 2)),
+        (Rep(1, flat=True), (5, 12), 3, (5, 4, 3)),
+        (Rep(2, flat=True), (5, 8), 2, (5, 2, 2, 2)),
+        (Rep(0, flat=True), (5, 8), 2, (5, 8)),
+        (Rep(1, flat=True), (5, 0), 2, (5, 0, 2)),
+        (Rep(1), (0, 3), 3, (0, 3)),
+    ],
+)
+def test_layout(rep, shape, dim, layout):
+    assert rep.layout(shape, dim) == layout
+
+
+@pytest.mark.parametrize(
+    ("rep", "shape", "wanted"),
+    [
+        (Rep(1), (5, 2), r"\[\.\.\., 3\]"),
+        (Rep(1), (), r"\[\.\.\., 3\]"),
+        (Rep(2), (5, 3, 2), r"\[\.\.\., 3, 3\]"),
+        (Rep(2), (3,), r"\[\.\.\., 3, 3\]"),
+        (Rep(2, flat=True), (5, 12), r"\[\.\.\., C \* 9\]"),
+        (Rep(1, flat=True), (), r"\[\.\.\., C \* 3\]"),
+    ],
+)
+def test_a_wrong_shape_says_what_fits(rep, shape, wanted):
+    with pytest.raises(ValueError, match=f"vel of shape .* in 3 dimensions: expected {wanted}"):
+        rep.layout(shape, 3, "vel")
+
+
+def test_no_torch_is_needed():
+    code = "import sys; sys.modules['torch'] = None; exec(open('fa_pyg/reps.py').read()); print(Rep(1))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "a vector\n", done.stderr

@@ -6,6 +6,7 @@
 import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -39,18 +40,22 @@ def demo(short: bool) -> None:
     data.prepare_data()
     print("training the GNN with frames (bar below) and, in a second process, without")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as second:
-        bare = second.submit(main, [*arguments("gnn", short), "--trainer.enable_progress_bar=false"])
-        framed = main(arguments("fa_gnn_haar", short))
-        linear = main([*arguments("linear", short), "--trainer.enable_progress_bar=false"])
+        bare = second.submit(train, "gnn", short, bar=False)
+        framed = train("fa_gnn_haar", short, bar=True)
+        linear = train("linear", short, bar=False)
         runs = {"linear": linear, "gnn": bare.result(), "fa_gnn_haar": framed}
     report(runs, Batch.from_data_list(data.split("test")[:200]), short)
 
 
-def arguments(name: str, short: bool) -> list[str]:
-    """The command line of one training run, as for scripts/train_nbody.py."""
+def train(name: str, short: bool, bar: bool) -> dict:
+    """One run of scripts/train_nbody.py, and its results; what it prints would disturb the progress bar."""
     few = ["--data.num_samples=100", "--trainer.max_epochs=4", "--trainer.check_val_every_n_epoch=2"]
     folders = [f"--data.root={ROOT / 'data/nbody'}", f"--trainer.default_root_dir={folder(short)}"]
-    return ["--config", str(ROOT / f"configs/nbody/{name}.yaml"), *folders, *(few if short else [])]
+    shown = f"--trainer.enable_progress_bar={str(bar).lower()}"
+    with redirect_stdout(None):
+        return main(
+            ["--config", str(ROOT / f"configs/nbody/{name}.yaml"), *folders, shown, *(few if short else [])]
+        )
 
 
 def folder(short: bool) -> Path:

@@ -48,7 +48,7 @@ def plot_predictions(
         for i in range(paths.shape[2]):
             axes.plot(*paths[s, :, i, :2].T, "-", color="0.6", lw=1.5, label="true path" if i == 0 else None)
         axes.plot(*paths[s, 0, :, :2].T, "o", color="0.6", ms=4)
-        axes.plot(*paths[s, -1, :, :2].T, "o", color="k", ms=5, label="true end")
+        axes.plot(*paths[s, -1, :, :2].T, "o", color="k", mfc="none", ms=10, label="true end")
         for number, (label, points) in enumerate(predictions.items()):
             axes.plot(
                 *points[s].reshape(-1, 3)[:, :2].T, "x+."[number], color=f"C{number}", ms=5, label=label

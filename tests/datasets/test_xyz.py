@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import time
 from pathlib import Path
 
 import ase.io
@@ -249,16 +248,3 @@ def test_different_shapes_are_an_error(write, tmp_path):
         ValueError, match=r"b\.xyz:1: found q of shape \[\*, 3\], expected of shape \[\*, 2\].*a\.xyz:1"
     ):
         XYZ(tmp_path)
-
-
-def test_reading_is_fast(write):
-    rows = [f"{s} {x:.6f} 0.5 -1.5" for s, x in zip("CHNO" * 5, range(20), strict=True)]
-    path = write("\n".join(["20", "comment", *rows, ""]) * 1000)
-    best = min(_seconds(lambda: read_xyz(path)) for _ in range(3))
-    assert 1000 / best > 2000  # ten thousand or more, on a machine with nothing else to do
-
-
-def _seconds(function):
-    start = time.process_time()
-    function()
-    return time.process_time() - start

@@ -1,6 +1,7 @@
-"""Train and test a model on the n-body benchmark: python scripts/train_nbody.py --config configs/nbody/gnn.yaml
+"""Train and test a model on the n-body benchmark.
 
-Go on after an interruption with the same command and ``--ckpt_path last``; see every setting with ``--print_config``.
+``python scripts/train_nbody.py --config configs/nbody/gnn.yaml``; after an interruption the same command with
+``--ckpt_path last`` goes on. ``--print_config`` shows every setting.
 """
 
 from fa_pyg.train.cli import main

@@ -92,7 +92,9 @@ class Collated:
     @cached_property
     def _example(self) -> Data:
         """The last graph: the increments of the others can be told from those of the next."""
-        return self.source.get_example(self.layout.num_graphs - 1)
+        data, slices = copy.copy(self.source), self.source._slice_dict
+        data._slice_dict = {k: v for k, v in slices.items() if self.has(k, data.get(k))}
+        return data.get_example(self.layout.num_graphs - 1)
 
     def _pointer(self, slices: Tensor) -> Tensor:
         return pointer(slices.diff(dim=0)[self.pick.graphs])

@@ -113,7 +113,8 @@ class Selected:
         return self._find(index, n)[1] - self.begin
 
     def node_index(self, value: Tensor) -> Tensor:
-        body = self.layout.batch.index_select(0, value.movedim(-1, 0).flatten(1)[:, 0])
+        first = value if value.dim() == 1 else value.flatten(0, -2)[0]
+        body = self.layout.batch.index_select(0, first)
         column, frame = self._find(body, len(body))
         slot = self.source.slot[frame] - self.first
         return self._place[slot, value.index_select(-1, column)]
@@ -153,5 +154,6 @@ def side_by_side(name: Name, value: Any, layout: Layout, pick: Repeated | Select
         pick.node_index(index),
         pick.rows(entries.values(), body),
         (pick.num_nodes, pick.num_nodes, *value.shape[2:]),
+        check_invariants=False,
     )
     return copies.to_sparse(layout=value.layout)

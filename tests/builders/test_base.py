@@ -1,4 +1,4 @@
-"""What every frame is handed: clouds of declared quantities, weights that count, errors where nothing fits."""
+"""What every frame is handed: clouds of declared quantities, weights that count, and errors."""
 
 import pytest
 import torch

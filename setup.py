@@ -28,7 +28,7 @@ setup(
         # Compiled against the torch that is installed: `pip install --no-build-isolation fa_pyg[scatter]`.
         "scatter": ["torch_scatter"],
         "train": [
-            "lightning>=2.5,!=2.6.2,!=2.6.3",  # these two were compromised
+            "lightning>=2.6,!=2.6.2,!=2.6.3",  # these two were compromised
             "jsonargparse[signatures]>=4.28,<5",
             "torchmetrics",
             "tensorboard",

@@ -53,6 +53,8 @@ class PlainFAGNN(nn.Module):
         self.embed, self.decode = mlp(6, hidden, hidden), mlp(hidden, hidden, 3)
         self.edge = nn.ModuleList(mlp(2 * hidden + 2, hidden, hidden) for _ in range(layers))
         self.node = nn.ModuleList(mlp(2 * hidden, hidden, hidden) for _ in range(layers))
+        for node in self.node:
+            node[2].bias = None
 
     def forward(self, pos: Tensor, vel: Tensor, edge_index: Tensor, edge_attr: Tensor, graphs: int) -> Tensor:
         source, target = edge_index
@@ -101,6 +103,23 @@ def epoch(step, optimizer: torch.optim.Optimizer, loader) -> tuple[float, float]
     return time.perf_counter() - begin, total / len(loader)
 
 
+def agreement(dataset, our_step, plain_step, ours: nn.Module, plain: nn.Module) -> float:
+    """The largest relative difference of the losses over the first 10 steps, in float64."""
+    worst, models = 0.0, (ours.double(), plain.double())
+    optimizers = [torch.optim.Adam(model.parameters(), lr=1e-3) for model in models]
+    for data in itertools.islice(InMemoryLoader(dataset, 100), 10):
+        data = data.apply(lambda x: x.double() if x.is_floating_point() else x)
+        losses = [(step(data) - data.y).square().mean() for step in (our_step, plain_step)]
+        for loss, optimizer in zip(losses, optimizers, strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        worst = max(worst, (losses[0] / losses[1] - 1).abs().item())
+    for model in models:
+        model.float()
+    return worst
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -124,6 +143,9 @@ def main() -> None:
     def plain_step(data):
         return plain(data.pos, data.vel, data.edge_index, data.edge_attr, data.num_graphs)
 
+    print(
+        f"losses of 10 steps in float64 agree to {agreement(dataset, our_step, plain_step, ours, plain):.0e}"
+    )
     runs = {
         "plain": (plain_step, torch.optim.Adam(plain.parameters(), lr=1e-3), DataLoader(dataset, 100)),
         "fa_pyg": (our_step, torch.optim.Adam(ours.parameters(), lr=1e-3), InMemoryLoader(dataset, 100)),

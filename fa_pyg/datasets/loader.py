@@ -42,6 +42,8 @@ class InMemoryLoader:
     over graphs that are repeated to even out the processes count those twice.
     """
 
+    batch_sampler = None  # Lightning asks for it wherever there is a `sampler`
+
     def __init__(
         self,
         dataset: InMemoryDataset,

@@ -36,7 +36,9 @@ class EdgeMLPConv(MessagePassing):
         self.from_edge = nn.Linear(edge_dim, hidden)
         self.message_out = nn.Linear(hidden, hidden)
         self.from_messages = nn.Linear(hidden, hidden)
-        self.node_out = nn.Linear(hidden, hidden)
+        self.node_out = nn.Linear(
+            hidden, hidden, bias=False
+        )  # over all signs of a frame it would average to 0
 
     def forward(self, h: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         target, source, own = self.from_node(h).chunk(3, dim=-1)
@@ -122,8 +124,8 @@ def signed_conv(layer: EdgeMLPConv, frames: Frames, v: Tensor, edge_index: Tenso
     .. math:: W (s \odot y) = \sum_{k=1}^d s_k W_k y_k, \qquad
               \frac1K \sum_s s_k (W u_s)_k = W_k \Big(\frac1K \sum_s s_k u_s\Big)
 
-    so that only what lies between two activations runs K times. The last bias averages out (the signs of
-    every axis sum to zero), and the residual connection averages to the identity.
+    so that only what lies between two activations runs K times. The residual connection averages to the
+    identity.
 
     Shapes:
         v ``[N, C, d]``, edge ``[E, features]``; returns ``[N, C, d]``.

@@ -44,11 +44,9 @@ class NBodyData(LightningDataModule):
 
     def _loader(self, name: str, batch_size: int) -> InMemoryLoader:
         device = self.trainer.strategy.root_device if self.trainer else None
-        loader = InMemoryLoader(
+        return InMemoryLoader(
             self.split(name), batch_size, shuffle=name == "train", device=device, seed=self.seed
         )
-        loader.batch_sampler = None  # where Lightning finds a `sampler` it asks for this one too
-        return loader
 
     def train_dataloader(self) -> InMemoryLoader:
         return self._loader("train", self.batch_size)

@@ -49,6 +49,7 @@ class Slots:
         self.is_source = is_full and last - first == 1
         self.pick = Repeated(layout, last - first) if is_full else Selected(layout, self.source, first, last)
         self.num_nodes, self.num_graphs = self.pick.num_nodes, self.pick.num_graphs
+        self.dim = copies.frames.dim
 
     def part(self, copies: Tensor, index: Tensor | None, n: int) -> Tensor:
         """Cuts these slots out of the copies in all frames of a tensor of n rows (``Frames.to_frame``)."""

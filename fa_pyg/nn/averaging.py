@@ -171,11 +171,9 @@ class FrameAveraging(nn.Module):
         named = isinstance(self.node_weight, str)
         weight = call.get(self.node_weight) if named else self.node_weight(dict(call.values))
         if not isinstance(weight, Tensor) or weight.numel() != layout.num_nodes:
-            found = list(weight.shape) if isinstance(weight, Tensor) else weight
-            what = f"node_weight={self.node_weight!r}" if named else "node_weight"
-            raise ValueError(
-                f"{what}: expected a number for each of {layout.num_nodes} nodes, found {found!r}"
-            )
+            found = list(weight.shape) if isinstance(weight, Tensor) else repr(weight)
+            wanted = f"a number for each of {layout.num_nodes} nodes"
+            raise ValueError(f"node_weight={self.node_weight!r}: expected {wanted}, found {found}")
         return weight.reshape(-1)
 
     # ------------------------------------------------------------------------------ copies

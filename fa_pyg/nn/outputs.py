@@ -59,6 +59,7 @@ class Outputs:
 
     def _resolve(self, rep: Rep, leaf: Tensor, level: str | None, path: str, slots: Slots) -> str:
         """The level of an output: "node", "graph", "edge", or "whole" for one graph without a row for it."""
+        rep.layout(tuple(leaf.shape), slots.dim, path)
         if level not in (None, "node", "graph", "edge"):
             raise ValueError(f'level of {path}: expected "node", "graph" or "edge", found {level!r}')
         without_row = leaf.dim() == max(rep.rank, rep.flat)

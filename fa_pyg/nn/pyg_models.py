@@ -1,0 +1,79 @@
+"""PyG's models that build their own graphs, on an installation without pyg-lib."""
+
+import torch
+import torch_geometric.typing
+from torch import Tensor
+
+from fa_pyg.nn.graph_building import find_pairs
+
+
+def _radius(x, y, ptr_x, ptr_y, r, max_num_neighbors, num_workers, ignore_same_index) -> Tensor:
+    loop = not ignore_same_index if _is_same(x, y) else None
+    return _find(x, y, ptr_x, ptr_y, max_num_neighbors, r, loop, False)
+
+
+def _knn(x, y, ptr_x, ptr_y, k, cosine, num_workers) -> Tensor:
+    loop = True if _is_same(x, y) else None  # PyG asks for one more and drops the node itself: it must be among them
+    return _find(x, y, ptr_x, ptr_y, k, None, loop, cosine)
+
+
+def _find(x, y, ptr_x, ptr_y, k, r, loop, cosine) -> Tensor:
+    batch_x, batch_y = (None if ptr is None else torch.repeat_interleave(ptr.diff()) for ptr in (ptr_x, ptr_y))
+    return torch.stack(find_pairs(x, None if loop is not None else y, batch_x, batch_y, k, r, loop, cosine=cosine))
+
+
+def _is_same(x: Tensor, y: Tensor) -> bool:
+    return x.data_ptr() == y.data_ptr() and x.shape == y.shape and x.stride() == y.stride()
+
+
+_OPERATORS = (
+    (
+        "radius",
+        "WITH_RADIUS",
+        "radius(Tensor x, Tensor y, Tensor? ptr_x, Tensor? ptr_y, float r, int? max_num_neighbors, "
+        "int num_workers, bool ignore_same_index) -> Tensor",
+        _radius,
+    ),
+    (
+        "knn",
+        "WITH_KNN",
+        "knn(Tensor x, Tensor y, Tensor? ptr_x, Tensor? ptr_y, int k, bool cosine, int num_workers) -> Tensor",
+        _knn,
+    ),
+)
+_libraries: list[torch.library.Library] = []  # an operator lives as long as its library
+
+
+def provide_pyg_operators() -> bool:
+    """Fill in the operators `radius` and `knn` of pyg-lib, which PyG's models call, where pyg-lib is missing.
+
+    ViSNet, DynamicEdgeConv, GravNetConv, XConv, knn_interpolate and the transforms RadiusGraph and KNNGraph take
+    neither a graph nor a function that builds one, and raise an ImportError without pyg-lib. They run after one call
+    of this function, before they are made::
+
+        fa_pyg.nn.provide_pyg_operators()
+        model = ViSNet(...)
+
+    The operators are registered for the whole process, by PyTorch's own means, and give the edges of
+    :func:`radius_graph` and :func:`knn_graph`; no function of PyG is replaced. Where pyg-lib is installed nothing is
+    done. SchNet does not need them: give it a :class:`RadiusInteractionGraph`. DimeNet, DimeNet++ and GNNFF need
+    torch_sparse besides.
+
+    Returns:
+        Whether operators of this function are in use.
+
+    Raises:
+        RuntimeError: if PyG is older than 2.8, which looks for another library.
+    """
+    switches = torch_geometric.typing
+    if not hasattr(switches, "WITH_RADIUS"):
+        raise RuntimeError(f"expected torch_geometric >= 2.8, found {torch_geometric.__version__}")
+    if not _libraries:
+        for name, switch, schema, function in _OPERATORS:
+            if not getattr(switches, switch):
+                library = torch.library.Library("pyg", "FRAGMENT")
+                library.define(schema)
+                library.impl(name, function, "CompositeImplicitAutograd")
+                _libraries.append(library)
+                setattr(switches, switch, True)
+    return bool(_libraries)

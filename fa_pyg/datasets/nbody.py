@@ -106,7 +106,7 @@ def initial_states(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Charges [S, n, 1], positions and velocities [S, n, 3] of these places in the random stream of a seed.
 
-    Every sample before them has to be drawn too (about 0.1 ms each): the stream cannot be entered half way.
+    Every sample before them has to be drawn too (about 0.03 ms each): the stream cannot be entered half way.
     """
     rng = np.random.RandomState(seed)  # the generator of the published files
     drawn = [_draw(rng, num_particles, length // STRIDE - 1) for _ in range(samples.stop)][samples.start :]

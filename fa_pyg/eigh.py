@@ -7,10 +7,9 @@ from torch import Tensor
 
 __all__ = ["safe_eigh"]
 
-# Eager LAPACK calls win below this many matrices; above, under torch.compile and on GPUs (whose batched
-# solvers are made for large matrices) the unrolled Jacobi rotations do. Measured in benchmarks/frames.py.
-_JACOBI_FROM = 2000
-_SWEEPS = {1: 0, 2: 1, 3: 5}
+# Below this many matrices on a CPU, LAPACK's loop beats the two hundred small tensor operations of the closed
+# form, which wins above, when compiled and on GPUs, whose solvers are made for large matrices.
+_CLOSED_FROM = 1000
 # Gaps below this share of the largest eigenvalue are rounding noise: the axes inside are arbitrary.
 _FLOOR = 1e-12
 
@@ -26,7 +25,7 @@ def safe_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     infinity gives NaN for itself and leaves the others alone.
 
     Args:
-        matrix: ``[..., d, d]``; only its symmetric part counts.
+        matrix: ``[..., d, d]``, symmetric (one triangle is read).
 
     Shapes:
         values ``[..., d]``, vectors ``[..., d, d]``.
@@ -39,14 +38,7 @@ def safe_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
 class _SafeEigh(torch.autograd.Function):
     @staticmethod
     def forward(ctx, matrix):
-        # Scaled to a largest entry of 1, so that neither tiny nor huge clouds under- or overflow.
-        scale = matrix.abs().amax(dim=(-2, -1), keepdim=True)
-        good = torch.isfinite(scale)
-        scale = torch.where(good & (scale > 0), scale, torch.ones_like(scale))
-        values, vectors = _solve(torch.where(good, matrix / scale, torch.zeros_like(matrix)))
-        nan = torch.full((), torch.nan, dtype=matrix.dtype, device=matrix.device)
-        values = torch.where(good[..., 0], values * scale[..., 0], nan)
-        vectors = torch.where(good, vectors, nan)
+        values, vectors = _solve(matrix)
         ctx.save_for_backward(values, vectors)
         return values, vectors
 
@@ -64,44 +56,112 @@ class _SafeEigh(torch.autograd.Function):
 
 
 def _solve(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    small = matrix.size(-1) in _SWEEPS
-    if small and (
-        torch.compiler.is_compiling() or matrix.is_cuda or matrix[..., 0, 0].numel() >= _JACOBI_FROM
-    ):
-        return jacobi(matrix, _SWEEPS[matrix.size(-1)])
-    return torch.linalg.eigh(matrix)
+    fast = matrix.is_cuda or matrix.shape[:-2].numel() >= _CLOSED_FROM or torch.compiler.is_compiling()
+    if fast and matrix.size(-1) in (2, 3):
+        return closed_form(matrix)
+    blank = (matrix - matrix).sum(dim=(-2, -1), keepdim=True)  # 0, but NaN where an entry is NaN or infinite
+    values, vectors = torch.linalg.eigh(matrix.nan_to_num(0.0, 0.0, 0.0))
+    return values + blank.squeeze(-1), (vectors + blank).contiguous()  # LAPACK leaves them transposed
 
 
-def jacobi(matrix: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
-    """Cyclic Jacobi rotations (Golub and Van Loan, section 8.5), unrolled over the entries of the matrix.
+def closed_form(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors of symmetric ``[..., d, d]``, d = 2 or 3, to rounding level.
 
-    Every step is elementwise over the batch, so that a compiler fuses all of them into one kernel. One sweep
-    is exact for d = 2; for d = 3 five reach rounding level (convergence is quadratic).
+    Every step is elementwise over the batch: a compiler fuses them into one kernel.
     """
     d = matrix.size(-1)
-    a = [[matrix[..., i, j] for j in range(d)] for i in range(d)]
-    v = [[torch.full_like(a[0][0], float(i == j)) for j in range(d)] for i in range(d)]
-    for _ in range(sweeps):
-        for p in range(d):
-            for q in range(p + 1, d):
-                _rotate(a, v, p, q)
-    values = torch.stack([a[i][i] for i in range(d)], dim=-1)
-    vectors = torch.stack([torch.stack(row, dim=-1) for row in v], dim=-2)
-    values, order = values.sort(dim=-1)
-    return values, vectors.gather(-1, order.unsqueeze(-2).expand_as(vectors))
+    upper = [matrix[..., i, j] for i in range(d) for j in range(i, d)]
+    scale = sum(entry.abs() for entry in upper)  # so that squares neither under- nor overflow
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    values, vectors = (_plane if d == 2 else _space)(*(entry / scale for entry in upper))
+    # Written as whole tensors, then transposed: faster than entry by entry into place.
+    values, vectors = torch.stack(values) * scale, torch.stack(vectors)
+    return values.movedim(0, -1).contiguous(), vectors.movedim(0, -1).contiguous().view(matrix.shape)
 
 
-def _rotate(a: list, v: list, p: int, q: int) -> None:
-    """Turns the (p, q) plane in place (of the lists) so that ``a[p][q]`` vanishes."""
-    difference, twice = a[q][q] - a[p][p], 2 * a[p][q]
-    below = difference.abs() + (difference * difference + twice * twice).sqrt()
-    t = torch.where(difference < 0, -twice, twice) / torch.where(below == 0, torch.ones_like(below), below)
-    c = (t * t + 1).rsqrt()
-    s = t * c
-    a[p][p], a[q][q] = a[p][p] - t * a[p][q], a[q][q] + t * a[p][q]
-    a[p][q] = a[q][p] = torch.zeros_like(t)
-    for k in range(len(a)):
-        if k not in (p, q):
-            a[k][p], a[k][q] = c * a[k][p] - s * a[k][q], s * a[k][p] + c * a[k][q]
-            a[p][k], a[q][k] = a[k][p], a[k][q]
-        v[k][p], v[k][q] = c * v[k][p] - s * v[k][q], s * v[k][p] + c * v[k][q]
+def _plane(xx: Tensor, xy: Tensor, yy: Tensor) -> tuple[tuple, tuple]:
+    c, s, gap = _larger_axis(yy - xx, 2 * xy)
+    return ((xx + yy - gap) / 2, (xx + yy + gap) / 2), (s, c, -c, s)
+
+
+def _space(xx: Tensor, xy: Tensor, xz: Tensor, yy: Tensor, yz: Tensor, zz: Tensor) -> tuple[tuple, tuple]:
+    r"""The eigenvalues and, row by row, the matrix of eigenvectors of a symmetric 3 x 3 matrix A.
+
+    With :math:`B = (A - q I) / p`, :math:`q = \mathrm{tr} A / 3`, :math:`p^2 = \|A - q I\|^2 / 6`, the
+    eigenvalue of B that is best apart is :math:`\beta = \pm 2 \cos(\arccos(|\det B| / 2) / 3)` (Smith 1961),
+    with the sign of det B. The others are at least :math:`\sqrt 3` away, so that its eigenvector v, the
+    longest row of :math:`\mathrm{adj}(B - \beta I)`, is as exact as the numbers allow. They follow from one
+    rotation in the plane across v, exact at every gap; Smith's formula for them would lose half of the digits
+    where they meet.
+    """
+    q = (xx + yy + zz) / 3
+    # xx - q and so on by differences: B must have no trace even where A is q I but for rounding.
+    xy_gap, yz_gap, zx_gap = xx - yy, yy - zz, zz - xx
+    xx, yy, zz = (xy_gap - zx_gap) / 3, (yz_gap - xy_gap) / 3, (zx_gap - yz_gap) / 3
+    p = (_dot((xx, yy, zz), (xx, yy, zz)) / 6 + _dot((xy, xz, yz), (xy, xz, yz)) / 3).sqrt()
+    over = 1 / torch.where(p == 0, 1, p)
+    xx, xy, xz, yy, yz, zz = (entry * over for entry in (xx, xy, xz, yy, yz, zz))
+    half_det = _dot((xx, xy, xz), _cross((xy, yy, yz), (xz, yz, zz))) / 2
+    beta = 2 * torch.cos(torch.acos(half_det.abs().clamp(max=1)) / 3)
+    beta = torch.where(half_det < 0, -beta, beta)
+
+    v = _null_vector(xx - beta, xy, xz, yy - beta, yz, zz - beta)
+    u, w = _complement(*v)
+    bu = _dot((xx, xy, xz), u), _dot((xy, yy, yz), u), _dot((xz, yz, zz), u)
+    # Across v the diagonal of B is (u.Bu, -beta - u.Bu), for B has no trace.
+    c, s, gap = _larger_axis(_dot(u, bu) * -2 - beta, _dot(w, bu) * 2)
+
+    def ascending(low: Tensor, high: Tensor, own: Tensor) -> tuple:
+        return torch.where(last, low, own), torch.where(last, high, low), torch.where(last, own, high)
+
+    last = beta > 0  # v belongs to the largest eigenvalue, otherwise to the smallest
+    vectors = [
+        ascending(_minor(s, ui, c, wi), _minor(c, ui, -s, wi), vi) for ui, wi, vi in zip(u, w, v, strict=True)
+    ]
+    values = ascending((-beta - gap) / 2, (gap - beta) / 2, beta)
+    return tuple(torch.addcmul(q, p, value) for value in values), tuple(sum(vectors, ()))
+
+
+def _dot(a: tuple, b: tuple) -> Tensor:
+    return torch.addcmul(torch.addcmul(a[0] * b[0], a[1], b[1]), a[2], b[2])
+
+
+def _minor(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    return torch.addcmul(a * b, c, d, value=-1)
+
+
+def _cross(a: tuple, b: tuple) -> tuple:
+    return _minor(a[1], b[2], a[2], b[1]), _minor(a[2], b[0], a[0], b[2]), _minor(a[0], b[1], a[1], b[0])
+
+
+def _null_vector(xx: Tensor, xy: Tensor, xz: Tensor, yy: Tensor, yz: Tensor, zz: Tensor) -> tuple:
+    """The unit vector v of a symmetric matrix of rank 2, whose adjugate is a multiple of v v'."""
+    x, y, z = _minor(yy, zz, yz, yz), _minor(xx, zz, xz, xz), _minor(xx, yy, xy, xy)
+    off_xy, off_xz, off_yz = _minor(xz, yz, xy, zz), _minor(xy, yz, xz, yy), _minor(xy, xz, xx, yz)
+    first, second = (x >= y) & (x >= z), y >= z
+    v = (
+        torch.where(first, x, torch.where(second, off_xy, off_xz)),
+        torch.where(first, off_xy, torch.where(second, y, off_yz)),
+        torch.where(first, off_xz, torch.where(second, off_yz, z)),
+    )
+    length = _dot(v, v).rsqrt()
+    return tuple(component * length for component in v)
+
+
+def _complement(x: Tensor, y: Tensor, z: Tensor) -> tuple[tuple, tuple]:
+    """Two unit vectors that complete a third to an orthonormal basis (Duff et al. 2017)."""
+    one = torch.ones_like(z)
+    s = torch.where(z < 0, -one, one)
+    a = -1 / (s + z)
+    b = x * y * a
+    return (torch.addcmul(one, s * x, x * a), s * b, -s * x), (b, torch.addcmul(s, y, y * a), -y)
+
+
+def _larger_axis(difference: Tensor, twice: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For [[a, b], [b, a + difference]], twice = 2 b: the larger eigenvalue's vector (c, s), and the gap."""
+    gap = torch.addcmul(difference * difference, twice, twice).sqrt()
+    below = difference.abs() + gap
+    tangent = twice / torch.where(below == 0, 1, below)  # of the half angle, at most 1
+    long = torch.addcmul(torch.ones_like(tangent), tangent, tangent).rsqrt()
+    short, swap = tangent * long, difference < 0
+    return torch.where(swap, long, short), torch.where(swap, short, long), gap

@@ -63,7 +63,7 @@ class Frames:
 
     @classmethod
     def uniform(cls, rotation: Tensor, origin: Tensor | None = None, batch: Tensor | None = None) -> Frames:
-        """Returns K equally weighted frames for every body, from ``rotation [K, B, d, d]``, without a sync."""
+        """Returns K equally weighted frames a body, from ``rotation [K, B, d, d]``, without a sync."""
         k, size, d, _ = rotation.shape
         body = torch.arange(size, device=rotation.device).repeat(k)
         weight = rotation.new_full((k * size,), 1 / k)
@@ -73,7 +73,7 @@ class Frames:
     def signed(
         cls, axes: Tensor, signs: Tensor, origin: Tensor | None = None, batch: Tensor | None = None
     ) -> Frames:
-        """Returns the frames ``axes * signs``: one pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``."""
+        """Returns frames ``axes * signs``: a pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``."""
         frames = cls.uniform(axes * signs[:, None, None, :], origin, batch)
         return replace(frames, axes=axes, signs=signs)
 
@@ -148,7 +148,10 @@ class Frames:
         if rep.affine and self.origin is not None:
             y = y - _align(pick(self.origin, index), y)
         if self.signs is not None and rep.rank and not rep.pseudo:
-            y = turn(y, pick(self.axes, index), rep.rank).to(x.dtype).unsqueeze(0)
+            y = turn(y, pick(self.axes, index), rep.rank).to(x.dtype)
+            if torch.compiler.is_compiling():
+                y = torch.stack(y.unbind(-1), dim=-1)  # stored: every slot would turn it anew
+            y = y.unsqueeze(0)
             return (y * self._pattern(rep, y)).reshape(self.slots * len(x), *x.shape[1:])
         row, frame = self.rows(index, len(x))
         y = y if self.slots == 1 else y.index_select(0, row)
@@ -332,9 +335,8 @@ def _slot_major(frames: Frames) -> dict:
         )
     counts = torch.bincount(body, minlength=size)
     if size and not counts.all():
-        raise ValueError(
-            f"body: expected a frame for each of {size} bodies, found none for {(counts == 0).nonzero()[0].item()}"
-        )
+        missing = (counts == 0).nonzero()[0].item()
+        raise ValueError(f"body: expected a frame for each of {size} bodies, found none for {missing}")
     weight = frames.weight
     weight = 1 / counts.index_select(0, body).to(rotation.dtype) if weight is None else weight
     if weight.shape != (count,):

@@ -31,7 +31,8 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
     """
     if torch_scatter is not None and not torch.compiler.is_compiling():
         return torch_scatter.scatter_sum(src, index, dim=0, dim_size=size)
-    return src.new_zeros(size, *src.shape[1:]).index_add_(0, index, src)
+    total = src.new_zeros(size, *src.shape[1:])
+    return total.scatter_add_(0, index, src) if src.dim() == 1 else total.index_add_(0, index, src)
 
 
 def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
@@ -40,16 +41,26 @@ def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = Non
     In two passes, the mean and then the mean of the residual: the sums of clouds far from the origin, or of
     very many points, would otherwise lose the digits that matter.
     """
-    first = _mean(x, index, size, weight)
-    return first + _mean(x - pick(first, index), index, size, weight)
+    amount = _amount(x, index, size, weight).unsqueeze(-1)
+    first = _sum(x, index, size, weight) / amount
+    return first + _sum(x - pick(first, index), index, size, weight) / amount
 
 
 def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    r"""Returns the second moments :math:`\sum_i w_i x_i x_i^\top / \sum_i w_i`, ``[size, d, d]``, of each body.
+    r"""Returns the second moments :math:`\sum_i w_i x_i x_i^\top / \sum_i w_i` of each body.
 
-    ``x [n, d]`` is taken as it is: centre it first for a covariance.
+    Shapes:
+        x: ``[n, d]``, taken as it is (centre it first for a covariance); returns ``[size, d, d]``.
     """
-    return _mean(x.unsqueeze(-1) * x.unsqueeze(-2), index, size, weight)
+    # Column by column: faster than d x d small products, eager and compiled.
+    amount, columns, d = _amount(x, index, size, weight), x.unbind(1), x.size(1)
+    upper = {
+        (i, j): _sum(columns[i] * columns[j], index, size, weight) / amount
+        for i in range(d)
+        for j in range(i, d)
+    }
+    full = [upper[min(i, j), max(i, j)] for i in range(d) for j in range(d)]
+    return torch.stack(full, dim=1).view(size, d, d)
 
 
 def pick(x: Tensor, index: Tensor | None) -> Tensor:
@@ -57,22 +68,22 @@ def pick(x: Tensor, index: Tensor | None) -> Tensor:
     return x if index is None else x.index_select(0, index)
 
 
-def _mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
-    flat = x.flatten(1)
+def _sum(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
     if weight is not None:
-        flat = flat * weight.unsqueeze(-1)
-    # The weights ride along as one more column: one reduction, not two.
-    ones = flat.new_ones(len(flat)) if weight is None else weight
-    columns = torch.cat([flat, ones.unsqueeze(-1)], dim=1)
-    total = columns.sum(0, keepdim=True) if index is None else scatter_sum(columns, index, size)
-    amount = total[:, -1:]
-    return (total[:, :-1] / torch.where(amount == 0, torch.ones_like(amount), amount)).view(
-        size, *x.shape[1:]
-    )
+        x = x * weight.view(-1, *(1,) * (x.dim() - 1))
+    return x.sum(0, keepdim=True) if index is None else scatter_sum(x, index, size)
+
+
+def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
+    """What to divide the sums of each body by, ``[size]``: 1 where it has no weight."""
+    total = _sum(x.new_ones(len(x)), index, size, weight)
+    return torch.where(total == 0, torch.ones_like(total), total)
 
 
 def turn(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
-    r"""Returns :math:`y_{a b \dots} = \sum_{i j \dots} x_{i j \dots} M_{i a} M_{j b} \dots` over the last ``rank`` axes.
+    r"""Returns x turned by M along each of its last ``rank`` axes.
+
+    .. math:: y_{a b \dots} = \sum_{i j \dots} x_{i j \dots} M_{i a} M_{j b} \dots
 
     With the axes of a frame in the columns of M this is :math:`\rho(M)^{-1} x`.
 

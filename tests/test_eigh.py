@@ -28,10 +28,10 @@ def matrix(values, seed=0):
     return (a + a.T) / 2
 
 
-@pytest.fixture(params=["lapack", "jacobi"])
+@pytest.fixture(params=["lapack", "closed form"])
 def solver(request, monkeypatch):
     """Both solvers, whatever the size of the batch."""
-    monkeypatch.setattr(eigh, "_JACOBI_FROM", 0 if request.param == "jacobi" else 10**9)
+    monkeypatch.setattr(eigh, "_CLOSED_FROM", 0 if request.param == "closed form" else 10**9)
     return request.param
 
 
@@ -119,11 +119,25 @@ def test_solvers_agree(monkeypatch):
     a = a @ a.mT
     results = []
     for limit in (0, 10**9):
-        monkeypatch.setattr(eigh, "_JACOBI_FROM", limit)
+        monkeypatch.setattr(eigh, "_CLOSED_FROM", limit)
         results.append(safe_eigh(a))
     (values, vectors), (values2, vectors2) = results
     assert torch.allclose(values, values2, atol=1e-12)
     assert torch.allclose((vectors.mT @ vectors2).abs(), torch.eye(3, dtype=a.dtype).expand_as(a), atol=1e-9)
+
+
+def test_no_rounding_error_is_taken_for_a_shape(solver):
+    """Multiples of the identity but for the last bits: every decision of a closed form hangs on rounding."""
+    ulp = 2.0**-52
+    diagonal = torch.cartesian_prod(*[torch.tensor([-1, 0, 1, 2], dtype=torch.float64)] * 3) * ulp + 1
+    off = torch.cartesian_prod(*[torch.tensor([-2, -0.5, 0, 1], dtype=torch.float64)] * 3) * ulp
+    for factor in (1.0, 1 / 3, 7.3e-7):
+        a = torch.diag_embed(diagonal).unsqueeze(1).repeat(1, len(off), 1, 1)
+        a[..., 0, 1], a[..., 0, 2], a[..., 1, 2] = off.unbind(-1)
+        a = a.triu() + a.triu(1).mT
+        values, vectors = safe_eigh(a * factor)
+        assert torch.allclose(vectors.mT @ vectors, torch.eye(3, dtype=a.dtype).expand_as(a), atol=1e-14)
+        assert ((a @ vectors) - vectors * values.unsqueeze(-2) / factor).abs().max() < 1e-14
 
 
 def test_float32(solver):

@@ -195,6 +195,13 @@ def test_ranks_share_every_epoch(dataset):
         assert len(set(shares[0]) & set(shares[1])) <= 1
 
 
+def test_share_in_the_process_group(dataset, monkeypatch):
+    for name, value in {"is_initialized": True, "get_rank": 1, "get_world_size": 2}.items():
+        monkeypatch.setattr(torch.distributed, name, lambda value=value: value)
+    share = names(InMemoryLoader(dataset, 5, shuffle=True))
+    assert share == names(InMemoryLoader(dataset, 5, shuffle=True, rank=1, world_size=2))
+
+
 def test_resumes_with_the_next_batch(dataset):
     loader = InMemoryLoader(dataset, 5, shuffle=True)
     names(loader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from dataclasses import dataclass
 
@@ -55,12 +56,10 @@ class Group:
 
     def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Returns the diagonal matrices of +-1 in the group, ``[K, d]``: K = 2^d, 2^(d-1) or (T) 1."""
-        if not self.rotates:
-            return torch.ones(1, self.dim, device=device, dtype=dtype)
-        patterns = torch.tensor(
-            list(itertools.product((1.0, -1.0), repeat=self.dim)), device=device, dtype=dtype
-        )
-        return patterns if self.reflects else patterns[patterns.prod(dim=1) > 0]
+        patterns = list(itertools.product((1.0, -1.0), repeat=self.dim))
+        if not self.reflects:
+            patterns = [p for p in patterns if math.prod(p) > 0] if self.rotates else patterns[:1]
+        return torch.tensor(patterns, device=device, dtype=dtype)
 
     def haar(
         self,

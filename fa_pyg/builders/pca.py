@@ -38,12 +38,14 @@ class PCAFrame(Frame):
     def __init__(self, group: GroupLike, detach: bool = False) -> None:
         super().__init__(group)
         self.detach = detach
+        # Kept with the module, so that calls on an accelerator need not send them.
+        self.register_buffer("signs", self.group.signs(), persistent=False)
 
     def build(self, cloud: Cloud) -> Frames:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)
             axes = self._axes(cloud, origin)
-            return Frames.signed(axes, self.group.signs(axes.device, axes.dtype), origin, cloud.batch)
+            return Frames.signed(axes, self.signs.to(axes), origin, cloud.batch)
 
     def _axes(self, cloud: Cloud, origin: Tensor | None) -> Tensor:
         """Orthonormal axes ``[B, d, d]`` in the columns; of determinant +1 where the group asks for it."""

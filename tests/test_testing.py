@@ -1,0 +1,272 @@
+"""The test tools find what is wrong, and pass what is right."""
+
+import pytest
+import torch
+from torch import nn
+from torch_geometric.data import Batch, Data
+from torch_geometric.nn import global_add_pool
+
+from fa_pyg import Frame, FrameAveraging, Frames, HaarFrame, PCAFrame, Rep
+from fa_pyg.testing import Motion, assert_equivariant, assert_frame, equivariance_error, random_motion
+
+BATCH = torch.tensor([0, 0, 0, 1, 1, 1, 1])
+POS = torch.randn(7, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 2
+
+
+class Fn(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, pos, batch=None, vel=None):
+        return self.function(pos, batch, vel)
+
+
+def pairs(pos, batch, vel):
+    """A function of distances within each graph."""
+    same = batch.unsqueeze(0) == batch.unsqueeze(1)
+    return (torch.cdist(pos, pos) * same).sum(1)
+
+
+# ------------------------------------------------------------------------------------ motions
+
+
+@pytest.mark.parametrize(
+    "rep", ["scalar", "pseudoscalar", "vector", "pseudovector", "point", "tensor", Rep(3)]
+)
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
+def test_representations_are_homomorphisms(dim, rep):
+    """rho(g h) = rho(g) rho(h)."""
+    x = torch.randn(5, 2, *(dim,) * Rep.of(rep).rank, dtype=torch.float64)
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        g, h = (random_motion(f"E({dim})", generator) for _ in range(2))
+        assert torch.allclose((g @ h)(x, rep), g(h(x, rep), rep), atol=1e-12)
+
+
+def test_motions_against_einsum():
+    g = random_motion("E(3)", torch.Generator().manual_seed(1), proper=False)
+    r, x = g.rotation, torch.randn(4, 3, 3, dtype=torch.float64)
+    assert torch.allclose(g(x, "tensor"), torch.einsum("ia,jb,nab->nij", r, r, x))
+    assert torch.allclose(g(x, "pseudotensor"), -torch.einsum("ia,jb,nab->nij", r, r, x))
+    assert torch.allclose(g(x), torch.einsum("ia,nca->nci", r, x) + g.translation)
+    assert torch.allclose(g(x.flatten(1), Rep(1, flat=True)), torch.einsum("ia,nca->nci", r, x).flatten(1))
+    assert torch.allclose(g(x[:, 0, 0], "pseudoscalar"), -x[:, 0, 0])
+    assert g(x.float()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("group", ["O(3)", "SO(2)", "E(1)", "SE(4)", "T(3)"])
+def test_random_motions(group):
+    for seed in range(5):
+        g = random_motion(group, torch.Generator().manual_seed(seed))
+        dim = len(g.rotation)
+        assert g.rotation.dtype == torch.float64
+        assert torch.allclose(g.rotation @ g.rotation.T, torch.eye(dim, dtype=torch.float64), atol=1e-13)
+        assert (g.translation.abs().max() > 0) == (group[0] in "EST" and group[:2] != "SO")
+    for proper in (True, False):
+        if proper is False and group[0] not in "OE":
+            with pytest.raises(ValueError, match="has no reflections"):
+                random_motion(group, proper=False)
+        else:
+            assert (torch.linalg.det(random_motion(group, proper=proper).rotation) > 0) == proper
+
+
+# ------------------------------------------------------------------------------------ models
+
+
+def test_right_models_pass_and_errors_are_returned():
+    errors = assert_equivariant(Fn(pairs), {"pos": POS, "batch": BATCH}, "E(3)")
+    assert set(errors) == {"proper", "improper", "translated", "permuted"}
+    assert max(errors.values()) < 1e-12
+    assert set(equivariance_error(Fn(pairs), {"pos": POS, "batch": BATCH}, "SO(3)")) == {"proper", "permuted"}
+    assert set(equivariance_error(Fn(pairs), {"pos": POS, "batch": BATCH}, "T(3)")) == {
+        "translated",
+        "permuted",
+    }
+
+
+@pytest.mark.parametrize(
+    ("function", "case"),
+    [
+        (lambda p, b, v: torch.linalg.det(p[:3]).expand(7), "improper"),
+        (lambda p, b, v: p.norm(dim=1), "translated"),
+        (lambda p, b, v: pairs(p, b, v) * torch.arange(7), "permuted"),
+        (lambda p, b, v: (p - p.mean(0))[:, 0], "proper"),
+        (lambda p, b, v: pairs(p, b, v) * torch.nan, "proper"),
+    ],
+    ids=["chiral", "not centred", "ordered", "axis", "nan"],
+)
+def test_wrong_models_fail_by_case(function, case):
+    model, args = Fn(function), {"pos": POS, "batch": BATCH}
+    with pytest.raises(AssertionError, match=rf"not equivariant under E\(3\)(.|\n)*{case} +(nan|[\d.e-]+)"):
+        assert_equivariant(model, args, "E(3)", level="node")
+    errors = equivariance_error(model, args, "E(3)", level="node")
+    assert not errors[case] < 1e-3
+    if case == "improper":
+        assert errors["proper"] < 1e-10
+
+
+def test_outputs_of_any_structure():
+    def many(pos, batch, vel):
+        centre = global_add_pool(pos, batch) / batch.bincount().unsqueeze(1)
+        x = pos - centre[batch]
+        spin = torch.linalg.cross(x, vel)
+        return {
+            "e": global_add_pool(pairs(pos, batch, vel), batch),
+            "f": (x, spin),
+            "t": x[:, :, None] * x[:, None],
+        }
+
+    spec = {"e": "scalar", "f": ("vector", "pseudovector"), "t": "tensor"}
+    args, reps = {"pos": POS, "batch": BATCH, "vel": POS.flip(0)}, {"pos": "point", "vel": "vector"}
+    assert_equivariant(Fn(many), args, "E(3)", reps, spec)
+    for wrong in (
+        {**spec, "f": ("vector", "vector")},
+        {**spec, "e": "pseudoscalar"},
+        {**spec, "t": Rep(2, pseudo=True)},
+    ):
+        with pytest.raises(AssertionError, match="improper"):
+            assert_equivariant(Fn(many), args, "E(3)", reps, wrong)
+    with pytest.raises(AssertionError, match="proper"):
+        assert_equivariant(Fn(many), args, "E(3)", {"pos": "point"}, spec)
+
+
+def test_inputs_of_any_kind():
+    class Held(nn.Module):
+        def forward(self, data):
+            return pairs(data.pos, data.batch, None)
+
+    data = Batch.from_data_list([Data(pos=POS[:3]), Data(pos=POS[3:])])
+    for model, inputs in [(Held(), data), (Fn(pairs), (POS, BATCH)), (Fn(pairs), [POS, BATCH])]:
+        assert max(assert_equivariant(model, inputs, "E(3)").values()) < 1e-12
+    assert_equivariant(Fn(pairs), (POS, BATCH), "E(3)", {0: "point"})
+    assert torch.equal(data.pos, POS)
+    framed = FrameAveraging(Fn(lambda p, b, v: p.exp().sum(1)), PCAFrame("E(3)"))
+    assert_equivariant(framed, (POS, BATCH), "E(3)")
+    linear = FrameAveraging(nn.Linear(3, 2).double(), PCAFrame("O(3)"), {"input": "vector"})
+    assert_equivariant(linear, {"input": POS, "batch": BATCH}, "O(3)", {"input": "vector"})
+    assert (
+        not equivariance_error(linear.model, {"input": POS, "batch": BATCH}, "O(3)", {"input": "vector"})[
+            "proper"
+        ]
+        < 1e-2
+    )
+
+
+def test_names_that_the_call_does_not_have():
+    with pytest.raises(ValueError, match="input_reps: the call has no tensor 'vel'; it has pos, batch"):
+        assert_equivariant(Fn(pairs), (POS, BATCH), "E(3)", {"vel": "vector"})
+
+
+def test_what_vanishes_has_no_relative_error():
+    zero = Fn(lambda p, b, v: (p - p.mean(0)).sum(0).expand(7, 3))  # 0 but for rounding
+    assert_equivariant(zero, (POS, BATCH), "E(3)", output="vector", level="node")
+    small = Fn(lambda p, b, v: 1e-6 * p)
+    with pytest.raises(AssertionError, match="translated"):
+        assert_equivariant(small, (POS, BATCH), "E(3)", output="vector")
+
+
+def test_the_tolerance_follows_the_type():
+    rounded = Fn(lambda p, b, v: pairs(p, b, v) * (1 + 1e-7 * p[:, 0]))
+    assert_equivariant(rounded, (POS.float(), BATCH), "E(3)")
+    with pytest.raises(AssertionError, match="tol 1e-10"):
+        assert_equivariant(rounded, (POS, BATCH), "E(3)")
+    assert_equivariant(rounded, (POS, BATCH), "E(3)", tol=1e-5)
+
+
+def test_edges_follow_permuted_nodes():
+    class Edges(nn.Module):
+        def forward(self, pos, edge_index, edge_attr):
+            row, col = edge_index
+            return (pos[row] - pos[col]).norm(dim=1) * edge_attr
+
+    edges = torch.randint(0, 7, (2, 12))
+    args = {"pos": POS, "edge_index": edges, "edge_attr": torch.rand(12, dtype=POS.dtype)}
+    assert_equivariant(Edges(), args, "E(3)", level="edge")
+
+
+def test_levels_of_inputs_can_be_said():
+    def rows(pos, batch, vel):
+        return pairs(pos, batch, vel) * vel[batch].norm(dim=1)
+
+    pos, batch = POS[:2], torch.tensor([1, 1])  # two nodes, two graphs: one is empty
+    args = {"pos": pos, "batch": batch, "vel": POS[2:4]}
+    assert_equivariant(
+        Fn(rows), args, "E(3)", {"pos": "point", "vel": "vector"}, "scalar", "node", {"vel": "graph"}
+    )
+
+
+# ------------------------------------------------------------------------------------ frames
+
+
+class Broken(Frame):
+    """Principal axes with something wrong about them."""
+
+    def __init__(self, group, change):
+        super().__init__(group)
+        self.inner, self.change = PCAFrame(group), change
+
+    def build(self, cloud):
+        frames = self.inner.build(cloud)
+        parts = {k: getattr(frames, k) for k in ("rotation", "body", "weight", "origin")}
+        return Frames(**{**parts, **self.change(frames)}, num_bodies=frames.num_bodies)
+
+
+@pytest.mark.parametrize("group", ["O(3)", "SO(3)", "E(3)", "SE(3)", "T(3)"])
+def test_right_frames_pass(group):
+    assert_frame(PCAFrame(group), POS, batch=BATCH)
+    assert_frame(PCAFrame(group), POS, POS.flip(0), batch=BATCH, node_weight=torch.rand(7))
+    assert_frame(Broken(group, lambda f: {}), POS, batch=BATCH)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: {"rotation": f.rotation * 1.1}, "not orthogonal, by 0.21"),
+        (lambda f: {"rotation": -f.rotation}, "a reflection in a frame of SE"),
+        (lambda f: {"weight": f.weight * 2}, "sums over a body differ from 1 by 1"),
+        (lambda f: {"weight": f.weight * torch.nan}, "sums over a body differ from 1 by nan"),
+        (lambda f: {"origin": f.origin * 1.1}, "origin: F.gx. and gF.x. differ"),
+        (lambda f: {"rotation": f.rotation[:2].repeat(4, 1, 1)}, "is not gF.x.: in body 0"),
+        (lambda f: {"weight": torch.tensor([0.5, 0.5, 0.5, 0.5] + [0.0] * 4).double()}, "is not gF"),
+    ],
+    ids=["stretched", "reflected", "heavy", "nan", "elsewhere", "too few", "one sided"],
+)
+def test_wrong_frames_fail(change, message):
+    with pytest.raises(AssertionError, match=message):
+        assert_frame(Broken("SE(3)", change), POS, batch=BATCH, trials=8)
+
+
+def test_random_frames_are_no_frames():
+    with pytest.raises(AssertionError, match="is not gF"):
+        assert_frame(HaarFrame("SO(3)", k=2), POS, batch=BATCH)
+
+
+def test_turned_axes_in_a_group_of_translations():
+    class Turned(Frame):
+        def build(self, cloud):
+            return Frames(
+                random_motion("SO(3)").rotation.expand(cloud.size, 3, 3), origin=cloud.origin(self.group)
+            )
+
+    with pytest.raises(AssertionError, match=r"in a frame of T\(3\) it differs from 1"):
+        assert_frame(Turned("T(3)"), POS, batch=BATCH)
+
+
+def test_weighted_sets_may_repeat_elements():
+    """Two frames that are one element count as one of the summed weight."""
+
+    def twice(f):
+        return {
+            "rotation": f.rotation.repeat(2, 1, 1),
+            "body": f.body.repeat(2),
+            "weight": f.weight.repeat(2) / 2,
+        }
+
+    assert_frame(Broken("SE(3)", twice), POS, batch=BATCH)
+
+
+def test_motions_compose_with_their_inverse():
+    g = random_motion("E(3)")
+    inverse = Motion(g.rotation.T, -g.rotation.T @ g.translation)
+    assert torch.allclose((inverse @ g)(POS), POS)

@@ -1,8 +1,8 @@
 """Graphs from positions: edges within a radius and to the nearest neighbours, with nothing but PyTorch.
 
-They have the signatures of :mod:`torch_geometric.nn`, whose own versions need a compiled library, and run wherever
-PyTorch runs. No compiled library is used where it could be imported: on a CPU it was not faster, and it keeps other
-neighbours where `max_num_neighbors` or equal distances leave a choice.
+They have the signatures of :mod:`torch_geometric.nn`, whose own versions need a compiled library, and run
+wherever PyTorch runs. A compiled library is not used where there is one: torch_cluster was about as fast on a
+CPU, and it keeps other neighbours where `max_num_neighbors` or equal distances leave a choice.
 """
 
 import math
@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from fa_pyg.nn.neighbors import Points, search
+from fa_pyg.nn.neighbor_points import by_graph, checked, directions, num_graphs
+from fa_pyg.nn.neighbors import search
 
 
 def radius_graph(
@@ -27,16 +28,17 @@ def radius_graph(
 
     .. math:: E = \{(j, i) : \sum_a (x_{ja} - x_{ia})^2 < r^2\}
 
-    The inequality is strict, as in torch_cluster and pyg-lib: a distance of exactly r is no edge, r = 0 gives none.
-    Squares are compared in the precision of `x` (half precision in float32, integers in float64).
+    The inequality is strict, as in torch_cluster and pyg-lib: a distance of exactly r is no edge, and r = 0
+    gives none. Squares are compared in the precision of `x` (half precision in float32, integers in
+    float64).
 
     Args:
-        x: positions; a node with a coordinate that is NaN or infinite gets no edge, the others are not affected.
+        x: positions; a node with a NaN or infinite coordinate gets no edge, the others are unaffected.
         r: cutoff in the unit of `x`, may be infinite.
         batch: the graph of each node, in any order.
-        loop: adds an edge from each node to itself. It counts as one of `max_num_neighbors`, and as the nearest.
-        max_num_neighbors: keep the nearest so many of each node (of equally far ones those of lower index); None
-            keeps all. A graph that is cut is in general not symmetric, and an energy jumps where the cut changes.
+        loop: adds an edge from each node to itself, which counts in `max_num_neighbors` and as the nearest.
+        max_num_neighbors: keep the nearest so many of each node (of equally far ones those of lower index);
+            None keeps all. A cut graph need not be symmetric, and energies jump where the cut changes.
         flow: `"source_to_target"` puts the neighbours in the first row, `"target_to_source"` in the second.
         num_workers: ignored.
         batch_size: the number of graphs, if known.
@@ -46,10 +48,11 @@ def radius_graph(
     Raises:
         ValueError: if an argument has the wrong shape, type or range.
 
-    Memory is bounded by the size of the result plus some hundred bytes a node and some tens of megabytes. Time is
-    about proportional to N where d <= 3 and r is small against the extent of the cloud, and quadratic otherwise.
-    Gradients do not flow through edges. Not guaranteed: the same graph for a rotated cloud, where a distance equals
-    r up to rounding or a cut leaves a choice between equal distances.
+    Memory is bounded by a few times the result, some hundred bytes a node and some tens of megabytes. Time
+    is about proportional to N where d <= 3 and r is small against the extent of the cloud (or few
+    neighbours are kept), and quadratic otherwise. Gradients do not flow through edges. Not guaranteed: the
+    same graph for a rotated cloud where a distance equals r up to rounding, or a cut leaves a choice
+    between equal distances.
     """
     row, col = find_pairs(x, None, batch, None, max_num_neighbors, r, bool(loop), batch_size)
     return _flow(row, col, flow)
@@ -67,8 +70,8 @@ def knn_graph(
 ) -> Tensor:
     """Edges from the k nearest other points of its graph to each point, exactly.
 
-    A node of a graph with fewer than k other points gets all of them. Of points equally far as the k-th, those of
-    lower index are kept. Unlike :func:`torch_geometric.nn.knn_graph`, nodes with coincident points get k edges too.
+    A node of a graph with fewer than k other points gets all of them. Of points as far as the k-th, those
+    of lower index are kept. Nodes with coincident points get k edges like any other.
 
     Args:
         x: positions or features; a node with an entry that is NaN or infinite gets no edge.
@@ -76,7 +79,7 @@ def knn_graph(
         batch: the graph of each node, in any order.
         loop: counts each node as its own nearest neighbour.
         flow: `"source_to_target"` puts the neighbours in the first row, `"target_to_source"` in the second.
-        cosine: compares 1 - cos of the angle between the vectors; a zero vector is at right angles to all others.
+        cosine: compares 1 - cos of the angle between vectors; a zero vector is at right angles to all others.
         num_workers: ignored.
         batch_size: the number of graphs, if known.
 
@@ -85,8 +88,8 @@ def knn_graph(
     Raises:
         ValueError: if an argument has the wrong shape, type or range.
 
-    For memory, time and what is not guaranteed see :func:`radius_graph`. Distances are told apart by their squares:
-    coordinates beyond 1e19 or differences below 1e-22 (in float32) are out of range.
+    For memory, time and what is not guaranteed see :func:`radius_graph`. Distances are told apart by their
+    squares: in float32, coordinates beyond 1e19 and differences below 1e-22 are out of range.
     """
     row, col = find_pairs(x, None, batch, None, k, None, bool(loop), batch_size, cosine)
     return _flow(row, col, flow)
@@ -129,7 +132,7 @@ def knn(
 
 
 class RadiusInteractionGraph(torch.nn.Module):
-    r"""The radius graph of positions with the lengths of its edges: what PyG's SchNet asks of an interaction graph.
+    r"""The radius graph of positions with the lengths of its edges: an interaction graph for PyG's SchNet.
 
     .. math:: E = \{(j, i) : d_{ij} < r_c\}, \qquad d_{ij} = |x_j - x_i|
 
@@ -137,8 +140,8 @@ class RadiusInteractionGraph(torch.nn.Module):
 
         model = SchNet(cutoff=10.0, interaction_graph=RadiusInteractionGraph(cutoff=10.0))
 
-    Lengths are differentiable in `pos`, any number of times, so that forces and training on forces work; where two
-    nodes coincide the derivative is 0.
+    Lengths are differentiable in `pos`, any number of times, so that forces and training on forces work;
+    where two nodes coincide the derivative is 0.
 
     Args:
         cutoff: in the unit of `pos`.
@@ -173,24 +176,38 @@ def _flow(row: Tensor, col: Tensor, flow: str) -> Tensor:
 
 
 @torch.no_grad()
-def find_pairs(x, y, batch_x, batch_y, k, r, loop, batch_size=None, cosine=False) -> tuple[Tensor, Tensor]:
-    """Node (in y, or in x if y is None) and neighbour (in x); `r` is None for the nearest wherever they are."""
+def find_pairs(
+    x: Tensor,
+    y: Tensor | None,
+    batch_x: Tensor | None,
+    batch_y: Tensor | None,
+    k: int | None,
+    r: float | None,
+    loop: bool | None,
+    batch_size: int | None = None,
+    cosine: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Node (in y, or in x if y is None) and neighbour (in x).
+
+    With `r` None the k nearest wherever they are, nearest first; `loop` is None for two sets of points.
+    """
     _check_limits(k, r)
-    x, batch_x = _check_points(x, batch_x, "x", "batch" if y is None else "batch_x", cosine)
-    if y is None:
-        y, batch_y = x, batch_x
-    else:
-        y, batch_y = _check_points(y, batch_y, "y", "batch_y", cosine)
-        if y.size(1) != x.size(1) or y.device != x.device or y.dtype != x.dtype:
-            raise ValueError(
-                f"x and y must agree in dimension, device and dtype, got {list(x.shape)} {x.dtype} on {x.device} "
-                f"and {list(y.shape)} {y.dtype} on {y.device}"
-            )
-    graphs = _num_graphs(batch_x, batch_y, batch_size)
-    (points, node_x), (queries, node_y) = _sorted(x, batch_x, graphs), _sorted(y, batch_y, graphs)
+    x, batch_x = checked(x, batch_x, "x", "batch" if y is None else "batch_x")
+    y, batch_y = (x, batch_x) if y is None else checked(y, batch_y, "y", "batch_y")
+    if y.size(1) != x.size(1) or y.device != x.device or y.dtype != x.dtype:
+        raise ValueError(
+            "x and y must agree in dimension, device and dtype, got "
+            f"{list(x.shape)} {x.dtype} on {x.device} and {list(y.shape)} {y.dtype} on {y.device}"
+        )
+    if cosine:
+        x, y = directions(x), directions(y)
+        if not (x[:, -1].any() or y[:, -1].any()):  # no zero vectors
+            x, y = x[:, :-1], y[:, :-1]
+    graphs = num_graphs(batch_x, batch_y, batch_size)
+    points, node_x = by_graph(x, batch_x, graphs)
+    queries, node_y = (points, node_x) if loop is not None else by_graph(y, batch_y, graphs)
     if k == 0 or r == 0 or not (points.batch.numel() and queries.batch.numel()):
-        empty = torch.empty(0, dtype=torch.long, device=x.device)
-        return empty, empty
+        return node_x[:0], node_x[:0]
     row, col = search(queries, points, k, math.inf if r is None else r, loop, nearest_first=r is None)
     row, col = node_y[row], node_x[col]
     if (row[1:] < row[:-1]).any():  # the batch was not sorted
@@ -207,45 +224,3 @@ def _check_limits(k: int | None, r: float | None) -> None:
         raise ValueError("k must be a whole number >= 0, got None")
     if r is not None and not r >= 0:
         raise ValueError(f"r must be a number >= 0, got {r!r}")
-
-
-def _check_points(x: Tensor, batch: Tensor | None, name: str, batch_name: str, cosine: bool) -> tuple[Tensor, Tensor]:
-    x = x.detach().unsqueeze(1) if x.dim() == 1 else x.detach()
-    if x.dim() != 2 or x.is_complex():
-        raise ValueError(f"{name} must be a real tensor [N, d] or [N], got {list(x.shape)} {x.dtype}")
-    if batch is None:
-        batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
-    if batch.shape != x.shape[:1] or batch.is_floating_point() or batch.dtype == torch.bool:
-        raise ValueError(
-            f"{batch_name} must be an integer tensor [{x.size(0)}], one entry a node of {name}, "
-            f"got {list(batch.shape)} {batch.dtype}"
-        )
-    if x.dtype not in (torch.float32, torch.float64):
-        x = x.to(torch.float32 if x.is_floating_point() else torch.float64)
-    return _directions(x) if cosine else x, batch.to(x.device, torch.long)
-
-
-def _directions(x: Tensor) -> Tensor:
-    """Unit vectors, whose squared distance is 2 (1 - cos); zero vectors get an axis of their own."""
-    zero = (x == 0).all(dim=1, keepdim=True)
-    x = x / x.abs().amax(dim=1, keepdim=True).masked_fill(zero, 1)  # or squares might overflow
-    x = x / x.norm(dim=1, keepdim=True).masked_fill(zero, 1)
-    return torch.cat([x, zero.to(x)], dim=1) if zero.any() else x
-
-
-def _num_graphs(batch_x: Tensor, batch_y: Tensor, batch_size: int | None) -> int:
-    batch = torch.cat([batch_x, batch_y]) if batch_x is not batch_y else batch_x
-    least, most = (int(v) for v in batch.aminmax()) if batch.numel() else (0, -1)
-    graphs = most + 1 if batch_size is None else batch_size
-    if least < 0 or most >= graphs:
-        raise ValueError(f"batch must hold numbers from 0 to {graphs - 1}, found {least} to {most}")
-    return max(graphs, 1)
-
-
-def _sorted(x: Tensor, batch: Tensor, graphs: int) -> tuple[Points, Tensor]:
-    """The finite points sorted by graph, and their indices."""
-    node = x.isfinite().all(dim=1).nonzero().view(-1)
-    node = node[batch[node].argsort(stable=True)]
-    batch = batch[node]
-    ptr = torch.searchsorted(batch, torch.arange(graphs + 1, device=x.device))
-    return Points(x[node].t().contiguous(), batch, ptr), node

@@ -13,13 +13,15 @@ def _radius(x, y, ptr_x, ptr_y, r, max_num_neighbors, num_workers, ignore_same_i
 
 
 def _knn(x, y, ptr_x, ptr_y, k, cosine, num_workers) -> Tensor:
-    loop = True if _is_same(x, y) else None  # PyG asks for one more and drops the node itself: it must be among them
+    # For a graph, PyG asks for one more and drops the node itself, so that it must be among them.
+    loop = True if _is_same(x, y) else None
     return _find(x, y, ptr_x, ptr_y, k, None, loop, cosine)
 
 
 def _find(x, y, ptr_x, ptr_y, k, r, loop, cosine) -> Tensor:
-    batch_x, batch_y = (None if ptr is None else torch.repeat_interleave(ptr.diff()) for ptr in (ptr_x, ptr_y))
-    return torch.stack(find_pairs(x, None if loop is not None else y, batch_x, batch_y, k, r, loop, cosine=cosine))
+    y = y if loop is None else None
+    batch_x, batch_y = (p if p is None else torch.repeat_interleave(p.diff()) for p in (ptr_x, ptr_y))
+    return torch.stack(find_pairs(x, y, batch_x, batch_y, k, r, loop, cosine=cosine))
 
 
 def _is_same(x: Tensor, y: Tensor) -> bool:
@@ -37,7 +39,8 @@ _OPERATORS = (
     (
         "knn",
         "WITH_KNN",
-        "knn(Tensor x, Tensor y, Tensor? ptr_x, Tensor? ptr_y, int k, bool cosine, int num_workers) -> Tensor",
+        "knn(Tensor x, Tensor y, Tensor? ptr_x, Tensor? ptr_y, int k, bool cosine, "
+        "int num_workers) -> Tensor",
         _knn,
     ),
 )
@@ -47,17 +50,17 @@ _libraries: list[torch.library.Library] = []  # an operator lives as long as its
 def provide_pyg_operators() -> bool:
     """Fill in the operators `radius` and `knn` of pyg-lib, which PyG's models call, where pyg-lib is missing.
 
-    ViSNet, DynamicEdgeConv, GravNetConv, XConv, knn_interpolate and the transforms RadiusGraph and KNNGraph take
-    neither a graph nor a function that builds one, and raise an ImportError without pyg-lib. They run after one call
-    of this function, before they are made::
+    ViSNet, DynamicEdgeConv, GravNetConv, XConv, knn_interpolate and the transforms RadiusGraph and KNNGraph
+    take neither a graph nor a function that builds one, and raise an ImportError without pyg-lib. They run
+    after one call of this function, before they are made::
 
         fa_pyg.nn.provide_pyg_operators()
         model = ViSNet(...)
 
     The operators are registered for the whole process, by PyTorch's own means, and give the edges of
-    :func:`radius_graph` and :func:`knn_graph`; no function of PyG is replaced. Where pyg-lib is installed nothing is
-    done. SchNet does not need them: give it a :class:`RadiusInteractionGraph`. DimeNet, DimeNet++ and GNNFF need
-    torch_sparse besides.
+    :func:`radius_graph` and :func:`knn_graph`; no function of PyG is replaced. Where pyg-lib is installed
+    nothing is done. SchNet does not need them: give it a :class:`RadiusInteractionGraph`. DimeNet,
+    DimeNet++ and GNNFF need torch_sparse besides.
 
     Returns:
         Whether operators of this function are in use.

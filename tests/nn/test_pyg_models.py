@@ -39,8 +39,9 @@ def check_functions(pos, z, batch):
     for b in (None, batch):
         some = None if b is None else b[5:15]
         for loop in (False, True):
-            assert torch.equal(theirs.radius_graph(pos, 1.5, b, loop, 5), ours.radius_graph(pos, 1.5, b, loop, 5))
-            assert torch.equal(theirs.knn_graph(pos, 2, b, loop), ours.knn_graph(pos, 2, b, loop))
+            near, nearest = (pos, 1.5, b, loop, 5), (pos, 2, b, loop)
+            assert torch.equal(theirs.radius_graph(*near), ours.radius_graph(*near))
+            assert torch.equal(theirs.knn_graph(*nearest), ours.knn_graph(*nearest))
         assert torch.equal(theirs.knn(pos, pos[5:15], 2, b, some), ours.knn(pos, pos[5:15], 2, b, some))
         assert torch.equal(theirs.radius(pos, pos[5:15], 2, b, some), ours.radius(pos, pos[5:15], 2, b, some))
     data = Data(pos=pos, batch=batch)

@@ -18,7 +18,8 @@ class NBodyData(LightningDataModule):
         root: folder of the cache.
         batch_size: graphs per step and process in training.
         eval_batch_size: graphs per step and process in validation and test; ``batch_size`` where None.
-        num_samples: the first so many of each split, for short trials; 3000 / 2000 / 2000 where None.
+        num_samples: the first so many of each split (at most the 2000 of validation and test), for short or
+            long trials; 3000 / 2000 / 2000 where None.
         seed: of the order of the training graphs.
     """
 
@@ -40,7 +41,10 @@ class NBodyData(LightningDataModule):
 
     def split(self, name: str) -> NBody:
         """One split, from the cache where there is one."""
-        return NBody(self.root, name, self.num_samples)
+        number = self.num_samples
+        if number is not None and name != "train":
+            number = min(number, 2000)  # there are no more
+        return NBody(self.root, name, number)
 
     def _loader(self, name: str, batch_size: int) -> InMemoryLoader:
         device = self.trainer.strategy.root_device if self.trainer else None

@@ -39,6 +39,18 @@ def test_loss_is_the_mean_square_over_all_coordinates():
     assert module.model.by.grad.item() == pytest.approx(2 * (data.pos + 0.5 - data.goal).mean().item())
 
 
+def test_huber_trains_on_the_huber_loss_and_reports_squares():
+    module, data = NBodyModule(Shift(), inputs=["pos"], target="goal", huber=0.2), batch_of(2, 5)
+    module.on_train_epoch_start()
+    loss = module.training_step(data, 0)
+    errors = (data.pos + 0.5 - data.goal).abs()
+    expected = torch.where(errors < 0.2, errors**2 / 0.4, errors - 0.1).mean()
+    assert loss.item() == pytest.approx(expected.item())
+    assert module._sum.tolist() == pytest.approx([2 * (errors**2).mean().item(), 2])
+    with pytest.raises(ValueError, match="huber is 0"):
+        NBodyModule(Shift(), huber=0)
+
+
 def optimiser_of(module, steps):
     module.trainer = SimpleNamespace(estimated_stepping_batches=steps, precision="32-true")
     return module.configure_optimizers()

@@ -17,8 +17,8 @@ class NBodyModule(LightningModule):
 
     .. math:: L = \frac{1}{3N} \sum_i |\hat y_i - y_i|^2
 
-    which validation and test always report; training may use a loss that outliers (close encounters, which are
-    chaotic) weigh less in.
+    which validation and test always report; training may use a loss in which outliers (close encounters,
+    which are chaotic) weigh less.
 
     The optimiser is AdamW, which is Adam where ``weight_decay`` is 0. Means are over the samples of all
     processes, also where the last batch is smaller.
@@ -35,7 +35,8 @@ class NBodyModule(LightningModule):
         inputs: names of the attributes to hand to the model.
         target: name of the attribute to predict.
 
-    Raises ValueError for a negative ``lr``, ``weight_decay`` or ``huber``, and for a cosine schedule of unknown length.
+    Raises ValueError for a negative ``lr``, ``weight_decay`` or ``huber``, and for a cosine schedule of
+    unknown length.
     """
 
     def __init__(

@@ -136,7 +136,8 @@ def _thin(inside: Tensor, dist2: Tensor, limit: int) -> Tensor:
 
 
 def _furthest(inside: Tensor, dist2: Tensor, limit: int) -> Tensor:
-    return dist2.masked_fill(~inside, torch.inf).kthvalue(limit, dim=2, keepdim=True).values
+    nearest = dist2.masked_fill(~inside, torch.inf).topk(limit, dim=2, largest=False, sorted=False).values
+    return nearest.amax(dim=2, keepdim=True)
 
 
 def whole_graphs(query: Points, point: Points, index: Tensor) -> Groups:

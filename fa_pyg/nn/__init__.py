@@ -1,6 +1,18 @@
 """Modules: the operator, layers that use it, and what PyG's models need to run."""
 
 from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.nn.graph_building import RadiusInteractionGraph, knn, knn_graph, radius, radius_graph
 from fa_pyg.nn.layers import FAMLP, FAConv
+from fa_pyg.nn.pyg_models import provide_pyg_operators
 
-__all__ = ["FAMLP", "FAConv", "FrameAveraging"]
+__all__ = [
+    "FAMLP",
+    "FAConv",
+    "FrameAveraging",
+    "RadiusInteractionGraph",
+    "knn",
+    "knn_graph",
+    "provide_pyg_operators",
+    "radius",
+    "radius_graph",
+]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import operator
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -38,7 +40,7 @@ class Collated:
     def copied(self, name: Name, value: Any) -> Any:
         """Returns a collated attribute for the copied graphs."""
         slices, incs = self.layout.slices(name, value), self.source._inc_dict[name]
-        copies, slices, incs = self._copy(name, value, slices, incs, self._example[name])
+        copies, slices, incs = self._copy((name,), value, slices, incs)
         self._slices[name], self._incs[name] = slices, incs
         return copies
 
@@ -59,35 +61,36 @@ class Collated:
             data._store._num_nodes = [self.source._store._num_nodes[g] for g in self.pick.graphs.tolist()]
         return data
 
-    def _copy(self, name: Name, value: Any, slices: Any, incs: Any, last: Any) -> tuple[Any, Any, Any]:
-        """The value, slices and increments of an attribute; ``last`` is its value in the last graph."""
-        if isinstance(slices, Mapping):
-            parts = {k: self._copy(k, value[k], slices[k], incs[k], last[k]) for k in value}
-            return tuple({k: part[i] for k, part in parts.items()} for i in range(3))
-        if isinstance(slices, list):
-            parts = [self._copy(name, *each) for each in zip(value, slices, incs, last, strict=True)]
-            return tuple([part[i] for part in parts] for i in range(3))
+    def _copy(self, path: tuple, value: Any, slices: Any, incs: Any) -> tuple[Any, Any, Any]:
+        """The value, slices and increments of an attribute, or of a part of one in a dict or list."""
+        if isinstance(slices, (Mapping, list)):
+            keys = list(slices) if isinstance(slices, Mapping) else range(len(slices))
+            parts = {k: self._copy((*path, k), value[k], slices[k], incs[k]) for k in keys}
+            columns = ({k: part[i] for k, part in parts.items()} for i in range(3))
+            return tuple(c if isinstance(slices, Mapping) else list(c.values()) for c in columns)
+        name = next(key for key in reversed(path) if isinstance(key, str))
         if is_sparse(value):
             return side_by_side(name, value, self.layout, self.pick), self._pointer(slices), None
         if not isinstance(value, Tensor):
             return [value[g] for g in self.pick.graphs.tolist()], self._pointer(slices), None
         dim, body = self.layout.dim(name, value), self.layout.by_slices(slices, value.device)
-        copies = self.pick.rows(value, body, dim)
-        added, incs = self._increments(name, incs, last)
-        if added is not None:
-            owner = self.pick.owner(body, len(body))
-            copies = copies + _spread(added.to(value.device), value.dim(), dim).index_select(dim, owner)
+        steps = None if incs is None else self._steps(name, path, incs)
+        if steps is None:
+            copies = self.pick.rows(value, body, dim)
+            incs = incs if incs is None else incs[self.pick.graphs]
+        else:
+            copies, own = self.pick.incremented(value, body, dim, steps), steps[self.pick.graphs]
+            incs = own.cumsum(0) - own
         return copies, self._pointer(slices), incs
 
-    def _increments(self, name: Name, incs: Tensor, last: Any) -> tuple[Tensor | None, Tensor]:
-        """What to add to each copy (None: nothing), and what its values are then incremented by."""
-        graphs = self.pick.graphs
-        step = torch.as_tensor(self._example.__inc__(name, last, self._example._store)).to(incs.dtype)
-        own = torch.cat([incs.diff(dim=0), step.reshape(1, *incs.shape[1:])])[graphs]
-        if not own.any():
-            return None, incs[graphs]
-        after = own.cumsum(0) - own
-        return after - incs[graphs], after
+    def _steps(self, name: str, path: tuple, incs: Tensor) -> Tensor | None:
+        """What each graph adds to the values of those that follow it ``[B, ...]``; None for nothing."""
+        if type(self.source).__inc__ is Data.__inc__ and "batch" not in name:  # PyG's own rule, by name
+            return self.layout.node_slices.diff() if "index" in name or name == "face" else None
+        value = functools.reduce(operator.getitem, path, self._example)
+        step = torch.as_tensor(self._example.__inc__(name, value, self._example._store)).to(incs.dtype)
+        steps = torch.cat([incs.diff(dim=0), step.reshape(1, *incs.shape[1:])])
+        return steps if steps.any() else None
 
     @cached_property
     def _example(self) -> Data:
@@ -98,9 +101,3 @@ class Collated:
 
     def _pointer(self, slices: Tensor) -> Tensor:
         return pointer(slices.diff(dim=0)[self.pick.graphs])
-
-
-def _spread(added: Tensor, axes: int, dim: int) -> Tensor:
-    """Increments ``[C, ...]`` with the graphs along axis ``dim`` of an attribute of so many axes."""
-    added = added.view(len(added), *(1,) * (axes + 1 - added.dim()), *added.shape[1:])
-    return added.squeeze(dim + 1).movedim(0, dim)

@@ -95,7 +95,7 @@ class Slots:
         if text.endswith("_batch"):
             return self.pick.owner(value, len(value))
         if text == "ptr" or text.endswith("_ptr"):
-            return pointer(value.diff()[self.pick.graphs.to(value.device)])
+            return pointer(self.pick.rows(value.diff(), self.layout.graphs))
         if ("index" in text or text == "face") and not value.is_floating_point():
             return self.pick.node_index(value)
         if self.layout.level(name, value) == "shared":

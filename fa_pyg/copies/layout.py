@@ -48,6 +48,10 @@ class Layout:
         return len(self.call.values[nodes]) if given is None else given
 
     def _num_graphs(self) -> int:
+        if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
+            raise ValueError(
+                "the Batch has no `batch`: PyG could not tell its nodes, give each Data num_nodes"
+            )
         if self.batch is None:
             return 1
         if isinstance(self.call.data, Batch):
@@ -140,14 +144,22 @@ class Layout:
         return getattr(self.call.data, "_slice_dict", None) is not None
 
     @cached_property
-    def _node_slices(self) -> Tensor:
-        nodes = self.batch.bincount(minlength=self.num_graphs).cpu()
+    def node_slices(self) -> Tensor:
+        """Where each graph's nodes begin, on the CPU as all slices of a collated batch."""
+        for name in _NODE_NAMES:
+            slices = self.call.data._slice_dict.get(name)
+            if slices is not None and slices[-1] == self.num_nodes:
+                return slices
+        nodes = self.batch.bincount(minlength=self.num_graphs).cpu()  # waits for the device
         return torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])
 
     def by_slices(self, slices: Tensor, device: torch.device) -> Tensor:
         """The graph of each entry of an attribute with these slices."""
-        if torch.equal(slices, self._node_slices):
-            return self.batch
+        edges = None if self.edge_index is None else self.slices("edge_index", self.edge_index)
+        known = {"node": self.node_slices, "graph": torch.arange(self.num_graphs + 1), "edge": edges}
+        for level, other in known.items():  # without sending them to the device
+            if other is not None and torch.equal(slices, other):
+                return self.of(level)
         rows = torch.arange(int(slices[-1]), device=device)
         return torch.bucketize(rows, slices[1:].to(device), right=True)
 

@@ -76,15 +76,22 @@ class Repeated:
     def owner(self, index: Tensor | None, n: int, device: torch.device | None = None) -> Tensor:
         """The number of its copied graph for each of the copied rows of :meth:`rows`."""
         own = torch.zeros(n, dtype=torch.long, device=device) if index is None else index
-        return self._shifted(own, self.step_graphs)
+        return self._shifted(own, self.step_graphs, 0)
 
     def node_index(self, value: Tensor) -> Tensor:
         """Copies numbers of nodes, counted along the last axis: each points into its own copy."""
-        return self._shifted(value, self.step_nodes)
+        return self._shifted(value, self.step_nodes, value.dim() - 1)
 
-    def _shifted(self, value: Tensor, step: int) -> Tensor:
-        shift = step * torch.arange(self.k, device=value.device).unsqueeze(1)
-        return (value.unsqueeze(-2) + shift).flatten(-2)
+    def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
+        """Copies values to which each graph g adds ``steps [B, ...]`` for the graphs that follow it."""
+        step = steps.sum(0)
+        return self._shifted(value, int(step) if step.dim() == 0 else step.to(value.device), dim)
+
+    def _shifted(self, value: Tensor, step: int | Tensor, dim: int) -> Tensor:
+        number = torch.arange(self.k, device=value.device).view(-1, *(1,) * (value.dim() - dim))
+        if isinstance(step, Tensor):
+            step = step.view(*(1,) * (value.dim() - step.dim()), *step.shape).unsqueeze(dim)
+        return (value.unsqueeze(dim) + number * step).flatten(dim, dim + 1)
 
 
 class Selected:
@@ -118,6 +125,14 @@ class Selected:
         column, frame = self._find(body, len(body))
         slot = self.source.slot[frame] - self.first
         return self._place[slot, value.index_select(-1, column)]
+
+    def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
+        before, own = steps.cumsum(0) - steps, steps[self.graphs]
+        added = (own.cumsum(0) - own - before[self.graphs]).to(value.device)
+        added = added.view(len(added), *(1,) * (value.dim() + 1 - added.dim()), *added.shape[1:])
+        added = added.squeeze(dim + 1).movedim(0, dim)  # the graphs along the axis of the values
+        owner = self.owner(index, value.size(dim))
+        return self.rows(value, index, dim) + added.index_select(dim, owner)
 
     def _find(self, index: Tensor | None, n: int) -> tuple[Tensor, Tensor]:
         """The source row and the frame of each copied row."""

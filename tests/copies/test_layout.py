@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch_geometric.data import Batch, Data
 
 from fa_pyg.copies import Call, Layout, Signature
 
@@ -81,3 +82,29 @@ def test_a_wrong_batch(batch):
 def test_the_edge_level_needs_edges():
     with pytest.raises(ValueError, match="edge_index"):
         _ = layout(pos=torch.zeros(6, 3), batch=BATCH).edges
+
+
+def test_a_batch_whose_nodes_pyg_could_not_tell():
+    items = [Data(place=torch.zeros(n, 3)) for n in (2, 3)]
+    with pytest.raises(ValueError, match="has no `batch`"):
+        Layout(Call(Signature(Anything()), (), {"data": Batch.from_data_list(items)}), {}, "place")
+    for item in items:
+        item.num_nodes = len(item.place)
+    one = Layout(Call(Signature(Anything()), (), {"data": Batch.from_data_list(items)}), {}, "place")
+    assert one.body("place", one.call.get("place")).tolist() == [0, 0, 1, 1, 1]
+
+
+def test_slices_know_levels_that_sizes_do_not():
+    """Three nodes and three edges in all, but not graph by graph; and a size that is no level's."""
+    items = [
+        Data(
+            pos=torch.zeros(n, 3),
+            edge_index=torch.zeros(2, e, dtype=torch.long),
+            w=torch.zeros(e),
+            v=torch.zeros(k),
+        )
+        for n, e, k in ((1, 2, 1), (2, 1, 4))
+    ]
+    one = Layout(Call(Signature(Anything()), (), {"data": Batch.from_data_list(items)}))
+    bodies = {name: one.body(name, one.call.get(name)).tolist() for name in ("pos", "w", "v")}
+    assert bodies == {"pos": [0, 1, 1], "w": [0, 0, 1], "v": [0, 1, 1, 1, 1]}

@@ -139,6 +139,20 @@ def test_flat_inputs_are_read_like_channels():
     assert torch.allclose(flat(x.flatten(1), batch), channels(x, batch))
 
 
+def test_frames_see_explicit_axes():
+    class Seen(PCAFrame):
+        def build(self, cloud):
+            self.seen = cloud.read[0]
+            return super().build(cloud)
+
+    frame = Seen("E(3)")
+    FrameAveraging(Returns(lambda x, b: x.sum(1)), frame, {"pos": Rep(1, affine=True, flat=True)})(
+        torch.randn(5, 6)
+    )
+    assert frame.seen.value.shape == (5, 2, 3)
+    assert frame.seen.rep == Rep(1, affine=True)
+
+
 def energies(**kwargs):
     """The framed centroid's height, which depends on the node weights."""
     model = FrameAveraging(Masses(), PCAFrame("T(3)"), **kwargs)

@@ -25,7 +25,7 @@ demo: setup  ## train a frame-averaged network on n-body data and compare it, in
 	$(PY) scripts/demo.py $(DEMO_ARGS)
 
 test: setup scatter  ## the test suite
-	$(PY) -m pytest -n 2 $(TEST_ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal $(TEST_ARGS)
 
 scatter: setup  # torch_scatter, compiled against the installed torch; the tests go on without it
 	@$(PY) scripts/setup_scatter.py

@@ -359,6 +359,16 @@ def test_a_nan_weight_stays_in_its_graph():
     assert len(seen) == COUNTS[2]
 
 
+def test_rounding_does_not_draw_from_the_next_graph(monkeypatch):
+    frames = ragged()
+    monkeypatch.setattr(
+        torch, "rand", lambda *size, **kwargs: torch.full(size, 1 - 2**-53, dtype=torch.float64)
+    )
+    some = frames.sample(3)  # (u + 2) / 3 is rounded to 1
+    for rotation, body in zip(some.rotation, some.body, strict=True):
+        assert (frames.rotation[frames.body == body] == rotation).all((1, 2)).any()
+
+
 def test_zero_weights_are_never_drawn():
     frames = Frames(
         orthogonal(3, 3), torch.zeros(3, dtype=torch.long), torch.tensor([0.0, 1.0, 0.0]).double()

@@ -71,6 +71,8 @@ class FrameAveraging(nn.Module):
         chunk: int | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"model: expected a torch.nn.Module, found {model!r}")
         if not isinstance(frame, Frame):
             raise ValueError(f'frame: expected a frame such as PCAFrame("E(3)"), found {frame!r}')
         if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):

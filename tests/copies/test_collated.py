@@ -116,7 +116,9 @@ def test_num_nodes_that_no_tensor_tells(run, frames_of, holder):
 
 
 def test_attributes_replaced_after_collation_follow_their_names(run, frames_of, graphs, holder):
-    source = Batch.from_data_list([Data(**{k: i[k] for k in ("z", "pos", "edge_index")}) for i in graphs])
+    items = [Data(**{k: i[k] for k in ("z", "pos", "edge_index")}, labels=torch.zeros(1)) for i in graphs]
+    source = Batch.from_data_list(items)
+    source.labels = source.z  # one a graph before, one a node now
     source.edge_index = source.edge_index[:, :-1]  # other edges: the slices no longer fit
     source.extra = torch.arange(8)
     source.scale = torch.tensor(2.0)
@@ -125,6 +127,7 @@ def test_attributes_replaced_after_collation_follow_their_names(run, frames_of, 
     run(model, (source,), {}, frames_of([2, 1, 2], source.batch), 1)
     batch = model.calls[1][0][0]
     assert batch.extra.tolist() == [0, 1, 2, 4, 5, 6, 7]
+    assert torch.equal(batch.labels, batch.z)
     last = source.edge_index[:, source.batch[source.edge_index[0]] == 2] - 1
     assert torch.equal(batch.edge_index[:, 5:], last)
     assert (batch.scale, batch.label) == (2.0, "text")

@@ -204,6 +204,9 @@ def test_framed_models_can_be_framed_again():
     inner = FrameAveraging(Positions(), PCAFrame("SE(3)"), output="point")
     outer = FrameAveraging(inner, PCAFrame("E(3)"), output="point")
     assert torch.allclose(outer(args["pos"], batch=args["batch"]), args["pos"])
+    outer.chunk = 2  # the model innermost is not told of graphs
+    with pytest.raises(ValueError, match="only of a model that takes `batch`"):
+        outer(args["pos"], batch=args["batch"])
 
 
 def test_repr():

@@ -92,6 +92,7 @@ def test_a_tensor_that_is_none_of_the_arguments():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
+        ({"model": abs}, "model: expected a torch.nn.Module, found <built-in function abs>"),
         ({"frame": "E(3)"}, "frame: expected a frame such as PCAFrame"),
         ({"inputs": {}}, "inputs: expected at least one"),
         ({"inputs": {"pos": "vektor"}}, "unknown representation 'vektor'"),
@@ -113,9 +114,9 @@ def test_a_tensor_that_is_none_of_the_arguments():
     ],
 )
 def test_wrong_constructor_arguments(kwargs, message):
-    kwargs = {"frame": PCAFrame("E(3)"), **kwargs}
+    kwargs = {"model": Optional(), "frame": PCAFrame("E(3)"), **kwargs}
     with pytest.raises(ValueError, match=message):
-        FrameAveraging(Optional(), **kwargs)
+        FrameAveraging(**kwargs)
 
 
 def test_levels_of_an_unknown_name():

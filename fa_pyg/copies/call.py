@@ -30,7 +30,10 @@ class Signature:
         if self.is_framed:
             self.positional, self.named, self.takes_any = inner.positional, inner.named, inner.takes_any
             return
-        parameters = inspect.signature(module.forward).parameters.values()
+        try:
+            parameters = inspect.signature(module.forward).parameters.values()
+        except ValueError:  # a traced module has no names: its arguments go by position
+            parameters = ()
         self.positional = [
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         ]

@@ -20,6 +20,8 @@ def test_signature():
     assert signature.takes("anything")
     assert not Signature(nn.Linear(1, 1)).takes("batch")
     assert Signature(torch.compile(nn.Linear(1, 1))).name(0) == "input"
+    traced = Signature(torch.jit.trace(nn.Linear(1, 1), torch.zeros(1, 1)))
+    assert (traced.name(0), traced.takes("input")) == (0, False)
 
 
 def test_calls_by_position_and_name_are_the_same(run):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch_geometric import EdgeIndex
 from torch_geometric.data import Batch, Data
 
 SIZES = [3, 1, 4]
@@ -162,3 +163,21 @@ def test_calls_keep_the_class_of_data(run, frames_of, holder):
     source, model = Mine(pos=torch.randn(3, 3).double()), holder()
     run(model, (source,), {}, frames_of([2]), 1)
     assert type(model.calls[0][0][0]) is Mine
+
+
+@pytest.mark.parametrize("counts", FRAMES)
+def test_typed_edge_indices(counts, run, frames_of, graphs, holder):
+    """PyG's EdgeIndex becomes a plain tensor of the same numbers."""
+    plain = [Data(pos=i["pos"], edge_index=i["edge_index"]) for i in graphs]
+    typed = [
+        Data(pos=i["pos"], edge_index=EdgeIndex(i["edge_index"], sparse_size=(len(i["pos"]),) * 2))
+        for i in graphs
+    ]
+    found, expected = holder(), holder()
+    for model, items in ((found, typed), (expected, plain)):
+        source = Batch.from_data_list(items)
+        run(model, (source,), {}, frames_of(FRAMES[counts], source.batch), 2)
+    for ((one,), _), ((other,), _) in zip(found.calls, expected.calls, strict=True):
+        assert torch.equal(torch.as_tensor(one.edge_index), other.edge_index)
+        for a, b in zip(one.to_data_list(), other.to_data_list(), strict=True):
+            assert torch.equal(torch.as_tensor(a.edge_index), b.edge_index)

@@ -7,6 +7,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.nn import global_add_pool
 
 from fa_pyg import FrameAveraging, HaarFrame, PCAFrame, Sample
@@ -234,3 +235,41 @@ def test_the_number_of_frames_is_that_of_the_group():
         expected = {"O": 2**dim, "E": 2**dim, "SO": 2 ** (dim - 1), "SE": 2 ** (dim - 1), "T": 1}[kind]
         assert len(model.model.sizes) == expected
     assert math.prod(model.model.sizes) == 6
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations whose result the host has to know, for which it would wait for an accelerator."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "equal", "_unique2", "bincount", "masked_select")
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        known = "output_size" in (kwargs or {})
+        if name in self.NAMES or (name == "repeat_interleave" and not known):
+            self.seen.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("frame", [PCAFrame, HaarFrame, lambda group: Sample(PCAFrame(group), k=2)])
+@pytest.mark.parametrize("group", ["E(3)", "SE(2)", "O(3)", "T(3)"])
+@pytest.mark.parametrize("chunk", [1, 8])
+def test_uniform_frames_wait_for_the_number_of_graphs_alone(chunk, group, frame):
+    class Vectors(nn.Module):
+        def forward(self, z, pos, edge_index, batch, num_graphs=None):
+            return pos.sin() + torch.zeros_like(pos).index_add(0, edge_index[1], pos[edge_index[0]])
+
+    pos, batch = arguments()["pos"], arguments()["batch"]
+    z, edges = arguments()["z"], torch.arange(11).expand(2, 11)
+    pos = pos[:, : int(group[-2])].clone().requires_grad_()
+    model = FrameAveraging(Vectors(), frame(group), output="vector", chunk=chunk)
+    for known, waits in ((None, ["_local_scalar_dense"]), (3, [])):
+        with Waits() as mode:
+            out = model(z, pos, edges, batch, num_graphs=known)
+        assert mode.seen == waits
+        with Waits() as mode:
+            out.sum().backward()
+        assert mode.seen == []

@@ -85,22 +85,13 @@ class FrameAveraging(nn.Module):
         self.signature = Signature(model)
         self.inputs = {self._name(k): Rep.of(rep) for k, rep in inputs.items()}
         self.output = output_spec(output)
-        self.reads = [self._name(k) for k in reads] if reads is not None else list(self.inputs)[:1]
-        unknown = [name for name in self.reads if name not in self.inputs]
-        if unknown:
-            raise ValueError(f"reads: {unknown[0]!r} is none of the declared inputs {_list(self.inputs)}")
-        scalars = [name for name in self.reads if self.inputs[name].rank != 1]
-        if scalars:
-            found = f"{scalars[0]!r}: {self.inputs[scalars[0]]}"
-            raise ValueError(f"reads: axes are made of points and vectors, found {found}")
+        self.reads = list(self.inputs)[:1] if reads is None else [self._name(k) for k in reads]
         self.node_weight = node_weight
         self.level = level
         self.levels = {self._name(k): v for k, v in (levels or {}).items()}
-        for name, one in self.levels.items():
-            expected = LEVELS[:-1] if name in self.inputs else LEVELS
-            if one not in expected:
-                raise ValueError(f"levels[{name!r}]: expected one of {_list(expected)}, found {one!r}")
         self.chunk = chunk
+        self._check_reads()
+        self._check_levels()
 
     def forward(self, *args, **kwargs) -> Any:
         call = Call(self.signature, args, kwargs, extra=self._extra())
@@ -119,6 +110,23 @@ class FrameAveraging(nn.Module):
 
     def _name(self, key: Name) -> Name:
         return self.signature.name(key) if isinstance(key, int) else key
+
+    def _check_reads(self) -> None:
+        if not self.reads:
+            raise ValueError(f"reads: expected some of the declared inputs {_list(self.inputs)}, found none")
+        for name in self.reads:
+            if name not in self.inputs:
+                raise ValueError(f"reads: {name!r} is none of the declared inputs {_list(self.inputs)}")
+            if self.inputs[name].rank != 1:
+                raise ValueError(
+                    f"reads: axes are made of points and vectors, found {name!r}: {self.inputs[name]}"
+                )
+
+    def _check_levels(self) -> None:
+        for name, level in self.levels.items():
+            expected = LEVELS[:-1] if name in self.inputs else LEVELS
+            if level not in expected:
+                raise ValueError(f"levels[{name!r}]: expected one of {_list(expected)}, found {level!r}")
 
     def _extra(self) -> tuple[str, ...]:
         """Keywords that serve the frames, whether the model takes them or not."""

@@ -45,7 +45,7 @@ def start(*command):
     """Runs Python on one thread and returns the finished process."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, *command], capture_output=True, text=True, env=environment, timeout=300
     )
 
 

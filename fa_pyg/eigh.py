@@ -7,9 +7,9 @@ from torch import Tensor
 
 __all__ = ["safe_eigh"]
 
-# Below this many matrices on a CPU, LAPACK's loop beats the two hundred small tensor operations of the closed
+# Below this many matrices on a CPU, LAPACK's loop beats the hundred small tensor operations of the closed
 # form, which wins above, when compiled and on GPUs, whose solvers are made for large matrices.
-_CLOSED_FROM = 1000
+_CLOSED_FROM = 300
 # Gaps below this share of the largest eigenvalue are rounding noise: the axes inside are arbitrary.
 _FLOOR = 1e-12
 
@@ -67,101 +67,75 @@ def _solve(matrix: Tensor) -> tuple[Tensor, Tensor]:
 def closed_form(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors of symmetric ``[..., d, d]``, d = 2 or 3, to rounding level.
 
-    Every step is elementwise over the batch: a compiler fuses them into one kernel.
+    Every step is elementwise over the batch, which comes last: a compiler fuses them into a few loops.
     """
-    d = matrix.size(-1)
-    upper = [matrix[..., i, j] for i in range(d) for j in range(i, d)]
-    scale = sum(entry.abs() for entry in upper)  # so that squares neither under- nor overflow
-    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
-    values, vectors = (_plane if d == 2 else _space)(*(entry / scale for entry in upper))
-    # Written as whole tensors, then transposed: faster than entry by entry into place.
-    values, vectors = torch.stack(values) * scale, torch.stack(vectors)
-    return values.movedim(0, -1).contiguous(), vectors.movedim(0, -1).contiguous().view(matrix.shape)
+    entries = matrix.flatten(-2).unbind(-1)
+    order = (0, 4, 8, 5, 2, 1) if matrix.size(-1) == 3 else (0, 3, 1)
+    upper = torch.stack([entries[i] for i in order])  # xx, yy, zz, yz, zx, xy, or xx, yy, xy
+    scale = upper.abs().amax(0)  # so that squares neither under- nor overflow
+    scale = scale + (scale == 0)
+    values, vectors = (_space if matrix.size(-1) == 3 else _plane)(upper / scale)
+    return (values * scale).movedim(0, -1).contiguous(), vectors.movedim((0, 1), (-2, -1)).contiguous()
 
 
-def _plane(xx: Tensor, xy: Tensor, yy: Tensor) -> tuple[tuple, tuple]:
-    c, s, gap = _larger_axis(yy - xx, 2 * xy)
-    return ((xx + yy - gap) / 2, (xx + yy + gap) / 2), (s, c, -c, s)
+def _plane(upper: Tensor) -> tuple[Tensor, Tensor]:
+    xx, yy, xy = upper
+    c, s, gap = _larger_axis(xx - yy, 2 * xy)
+    values = torch.stack([xx + yy - gap, xx + yy + gap]) / 2
+    return values, torch.stack([torch.stack([s, c]), torch.stack([-c, s])])
 
 
-def _space(xx: Tensor, xy: Tensor, xz: Tensor, yy: Tensor, yz: Tensor, zz: Tensor) -> tuple[tuple, tuple]:
-    r"""The eigenvalues and, row by row, the matrix of eigenvectors of a symmetric 3 x 3 matrix A.
+def _space(upper: Tensor) -> tuple[Tensor, Tensor]:
+    r"""The eigenvalues ``[3, ...]`` and eigenvectors ``[3, 3, ...]`` of symmetric 3 x 3 matrices A.
 
     With :math:`B = (A - q I) / p`, :math:`q = \mathrm{tr} A / 3`, :math:`p^2 = \|A - q I\|^2 / 6`, the
     eigenvalue of B that is best apart is :math:`\beta = \pm 2 \cos(\arccos(|\det B| / 2) / 3)` (Smith 1961),
     with the sign of det B. The others are at least :math:`\sqrt 3` away, so that its eigenvector v, the
-    longest row of :math:`\mathrm{adj}(B - \beta I)`, is as exact as the numbers allow. They follow from one
-    rotation in the plane across v, exact at every gap; Smith's formula for them would lose half of the digits
-    where they meet.
+    longest row of :math:`\mathrm{adj}(B - \beta I) = \mathrm{adj} B + \beta B + \beta^2 I`, is as exact as
+    the numbers allow. They follow from one rotation in the plane across v, exact at every gap; Smith's
+    formula for them would lose half of the digits where they meet.
     """
-    q = (xx + yy + zz) / 3
-    # xx - q and so on by differences: B must have no trace even where A is q I but for rounding.
-    xy_gap, yz_gap, zx_gap = xx - yy, yy - zz, zz - xx
-    xx, yy, zz = (xy_gap - zx_gap) / 3, (yz_gap - xy_gap) / 3, (zx_gap - yz_gap) / 3
-    p = (_dot((xx, yy, zz), (xx, yy, zz)) / 6 + _dot((xy, xz, yz), (xy, xz, yz)) / 3).sqrt()
-    over = 1 / torch.where(p == 0, 1, p)
-    xx, xy, xz, yy, yz, zz = (entry * over for entry in (xx, xy, xz, yy, yz, zz))
-    half_det = _dot((xx, xy, xz), _cross((xy, yy, yz), (xz, yz, zz))) / 2
-    beta = 2 * torch.cos(torch.acos(half_det.abs().clamp(max=1)) / 3)
-    beta = torch.where(half_det < 0, -beta, beta)
+    q = upper[:3].mean(0)
+    diag, off = upper[:3] - q, upper[3:]  # off[i]: the entry of the two axes other than i
+    p = (torch.add((diag * diag).sum(0), (off * off).sum(0), alpha=2) / 6).sqrt()
+    # A multiple of I but for rounding is taken for one: what is left has no shape, perhaps not even trace 0.
+    over = torch.where(p > 4 * torch.finfo(p.dtype).eps, 1 / p, 0)
+    diag, off = diag * over, off * over
+    off_next, off_last = off.roll(-1, 0), off.roll(1, 0)
+    adj_diag = torch.addcmul(diag.roll(-1, 0) * diag.roll(1, 0), off, off, value=-1)
+    adj_off = torch.addcmul(off_next * off_last, diag, off, value=-1)
+    half_det = torch.add((diag * adj_diag).sum(0), (off * adj_off).sum(0), alpha=2) / 6
+    beta = (2 * torch.cos(torch.acos(half_det.abs().clamp(max=1)) / 3)).copysign(half_det)
 
-    v = _null_vector(xx - beta, xy, xz, yy - beta, yz, zz - beta)
-    u, w = _complement(*v)
-    bu = _dot((xx, xy, xz), u), _dot((xy, yy, yz), u), _dot((xz, yz, zz), u)
+    xx, yy, zz = torch.addcmul(adj_diag + beta * beta, beta, diag)
+    yz, zx, xy = torch.addcmul(adj_off, beta, off)
+    x_leads = (xx >= yy) & (xx >= zz)
+    rest = torch.where(yy >= zz, torch.stack([xy, yy, yz]), torch.stack([zx, yz, zz]))
+    v = _unit(torch.where(x_leads, torch.stack([xx, xy, zx]), rest))
+    x, y, z = v
+    none = torch.zeros_like(x)
+    u = _unit(torch.where(x_leads, torch.stack([-z, none, x]), torch.stack([none, z, -y])))
+    w = torch.linalg.cross(v, u, dim=0)
+
+    bu = torch.addcmul(torch.addcmul(diag * u, off_last, u.roll(-1, 0)), off_next, u.roll(1, 0))
     # Across v the diagonal of B is (u.Bu, -beta - u.Bu), for B has no trace.
-    c, s, gap = _larger_axis(_dot(u, bu) * -2 - beta, _dot(w, bu) * 2)
+    c, s, gap = _larger_axis(torch.add(beta, (u * bu).sum(0), alpha=2), 2 * (w * bu).sum(0))
+    smaller, larger = torch.addcmul(s * u, c, w, value=-1), torch.addcmul(c * u, s, w)
+    v_last = beta > 0  # v belongs to the largest eigenvalue, otherwise to the smallest
 
-    def ascending(low: Tensor, high: Tensor, own: Tensor) -> tuple:
-        return torch.where(last, low, own), torch.where(last, high, low), torch.where(last, own, high)
+    def ascending(low: Tensor, high: Tensor, own: Tensor, dim: int) -> Tensor:
+        first, second = torch.where(v_last, low, own), torch.where(v_last, high, low)
+        return torch.stack([first, second, torch.where(v_last, own, high)], dim)
 
-    last = beta > 0  # v belongs to the largest eigenvalue, otherwise to the smallest
-    vectors = [
-        ascending(_minor(s, ui, c, wi), _minor(c, ui, -s, wi), vi) for ui, wi, vi in zip(u, w, v, strict=True)
-    ]
-    values = ascending((-beta - gap) / 2, (gap - beta) / 2, beta)
-    return tuple(torch.addcmul(q, p, value) for value in values), tuple(sum(vectors, ()))
-
-
-def _dot(a: tuple, b: tuple) -> Tensor:
-    return torch.addcmul(torch.addcmul(a[0] * b[0], a[1], b[1]), a[2], b[2])
+    values = ascending((-beta - gap) / 2, (gap - beta) / 2, beta, 0)
+    return torch.addcmul(q, p, values), ascending(smaller, larger, v, 1)
 
 
-def _minor(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    return torch.addcmul(a * b, c, d, value=-1)
-
-
-def _cross(a: tuple, b: tuple) -> tuple:
-    return _minor(a[1], b[2], a[2], b[1]), _minor(a[2], b[0], a[0], b[2]), _minor(a[0], b[1], a[1], b[0])
-
-
-def _null_vector(xx: Tensor, xy: Tensor, xz: Tensor, yy: Tensor, yz: Tensor, zz: Tensor) -> tuple:
-    """The unit vector v of a symmetric matrix of rank 2, whose adjugate is a multiple of v v'."""
-    x, y, z = _minor(yy, zz, yz, yz), _minor(xx, zz, xz, xz), _minor(xx, yy, xy, xy)
-    off_xy, off_xz, off_yz = _minor(xz, yz, xy, zz), _minor(xy, yz, xz, yy), _minor(xy, xz, xx, yz)
-    first, second = (x >= y) & (x >= z), y >= z
-    v = (
-        torch.where(first, x, torch.where(second, off_xy, off_xz)),
-        torch.where(first, off_xy, torch.where(second, y, off_yz)),
-        torch.where(first, off_xz, torch.where(second, off_yz, z)),
-    )
-    length = _dot(v, v).rsqrt()
-    return tuple(component * length for component in v)
-
-
-def _complement(x: Tensor, y: Tensor, z: Tensor) -> tuple[tuple, tuple]:
-    """Two unit vectors that complete a third to an orthonormal basis (Duff et al. 2017)."""
-    one = torch.ones_like(z)
-    s = torch.where(z < 0, -one, one)
-    a = -1 / (s + z)
-    b = x * y * a
-    return (torch.addcmul(one, s * x, x * a), s * b, -s * x), (b, torch.addcmul(s, y, y * a), -y)
+def _unit(v: Tensor) -> Tensor:
+    return v * (v * v).sum(0).rsqrt()
 
 
 def _larger_axis(difference: Tensor, twice: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """For [[a, b], [b, a + difference]], twice = 2 b: the larger eigenvalue's vector (c, s), and the gap."""
-    gap = torch.addcmul(difference * difference, twice, twice).sqrt()
-    below = difference.abs() + gap
-    tangent = twice / torch.where(below == 0, 1, below)  # of the half angle, at most 1
-    long = torch.addcmul(torch.ones_like(tangent), tangent, tangent).rsqrt()
-    short, swap = tangent * long, difference < 0
-    return torch.where(swap, long, short), torch.where(swap, short, long), gap
+    """For [[b + difference, a], [a, b]], twice = 2 a: the larger eigenvalue's vector (c, s), and the gap."""
+    angle = torch.atan2(twice, difference) / 2
+    return angle.cos(), angle.sin(), torch.hypot(difference, twice)

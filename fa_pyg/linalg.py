@@ -38,11 +38,13 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
 def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
     """Returns the (weighted) mean ``[size, d]`` of the rows ``x [n, d]`` of each body; 0 for empty bodies.
 
-    In two passes, the mean and then the mean of the residual: the sums of clouds far from the origin, or of
-    very many points, would otherwise lose the digits that matter.
+    Where many points are summed in two passes, the mean and then the mean of the residual: of clouds far from
+    the origin the sums would lose digits that matter. A few summands lose no more than ``x`` itself has lost.
     """
     amount = _amount(x, index, size, weight).unsqueeze(-1)
     first = _sum(x, index, size, weight) / amount
+    if len(x) <= 128 * size:
+        return first
     return first + _sum(x - pick(first, index), index, size, weight) / amount
 
 
@@ -54,13 +56,10 @@ def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None
     """
     # Column by column: faster than d x d small products, eager and compiled.
     amount, columns, d = _amount(x, index, size, weight), x.unbind(1), x.size(1)
-    upper = {
-        (i, j): _sum(columns[i] * columns[j], index, size, weight) / amount
-        for i in range(d)
-        for j in range(i, d)
-    }
+    pairs = [(i, j) for i in range(d) for j in range(i, d)]
+    upper = {(i, j): _sum(columns[i] * columns[j], index, size, weight) for i, j in pairs}
     full = [upper[min(i, j), max(i, j)] for i in range(d) for j in range(d)]
-    return torch.stack(full, dim=1).view(size, d, d)
+    return (torch.stack(full, dim=1) / amount.unsqueeze(-1)).view(size, d, d)
 
 
 def pick(x: Tensor, index: Tensor | None) -> Tensor:
@@ -77,7 +76,7 @@ def _sum(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> T
 def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
     """What to divide the sums of each body by, ``[size]``: 1 where it has no weight."""
     total = _sum(x.new_ones(len(x)), index, size, weight)
-    return torch.where(total == 0, torch.ones_like(total), total)
+    return total + (total == 0)
 
 
 def turn(x: Tensor, matrix: Tensor, rank: int) -> Tensor:

@@ -1,0 +1,183 @@
+"""Frames and eight framed copies of a batch: the library against faenet, frame-averaging-pytorch and PyG.
+
+All get the same molecules. ``faenet`` and PyG's ``NormalizeRotation`` (one pose, not eight) work graph by
+graph, on graphs that are already apart; ``frame-averaging-pytorch`` on padded tensors, timed with the padding
+(its input, too, is a PyG batch) and without. A ratio is the median over interleaved rounds of one run.
+
+    python benchmarks/frames.py [--sizes 1 32 512 4096] [--points 100000] [--threads 1] [--no-compile]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import time
+import warnings
+from collections.abc import Callable, Iterator
+
+import torch
+from timing import Times, interleaved, median_ms, ratio
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.transforms import NormalizeRotation
+from torch_geometric.utils import to_dense_batch
+
+from fa_pyg import PCAFrame, linalg
+
+EAGER, COMPILED, PADDED = "fa_pyg", "fa_pyg, compiled", "frame-averaging-pytorch"
+FAENET, POSE = "faenet, graph by graph", "NormalizeRotation, graph by graph, 1 copy"
+FRAME = PCAFrame("E(3)")
+
+
+def framed(pos: Tensor, batch: Tensor | None, num_graphs: int) -> Tensor:
+    """Eight copies ``[8 N, 3]`` of a batch in its frames."""
+    return FRAME(pos, batch=batch, num_graphs=num_graphs).to_frame(pos, "point")
+
+
+def molecules(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """``count`` clouds of 12 to 24 points: positions ``[N, 3]`` and the graph of each."""
+    sizes = torch.randint(12, 25, (count,), generator=generator)
+    pos = torch.randn(int(sizes.sum()), 3, generator=generator) * torch.tensor([1.0, 2.0, 3.0])
+    return pos + 5, torch.repeat_interleave(torch.arange(count), sizes)
+
+
+@contextlib.contextmanager
+def native_scatter() -> Iterator[None]:
+    """torch's own scatter operations, also where torch_scatter is installed."""
+    kept, linalg.torch_scatter = linalg.torch_scatter, None
+    try:
+        yield
+    finally:
+        linalg.torch_scatter = kept
+
+
+def peer(module: str, name: str, *args: str) -> Callable | None:
+    """An object of another library; None, with a line, where it cannot be imported."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return getattr(importlib.import_module(module), name)(*args)
+    except ImportError as error:
+        print(f"left out: {module.split('.')[0]} ({error})")
+        return None
+
+
+class Contest:
+    """All contestants, for any batch."""
+
+    def __init__(self, compiles: bool) -> None:
+        self.faenet = peer("faenet.transforms", "FrameAveraging", "3D", "all")
+        self.padded = peer("frame_averaging_pytorch", "FrameAverage")
+        if linalg.torch_scatter is None:
+            print("left out: torch_scatter (not importable)")
+        self.compiled = torch.compile(framed, dynamic=True, fullgraph=True) if compiles else None
+        self.compiled_padded = torch.compile(self.pad, dynamic=True) if compiles and self.padded else None
+
+    def pad(self, pos: Tensor, mask: Tensor | None) -> Tensor:
+        return self.padded(pos, frame_average_mask=mask)[0]
+
+    def entrants(self, pos: Tensor, batch: Tensor | None, count: int) -> dict[str, Callable[[], object]]:
+        """What to time, by name."""
+
+        def native() -> Tensor:
+            with native_scatter():
+                return framed(pos, batch, count)
+
+        entrants = {EAGER: native}
+        if batch is not None and linalg.torch_scatter is not None:
+            entrants[f"{EAGER}, torch_scatter"] = lambda: framed(pos, batch, count)
+        if self.compiled is not None:
+            entrants[COMPILED] = lambda: self.compiled(pos, batch, count)
+        if self.padded is not None:
+            entrants.update(self._padded(pos, batch))
+        graphs = [pos] if batch is None else pos.split(torch.bincount(batch).tolist())
+        if self.faenet is not None:
+            entrants[FAENET] = lambda: [self.faenet(Data(pos=x)) for x in graphs]
+        pose = NormalizeRotation()
+        entrants[POSE] = lambda: [pose(Data(pos=x)) for x in graphs]
+        return entrants
+
+    def _padded(self, pos: Tensor, batch: Tensor | None) -> dict[str, Callable[[], object]]:
+        if batch is None:
+            ready = pos.unsqueeze(0), None
+            padding = lambda: ready  # noqa: E731
+        else:
+            padding = lambda: to_dense_batch(pos, batch)  # noqa: E731
+            ready = padding()
+        entrants = {
+            PADDED: lambda: self.pad(*padding()),
+            f"{PADDED}, padded before": lambda: self.pad(*ready),
+        }
+        if self.compiled_padded is not None:
+            entrants[f"{PADDED}, compiled"] = lambda: self.compiled_padded(*padding())
+            entrants[f"{PADDED}, compiled, padded before"] = lambda: self.compiled_padded(*ready)
+        return entrants
+
+
+def check(contest: Contest, pos: Tensor, batch: Tensor, count: int) -> None:
+    """All contestants must do the same: up to sign and order of the axes, their copies agree."""
+    wanted = framed(pos, batch, count)[: len(pos)].abs()
+    found = {}
+    if contest.compiled is not None:
+        found[COMPILED] = contest.compiled(pos, batch, count)[: len(pos)]
+    if contest.padded is not None:
+        copies, mask = contest.pad(*to_dense_batch(pos, batch)), to_dense_batch(pos, batch)[1]
+        found[PADDED] = copies[:, 0][mask]
+    if contest.faenet is not None:
+        graphs = pos.split(torch.bincount(batch).tolist())
+        found[FAENET] = torch.cat([contest.faenet(Data(pos=x)).fa_pos[0] for x in graphs]).flip(-1)
+    for name, copy in found.items():
+        # In float32 the axes of the others are off where eigenvalues are close: a share of the rows suffices.
+        share = ((copy.abs() - wanted).abs().amax(-1) < 1e-3).double().mean()
+        if share < 0.99:
+            raise RuntimeError(f"{name}: only {share:.0%} of the rows agree with the library's")
+
+
+def table(title: str, times: Times) -> None:
+    """Medians, and ratios to the library's own, eager and compiled."""
+    against = [name for name in (EAGER, COMPILED) if name in times]
+    width = max(map(len, times))
+    print(f"\n{title}\n{'':{width}}  {'ms':>9}" + "".join(f"  / {name}" for name in against))
+    for name in times:
+        ratios = "".join(f"{ratio(times, name, to):{len(to) + 4}.2f}" for to in against)
+        print(f"{name:{width}}  {median_ms(times, name):9.3f}{ratios}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=[1, 32, 512, 4096], help="numbers of molecules"
+    )
+    parser.add_argument("--points", type=int, default=100_000, help="size of the one cloud; 0 for none")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=10, help="for each table")
+    parser.add_argument("--no-compile", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    warnings.filterwarnings("ignore", message=".*non-tuple sequence")  # frame-averaging-pytorch
+    generator = torch.Generator().manual_seed(0)
+    contest = Contest(compiles=not args.no_compile)
+    check(contest, *molecules(200, generator), 200)
+    for size in args.sizes:
+        pos, batch = molecules(size, generator)
+        start = time.perf_counter()
+        times = interleaved(contest.entrants(pos, batch, size), args.seconds)
+        spent = time.perf_counter() - start
+        rounds = len(times[EAGER])
+        table(
+            f"{size} molecules, {len(pos)} atoms ({args.threads} threads, {rounds} rounds, {spent:.0f} s)",
+            times,
+        )
+    if args.points:
+        pos = torch.randn(args.points, 3, generator=generator) * torch.tensor([1.0, 2.0, 3.0]) + 5
+        times = interleaved(contest.entrants(pos, None, 1), args.seconds)
+        table(
+            f"one cloud of {args.points} points ({args.threads} threads, {len(times[EAGER])} rounds)", times
+        )
+
+
+if __name__ == "__main__":
+    main()

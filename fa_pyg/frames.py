@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fa_pyg.linalg import det, pick, scatter_sum, turn, turn_back
 from fa_pyg.reps import Rep, RepLike
+from fa_pyg.slots import rank_in_body, slot_major
 
 __all__ = ["Frames"]
 
@@ -58,7 +59,8 @@ class Frames:
 
     def __post_init__(self) -> None:
         if self.slots is None:
-            for name, value in _slot_major(self).items():
+            given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
+            for name, value in slot_major(*given).items():
                 object.__setattr__(self, name, value)
 
     @classmethod
@@ -99,7 +101,7 @@ class Frames:
         """How many bodies have a first, a second, ... frame (a host sync, for ragged frames only)."""
         if self.slots:
             return [self.num_bodies] * self.slots
-        return torch.bincount(_rank_in_body(self.body, self.counts)).tolist()
+        return torch.bincount(rank_in_body(self.body, self.counts)).tolist()
 
     @cached_property
     def determinant(self) -> Tensor:
@@ -243,7 +245,7 @@ class Frames:
             return row.repeat(self.slots), (body + first.unsqueeze(1)).flatten()
         counts = self.counts.index_select(0, body)
         source = row.repeat_interleave(counts)
-        slot = _rank_in_body(source, counts)
+        slot = rank_in_body(source, counts)
         order = torch.argsort(slot, stable=True)
         source, slot = source.index_select(0, order), slot.index_select(0, order)
         by_body = torch.argsort(self.body, stable=True)  # stable: the slots of a body stay in order
@@ -306,49 +308,3 @@ class Frames:
 def _align(x: Tensor, like: Tensor) -> Tensor:
     """``x [n]`` or ``[n, d]`` with axes for the channels of ``like [n, C..., (d...)]`` in between."""
     return x.reshape(len(x), *(1,) * (like.dim() - x.dim()), *x.shape[1:])
-
-
-def _rank_in_body(body: Tensor, counts: Tensor) -> Tensor:
-    """For each entry, how many entries before it belong to the same body."""
-    by_body = torch.argsort(body, stable=True)
-    start = counts.cumsum(0) - counts
-    place = torch.arange(len(body), device=body.device)
-    return torch.empty_like(body).scatter_(0, by_body, place - start[body[by_body]])
-
-
-def _slot_major(frames: Frames) -> dict:
-    """The fields of user-made frames, checked, completed and sorted."""
-    rotation, body, size = frames.rotation, frames.body, frames.num_bodies
-    if rotation.dim() != 3 or rotation.size(1) != rotation.size(2) or not rotation.is_floating_point():
-        raise ValueError(
-            f"rotation: expected floating point [F, d, d], found {rotation.dtype} {list(rotation.shape)}"
-        )
-    count = len(rotation)
-    body = torch.arange(count, device=rotation.device) if body is None else body
-    if body.shape != (count,) or body.dtype != torch.long:
-        raise ValueError(f"body: expected {count} integers (int64), found {body.dtype} {list(body.shape)}")
-    if size is None:
-        size = int(body.max()) + 1 if count else 0
-    if count and not (int(body.min()) >= 0 and int(body.max()) < size):
-        raise ValueError(
-            f"body: expected numbers from 0 to {size - 1}, found {int(body.min())} to {int(body.max())}"
-        )
-    counts = torch.bincount(body, minlength=size)
-    if size and not counts.all():
-        missing = (counts == 0).nonzero()[0].item()
-        raise ValueError(f"body: expected a frame for each of {size} bodies, found none for {missing}")
-    weight = frames.weight
-    weight = 1 / counts.index_select(0, body).to(rotation.dtype) if weight is None else weight
-    if weight.shape != (count,):
-        raise ValueError(f"weight: expected {count} numbers, found {list(weight.shape)}")
-    if frames.origin is not None and frames.origin.shape != (size, rotation.size(1)):
-        raise ValueError(f"origin: expected {[size, rotation.size(1)]}, found {list(frames.origin.shape)}")
-    order = torch.argsort(_rank_in_body(body, counts) * size + body)
-    most = int(counts.max()) if size else 1
-    return {
-        "rotation": rotation.index_select(0, order),
-        "body": body.index_select(0, order),
-        "weight": weight.index_select(0, order),
-        "num_bodies": size,
-        "slots": most if count == most * size else 0,
-    }

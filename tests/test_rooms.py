@@ -10,7 +10,19 @@ PACKAGE = Path(__file__).resolve().parents[1] / "fa_pyg"
 FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py"))]
 
 # Each room sees the floors below its own; docs/architecture.md says what each is for.
-FLOORS = ("reps", "groups", "eigh", "linalg", "frames", "copies", "builders", "nn", "models", "train")
+FLOORS = (
+    "reps",
+    "groups",
+    "eigh",
+    "linalg",
+    "slots",
+    "frames",
+    "copies",
+    "builders",
+    "nn",
+    "models",
+    "train",
+)
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["datasets"] = ("nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]

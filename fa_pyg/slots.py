@@ -1,0 +1,56 @@
+"""The order in which frames lie: slot by slot, in each the bodies that have so many frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["rank_in_body", "slot_major"]
+
+
+def rank_in_body(body: Tensor, counts: Tensor) -> Tensor:
+    """For each entry, how many entries before it belong to the same body."""
+    by_body = torch.argsort(body, stable=True)
+    start = counts.cumsum(0) - counts
+    place = torch.arange(len(body), device=body.device)
+    return torch.empty_like(body).scatter_(0, by_body, place - start[body[by_body]])
+
+
+def slot_major(
+    rotation: Tensor, body: Tensor | None, weight: Tensor | None, origin: Tensor | None, size: int | None
+) -> dict[str, Any]:
+    """Returns the fields of :class:`~fa_pyg.Frames` made by a user: checked, completed and sorted."""
+    if rotation.dim() != 3 or rotation.size(1) != rotation.size(2) or not rotation.is_floating_point():
+        raise ValueError(
+            f"rotation: expected floating point [F, d, d], found {rotation.dtype} {list(rotation.shape)}"
+        )
+    count = len(rotation)
+    body = torch.arange(count, device=rotation.device) if body is None else body
+    if body.shape != (count,) or body.dtype != torch.long:
+        raise ValueError(f"body: expected {count} integers (int64), found {body.dtype} {list(body.shape)}")
+    if size is None:
+        size = int(body.max()) + 1 if count else 0
+    if count and not (int(body.min()) >= 0 and int(body.max()) < size):
+        raise ValueError(
+            f"body: expected numbers from 0 to {size - 1}, found {int(body.min())} to {int(body.max())}"
+        )
+    counts = torch.bincount(body, minlength=size)
+    if size and not counts.all():
+        missing = (counts == 0).nonzero()[0].item()
+        raise ValueError(f"body: expected a frame for each of {size} bodies, found none for {missing}")
+    weight = 1 / counts.index_select(0, body).to(rotation.dtype) if weight is None else weight
+    if weight.shape != (count,):
+        raise ValueError(f"weight: expected {count} numbers, found {list(weight.shape)}")
+    if origin is not None and origin.shape != (size, rotation.size(1)):
+        raise ValueError(f"origin: expected {[size, rotation.size(1)]}, found {list(origin.shape)}")
+    order = torch.argsort(rank_in_body(body, counts) * size + body)
+    most = int(counts.max()) if size else 1
+    return {
+        "rotation": rotation.index_select(0, order),
+        "body": body.index_select(0, order),
+        "weight": weight.index_select(0, order),
+        "num_bodies": size,
+        "slots": most if count == most * size else 0,
+    }

@@ -9,7 +9,7 @@ __all__ = ["covariance", "det", "mean", "pick", "scatter_sum", "turn", "turn_bac
 
 try:
     import torch_scatter
-except (ImportError, OSError):  # OSError: built against another torch
+except (ImportError, OSError, RuntimeError):  # built against another torch, or another CUDA
     torch_scatter = None
 
 
@@ -25,7 +25,7 @@ def working_dtype(x: Tensor) -> torch.dtype:
 def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
     """Sums the rows of ``src [n, ...]`` that share an ``index [n]`` into ``[size, ...]``.
 
-    The one place where the library reduces over graphs: torch_scatter's kernel where it can be imported,
+    The one place where the library reduces over graphs: torch_scatter's sum where it can be imported,
     torch's own otherwise (and under ``torch.compile``, which traces through it). Both give the same numbers
     up to the order of the summands.
     """

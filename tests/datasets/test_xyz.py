@@ -52,7 +52,7 @@ def write(tmp_path):
         WATER.replace("0.119262", "11.9262*^-2"),
         WATER.replace("0.119262", "+.0119262E+1"),
         WATER.replace(" 0 ", " -0. "),
-        gzip.compress(WATER.encode()),
+        gzip.compress(WATER.encode(), mtime=0),
     ],
 )
 def test_every_spelling_of_water(write, content):
@@ -191,7 +191,7 @@ def test_sulfur_hexafluoride_is_octahedral():
 def test_folder(write, tmp_path):
     for name in ("b.xyz", "sub/c.XYZ", "a.tar.xyz", "d.extxyz"):
         write(WATER, name)
-    write(gzip.compress(WATER.encode()), "e.xyz.gz")
+    write(gzip.compress(WATER.encode(), mtime=0), "e.xyz.gz")
     for name in (".hidden.xyz", "notes.txt", "xyz", "f.xyz.bak"):
         write("no molecule", name)
     (tmp_path / "folder.xyz").mkdir()

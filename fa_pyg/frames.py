@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,15 +54,22 @@ class Frames:
     num_bodies: int | None = None
     # Set by the library only. `slots` is K where every body has K frames, 0 where they differ. Where
     # rotation = axes[body] * signs[slot], the axes need to be applied once and the signs are cheap.
-    slots: int | None = None
-    axes: Tensor | None = None
-    signs: Tensor | None = None
+    slots: int | None = field(default=None, init=False)
+    axes: Tensor | None = field(default=None, init=False)
+    signs: Tensor | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        if self.slots is None:
-            given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
-            for name, value in slot_major(*given).items():
-                object.__setattr__(self, name, value)
+        given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
+        for name, value in slot_major(*given).items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def _made(cls, **values: Any) -> Frames:
+        """Frames of these fields as they are: checked and sorted by the caller."""
+        frames = object.__new__(cls)
+        for one in fields(cls):
+            object.__setattr__(frames, one.name, values.get(one.name))
+        return frames
 
     @classmethod
     def uniform(cls, rotation: Tensor, origin: Tensor | None = None, batch: Tensor | None = None) -> Frames:
@@ -69,7 +77,15 @@ class Frames:
         k, size, d, _ = rotation.shape
         body = torch.arange(size, device=rotation.device).repeat(k)
         weight = rotation.new_full((k * size,), 1 / k)
-        return cls(rotation.reshape(-1, d, d), body, weight, origin, batch, size, slots=k)
+        return cls._made(
+            rotation=rotation.reshape(-1, d, d),
+            body=body,
+            weight=weight,
+            origin=origin,
+            batch=batch,
+            num_bodies=size,
+            slots=k,
+        )
 
     @classmethod
     def signed(
@@ -77,7 +93,7 @@ class Frames:
     ) -> Frames:
         """Returns frames ``axes * signs``: a pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``."""
         frames = cls.uniform(axes * signs[:, None, None, :], origin, batch)
-        return replace(frames, axes=axes, signs=signs)
+        return frames._with(axes=axes, signs=signs)
 
     # ---------------------------------------------------------------------------------- what it is
 
@@ -114,7 +130,10 @@ class Frames:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Frames:
         names = ("rotation", "body", "weight", "origin", "batch", "axes", "signs")
-        return replace(self, **{n: change(getattr(self, n)) for n in names if getattr(self, n) is not None})
+        return self._with(**{n: change(getattr(self, n)) for n in names if getattr(self, n) is not None})
+
+    def _with(self, **values: Any) -> Frames:
+        return self._made(**{**{one.name: getattr(self, one.name) for one in fields(self)}, **values})
 
     def to(self, *args, **kwargs) -> Frames:
         """Moves or casts, like :meth:`torch.Tensor.to`; indices keep their type."""
@@ -259,6 +278,8 @@ class Frames:
         if level not in (None, "node", "graph"):
             raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
         if level != "graph" and self.batch is not None and n == len(self.batch):
+            if level is None and n == self.num_bodies and not self._nodes_are_graphs:
+                raise ValueError(f'{n} rows fit both nodes and graphs: say level="node" or level="graph"')
             return self.batch
         if level != "graph" and self.batch is None and self.num_bodies == 1:
             return None
@@ -282,6 +303,10 @@ class Frames:
             if int(self.counts[index].sum()) == m:
                 return index, n
         raise ValueError(f"{m} rows fit no copies in {self} (level={level!r})")
+
+    @cached_property
+    def _nodes_are_graphs(self) -> bool:
+        return torch.equal(self.batch, torch.arange(len(self.batch), device=self.batch.device))
 
     # ---------------------------------------------------------------------------------- tensors
 

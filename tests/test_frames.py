@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -230,12 +231,10 @@ def test_gradients(kind):
     base = KINDS[kind]()
 
     def forth_and_back(x, rotation, origin, weight):
-        changed = {"rotation": rotation, "origin": origin, "weight": weight, "axes": None, "signs": None}
-        frames = Frames(**{**{k: v for k, v in vars(base).items() if k in fields}, **changed})
+        frames = replace(base, rotation=rotation, origin=origin, weight=weight)
         y = frames.to_frame(x, "point")
         return frames.average(y.pow(3), "point")
 
-    fields = Frames.__dataclass_fields__
     inputs = [torch.randn(6, 3, dtype=torch.float64), base.rotation, base.origin, base.weight]
     inputs = [x.detach().requires_grad_() for x in inputs]
     assert torch.autograd.gradcheck(forth_and_back, inputs)

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.data.data import BaseData
 
@@ -115,6 +115,20 @@ class Call:
         values = list(arguments.items())
         positional = [value for _, value in values[: self.num_positional]]
         return model(*positional, **dict(values[self.num_positional :]), **added)
+
+    def versions(self) -> dict[Name, int]:
+        """How often each tensor of the call was changed in place so far."""
+        tensors = {name: value for name, value in self.values.items() if isinstance(value, Tensor)}
+        return {name: value._version for name, value in tensors.items() if not value.is_inference()}
+
+    def check_unchanged(self, before: Mapping[Name, int]) -> None:
+        """Raises ValueError if the model has changed an argument in place."""
+        changed = [name for name, version in self.versions().items() if version != before[name]]
+        if changed:
+            raise ValueError(
+                f"the model changes {changed[0]!r} in place, which its run in the next frame would see: "
+                "expected a model that leaves its arguments as they are"
+            )
 
     def _changed_data(self, changed: Mapping[Name, Any]) -> Data:
         data = copy.copy(self.data)

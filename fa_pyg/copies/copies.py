@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch_geometric.utils import is_sparse
 
@@ -91,16 +93,39 @@ class Slots:
 
     def _copied_tensor(self, name: Name, value: Tensor) -> Tensor:
         """A tensor, by PyG's rules for names: ``*_batch``, ``*ptr``, ``*index*``, else by its level."""
-        text = "" if name in self.layout.levels else str(name)
+        said = self.layout.levels.get(name)
+        text = "" if said else str(name)
         if text.endswith("_batch"):
             return self.pick.owner(value, len(value))
         if text == "ptr" or text.endswith("_ptr"):
             return pointer(self.pick.rows(value.diff(), self.layout.graphs))
-        if ("index" in text or text == "face") and not value.is_floating_point():
+        if said == "index" or (("index" in text or text == "face") and _is_integer(value)):
             return self.pick.node_index(value)
+        if "adj" in text and value.dim() > 1 and value.size(0) == value.size(1) == self.layout.num_nodes:
+            raise ValueError(
+                f"{name!r} is a dense adjacency matrix, which cannot be copied for several frames: "
+                "use chunk=1, or a torch.sparse matrix"
+            )
+        self._check_increment(name, value)
         if self.layout.level(name, value) == "shared":
             return value
         return self.pick.rows(value, self.layout.body(name, value))
+
+    def _check_increment(self, name: Name, value: Tensor) -> None:
+        """A ``Data`` of the user's own may number things in ways that only collation applies."""
+        data = self.layout.call.data
+        if data is None or name not in data or name in self.layout.levels:
+            return
+        own = data.__inc__(name, value, data._store)
+        if own is not None and torch.as_tensor(own).any():
+            raise ValueError(
+                f"{name!r} is numbered by the __inc__ of its {type(data).__name__}: "
+                "collate the graphs into a Batch"
+            )
+
+
+def _is_integer(value: Tensor) -> bool:
+    return not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
 
 
 def _without_tensors(name: Name, value: Any) -> Any:
@@ -114,6 +139,8 @@ def _without_tensors(name: Name, value: Any) -> Any:
 
 
 def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return True
     if isinstance(value, Mapping):
         return any(_holds_tensors(v) for v in value.values())
     if isinstance(value, (list, tuple)):

@@ -14,7 +14,7 @@ from fa_pyg.copies.call import Call, Name
 
 __all__ = ["LEVELS", "Layout"]
 
-LEVELS = ("node", "edge", "graph", "shared")
+LEVELS = ("node", "edge", "graph", "index", "shared")
 _NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by convention, as `edge_*` is edges
 
 
@@ -23,7 +23,8 @@ class Layout:
 
     Args:
         call: the call.
-        levels: what the caller says of a name: "node", "edge", "graph", or "shared" (the same for all).
+        levels: what the caller says of a name: "node", "edge", "graph", "index" (numbers of nodes, counted
+            along the last axis) or "shared" (the same for all).
         nodes: the name of a tensor with one row a node, for calls without ``batch``.
 
     Raises:
@@ -86,7 +87,8 @@ class Layout:
     def of(self, level: str) -> Tensor | None:
         """The graph of each row of a level; None where there is one graph."""
         if self.batch is None:
-            return None
+            # Edges have a body of their own: None stands for the one of the nodes, with their weights.
+            return self.edge_index.new_zeros(self.edge_index.size(1)) if level == "edge" else None
         return self.edges if level == "edge" else self.graphs if level == "graph" else self.batch
 
     @cached_property
@@ -102,7 +104,7 @@ class Layout:
         Known by what the caller says of the name, else the slices of a collated batch, else :meth:`level`.
         """
         if self.batch is None:
-            return None
+            return self.of("edge") if self.levels.get(name) == "edge" else None
         if name not in self._bodies:
             slices = None if name in self.levels else self.slices(name, value)
             level = self.level(name, value) if slices is None else None
@@ -126,14 +128,15 @@ class Layout:
         named = "edge" if str(name).startswith("edge_") else "node" if name in _NODE_NAMES else None
         if named in fits:
             return named
-        if len(fits) == 1 or (fits and self.num_graphs == 1):
+        numbers = fits == ["edge"] and not value.is_floating_point() and named is None
+        if (len(fits) == 1 or (fits and self.num_graphs == 1)) and not numbers:
             return fits[0]
         if fits == ["node", "graph"] and self.nodes_are_graphs:
             return "node"
         counts = ", ".join(f"{size} {level}s" for level, size in sizes.items())
         raise ValueError(
             f"{name!r} has {len(value)} rows, the batch {counts}: its level is not clear. "
-            f'Say it: levels={{{name!r}: "node" | "edge" | "graph" | "shared"}}'
+            f'Say it: levels={{{name!r}: "node" | "edge" | "graph" | "index" | "shared"}}'
         )
 
     # ------------------------------------------------------------------------------ collated batches

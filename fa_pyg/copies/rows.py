@@ -79,8 +79,12 @@ class Repeated:
         return self._shifted(own, self.step_graphs, 0)
 
     def node_index(self, value: Tensor) -> Tensor:
-        """Copies numbers of nodes, counted along the last axis: each points into its own copy."""
-        return self._shifted(value, self.step_nodes, value.dim() - 1)
+        """Copies numbers of nodes, counted along the last axis: each points into its own copy.
+
+        Negative numbers, which stand for no node, stay.
+        """
+        shifted = self._shifted(value, self.step_nodes, value.dim() - 1)
+        return torch.where(torch.cat([value] * self.k, -1) < 0, -1, shifted)
 
     def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         """Copies values to which each graph g adds ``steps [B, ...]`` for the graphs that follow it."""
@@ -124,7 +128,8 @@ class Selected:
         body = self.layout.batch.index_select(0, first)
         column, frame = self._find(body, len(body))
         slot = self.source.slot[frame] - self.first
-        return self._place[slot, value.index_select(-1, column)]
+        chosen = value.index_select(-1, column)
+        return torch.where(chosen < 0, -1, self._place[slot, chosen.clamp(min=0)])
 
     def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         before, own = steps.cumsum(0) - steps, steps[self.graphs]

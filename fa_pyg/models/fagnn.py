@@ -103,7 +103,9 @@ class FAGNN(nn.Module):
             num_graphs = 1 if batch is None else int(batch.max()) + 1
         source, target = edge_index
         distance = (pos[target] - pos[source]).square().sum(-1, keepdim=True)
-        edge = torch.cat([distance, edge_attr.view(len(distance), -1)], dim=-1)
+        edge = torch.cat(
+            [distance, edge_attr.flatten(1) if edge_attr.dim() > 1 else edge_attr.unsqueeze(1)], dim=-1
+        )
         centred = pos - pick(mean(pos, batch, num_graphs), batch)
         v = self.embed(None, torch.stack([centred, vel], dim=1), batch, num_graphs)[1]
         for conv in self.convs:

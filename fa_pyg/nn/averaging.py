@@ -41,8 +41,10 @@ class FrameAveraging(nn.Module):
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
             dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers) where the
             call has them.
-        level: "node", "graph" or "edge" where the output's size does not tell; or one for each output.
-        levels: the level of arguments whose name and size do not tell; "shared" for no level.
+        level: "node" or "graph" where the output's size does not tell, "edge" for edge-level outputs always;
+            or one for each output.
+        levels: the level of arguments whose name and size do not tell: "node", "edge", "graph", "index"
+            for numbers of nodes, "shared" for no level.
         chunk: slots (frames a graph) that share one call of the model. Default: 1 on a CPU, all on
             an accelerator if the model takes ``batch``. While BatchNorm trains, always all: its statistics
             then belong to all copies together, as equivariance asks.
@@ -52,7 +54,8 @@ class FrameAveraging(nn.Module):
 
     Raises:
         ValueError: for a name that the call does not have, a shape that does not fit its representation, an
-            output whose level is not clear, or several copies in one call of a model that takes no ``batch``.
+            output whose level is not clear, several copies in one call of a model that takes no ``batch``,
+            or a model that changes its arguments in place, which the next slot would see.
 
     Not guaranteed: more than the frame guarantees (see there). Dropout draws anew for every copy, so that
     single training steps are equivariant in expectation only.
@@ -100,8 +103,9 @@ class FrameAveraging(nn.Module):
         inputs = self._quantities(call, layout)
         frames = self._frames(call, layout, inputs)
         framed = {k: frames.to_frame(x, self.inputs[k], inputs[k].index) for k, x in self._given(call)}
-        outputs = Outputs(self.output, self.level, layout)
+        outputs, versions = Outputs(self.output, self.level, layout), call.versions()
         for slots in Copies(layout, frames).slots(self._slots_per_call(call, frames)):
+            call.check_unchanged(versions)
             part = {k: slots.part(framed[k], q.index, len(q.value)) for k, q in inputs.items()}
             outputs.add(slots.run(self.model, part), slots)
         return outputs.average(frames)
@@ -124,7 +128,7 @@ class FrameAveraging(nn.Module):
 
     def _check_levels(self) -> None:
         for name, level in self.levels.items():
-            expected = LEVELS[:-1] if name in self.inputs else LEVELS
+            expected = LEVELS[:3] if name in self.inputs else LEVELS
             if level not in expected:
                 raise ValueError(f"levels[{name!r}]: expected one of {_list(expected)}, found {level!r}")
 

@@ -132,7 +132,10 @@ class _Sizes:
 
 def _average(layer: nn.Module, sizes: _Sizes, frame: Frame, chunk: int | None) -> FrameAveraging:
     net = _Packed(layer, sizes)
-    return FrameAveraging(net, frame, {"v": "vector"}, ("scalar", "vector"), level="node", chunk=chunk)
+    levels = {"h": "node", "v": "node"}
+    return FrameAveraging(
+        net, frame, {"v": "vector"}, ("scalar", "vector"), level="node", levels=levels, chunk=chunk
+    )
 
 
 class _Packed(nn.Module):

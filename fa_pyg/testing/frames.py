@@ -41,6 +41,9 @@ def assert_frame(
     generator = torch.Generator().manual_seed(seed)
     reps = ["point" if frame.group.translates else "vector"] + ["vector"] * len(vectors)
     plain = frame(pos, *vectors, batch=batch, node_weight=node_weight)
+    assert (plain.origin is not None) == frame.group.translates, (
+        f"origin: expected one for each graph if the group translates, else None ({frame.group})"
+    )
     _check_elements(plain, frame.group, tol)
     for _ in range(trials):
         for proper in (True, False) if group.reflects else (True,):

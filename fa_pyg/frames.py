@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,22 +53,15 @@ class Frames:
     num_bodies: int | None = None
     # Set by the library only. `slots` is K where every body has K frames, 0 where they differ. Where
     # rotation = axes[body] * signs[slot], the axes need to be applied once and the signs are cheap.
-    slots: int | None = field(default=None, init=False)
-    axes: Tensor | None = field(default=None, init=False)
-    signs: Tensor | None = field(default=None, init=False)
+    slots: int | None = None
+    axes: Tensor | None = None
+    signs: Tensor | None = None
 
     def __post_init__(self) -> None:
-        given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
-        for name, value in slot_major(*given).items():
-            object.__setattr__(self, name, value)
-
-    @classmethod
-    def _made(cls, **values: Any) -> Frames:
-        """Frames of these fields as they are: checked and sorted by the caller."""
-        frames = object.__new__(cls)
-        for one in fields(cls):
-            object.__setattr__(frames, one.name, values.get(one.name))
-        return frames
+        if self.slots is None:
+            given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
+            for name, value in slot_major(*given).items():
+                object.__setattr__(self, name, value)
 
     @classmethod
     def uniform(cls, rotation: Tensor, origin: Tensor | None = None, batch: Tensor | None = None) -> Frames:
@@ -77,33 +69,29 @@ class Frames:
         k, size, d, _ = rotation.shape
         body = torch.arange(size, device=rotation.device).repeat(k)
         weight = rotation.new_full((k * size,), 1 / k)
-        return cls._made(
-            rotation=rotation.reshape(-1, d, d),
-            body=body,
-            weight=weight,
-            origin=origin,
-            batch=batch,
-            num_bodies=size,
-            slots=k,
-        )
+        return cls(rotation.reshape(-1, d, d), body, weight, origin, batch, size, slots=k)
 
-    @classmethod
+    @staticmethod
     def signed(
-        cls, axes: Tensor, signs: Tensor, origin: Tensor | None = None, batch: Tensor | None = None
+        axes: Tensor, signs: Tensor, origin: Tensor | None = None, batch: Tensor | None = None
     ) -> Frames:
         """Returns frames ``axes * signs``: a pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``."""
-        frames = cls.uniform(axes * signs[:, None, None, :], origin, batch)
-        return frames._with(axes=axes, signs=signs)
+        return _SignedFrames(axes, signs, origin, batch)
 
     # ---------------------------------------------------------------------------------- what it is
 
     @property
     def dim(self) -> int:
-        return self.rotation.size(-1)
+        return self._like.size(-1)
 
     @property
     def num_frames(self) -> int:
-        return self.rotation.size(0)
+        return self.body.size(0)
+
+    @property
+    def _like(self) -> Tensor:
+        """A tensor of the type, on the device and in the dimension of the frames."""
+        return self.rotation if self.axes is None else self.axes
 
     @cached_property
     def counts(self) -> Tensor:
@@ -130,10 +118,7 @@ class Frames:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Frames:
         names = ("rotation", "body", "weight", "origin", "batch", "axes", "signs")
-        return self._with(**{n: change(getattr(self, n)) for n in names if getattr(self, n) is not None})
-
-    def _with(self, **values: Any) -> Frames:
-        return self._made(**{**{one.name: getattr(self, one.name) for one in fields(self)}, **values})
+        return replace(self, **{n: change(getattr(self, n)) for n in names if getattr(self, n) is not None})
 
     def to(self, *args, **kwargs) -> Frames:
         """Moves or casts, like :meth:`torch.Tensor.to`; indices keep their type."""
@@ -227,7 +212,7 @@ class Frames:
         """
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise ValueError(f"k: expected a positive integer, found {k!r}")
-        device, size = self.rotation.device, self.num_bodies
+        device, size = self._like.device, self.num_bodies
         where = generator.device if generator is not None else device
         u = torch.rand(size, generator=generator, device=where, dtype=torch.float64).to(device)
         points = (u + torch.arange(k, device=device).unsqueeze(1)) / k
@@ -255,7 +240,7 @@ class Frames:
         Copies are slot-major, as the frames are: all rows in their body's first frame, then those whose body
         has a second one, ... ``index [n]`` is the body of each row, None where all belong to one body.
         """
-        row = torch.arange(n, device=self.rotation.device)
+        row = torch.arange(n, device=self._like.device)
         body = torch.zeros_like(row) if index is None else index
         if self.slots == 1:
             return row, body
@@ -278,20 +263,18 @@ class Frames:
         if level not in (None, "node", "graph"):
             raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
         if level != "graph" and self.batch is not None and n == len(self.batch):
-            if level is None and n == self.num_bodies and not self._nodes_are_graphs:
-                raise ValueError(f'{n} rows fit both nodes and graphs: say level="node" or level="graph"')
             return self.batch
         if level != "graph" and self.batch is None and self.num_bodies == 1:
             return None
         if n == self.num_bodies and (level != "node" or self.batch is None):
-            return torch.arange(n, device=self.rotation.device)
+            return torch.arange(n, device=self._like.device)
         nodes = self.num_bodies if self.batch is None else len(self.batch)
         raise ValueError(f"{n} rows fit neither {nodes} nodes nor {self.num_bodies} graphs (level={level!r})")
 
     def _source(self, m: int, level: Level) -> tuple[Tensor | None, int]:
         """The body of each source row of m copied rows, and how many source rows there are."""
         if self.slots:
-            n, rest = divmod(m, self.slots)
+            n, rest = m // self.slots, m % self.slots  # not divmod(), which no compiler knows
             if rest:
                 raise ValueError(f"{m} rows are no multiple of the {self.slots} frames of each graph")
             return self._index(n, level), n
@@ -304,10 +287,6 @@ class Frames:
                 return index, n
         raise ValueError(f"{m} rows fit no copies in {self} (level={level!r})")
 
-    @cached_property
-    def _nodes_are_graphs(self) -> bool:
-        return torch.equal(self.batch, torch.arange(len(self.batch), device=self.batch.device))
-
     # ---------------------------------------------------------------------------------- tensors
 
     def _explicit(self, x: Tensor, rep: Rep) -> Tensor:
@@ -315,7 +294,7 @@ class Frames:
         if not (x.is_floating_point() or x.is_complex()):
             raise ValueError(f"expected floating point numbers for {rep}, found {x.dtype}")
         shape = rep.layout(tuple(x.shape), self.dim)
-        return x.reshape(shape).to(torch.promote_types(x.dtype, self.rotation.dtype))
+        return x.reshape(shape).to(torch.promote_types(x.dtype, self._like.dtype))
 
     def _turned(self, how: Callable, x: Tensor, frame: Tensor, rep: Rep) -> Tensor:
         y = how(x, self.rotation.index_select(0, frame), rep.rank) if rep.rank else x
@@ -328,6 +307,31 @@ class Frames:
         for _ in range(rep.rank - 1):
             pattern = pattern.unsqueeze(-1) * signs.view(-1, *(1,) * (pattern.dim() - 1), self.dim)
         return pattern.view(-1, *(1,) * (like.dim() - pattern.dim()), *pattern.shape[1:])
+
+
+class _SignedFrames(Frames):
+    """Signed frames make the matrices of all frames when somebody asks for them: few do."""
+
+    def __init__(self, axes: Tensor, signs: Tensor, origin: Tensor | None, batch: Tensor | None) -> None:
+        fields = {"axes": axes, "signs": signs, "origin": origin, "batch": batch}
+        for name, value in {**fields, "num_bodies": len(axes), "slots": len(signs)}.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def rotation(self) -> Tensor:
+        return (self.axes * self.signs[:, None, None, :]).flatten(0, 1)
+
+    @cached_property
+    def body(self) -> Tensor:
+        return torch.arange(self.num_bodies, device=self.axes.device).repeat(self.slots)
+
+    @cached_property
+    def weight(self) -> Tensor:
+        return self.axes.new_full((self.slots * self.num_bodies,), 1 / self.slots)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Frames:
+        parts = (self.axes, self.signs, self.origin, self.batch)
+        return _SignedFrames(*(None if part is None else change(part) for part in parts))
 
 
 def _align(x: Tensor, like: Tensor) -> Tensor:

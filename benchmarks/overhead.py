@@ -1,0 +1,100 @@
+"""What frame averaging costs beyond its model runs: time(framed, K frames) / (K x time(bare)).
+
+The model is a message-passing network of four EdgeConv layers, 64 wide, on 100 molecules. `chunk` is the
+number of frames that share a call. All are timed in interleaved rounds of one run; backward means gradients of
+the weights and of the positions, through the frames.
+
+    python benchmarks/overhead.py [--graphs 100] [--group "E(3)"] [--threads 1] [--device cpu]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from frames import molecules
+from timing import interleaved, median_ms, ratio
+from torch import Tensor, nn
+from torch_geometric.nn import EdgeConv, global_add_pool
+
+from fa_pyg import FrameAveraging, PCAFrame
+from fa_pyg.nn import radius_graph
+
+
+class Net(nn.Module):
+    """Energies from atomic numbers and coordinates; not invariant by itself."""
+
+    def __init__(self, hidden: int = 64, layers: int = 4) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(20, hidden)
+        self.place = nn.Linear(3, hidden)
+        self.convs = nn.ModuleList(
+            EdgeConv(nn.Sequential(nn.Linear(2 * hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden)))
+            for _ in range(layers)
+        )
+        self.read = nn.Linear(hidden, 1)
+
+    def forward(self, z: Tensor, pos: Tensor, edge_index: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
+        h = self.embed(z) + self.place(pos)
+        for conv in self.convs:
+            h = h + conv(h, edge_index)
+        return global_add_pool(self.read(h), batch, num_graphs)
+
+
+def forward(model: nn.Module, inputs: dict) -> Callable[[], Tensor]:
+    def run() -> Tensor:
+        with torch.no_grad():
+            return model(**inputs)
+
+    return run
+
+
+def backward(model: nn.Module, inputs: dict) -> Callable[[], None]:
+    def run() -> None:
+        pos = inputs["pos"].detach().requires_grad_()
+        model.zero_grad(set_to_none=True)
+        model(**{**inputs, "pos": pos}).sum().backward()
+
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--graphs", type=int, default=100)
+    parser.add_argument("--group", default="E(3)")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", type=float, default=60, help="for each table")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    pos, batch = molecules(args.graphs, torch.Generator().manual_seed(0))
+    inputs = {
+        "z": torch.randint(1, 10, (len(pos),)),
+        "pos": pos,
+        "edge_index": radius_graph(pos, 3.0, batch),
+        "batch": batch,
+        "num_graphs": args.graphs,
+    }
+    inputs = {k: v.to(args.device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
+    net, frame = Net().to(args.device), PCAFrame(args.group)
+    models = {f"chunk={k}": FrameAveraging(net, frame, chunk=k) for k in (1, 2, 4, 8)}
+    models = {"bare": net, "default chunk": FrameAveraging(net, frame), **models}
+    k = len(frame.group.signs())
+    edges = inputs["edge_index"].size(1)
+    print(f"{args.graphs} molecules, {len(pos)} atoms, {edges} edges, {k} frames, {args.threads} threads")
+    for title, step in (("forward", forward), ("forward + backward", backward)):
+        times = interleaved(
+            {name: step(model.to(args.device), inputs) for name, model in models.items()}, args.seconds
+        )
+        print(f"\n{title} ({len(times['bare'])} rounds)\n{'':15}        ms   / ({k} x bare)")
+        for name in times:
+            share = f"{ratio(times, name, 'bare') / k:15.3f}" if name != "bare" else ""
+            print(f"{name:15}{median_ms(times, name):10.2f}{share}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

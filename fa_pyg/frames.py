@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,15 +54,22 @@ class Frames:
     num_bodies: int | None = None
     # Set by the library only. `slots` is K where every body has K frames, 0 where they differ. Where
     # rotation = axes[body] * signs[slot], the axes need to be applied once and the signs are cheap.
-    slots: int | None = None
-    axes: Tensor | None = None
-    signs: Tensor | None = None
+    slots: int | None = field(default=None, init=False)
+    axes: Tensor | None = field(default=None, init=False)
+    signs: Tensor | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        if self.slots is None:
-            given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
-            for name, value in slot_major(*given).items():
-                object.__setattr__(self, name, value)
+        given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
+        for name, value in slot_major(*given).items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def _made(cls, **values: Any) -> Frames:
+        """Frames of these fields as they are: checked and sorted by the caller."""
+        frames = object.__new__(cls)
+        for name, value in values.items():
+            object.__setattr__(frames, name, value)
+        return frames
 
     @classmethod
     def uniform(cls, rotation: Tensor, origin: Tensor | None = None, batch: Tensor | None = None) -> Frames:
@@ -69,14 +77,23 @@ class Frames:
         k, size, d, _ = rotation.shape
         body = torch.arange(size, device=rotation.device).repeat(k)
         weight = rotation.new_full((k * size,), 1 / k)
-        return cls(rotation.reshape(-1, d, d), body, weight, origin, batch, size, slots=k)
+        return cls._made(
+            rotation=rotation.reshape(-1, d, d),
+            body=body,
+            weight=weight,
+            origin=origin,
+            batch=batch,
+            num_bodies=size,
+            slots=k,
+        )
 
     @staticmethod
     def signed(
         axes: Tensor, signs: Tensor, origin: Tensor | None = None, batch: Tensor | None = None
     ) -> Frames:
         """Returns frames ``axes * signs``: a pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``."""
-        return _SignedFrames(axes, signs, origin, batch)
+        given = {"axes": axes, "signs": signs, "origin": origin, "batch": batch}
+        return _SignedFrames._made(**given, num_bodies=len(axes), slots=len(signs))
 
     # ---------------------------------------------------------------------------------- what it is
 
@@ -117,8 +134,8 @@ class Frames:
         return f"Frames({self.num_frames} in {self.dim} dimensions, {self.num_bodies} bodies, {kind})"
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Frames:
-        names = ("rotation", "body", "weight", "origin", "batch", "axes", "signs")
-        return replace(self, **{n: change(getattr(self, n)) for n in names if getattr(self, n) is not None})
+        known = {one.name: vars(self)[one.name] for one in fields(self) if one.name in vars(self)}
+        return self._made(**{k: change(v) if isinstance(v, Tensor) else v for k, v in known.items()})
 
     def to(self, *args, **kwargs) -> Frames:
         """Moves or casts, like :meth:`torch.Tensor.to`; indices keep their type."""
@@ -263,6 +280,8 @@ class Frames:
         if level not in (None, "node", "graph"):
             raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
         if level != "graph" and self.batch is not None and n == len(self.batch):
+            if level is None and n == self.num_bodies and not self._nodes_are_graphs:
+                raise ValueError(f'{n} rows fit both nodes and graphs: say level="node" or level="graph"')
             return self.batch
         if level != "graph" and self.batch is None and self.num_bodies == 1:
             return None
@@ -286,6 +305,10 @@ class Frames:
             if int(self.counts[index].sum()) == m:
                 return index, n
         raise ValueError(f"{m} rows fit no copies in {self} (level={level!r})")
+
+    @cached_property
+    def _nodes_are_graphs(self) -> bool:
+        return torch.equal(self.batch, torch.arange(len(self.batch), device=self.batch.device))
 
     # ---------------------------------------------------------------------------------- tensors
 
@@ -312,11 +335,6 @@ class Frames:
 class _SignedFrames(Frames):
     """Signed frames make the matrices of all frames when somebody asks for them: few do."""
 
-    def __init__(self, axes: Tensor, signs: Tensor, origin: Tensor | None, batch: Tensor | None) -> None:
-        fields = {"axes": axes, "signs": signs, "origin": origin, "batch": batch}
-        for name, value in {**fields, "num_bodies": len(axes), "slots": len(signs)}.items():
-            object.__setattr__(self, name, value)
-
     @cached_property
     def rotation(self) -> Tensor:
         return (self.axes * self.signs[:, None, None, :]).flatten(0, 1)
@@ -328,10 +346,6 @@ class _SignedFrames(Frames):
     @cached_property
     def weight(self) -> Tensor:
         return self.axes.new_full((self.slots * self.num_bodies,), 1 / self.slots)
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Frames:
-        parts = (self.axes, self.signs, self.origin, self.batch)
-        return _SignedFrames(*(None if part is None else change(part) for part in parts))
 
 
 def _align(x: Tensor, like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Frames under torch.compile: one graph without breaks, for any number of graphs and nodes, with gradients."""
+"""Frames under torch.compile: one graph, for any numbers of graphs and nodes, with gradients."""
 
 import pytest
 import torch

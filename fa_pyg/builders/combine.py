@@ -28,7 +28,7 @@ class Sample(Frame):
     def __init__(
         self, frame: Frame, k: int = 1, eval_k: int | None = None, generator: torch.Generator | None = None
     ) -> None:
-        super().__init__(frame.group)
+        super().__init__(_frame("frame", frame).group)
         for name, value in (("k", k), ("eval_k", 1 if eval_k is None else eval_k)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}: expected a positive integer, found {value!r}")
@@ -58,7 +58,8 @@ class PerMode(Frame):
     """
 
     def __init__(self, train: Frame, eval: Frame) -> None:  # the fixed public name of the argument
-        super().__init__(eval.group)
+        super().__init__(_frame("eval", eval).group)
+        _frame("train", train)
         if train.group != eval.group:
             raise ValueError(f"train and eval: expected one group, found {train.group} and {eval.group}")
         self.in_training = train
@@ -69,3 +70,9 @@ class PerMode(Frame):
 
     def extra_repr(self) -> str:
         return ""
+
+
+def _frame(name: str, value: Frame) -> Frame:
+    if not isinstance(value, Frame):
+        raise ValueError(f'{name}: expected a frame such as PCAFrame("E(3)"), found {value!r}')
+    return value

@@ -38,6 +38,7 @@ class Layout:
         if self.batch is not None and (self.batch.dim() != 1 or self.batch.dtype != torch.long):
             found = f"{self.batch.dtype} {list(self.batch.shape)}"
             raise ValueError(f"batch: expected the graph of each node, int64 [N], found {found}")
+        self._nodes = nodes
         self.num_nodes = self._num_nodes(nodes)
         self.num_graphs = self._num_graphs()
         self._bodies: dict[Name, Tensor | None] = {}
@@ -133,6 +134,9 @@ class Layout:
             return fits[0]
         if fits == ["node", "graph"] and self.nodes_are_graphs:
             return "node"
+        if name == self._nodes and self.batch is not None and not fits:
+            found = f"[{self.num_nodes}] for the {len(value)} rows of {name!r}"
+            raise ValueError(f"batch: expected the graph of each node, [{len(value)}], found {found}")
         counts = ", ".join(f"{size} {level}s" for level, size in sizes.items())
         raise ValueError(
             f"{name!r} has {len(value)} rows, the batch {counts}: its level is not clear. "

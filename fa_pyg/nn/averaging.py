@@ -81,6 +81,8 @@ class FrameAveraging(nn.Module):
         if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
             raise ValueError(f"chunk: expected a positive integer or None, found {chunk!r}")
         inputs = {"pos": "point"} if inputs is None else inputs
+        if not isinstance(inputs, Mapping):
+            raise ValueError(f'inputs: expected a dict such as {{"pos": "point"}}, found {inputs!r}')
         if not inputs:
             raise ValueError("inputs: expected at least one input that transforms, found none")
         self.model = model

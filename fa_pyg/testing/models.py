@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 
 from fa_pyg.copies import Call, Layout, Name, Signature
 from fa_pyg.groups import Group, GroupLike
+from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.nn.outputs import output_spec
 from fa_pyg.reps import Rep, RepLike
 from fa_pyg.testing.motions import Motion, random_motion
@@ -27,7 +28,7 @@ def assert_equivariant(
     inputs: Inputs,
     group: GroupLike,
     input_reps: Mapping[Name, RepLike] | None = None,
-    output: Any = "scalar",
+    output: Any = None,
     level: Any = None,
     levels: Mapping[Name, str] | None = None,
     tol: float | None = None,
@@ -41,9 +42,11 @@ def assert_equivariant(
         inputs: what it is called with: one ``Data``/``Batch``, a dict of keywords or a sequence of positions.
             A ``batch`` that the model does not take is left out, as a framed model does.
         group: e.g. ``"E(3)"``.
-        input_reps: the representation of the inputs that transform; default ``{"pos": "point"}``.
-        output: the representation of the output: one, a tuple or a dict.
-        level, levels: of outputs and inputs, as in :class:`~fa_pyg.FrameAveraging`.
+        input_reps: the representation of the inputs that transform; default what a framed model declares,
+            ``{"pos": "point"}`` for others.
+        output: the representation of the output, one, a tuple or a dict; default what a framed model
+            declares, "scalar" for others.
+        level, levels: of outputs and inputs, as in :class:`~fa_pyg.FrameAveraging`, with the same defaults.
         tol: bound on the error relative to the output's largest entry, or to 1e-3 if that is larger; default
             1e-10 for inputs in float64, 1e-4 otherwise.
         trials: random motions of each kind.
@@ -73,14 +76,17 @@ def equivariance_error(
     inputs: Inputs,
     group: GroupLike,
     input_reps: Mapping[Name, RepLike] | None = None,
-    output: Any = "scalar",
+    output: Any = None,
     level: Any = None,
     levels: Mapping[Name, str] | None = None,
     trials: int = 3,
     seed: int = 0,
 ) -> dict[str, float]:
     """Returns the errors that :func:`assert_equivariant` checks, without judging them."""
-    group, spec = Group.of(group), output_spec(output)
+    if isinstance(model, FrameAveraging):
+        input_reps, output = input_reps or model.inputs, model.output if output is None else output
+        level, levels = model.level if level is None else level, levels or model.levels
+    group, spec = Group.of(group), output_spec("scalar" if output is None else output)
     generator = torch.Generator().manual_seed(seed)
     model = _Model(model, inputs)
     reps = model.reps({"pos": "point"} if input_reps is None else input_reps)
@@ -144,8 +150,15 @@ def _cases(group: Group, generator: torch.Generator) -> dict[str, Callable[[], M
 def _leaves(spec: Any, level: Any, value: Any) -> Iterator[tuple[Tensor, Rep, Any]]:
     """The tensors of an output, with the representation and level of each."""
     if isinstance(spec, Rep):
+        if not isinstance(value, Tensor):
+            raise ValueError(
+                f"output: expected a tensor ({spec}), found a {type(value).__name__}: say output="
+            )
         yield value.detach(), spec, level
         return
+    if isinstance(value, Tensor) or len(value) != len(spec) or not spec:
+        found = "a tensor" if isinstance(value, Tensor) else f"{len(value)} values"
+        raise ValueError(f"output: expected {len(spec)} values, one or more, found {found}")
     parts = spec.items() if isinstance(spec, dict) else enumerate(spec)
     for key, one in parts:
         inner = level[key] if isinstance(level, (dict, tuple, list)) else level

@@ -132,13 +132,18 @@ def main(args: Sequence[str] | None = None) -> dict[str, Any]:
 def report(cli: NBodyCLI) -> dict[str, Any]:
     """Test the best checkpoint; print and write what came out."""
     trainer, epochs = cli.trainer, cli.trainer.current_epoch
-    best = trainer.checkpoint_callback.best_model_path
+    best, val = trainer.checkpoint_callback.best_model_path, trainer.checkpoint_callback.best_model_score
+    if not best:  # ended before its first validation
+        best = str(cli.folder / "last.ckpt")
+        val = trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)[
+            0
+        ]["val/mse"]
     tested = trainer.test(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)[0]
     kept = torch.load(best, map_location="cpu", weights_only=True)
     results = {
         "name": cli.config.name,
         "test_mse": tested["test/mse"],
-        "val_mse": float(trainer.checkpoint_callback.best_model_score),
+        "val_mse": float(val),
         "best_epoch": kept["epoch"] + 1,
         "epochs": epochs,
         "seed": cli.config.seed_everything,

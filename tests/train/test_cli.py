@@ -175,3 +175,10 @@ def test_prints_its_configuration(arguments, capsys):
     printed = capsys.readouterr().out
     assert "class_path: fa_pyg.HaarFrame" in printed
     assert "max_epochs: 4" in printed
+
+
+def test_a_run_that_ends_before_its_first_validation_is_still_tested(arguments):
+    results = main(arguments("gnn", "--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=10"))
+    assert results["epochs"] == results["best_epoch"] == 1
+    assert results["test_mse"] > 0
+    assert results["val_mse"] > 0

@@ -1,8 +1,9 @@
 """Frames and eight framed copies of a batch: the library against faenet, frame-averaging-pytorch and PyG.
 
-All get the same molecules. ``faenet`` and PyG's ``NormalizeRotation`` (one pose, not eight) work graph by
-graph, on graphs that are already apart; ``frame-averaging-pytorch`` on padded tensors, timed with the padding
-(its input, too, is a PyG batch) and without. A ratio is the median over interleaved rounds of one run.
+All get the same PyG batch. ``faenet`` and PyG's ``NormalizeRotation`` (one pose, not eight) work graph by
+graph, ``frame-averaging-pytorch`` on padded tensors: each is timed from the batch, and on input prepared
+before, as in a data set whose graphs are transformed before they are collated. A ratio is the median over the
+interleaved rounds of one run.
 
     python benchmarks/frames.py [--sizes 1 32 512 4096] [--points 100000] [--threads 1] [--no-compile]
 """
@@ -19,14 +20,15 @@ from collections.abc import Callable, Iterator
 import torch
 from timing import Times, interleaved, median_ms, ratio
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import NormalizeRotation
 from torch_geometric.utils import to_dense_batch
 
 from fa_pyg import PCAFrame, linalg
 
 EAGER, COMPILED, PADDED = "fa_pyg", "fa_pyg, compiled", "frame-averaging-pytorch"
-FAENET, POSE = "faenet, graph by graph", "NormalizeRotation, graph by graph, 1 copy"
+FAENET, POSE = "faenet", "NormalizeRotation (1 copy)"
+READY = ", prepared"
 FRAME = PCAFrame("E(3)")
 
 
@@ -91,11 +93,10 @@ class Contest:
             entrants[COMPILED] = lambda: self.compiled(pos, batch, count)
         if self.padded is not None:
             entrants.update(self._padded(pos, batch))
-        graphs = [pos] if batch is None else pos.split(torch.bincount(batch).tolist())
-        if self.faenet is not None:
-            entrants[FAENET] = lambda: [self.faenet(Data(pos=x)) for x in graphs]
-        pose = NormalizeRotation()
-        entrants[POSE] = lambda: [pose(Data(pos=x)) for x in graphs]
+        transforms = {FAENET: self.faenet, POSE: NormalizeRotation()}
+        for name, transform in transforms.items():
+            if transform is not None:
+                entrants.update(_graph_by_graph(name, transform, pos, batch))
         return entrants
 
     def _padded(self, pos: Tensor, batch: Tensor | None) -> dict[str, Callable[[], object]]:
@@ -107,12 +108,24 @@ class Contest:
             ready = padding()
         entrants = {
             PADDED: lambda: self.pad(*padding()),
-            f"{PADDED}, padded before": lambda: self.pad(*ready),
+            f"{PADDED}{READY}": lambda: self.pad(*ready),
         }
         if self.compiled_padded is not None:
             entrants[f"{PADDED}, compiled"] = lambda: self.compiled_padded(*padding())
-            entrants[f"{PADDED}, compiled, padded before"] = lambda: self.compiled_padded(*ready)
+            entrants[f"{PADDED}, compiled{READY}"] = lambda: self.compiled_padded(*ready)
         return entrants
+
+
+def _graph_by_graph(
+    name: str, transform: Callable, pos: Tensor, batch: Tensor | None
+) -> dict[str, Callable[[], object]]:
+    graphs = [pos] if batch is None else pos.split(torch.bincount(batch).tolist())
+    collated = Batch.from_data_list([Data(pos=x) for x in graphs])
+    ready = collated.to_data_list()
+    return {
+        name: lambda: [transform(data) for data in collated.to_data_list()],
+        f"{name}{READY}": lambda: [transform(data) for data in ready],
+    }
 
 
 def check(contest: Contest, pos: Tensor, batch: Tensor, count: int) -> None:

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from fa_pyg.builders import (
+    CanonicalFrame,
     Frame,
     GeneralisedQRFrame,
     GroupFrame,
@@ -13,17 +14,22 @@ from fa_pyg.builders import (
     LocalPCAFrame,
     PCAFrame,
     PerMode,
+    PermutationFrame,
+    RandomNodeFrame,
     Sample,
+    SpectralFrame,
     WeightedPCAFrame,
 )
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group
 from fa_pyg.nn import FrameAveraging
+from fa_pyg.permutations import PermutationFrames
 from fa_pyg.reps import Rep
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CanonicalFrame",
     "Frame",
     "FrameAveraging",
     "Frames",
@@ -36,8 +42,12 @@ __all__ = [
     "LocalPCAFrame",
     "PCAFrame",
     "PerMode",
+    "PermutationFrame",
+    "PermutationFrames",
+    "RandomNodeFrame",
     "Rep",
     "Sample",
+    "SpectralFrame",
     "WeightedPCAFrame",
     "read_xyz",
 ]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from fa_pyg.linalg import det, pick, scatter_sum, signed_copies, turn, turn_back
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.slots import rank_in_body, rows_by_slot, slot_major
+from fa_pyg.slots import rank_in_body, slot_major
+from fa_pyg.slotted import Level, Slotted
 
 __all__ = ["ALL_RANKS", "Frames"]
 
@@ -25,11 +25,9 @@ _SAME = 1e-4
 # Below this share of the largest, eigenvalues count as 0.
 _NO_SPREAD = 1e-12
 
-Level = str | Tensor | None
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Frames:
+class Frames(Slotted):
     r"""The frames F(x) of a batch: finitely many weighted motions :math:`g = (R, t)` for each body.
 
     .. math:: \langle\Phi\rangle(x) = \sum_{g \in F(x)} w_g\, \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
@@ -74,14 +72,6 @@ class Frames:
         given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
         for name, value in slot_major(*given).items():
             object.__setattr__(self, name, value)
-
-    @classmethod
-    def _made(cls, **values: Any) -> Frames:
-        """Frames of these fields as they are: checked and sorted by the caller."""
-        frames = object.__new__(cls)
-        for name, value in values.items():
-            object.__setattr__(frames, name, value)
-        return frames
 
     @classmethod
     def uniform(
@@ -156,28 +146,13 @@ class Frames:
         return self._like.size(-1)
 
     @property
-    def num_frames(self) -> int:
-        return self.body.size(0)
+    def device(self) -> torch.device:
+        return self._like.device
 
     @property
     def _like(self) -> Tensor:
         """A tensor of the type, on the device and in the dimension of the frames."""
         return self.rotation if self.axes is None else self.axes
-
-    @cached_property
-    def counts(self) -> Tensor:
-        """The number of frames of each body, ``[B]``."""
-        if self.slots:
-            return self.body.new_full((self.num_bodies,), self.slots)
-        return torch.bincount(self.body, minlength=self.num_bodies)
-
-    @cached_property
-    def slot_sizes(self) -> list[int]:
-        """How many bodies have a first, a second, ... frame (a host sync, for ragged frames only)."""
-        if self.slots:
-            return [self.num_bodies] * self.slots
-        longest_last = torch.bincount(self.counts)[1:]
-        return longest_last.flip(0).cumsum(0).flip(0).tolist()
 
     @cached_property
     def determinant(self) -> Tensor:
@@ -202,24 +177,10 @@ class Frames:
         kind = f"{self.slots} a body" if self.slots else "ragged"
         return f"Frames({self.num_frames} in {self.dim} dimensions, {self.num_bodies} bodies, {kind})"
 
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Frames:
-        known = {one.name: vars(self)[one.name] for one in fields(self) if one.name in vars(self)}
-        return self._made(**{k: change(v) if isinstance(v, Tensor) else v for k, v in known.items()})
-
     def to(self, *args, **kwargs) -> Frames:
         """Moves or casts, like :meth:`torch.Tensor.to`; indices keep their type."""
-
         _ = self.exact  # decided in the wide type
-
-        def move(x: Tensor) -> Tensor:
-            moved = x.to(*args, **kwargs)
-            return moved if x.is_floating_point() else moved.to(x.dtype)
-
-        return self._map(move)
-
-    def detach(self) -> Frames:
-        """Returns the same frames without gradient: forces taken through them are *not* the true gradient."""
-        return self._map(Tensor.detach)
+        return super().to(*args, **kwargs)
 
     # ---------------------------------------------------------------------------------- the equation
 
@@ -291,10 +252,7 @@ class Frames:
 
     def with_one_frame(self, bodies: Tensor) -> Frames:
         """Returns frames of which some bodies (``[B]`` bool) have their first only."""
-        one = bodies.index_select(0, self.body)
-        first = torch.arange(self.num_frames, device=one.device) < self.num_bodies  # slot 0: one of each body
-        kept = (first | ~one).nonzero().squeeze(1)
-        weight = torch.where(one, 1, self.weight)
+        kept, weight = self._without_later(bodies)
         rotation, body, weight = (x.index_select(0, kept) for x in (self.rotation, self.body, weight))
         return Frames.ragged(rotation, body, weight, self.num_bodies, self.origin, self.batch, self.exact)
 
@@ -307,101 +265,9 @@ class Frames:
         Raises:
             ValueError: if k is no positive integer.
         """
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"k: expected a positive integer, found {k!r}")
-        device, size = self._like.device, self.num_bodies
-        where = generator.device if generator is not None else device
-        u = torch.rand(size, generator=generator, device=where, dtype=torch.float64).to(device)
-        points = (u + torch.arange(k, device=device).unsqueeze(1)) / k
-        # Frames in body-major order: those of body b occupy `counts[b]` places from `start[b]` on.
-        by_body = self._by_body[0]
-        # A NaN must not reach the bodies behind.
-        weight = self.weight.detach().to(u.dtype).nan_to_num(0, 0, 0)
-        total = weight.index_select(0, by_body).cumsum(0)
-        last = self.counts.cumsum(0) - 1
-        start = last - self.counts + 1
-        before = torch.cat([total.new_zeros(1), total]).index_select(0, start)
-        target = before + points * (total.index_select(0, last) - before)
-        place = torch.searchsorted(total, target, right=True)
-        # Rounding at a boundary must not hand a body its neighbour's frame.
-        place = torch.minimum(torch.maximum(place, start), last)
-        chosen = by_body[place].reshape(-1)
+        chosen, size = self._drawn(k, generator).reshape(-1), self.num_bodies
         rotation = self.rotation.index_select(0, chosen).view(k, size, self.dim, self.dim)
         return Frames.uniform(rotation, self.origin, self.batch, exact=-1)
-
-    # ---------------------------------------------------------------------------------- rows of copies
-
-    def rows(self, index: Tensor | None, n: int) -> tuple[Tensor, Tensor]:
-        """Returns, for each row of the copies of a tensor of n rows, its source row and its frame, ``[M]``.
-
-        Copies are slot-major, as the frames are: all rows in their body's first frame, then those whose body
-        has a second one, ... ``index [n]`` is the body of each row, None where all belong to one body.
-        """
-        row = torch.arange(n, device=self._like.device)
-        body = torch.zeros_like(row) if index is None else index
-        if self.slots == 1:
-            return row, body
-        if self.slots:
-            first = self.num_bodies * torch.arange(self.slots, device=row.device)
-            return row.repeat(self.slots), (body + first.unsqueeze(1)).flatten()
-        sources, frames = zip(*self.rows_by_slot(index, n), strict=True)
-        return torch.cat(sources), torch.cat(frames)
-
-    def rows_by_slot(self, index: Tensor | None, n: int) -> list[tuple[Tensor, Tensor]]:
-        """Returns :meth:`rows` of ragged frames, slot by slot (a host sync for each slot, once an index)."""
-        known, found = self._known.get((id(index), n), (None, None))
-        if found is None or known is not index:  # an id is another tensor's after that one, or in a copy
-            body = torch.zeros(n, dtype=torch.long, device=self._like.device) if index is None else index
-            found = list(rows_by_slot(body, self.counts, self.slot_sizes))
-            self._known[id(index), n] = index, found
-        return found
-
-    @cached_property
-    def _known(self) -> dict[tuple[int, int], tuple[Tensor | None, list[tuple[Tensor, Tensor]]]]:
-        return {}
-
-    @cached_property
-    def _by_body(self) -> tuple[Tensor, Tensor]:
-        """The frames body after body, their slots in order, and where each body's begin."""
-        return torch.argsort(self.body, stable=True), self.counts.cumsum(0) - self.counts
-
-    def _index(self, n: int, level: Level) -> Tensor | None:
-        """The body of each of n rows; None where there is one body."""
-        if isinstance(level, Tensor):
-            return level
-        if level not in (None, "node", "graph"):
-            raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
-        if level != "graph" and self.batch is not None and n == len(self.batch):
-            if level is None and n == self.num_bodies and not self._nodes_are_graphs:
-                raise ValueError(f'{n} rows fit both nodes and graphs: say level="node" or level="graph"')
-            return self.batch
-        if level != "graph" and self.batch is None and self.num_bodies == 1:
-            return None
-        if n == self.num_bodies and (level != "node" or self.batch is None):
-            return torch.arange(n, device=self._like.device)
-        nodes = self.num_bodies if self.batch is None else len(self.batch)
-        raise ValueError(f"{n} rows fit neither {nodes} nodes nor {self.num_bodies} graphs (level={level!r})")
-
-    def _source(self, m: int, level: Level) -> tuple[Tensor | None, int]:
-        """The body of each source row of m copied rows, and how many source rows there are."""
-        each = self.num_frames if self.num_bodies == 1 else self.slots
-        if each:
-            n, rest = m // each, m % each  # not divmod(), which no compiler knows
-            if rest:
-                raise ValueError(f"{m} rows are no multiple of the {each} frames of each graph")
-            return self._index(n, level), n
-        for one in ("node", "graph") if level is None else (level,):
-            n = len(one) if isinstance(one, Tensor) else self.num_bodies
-            if one == "node" and self.batch is not None:
-                n = len(self.batch)
-            index = self._index(n, one)
-            if int(self.counts[index].sum()) == m:
-                return index, n
-        raise ValueError(f"{m} rows fit no copies in {self} (level={level!r})")
-
-    @cached_property
-    def _nodes_are_graphs(self) -> bool:
-        return torch.equal(self.batch, torch.arange(len(self.batch), device=self.batch.device))
 
     # ---------------------------------------------------------------------------------- tensors
 

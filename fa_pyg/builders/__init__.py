@@ -1,20 +1,27 @@
 """Frames as modules: from what they read of a batch to :class:`fa_pyg.Frames`; one file an idea."""
 
-from fa_pyg.builders.base import Cloud, Frame, Quantity
+from fa_pyg.builders.base import Frame, PermutationFrame
+from fa_pyg.builders.canonical import CanonicalFrame
+from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.combine import PerMode, Sample
+from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.group import GroupFrame
 from fa_pyg.builders.haar import HaarFrame
 from fa_pyg.builders.learned import LearnedFrame, identity_prior
 from fa_pyg.builders.local import LocalFrame, LocalPCAFrame
 from fa_pyg.builders.pca import PCAFrame
 from fa_pyg.builders.qr import GeneralisedQRFrame
+from fa_pyg.builders.random_nodes import RandomNodeFrame
+from fa_pyg.builders.spectral import SpectralFrame
 from fa_pyg.builders.vector_net import VectorNet
 from fa_pyg.builders.weighted import WeightedPCAFrame
 
 __all__ = [
+    "CanonicalFrame",
     "Cloud",
     "Frame",
     "GeneralisedQRFrame",
+    "Graphs",
     "GroupFrame",
     "HaarFrame",
     "LearnedFrame",
@@ -22,8 +29,11 @@ __all__ = [
     "LocalPCAFrame",
     "PCAFrame",
     "PerMode",
+    "PermutationFrame",
     "Quantity",
+    "RandomNodeFrame",
     "Sample",
+    "SpectralFrame",
     "VectorNet",
     "WeightedPCAFrame",
     "identity_prior",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.base import Cloud
+from fa_pyg.builders.cloud import Cloud
 from fa_pyg.linalg import scatter_sum
 
 __all__ = ["Candidates"]

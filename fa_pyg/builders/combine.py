@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from fa_pyg.builders.base import Cloud, Frame
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import Frames
 
 __all__ = ["PerMode", "Sample"]
@@ -26,6 +27,8 @@ class Sample(Frame):
 
     Not guaranteed: equivariance of one call in training, or of any call with ``eval_k``.
     """
+
+    permutes = None
 
     def __init__(
         self, frame: Frame, k: int = 1, eval_k: int | None = None, generator: torch.Generator | None = None
@@ -58,6 +61,8 @@ class PerMode(Frame):
     Raises:
         ValueError: if their groups differ.
     """
+
+    permutes = None
 
     def __init__(self, train: Frame, eval: Frame) -> None:  # the fixed public name of the argument
         super().__init__(_frame("eval", eval).group)

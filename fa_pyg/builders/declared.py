@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fa_pyg.builders.base import Quantity
+from fa_pyg.builders.cloud import Quantity
 from fa_pyg.copies import Call, Layout, Name
 from fa_pyg.reps import Rep, RepLike
 

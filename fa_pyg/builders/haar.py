@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from fa_pyg.builders.base import Cloud, Frame
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import Frames
 from fa_pyg.groups import GroupLike
 

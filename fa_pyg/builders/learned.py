@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from fa_pyg.builders.base import Cloud, Frame, Quantity
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.vector_net import VectorNet
 from fa_pyg.frames import ALL_RANKS, Frames

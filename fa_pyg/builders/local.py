@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fa_pyg.builders.base import Cloud, Frame, Quantity
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.pca import PCAFrame
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.base import Cloud, Quantity
+from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.linalg import pick, scatter_sum
 
 __all__ = ["Blend", "Moments", "step"]

@@ -7,7 +7,8 @@ import warnings
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.base import Cloud, Frame
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud
 from fa_pyg.eigh import safe_axes
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.base import Cloud, Frame
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.gram_schmidt import completed, rejected, signed_permutations
 from fa_pyg.builders.qr_rows import Rows, rows_of
 from fa_pyg.frames import ALL_RANKS, Frames

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.base import Cloud, Quantity
+from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.groups import Group
 from fa_pyg.linalg import scatter_sum
 

@@ -10,8 +10,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.base import Cloud
 from fa_pyg.builders.candidates import Candidates
+from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.moments import Blend
 from fa_pyg.projections import Projection
 

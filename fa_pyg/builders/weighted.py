@@ -10,7 +10,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.base import Cloud, Frame
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.moments import Blend, Moments, step
 from fa_pyg.builders.pca import proper, unturned
 from fa_pyg.builders.symmetric import symmetric_frames

@@ -13,8 +13,10 @@ from torch_geometric.utils import is_sparse
 from fa_pyg.copies.call import Name
 from fa_pyg.copies.collated import Collated
 from fa_pyg.copies.layout import Layout
+from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, SlotRows, pointer, side_by_side
 from fa_pyg.frames import Frames
+from fa_pyg.permutations import PermutationFrames
 
 __all__ = ["Copies", "Slots"]
 
@@ -34,7 +36,9 @@ class Copies:
         self.layout, self.frames = layout, frames
         self.source = SlotRows(frames)
         # Graphs are picked out of a collated batch by its slices; loose tensors are by `batch`.
-        if not frames.slots and layout.is_collated and bool((layout.batch.diff() < 0).any()):
+        permutes = isinstance(frames, PermutationFrames)
+        picks = permutes or not frames.slots
+        if picks and layout.is_collated and bool((layout.batch.diff() < 0).any()):
             raise ValueError(
                 "the nodes of the Batch were reordered since PyG collated it, and its graphs with different "
                 "numbers of frames cannot be copied: expected `batch` in increasing order"
@@ -71,10 +75,14 @@ class Slots:
         layout, self.source = copies.layout, copies.source
         self.layout, self.first, self.last = layout, first, last
         is_full = copies.frames.slot_sizes[last - 1] == copies.frames.num_bodies
-        self.is_source = is_full and last - first == 1
-        self.pick = Repeated(layout, last - first) if is_full else Selected(layout, self.source, first, last)
+        permutes = isinstance(copies.frames, PermutationFrames)
+        self.is_source = is_full and last - first == 1 and not permutes
+        if is_full and not permutes:
+            self.pick = Repeated(layout, last - first)
+        else:
+            self.pick = (Permuted if permutes else Selected)(layout, self.source, first, last)
         self.num_nodes, self.num_graphs = self.pick.num_nodes, self.pick.num_graphs
-        self.dim = copies.frames.dim
+        self.dim = 0 if permutes else copies.frames.dim
 
     def part(self, copies: Tensor, index: Tensor | None, n: int) -> Tensor:
         """Cuts these slots out of the copies in all frames of a tensor of n rows (``Frames.to_frame``)."""
@@ -101,11 +109,15 @@ class Slots:
         """One argument or attribute, for these copies."""
         sizes = {"num_nodes": self.num_nodes, "num_graphs": self.num_graphs, "batch_size": self.num_graphs}
         if name == "batch":  # perhaps None: one graph
-            return self._batch()
+            alone = value is None and isinstance(self.pick, Permuted) and self.last - self.first == 1
+            return None if alone else self._batch()
         if name in sizes and isinstance(value, int):
             return sizes[name]
-        if self.layout.levels.get(name) == "shared":
+        said = self.layout.levels.get(name)
+        if said == "shared":
             return value
+        if said == "place" and isinstance(value, Tensor):
+            return self.pick.rows(value, self.layout.places)
         if collated.has(name, value):
             return collated.copied(name, value)
         if is_sparse(value):
@@ -125,6 +137,8 @@ class Slots:
         if said == "index" or (("index" in text or text == "face") and _is_integer(value)):
             return self.pick.node_index(value)
         if "adj" in text and value.dim() > 1 and value.size(0) == value.size(1) == self.layout.num_nodes:
+            if isinstance(self.pick, Permuted) and self.last - self.first == 1:
+                return self.pick.matrix(value)
             raise ValueError(
                 f"{name!r} is a dense adjacency matrix, which cannot be copied for several frames: "
                 "use chunk=1, or a torch.sparse matrix"

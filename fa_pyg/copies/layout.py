@@ -15,8 +15,9 @@ from fa_pyg.copies.sizes import check_batch, graph_count
 
 __all__ = ["LEVELS", "NODE_NAMES", "Layout"]
 
-LEVELS = ("node", "edge", "graph", "index", "shared")
+LEVELS = ("node", "edge", "graph", "index", "shared", "place")
 NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by convention, as `edge_*` is edges
+_BY_NAME = {"node_id": "place"}
 
 
 class Layout:
@@ -25,21 +26,32 @@ class Layout:
     Args:
         call: the call.
         levels: what the caller says of a name: "node", "edge", "graph", "index" (numbers of nodes, counted
-            along the last axis) or "shared" (the same for all).
+            along the last axis), "shared" (the same for all) or "place" (a row for each node, which stays
+            where it is when nodes are permuted: that of the name ``node_id``).
         nodes: the name of a tensor with one row a node, for calls without ``batch``.
+        whole: give the nodes of a call without ``batch`` one, of one graph.
 
     Raises:
         ValueError: if ``batch`` is no vector of integers, or does not fit the number of graphs that is given.
     """
 
-    def __init__(self, call: Call, levels: Mapping[Name, str] | None = None, nodes: Name = "pos") -> None:
+    def __init__(
+        self,
+        call: Call,
+        levels: Mapping[Name, str] | None = None,
+        nodes: Name = "pos",
+        whole: bool = False,
+    ) -> None:
         self.call = call
-        self.levels = levels or {}
+        self.levels = {**_BY_NAME, **(levels or {})}
         self.batch: Tensor | None = call.get("batch")
         check_batch(self.batch)
         self._nodes = nodes
         self.num_nodes = self._num_nodes(nodes)
         self.num_graphs = self._num_graphs()
+        self.is_strict = whole  # of one graph, too, no size may leave a choice
+        if whole and self.batch is None:
+            self.batch = torch.zeros(self.num_nodes, dtype=torch.long, device=self._device())
         self._bodies: dict[Name, Tensor | None] = {}
 
     def _num_nodes(self, nodes: Name) -> int:
@@ -64,6 +76,10 @@ class Layout:
             return graph_count(self.batch, len(self.call.get("ptr")) - 1, "len(ptr) - 1")
         return graph_count(self.batch)  # waits for the device
 
+    def _device(self) -> torch.device | None:
+        tensors = (value for value in self.call.values.values() if isinstance(value, Tensor))
+        return next((value.device for value in tensors), None)
+
     # ------------------------------------------------------------------------------ levels
 
     @cached_property
@@ -79,13 +95,20 @@ class Layout:
 
     @cached_property
     def edges(self) -> Tensor | None:
-        """The graph of each edge; None where there is one graph."""
+        """The graph of each edge; None where there is one graph, which has no ``batch``."""
         if self.edge_index is None:
             raise ValueError("the edge level needs an argument or attribute `edge_index`, [2, E]")
         return None if self.batch is None else self.batch.index_select(0, self.edge_index[0])
 
+    @cached_property
+    def places(self) -> Tensor | None:
+        """The graph of each place for a node: another tensor than that of the nodes."""
+        return None if self.batch is None else self.batch.clone()
+
     def of(self, level: str) -> Tensor | None:
         """The graph of each row of a level; None where there is one graph."""
+        if level == "place":
+            return self.places
         if self.batch is None:
             # Edges have a body of their own: None stands for the one of the nodes, with their weights.
             return self.edge_index.new_zeros(self.edge_index.size(1)) if level == "edge" else None
@@ -106,7 +129,8 @@ class Layout:
         if self.batch is None:
             return self.of("edge") if self.levels.get(name) == "edge" else None
         if name not in self._bodies:
-            slices = None if name in self.levels else self.slices(name, value)
+            said = self.levels.get(name) is not None
+            slices = None if said else self.slices(name, value)
             level = self.level(name, value) if slices is None else None
             self._bodies[name] = self.by_slices(slices, value.device) if level is None else self.of(level)
         return self._bodies[name]
@@ -136,7 +160,7 @@ class Layout:
         if named in fits:
             return named
         numbers = fits == ["edge"] and not value.is_floating_point() and named is None
-        if (len(fits) == 1 or (fits and self.num_graphs == 1)) and not numbers:
+        if (len(fits) == 1 or (fits and self.num_graphs == 1 and not self.is_strict)) and not numbers:
             return fits[0]
         if fits == ["node", "graph"] and self.nodes_are_graphs:
             return "node"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fa_pyg.copies.call import Name
 from fa_pyg.copies.layout import Layout
-from fa_pyg.frames import Frames
+from fa_pyg.slotted import Slotted
 
 __all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
 
@@ -23,7 +23,7 @@ class SlotRows:
         frames: the frames of the batch.
     """
 
-    def __init__(self, frames: Frames) -> None:
+    def __init__(self, frames: Slotted) -> None:
         self.frames = frames
         self.bounds = [0, *accumulate(frames.slot_sizes)]  # of the frames, by slot
 

@@ -1,4 +1,4 @@
-"""The groups O, SO, E, SE and T: whether they reflect and translate, their signs and Haar samples."""
+"""The groups O, SO, E, SE, T and S(n): what they do, their signs and Haar samples."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ _PATTERN = re.compile(r"(SO|SE|O|E|T)\((\d+)\)")
 class Group:
     """A group of motions of d-dimensional space: ``O(d)``, ``SO(d)``, ``E(d)``, ``SE(d)`` or ``T(d)``.
 
+    Or ``S(n)``, the permutations of the n nodes of each graph, whatever n is.
+
     Args:
         kind: ``"O"`` rotations and reflections, ``"SO"`` rotations, ``"E"`` and ``"SE"`` the same with
-            translations, ``"T"`` translations alone.
-        dim: the dimension d >= 1.
+            translations, ``"T"`` translations alone, ``"S"`` permutations.
+        dim: the dimension d >= 1; 0 for permutations.
     """
 
     kind: str
@@ -39,6 +41,8 @@ class Group:
 
         if isinstance(spec, Group):
             return spec
+        if spec == "S(n)":
+            return Group("S", 0)
         name = spec.replace(" ", "") if isinstance(spec, str) else ""
         match = _PATTERN.fullmatch(name)
         if match and int(match[2]) >= 1:
@@ -46,14 +50,19 @@ class Group:
         finite = FiniteGroup.named(name)
         if finite is None:
             raise ValueError(
-                f"unknown group {spec!r}: expected O(d), SO(d), E(d), SE(d) or T(d) with d >= 1, or a finite "
-                "one in Schoenflies' notation: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, O, Oh, I, Ih"
+                f"unknown group {spec!r}: expected O(d), SO(d), E(d), SE(d) or T(d) with d >= 1, S(n), or a "
+                "finite one in Schoenflies' notation: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, Oh, Ih"
             )
         return finite
 
     @property
+    def permutes(self) -> bool:
+        """Whether it permutes nodes instead of moving space."""
+        return self.dim == 0
+
+    @property
     def rotates(self) -> bool:
-        return self.kind != "T"
+        return self.kind != "T" and not self.permutes
 
     @property
     def reflects(self) -> bool:
@@ -101,7 +110,7 @@ class Group:
         return q * flip.unsqueeze(-2)
 
     def __str__(self) -> str:
-        return f"{self.kind}({self.dim})"
+        return "S(n)" if self.permutes else f"{self.kind}({self.dim})"
 
 
 GroupLike = str | Group

@@ -6,16 +6,17 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fa_pyg.builders import Cloud, Frame, Quantity
+from fa_pyg.builders import Frame, Quantity
 from fa_pyg.builders.declared import NodeWeight, check_reads, declared_reps, node_weights, quantity
+from fa_pyg.builders.read_graphs import graph_layout
 from fa_pyg.copies import LEVELS, Call, Copies, Layout, Name, Signature
-from fa_pyg.frames import Frames
+from fa_pyg.nn.call_frames import motion_frames, permutation_frames
 from fa_pyg.nn.outputs import Outputs, check_level, output_spec
 from fa_pyg.reps import RepLike
+from fa_pyg.slotted import Slotted
 
 __all__ = ["FrameAveraging"]
 
@@ -88,14 +89,22 @@ class FrameAveraging(nn.Module):
         self.model = model
         self.frame = frame
         self.signature = Signature(model)
-        self.inputs = {self._name(k): rep for k, rep in declared_reps(inputs).items()}
+        permutes = frame.group.permutes
+        if permutes and inputs:
+            raise ValueError(
+                f"inputs: expected none for {frame.group}, which permutes all tensors of nodes and edges "
+                f"(levels= says which these are), found {inputs!r}"
+            )
+        declared = {} if permutes else declared_reps(inputs)
+        self.inputs = {self._name(k): rep for k, rep in declared.items()}
         self.output = output_spec(output)
         self.reads = list(self.inputs)[:1] if reads is None else [self._name(k) for k in reads]
         self.node_weight = node_weight
         self.level = level
         self.levels = {self._name(k): v for k, v in (levels or {}).items()}
         self.chunk = chunk
-        check_reads(self.reads, self.inputs)
+        if not permutes:
+            check_reads(self.reads, self.inputs)
         self._check_levels()
         check_level(self.output, level)
 
@@ -103,9 +112,13 @@ class FrameAveraging(nn.Module):
         given = self._pop_frames(kwargs)
         call = Call(self.signature, args, kwargs, extra=self._extra())
         self._check_names(call)
-        layout = Layout(call, self.levels, nodes=self._nodes)
-        inputs = self._quantities(call, layout)
-        frames = self._frames(call, layout, inputs, given)
+        if self.frame.group.permutes:
+            layout, inputs = graph_layout(call, self.levels), {}
+            frames = permutation_frames(self.frame, call, layout, self.reads, given)
+        else:
+            layout = Layout(call, self.levels, nodes=self._nodes)
+            inputs = self._quantities(call, layout)
+            frames = motion_frames(self.frame, inputs, self.reads, self._weights(call, layout), layout, given)
         framed = {k: frames.to_frame(x, self.inputs[k], inputs[k].index) for k, x in self._given(call)}
         outputs, versions = Outputs(self.output, self.level, layout), call.versions()
         for slots in Copies(layout, frames).slots(*self._slots_per_call(call, frames)):
@@ -157,56 +170,20 @@ class FrameAveraging(nn.Module):
         where = {k: (layout.body(k, x), layout.has_nodes(k, x)) for k, x in given}
         return {k: quantity(k, x, self.inputs[k], dim, *where[k]) for k, x in given}
 
-    # ------------------------------------------------------------------------------ the frames
+    def _weights(self, call: Call, layout: Layout) -> Tensor | None:
+        return node_weights(self.node_weight, call, layout)
 
-    def _frames(
-        self, call: Call, layout: Layout, inputs: dict[Name, Quantity], given: Frames | None
-    ) -> Frames:
-        read = tuple(inputs[name] for name in self.reads)
-        weight = node_weights(self.node_weight, call, layout)
-        cloud = Cloud(tuple(inputs.values()), read, layout.batch, layout.num_graphs, weight)
-        if given is None:
-            frames = self.frame.evaluate(cloud)
-        else:
-            self._check_gradient(inputs, given)
-            frames = self.frame.check(given, layout.num_graphs)
-            self._check_origin(inputs, frames)
-        # A call of a later slot could hold nothing but graphs without nodes, which models cannot count.
-        empty = None if frames.slots else cloud.empty
-        return frames if empty is None or not empty.any() else frames.with_one_frame(empty)
-
-    def _pop_frames(self, kwargs: dict[str, Any]) -> Frames | None:
+    def _pop_frames(self, kwargs: dict[str, Any]) -> Slotted | None:
         """Takes out frames that are handed over; any other ``frames`` is an argument of the model's own."""
-        own = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), Frames)
+        own = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), Slotted)
         given = None if own else kwargs.pop("frames", None)
-        if given is not None and not isinstance(given, Frames):
+        if given is not None and not isinstance(given, Slotted):
             raise ValueError(f"frames: expected fa_pyg.Frames, found a {type(given).__name__}")
         return given
 
-    def _check_origin(self, inputs: dict[Name, Quantity], given: Frames) -> None:
-        """Frames of a group that translates know where from; others must not."""
-        wanted = self.frame.group.translates and any(one.rep.affine for one in inputs.values())
-        if (given.origin is not None) != wanted:
-            found, expected = ("without", "with") if wanted else ("with", "without")
-            raise ValueError(
-                f"frames: expected frames of {self.frame.group}, {expected} an origin, found {found} one"
-            )
-
-    def _check_gradient(self, inputs: dict[Name, Quantity], given: Frames) -> None:
-        """Frames kept as numbers have forgotten what they were computed from: forces would be wrong."""
-        needs = [name for name, one in inputs.items() if one.value.requires_grad]
-        carried = any(isinstance(x, Tensor) and x.requires_grad for x in vars(given).values())
-        accepted = any(getattr(one, "detach", False) for one in self.frame.modules())
-        if needs and torch.is_grad_enabled() and not (carried or accepted):
-            raise ValueError(
-                f"frames: {needs[0]!r} requires a gradient, found frames that carry none, so that forces "
-                "would be wrong: expected none (they are then computed here), frames that carry it, or a "
-                "model whose own frame says detach=True"
-            )
-
     # ------------------------------------------------------------------------------ copies
 
-    def _slots_per_call(self, call: Call, frames: Frames) -> tuple[int | None, bool]:
+    def _slots_per_call(self, call: Call, frames: Slotted) -> tuple[int | None, bool]:
         """How many slots share a call of the model (see ``Copies.slots``), and if the first goes alone."""
         slots = len(frames.slot_sizes)
         if slots == 1:

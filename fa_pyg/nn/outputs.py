@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fa_pyg.copies import Layout, Slots
 from fa_pyg.frames import Frames
+from fa_pyg.permutations import PermutationFrames
 from fa_pyg.reps import Rep
 
 __all__ = ["Outputs", "check_level", "output_spec"]
@@ -48,13 +49,14 @@ class Outputs:
         for part, level, (rep, leaf, _, path) in zip(self.parts, self.levels, leaves, strict=True):
             part.append(self._with_rows(rep, leaf, level, path, slots))
 
-    def average(self, frames: Frames) -> Any:
+    def average(self, frames: Frames | PermutationFrames) -> Any:
         """Returns the averaged output, in the structure of the model's."""
         averaged = []
-        for rep, level, parts in zip(self.reps, self.levels, self.parts, strict=True):
-            index = self.layout.of("graph" if level == "whole" else level)
-            value = frames.average(parts[0] if len(parts) == 1 else torch.cat(parts), rep, index)
-            averaged.append(value.squeeze(0) if level == "whole" else value)
+        for rep, said, parts in zip(self.reps, self.levels, self.parts, strict=True):
+            level = "graph" if said == "whole" else said
+            where = level if isinstance(frames, PermutationFrames) else self.layout.of(level)
+            value = frames.average(parts[0] if len(parts) == 1 else torch.cat(parts), rep, where)
+            averaged.append(value.squeeze(0) if said == "whole" else value)
         return _rebuild(self.spec, self.first, iter(averaged))
 
     def _resolve(self, rep: Rep, leaf: Tensor, level: str | None, path: str, slots: Slots) -> str:

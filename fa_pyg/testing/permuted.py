@@ -51,6 +51,8 @@ def _ways(layout: Layout, name: Name, value: Any, order: Tensor) -> Iterator[Ten
     if not isinstance(value, Tensor) or value.dim() == 0 or str(name).endswith(("batch", "ptr")):
         return
     said = layout.levels.get(name)
+    if said == "place":
+        return
     if said == "index" or (said is None and ("index" in str(name) or name == "face")):
         yield torch.where(value < 0, value, torch.argsort(order)[value.clamp(min=0)])
     elif value.layout != torch.strided:

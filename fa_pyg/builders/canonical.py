@@ -1,0 +1,69 @@
+"""One canonical order of the nodes of each graph, and the orbits of its automorphisms."""
+
+from __future__ import annotations
+
+import torch
+
+from fa_pyg.builders.base import PermutationFrame
+from fa_pyg.builders.graphs import Graphs
+from fa_pyg.groups import GroupLike
+from fa_pyg.permutations import PermutationFrames
+
+__all__ = ["CanonicalFrame"]
+
+
+class CanonicalFrame(PermutationFrame):
+    r"""The frame of an exact canonical labelling: isomorphic graphs become one and the same.
+
+    .. math:: \langle\Phi\rangle(x)_i = \frac{1}{|\mathrm{orbit}(i)|} \sum_{j \in \mathrm{orbit}(i)}
+              \left(\rho(g)\, \Phi(\rho(g)^{-1} x)\right)_j
+
+    with g a canonical labelling: :math:`\rho(g)^{-1} x` is the same for all graphs isomorphic to x. The full
+    frame is g times the automorphisms of x. All of them make the same model input, so that one run serves;
+    the average over them, which node- and edge-level outputs need, is that over orbits. Features of nodes and
+    edges take part: an automorphism leaves them alone. The method is that of
+    :func:`fa_pyg.canonical.canonical_labelling`.
+
+    A model that can tell any two labelled graphs apart so tells any two graphs that are not isomorphic apart,
+    and never two that are: the question is decided here, which takes exponential time in the worst case.
+
+    Args:
+        group: ``"S(n)"``.
+
+    Raises:
+        ValueError: from the labelling, for a graph too hard for it.
+
+    Not guaranteed: continuity. A small change of a feature can change the order of all nodes (there is no
+    continuous canonical form: Dym, Lawrence, Siegel 2024); features are compared exactly.
+    """
+
+    def __init__(self, group: GroupLike = "S(n)") -> None:
+        super().__init__(group)
+
+    def build(self, graphs: Graphs) -> PermutationFrames:
+        from fa_pyg.canonical import canonical_labelling
+
+        numbers, edges = graphs.numbers, graphs.edge_numbers
+        # Graph by graph, as the labelling wants them.
+        place = torch.empty_like(numbers.by_body)
+        place[numbers.by_body] = torch.arange(len(place), device=place.device)
+        color, edge_color = graphs.node_color, graphs.edge_color
+        found = canonical_labelling(
+            place[graphs.edge_index],
+            numbers.counts,
+            None if color is None else color[numbers.by_body],
+            edge_color,
+        )
+        order = found.order - numbers.start.repeat_interleave(numbers.counts, output_size=len(place))
+        orbit = numbers.local[numbers.by_body[found.orbit[place]]]
+        return PermutationFrames.ragged(
+            order,
+            torch.arange(graphs.size, device=order.device),
+            torch.ones(graphs.size, dtype=torch.float64, device=order.device),
+            numbers,
+            torch.ones(graphs.size, dtype=torch.bool, device=order.device),
+            edge_index=graphs.edge_index,
+            edge_color=edge_color,
+            orbit=orbit,
+            edge_orbit=edges.local[found.edge_orbit],
+        )

@@ -1,0 +1,135 @@
+"""What a permutation frame is computed from: graphs, with the features of their nodes and edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fa_pyg.copies import check_batch, graph_count
+from fa_pyg.permutations import Numbers
+
+__all__ = ["Graphs", "graphs_of"]
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """A batch of graphs.
+
+    Args:
+        edge_index: directed edges; an undirected one is there in both directions.
+        batch: the graph of each node.
+        size: the number of graphs B.
+        node_features, edge_features: whatever the model sees of nodes and edges: what differs there tells
+            them apart.
+
+    Shapes:
+        edge_index ``[2, E]``, batch ``[N]``, features ``[N, ...]`` and ``[E, ...]``.
+
+    Raises:
+        ValueError: for edges between graphs, or of nodes that there are not (seen on a CPU only).
+    """
+
+    edge_index: Tensor
+    batch: Tensor
+    size: int
+    node_features: tuple[Tensor, ...] = ()
+    edge_features: tuple[Tensor, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_edges(self.edge_index, self.batch)
+
+    @property
+    def device(self) -> torch.device:
+        return self.batch.device
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The numbers of the nodes within their graphs."""
+        return Numbers(self.batch, self.size)
+
+    @cached_property
+    def edge_numbers(self) -> Numbers:
+        return Numbers(self.batch.index_select(0, self.edge_index[0]), self.size)
+
+    @cached_property
+    def node_color(self) -> Tensor | None:
+        """Equal for nodes of equal features, and ordered as these are, ``[N]``."""
+        return _colors(self.node_features)
+
+    @cached_property
+    def edge_color(self) -> Tensor | None:
+        """The same of the edges, ``[E]``."""
+        return _colors(self.edge_features)
+
+
+def graphs_of(
+    edge_index: Tensor,
+    x: Tensor | None = None,
+    edge_attr: Tensor | None = None,
+    batch: Tensor | None = None,
+    num_nodes: int | None = None,
+    num_graphs: int | None = None,
+) -> Graphs:
+    """Returns the graphs of a batch, checked.
+
+    Args:
+        edge_index: directed edges.
+        x, edge_attr: features of nodes and edges.
+        batch: the graph of each node; default one graph.
+        num_nodes: where neither ``x`` nor ``batch`` tells it; default the largest in ``edge_index`` plus one.
+        num_graphs: B; default the largest ``batch`` plus one.
+
+    Raises:
+        ValueError: naming what does not fit.
+    """
+    is_tensor = isinstance(edge_index, Tensor)
+    if not is_tensor or edge_index.dtype != torch.long or edge_index.dim() != 2 or len(edge_index) != 2:
+        found = f"{edge_index.dtype} {list(edge_index.shape)}" if is_tensor else repr(edge_index)
+        raise ValueError(f"edge_index: expected int64 [2, E], found {found}")
+    check_batch(batch)
+    if batch is None:
+        if num_nodes is None:
+            num_nodes = len(x) if x is not None else int(edge_index.max()) + 1 if edge_index.numel() else 0
+        batch = edge_index.new_zeros(num_nodes)
+        num_graphs = 1
+    for name, value, n in (("x", x, len(batch)), ("edge_attr", edge_attr, edge_index.size(1))):
+        if value is not None and (not isinstance(value, Tensor) or len(value) != n):
+            found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise ValueError(f"{name}: expected [{n}, ...], found {found}")
+    features = tuple(() if one is None else (one,) for one in (x, edge_attr))
+    return Graphs(edge_index, batch, graph_count(batch, num_graphs), *features)
+
+
+def _check_edges(edge_index: Tensor, batch: Tensor) -> None:
+    if edge_index.device.type != "cpu" or not edge_index.numel():
+        return
+    low, high = map(int, edge_index.aminmax())
+    if low < 0 or high >= len(batch):
+        raise ValueError(f"edge_index: expected nodes from 0 to {len(batch) - 1}, found {low} to {high}")
+    tail, head = batch[edge_index]
+    if not torch.equal(tail, head):
+        edge = int((tail != head).nonzero()[0])
+        i, j = edge_index[:, edge].tolist()
+        raise ValueError(
+            f"edge_index: expected edges within graphs, found one from node {i} of graph {int(tail[edge])} "
+            f"to node {j} of graph {int(head[edge])}"
+        )
+
+
+def _colors(features: Sequence[Tensor]) -> Tensor | None:
+    """Ranks of the rows of all features together: exact, so they are equal for equal numbers only."""
+    found = None
+    for one in features:
+        rows = torch.view_as_real(one.detach()) if one.is_complex() else one.detach()
+        rows = rows.reshape(len(rows), rows[:1].numel())
+        rows = rows.byte() if rows.dtype == torch.bool else rows
+        if not rows.size(1):
+            continue
+        color = torch.unique(rows, dim=0, return_inverse=True)[1] if len(rows) else rows.new_zeros(0).long()
+        pair = color if found is None else torch.stack([found, color], 1)
+        found = color if found is None else torch.unique(pair, dim=0, return_inverse=True)[1]
+    return found

@@ -1,0 +1,54 @@
+"""Random orders of the nodes: group averaging over S(n) by samples."""
+
+from __future__ import annotations
+
+import torch
+
+from fa_pyg.builders.base import PermutationFrame
+from fa_pyg.builders.graphs import Graphs
+from fa_pyg.groups import GroupLike
+from fa_pyg.permutations import PermutationFrames
+
+__all__ = ["RandomNodeFrame"]
+
+
+class RandomNodeFrame(PermutationFrame):
+    r"""k random orders of the nodes of each graph: group averaging over uniform samples of S(n).
+
+    .. math:: \langle\Phi\rangle(x) \approx \frac1k \sum_{i=1}^k \rho(g_i) \Phi(\rho(g_i)^{-1} x),
+              \qquad g_i \sim \mathrm{U}(S_n)
+
+    The relational pooling of Murphy et al. (2019), the baseline "GA" of Puny et al. (2022).
+
+    Args:
+        group: ``"S(n)"``.
+        k: orders a graph and call.
+        generator: for reproducible draws; default torch's global one.
+
+    Not guaranteed: invariance of one call. It holds in expectation; the error falls like 1 / sqrt(k).
+    """
+
+    def __init__(
+        self, group: GroupLike = "S(n)", k: int = 1, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(group)
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ValueError(f"k: expected a positive integer, found {k!r}")
+        self.k = k
+        self.generator = generator
+
+    def build(self, graphs: Graphs) -> PermutationFrames:
+        numbers, device = graphs.numbers, graphs.device
+        where = self.generator.device if self.generator is not None else device
+        n = len(graphs.batch)
+        key = torch.rand(self.k, n, generator=self.generator, device=where, dtype=torch.float64).to(device)
+        # In [b, b + 1/2] for the nodes of graph b: sorted, graphs stay apart whatever the rounding.
+        order = numbers.local[torch.argsort(key / 2 + graphs.batch, dim=1)].reshape(-1)
+        body = torch.arange(graphs.size, device=device).repeat(self.k)
+        weight = torch.full((len(body),), 1 / self.k, dtype=torch.float64, device=device)
+        exact = torch.zeros(graphs.size, dtype=torch.bool, device=device)
+        known = {"edge_index": graphs.edge_index, "edge_color": graphs.edge_color}
+        return PermutationFrames.ragged(order, body, weight, numbers, exact, slots=self.k, **known)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, k={self.k}"

@@ -1,0 +1,158 @@
+"""The orders of a graph's nodes by the eigenspaces of its Laplacian."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fa_pyg.builders.base import PermutationFrame
+from fa_pyg.builders.graphs import Graphs
+from fa_pyg.builders.ties import orders
+from fa_pyg.groups import GroupLike
+from fa_pyg.permutations import PermutationFrames
+
+__all__ = ["SpectralFrame"]
+
+_ENTRIES = 1 << 23  # of the matrices that are decomposed together
+
+
+class SpectralFrame(PermutationFrame):
+    r"""All orders that sort the nodes by the Laplacian's eigenspaces (Puny et al. 2022, section 3.2).
+
+    .. math:: S_{ik} = \| P_k e_i \|, \qquad F(x) = \{ g \in S_n : \rho(g)^{-1} S
+              \text{ is sorted lexicographically} \}
+
+    with :math:`P_k` the projection on the k-th eigenspace: :math:`|v_i|` where the eigenvalue is simple.
+    Nodes with equal rows may take their places in any order. Rounding leaves no two numbers equal, so
+    eigenvalues, and then the entries of each column, are grouped: those nearer than ``tol`` to their
+    neighbour in sorted order belong together. Features of nodes come first in the sort; edges of different
+    features have different weights in the Laplacian; direction (out- minus in-degree) and self-loops are
+    columns of their own.
+
+    Args:
+        group: ``"S(n)"``.
+        tol: eigenvalues (relative to the largest) and coordinates nearer than this are equal.
+        max_frames: where ties leave more orders than this, so many are drawn at random.
+        generator: for reproducible draws; default torch's global one.
+
+    Raises:
+        ValueError: for a ``tol`` that is not positive, or ``max_frames`` that is no positive integer.
+
+    Not guaranteed: invariance where orders are drawn (``frames.exact_for()`` tells it for each graph), or
+    where numbers lie within rounding of ``tol``. Time grows as the cube of the largest graph.
+    """
+
+    def __init__(
+        self,
+        group: GroupLike = "S(n)",
+        tol: float = 1e-6,
+        max_frames: int = 120,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(group)
+        if not tol > 0:
+            raise ValueError(f"tol: expected a number > 0, found {tol!r}")
+        if isinstance(max_frames, bool) or not isinstance(max_frames, int) or max_frames < 1:
+            raise ValueError(f"max_frames: expected a positive integer, found {max_frames!r}")
+        self.tol = tol
+        self.max_frames = max_frames
+        self.generator = generator
+
+    def build(self, graphs: Graphs) -> PermutationFrames:
+        made = orders(self.ranks(graphs), graphs.numbers, self.max_frames, self.generator)
+        known = {"edge_index": graphs.edge_index, "edge_color": graphs.edge_color}
+        return PermutationFrames.ragged(**made, numbers=graphs.numbers, **known)
+
+    def ranks(self, graphs: Graphs) -> Tensor:
+        """Returns where each node stands in its graph's order, equal for those that tie, ``[N]``."""
+        numbers = graphs.numbers
+        rank = torch.zeros_like(graphs.batch)
+        # A handful of sizes instead of one: a large graph must not make all others as large.
+        size_class = torch.ceil(torch.log2(numbers.counts.clamp(min=1).double())).long()
+        for one in size_class.unique().tolist():
+            members = (size_class == one).nonzero().squeeze(1)
+            for part in members.split(max(1, _ENTRIES // 4**one)):
+                _ranks_of(graphs, part, self.tol, rank)
+        return rank
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, tol={self.tol:g}, max_frames={self.max_frames}"
+
+
+def _ranks_of(graphs: Graphs, part: Tensor, tol: float, rank: Tensor) -> None:
+    """Writes the ranks of the nodes of some graphs."""
+    numbers = graphs.numbers
+    place = torch.full_like(numbers.counts, -1)
+    place[part] = torch.arange(len(part), device=part.device)
+    node = (place[graphs.batch] >= 0).nonzero().squeeze(1)
+    at = (place[graphs.batch[node]], numbers.local[node])
+    n = int(numbers.counts[part].max())
+    real = torch.zeros(len(part), n, dtype=torch.bool, device=part.device)
+    real[at] = True
+    weight = _weights(graphs, place, n)
+    color = torch.zeros_like(real, dtype=torch.double)
+    if graphs.node_color is not None:
+        color[at] = graphs.node_color[node].double()
+    columns = torch.cat([color.unsqueeze(-1), _asymmetry(weight), _coordinates(weight, real, tol)], -1)
+    rank[node] = _lexicographic(columns, real, tol)[at]
+
+
+def _weights(graphs: Graphs, place: Tensor, n: int) -> Tensor:
+    """The weighted adjacency matrices ``[b, n, n]``: 1, 2, ... for edges of the first, second, ... colour."""
+    numbers, edges = graphs.numbers, graphs.edge_numbers
+    edge = (place[edges.body] >= 0).nonzero().squeeze(1)
+    tail, head = numbers.local[graphs.edge_index[:, edge]]
+    weight = torch.ones(len(edge), dtype=torch.double, device=edge.device)
+    if graphs.edge_color is not None:
+        weight = 1 + _dense(graphs.edge_color, edges.body)[edge].double()
+    found = torch.zeros(int((place >= 0).sum()), n, n, dtype=torch.double, device=edge.device)
+    return found.index_put_((place[edges.body[edge]], tail, head), weight, accumulate=True)
+
+
+def _dense(color: Tensor, body: Tensor) -> Tensor:
+    """The rank of each colour among those of its graph: a graph's must not depend on the others'."""
+    pairs, place = torch.unique(torch.stack([body, color], 1), dim=0, return_inverse=True)
+    counts = torch.bincount(pairs[:, 0])
+    return place - (counts.cumsum(0) - counts)[body]
+
+
+def _asymmetry(weight: Tensor) -> Tensor:
+    """What the symmetric Laplacian does not see: direction and self-loops, ``[b, n, 2]``."""
+    return torch.stack([weight.sum(2) - weight.sum(1), weight.diagonal(dim1=1, dim2=2)], -1)
+
+
+def _coordinates(weight: Tensor, real: Tensor, tol: float) -> Tensor:
+    """The norm of each node's projection on each eigenspace, ``[b, n, n]``."""
+    both = (weight + weight.mT) / 2
+    degree = both.sum(-1)
+    # Places without a node get an eigenvalue of their own, above all others.
+    bound = 2 * degree.amax(1, keepdim=True) + 1
+    laplacian = torch.diag_embed(torch.where(real, degree, 2 * bound)) - both
+    values, vectors = torch.linalg.eigh(laplacian)
+    apart = values.diff(dim=1) > tol * bound
+    space = torch.nn.functional.pad(apart.long().cumsum(1), (1, 0)).unsqueeze(1).expand_as(vectors)
+    return torch.zeros_like(vectors).scatter_add_(2, space, vectors.square()).sqrt()
+
+
+def _lexicographic(columns: Tensor, real: Tensor, tol: float) -> Tensor:
+    """The rank of each row among those of its graph, the first column first, ``[b, n]``."""
+    n = columns.size(1)
+    columns = columns.masked_fill(~real.unsqueeze(-1), 1e9)
+    ranks = _grouped(columns, tol)
+    found, room = ranks[..., 0], n
+    for column in ranks.unbind(-1)[1:]:
+        if room * n >= 1 << 62:
+            found, room = _grouped(found.double().unsqueeze(-1), 0.5).squeeze(-1), n
+        found, room = found * n + column, room * n
+    ordered, order = found.sort(1)
+    start = torch.arange(n, device=found.device).expand_as(ordered)
+    new = torch.nn.functional.pad(ordered.diff(dim=1) != 0, (1, 0), value=True)
+    start = torch.where(new, start, 0).cummax(1).values
+    return torch.empty_like(start).scatter_(1, order, start)
+
+
+def _grouped(values: Tensor, tol: float) -> Tensor:
+    """Ranks along the nodes of numbers that are equal where no gap above ``tol`` parts them."""
+    ordered, order = values.sort(1)
+    group = torch.nn.functional.pad((ordered.diff(dim=1) > tol).long().cumsum(1), (0, 0, 1, 0))
+    return torch.empty_like(group).scatter_(1, order, group)

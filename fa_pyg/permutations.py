@@ -1,0 +1,368 @@
+"""The value of a permutation frame on one batch: orders of the nodes of each graph, with weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fa_pyg.linalg import scatter_sum
+from fa_pyg.reps import Rep, RepLike
+from fa_pyg.slots import rank_in_body
+from fa_pyg.slotted import Level, Slotted
+
+__all__ = ["Numbers", "PermutationFrames"]
+
+
+class Numbers:
+    """The numbers that the nodes (or edges) of a batch have within their graphs.
+
+    Args:
+        body: the graph of each.
+        size: the number of graphs B.
+    """
+
+    def __init__(self, body: Tensor, size: int) -> None:
+        self.body = body
+        self.counts = torch.bincount(body, minlength=size)
+        self.start = self.counts.cumsum(0) - self.counts
+        self.by_body = torch.argsort(body, stable=True)
+        place = torch.arange(len(body), device=body.device)
+        local = place - self.start.index_select(0, body.index_select(0, self.by_body))
+        self.local = torch.empty_like(body).scatter_(0, self.by_body, local)
+
+    def whole(self, body: Tensor, local: Tensor) -> Tensor:
+        """The numbers in the batch of those with these numbers in their graphs."""
+        return self.by_body.index_select(0, self.start.index_select(0, body) + local)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PermutationFrames(Slotted):
+    r"""The frames F(x) of a batch of graphs under G = S(n): a few weighted orders of each one's nodes.
+
+    .. math:: \langle\Phi\rangle(x) = \sum_{g \in F(x)} w_g\, \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
+
+    A frame g puts node ``order[p]`` at place p; a graph in a frame has its nodes in these places, and its
+    edges in the order of theirs (row by row). Frames lie slot by slot, as in :class:`~fa_pyg.Frames`.
+
+    A canonical form needs one frame only: what else its automorphisms would do to node-level outputs is an
+    average over each node's *orbit*, that is over the nodes that automorphisms move it to. (K_20 has one
+    orbit, and 20! automorphisms.)
+
+    Args:
+        order: the number within its graph of the node that takes each place, frame by frame.
+        sizes: the number of nodes of each graph.
+        body: the graph of each frame. Default: one frame a graph.
+        weight: sums to 1 over each graph. Default: equal weights.
+        batch: the graph of each node. Default: graph by graph.
+        edge_index: the edges, for edge-level tensors and for copies of edges.
+        edge_color: tells edges between the same two nodes apart, by its order.
+        orbit: the orbit of each node, named by the number within its graph of one of its nodes.
+        edge_orbit: the same for edges, numbered within their graphs.
+
+    Shapes:
+        order ``[sum of sizes over the frames]``, sizes ``[B]``, body and weight ``[F]``, batch and orbit
+        ``[N]``, edge_index ``[2, E]``, edge_color and edge_orbit ``[E]``.
+
+    Raises:
+        ValueError: if the shapes do not fit, a graph has no frame, or an order is no permutation.
+
+    Not guaranteed: that the weights sum to 1 and that orbits are those of automorphisms; neither is checked.
+    """
+
+    order: Tensor
+    sizes: Tensor
+    body: Tensor | None = None
+    weight: Tensor | None = None
+    batch: Tensor | None = None
+    edge_index: Tensor | None = None
+    edge_color: Tensor | None = None
+    orbit: Tensor | None = None
+    edge_orbit: Tensor | None = None
+    # Set by the library only: K where every graph has K frames, 0 where they differ.
+    slots: int | None = field(default=None, init=False)
+    exact: Tensor | None = field(default=None, init=False)  # see exact_for
+
+    def __post_init__(self) -> None:
+        for name, value in _sorted(self).items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def ragged(
+        cls,
+        order: Tensor,
+        body: Tensor,
+        weight: Tensor,
+        numbers: Numbers,
+        exact: Tensor | None = None,
+        slots: int = 0,
+        **known: Tensor | None,
+    ) -> PermutationFrames:
+        """Returns frames that lie slot by slot already, without a check and without a sync."""
+        size = len(numbers.counts)
+        given = {name: known.get(name) for name in ("edge_index", "edge_color", "orbit", "edge_orbit")}
+        given |= {"order": order, "sizes": numbers.counts, "body": body, "weight": weight}
+        slots = slots or int(len(body) == size)
+        made = cls._made(**given, batch=numbers.body, slots=slots, exact=exact)
+        made.__dict__["numbers"] = numbers
+        return made
+
+    # ---------------------------------------------------------------------------------- what it is
+
+    @property
+    def num_bodies(self) -> int:
+        return len(self.sizes)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The numbers of the nodes within their graphs."""
+        return Numbers(self.batch, self.num_bodies)
+
+    @cached_property
+    def edge_body(self) -> Tensor:
+        """The graph of each edge, ``[E]``."""
+        if self.edge_index is None:
+            raise ValueError("edge level: expected frames that know `edge_index`, found none")
+        return self.batch.index_select(0, self.edge_index[0])
+
+    def exact_for(self, rep: RepLike = "scalar") -> Tensor:
+        """Returns for each graph whether averages are exactly equivariant, ``[B]`` bool; of scalars only.
+
+        Raises:
+            ValueError: if whoever made the frames did not say.
+        """
+        _check_scalar(rep)
+        if self.exact is None:
+            raise ValueError(f"{self}: made without a word of how exact they are")
+        return self.exact
+
+    def __repr__(self) -> str:
+        kind = f"{self.slots} a graph" if self.slots else "ragged"
+        return f"PermutationFrames({self.num_frames} of {self.num_bodies} graphs, {kind})"
+
+    def on(
+        self, batch: Tensor, edge_index: Tensor | None, edge_color: Tensor | None = None
+    ) -> PermutationFrames:
+        """Returns the frames with these tensors for the graph of each node, and for the edges."""
+        known = self._known_fields() | {"batch": batch, "edge_index": edge_index}
+        made = self._made(**(known if edge_color is None else known | {"edge_color": edge_color}))
+        if batch is self.batch and "numbers" in vars(self):
+            made.__dict__["numbers"] = self.numbers
+        return made
+
+    # ---------------------------------------------------------------------------------- the equation
+
+    def to_frame(self, x: Tensor, rep: RepLike = "scalar", level: Level = None) -> Tensor:
+        r"""Returns :math:`\rho(g)^{-1} x` for every frame g: the rows of x in the order of their places.
+
+        Args:
+            x: a tensor of nodes, graphs or edges.
+            rep: scalars.
+            level: "node", "graph" or "edge"; default "node" or "graph", by the size of x.
+
+        Shapes:
+            x ``[n, ...]``; the copies ``[M, ...]`` in slot-major order.
+
+        Raises:
+            ValueError: if the size of x fits no level.
+        """
+        _check_scalar(rep)
+        return x.index_select(0, self.sources(self._level(len(x), level))[0])
+
+    def edges_in_frame(self) -> Tensor:
+        """Returns ``edge_index`` in every frame, ``[2, M]``: the places of the nodes, counted through."""
+        moved, first = [], 0
+        for place, (row, _) in zip(self.places, self.sources_by_slot("edge"), strict=True):
+            moved.append(place[self.edge_index.index_select(1, row)] + first)
+            first += int((place >= 0).sum())
+        return torch.cat(moved, 1)
+
+    def from_frame(self, y: Tensor, rep: RepLike = "scalar", level: Level = None) -> Tensor:
+        r"""Returns :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
+        _check_scalar(rep)
+        level = self._copied_level(len(y), level)
+        home = [torch.argsort(row, stable=True) for row, _ in self.sources_by_slot(level)]
+        first = torch.tensor([0, *(len(part) for part in home)]).cumsum(0).tolist()
+        return torch.cat([y.index_select(0, part + begin) for part, begin in zip(home, first, strict=False)])
+
+    def average(self, y: Tensor, rep: RepLike = "scalar", level: Level = None) -> Tensor:
+        r"""Returns :math:`\sum_g w_g\, \rho(g)\, y_g`: the copies put back and averaged.
+
+        Args:
+            y: a model's outputs on the copies, in the order of :meth:`to_frame`.
+            rep: scalars.
+            level: "node", "graph" or "edge"; default "node" or "graph", by the size of y.
+
+        Shapes:
+            y ``[M, ...]``; result ``[n, ...]`` in the type of y, summed in the wider of its type and the
+            weights'.
+
+        Raises:
+            ValueError: as :meth:`to_frame`, and if y is not floating point.
+        """
+        _check_scalar(rep)
+        if not (y.is_floating_point() or y.is_complex()):
+            raise ValueError(f"expected floating point numbers to average, found {y.dtype}")
+        level = self._copied_level(len(y), level)
+        row, frame = self.sources(level)
+        z = y.to(torch.promote_types(y.dtype, self.weight.dtype))
+        z = z * self.weight.index_select(0, frame).view(-1, *(1,) * (z.dim() - 1))
+        z = scatter_sum(z, row, self._rows_of(level))
+        orbit, numbers = self._orbits(level)
+        return (z if orbit is None else _orbit_mean(z, orbit, numbers)).to(y.dtype)
+
+    def sample(self, k: int = 1, generator: torch.Generator | None = None) -> PermutationFrames:
+        """Draws k frames for each graph by weight; each then weighs 1 / k (see :meth:`fa_pyg.Frames.sample`).
+
+        Raises:
+            ValueError: if k is no positive integer.
+        """
+        chosen = self._drawn(k, generator)
+        if self.slots == 1 and k == 1:
+            return self
+        by_body, numbers = self.numbers.by_body, self.numbers
+        body, local = numbers.body[by_body], numbers.local[by_body]
+        order = self.order[self._begin[chosen[:, body]] + local].reshape(-1)
+        graphs = torch.arange(self.num_bodies, device=self.device).repeat(k)
+        weight = self.weight.new_full((len(graphs),), 1 / k)
+        orbits = {"orbit": self.orbit, "edge_orbit": self.edge_orbit} if self.slots == 1 else {}
+        known = {"edge_index": self.edge_index, "edge_color": self.edge_color, **orbits}
+        exact = torch.zeros_like(self.sizes, dtype=torch.bool)
+        return PermutationFrames.ragged(order, graphs, weight, numbers, exact, slots=k, **known)
+
+    def with_one_frame(self, bodies: Tensor) -> PermutationFrames:
+        """Returns frames of which some graphs (``[B]`` bool) have their first only."""
+        kept, weight = self._without_later(bodies)
+        length = self.sizes.index_select(0, self.body)
+        stays = torch.zeros_like(self.body, dtype=torch.bool).index_fill_(0, kept, True)
+        known = {name: getattr(self, name) for name in ("edge_index", "edge_color", "orbit", "edge_orbit")}
+        order = self.order[stays.repeat_interleave(length)]
+        return PermutationFrames.ragged(
+            order, self.body[kept], weight[kept], self.numbers, self.exact, **known
+        )
+
+    # ---------------------------------------------------------------------------------- rows of copies
+
+    def sources(self, level: str) -> tuple[Tensor, Tensor]:
+        """Returns the source row and the frame of each row of the copies of a tensor of this level."""
+        row, frame = zip(*self.sources_by_slot(level), strict=True)
+        return torch.cat(row), torch.cat(frame)
+
+    def sources_by_slot(self, level: str) -> list[tuple[Tensor, Tensor]]:
+        """Returns :meth:`sources` slot by slot."""
+        if level == "graph":
+            graphs = torch.arange(self.num_bodies, device=self.device)
+            return self.rows_by_slot(graphs, self.num_bodies)
+        return self._edge_sources if level == "edge" else self._node_sources
+
+    @cached_property
+    def _begin(self) -> Tensor:
+        """Where each frame's places begin in ``order``."""
+        length = self.sizes.index_select(0, self.body)
+        return length.cumsum(0) - length
+
+    @cached_property
+    def _node_sources(self) -> list[tuple[Tensor, Tensor]]:
+        numbers, found = self.numbers, []
+        for row, frame in self.rows_by_slot(self.batch, len(self.batch)):
+            local = self.order.index_select(0, self._begin[frame] + numbers.local[row])
+            found.append((numbers.whole(numbers.body[row], local), frame))
+        return found
+
+    @cached_property
+    def places(self) -> list[Tensor]:
+        """The place of every node in each slot, counted through its copied graphs; -1 where it has none."""
+        places = []
+        for source, _ in self._node_sources:
+            place = torch.full_like(self.batch, -1)
+            places.append(place.scatter_(0, source, torch.arange(len(source), device=source.device)))
+        return places
+
+    @cached_property
+    def _edge_sources(self) -> list[tuple[Tensor, Tensor]]:
+        """Edges row by row, those between the same two nodes by their colours."""
+        body, found = self.edge_body, []
+        for place, (row, frame) in zip(self.places, self.rows_by_slot(body, len(body)), strict=True):
+            if self.edge_color is not None:
+                by_color = torch.argsort(self.edge_color.index_select(0, row), stable=True)
+                row, frame = row.index_select(0, by_color), frame.index_select(0, by_color)
+            tail, head = place[self.edge_index.index_select(1, row)]
+            order = torch.argsort(tail * len(self.batch) + head, stable=True)
+            found.append((row.index_select(0, order), frame.index_select(0, order)))
+        return found
+
+    def _rows_of(self, level: str) -> int:
+        if level == "graph":
+            return self.num_bodies
+        return len(self.batch) if level == "node" else self.edge_index.size(1)
+
+    def _orbits(self, level: str) -> tuple[Tensor | None, Numbers | None]:
+        if level == "node" and self.orbit is not None:
+            return self.orbit, self.numbers
+        if level == "edge" and self.edge_orbit is not None:
+            return self.edge_orbit, Numbers(self.edge_body, self.num_bodies)
+        return None, None
+
+    def _level(self, n: int, level: Level) -> str:
+        if level is None:
+            level = "node" if self._index(n, None) is self.batch else "graph"
+        if level not in ("node", "graph", "edge"):
+            raise ValueError(f'level: expected "node", "graph" or "edge", found {level!r}')
+        if n != self._rows_of(level):
+            raise ValueError(f"expected {self._rows_of(level)} rows for the {level} level, found {n}")
+        return level
+
+    def _copied_level(self, m: int, level: Level) -> str:
+        if level is None:
+            level = "node" if self._source(m, None)[0] is self.batch else "graph"
+        if level not in ("node", "graph", "edge"):
+            raise ValueError(f'level: expected "node", "graph" or "edge", found {level!r}')
+        expected = len(self.sources(level)[0])
+        if m != expected:
+            raise ValueError(f"expected {expected} rows for the copies of the {level} level, found {m}")
+        return level
+
+
+def _check_scalar(rep: RepLike) -> None:
+    rep = Rep.of(rep)
+    if rep.rank or rep.pseudo:
+        raise ValueError(f'expected "scalar", found {rep}: under S(n) all numbers of a node are scalars')
+
+
+def _orbit_mean(z: Tensor, orbit: Tensor, numbers: Numbers) -> Tensor:
+    whole = numbers.whole(numbers.body, orbit)
+    count = torch.bincount(whole, minlength=len(z)).clamp(min=1).view(-1, *(1,) * (z.dim() - 1))
+    return (scatter_sum(z, whole, len(z)) / count).index_select(0, whole)
+
+
+def _sorted(given: PermutationFrames) -> dict[str, Tensor | int]:
+    """The fields of frames made by a user: checked, completed and in slot-major order."""
+    sizes, size = given.sizes, len(given.sizes)
+    graphs = torch.arange(size, device=sizes.device)
+    body = graphs if given.body is None else given.body
+    batch = graphs.repeat_interleave(sizes) if given.batch is None else given.batch
+    counts = torch.bincount(body, minlength=size)
+    if len(counts) != size or not bool(counts.all()):
+        raise ValueError(f"body: expected one frame or more of each of {size} graphs, found {body.tolist()}")
+    if not torch.equal(torch.bincount(batch, minlength=size), sizes):
+        raise ValueError(f"batch: expected {sizes.tolist()} nodes of each graph, as in sizes")
+    length = sizes[body]
+    frame = torch.arange(len(body), device=sizes.device).repeat_interleave(length)
+    if len(frame) != len(given.order):
+        raise ValueError(f"order: expected {len(frame)} places in all frames, found {len(given.order)}")
+    begin = length.cumsum(0) - length
+    local = bool(((given.order >= 0) & (given.order < length[frame])).all())
+    taken = begin[frame] + given.order
+    if not (local and bool((torch.bincount(taken, minlength=len(frame)) == 1).all())):
+        raise ValueError("order: expected a permutation of 0, ..., n - 1 for each frame")
+    weight = 1 / counts[body].double() if given.weight is None else given.weight
+    if weight.shape != body.shape:
+        raise ValueError(f"weight: expected {len(body)} numbers, found {list(weight.shape)}")
+    by_slot = torch.argsort(rank_in_body(body, counts) * size + body)
+    slot = torch.empty_like(by_slot).scatter_(0, by_slot, torch.arange(len(body), device=sizes.device))
+    order = given.order[torch.argsort(slot[frame], stable=True)]
+    most = int(counts.max()) if size else 1
+    slots = most if len(body) == most * size else 0
+    return {"order": order, "body": body[by_slot], "weight": weight[by_slot], "batch": batch, "slots": slots}

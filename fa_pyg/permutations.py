@@ -296,7 +296,7 @@ class PermutationFrames(Slotted):
     def _rows_of(self, level: str) -> int:
         if level == "graph":
             return self.num_bodies
-        return len(self.batch) if level == "node" else self.edge_index.size(1)
+        return len(self.batch if level == "node" else self.edge_body)
 
     def _orbits(self, level: str) -> tuple[Tensor | None, Numbers | None]:
         if level == "node" and self.orbit is not None:

@@ -66,7 +66,8 @@ def _is_unread(name: Name, layout: Layout) -> bool:
     text = str(name)
     numbers = "index" in text or text in ("batch", "ptr", "face") or text.endswith(("_batch", "_ptr"))
     said = layout.levels.get(name)
-    return said not in ("node", "edge") and (said is not None or numbers or text in _UNREAD)
+    unread = text in _UNREAD or text.startswith(("frame_", "pose_"))
+    return said not in ("node", "edge") and (said is not None or numbers or unread)
 
 
 def _level(name: Name, value: Any, layout: Layout) -> str | None:

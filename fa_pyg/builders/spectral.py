@@ -87,6 +87,8 @@ def _ranks_of(graphs: Graphs, part: Tensor, tol: float, rank: Tensor) -> None:
     node = (place[graphs.batch] >= 0).nonzero().squeeze(1)
     at = (place[graphs.batch[node]], numbers.local[node])
     n = int(numbers.counts[part].max())
+    if not n:
+        return
     real = torch.zeros(len(part), n, dtype=torch.bool, device=part.device)
     real[at] = True
     weight = _weights(graphs, place, n)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from fa_pyg.builders import Sample
+from fa_pyg.builders.read_graphs import graph_layout
 from fa_pyg.copies import Call, Layout, Name, Signature
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.nn.averaging import FrameAveraging
@@ -46,7 +47,7 @@ def assert_equivariant(
             A ``batch`` that the model does not take is left out, as a framed model does.
         group: e.g. ``"E(3)"``.
         input_reps: the representation of the inputs that transform; default what a framed model declares,
-            ``{"pos": "point"}`` for others.
+            ``{"pos": "point"}`` for others, none under S(n).
         output: the representation of the output, one, a tuple or a dict; default what a framed model
             declares, "scalar" for others.
         level, levels: of outputs and inputs, as in :class:`~fa_pyg.FrameAveraging`, with the same defaults.
@@ -102,8 +103,11 @@ def equivariance_error(
     check_level(spec, level)
     generator = torch.Generator().manual_seed(seed)
     averaged, model = _in_one_frame(model, seed), _Model(model, inputs)
-    reps = model.reps({"pos": "point"} if input_reps is None else input_reps)
-    layout = Layout(model.call, levels, next(iter(reps)))
+    if group.permutes:
+        reps, layout = {}, graph_layout(model.call, levels or {})
+    else:
+        reps = model.reps({"pos": "point"} if input_reps is None else input_reps)
+        layout = Layout(model.call, levels, next(iter(reps)))
     values, reference = model.call.values, list(_leaves(spec, level, model({})))
     usual = _leaves(spec, level, _Model(averaged, inputs)({})) if averaged is not None else reference
     known = [(one, _body(*leaf, layout)) for leaf, (one, *_) in zip(reference, usual, strict=True)]
@@ -116,13 +120,18 @@ def equivariance_error(
             worst += _errors(found, expected, known)
         errors[case] = _largest(worst)
     if layout.num_nodes > 1:
-        order = permutation(layout, generator).to(values[next(iter(reps))].device)
-        readings = []
-        for changed in permuted(layout, order):
-            expected = (list(reordered(*leaf, layout, order)) for leaf in reference)
-            readings.append(_largest(_errors(_leaves(spec, level, model(changed)), expected, known)))
-        errors["permuted"] = _smallest(readings)
+        errors["permuted"] = 0.0
+        for _ in range(trials if group.permutes else 1):
+            order, readings = permutation(layout, generator).to(_device(values)), []
+            for changed in permuted(layout, order):
+                expected = (list(reordered(*leaf, layout, order)) for leaf in reference)
+                readings.append(_largest(_errors(_leaves(spec, level, model(changed)), expected, known)))
+            errors["permuted"] = _largest([errors["permuted"], _smallest(readings)])
     return errors
+
+
+def _device(values: Mapping[Name, Any]) -> torch.device:
+    return next(value.device for value in values.values() if isinstance(value, Tensor))
 
 
 class _Model:
@@ -154,7 +163,7 @@ def _in_one_frame(model: nn.Module, seed: int) -> FrameAveraging | None:
         return None
     one = Sample(model.frame, k=1, generator=torch.Generator().manual_seed(seed))
     options = {k: getattr(model, k) for k in ("reads", "node_weight", "level", "levels", "chunk")}
-    return FrameAveraging(model.model, one, model.inputs, model.output, **options)
+    return FrameAveraging(model.model, one, model.inputs or None, model.output, **options)
 
 
 def _cases(group: Group, generator: torch.Generator) -> dict[str, Callable[[], Motion]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch_geometric.data import Data
 
+from fa_pyg.transforms.orders import GraphReading, store_orders
 from fa_pyg.transforms.reading import FrameTransform
 from fa_pyg.transforms.stored import store_frames
 
@@ -34,7 +35,8 @@ class AddFrames(FrameTransform):
 
     Shapes:
         adds ``frame_rotation``, ``frame_weight``, ``frame_count`` and, where the frames have them,
-        ``frame_origin`` and ``frame_exact``: see :func:`~fa_pyg.transforms.data_frames`.
+        ``frame_origin`` and ``frame_exact``; of S(n) ``frame_order`` instead of a rotation, ``frame_orbit``,
+        ``frame_edge_orbit`` and ``frame_color``: see :func:`~fa_pyg.transforms.data_frames`.
 
     Raises:
         ValueError: for an attribute that is missing or of another shape or type; and for one that requires a
@@ -43,6 +45,9 @@ class AddFrames(FrameTransform):
     """
 
     def forward(self, data: Data) -> Data:
+        self._check_frozen()
+        if isinstance(self.reading, GraphReading):
+            return store_orders(data, *self.reading.frames(data), "frame")
         declared = self.reading.declared(data)
         for name, value in declared.values.items():
             if value.requires_grad:
@@ -50,11 +55,13 @@ class AddFrames(FrameTransform):
                     f"{name!r}: found a tensor that requires a gradient, which stored frames do not carry "
                     "(forces would be wrong): expected none. Compute the frames in the model instead"
                 )
+        with torch.no_grad():
+            frames = self.reading.frames(declared)
+        return store_frames(declared, frames, "frame")
+
+    def _check_frozen(self) -> None:
         if any(p.requires_grad for p in self.reading.frame.parameters()):
             raise ValueError(
                 f"frame: found parameters to train in {self.reading.frame}, expected none: stored frames "
                 "carry no gradient. Compute them in the model, or freeze them by requires_grad_(False)"
             )
-        with torch.no_grad():
-            frames = self.reading.frames(declared)
-        return store_frames(declared, frames, "frame")

@@ -63,6 +63,10 @@ class RandomMotion(BaseTransform):
         if not 0 <= scale < math.inf:
             raise ValueError(f"scale: expected a number >= 0, found {scale!r}")
         self.group = Group.of(group)
+        if self.group.permutes:
+            raise ValueError(
+                "group: expected motions, found S(n): CanonicalPose(RandomNodeFrame()) permutes nodes"
+            )
         self.inputs = declared_reps(inputs)
         self.generator = generator
         self.scale = scale

@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 from fa_pyg.builders import Cloud
 from fa_pyg.frames import Frames
 from fa_pyg.linalg import scatter_sum
+from fa_pyg.transforms.orders import GraphReading
 from fa_pyg.transforms.reading import FrameTransform
 from fa_pyg.transforms.stored import check_free, store_frames
 
@@ -33,6 +34,10 @@ class CanonicalPose(FrameTransform):
 
     ``CanonicalPose(Sample(frame))`` poses in a frame drawn at random.
 
+    With a frame of S(n) it is the graph that takes another order, with all its nodes and edges:
+    ``CanonicalPose(CanonicalFrame("S(n)"))`` makes isomorphic graphs equal, and
+    ``CanonicalPose(RandomNodeFrame())`` numbers nodes at random. Of several orders it takes the first.
+
     Args:
         frame: e.g. ``PCAFrame("E(3)")``; of several elements one is taken, as above.
         inputs: the representation of each attribute that transforms, targets too; default points in ``pos``.
@@ -53,8 +58,10 @@ class CanonicalPose(FrameTransform):
     """
 
     def forward(self, data: Data) -> Data:
-        declared = self.reading.declared(data)
         check_free(data)
+        if isinstance(self.reading, GraphReading):
+            return self.reading.in_first_frame(data)
+        declared = self.reading.declared(data)
         cloud = declared.cloud(self.reading.reads, self.reading.node_weight)
         pose = heaviest(self.reading.frame.evaluate(cloud), cloud)
         declared.moved(pose, back=True)

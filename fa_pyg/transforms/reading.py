@@ -12,6 +12,7 @@ from fa_pyg.builders.declared import NodeWeight, check_reads, declared_reps
 from fa_pyg.frames import Frames
 from fa_pyg.reps import RepLike
 from fa_pyg.transforms.declared import Declared, described
+from fa_pyg.transforms.orders import GraphReading
 
 __all__ = ["FrameTransform", "Reading"]
 
@@ -54,7 +55,10 @@ class FrameTransform(BaseTransform):
         node_weight: NodeWeight = "auto",
         levels: Mapping[str, str] | None = None,
     ) -> None:
-        self.reading = Reading(frame, inputs, reads, node_weight, levels)
+        if isinstance(frame, Frame) and frame.group.permutes:
+            self.reading: Reading | GraphReading = GraphReading(frame, inputs, reads, levels)
+        else:
+            self.reading = Reading(frame, inputs, reads, node_weight, levels)
 
     def __repr__(self) -> str:
         told = described(self.reading.inputs, reads=self.reading.reads)

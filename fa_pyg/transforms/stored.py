@@ -8,14 +8,16 @@ from torch.nn.functional import pad
 from torch_geometric.data import Data
 
 from fa_pyg.frames import Frames
+from fa_pyg.permutations import PermutationFrames
 from fa_pyg.transforms.declared import Declared
+from fa_pyg.transforms.orders import data_orders, has_orders
 
 __all__ = ["check_free", "data_frames", "store_frames"]
 
 PARTS = ("rotation", "weight", "count", "origin", "exact")  # the last two: where the frames have them
 
 
-def data_frames(data: Data, name: str = "frame") -> Frames:
+def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
     """Returns the frames that :class:`~fa_pyg.transforms.AddFrames` has stored in a Data or Batch.
 
     They are for a framed model, ``model(batch, frames=data_frames(batch))``, which then computes none. With
@@ -31,12 +33,17 @@ def data_frames(data: Data, name: str = "frame") -> Frames:
         of frames of each; ``frame_origin [B, d]``, in groups that translate; ``frame_exact [B]``, of frames
         that know how exact they are (:meth:`~fa_pyg.Frames.exact_for`).
 
+        Of S(n): ``frame_order [M]``, the number within its graph of the node that takes each place, frame by
+        frame; ``frame_orbit [N]`` and ``frame_edge_orbit [E]``; ``frame_color [E]``, of the edges.
+
     Raises:
         ValueError: if an attribute is missing, or their sizes do not fit.
 
     Not guaranteed: that they are still the frames of the other attributes, if something has moved those
     since; and they carry *no gradient*: forces taken through them would be wrong.
     """
+    if has_orders(data, name):
+        return data_orders(data, name)
     rotation, weight, count, origin, exact = (data.get(f"{name}_{part}") for part in PARTS)
     if rotation is None or weight is None or count is None:
         have = ", ".join(data.keys()) or "nothing"
@@ -79,7 +86,7 @@ def _tell_slices(batch: Data, values: dict[str, Tensor], frames: Frames) -> None
 
 def check_free(data: Data) -> None:
     """Raises ValueError if a motion would make frames that are stored in the data those of something else."""
-    for name in ("frame_rotation", "pose_rotation"):
+    for name in ("frame_rotation", "pose_rotation", "frame_order"):
         if name in data:
             raise ValueError(
                 f"{name!r}: found frames stored in the data, which would not be those of the moved data: "

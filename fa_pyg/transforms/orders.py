@@ -1,0 +1,116 @@
+"""Orders of nodes as plain tensors of a Data, and a Data with its nodes in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch_geometric.data import Batch, Data
+
+from fa_pyg.builders import Frame
+from fa_pyg.builders.read_graphs import graph_layout, read_graphs
+from fa_pyg.copies import Call, Copies, Layout, Signature
+from fa_pyg.permutations import Numbers, PermutationFrames
+
+__all__ = ["GraphReading", "data_orders", "has_orders", "store_orders"]
+
+_DATA_ALONE = Signature(nn.Identity())  # the call of a model that takes one Data
+_OPTIONAL = {"orbit": "orbit", "edge_orbit": "edge_orbit", "color": "edge_color", "exact": "exact"}
+
+
+class GraphReading:
+    """A frame of graphs, and what it reads of one Data or Batch.
+
+    Raises:
+        ValueError: if ``inputs`` are declared, or something else than graphs is given.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        inputs: Mapping | None,
+        reads: Sequence[str] | None,
+        levels: Mapping[str, str] | None,
+    ) -> None:
+        if inputs:
+            raise ValueError(
+                f"inputs: expected none, {frame.group} permutes all of a graph, found {inputs!r}"
+            )
+        self.frame, self.inputs = frame, {}
+        self.reads, self.levels = list(reads or ()), levels or {}
+
+    def frames(self, data: Data) -> tuple[Layout, PermutationFrames]:
+        """The frames of the graphs of a Data or Batch."""
+        if not isinstance(data, Data):
+            raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
+        call = Call(_DATA_ALONE, (data,), {})
+        layout = graph_layout(call, self.levels)
+        graphs = read_graphs(call, layout, self.reads)
+        frames = self.frame.evaluate(graphs)
+        return layout, frames.on(layout.batch, layout.edge_index, graphs.edge_color)
+
+    def in_first_frame(self, data: Data) -> Data:
+        """The data with the nodes of each graph in the order of its first frame, and its edges row by row."""
+        layout, frames = self.frames(data)
+        return next(Copies(layout, frames).slots(1)).run(nn.Identity(), {})
+
+
+def has_orders(data: Data, name: str) -> bool:
+    return f"{name}_order" in data
+
+
+def store_orders(data: Data, layout: Layout, frames: PermutationFrames, name: str) -> Data:
+    """Returns the data with these frames of its graphs as attributes."""
+    order = torch.argsort(frames.body, stable=True)  # graph by graph
+    rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
+    length = frames.sizes[frames.body]
+    places = torch.argsort(rank.repeat_interleave(length), stable=True)
+    values = {"order": frames.order[places], "weight": frames.weight[order], "count": frames.counts}
+    values |= {part: getattr(frames, field) for part, field in _OPTIONAL.items()}
+    for part in values:
+        if f"{name}_{part}" in data:
+            del data[f"{name}_{part}"]
+    values = {f"{name}_{part}": value for part, value in values.items() if value is not None}
+    for key, value in values.items():
+        data[key] = value
+    if isinstance(data, Batch) and layout.is_collated:
+        _tell_slices(data, values, frames, layout)
+    return data
+
+
+def data_orders(data: Data, name: str) -> PermutationFrames:
+    """Returns the frames that are stored in a Data or Batch.
+
+    Raises:
+        ValueError: if an attribute is missing, or their sizes do not fit.
+    """
+    order, weight, count = (data.get(f"{name}_{part}") for part in ("order", "weight", "count"))
+    if weight is None or count is None:
+        raise ValueError(f"{name}_weight, {name}_count: expected tensors beside {name}_order, found none")
+    batch = data.get("batch")
+    batch = count.new_zeros(data.num_nodes) if batch is None else batch
+    numbers = Numbers(batch, len(count))
+    known = {field: data.get(f"{name}_{part}") for part, field in _OPTIONAL.items()}
+    known["edge_index"], exact = data.get("edge_index"), known.pop("exact")
+    graphs = torch.arange(len(count), device=count.device)
+    if len(weight) == len(count) and len(order) == len(batch):
+        return PermutationFrames.ragged(order, graphs, weight, numbers, exact, **known)
+    body = graphs.repeat_interleave(count, output_size=len(weight))
+    frames = PermutationFrames(order, numbers.counts, body, weight, batch, **known)
+    return PermutationFrames._made(**{**vars(frames), "exact": exact})
+
+
+def _tell_slices(batch: Data, values: dict[str, Tensor], frames: PermutationFrames, layout: Layout) -> None:
+    """Lets a collated batch be taken apart again, as if the graphs had come with these attributes."""
+    nodes, counts = frames.sizes.cpu(), frames.counts.cpu()
+    ones = torch.ones_like(nodes)
+    edges = (
+        torch.bincount(frames.edge_body, minlength=len(ones)).cpu() if layout.edge_index is not None else ones
+    )
+    lengths = {"order": counts * nodes, "weight": counts, "orbit": nodes, "edge_orbit": edges, "color": edges}
+    for key in values:
+        length = lengths.get(key.split("_", 1)[1], ones)
+        batch._slice_dict = {**batch._slice_dict, key: pad(length.cumsum(0), (1, 0))}
+        batch._inc_dict = {**batch._inc_dict, key: torch.zeros_like(ones)}

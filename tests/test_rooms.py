@@ -17,6 +17,7 @@ FLOORS = (
     "linalg",
     "projections",
     "slots",
+    "canonical",
     "frames",
     "copies",
     "builders",

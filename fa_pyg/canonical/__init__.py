@@ -1,0 +1,5 @@
+"""Canonical labelling of graphs: exact, of all graphs of a batch at once, in integers on the CPU."""
+
+from fa_pyg.canonical.labelling import Labelling, canonical_labelling
+
+__all__ = ["Labelling", "canonical_labelling"]

@@ -1,0 +1,108 @@
+"""Many simple coloured graphs in one: what the labelling works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fa_pyg.canonical.integers import chosen, heads, spans
+
+__all__ = ["Graphs", "cells"]
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Simple graphs whose nodes lie graph by graph, with each arc's reverse among the arcs.
+
+    Args:
+        sizes: nodes of each graph.
+        color: of each node the first place of its cell: nodes sorted by graph and colour take the places.
+        row, col: the arcs, sorted.
+        kind: the colour of each arc; it tells the colour of the arc's reverse.
+        owner: the graph of the user's that each graph is a part of.
+    """
+
+    sizes: Tensor
+    color: Tensor
+    row: Tensor
+    col: Tensor
+    kind: Tensor
+    owner: Tensor
+
+    def __len__(self) -> int:
+        return len(self.color)
+
+    @cached_property
+    def first(self) -> Tensor:
+        """The first node of each graph."""
+        return self.sizes.cumsum(0) - self.sizes
+
+    @cached_property
+    def graph(self) -> Tensor:
+        """The graph of each node."""
+        return torch.repeat_interleave(self.sizes)
+
+    @cached_property
+    def offset(self) -> Tensor:
+        """The first node of each node's graph. Hashes are made of what is counted from there."""
+        return self.first[self.graph]
+
+    @cached_property
+    def degree(self) -> Tensor:
+        return torch.bincount(self.row, minlength=len(self))
+
+    @cached_property
+    def ptr(self) -> Tensor:
+        """The first arc of each node, and the number of arcs."""
+        return torch.cat([self.degree.new_zeros(1), self.degree.cumsum(0)])
+
+    @cached_property
+    def arcs(self) -> Tensor:
+        """The number of arcs of each graph."""
+        return self.ptr[self.first + self.sizes] - self.ptr[self.first]
+
+    @cached_property
+    def key(self) -> Tensor:
+        return self.row * len(self) + self.col
+
+    def colored(self, color: Tensor) -> Graphs:
+        """The same graphs with other colours."""
+        return replace(self, color=color)
+
+    def find(self, row: Tensor, col: Tensor) -> tuple[Tensor, Tensor]:
+        """The number of each arc that is looked for, and whether there is one."""
+        wanted = row * len(self) + col
+        if not len(self.row):
+            return torch.zeros_like(wanted), torch.zeros_like(wanted, dtype=torch.bool)
+        arc = torch.searchsorted(self.key, wanted).clamp_(max=len(self.row) - 1)
+        return arc, self.key[arc] == wanted
+
+    def copies(self, graph: Tensor, color: Tensor) -> Graphs:
+        """Copies of some graphs, one after the other, in new colours (counted from their first nodes)."""
+        sizes, first = self.sizes[graph], self.first[graph]
+        shift = sizes.cumsum(0) - sizes - first
+        arc, copy = spans(self.ptr[first], self.arcs[graph])
+        row, col = self.row[arc] + shift[copy], self.col[arc] + shift[copy]
+        color = color + torch.repeat_interleave(first + shift, sizes)
+        return Graphs(sizes, color, row, col, self.kind[arc], self.owner[graph])
+
+    def part(self, node: Tensor, sizes: Tensor, owner: Tensor, inner: Tensor) -> tuple[Graphs, Tensor]:
+        """Graphs of the nodes ``node``, in this order, with the arcs ``inner`` between them; and these arcs.
+
+        The colours are those of this batch; they are no places yet.
+        """
+        number = torch.full((len(self),), -1).scatter_(0, node, torch.arange(len(node)))
+        row, col = number[self.row[inner]], number[self.col[inner]]
+        order = (row * len(node) + col).argsort()
+        inner = inner[order]
+        return Graphs(sizes, self.color[node], row[order], col[order], self.kind[inner], owner), inner
+
+
+def cells(rank: Tensor) -> Tensor:
+    """The first place of each node's cell, from ranks that grow from graph to graph."""
+    order = rank.argsort(stable=True)
+    head = heads(rank[order])
+    return torch.empty_like(order).scatter_(0, order, chosen(head)[head.cumsum(0) - 1])

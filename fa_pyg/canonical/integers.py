@@ -1,0 +1,71 @@
+"""Integer tools on whole tensors: ranks, ragged ranges, hashes, sets that are joined."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["chosen", "heads", "join", "lexsort", "mix", "ranks", "spans", "sum_by"]
+
+FACTORS = (0x1B873593CC9E2D51, 0x27D4EB2F165667C5, 0x3C6EF372FE94F82B)  # odd, arbitrary
+
+
+def mix(*numbers: Tensor) -> Tensor:
+    """A hash of each row of up to three columns of int64; sums of hashes wrap, to one number in any order."""
+    x = sum(number * factor for number, factor in zip(numbers, FACTORS, strict=False)) + 0x165667B19E3779F9
+    x = (x ^ (x >> 32)) * 0x2545F4914F6CDD1D
+    x = (x ^ (x >> 29)) * 0x369DEA0F31A53F85
+    return x ^ (x >> 32)
+
+
+def sum_by(index: Tensor, value: Tensor, size: int) -> Tensor:
+    """Sums the integers that share an index."""
+    return value.new_zeros(size).index_add_(0, index, value)
+
+
+def lexsort(*keys: Tensor) -> Tensor:
+    """The stable order of the rows of some columns; the first column counts most."""
+    order = keys[-1].argsort(stable=True)
+    for key in reversed(keys[:-1]):
+        order = order[key[order].argsort(stable=True)]
+    return order
+
+
+def heads(*sorted_keys: Tensor) -> Tensor:
+    """Marks the rows that differ from the row before; the first one does."""
+    head = torch.ones_like(sorted_keys[0], dtype=torch.bool)
+    head[1:] = False
+    for key in sorted_keys:
+        head[1:] |= key[1:] != key[:-1]
+    return head
+
+
+def ranks(*keys: Tensor) -> Tensor:
+    """The rank of each row among the different rows: 0, 1, 2, ... without gaps."""
+    order = lexsort(*keys)
+    return torch.empty_like(order).scatter_(0, order, heads(*(key[order] for key in keys)).cumsum(0) - 1)
+
+
+def spans(first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers first, first + 1, ... (``count`` of them) of all rows in one line, and the row of each."""
+    row = torch.repeat_interleave(count)
+    return torch.arange(len(row)) + (first - count.cumsum(0) + count)[row], row
+
+
+def chosen(mask: Tensor) -> Tensor:
+    """The places where a mask holds."""
+    return mask.nonzero().view(-1)
+
+
+def join(label: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Joins the sets of a[i] and b[i]; ``label`` is the smallest member of each element's set."""
+    while True:
+        low, high = label[a], label[b]
+        differ = chosen(low != high)
+        if not len(differ):
+            return label
+        a, b, low, high = a[differ], b[differ], low[differ], high[differ]
+        low, high = torch.minimum(low, high), torch.maximum(low, high)
+        label = label.scatter_reduce(0, high, low, "amin")
+        while not torch.equal(shorter := label[label], label):
+            label = shorter

@@ -1,0 +1,115 @@
+"""One level of the search trees of many graphs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fa_pyg.canonical.graphs import Graphs
+from fa_pyg.canonical.integers import chosen, heads, join, lexsort, spans
+from fa_pyg.canonical.orbits import COLLISION, first_alike
+from fa_pyg.canonical.tree import Tree
+from fa_pyg.slots import rank_in_body
+
+__all__ = ["Level", "Orbits"]
+
+AT_ONCE, MOST = 2**13, 2**20  # nodes and arcs of one graph's children that are looked at together
+
+
+class Orbits:
+    """The first node and arc of each orbit under the automorphisms known so far."""
+
+    def __init__(self, graphs: Graphs) -> None:
+        self.node, self.arc = torch.arange(len(graphs)), torch.arange(len(graphs.row))
+
+
+class Level:
+    """The children of some tree nodes: all members of the target cell, but one of each known orbit.
+
+    Of each graph the children with the best score are kept. Two of them with leaves of equal scores are equal
+    if the permutation from leaf to leaf is an automorphism that maps the one's cells to the other's, which is
+    verified arc by arc; then one is kept. The automorphism maps the parents to each other too, hence all
+    children of the one to children of the other: those already in the orbit of a visited child are never
+    visited. What is done for one graph depends on this graph alone.
+    """
+
+    def __init__(self, tree: Tree, orbits: Orbits) -> None:
+        self.tree, self.orbits, self.graphs = tree, orbits, tree.graphs
+        partition = tree.partition()
+        target, own = partition.target(), partition.graphs.graph
+        if bool((target < 0).any()):
+            raise RuntimeError(COLLISION)  # leaves beside others
+        member = chosen(partition.color == target[own])
+        self.of, self.node = own[member], member - partition.graphs.offset[member]
+        self.number = torch.full_like(own, -1).scatter_(0, member, torch.arange(len(member)))
+        self.label = torch.arange(len(member))
+        self.visited = torch.zeros(len(member), dtype=torch.bool)
+        self.weight = (self.graphs.sizes + self.graphs.arcs)[tree.graph[self.of]]
+
+    def explore(self) -> Tree:
+        """Returns the children that are kept: one of each class under the automorphisms found."""
+        kept, round_ = None, 0
+        while len(child := self._next(round_)):
+            self.visited[child] = True
+            fresh = Tree.children(self.tree, self.of[child], self.node[child], child)
+            best = self._best(fresh, kept)
+            fresh = fresh.select(chosen(fresh.score == best[fresh.graph])).with_leaves()
+            kept = fresh if kept is None else kept.select(chosen(kept.score == best[kept.graph])) + fresh
+            kept = self._prune(kept)
+            round_ += 1
+        return kept
+
+    def _next(self, round_: int) -> Tensor:
+        """Some children of each graph in no visited one's orbit; more from round to round."""
+        seen = torch.zeros_like(self.visited)
+        seen[self.label[self.visited]] = True
+        child = chosen((self.label == torch.arange(len(self.label))) & ~seen)
+        graph, weight = self.tree.graph[self.of[child]], self.weight[child]
+        quota = (AT_ONCE // weight).clamp(min=4) * 2 ** min(round_, 20)
+        quota = quota.minimum((MOST // weight).clamp(min=1))
+        return child[rank_in_body(graph, torch.bincount(graph, minlength=len(self.graphs.sizes))) < quota]
+
+    def _best(self, fresh: Tree, kept: Tree | None) -> Tensor:
+        best = torch.full_like(self.graphs.sizes, torch.iinfo(torch.int64).max)
+        for tree in (fresh,) if kept is None else (fresh, kept):
+            best.scatter_reduce_(0, tree.graph, tree.score, "amin")
+        return best
+
+    def _prune(self, tree: Tree) -> Tree:
+        """Keeps one of the tree nodes that automorphisms map to each other."""
+        order = lexsort(tree.graph, tree.leaf_score)
+        head = heads(tree.graph[order], tree.leaf_score[order])
+        twin, first = order, order[chosen(head)[head.cumsum(0) - 1]]
+        self._learn(tree, twin[~head], first[~head])
+        label = self.label[tree.child]
+        return tree.select(chosen(first_alike(label) == torch.arange(len(label))))
+
+    def _learn(self, tree: Tree, a: Tensor, b: Tensor) -> None:
+        """Verifies the automorphisms from the leaves of ``a`` to those of ``b``, and joins what they map."""
+        there, own = spans(tree.first[b], tree.sizes[b])
+        place = torch.empty_like(there)
+        first = tree.sizes[b].cumsum(0) - tree.sizes[b]
+        place[first[own] + tree.leaf[there]] = there - tree.first[b][own]
+        here, own = spans(tree.first[a], tree.sizes[a])
+        image = place[first[own] + tree.leaf[here]]
+        old_a, old_b = self.of[tree.child[a]], self.of[tree.child[b]]
+        from_, to = (here - tree.first[a][own]), image
+        old_a, old_b = self.tree.first[old_a][own] + from_, self.tree.first[old_b][own] + to
+        same = torch.equal(tree.color[here], tree.color[tree.first[b][own] + to])
+        same = same and torch.equal(self.tree.color[old_a], self.tree.color[old_b])
+        start = self.graphs.first[tree.graph[a]]
+        self._join_arcs(tree.graph[a], image, first, same)
+        self.orbits.node = join(self.orbits.node, start[own] + from_, start[own] + to)
+        member = chosen(self.number[old_a] >= 0)
+        self.label = join(self.label, self.number[old_a[member]], self.number[old_b[member]])
+
+    def _join_arcs(self, graph: Tensor, image: Tensor, first: Tensor, same: bool) -> None:
+        graphs = self.graphs
+        start = graphs.first[graph]
+        arc, own = spans(graphs.ptr[start], graphs.arcs[graph])
+        row, col = ((end[arc] - start[own]) for end in (graphs.row, graphs.col))
+        row, col = image[first[own] + row] + start[own], image[first[own] + col] + start[own]
+        other, found = graphs.find(row, col)
+        if not (same and found.all() and torch.equal(graphs.kind[other], graphs.kind[arc])):
+            raise RuntimeError(COLLISION)
+        self.orbits.arc = join(self.orbits.arc, arc, other)

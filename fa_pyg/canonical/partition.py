@@ -1,0 +1,112 @@
+"""Colour refinement of many graphs at once; a round costs what changed in the round before."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fa_pyg.canonical.graphs import Graphs
+from fa_pyg.canonical.integers import chosen, heads, lexsort, mix, spans, sum_by
+
+__all__ = ["Partition"]
+
+
+class Partition:
+    """The cells of the nodes of a batch, which :meth:`refine` splits (colour refinement, 1-WL).
+
+    A cell's colour is its first place. When it is split, one part keeps the front, and with it the colour,
+    so that only the other parts have news for their neighbours. All that is compared is a hash of what has
+    changed around a node: two nodes with equal hashes stay together, which could at worst leave a
+    partition too coarse, and does so for every numbering of the nodes alike.
+    """
+
+    def __init__(self, graphs: Graphs) -> None:
+        self.graphs, self.color = graphs, graphs.color.clone()
+        self.size = torch.bincount(self.color, minlength=len(graphs))  # of the cell that begins at a place
+        self._sum, self._mark = torch.zeros_like(self.color), torch.zeros_like(self.color)
+
+    @property
+    def local(self) -> Tensor:
+        """The colours, counted from the first node of each graph."""
+        return self.color - self.graphs.offset
+
+    def refine_all(self) -> Partition:
+        """Refines from the colours of the graphs."""
+        return self.refine(torch.arange(len(self.graphs)), None)
+
+    def individualise(self, node: Tensor) -> Partition:
+        """Takes one node (of a graph at most one) out of its cell, to the cell's back; then refines."""
+        old = self.color[node]
+        place = old + self.size[old] - 1
+        self.size[old] -= 1
+        self.size[place], self.color[node] = 1, place
+        return self.refine(node, old)
+
+    def refine(self, node: Tensor, old: Tensor | None) -> Partition:
+        """Splits cells until nothing changes, from nodes whose colour was ``old``, or was not known."""
+        while len(node):
+            node, old = self._split(*self._news(node, old))
+        return self
+
+    def _news(self, node: Tensor, old: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The nodes in cells of two or more with a changed neighbour, and a hash of what has changed."""
+        graphs = self.graphs
+        arc, source = spans(graphs.ptr[node], graphs.degree[node])
+        to = graphs.col[arc]
+        open_ = chosen(self.size[self.color[to]] > 1)
+        arc, source, to = arc[open_], source[open_], to[open_]
+        kind, offset = graphs.kind[arc], graphs.offset[node]
+        value = mix((self.color[node] - offset)[source], kind)
+        if old is not None:
+            value -= mix((old - offset)[source], kind)
+        turn = torch.arange(len(to))
+        self._mark[to] = turn
+        touched = to[self._mark[to] == turn]  # each once, whichever was written last
+        total = self._sum.index_add_(0, to, value)[touched]
+        self._sum[touched] = 0
+        return touched, total
+
+    def _split(self, node: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        """Sorts the touched nodes of each cell behind the others; returns those that move, and from where."""
+        order = lexsort(self.color[node], total)
+        node, total = node[order], total[order]
+        cell = self.color[node]
+        head, part_head = heads(cell), heads(cell, total)
+        first, part = chosen(head), chosen(part_head)
+        number = head.cumsum(0) - 1
+        touched = torch.diff(first, append=torch.tensor([len(node)]))
+        rest = self.size[cell[first]] - touched
+        place = (cell[first] + rest - first)[number] + part[part_head.cumsum(0) - 1]
+        self.size[cell[first]] = rest  # overwritten below where no one is left
+        self.size[place[part]] = torch.diff(part, append=torch.tensor([len(node)]))
+        moved = chosen(place != cell)
+        node, cell = node[moved], cell[moved]
+        self.color[node] = place[moved]
+        return node, cell
+
+    def score(self) -> Tensor:
+        """Of each graph a hash of its cells and their arcs: of the whole graph, if each cell is a node."""
+        graphs, color = self.graphs, self.local
+        total = sum_by(graphs.graph, mix(color), len(graphs.sizes))
+        arcs = mix(color[graphs.row], color[graphs.col], graphs.kind)
+        return total.index_add_(0, graphs.graph[graphs.row], arcs)
+
+    def target(self) -> Tensor:
+        """Of each graph the first of its smallest cells of two or more; -1 where there is none."""
+        graphs = self.graphs
+        size = self.size[self.color]
+        node = chosen(size > 1)
+        wide = len(graphs) + 1
+        key = torch.full_like(graphs.sizes, wide * wide)
+        key.scatter_reduce_(0, graphs.graph[node], size[node] * wide + self.color[node], "amin")
+        return torch.where(key == wide * wide, -1, key % wide)
+
+    def descend(self) -> Partition:
+        """Individualises some node of the target cell, again and again, until each cell is one node."""
+        graphs = self.graphs
+        while len(graph := chosen((target := self.target()) >= 0)):
+            member = chosen(self.color == target[graphs.graph])
+            node = torch.full_like(graphs.sizes, len(graphs))
+            node.scatter_reduce_(0, graphs.graph[member], member, "amin")
+            self.individualise(node[graph])
+        return self

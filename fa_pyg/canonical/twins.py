@@ -1,0 +1,99 @@
+"""Nodes with the same neighbours are one node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fa_pyg.canonical.graphs import Graphs, cells
+from fa_pyg.canonical.integers import chosen, heads, join, lexsort, mix, ranks, sum_by
+from fa_pyg.canonical.orbits import COLLISION, Labels, first_alike
+from fa_pyg.canonical.partition import Partition
+
+__all__ = ["Twins"]
+
+
+@dataclass(frozen=True)
+class Twins:
+    r"""Graphs in which each class of twins is one node.
+
+    Two nodes of a cell are twins if exchanging them is an automorphism. The first of each class stays, with a
+    colour that tells the class's kind and size, so that an automorphism of what stays is one of the whole:
+
+    .. math:: \mathrm{Aut}(G) = \prod_{\text{classes}} S_m \rtimes \mathrm{Aut}(G / \text{twins})
+
+    Any order within a class will do. All arcs from one class to another are in one orbit, and so are all
+    arcs within a class.
+
+    Args:
+        before, after: the graphs and what stays of them, refined.
+        node, arc: the node, and the arc, of ``before`` that each of ``after`` is.
+        first: the first twin of each node of ``before``.
+    """
+
+    before: Graphs
+    after: Graphs
+    node: Tensor
+    arc: Tensor
+    first: Tensor
+
+    @classmethod
+    def of(cls, graphs: Graphs) -> Twins | None:
+        """Returns the graphs without their twins; None if there are none."""
+        first, kind = _classes(graphs)
+        own = torch.arange(len(graphs))
+        if torch.equal(first, own):
+            return None
+        _verify(graphs, chosen(first != own), first)
+        node = chosen(first == own)
+        sizes = sum_by(graphs.graph, (first == own).long(), len(graphs.sizes))
+        inner = chosen((first == own)[graphs.row] & (first == own)[graphs.col])
+        after, arc = graphs.part(node, sizes, graphs.owner, inner)
+        size = torch.bincount(first, minlength=len(graphs))
+        after = after.colored(cells(ranks(after.color, kind[node], size[node])))
+        return cls(graphs, after.colored(Partition(after).refine_all().color), node, arc, first)
+
+    def lift(self, labels: Labels) -> Labels:
+        """Returns the labels of ``before`` from those of ``after``."""
+        before, own = self.before, torch.arange(len(self.before))
+        key = torch.zeros_like(own).scatter_(0, self.node, labels.place)[self.first]
+        place = torch.empty_like(own).scatter_(0, key.argsort(stable=True), own)
+        node = join(self.first, self.node, self.node[labels.node])
+        ends = self.first[before.row], self.first[before.col]
+        arc = join(torch.arange(len(before.row)), self.arc, self.arc[labels.arc])
+        between, within = chosen(ends[0] != ends[1]), chosen(ends[0] == ends[1])
+        arc = join(arc, between, before.find(ends[0][between], ends[1][between])[0])
+        arc[within] = within[first_alike(node[before.row[within]])]
+        return Labels(place, node, arc)
+
+
+def _classes(graphs: Graphs) -> tuple[Tensor, Tensor]:
+    """Of each node its first twin, by hashes of the neighbours; and what kind of twins these are."""
+    row, col, kind = graphs.row, graphs.col, graphs.kind
+    local = torch.arange(len(graphs)) - graphs.offset
+    around = sum_by(row, mix(local[col], kind), len(graphs))
+    order = lexsort(graphs.color, around)
+    head = heads(graphs.color[order], around[order])
+    first = torch.empty_like(order).scatter_(0, order, order[chosen(head)[head.cumsum(0) - 1]])
+    # Neighbours are twins if they have the same neighbours but for one another.
+    arc = chosen((graphs.color[row] == graphs.color[col]) & (row < col))
+    u, v, kind = row[arc], col[arc], kind[arc]
+    same = around[u] - mix(local[v], kind) == around[v] - mix(local[u], kind)
+    same &= graphs.kind[graphs.find(v, u)[0]] == kind
+    what = (torch.bincount(first, minlength=len(graphs))[first] > 1).long()
+    what[u[same]] = what[v[same]] = kind[same] + 2
+    return join(first, u[same], v[same]), what
+
+
+def _verify(graphs: Graphs, node: Tensor, first: Tensor) -> None:
+    """Exchanges each of the nodes with its first twin and looks for all its arcs."""
+    twin = torch.zeros(len(graphs), dtype=torch.bool)
+    twin[node] = True
+    arc = chosen(twin[graphs.row])
+    row, col = graphs.row[arc], graphs.col[arc]
+    other, found = graphs.find(first[row], torch.where(col == first[row], row, col))
+    same = found.all() and torch.equal(graphs.kind[other], graphs.kind[arc])
+    if not (same and torch.equal(graphs.degree[node], graphs.degree[first[node]])):
+        raise RuntimeError(COLLISION)

@@ -1,7 +1,28 @@
 """Published compositions, and the baselines they are compared with."""
 
+from fa_pyg.models.adjacency_mlp import AdjacencyMLP
+from fa_pyg.models.baselines import GAT, GCN, ChebNet, ConvStack, largest_eigenvalues
 from fa_pyg.models.fagnn import FAGNN
+from fa_pyg.models.gin import GIN
 from fa_pyg.models.gnn import GNN
+from fa_pyg.models.gnnml3 import GNNML3
 from fa_pyg.models.linear import Linear
+from fa_pyg.models.ppgn import PPGN
+from fa_pyg.models.supports import GNNML3Supports, gnnml3_supports
 
-__all__ = ["FAGNN", "GNN", "Linear"]
+__all__ = [
+    "FAGNN",
+    "GAT",
+    "GCN",
+    "GIN",
+    "GNN",
+    "GNNML3",
+    "PPGN",
+    "AdjacencyMLP",
+    "ChebNet",
+    "ConvStack",
+    "GNNML3Supports",
+    "Linear",
+    "gnnml3_supports",
+    "largest_eigenvalues",
+]

@@ -1,0 +1,74 @@
+"""A multilayer perceptron on the adjacency matrix: the simplest model that sees everything of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg.models.dense import dense_batches
+from fa_pyg.models.readout import Activation, checked_batch, widths
+
+__all__ = ["AdjacencyMLP"]
+
+
+class AdjacencyMLP(nn.Module):
+    r"""An MLP on all numbers of a graph, the backbone of FA-MLP and GA-MLP in "Frame Averaging for Invariant
+    and Equivariant Network Design" (Puny et al. 2022). *Not* invariant to the order of the nodes: frame it.
+
+    .. math:: y = W a(\dots a(W_1 [\mathrm{vec} A, \mathrm{vec} X])), \qquad
+              A_{ij} = \sum_{e: i \to j} w_e, \qquad w_e = 1 \text{ by default}
+
+    Adjacency matrix and features have ``max_nodes`` places; those without a node hold zeros.
+
+    Args:
+        in_channels: F, node features; 0: they are left out.
+        max_nodes: of a graph.
+        hidden: width of the layers, or one width each. Published: 128, 64 for graphs of 8 nodes (with F = 0);
+            2048, 4096, 2048 for those of EXP (``max_nodes=64``).
+        num_layers: before the last, linear one.
+        out_channels: of the output.
+        act: a. Published: tanh to separate graphs, relu to classify them.
+
+    Shapes:
+        x ``[N, F]``, edge_index ``[2, E]``, batch ``[N]`` (None: one graph), edge_weight ``[E]``; returns
+        ``[B, out_channels]``.
+
+    Raises:
+        ValueError: for a graph of more than ``max_nodes`` nodes, naming both numbers; for wrong shapes.
+
+    Not guaranteed: that a node without edges and with features 0 is told from none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        max_nodes: int,
+        hidden: int | Sequence[int],
+        num_layers: int,
+        out_channels: int,
+        act: Activation = torch.relu,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.max_nodes, self.act = in_channels, max_nodes, act
+        sizes = [*widths(max_nodes * (max_nodes + in_channels), hidden, num_layers), out_channels]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, batch: Tensor | None = None, edge_weight: Tensor | None = None
+    ) -> Tensor:
+        batch = checked_batch(x, edge_index, batch, self.in_channels)
+        weight = x.new_ones(edge_index.size(1)) if edge_weight is None else edge_weight.to(x.dtype)
+        if weight.shape != edge_index.shape[1:]:
+            raise ValueError(
+                f"edge_weight: expected {edge_index.size(1)} numbers, found {list(weight.shape)}"
+            )
+        features = x[:, : self.in_channels]
+        h = x.new_zeros(0, self.layers[0].in_features)
+        for graphs in dense_batches(edge_index, batch, self.max_nodes):  # one part: all graphs, in order
+            h = torch.cat([graphs.edges(weight).flatten(1), graphs.nodes(features).flatten(1)], 1)
+        for layer in self.layers[:-1]:
+            h = self.act(layer(h))
+        return self.layers[-1](h)

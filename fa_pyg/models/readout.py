@@ -1,0 +1,106 @@
+"""What the models of graphs share: checked inputs, sums over nodes, the last layers, widths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg.linalg import mean, scatter_sum
+
+__all__ = ["Activation", "Head", "Readout", "checked_batch", "widths"]
+
+Activation = Callable[[Tensor], Tensor]
+
+
+class Head(nn.Module):
+    r"""The last layers of a model of graphs: :math:`W h + b`, or :math:`W_2\, a(W_1 h + b_1) + b_2`.
+
+    Args:
+        width: of h.
+        out_channels: of the output.
+        hidden: of the layer between; default None: there is none.
+        act: a.
+
+    Shapes: ``[B, width]`` to ``[B, out_channels]``.
+    """
+
+    def __init__(
+        self, width: int, out_channels: int, hidden: int | None = None, act: Activation = torch.relu
+    ) -> None:
+        super().__init__()
+        self.first = None if hidden is None else nn.Linear(width, hidden)
+        self.last = nn.Linear(width if hidden is None else hidden, out_channels)
+        self.act = act
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.last(h if self.first is None else self.act(self.first(h)))
+
+
+class Readout(nn.Module):
+    """The sum or the mean of each graph's nodes, and a :class:`Head` on it.
+
+    Args:
+        width, out_channels, head, act: of the head.
+        readout: ``"sum"`` or ``"mean"``.
+
+    Shapes: ``[N, width]``, ``batch [N]`` to ``[B, out_channels]``. Graphs without nodes sum to 0; at the end
+    of the batch they cannot be seen.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        out_channels: int,
+        readout: str = "sum",
+        head: int | None = None,
+        act: Activation = torch.relu,
+    ) -> None:
+        super().__init__()
+        self.mean = is_mean(readout)
+        self.head = Head(width, out_channels, head, act)
+
+    def forward(self, h: Tensor, batch: Tensor) -> Tensor:
+        size = int(batch.max()) + 1 if len(batch) else 0
+        return self.head((mean if self.mean else scatter_sum)(h, batch, size))
+
+
+def is_mean(readout: str) -> bool:
+    """Whether graphs are read out by means."""
+    if readout not in ("sum", "mean"):
+        raise ValueError(f"readout: expected 'sum' or 'mean', found {readout!r}")
+    return readout == "mean"
+
+
+def widths(in_channels: int, hidden: int | Sequence[int], num_layers: int) -> list[int]:
+    """The widths before, between and after ``num_layers`` layers; ``hidden`` is one for all, or one each."""
+    if num_layers < 1:
+        raise ValueError(f"num_layers: expected at least 1, found {num_layers}")
+    each = [hidden] * num_layers if isinstance(hidden, int) else list(hidden)
+    if len(each) != num_layers or min(each) < 1:
+        raise ValueError(
+            f"hidden: expected a positive width, or one for each of {num_layers} layers, found {hidden}"
+        )
+    return [in_channels, *each]
+
+
+def checked_batch(x: Tensor, edge_index: Tensor, batch: Tensor | None, in_channels: int) -> Tensor:
+    """Returns ``batch`` (of one graph where it is None) once the inputs have the shapes they should have.
+
+    Raises:
+        ValueError: naming the argument. The numbers in ``edge_index`` are not looked at.
+    """
+    if x.dim() != 2 or not x.is_floating_point() or (in_channels and x.size(1) != in_channels):
+        features = in_channels or "any"
+        raise ValueError(f"x: expected floating point [N, {features}], found {x.dtype} {list(x.shape)}")
+    if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.long:
+        found = f"{edge_index.dtype} {list(edge_index.shape)}"
+        raise ValueError(f"edge_index: expected integers (int64) [2, E], found {found}")
+    if batch is None:
+        return edge_index.new_zeros(len(x))
+    if batch.shape != (len(x),) or batch.dtype != torch.long:
+        raise ValueError(
+            f"batch: expected {len(x)} integers (int64), found {batch.dtype} {list(batch.shape)}"
+        )
+    return batch

@@ -1,0 +1,51 @@
+"""Node identifiers: the place of each node within its graph."""
+
+from __future__ import annotations
+
+import torch
+from torch_geometric.data import Batch, Data
+from torch_geometric.transforms import BaseTransform
+
+from fa_pyg.slots import rank_in_body
+
+__all__ = ["NodeID"]
+
+
+class NodeID(BaseTransform):
+    """Numbers the nodes of each graph, 0 .. n - 1, as ``node_id``.
+
+    .. code-block:: python
+
+        data = NodeID()(data)
+        model(data.x, data.edge_index, data.batch, node_id=data.node_id)    # a GIN with ids
+
+    An identifier belongs to the *place*: permuting the nodes leaves it where it is, so that a model that
+    reads it is not invariant to their order until it is framed.
+
+    Shapes:
+        adds ``node_id [N]`` (int64), for a Data (one graph, or with ``batch``, in any order) or a Batch.
+
+    Raises:
+        ValueError: if the data does not say how many nodes it has.
+    """
+
+    def forward(self, data: Data) -> Data:
+        batch = data.get("batch")
+        if batch is not None:
+            data.node_id = rank_in_body(batch, torch.bincount(batch))
+        elif data.num_nodes is None:
+            raise ValueError("data: expected nodes (x, or num_nodes), found none")
+        else:
+            like = data.get("edge_index", data.get("x"))
+            data.node_id = torch.arange(data.num_nodes, device=None if like is None else like.device)
+        if isinstance(data, Batch) and hasattr(data, "_slice_dict"):
+            self._tell_slices(data)
+        return data
+
+    @staticmethod
+    def _tell_slices(data: Batch) -> None:
+        """Lets the batch be taken apart again, as if its graphs had come with their identifiers."""
+        ptr = data.ptr.cpu()
+        # New dicts: a copied batch shares them with the one that it was copied from.
+        data._slice_dict = {**data._slice_dict, "node_id": ptr}
+        data._inc_dict = {**data._inc_dict, "node_id": torch.zeros_like(ptr[1:])}

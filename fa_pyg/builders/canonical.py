@@ -6,6 +6,7 @@ import torch
 
 from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
+from fa_pyg.canonical import canonical_labelling
 from fa_pyg.groups import GroupLike
 from fa_pyg.permutations import PermutationFrames
 
@@ -41,8 +42,6 @@ class CanonicalFrame(PermutationFrame):
         super().__init__(group)
 
     def build(self, graphs: Graphs) -> PermutationFrames:
-        from fa_pyg.canonical import canonical_labelling
-
         numbers, edges = graphs.numbers, graphs.edge_numbers
         # Graph by graph, as the labelling wants them.
         place = torch.empty_like(numbers.by_body)

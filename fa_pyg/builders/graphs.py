@@ -12,7 +12,7 @@ from torch import Tensor
 from fa_pyg.copies import check_batch, graph_count
 from fa_pyg.permutations import Numbers
 
-__all__ = ["Graphs", "graphs_of"]
+__all__ = ["Graphs", "check_edges", "graphs_of"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Graphs:
     edge_features: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_edges(self.edge_index, self.batch)
+        check_edges(self.edge_index, self.batch)
 
     @property
     def device(self) -> torch.device:
@@ -104,7 +104,8 @@ def graphs_of(
     return Graphs(edge_index, batch, graph_count(batch, num_graphs), *features)
 
 
-def _check_edges(edge_index: Tensor, batch: Tensor) -> None:
+def check_edges(edge_index: Tensor, batch: Tensor) -> None:
+    """Raises ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
     if edge_index.device.type != "cpu" or not edge_index.numel():
         return
     low, high = map(int, edge_index.aminmax())

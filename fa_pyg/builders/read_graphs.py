@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import is_sparse
 
-from fa_pyg.builders.graphs import Graphs
+from fa_pyg.builders.graphs import Graphs, check_edges
 from fa_pyg.copies import NODE_NAMES, Call, Layout, Name
 
 __all__ = ["graph_layout", "read_graphs"]
@@ -50,6 +50,8 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] = ()) -> Graph
         ValueError: for a name in ``reads`` that is no tensor of nodes or edges.
     """
     nodes, edges = [], []
+    if layout.edge_index is not None:
+        check_edges(layout.edge_index, layout.batch)
     for name, value in call.values.items():
         if (reads and name not in reads) or (not reads and _is_unread(name, layout)):
             continue

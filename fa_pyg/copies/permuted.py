@@ -32,6 +32,6 @@ class Permuted(Selected):
         frames = self.source.frames
         if index is self.layout.batch:
             return frames.sources_by_slot("node")[self.first : self.last]
-        if index is self.layout.edges:
+        if self.layout.edge_index is not None and index is self.layout.edges:
             return frames.sources_by_slot("edge")[self.first : self.last]
         return super()._slots(index, n)

@@ -9,33 +9,11 @@ import torch
 from torch import Tensor
 
 from fa_pyg.linalg import scatter_sum
+from fa_pyg.numbers import Numbers, checked_orders
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.slots import rank_in_body
 from fa_pyg.slotted import Level, Slotted
 
-__all__ = ["Numbers", "PermutationFrames"]
-
-
-class Numbers:
-    """The numbers that the nodes (or edges) of a batch have within their graphs.
-
-    Args:
-        body: the graph of each.
-        size: the number of graphs B.
-    """
-
-    def __init__(self, body: Tensor, size: int) -> None:
-        self.body = body
-        self.counts = torch.bincount(body, minlength=size)
-        self.start = self.counts.cumsum(0) - self.counts
-        self.by_body = torch.argsort(body, stable=True)
-        place = torch.arange(len(body), device=body.device)
-        local = place - self.start.index_select(0, body.index_select(0, self.by_body))
-        self.local = torch.empty_like(body).scatter_(0, self.by_body, local)
-
-    def whole(self, body: Tensor, local: Tensor) -> Tensor:
-        """The numbers in the batch of those with these numbers in their graphs."""
-        return self.by_body.index_select(0, self.start.index_select(0, body) + local)
+__all__ = ["PermutationFrames"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,7 +64,8 @@ class PermutationFrames(Slotted):
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
 
     def __post_init__(self) -> None:
-        for name, value in _sorted(self).items():
+        given = (self.order, self.sizes, self.body, self.weight, self.batch)
+        for name, value in checked_orders(*given).items():
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -335,34 +314,3 @@ def _orbit_mean(z: Tensor, orbit: Tensor, numbers: Numbers) -> Tensor:
     whole = numbers.whole(numbers.body, orbit)
     count = torch.bincount(whole, minlength=len(z)).clamp(min=1).view(-1, *(1,) * (z.dim() - 1))
     return (scatter_sum(z, whole, len(z)) / count).index_select(0, whole)
-
-
-def _sorted(given: PermutationFrames) -> dict[str, Tensor | int]:
-    """The fields of frames made by a user: checked, completed and in slot-major order."""
-    sizes, size = given.sizes, len(given.sizes)
-    graphs = torch.arange(size, device=sizes.device)
-    body = graphs if given.body is None else given.body
-    batch = graphs.repeat_interleave(sizes) if given.batch is None else given.batch
-    counts = torch.bincount(body, minlength=size)
-    if len(counts) != size or not bool(counts.all()):
-        raise ValueError(f"body: expected one frame or more of each of {size} graphs, found {body.tolist()}")
-    if not torch.equal(torch.bincount(batch, minlength=size), sizes):
-        raise ValueError(f"batch: expected {sizes.tolist()} nodes of each graph, as in sizes")
-    length = sizes[body]
-    frame = torch.arange(len(body), device=sizes.device).repeat_interleave(length)
-    if len(frame) != len(given.order):
-        raise ValueError(f"order: expected {len(frame)} places in all frames, found {len(given.order)}")
-    begin = length.cumsum(0) - length
-    local = bool(((given.order >= 0) & (given.order < length[frame])).all())
-    taken = begin[frame] + given.order
-    if not (local and bool((torch.bincount(taken, minlength=len(frame)) == 1).all())):
-        raise ValueError("order: expected a permutation of 0, ..., n - 1 for each frame")
-    weight = 1 / counts[body].double() if given.weight is None else given.weight
-    if weight.shape != body.shape:
-        raise ValueError(f"weight: expected {len(body)} numbers, found {list(weight.shape)}")
-    by_slot = torch.argsort(rank_in_body(body, counts) * size + body)
-    slot = torch.empty_like(by_slot).scatter_(0, by_slot, torch.arange(len(body), device=sizes.device))
-    order = given.order[torch.argsort(slot[frame], stable=True)]
-    most = int(counts.max()) if size else 1
-    slots = most if len(body) == most * size else 0
-    return {"order": order, "body": body[by_slot], "weight": weight[by_slot], "batch": batch, "slots": slots}

@@ -18,6 +18,7 @@ FLOORS = (
     "projections",
     "slots",
     "slotted",
+    "numbers",
     "canonical",
     "permutations",
     "frames",

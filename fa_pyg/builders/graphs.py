@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.copies import check_batch, graph_count
-from fa_pyg.permutations import Numbers
+from fa_pyg.numbers import Numbers
 
 __all__ = ["Graphs", "check_edges", "graphs_of"]
 

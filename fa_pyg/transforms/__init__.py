@@ -6,4 +6,4 @@ from fa_pyg.transforms.node_id import NodeID
 from fa_pyg.transforms.pose import CanonicalPose
 from fa_pyg.transforms.stored import data_frames
 
-__all__ = ["AddFrames", "CanonicalPose", "NodeID", "RandomMotion", "NodeID", "RandomMotion", "data_frames"]
+__all__ = ["AddFrames", "CanonicalPose", "NodeID", "RandomMotion", "data_frames"]

@@ -12,7 +12,8 @@ from torch_geometric.data import Batch, Data
 from fa_pyg.builders import Frame
 from fa_pyg.builders.read_graphs import graph_layout, read_graphs
 from fa_pyg.copies import Call, Copies, Layout, Signature
-from fa_pyg.permutations import Numbers, PermutationFrames
+from fa_pyg.numbers import Numbers
+from fa_pyg.permutations import PermutationFrames
 
 __all__ = ["GraphReading", "data_orders", "has_orders", "store_orders"]
 

@@ -11,7 +11,7 @@ from fa_pyg import RandomNodeFrame, SpectralFrame
 from fa_pyg.builders.graphs import graphs_of
 from fa_pyg.builders.spectral import _grouped
 from fa_pyg.builders.ties import orders
-from fa_pyg.permutations import Numbers
+from fa_pyg.numbers import Numbers
 
 
 def cycle(n):

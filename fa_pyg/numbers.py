@@ -1,0 +1,65 @@
+"""The numbers that nodes have within their graphs, and orders of them in slot-major order."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fa_pyg.slots import rank_in_body
+
+__all__ = ["Numbers", "checked_orders"]
+
+
+class Numbers:
+    """The numbers that the nodes (or edges) of a batch have within their graphs.
+
+    Args:
+        body: the graph of each.
+        size: the number of graphs B.
+    """
+
+    def __init__(self, body: Tensor, size: int) -> None:
+        self.body = body
+        self.counts = torch.bincount(body, minlength=size)
+        self.start = self.counts.cumsum(0) - self.counts
+        self.by_body = torch.argsort(body, stable=True)
+        place = torch.arange(len(body), device=body.device)
+        local = place - self.start.index_select(0, body.index_select(0, self.by_body))
+        self.local = torch.empty_like(body).scatter_(0, self.by_body, local)
+
+    def whole(self, body: Tensor, local: Tensor) -> Tensor:
+        """The numbers in the batch of those with these numbers in their graphs."""
+        return self.by_body.index_select(0, self.start.index_select(0, body) + local)
+
+
+def checked_orders(
+    order: Tensor, sizes: Tensor, body: Tensor | None, weight: Tensor | None, batch: Tensor | None
+) -> dict[str, Tensor | int]:
+    """The fields of frames made by a user: checked, completed and in slot-major order."""
+    size = len(sizes)
+    graphs = torch.arange(size, device=sizes.device)
+    body = graphs if body is None else body
+    batch = graphs.repeat_interleave(sizes) if batch is None else batch
+    counts = torch.bincount(body, minlength=size)
+    if len(counts) != size or not bool(counts.all()):
+        raise ValueError(f"body: expected one frame or more of each of {size} graphs, found {body.tolist()}")
+    if not torch.equal(torch.bincount(batch, minlength=size), sizes):
+        raise ValueError(f"batch: expected {sizes.tolist()} nodes of each graph, as in sizes")
+    length = sizes[body]
+    frame = torch.arange(len(body), device=sizes.device).repeat_interleave(length)
+    if len(frame) != len(order):
+        raise ValueError(f"order: expected {len(frame)} places in all frames, found {len(order)}")
+    begin = length.cumsum(0) - length
+    local = bool(((order >= 0) & (order < length[frame])).all())
+    taken = begin[frame] + order
+    if not (local and bool((torch.bincount(taken, minlength=len(frame)) == 1).all())):
+        raise ValueError("order: expected a permutation of 0, ..., n - 1 for each frame")
+    weight = 1 / counts[body].double() if weight is None else weight
+    if weight.shape != body.shape:
+        raise ValueError(f"weight: expected {len(body)} numbers, found {list(weight.shape)}")
+    by_slot = torch.argsort(rank_in_body(body, counts) * size + body)
+    slot = torch.empty_like(by_slot).scatter_(0, by_slot, torch.arange(len(body), device=sizes.device))
+    order = order[torch.argsort(slot[frame], stable=True)]
+    most = int(counts.max()) if size else 1
+    slots = most if len(body) == most * size else 0
+    return {"order": order, "body": body[by_slot], "weight": weight[by_slot], "batch": batch, "slots": slots}

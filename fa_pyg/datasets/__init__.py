@@ -1,8 +1,24 @@
 """Data sets, generators and loaders."""
 
 from fa_pyg.datasets.bonds import CovalentBonds, RadiusGraph, RDKitBonds
+from fa_pyg.datasets.graph8c import GRAPH8c
+from fa_pyg.datasets.hard_graphs import cfi_pair, csl, rook, shrikhande, strongly_regular_pair
 from fa_pyg.datasets.loader import InMemoryLoader
 from fa_pyg.datasets.nbody import NBody
 from fa_pyg.datasets.xyz import XYZ, read_xyz
 
-__all__ = ["XYZ", "CovalentBonds", "InMemoryLoader", "NBody", "RDKitBonds", "RadiusGraph", "read_xyz"]
+__all__ = [
+    "XYZ",
+    "CovalentBonds",
+    "GRAPH8c",
+    "InMemoryLoader",
+    "NBody",
+    "RDKitBonds",
+    "RadiusGraph",
+    "cfi_pair",
+    "csl",
+    "read_xyz",
+    "rook",
+    "shrikhande",
+    "strongly_regular_pair",
+]

@@ -26,8 +26,9 @@ class EXPLike(InMemoryDataset):
         \qquad \text{and} \qquad (a_1 = a_2)(a_2 = a_3) \cdots (a_m \ne a_1) \wedge P
 
     Both in conjunctive normal form, with a node for each literal and clause, as :class:`~fa_pyg.datasets.EXP`
-    has them. P is a random satisfiable planar formula, the same for both, in other variables. All nodes of
-    the ring look alike to 1-WL; the ring is a prism in one graph and a Möbius ladder in the other.
+    has them. P is a random satisfiable planar formula, the same for both, in other variables. To 1-WL all
+    literals of the ring look alike, and so do its clauses; but the ring is a prism in one graph and a Möbius
+    ladder in the other, with a clause in the middle of each edge along it.
 
     **Card.** Source: generated here; no licence applies. Size: 600 pairs of about 30 to 70 nodes in a
     tenth of a second. Protocol: that of EXP, where EXP cannot be downloaded. Figures are *not* comparable

@@ -18,9 +18,10 @@ __all__ = ["Division"]
 class Division:
     r"""Graphs cut into pieces that have nothing to do with one another but through their colours.
 
-    Where *all* pairs of nodes of two cells (or of one) have the same arc, that arc tells nothing which the
-    colours do not. The pieces are what the other arcs connect. An automorphism keeps cells, hence permutes
-    pieces; and whatever maps pieces to pieces, cell by cell, is an automorphism. So pieces are labelled on
+    What most pairs of nodes of two cells (or of one) have in common, the same arc or none, goes without
+    saying. The pieces are what the other pairs connect: from piece to piece the colours tell all. An
+    automorphism keeps cells, hence permutes pieces; and whatever maps pieces to pieces, cell by cell and
+    each by an isomorphism, is an automorphism. So pieces are labelled on
     their own and sorted; equal ones change places; and
 
     .. math:: \mathrm{Aut}(G) = \prod_{\text{types}} \mathrm{Aut}(\text{piece}) \wr S_m
@@ -43,13 +44,7 @@ class Division:
     @classmethod
     def of(cls, graphs: Graphs) -> Division | None:
         """Returns the division of the graphs; None if each is one piece."""
-        color = graphs.color
-        size = torch.bincount(color, minlength=len(graphs))
-        ends = color[graphs.row], color[graphs.col]
-        relation = ranks(ends[0] * len(graphs) + ends[1], graphs.kind)
-        full = size[ends[0]] * (size[ends[1]] - (ends[0] == ends[1]).long())
-        other = chosen(torch.bincount(relation)[relation] != full) if len(full) else relation
-        piece = join(torch.arange(len(graphs)), graphs.row[other], graphs.col[other])
+        piece = join(torch.arange(len(graphs)), *_telling(graphs))
         node = lexsort(graphs.graph, piece)
         first = chosen(heads(piece[node]))
         sizes = torch.diff(first, append=torch.tensor([len(graphs)]))
@@ -126,3 +121,25 @@ class Division:
         if not same:
             raise RuntimeError(COLLISION)
         return (here, other), (self.arc[a], self.arc[b])
+
+
+def _telling(graphs: Graphs) -> tuple[Tensor, Tensor]:
+    """The pairs of nodes that differ from most pairs of the same two cells."""
+    color = graphs.color
+    size = torch.bincount(color, minlength=len(graphs))
+    ends = color[graphs.row], color[graphs.col]
+    relation = ranks(ends[0] * len(graphs) + ends[1], graphs.kind)
+    count = torch.bincount(relation)[relation] if len(relation) else relation
+    pairs = size[ends[0]] * (size[ends[1]] - (ends[0] == ends[1]).long())
+    few = chosen(2 * count <= pairs)
+    # Of a common arc the pairs without it, of which there are fewer.
+    common = chosen((2 * count > pairs) & (count < pairs))
+    one = common[chosen(first_alike(relation[common]) == torch.arange(len(common)))]  # arc of each relation
+    width = size[ends[1][one]]
+    pair, own = spans(torch.zeros_like(width), size[ends[0][one]] * width)
+    at = color.argsort()  # cells lie in one piece
+    row = at[ends[0][one][own] + pair // width[own]]
+    col = at[ends[1][one][own] + pair % width[own]]
+    arc, found = graphs.find(row, col)
+    without = chosen((row != col) & ~(found & (graphs.kind[arc] == graphs.kind[one][own])))
+    return torch.cat([graphs.row[few], row[without]]), torch.cat([graphs.col[few], col[without]])

@@ -17,7 +17,7 @@ COLLISION = "Two different graphs have equal hashes of 64 bits; please report th
 
 @dataclass(frozen=True)
 class Labels:
-    """Of each node the place (a graph owns those of its own nodes), of nodes and arcs the first of the orbit."""
+    """Of each node the place (a graph has those of its own nodes), of nodes and arcs the orbit's first."""
 
     place: Tensor
     node: Tensor

@@ -7,6 +7,7 @@ import torch
 from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.canonical import canonical_labelling
+from fa_pyg.canonical.backends import check_backend
 from fa_pyg.groups import GroupLike
 from fa_pyg.permutations import PermutationFrames
 
@@ -30,16 +31,20 @@ class CanonicalFrame(PermutationFrame):
 
     Args:
         group: ``"S(n)"``.
+        backend: "pynauty" or "igraph", installed by the user, for graphs that are too hard for ours.
 
     Raises:
         ValueError: from the labelling, for a graph too hard for it.
+        ImportError: for a back end that is not installed.
 
     Not guaranteed: continuity. A small change of a feature can change the order of all nodes (there is no
     continuous canonical form: Dym, Lawrence, Siegel 2024); features are compared exactly.
     """
 
-    def __init__(self, group: GroupLike = "S(n)") -> None:
+    def __init__(self, group: GroupLike = "S(n)", backend: str | None = None) -> None:
         super().__init__(group)
+        check_backend(backend)
+        self.backend = backend
 
     def build(self, graphs: Graphs) -> PermutationFrames:
         numbers, edges = graphs.numbers, graphs.edge_numbers
@@ -52,6 +57,7 @@ class CanonicalFrame(PermutationFrame):
             numbers.counts,
             None if color is None else color[numbers.by_body],
             edge_color,
+            self.backend,
         )
         order = found.order - numbers.start.repeat_interleave(numbers.counts, output_size=len(place))
         orbit = numbers.local[numbers.by_body[found.orbit[place]]]

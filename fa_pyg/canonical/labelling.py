@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fa_pyg.canonical.backends import check_backend, outside_labels
 from fa_pyg.canonical.choice import Choice
 from fa_pyg.canonical.colors import simple_graphs
 from fa_pyg.canonical.divide import Division
@@ -37,7 +38,11 @@ class Labelling:
 
 @torch.no_grad()
 def canonical_labelling(
-    edge_index: Tensor, sizes: Tensor, node_color: Tensor | None = None, edge_color: Tensor | None = None
+    edge_index: Tensor,
+    sizes: Tensor,
+    node_color: Tensor | None = None,
+    edge_color: Tensor | None = None,
+    backend: str | None = None,
 ) -> Labelling:
     r"""Orders the nodes of graphs so that isomorphic graphs become identical (McKay and Piperno 2014).
 
@@ -54,22 +59,29 @@ def canonical_labelling(
         sizes: nodes of each graph; nodes lie graph by graph.
         node_color, edge_color: only their order within a graph matters. Isomorphic means: by a map that
             keeps the rank of each colour. All equal if None.
+        backend: "pynauty" or "igraph" (GPL; installed by the user) for graphs that are too hard, one graph
+            after the other. Their orders differ from ours and from each other's.
 
     Shapes:
         edge_index ``[2, E]``, sizes ``[B]``, node_color ``[N]``, edge_color ``[E]``, all int64.
 
     Raises:
         ValueError: if an input is malformed, or a graph is too hard: very regular, of hundreds of nodes.
+        ImportError: if a back end is asked for that is not installed.
         RuntimeError: if two different graphs have equal hashes (it would take some 2^32 of them).
 
     What one graph gets does not depend on the rest of the batch. Which one of the orders is returned that
     automorphisms map to each other depends on the numbering of the nodes; the graph in that order does not.
     It may change from one version of the package to the next.
     """
+    check_backend(backend)
     device = edge_index.device if isinstance(edge_index, Tensor) else None
     edge_index, sizes, node_color, edge_color = check(edge_index, sizes, node_color, edge_color)
     graphs = simple_graphs(edge_index, sizes, node_color, edge_color)
-    labels = _labels(graphs.colored(Partition(graphs).refine_all().color))
+    if backend is None:
+        labels = _labels(graphs.colored(Partition(graphs).refine_all().color))
+    else:
+        labels = outside_labels(graphs, backend)
     order = torch.empty_like(labels.place).scatter_(0, labels.place, torch.arange(len(graphs)))
     edge_orbit = _edge_orbits(graphs, labels, edge_index, edge_color)
     return Labelling(order.to(device), labels.node.to(device), edge_orbit.to(device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -66,13 +67,18 @@ def canonical_labelling(
     automorphisms map to each other depends on the numbering of the nodes; the graph in that order does not.
     It may change from one version of the package to the next.
     """
-    device = edge_index.device if isinstance(edge_index, Tensor) else None
-    edge_index, sizes, node_color, edge_color = check(edge_index, sizes, node_color, edge_color)
+    inputs = check(edge_index, sizes, node_color, edge_color)
+    elsewhere = torch.get_default_device().type != "cpu"
+    with torch.device("cpu") if elsewhere else nullcontext():  # which slows down each operation
+        return Labelling(*(found.to(edge_index.device) for found in _label(*inputs)))
+
+
+def _label(edge_index: Tensor, sizes: Tensor, node_color: Tensor, edge_color: Tensor) -> tuple[Tensor, ...]:
+    """The fields of :class:`Labelling`."""
     graphs = simple_graphs(edge_index, sizes, node_color, edge_color)
     labels = _labels(graphs.colored(Partition(graphs).refine_all().color))
     order = torch.empty_like(labels.place).scatter_(0, labels.place, torch.arange(len(graphs)))
-    edge_orbit = _edge_orbits(graphs, labels, edge_index, edge_color)
-    return Labelling(order.to(device), labels.node.to(device), edge_orbit.to(device))
+    return order, labels.node, _edge_orbits(graphs, labels, edge_index, edge_color)
 
 
 def _labels(graphs: Graphs) -> Labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,8 @@ class Labelling:
     """A canonical labelling of the graphs of a batch.
 
     Shapes:
-        order: ``[N]``, the node that takes each place; graph b's places are its own range of numbers.
+        order: ``[N]``, the node that takes each place; graph b's places are its own range of numbers. Nodes of
+            lower colour come first.
         orbit: ``[N]``, the smallest node of each node's orbit under the automorphisms that keep all colours.
         edge_orbit: ``[E]``, the smallest edge of each (directed) edge's orbit. Equal parallel edges are one.
     """
@@ -75,16 +77,24 @@ def canonical_labelling(
     It may change from one version of the package to the next.
     """
     check_backend(backend)
-    device = edge_index.device if isinstance(edge_index, Tensor) else None
-    edge_index, sizes, node_color, edge_color = check(edge_index, sizes, node_color, edge_color)
+    inputs = check(edge_index, sizes, node_color, edge_color)
+    elsewhere = torch.get_default_device().type != "cpu"
+    with torch.device("cpu") if elsewhere else nullcontext():  # which slows down each operation
+        return Labelling(*(found.to(edge_index.device) for found in _label(*inputs, backend)))
+
+
+def _label(
+    edge_index: Tensor, sizes: Tensor, node_color: Tensor, edge_color: Tensor, backend: str | None
+) -> tuple[Tensor, ...]:
+    """The fields of :class:`Labelling`."""
     graphs = simple_graphs(edge_index, sizes, node_color, edge_color)
     if backend is None:
         labels = _labels(graphs.colored(Partition(graphs).refine_all().color))
     else:
         labels = outside_labels(graphs, backend)
     order = torch.empty_like(labels.place).scatter_(0, labels.place, torch.arange(len(graphs)))
-    edge_orbit = _edge_orbits(graphs, labels, edge_index, edge_color)
-    return Labelling(order.to(device), labels.node.to(device), edge_orbit.to(device))
+    order = order[graphs.color[order].argsort(stable=True)]
+    return order, labels.node, _edge_orbits(graphs, labels, edge_index, edge_color)
 
 
 def _labels(graphs: Graphs) -> Labels:

@@ -86,30 +86,36 @@ class Level:
 
     def _learn(self, tree: Tree, a: Tensor, b: Tensor) -> None:
         """Verifies the automorphisms from the leaves of ``a`` to those of ``b``, and joins what they map."""
-        there, own = spans(tree.first[b], tree.sizes[b])
-        place = torch.empty_like(there)
-        first = tree.sizes[b].cumsum(0) - tree.sizes[b]
-        place[first[own] + tree.leaf[there]] = there - tree.first[b][own]
-        here, own = spans(tree.first[a], tree.sizes[a])
-        image = place[first[own] + tree.leaf[here]]
-        old_a, old_b = self.of[tree.child[a]], self.of[tree.child[b]]
-        from_, to = (here - tree.first[a][own]), image
-        old_a, old_b = self.tree.first[old_a][own] + from_, self.tree.first[old_b][own] + to
-        same = torch.equal(tree.color[here], tree.color[tree.first[b][own] + to])
-        same = same and torch.equal(self.tree.color[old_a], self.tree.color[old_b])
-        start = self.graphs.first[tree.graph[a]]
-        self._join_arcs(tree.graph[a], image, first, same)
-        self.orbits.node = join(self.orbits.node, start[own] + from_, start[own] + to)
-        member = chosen(self.number[old_a] >= 0)
-        self.label = join(self.label, self.number[old_a[member]], self.number[old_b[member]])
+        own, node, image = _leaf_to_leaf(tree, a, b)
+        here, there = tree.first[a][own] + node, tree.first[b][own] + image
+        parents = self.of[tree.child[a]], self.of[tree.child[b]]
+        above, target = self.tree.first[parents[0]][own] + node, self.tree.first[parents[1]][own] + image
+        if not (
+            torch.equal(tree.color[here], tree.color[there])
+            and torch.equal(self.tree.color[above], self.tree.color[target])
+        ):
+            raise RuntimeError(COLLISION)
+        first = self.graphs.first[tree.graph[a]][own]
+        self._learn_arcs(tree.graph[a], first + image)
+        self.orbits.node = join(self.orbits.node, first + node, first + image)
+        member = chosen(self.number[above] >= 0)
+        self.label = join(self.label, self.number[above[member]], self.number[target[member]])
 
-    def _join_arcs(self, graph: Tensor, image: Tensor, first: Tensor, same: bool) -> None:
+    def _learn_arcs(self, graph: Tensor, image: Tensor) -> None:
+        """Looks for the images of the arcs of some graphs; those of their nodes are given, in one line."""
         graphs = self.graphs
-        start = graphs.first[graph]
-        arc, own = spans(graphs.ptr[start], graphs.arcs[graph])
-        row, col = ((end[arc] - start[own]) for end in (graphs.row, graphs.col))
-        row, col = image[first[own] + row] + start[own], image[first[own] + col] + start[own]
-        other, found = graphs.find(row, col)
-        if not (same and found.all() and torch.equal(graphs.kind[other], graphs.kind[arc])):
+        arc, own = spans(graphs.ptr[graphs.first[graph]], graphs.arcs[graph])
+        shift = (graphs.sizes[graph].cumsum(0) - graphs.sizes[graph] - graphs.first[graph])[own]
+        other, found = graphs.find(image[graphs.row[arc] + shift], image[graphs.col[arc] + shift])
+        if not (found.all() and torch.equal(graphs.kind[other], graphs.kind[arc])):
             raise RuntimeError(COLLISION)
         self.orbits.arc = join(self.orbits.arc, arc, other)
+
+
+def _leaf_to_leaf(tree: Tree, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which pair each entry belongs to, a node, and the node that has its place at the other's leaf."""
+    here, own = spans(tree.first[a], tree.sizes[a])
+    there, _ = spans(tree.first[b], tree.sizes[b])
+    line = (tree.sizes[a].cumsum(0) - tree.sizes[a])[own]
+    at = torch.empty_like(there).scatter_(0, line + tree.leaf[there], there - tree.first[b][own])
+    return own, here - tree.first[a][own], at[line + tree.leaf[here]]

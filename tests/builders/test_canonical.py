@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
-from fa_pyg import CanonicalFrame
+from fa_pyg import CanonicalFrame, RandomNodeFrame, SpectralFrame
+from fa_pyg.builders.graphs import graphs_of
 from fa_pyg.datasets import GRAPH8c, cfi_pair, rook, shrikhande
 
 
@@ -121,3 +123,29 @@ def test_no_graph_and_graphs_without_nodes():
     assert CanonicalFrame()(none, num_nodes=0).num_frames == 1
     frames = CanonicalFrame()(none, batch=torch.tensor([1]), num_graphs=3)
     assert frames.sizes.tolist() == [0, 1, 0]
+
+
+def test_a_first_frame_decides_and_ties_are_exact():
+    torch.manual_seed(0)
+    for data in (rook(4), relabelled_tree()):
+        frame, n = CanonicalFrame(first=SpectralFrame()), data.num_nodes
+        ranks = SpectralFrame().ranks(graphs_of(data.edge_index, num_nodes=n))
+        assert bool((ranks[frame(data.edge_index).order].diff() >= 0).all())
+        forms = {tuple(form(frame(relabelled(data, seed), num_nodes=n)).flatten().tolist()) for seed in range(20)}
+        assert len(forms) == 1
+
+
+def relabelled_tree():
+    """Four equal branches of two lengths: ties that the spectrum cannot break."""
+    pairs = torch.tensor([[0, 1, 0, 3, 0, 5, 0, 6], [1, 2, 3, 4, 5, 7, 6, 8]])
+    return Data(edge_index=to_undirected(pairs), num_nodes=9)
+
+
+def test_features_come_first():
+    x = torch.tensor([[2.0], [0.0], [1.0], [0.0], [3.0]])
+    assert x[CanonicalFrame()(cycle(5), x).order].flatten().tolist() == [0, 0, 1, 2, 3]
+
+
+def test_bad_first():
+    with pytest.raises(ValueError, match="first: expected a SpectralFrame or None"):
+        CanonicalFrame(first=RandomNodeFrame())

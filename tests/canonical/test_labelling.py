@@ -167,6 +167,13 @@ def test_no_nodes_no_edges_one_node():
     assert loop.edge_orbit.tolist() == [0, 1, 1]
 
 
+def test_another_default_device():
+    graph = random_graph(6)
+    with torch.device("meta"):  # holds no numbers: nothing must be made there
+        found = canonical_labelling(*graph)
+    assert torch.equal(found.order, canonical_labelling(*graph).order)
+
+
 EDGES, SIZES = torch.tensor([[0, 1], [1, 0]]), torch.tensor([2, 1])
 
 

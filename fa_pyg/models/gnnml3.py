@@ -112,7 +112,8 @@ class _Layer(nn.Module):
         self.weight = nn.Parameter(torch.empty(supports, channels, hidden - product))
         self.bias = nn.Parameter(torch.zeros(hidden - product))
         self.factors = nn.Linear(channels, 2 * product)  # U and V
-        nn.init.xavier_uniform_(self.weight)
+        for matrix in self.weight:  # each by itself: of three axes Glorot's rule has another meaning
+            nn.init.xavier_uniform_(matrix)
 
     def learned(self, supports: Tensor) -> Tensor:
         first, second = self.wide(supports).tensor_split([2 * supports.size(1)], dim=1)

@@ -11,8 +11,8 @@ INVARIANT = {
     "GAT": lambda f=2, **kw: GAT(f, 16, 3, 5, heads=4, **kw),
     "GIN": lambda f=2, **kw: GIN(f, [16, 8, 16], 3, 5, **kw),
     "ChebNet": lambda f=2, **kw: ChebNet(f, 16, 3, 5, **kw),
-    "PPGN": lambda f=2, **kw: PPGN(f, 8, 3, 5, **kw),
-    "PPGN, deep": lambda f=2, **kw: PPGN(f, 8, 3, 5, depth=2, bias=False, **kw),
+    "PPGN": lambda f=2, **kw: PPGN(f, 20, 3, 5, **kw),
+    "PPGN, deep": lambda f=2, **kw: PPGN(f, 12, 3, 5, depth=2, bias=False, **kw),
     "GNNML3": lambda f=2, **kw: GNNML3(f, 12, 2, 5, **kw),
 }
 BY_PLACE = {

@@ -126,11 +126,12 @@ TELLS = {
 def test_what_they_can_tell_apart(build, pair, kind, name):
     apart = separation(build(kind, 1, act=torch.tanh).double(), pair(name))
     if kind in TELLS[name]:
-        assert apart > 1e-3
+        assert apart > 1e-5
     else:
         assert apart < 1e-12
 
 
+@pytest.mark.filterwarnings("ignore:The hashes")
 def test_the_pairs_are_what_they_are_called(pair):
     """Degrees agree, the graphs do not."""
     nx = pytest.importorskip("networkx")

@@ -27,8 +27,8 @@ class Labelling:
     """A canonical labelling of the graphs of a batch.
 
     Shapes:
-        order: ``[N]``, the node that takes each place; graph b's places are its own range of numbers. Nodes of
-            lower colour come first.
+        order: ``[N]``, the node that takes each place; graph b's places are its own range of numbers. Nodes
+            of lower colour come first.
         orbit: ``[N]``, the smallest node of each node's orbit under the automorphisms that keep all colours.
         edge_orbit: ``[E]``, the smallest edge of each (directed) edge's orbit. Equal parallel edges are one.
     """

@@ -131,7 +131,9 @@ def test_a_first_frame_decides_and_ties_are_exact():
         frame, n = CanonicalFrame(first=SpectralFrame()), data.num_nodes
         ranks = SpectralFrame().ranks(graphs_of(data.edge_index, num_nodes=n))
         assert bool((ranks[frame(data.edge_index).order].diff() >= 0).all())
-        forms = {tuple(form(frame(relabelled(data, seed), num_nodes=n)).flatten().tolist()) for seed in range(20)}
+        forms = {
+            tuple(form(frame(relabelled(data, seed), num_nodes=n)).flatten().tolist()) for seed in range(20)
+        }
         assert len(forms) == 1
 
 

@@ -11,7 +11,7 @@ from fa_pyg.linalg import mean, scatter_sum
 
 __all__ = ["Activation", "Head", "Readout", "checked_batch", "widths"]
 
-Activation = Callable[[Tensor], Tensor]
+Activation = nn.Module | Callable[[Tensor], Tensor]  # a module can be named in a configuration
 
 
 class Head(nn.Module):

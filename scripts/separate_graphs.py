@@ -1,8 +1,8 @@
 """Which graphs can a model tell apart: the benchmark of GRAPH8c, EXP and EXP-classify, with soundness.
 
-``python scripts/separate_graphs.py`` makes the whole table, ``--config configs/separation/gin.yaml`` one row of
-it; both write ``results.csv``, ``table.md`` and ``plot.png`` under ``runs/separation``. What is finished is not
-run again, what was interrupted goes on. Without a network: ``--data exp-like``. A test of a minute: ``--quick``.
+``python scripts/separate_graphs.py`` makes the whole table, ``--config configs/separation/gin.yaml`` one row;
+both write ``results.csv``, ``table.md`` and ``plot.png`` under ``runs/separation``. What is finished is not run
+again, what was interrupted goes on. Without a network: ``--data exp-like``. A test: ``--quick``.
 """
 
 import argparse

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
-from jsonargparse.typing import PositiveInt
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints

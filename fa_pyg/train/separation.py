@@ -25,7 +25,7 @@ from fa_pyg.testing.relabelled import relabelled
 from fa_pyg.testing.separation import judged, random_outputs
 from fa_pyg.train.checkpoints import AtomicCheckpointIO
 from fa_pyg.train.cli import GraphCLI, main, write_atomically
-from fa_pyg.train.graphs import whole
+from fa_pyg.train.graphs import GraphModule, whole
 
 PARTS = ("graph8c", "exp", "exp_classify")
 SAVE_EVERY = 60.0  # seconds
@@ -234,17 +234,23 @@ def factory(settings: Mapping[str, Any]) -> Callable[[], Counted]:
 
     Raises jsonargparse's ArgumentError for unknown or wrong settings.
     """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Counted, "part")
-    config = parser.parse_object({"part": copy.deepcopy(settings)})  # it writes into what it is given
-    return lambda: parser.instantiate_classes(config).part
+    return _builder(Counted, settings)
 
 
 def check(row: Row) -> None:
     """Raises ValueError, naming row and part, for settings that nothing could be built from."""
-    for part in PARTS[:2]:
-        if part in row.parts:
-            try:
-                factory(row.parts[part])
-            except ArgumentError as error:
-                raise ValueError(f"{row.name}, {part}: {error}") from error
+    for part, settings in row.parts.items():
+        try:
+            if part == "exp_classify":
+                _builder(GraphModule, settings["model"])
+            else:
+                factory(settings)
+        except (ArgumentError, KeyError, TypeError) as error:
+            raise ValueError(f"{row.name}, {part}: {error}") from error
+
+
+def _builder(kind: type, settings: Mapping[str, Any]) -> Callable[[], Any]:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "part")
+    config = parser.parse_object({"part": copy.deepcopy(settings)})  # it writes into what it is given
+    return lambda: parser.instantiate_classes(config).part

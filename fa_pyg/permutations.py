@@ -125,6 +125,8 @@ class PermutationFrames(Slotted):
         self, batch: Tensor, edge_index: Tensor | None, edge_color: Tensor | None = None
     ) -> PermutationFrames:
         """Returns the frames with these tensors for the graph of each node, and for the edges."""
+        if batch is self.batch and edge_index is self.edge_index and edge_color is None:
+            return self  # with the rows of all copies, where they are known
         known = self._known_fields() | {"batch": batch, "edge_index": edge_index}
         made = self._made(**(known if edge_color is None else known | {"edge_color": edge_color}))
         if batch is self.batch and "numbers" in vars(self):

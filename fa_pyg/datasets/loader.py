@@ -25,7 +25,8 @@ class InMemoryLoader:
     epoch: a run resumed from a checkpoint goes on with the very next batch.
 
     Args:
-        dataset: an ``InMemoryDataset`` of ``Data``, whole or a part (``dataset[:100]``).
+        dataset: an ``InMemoryDataset`` of ``Data``, whole or a part (``dataset[:100]``), or a ``Batch``, e.g.
+            of graphs that were transformed together.
         batch_size: graphs per batch and process.
         shuffle: a new order every epoch.
         generator: what orders are drawn from, as in ``RandomSampler``, instead of from ``seed`` and epoch.
@@ -47,7 +48,7 @@ class InMemoryLoader:
 
     def __init__(
         self,
-        dataset: InMemoryDataset,
+        dataset: InMemoryDataset | Batch,
         batch_size: int = 1,
         shuffle: bool = False,
         generator: torch.Generator | None = None,
@@ -59,8 +60,9 @@ class InMemoryLoader:
         world_size: int | None = None,
         sampler: Sampler | None = None,
     ) -> None:
-        if not isinstance(dataset, InMemoryDataset):
-            raise ValueError(f"dataset is a {type(dataset).__name__}, expected an InMemoryDataset")
+        if not isinstance(dataset, InMemoryDataset | Batch):
+            found = type(dataset).__name__
+            raise ValueError(f"dataset is a {found}, expected an InMemoryDataset or a Batch")
         _check_transform(dataset)
         _check_whole("batch_size", batch_size, 1)
         _check_whole("seed", seed, 0)
@@ -70,13 +72,13 @@ class InMemoryLoader:
             raise ValueError(f"generator is {generator!r}, expected a torch.Generator")
         if sampler is not None and not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
             raise ValueError(f"sampler is {sampler!r}, expected positions with a length")
+        self.graphs, self._indices = _graphs(dataset, device)
+        places = range(len(self._indices))
         if sampler is None and shuffle and generator is not None:
-            sampler = RandomSampler(dataset, generator=generator)
+            sampler = RandomSampler(places, generator=generator)
         if sampler is None:
-            sampler = _distributed_sampler(dataset, rank, world_size, shuffle, seed)
+            sampler = _distributed_sampler(places, rank, world_size, shuffle, seed)
         self.dataset, self.batch_size, self.drop_last, self.sampler = dataset, batch_size, drop_last, sampler
-        self.graphs = CollatedGraphs(dataset._data, dataset.slices, device=device)
-        self._indices = torch.as_tensor(dataset.indices())
         self._position, self._resume = {"epoch": None, "batches": 0}, None
 
     def __len__(self) -> int:
@@ -117,8 +119,17 @@ def _check_whole(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name} is {value!r}, expected a whole number, {least} or more")
 
 
-def _check_transform(dataset: InMemoryDataset) -> None:
-    if dataset.transform is not None:
+def _graphs(dataset: InMemoryDataset | Batch, device: Any) -> tuple[CollatedGraphs, torch.Tensor]:
+    """The graphs end to end, and which of them are the data set's."""
+    if isinstance(dataset, Batch):
+        graphs = CollatedGraphs(dataset, dataset._slice_dict, dataset._inc_dict, device)
+        return graphs, torch.arange(dataset.num_graphs)
+    graphs = CollatedGraphs(dataset._data, dataset.slices, device=device)
+    return graphs, torch.as_tensor(dataset.indices())
+
+
+def _check_transform(dataset: InMemoryDataset | Batch) -> None:
+    if isinstance(dataset, InMemoryDataset) and dataset.transform is not None:
         raise ValueError("dataset.transform is set, expected None: transform the batches instead")
 
 

@@ -6,6 +6,7 @@ from fa_pyg.models.fagnn import FAGNN
 from fa_pyg.models.gin import GIN
 from fa_pyg.models.gnn import GNN
 from fa_pyg.models.gnnml3 import GNNML3
+from fa_pyg.models.lambda_max import LambdaMax
 from fa_pyg.models.linear import Linear
 from fa_pyg.models.ppgn import PPGN
 from fa_pyg.models.supports import GNNML3Supports, gnnml3_supports
@@ -22,6 +23,7 @@ __all__ = [
     "ChebNet",
     "ConvStack",
     "GNNML3Supports",
+    "LambdaMax",
     "Linear",
     "gnnml3_supports",
     "largest_eigenvalues",

@@ -49,7 +49,7 @@ class AdjacencyMLP(nn.Module):
         hidden: int | Sequence[int],
         num_layers: int,
         out_channels: int,
-        act: Activation = torch.relu,
+        act: Activation = nn.functional.relu,
     ) -> None:
         super().__init__()
         self.in_channels, self.max_nodes, self.act = in_channels, max_nodes, act

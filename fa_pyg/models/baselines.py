@@ -48,7 +48,7 @@ class ConvStack(nn.Module):
         in_channels: int,
         width: int,
         out_channels: int,
-        act: Activation = torch.relu,
+        act: Activation = nn.functional.relu,
         readout: str = "sum",
         head: int | None = None,
     ) -> None:

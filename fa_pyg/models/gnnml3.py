@@ -53,7 +53,7 @@ class GNNML3(nn.Module):
         frequencies: int = 5,
         bandwidth: float = 2.0,
         reach: int = 1,
-        act: Activation = torch.relu,
+        act: Activation = nn.functional.relu,
         readout: str = "sum",
         head: int | None = None,
     ) -> None:

@@ -51,7 +51,7 @@ class PPGN(nn.Module):
         out_channels: int,
         depth: int = 1,
         bias: bool = True,
-        act: Activation = torch.relu,
+        act: Activation = nn.functional.relu,
         readout: str = "sum",
         head: int | None = None,
     ) -> None:

@@ -11,7 +11,8 @@ from fa_pyg.linalg import mean, scatter_sum
 
 __all__ = ["Activation", "Head", "Readout", "checked_batch", "widths"]
 
-Activation = Callable[[Tensor], Tensor]
+# In a configuration: the name of a module, or of a function that says what it returns (torch.relu does not).
+Activation = nn.Module | Callable[[Tensor], Tensor]
 
 
 class Head(nn.Module):
@@ -27,7 +28,7 @@ class Head(nn.Module):
     """
 
     def __init__(
-        self, width: int, out_channels: int, hidden: int | None = None, act: Activation = torch.relu
+        self, width: int, out_channels: int, hidden: int | None = None, act: Activation = nn.functional.relu
     ) -> None:
         super().__init__()
         self.first = None if hidden is None else nn.Linear(width, hidden)
@@ -55,7 +56,7 @@ class Readout(nn.Module):
         out_channels: int,
         readout: str = "sum",
         head: int | None = None,
-        act: Activation = torch.relu,
+        act: Activation = nn.functional.relu,
     ) -> None:
         super().__init__()
         self.mean = is_mean(readout)

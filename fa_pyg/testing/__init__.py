@@ -8,7 +8,10 @@ from fa_pyg.testing.forces import assert_conservative, conservation_error
 from fa_pyg.testing.frames import assert_frame, assert_same_sets
 from fa_pyg.testing.models import assert_equivariant, equivariance_error
 from fa_pyg.testing.motions import Motion, random_motion
+from fa_pyg.testing.pairs import pairs_not_told_apart
 from fa_pyg.testing.probe import Probe, framed_probe
+from fa_pyg.testing.relabelled import relabelled
+from fa_pyg.testing.separation import Separation, separation
 from fa_pyg.testing.symmetry import idealised, point_symmetries
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "Motion",
     "NamedCloud",
     "Probe",
+    "Separation",
     "assert_conservative",
     "assert_continuous",
     "assert_equivariant",
@@ -34,6 +38,9 @@ __all__ = [
     "lines",
     "modified",
     "modifiers",
+    "pairs_not_told_apart",
     "point_symmetries",
     "random_motion",
+    "relabelled",
+    "separation",
 ]

@@ -1,9 +1,24 @@
 """Lightning modules, data modules and callbacks; the only part of the package that imports lightning."""
 
-from fa_pyg.train.cli import NBodyCLI, load_best, main
+from fa_pyg.train.cli import FitCLI, GraphCLI, NBodyCLI, load_best, main
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.ema import EMA
+from fa_pyg.train.fit import FitModule
+from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.module import NBodyModule
 from fa_pyg.train.seeds import EpochSeed
 
-__all__ = ["EMA", "EpochSeed", "NBodyCLI", "NBodyData", "NBodyModule", "load_best", "main"]
+__all__ = [
+    "EMA",
+    "EpochSeed",
+    "FitCLI",
+    "FitModule",
+    "GraphCLI",
+    "GraphData",
+    "GraphModule",
+    "NBodyCLI",
+    "NBodyData",
+    "NBodyModule",
+    "load_best",
+    "main",
+]

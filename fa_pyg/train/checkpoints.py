@@ -22,11 +22,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         os.replace(temporary, path)
 
 
-def checkpoints(folder: str | Path) -> list[ModelCheckpoint]:
-    """``best.ckpt``, of the lowest ``val/mse``, and ``last.ckpt``, after every epoch, in this folder."""
+def checkpoints(folder: str | Path, monitor: str = "val/mse", every: int = 1) -> list[ModelCheckpoint]:
+    """``best.ckpt``, of the lowest ``monitor``, and ``last.ckpt``, after every epoch or ``every`` so many
+    epochs, in this folder."""
     best = ModelCheckpoint(
-        folder, "best", monitor="val/mse", save_on_train_epoch_end=False, enable_version_counter=False
+        folder, "best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False
     )
     # Written after the validation of its epoch: it has to remember the best one.
-    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    last = ModelCheckpoint(
+        folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, enable_version_counter=False
+    )
     return [best, last]

@@ -6,16 +6,19 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from jsonargparse.typing import PositiveInt
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
+from fa_pyg.train.fit import FitModule
+from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.logs import loggers
 from fa_pyg.train.module import NBodyModule
 from fa_pyg.train.plots import plot_losses
@@ -24,10 +27,8 @@ from fa_pyg.train.resume import check_settings, resumed_step, run_folder
 from fa_pyg.train.seeds import EpochSeed
 
 DEFAULTS = {
-    "default_root_dir": "runs/nbody",
     "devices": 1,
     "max_epochs": 1000,
-    "gradient_clip_val": 1.0,
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
 }
@@ -43,8 +44,11 @@ class SaveConfigAtStart(SaveConfigCallback):
         super().setup(trainer, pl_module, "fit")
 
 
-class NBodyCLI(LightningCLI):
-    """Model, data and trainer of one n-body run from typed arguments and YAML files.
+class FitCLI(LightningCLI):
+    """Model, data and trainer of one run from typed arguments and YAML files.
+
+    A subclass says which module and data module, what the run is called unless said otherwise, and the
+    trainer's defaults.
 
     A run lives in ``<trainer.default_root_dir>/<name>/version_<k>``. A new run gets a new version;
     ``--ckpt_path last`` goes on with the newest with a checkpoint, ``--ckpt_path FILE`` with that of FILE.
@@ -55,14 +59,19 @@ class NBodyCLI(LightningCLI):
     ``--trainer.deterministic true``.
     """
 
+    module: ClassVar[type[FitModule]]
+    data: ClassVar[type[LightningDataModule]]
+    run: ClassVar[str]
+    defaults: ClassVar[dict[str, Any]]
+
     def __init__(self, args: Sequence[str] | None = None) -> None:
         quiet()
         super().__init__(
-            NBodyModule,
-            NBodyData,
+            self.module,
+            self.data,
             save_config_callback=SaveConfigAtStart,
             save_config_kwargs={"overwrite": True},
-            trainer_defaults=DEFAULTS,
+            trainer_defaults={**DEFAULTS, **self.defaults},
             parser_kwargs={"allow_abbrev": False},
             seed_everything_default=0,
             args=args,
@@ -73,10 +82,13 @@ class NBodyCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser) -> None:
         parser.add_argument(
-            "--name", type=str, default="nbody", help="folder of the run below default_root_dir"
+            "--name", type=str, default=self.run, help="folder of the run below default_root_dir"
         )
         parser.add_argument(
             "--ckpt_path", type=str | None, default=None, help="checkpoint to go on from, or 'last'"
+        )
+        parser.add_argument(
+            "--checkpoint_every", type=PositiveInt, default=1, help="epochs between those to go on from"
         )
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
 
@@ -102,7 +114,7 @@ class NBodyCLI(LightningCLI):
         callbacks = [
             *(given.callbacks or []),
             EpochSeed(self.config.seed_everything),
-            *checkpoints(self.folder),
+            *checkpoints(self.folder, f"val/{self.module.monitor}", self.config.checkpoint_every),
         ]
         if given.enable_progress_bar is not False:
             callbacks.append(FitProgressBar())
@@ -115,36 +127,52 @@ class NBodyCLI(LightningCLI):
         return super().instantiate_trainer(**own, **kwargs)
 
 
-def main(args: Sequence[str] | None = None) -> dict[str, Any]:
+class NBodyCLI(FitCLI):
+    """A run of the n-body benchmark."""
+
+    module, data, run = NBodyModule, NBodyData, "nbody"
+    defaults: ClassVar = {"default_root_dir": "runs/nbody", "gradient_clip_val": 1.0}
+
+
+class GraphCLI(FitCLI):
+    """A run that classifies graphs."""
+
+    module, data, run = GraphModule, GraphData, "graphs"
+    defaults: ClassVar = {"default_root_dir": "runs/graphs"}
+
+
+def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> dict[str, Any]:
     """Train, test the weights of the best validation error, and keep the results beside the checkpoints.
 
     Args:
         args: command line; that of the process where None.
+        make: what is trained.
 
-    Returns what ``results.json`` holds: test and validation error, best epoch, epochs trained, the folder.
+    Returns what ``results.json`` holds: test figures and validation error, best epoch, epochs trained, the
+    folder.
     """
-    cli = NBodyCLI(args)
+    cli = make(args)
     if cli.resume:
         print(f"going on from {cli.resume}")
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.resume, weights_only=True)
     return report(cli)
 
 
-def report(cli: NBodyCLI) -> dict[str, Any]:
+def report(cli: FitCLI) -> dict[str, Any]:
     """Test the best checkpoint; print and write what came out."""
-    trainer, epochs = cli.trainer, cli.trainer.current_epoch
+    trainer, epochs, monitor = cli.trainer, cli.trainer.current_epoch, cli.model.monitor
     best, val = trainer.checkpoint_callback.best_model_path, trainer.checkpoint_callback.best_model_score
     if not best:  # ended before its first validation
         best = str(cli.folder / "last.ckpt")
         val = trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)[
             0
-        ]["val/mse"]
+        ][f"val/{monitor}"]
     tested = trainer.test(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)[0]
     kept = torch.load(best, map_location="cpu", weights_only=True)
     results = {
         "name": cli.config.name,
-        "test_mse": tested["test/mse"],
-        "val_mse": float(val),
+        **{f"test_{name}": tested[f"test/{name}"] for name in cli.model.names},
+        f"val_{monitor}": float(val),
         "best_epoch": kept["epoch"] + 1,
         "epochs": epochs,
         "seed": cli.config.seed_everything,
@@ -153,17 +181,23 @@ def report(cli: NBodyCLI) -> dict[str, Any]:
     }
     if trainer.is_global_zero:
         write_atomically(cli.folder / "results.json", json.dumps(results, indent=2) + "\n")
-        plot_losses({cli.config.name: cli.folder}, cli.folder / "loss.png")
-        print("{name}: test MSE {test_mse:.5f} at epoch {best_epoch} of {epochs} ".format(**results), end="")
-        print("(validation {val_mse:.5f}); results, curves and checkpoints in {folder}".format(**results))
+        label = "mean squared error" if monitor == "mse" else monitor
+        plot_losses({cli.config.name: cli.folder}, cli.folder / "loss.png", metric=monitor, label=label)
+        figures = ", ".join(f"test {said(name)} {results[f'test_{name}']:.5f}" for name in cli.model.names)
+        print("{name}: {0} at epoch {best_epoch} of {epochs} ".format(figures, **results), end="")
+        print(f"(validation {float(val):.5f}); results, curves and checkpoints in {cli.folder}")
     return results
 
 
-def load_best(folder: str | Path) -> NBodyModule:
+def said(name: str) -> str:
+    return name.upper() if name == "mse" else name
+
+
+def load_best(folder: str | Path, make: type[FitCLI] = NBodyCLI) -> FitModule:
     """The module of a run with the weights of its best validation error, in evaluation mode, on the CPU."""
     here = ["--ckpt_path=null", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.strategy=auto"]
     with isolate_rng():
-        cli = NBodyCLI(["--config", str(Path(folder) / "config.yaml"), *here])
+        cli = make(["--config", str(Path(folder) / "config.yaml"), *here])
     cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])
     return cli.model.eval()
 

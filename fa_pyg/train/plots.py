@@ -8,23 +8,33 @@ from torch import Tensor
 from fa_pyg.train.logs import read_metrics
 
 
-def plot_losses(folders: Mapping[str, str | Path], path: str | Path, title: str = "") -> None:
+def plot_losses(
+    folders: Mapping[str, str | Path],
+    path: str | Path,
+    title: str = "",
+    metric: str = "mse",
+    label: str = "mean squared error",
+) -> None:
     """Draw training (dotted) and validation errors against the epoch, one colour per run.
 
     Args:
         folders: label -> folder with a ``metrics.csv``.
         path: the picture to write (PNG).
         title: above the picture.
+        metric: what to draw, by its name in ``metrics.csv`` without that of the split.
+        label: of the vertical axis.
     """
     figure = new_figure(7, 4)
     axes = figure.subplots()
-    for number, (label, folder) in enumerate(folders.items()):
+    for number, (run, folder) in enumerate(folders.items()):
         rows = read_metrics(folder)
         for split, style in (("train", ":"), ("val", "-")):
-            points = [(int(r["epoch"]) + 1, float(r[f"{split}/mse"])) for r in rows if f"{split}/mse" in r]
+            points = [
+                (int(r["epoch"]) + 1, float(r[f"{split}/{metric}"])) for r in rows if f"{split}/{metric}" in r
+            ]
             if points:
-                axes.plot(*zip(*points, strict=True), style, color=f"C{number}", label=f"{label}, {split}")
-    axes.set(xlabel="epoch", ylabel="mean squared error", yscale="log", title=title)
+                axes.plot(*zip(*points, strict=True), style, color=f"C{number}", label=f"{run}, {split}")
+    axes.set(xlabel="epoch", ylabel=label, yscale="log", title=title)
     if axes.lines:
         axes.legend(fontsize=8)
     figure.savefig(path)

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
@@ -41,9 +41,10 @@ class FitProgressBar(ProgressBar):
     def on_train_batch_end(self, *args: Any) -> None:
         self._bar.update()
 
-    def on_train_epoch_end(self, trainer: Trainer, *args: Any) -> None:
-        seen = trainer.callback_metrics
-        errors = {name: f"{seen[f'{name}/mse']:.4f}" for name in ("train", "val") if f"{name}/mse" in seen}
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        seen, monitor = trainer.callback_metrics, pl_module.monitor
+        keys = {name: f"{name}/{monitor}" for name in ("train", "val")}
+        errors = {name: f"{seen[key]:.4f}" for name, key in keys.items() if key in seen}
         self._bar.set_postfix({"epoch": trainer.current_epoch + 1, **errors}, refresh=False)
 
     def on_train_end(self, *args: Any) -> None:

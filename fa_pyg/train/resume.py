@@ -10,7 +10,7 @@ import yaml
 # What makes a run the experiment that it is. Much of it (learning rate, weight decay, network) a resumed run
 # would take from the checkpoint without a word. How long, where and how loudly it trains may change.
 FIXED = ("seed_everything", "model", "data", "trainer.callbacks")
-FREE = ("data.root", "data.eval_batch_size")
+FREE = ("data.root", "data.dataset.init_args.root", "data.eval_batch_size")
 
 
 def run_folder(parent: Path, ckpt_path: str | None) -> tuple[Path, Path | None]:

@@ -1,0 +1,256 @@
+"""The graph separation benchmark: every part of every row, kept as soon as it is finished."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.transforms import BaseTransform, Compose
+from tqdm import tqdm
+
+from fa_pyg.datasets import EXP, GRAPH8c
+from fa_pyg.datasets.exp_like import EXPLike
+from fa_pyg.testing.relabelled import relabelled
+from fa_pyg.testing.separation import judged, random_outputs
+from fa_pyg.train.checkpoints import AtomicCheckpointIO
+from fa_pyg.train.cli import GraphCLI, main, write_atomically
+from fa_pyg.train.graphs import GraphModule, whole
+
+PARTS = ("graph8c", "exp", "exp_classify")
+SAVE_EVERY = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of the table.
+
+    Attributes:
+        name: of its configuration file, without the ending.
+        title: in the table.
+        published: figure of each part, as it was printed.
+        parts: the settings of each part: of :class:`Counted`, and of a :class:`~fa_pyg.train.GraphCLI`.
+    """
+
+    name: str
+    title: str
+    published: Mapping[str, Any]
+    parts: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Row":
+        """The row of a configuration file.
+
+        Raises ValueError, naming the file, for keys that are missing or unknown.
+        """
+        found = yaml.safe_load(Path(path).read_text())
+        known = {"title", "published", *PARTS}
+        if not isinstance(found, dict) or not {"title"} <= set(found) <= known:
+            keys = sorted(found) if isinstance(found, dict) else found
+            raise ValueError(f"{path}: found the keys {keys}, expected title and some of {sorted(known)}")
+        parts = {part: found[part] for part in PARTS if part in found}
+        return cls(Path(path).stem, found["title"], found.get("published", {}), parts)
+
+
+class Counted:
+    """What is counted in one part of a row: models without training, and what they are given.
+
+    Args:
+        model: with new random weights whenever it is built.
+        inputs: names of the attributes that it is called with, by keyword but for the first two.
+        transforms: of all graphs, and of their relabelled copies.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Sequence[str] = ("x", "edge_index"),
+        transforms: Sequence[BaseTransform] = (),
+    ) -> None:
+        self.model, self.inputs, self.transforms = model, tuple(inputs), Compose(list(transforms))
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """How the benchmark is run, and where its results go.
+
+    Attributes:
+        out: folder of what is finished.
+        root: folder of the data sets.
+        data: "exp", or "exp-like" for pairs that are generated.
+        initialisations: of the models that are counted. Published: 100.
+        seeds: of the models that are trained.
+        epochs: of training; None: those of the configuration.
+        num_nodes: of the graphs of GRAPH8c.
+        num_pairs: of "exp-like".
+        progress: show bars.
+    """
+
+    out: Path
+    root: Path = Path("data")
+    data: str = "exp"
+    initialisations: int = 100
+    seeds: tuple[int, ...] = (0, 1, 2)
+    epochs: int | None = None
+    num_nodes: int = 8
+    num_pairs: int = 600
+    progress: bool = True
+
+    def run(self, rows: Sequence[Row], parts: Sequence[str] = PARTS) -> Iterator[dict[str, Any]]:
+        """Yields what each part of each row gives (see :meth:`finished`), part by part: short ones first."""
+        tasks = [(row, part, seed) for part in parts for seed in self._seeds(part) for row in rows]
+        tasks = [task for task in tasks if task[1] in task[0].parts]
+        with tqdm(tasks, "separation", unit="part", disable=not self.progress, dynamic_ncols=True) as bar:
+            for row, part, seed in bar:
+                bar.set_postfix_str(f"{row.name}, {part}")
+                yield self.finished(row, part, seed)
+
+    def finished(self, row: Row, part: str, seed: int = 0) -> dict[str, Any]:
+        """What a part of a row gives; from the file where it is known, for the very same settings.
+
+        It has "row", "part", "seed" and "seconds", and either "not_told_apart", "soundness", "graphs" and
+        "initialisations" or what a :class:`~fa_pyg.train.GraphCLI` keeps as ``results.json``.
+        """
+        path = self._path(row, part, seed)
+        if path.is_file():
+            return json.loads(path.read_text())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        begin = monotonic()
+        found = (self._trained if part == "exp_classify" else self._counted)(row, part, seed)
+        found = {"row": row.name, "part": part, "seed": seed, "seconds": monotonic() - begin, **found}
+        write_atomically(path, json.dumps(found, indent=2) + "\n")
+        return found
+
+    def _counted(self, row: Row, part: str, seed: int) -> dict[str, Any]:
+        data = self.num_nodes if part == "graph8c" else self.data
+        graphs, copies = _graphs(data, self.root, self.num_pairs, seed)
+        make = factory(row.parts[part])
+        given = make()
+        outputs, path = [], self._path(row, part, seed).with_suffix(".pt")
+        if path.is_file():
+            outputs = list(torch.load(path, weights_only=True))
+        sets = (graphs, copies)
+        found = random_outputs(
+            lambda: make().model,
+            sets,
+            given.inputs,
+            given.transforms,
+            self.initialisations,
+            seed=seed,
+            first=len(outputs),
+        )
+        self._collect(found, outputs, path, f"{row.name}, {part}")
+        pairs = None if part == "graph8c" else torch.arange(graphs.num_graphs).view(-1, 2)
+        judgement = judged(outputs, pairs)
+        path.unlink(missing_ok=True)
+        return {
+            "not_told_apart": len(judgement.pairs),
+            "soundness": judgement.soundness,
+            "graphs": graphs.num_graphs,
+            "initialisations": self.initialisations,
+        }
+
+    def _collect(self, found: Iterator[Tensor], outputs: list[Tensor], path: Path, name: str) -> None:
+        """All outputs, written now and then so that an interrupted count goes on."""
+        bar = tqdm(
+            found,
+            name,
+            self.initialisations,
+            initial=len(outputs),
+            unit="model",
+            disable=not self.progress,
+            leave=False,
+            dynamic_ncols=True,
+        )
+        written = monotonic()
+        for one in bar:
+            outputs.append(one)
+            if monotonic() - written > SAVE_EVERY:
+                AtomicCheckpointIO().save_checkpoint(torch.stack(outputs), path)
+                written = monotonic()
+
+    def _trained(self, row: Row, part: str, seed: int) -> dict[str, Any]:
+        folder, name = self.out / "training", self._path(row, part, seed).stem
+        arguments = ["--config", yaml.safe_dump(dict(row.parts[part])), f"--seed_everything={seed}"]
+        arguments += [f"--name={name}", f"--trainer.default_root_dir={folder}", *self._data_arguments()]
+        if self.epochs is not None:
+            arguments += [f"--trainer.max_epochs={self.epochs}"]
+        if not self.progress:
+            arguments += ["--trainer.enable_progress_bar=false"]
+        if list((folder / name).glob("version_*/last.ckpt")):
+            arguments += ["--ckpt_path=last"]
+        with isolate_rng():
+            return main(arguments, GraphCLI)
+
+    def _data_arguments(self) -> list[str]:
+        kind = {"exp": "EXP", "exp-like": "EXPLike"}[self.data]
+        arguments = [f"--data.dataset=fa_pyg.datasets.{kind}", f"--data.dataset.root={self.root / kind}"]
+        if self.data == "exp":
+            return arguments
+        share = 2 * max(1, self.num_pairs // 6)
+        more = [f"--data.dataset.num_pairs={self.num_pairs}", f"--data.val={share}", f"--data.test={share}"]
+        return arguments + more
+
+    def _seeds(self, part: str) -> tuple[int, ...]:
+        return self.seeds if part == "exp_classify" else (0,)
+
+    def _path(self, row: Row, part: str, seed: int) -> Path:
+        """Where the result goes; another file for other settings."""
+        settings: dict[str, Any] = {"settings": row.parts[part]}
+        if part == "exp_classify":
+            settings |= {"data": self.data, "epochs": self.epochs, "num_pairs": self.num_pairs}
+        else:
+            data = self.num_nodes if part == "graph8c" else [self.data, self.num_pairs]
+            settings |= {"data": data, "initialisations": self.initialisations}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        return self.out / "parts" / f"{row.name}_{part}_seed{seed}_{digest}.json"
+
+
+@cache
+def _graphs(data: str | int, root: Path, num_pairs: int, seed: int) -> tuple[Batch, Batch]:
+    """All graphs of a data set, and a relabelled copy of each."""
+    if isinstance(data, int):
+        dataset = GRAPH8c(root / "GRAPH8c", data, log=False)
+    elif data == "exp":
+        dataset = EXP(root / "EXP")
+    else:
+        dataset = EXPLike(root / "EXPLike", num_pairs)
+    graphs = whole(dataset)
+    return graphs, relabelled(graphs, torch.Generator().manual_seed(seed))
+
+
+def factory(settings: Mapping[str, Any]) -> Callable[[], Counted]:
+    """Returns what builds a part of a row from its settings, with new random weights every time.
+
+    Raises jsonargparse's ArgumentError for unknown or wrong settings.
+    """
+    return _builder(Counted, settings)
+
+
+def check(row: Row) -> None:
+    """Raises ValueError, naming row and part, for settings that nothing could be built from."""
+    for part, settings in row.parts.items():
+        try:
+            if part == "exp_classify":
+                _builder(GraphModule, settings["model"])
+            else:
+                factory(settings)
+        except (ArgumentError, KeyError, TypeError) as error:
+            raise ValueError(f"{row.name}, {part}: {error}") from error
+
+
+def _builder(kind: type, settings: Mapping[str, Any]) -> Callable[[], Any]:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "part")
+    config = parser.parse_object({"part": copy.deepcopy(settings)})  # it writes into what it is given
+    return lambda: parser.instantiate_classes(config).part

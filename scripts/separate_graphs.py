@@ -1,0 +1,62 @@
+"""Which graphs can a model tell apart: the benchmark of GRAPH8c, EXP and EXP-classify, with soundness.
+
+``python scripts/separate_graphs.py`` makes the whole table, ``--config configs/separation/gin.yaml`` one row;
+both write ``results.csv``, ``table.md`` and ``plot.png`` under ``runs/separation``. What is finished is not run
+again, what was interrupted goes on. Without a network: ``--data exp-like``. A test: ``--quick``.
+"""
+
+import argparse
+from pathlib import Path
+
+from fa_pyg.train.separation import PARTS, Benchmark, Row, check
+from fa_pyg.train.separation_table import write
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / "configs" / "separation"
+ROWS = ("gcn", "gat", "gin", "chebnet", "ppgn", "gnnml3")
+ROWS += (
+    "ga_mlp",
+    "fa_mlp_spectral",
+    "fa_mlp_canonical",
+    "ga_gin_id",
+    "fa_gin_id_spectral",
+    "fa_gin_id_canonical",
+)
+QUICK = {"initialisations": 2, "seeds": (0,), "epochs": 2, "num_nodes": 6, "num_pairs": 12}
+
+
+def main() -> None:
+    given = arguments()
+    rows = [Row.read(path) for path in given.config or [CONFIGS / f"{name}.yaml" for name in ROWS]]
+    parts = given.parts
+    for row in rows:
+        check(row)
+    out = given.out / given.data / "quick" if given.quick else given.out / given.data
+    settings = {"initialisations": given.initialisations, "seeds": tuple(given.seeds)}
+    benchmark = Benchmark(out, given.root, given.data, **(QUICK if given.quick else settings))
+    found = []
+    for one in benchmark.run(rows, parts):
+        found.append(one)
+        write(rows, found, out)
+    print((out / "table.md").read_text())
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, nargs="+", help="rows of the table; all unless said")
+    parser.add_argument("--all", action="store_true", help="all rows, as without --config")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all unless said")
+    parser.add_argument("--data", choices=("exp", "exp-like"), default="exp", help="exp-like: generated")
+    parser.add_argument("--root", type=Path, default=ROOT / "data", help="folder of the data sets (data)")
+    parser.add_argument("--initialisations", type=int, default=100, help="models a count (100)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of training (0 1 2)")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "separation", help="where results go")
+    parser.add_argument("--quick", action="store_true", help="smallest of all: no figure means anything")
+    given = parser.parse_args()
+    if given.all and given.config:
+        parser.error("--all and --config: expected one of them")
+    return given
+
+
+if __name__ == "__main__":
+    main()

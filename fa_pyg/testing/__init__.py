@@ -6,6 +6,7 @@ from fa_pyg.testing.contract import FrameContract
 from fa_pyg.testing.exactness import assert_exact, exactness_error
 from fa_pyg.testing.forces import assert_conservative, conservation_error
 from fa_pyg.testing.frames import assert_frame, assert_same_sets
+from fa_pyg.testing.graph_frames import assert_permutation_frame, graph_catalogue
 from fa_pyg.testing.models import assert_equivariant, equivariance_error
 from fa_pyg.testing.motions import Motion, random_motion
 from fa_pyg.testing.pairs import pairs_not_told_apart
@@ -27,12 +28,14 @@ __all__ = [
     "assert_equivariant",
     "assert_exact",
     "assert_frame",
+    "assert_permutation_frame",
     "assert_same_sets",
     "catalogue",
     "conservation_error",
     "equivariance_error",
     "exactness_error",
     "framed_probe",
+    "graph_catalogue",
     "idealised",
     "largest_step",
     "lines",

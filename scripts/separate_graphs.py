@@ -1,14 +1,15 @@
 """Which graphs can a model tell apart: the benchmark of GRAPH8c, EXP and EXP-classify, with soundness.
 
 ``python scripts/separate_graphs.py`` makes the whole table, ``--config configs/separation/gin.yaml`` one row;
-both write ``results.csv``, ``table.md`` and ``plot.png`` under ``runs/separation``. What is finished is not run
-again, what was interrupted goes on. Without a network: ``--data exp-like``. A test: ``--quick``.
+both write ``results.csv``, ``table.md`` and ``plot.png`` under ``runs/separation``. What is finished is not
+run again, what was interrupted goes on. Without a network: ``--data exp-like``. A test: ``--quick``.
 """
 
 import argparse
 from pathlib import Path
 
-from fa_pyg.train.separation import PARTS, Benchmark, Row, check
+from fa_pyg.train.separation import Benchmark
+from fa_pyg.train.separation_rows import PARTS, Row, check
 from fa_pyg.train.separation_table import write
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -32,7 +32,7 @@ SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["datasets"] = ("nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
 SEES["testing"] = FLOORS[: FLOORS.index("models")]
-SEES["train"] += ("datasets", "transforms")
+SEES["train"] += ("datasets", "transforms", "testing")
 SEES["__init__"] = (*FLOORS[:-1], "datasets", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}

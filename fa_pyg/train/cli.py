@@ -1,9 +1,6 @@
 """From a configuration file to a tested model: the one place that builds trainer, model and data."""
 
 import json
-import logging
-import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,12 +14,14 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
+from fa_pyg.train.files import write_atomically
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.logs import loggers
 from fa_pyg.train.module import NBodyModule
 from fa_pyg.train.plots import plot_losses
 from fa_pyg.train.progress import FitProgressBar
+from fa_pyg.train.quiet import quiet
 from fa_pyg.train.resume import check_settings, resumed_step, run_folder
 from fa_pyg.train.seeds import EpochSeed
 
@@ -200,25 +199,3 @@ def load_best(folder: str | Path, make: type[FitCLI] = NBodyCLI) -> FitModule:
         cli = make(["--config", str(Path(folder) / "config.yaml"), *here])
     cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])
     return cli.model.eval()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """A reader finds the old file or the new one, never half of it."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
-def quiet() -> None:
-    """Silence Lightning's advertisements, and its warnings that do not apply here."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    for message in (
-        ".*does not have many workers.*",
-        ".*Checkpoint directory .* exists.*",
-        ".*Experiment logs directory .* exists.*",
-        ".*smaller than the logging interval.*",  # nothing is logged by the step
-        ".*LeafSpec.* is deprecated.*",
-        ".*args parameter is intended to run from within Python.*",
-    ):
-        warnings.filterwarnings("ignore", message)

@@ -1,9 +1,8 @@
 """The graph separation benchmark: every part of every row, kept as soon as it is finished."""
 
-import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,11 +11,9 @@ from typing import Any
 
 import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch.utilities.seed import isolate_rng
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Batch
-from torch_geometric.transforms import BaseTransform, Compose
 from tqdm import tqdm
 
 from fa_pyg.datasets import EXP, GRAPH8c
@@ -24,60 +21,12 @@ from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.testing.relabelled import relabelled
 from fa_pyg.testing.separation import judged, random_outputs
 from fa_pyg.train.checkpoints import AtomicCheckpointIO
-from fa_pyg.train.cli import GraphCLI, main, write_atomically
-from fa_pyg.train.graphs import GraphModule, whole
+from fa_pyg.train.cli import GraphCLI, main
+from fa_pyg.train.files import write_atomically
+from fa_pyg.train.graphs import whole
+from fa_pyg.train.separation_rows import PARTS, Row, factory
 
-PARTS = ("graph8c", "exp", "exp_classify")
 SAVE_EVERY = 60.0  # seconds
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model of the table.
-
-    Attributes:
-        name: of its configuration file, without the ending.
-        title: in the table.
-        published: figure of each part, as it was printed.
-        parts: the settings of each part: of :class:`Counted`, and of a :class:`~fa_pyg.train.GraphCLI`.
-    """
-
-    name: str
-    title: str
-    published: Mapping[str, Any]
-    parts: Mapping[str, Mapping[str, Any]]
-
-    @classmethod
-    def read(cls, path: str | Path) -> "Row":
-        """The row of a configuration file.
-
-        Raises ValueError, naming the file, for keys that are missing or unknown.
-        """
-        found = yaml.safe_load(Path(path).read_text())
-        known = {"title", "published", *PARTS}
-        if not isinstance(found, dict) or not {"title"} <= set(found) <= known:
-            keys = sorted(found) if isinstance(found, dict) else found
-            raise ValueError(f"{path}: found the keys {keys}, expected title and some of {sorted(known)}")
-        parts = {part: found[part] for part in PARTS if part in found}
-        return cls(Path(path).stem, found["title"], found.get("published", {}), parts)
-
-
-class Counted:
-    """What is counted in one part of a row: models without training, and what they are given.
-
-    Args:
-        model: with new random weights whenever it is built.
-        inputs: names of the attributes that it is called with, by keyword but for the first two.
-        transforms: of all graphs, and of their relabelled copies.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        inputs: Sequence[str] = ("x", "edge_index"),
-        transforms: Sequence[BaseTransform] = (),
-    ) -> None:
-        self.model, self.inputs, self.transforms = model, tuple(inputs), Compose(list(transforms))
 
 
 @dataclass(frozen=True)
@@ -227,30 +176,3 @@ def _graphs(data: str | int, root: Path, num_pairs: int, seed: int) -> tuple[Bat
         dataset = EXPLike(root / "EXPLike", num_pairs)
     graphs = whole(dataset)
     return graphs, relabelled(graphs, torch.Generator().manual_seed(seed))
-
-
-def factory(settings: Mapping[str, Any]) -> Callable[[], Counted]:
-    """Returns what builds a part of a row from its settings, with new random weights every time.
-
-    Raises jsonargparse's ArgumentError for unknown or wrong settings.
-    """
-    return _builder(Counted, settings)
-
-
-def check(row: Row) -> None:
-    """Raises ValueError, naming row and part, for settings that nothing could be built from."""
-    for part, settings in row.parts.items():
-        try:
-            if part == "exp_classify":
-                _builder(GraphModule, settings["model"])
-            else:
-                factory(settings)
-        except (ArgumentError, KeyError, TypeError) as error:
-            raise ValueError(f"{row.name}, {part}: {error}") from error
-
-
-def _builder(kind: type, settings: Mapping[str, Any]) -> Callable[[], Any]:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind, "part")
-    config = parser.parse_object({"part": copy.deepcopy(settings)})  # it writes into what it is given
-    return lambda: parser.instantiate_classes(config).part

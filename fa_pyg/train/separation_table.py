@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fa_pyg.train.cli import write_atomically
+from fa_pyg.train.files import write_atomically
 from fa_pyg.train.plots import new_figure
-from fa_pyg.train.separation import PARTS, Row
+from fa_pyg.train.separation_rows import PARTS, Row
 
 TITLES = {"graph8c": "GRAPH8c", "exp": "EXP", "exp_classify": "EXP-classify"}
 NOTE = (
     "GRAPH8c and EXP: pairs that are not told apart by any of {} random initialisations. Sound: the share of "
-    "graphs that are not told apart from a relabelled copy of themselves, by the same rule. EXP-classify: test "
-    "accuracy, mean and standard deviation over {} seeds. Published: Balcilar et al. 2021, Puny et al. 2022."
+    "graphs that are not told apart from a relabelled copy of themselves, by the same rule. EXP-classify: "
+    "test accuracy, mean and standard deviation over {} seeds. In brackets: Puny et al. 2022, table 2."
 )
 
 

@@ -1,0 +1,19 @@
+"""What Lightning says and need not."""
+
+import logging
+import warnings
+
+
+def quiet() -> None:
+    """Silence Lightning's advertisements, and its warnings that do not apply here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists.*",
+        ".*Experiment logs directory .* exists.*",
+        ".*smaller than the logging interval.*",  # nothing is logged by the step
+        ".*LeafSpec.* is deprecated.*",
+        ".*args parameter is intended to run from within Python.*",
+    ):
+        warnings.filterwarnings("ignore", message)

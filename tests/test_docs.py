@@ -55,3 +55,15 @@ def test_every_section_that_it_links_to_is_there():
     assert set(re.findall(r"\]\(#(.*?)\)", text)) <= anchors
     for target in re.findall(r"\]\(([^#h].*?)\)", text):
         assert (PAGE.parent / target).exists()
+
+
+def test_the_page_on_graphs_runs():
+    page = PAGE.with_name("graphs.md").read_text(encoding="utf-8")
+    torch.manual_seed(0)
+    names = {}
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)):
+        exec(compile(block, f"graphs.md, block {number}", "exec"), names)
+    assert names["y"].shape == (1, 10)
+    args = {key: names[key] for key in ("x", "edge_index", "batch")}
+    with pytest.raises(AssertionError, match="not equivariant"):
+        assert_equivariant(names["net"], args, "S(n)")

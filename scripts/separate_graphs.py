@@ -19,9 +19,11 @@ ROWS += (
     "ga_mlp",
     "fa_mlp_spectral",
     "fa_mlp_canonical",
+    "fa_mlp_canonical_spectral",
     "ga_gin_id",
     "fa_gin_id_spectral",
     "fa_gin_id_canonical",
+    "fa_gin_id_canonical_spectral",
 )
 QUICK = {"initialisations": 2, "seeds": (0,), "epochs": 2, "num_nodes": 6, "num_pairs": 12}
 

@@ -82,7 +82,20 @@ def separation(
     sets = (graphs, copies)
     found = random_outputs(make_model, sets, inputs, transform, initialisations, squash, seed)
     bar = tqdm(found, progress, initialisations, disable=progress is None, leave=False, dynamic_ncols=True)
-    return judged(list(bar), pairs, threshold)
+    outputs: list[Tensor] = []
+    for one in bar:
+        outputs.append(one)
+        if is_settled(outputs, pairs, threshold):
+            break
+    return judged(outputs, pairs, threshold)
+
+
+def is_settled(outputs: list[Tensor], pairs: Tensor | None = None, threshold: float = 1e-3) -> bool:
+    """Whether no further initialisation can change :func:`judged`: everything is told apart, copies too."""
+    if not ((outputs[-1][0] - outputs[-1][1]).abs().sum(1) > threshold).any():
+        return False  # the usual case, at once: some graph is not told from its copy
+    found = judged(outputs, torch.zeros(0, 2, dtype=torch.long), threshold)
+    return found.soundness == 0 and not len(judged(outputs, pairs, threshold).pairs)
 
 
 def judged(outputs: list[Tensor], pairs: Tensor | None = None, threshold: float = 1e-3) -> Separation:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from fa_pyg.datasets import EXP, GRAPH8c
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.testing.relabelled import relabelled
-from fa_pyg.testing.separation import judged, random_outputs
+from fa_pyg.testing.separation import is_settled, judged, random_outputs
 from fa_pyg.train.checkpoints import AtomicCheckpointIO
 from fa_pyg.train.cli import GraphCLI, main
 from fa_pyg.train.files import write_atomically
@@ -98,8 +98,8 @@ class Benchmark:
             seed=seed,
             first=len(outputs),
         )
-        self._collect(found, outputs, path, f"{row.name}, {part}")
         pairs = None if part == "graph8c" else torch.arange(graphs.num_graphs).view(-1, 2)
+        self._collect(found, outputs, pairs, path, f"{row.name}, {part}")
         judgement = judged(outputs, pairs)
         path.unlink(missing_ok=True)
         return {
@@ -107,10 +107,13 @@ class Benchmark:
             "soundness": judgement.soundness,
             "graphs": graphs.num_graphs,
             "initialisations": self.initialisations,
+            "needed": len(outputs),  # no more could change the figures
         }
 
-    def _collect(self, found: Iterator[Tensor], outputs: list[Tensor], path: Path, name: str) -> None:
-        """All outputs, written now and then so that an interrupted count goes on."""
+    def _collect(
+        self, found: Iterator[Tensor], outputs: list[Tensor], pairs: Tensor | None, path: Path, name: str
+    ) -> None:
+        """All outputs that can matter, written now and then so that an interrupted count goes on."""
         bar = tqdm(
             found,
             name,
@@ -124,6 +127,8 @@ class Benchmark:
         written = monotonic()
         for one in bar:
             outputs.append(one)
+            if is_settled(outputs, pairs):
+                return
             if monotonic() - written > SAVE_EVERY:
                 AtomicCheckpointIO().save_checkpoint(torch.stack(outputs), path)
                 written = monotonic()

@@ -12,7 +12,7 @@ from fa_pyg import CanonicalFrame, FrameAveraging, RandomNodeFrame, SpectralFram
 from fa_pyg.models import GIN, AdjacencyMLP
 from fa_pyg.testing import Separation, pairs_not_told_apart, relabelled, separation
 from fa_pyg.testing.framed_parts import parts_of
-from fa_pyg.testing.separation import random_outputs
+from fa_pyg.testing.separation import is_settled, random_outputs
 
 DOUBLE = torch.float64
 
@@ -208,3 +208,15 @@ def test_a_model_of_nodes_is_an_error(graphs):
 
     with pytest.raises(ValueError, match=r"make_model: expected outputs \[7, C\], found \[49, 1\]"):
         separation(Nodes, graphs, initialisations=1)
+
+
+def test_a_count_ends_where_nothing_can_change_any_more():
+    outputs = [torch.randn(2, 6, 3) for _ in range(2)]
+    pairs = torch.arange(6).view(3, 2)
+    assert is_settled(outputs, pairs)
+    assert is_settled(outputs)
+    outputs[0][0, 1], outputs[1][0, 1] = outputs[0][0, 0], outputs[1][0, 0]
+    assert not is_settled(outputs, pairs)  # a pair is left
+    assert is_settled(outputs, pairs[1:])
+    outputs[0][1, 5], outputs[1][1, 5] = outputs[0][0, 5], outputs[1][0, 5]
+    assert not is_settled(outputs, pairs[1:])  # a graph is not told from its copy

@@ -1,21 +1,26 @@
 """The lines that introduce the library, as they are written there."""
 
+import pytest
 import torch
 from torch import nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.nn import global_add_pool
 
 from fa_pyg import (
+    CanonicalFrame,
     FrameAveraging,
     Frames,
     HaarFrame,
     LocalFrame,
     PCAFrame,
     PerMode,
+    RandomNodeFrame,
     Rep,
     Sample,
+    SpectralFrame,
     WeightedPCAFrame,
 )
+from fa_pyg.models import GIN, AdjacencyMLP
 from fa_pyg.nn import GridAveraging, LocalFrameConv
 from fa_pyg.testing import assert_equivariant
 from fa_pyg.transforms import AddFrames, CanonicalPose, RandomMotion, data_frames
@@ -143,3 +148,26 @@ def test_frames_for_nodes_images_and_data_sets():
     proper = RandomMotion("SE(3)", inputs={"pos": "point", "force": "vector"})(data)
     posed = CanonicalPose(WeightedPCAFrame("SE(3)"))
     assert torch.allclose(posed(proper).pos, posed(data).pos)
+
+
+def test_graphs_as_in_the_readme():
+    graph = torch.tensor([0] * 4 + [1] * 5)
+    edges = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 7, 4, 8], [1, 2, 3, 0, 5, 6, 7, 8, 7, 4]])
+    edges = torch.cat([edges, edges.flip(0)], 1)
+    x = torch.randint(0, 2, (9, 3), generator=g).double()
+    inputs = {"x": x, "edge_index": edges, "batch": graph}
+    torch.manual_seed(0)
+    mlp = AdjacencyMLP(in_channels=3, max_nodes=64, hidden=128, num_layers=2, out_channels=1).double()
+    net = GIN(in_channels=3, hidden=64, num_layers=3, out_channels=1, ids=64).double()
+    for model in (
+        FrameAveraging(mlp, CanonicalFrame("S(n)")),
+        FrameAveraging(net, CanonicalFrame("S(n)")),
+        FrameAveraging(net, CanonicalFrame("S(n)", first=SpectralFrame("S(n)"))),
+        FrameAveraging(net, SpectralFrame("S(n)", max_frames=720)),
+        FrameAveraging(net, PerMode(train=RandomNodeFrame("S(n)", k=1), eval=CanonicalFrame("S(n)"))).eval(),
+    ):
+        assert model(x, edges, graph).shape == (2, 1)
+        assert_equivariant(model, inputs, "S(n)")
+    for bare in (mlp, net):
+        with pytest.raises(AssertionError):
+            assert_equivariant(bare, inputs, "S(n)", tol=1e-4)

@@ -162,7 +162,10 @@ def report(cli: FitCLI) -> dict[str, Any]:
     trainer, epochs, monitor = cli.trainer, cli.trainer.current_epoch, cli.model.monitor
     best, val = trainer.checkpoint_callback.best_model_path, trainer.checkpoint_callback.best_model_score
     if not best:  # ended before its first validation
-        best = str(cli.folder / "last.ckpt")
+        late = epochs % cli.config.checkpoint_every > 0  # the last checkpoint is older, if there is one
+        best = str(cli.folder / ("final.ckpt" if late else "last.ckpt"))
+        if late:  # under another name: no run goes on exactly from after its end
+            trainer.save_checkpoint(best)
         val = trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)[
             0
         ][f"val/{monitor}"]
@@ -172,7 +175,7 @@ def report(cli: FitCLI) -> dict[str, Any]:
         "name": cli.config.name,
         **{f"test_{name}": tested[f"test/{name}"] for name in cli.model.names},
         f"val_{monitor}": float(val),
-        "best_epoch": kept["epoch"] + 1,
+        "best_epoch": min(kept["epoch"] + 1, epochs),
         "epochs": epochs,
         "seed": cli.config.seed_everything,
         "parameters": sum(p.numel() for p in cli.model.parameters()),

@@ -137,6 +137,7 @@ class Benchmark:
         folder, name = self.out / "training", self._path(row, part, seed).stem
         arguments = ["--config", yaml.safe_dump(dict(row.parts[part])), f"--seed_everything={seed}"]
         arguments += [f"--name={name}", f"--trainer.default_root_dir={folder}", *self._data_arguments()]
+        arguments += ["--checkpoint_every=5"]
         if self.epochs is not None:
             arguments += [f"--trainer.max_epochs={self.epochs}"]
         if not self.progress:
@@ -144,7 +145,10 @@ class Benchmark:
         if list((folder / name).glob("version_*/last.ckpt")):
             arguments += ["--ckpt_path=last"]
         with isolate_rng():
-            return main(arguments, GraphCLI)
+            results = main(arguments, GraphCLI)
+        # The best one stays; of the largest models each takes a third of a gigabyte.
+        (Path(results["folder"]) / "last.ckpt").unlink(missing_ok=True)
+        return results
 
     def _data_arguments(self) -> list[str]:
         kind = {"exp": "EXP", "exp-like": "EXPLike"}[self.data]

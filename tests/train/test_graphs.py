@@ -176,3 +176,10 @@ def test_fewer_checkpoints(arguments, monkeypatch):
     results = main(arguments(CANONICAL, "--checkpoint_every=2"), GraphCLI)
     assert written.count("last.ckpt.tmp") == 2
     assert torch.load(Path(results["folder"]) / "last.ckpt", weights_only=True)["epoch"] == 3
+
+
+def test_a_run_too_short_for_a_validation_and_a_checkpoint_is_tested(arguments):
+    every = ["--checkpoint_every=3", "--trainer.check_val_every_n_epoch=10", "--trainer.max_epochs=2"]
+    results = main(arguments(CANONICAL, *every), GraphCLI)
+    assert results["epochs"] == results["best_epoch"] == 2
+    assert 0 <= results["test_accuracy"] <= 1

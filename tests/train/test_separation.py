@@ -125,18 +125,19 @@ def test_an_interrupted_training_goes_on(benchmark, monkeypatch):
     step = GraphModule.training_step
 
     def stop(self, batch, batch_idx):
-        if self.current_epoch == 1:
+        if self.current_epoch == 5:
             raise InterruptedError
         return step(self, batch, batch_idx)
 
     with monkeypatch.context() as patch:
         patch.setattr(GraphModule, "training_step", stop)
         with pytest.raises(InterruptedError):
-            benchmark(epochs=3).finished(row("gin"), "exp_classify", 1)
-    found = benchmark(epochs=3).finished(row("gin"), "exp_classify", 1)
-    assert found["epochs"] == 3
+            benchmark(epochs=6).finished(row("gin"), "exp_classify", 1)
+    found = benchmark(epochs=6).finished(row("gin"), "exp_classify", 1)
+    assert found["epochs"] == 6
     assert found["seed"] == 1
     assert found["folder"].endswith("version_0")
+    assert {path.name for path in Path(found["folder"]).glob("*.ckpt")} == {"best.ckpt"}
 
 
 def test_table_csv_and_picture(tmp_path):

@@ -37,6 +37,11 @@ def checked_orders(
 ) -> dict[str, Tensor | int]:
     """The fields of frames made by a user: checked, completed and in slot-major order."""
     size = len(sizes)
+    for name, value in (("order", order), ("sizes", sizes), ("body", body), ("batch", batch)):
+        if value is not None and (value.dtype != torch.long or value.dim() != 1 or bool((value < 0).any())):
+            raise ValueError(
+                f"{name}: expected integers >= 0 (int64), found {value.dtype} {list(value.shape)}"
+            )
     graphs = torch.arange(size, device=sizes.device)
     body = graphs if body is None else body
     batch = graphs.repeat_interleave(sizes) if batch is None else batch

@@ -64,6 +64,13 @@ class PermutationFrames(Slotted):
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
 
     def __post_init__(self) -> None:
+        rows = {"orbit": self.order if self.batch is None else self.batch}
+        if self.edge_index is not None:
+            rows |= dict.fromkeys(("edge_color", "edge_orbit"), self.edge_index[0])
+        for name, like in rows.items():
+            value = getattr(self, name)
+            if value is not None and self.batch is not None and len(value) != len(like):
+                raise ValueError(f"{name}: expected {len(like)} integers, found {len(value)}")
         given = (self.order, self.sizes, self.body, self.weight, self.batch)
         for name, value in checked_orders(*given).items():
             object.__setattr__(self, name, value)
@@ -121,14 +128,11 @@ class PermutationFrames(Slotted):
         kind = f"{self.slots} a graph" if self.slots else "ragged"
         return f"PermutationFrames({self.num_frames} of {self.num_bodies} graphs, {kind})"
 
-    def on(
-        self, batch: Tensor, edge_index: Tensor | None, edge_color: Tensor | None = None
-    ) -> PermutationFrames:
-        """Returns the frames with these tensors for the graph of each node, and for the edges."""
-        if batch is self.batch and edge_index is self.edge_index and edge_color is None:
+    def on(self, batch: Tensor, edge_index: Tensor | None, **known: Tensor | None) -> PermutationFrames:
+        """Returns the frames with these tensors for the graph of each node, the edges, and other fields."""
+        if batch is self.batch and edge_index is self.edge_index and not known:
             return self  # with the rows of all copies, where they are known
-        known = self._known_fields() | {"batch": batch, "edge_index": edge_index}
-        made = self._made(**(known if edge_color is None else known | {"edge_color": edge_color}))
+        made = self._made(**(self._known_fields() | {"batch": batch, "edge_index": edge_index} | known))
         if batch is self.batch and "numbers" in vars(self):
             made.__dict__["numbers"] = self.numbers
         return made

@@ -12,7 +12,7 @@ from torch import Tensor
 from fa_pyg.copies import check_batch, graph_count
 from fa_pyg.numbers import Numbers
 
-__all__ = ["Graphs", "check_edges", "graphs_of"]
+__all__ = ["Graphs", "check_edges", "colors_of", "graphs_of"]
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Graphs:
     @cached_property
     def node_color(self) -> Tensor | None:
         """Equal for nodes of equal features, and ordered as these are, ``[N]``."""
-        return _colors(self.node_features)
+        return colors_of(self.node_features)
 
     @cached_property
     def edge_color(self) -> Tensor | None:
         """The same of the edges, ``[E]``."""
-        return _colors(self.edge_features)
+        return colors_of(self.edge_features)
 
 
 def graphs_of(
@@ -121,16 +121,22 @@ def check_edges(edge_index: Tensor, batch: Tensor) -> None:
         )
 
 
-def _colors(features: Sequence[Tensor]) -> Tensor | None:
-    """Ranks of the rows of all features together: exact, so they are equal for equal numbers only."""
-    found = None
+def colors_of(features: Sequence[Tensor]) -> Tensor | None:
+    """Ranks of the rows of all features together, equal for what is equal bit by bit; all NaN are one."""
+    found = torch.zeros(len(features[0]), dtype=torch.long, device=features[0].device) if features else None
     for one in features:
-        rows = torch.view_as_real(one.detach()) if one.is_complex() else one.detach()
-        rows = rows.reshape(len(rows), rows[:1].numel())
-        rows = rows.byte() if rows.dtype == torch.bool else rows
-        if not rows.size(1):
-            continue
-        color = torch.unique(rows, dim=0, return_inverse=True)[1] if len(rows) else rows.new_zeros(0).long()
-        pair = color if found is None else torch.stack([found, color], 1)
-        found = color if found is None else torch.unique(pair, dim=0, return_inverse=True)[1]
+        rows = _integers(one.detach()).reshape(len(one), -1) if one.numel() else one[:, None][:, :0]
+        if rows.numel():
+            color = torch.unique(rows, dim=0, return_inverse=True)[1]
+            found = torch.unique(torch.stack([found, color], 1), dim=0, return_inverse=True)[1]
     return found
+
+
+def _integers(x: Tensor) -> Tensor:
+    """Integers in the order of the numbers, different wherever these are: for -0 and 0, too."""
+    x = torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
+    if not x.is_floating_point():
+        return x.byte() if x.dtype == torch.bool else x
+    x = torch.where(x.isnan(), torch.nan, x.to(torch.promote_types(x.dtype, torch.float32)))
+    bits = x.contiguous().view(torch.int64 if x.dtype == torch.float64 else torch.int32)
+    return torch.where(bits < 0, bits ^ torch.iinfo(bits.dtype).max, bits)

@@ -56,7 +56,7 @@ class LocalFrame(nn.Module):
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
-        if not isinstance(frame, Frame):
+        if not isinstance(frame, Frame) or frame.group.permutes:
             raise ValueError(f'frame: expected a frame such as PCAFrame("O(3)"), found {frame!r}')
         self.frame = frame
 

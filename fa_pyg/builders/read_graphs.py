@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,13 +10,16 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import is_sparse
 
-from fa_pyg.builders.graphs import Graphs, check_edges
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.graphs import Graphs, check_edges, colors_of
 from fa_pyg.copies import NODE_NAMES, Call, Layout, Name
+from fa_pyg.permutations import PermutationFrames
 
-__all__ = ["graph_layout", "read_graphs"]
+__all__ = ["graph_layout", "read_frames", "read_graphs"]
 
-# What a model is to predict, and where it is told, must not decide the order of its input.
-_UNREAD = ("y", "train_mask", "val_mask", "test_mask")
+# What a model is to predict, and where it is told, must not decide the order of its input; nor what
+# transforms have stored.
+_UNREAD = re.compile(r"y|y_.*|.*_y|(.*_)?(label|target)s?|.*_mask|(frame|pose)_.*")
 
 
 def graph_layout(call: Call, levels: Mapping[Name, str]) -> Layout:
@@ -24,6 +28,8 @@ def graph_layout(call: Call, levels: Mapping[Name, str]) -> Layout:
     Raises:
         ValueError: if nothing in the call tells the number of nodes.
     """
+    for name, value in call.values.items():
+        _check_shape(name, value)
     said = [name for name, level in levels.items() if level in ("node", "place") and name in call.values]
     names = [*said, *(name for name in NODE_NAMES if isinstance(call.get(name), Tensor))]
     matrices = [name for name, value in call.values.items() if _is_adjacency(name, value)]
@@ -34,17 +40,49 @@ def graph_layout(call: Call, levels: Mapping[Name, str]) -> Layout:
             'the call does not tell its number of nodes: expected `batch`, `x`, or levels={name: "node"} '
             f"for one of {', '.join(map(str, call.values)) or 'its tensors'}"
         )
-    return Layout(call, levels, nodes, whole=True)
+    layout = Layout(call, levels, nodes, whole=True)
+    for name, value in call.values.items():
+        _check_meaning(name, value, layout, bool(matrices))
+    return layout
 
 
-def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] = ()) -> Graphs:
+def _check_shape(name: Name, value: Any) -> None:
+    if not isinstance(value, Tensor) or is_sparse(value):
+        return
+    if name == "edge_index" and (value.dim() != 2 or len(value) != 2 or value.dtype != torch.long):
+        raise ValueError(f"edge_index: expected int64 [2, E], found {value.dtype} {list(value.shape)}")
+    if "adj" in str(name) and value.dim() > 2 and value.size(1) == value.size(2) != value.size(0):
+        raise ValueError(
+            f"{name!r}: expected the matrix [N, N] of one graph, found {list(value.shape)}: batches of dense "
+            "matrices cannot be permuted, give edge_index and batch"
+        )
+
+
+def _check_meaning(name: Name, value: Any, layout: Layout, has_matrix: bool) -> None:
+    """What could be edges must be known as such: the frame would not see them, or they would stay."""
+    if not isinstance(value, Tensor) or value.dim() != 2 or layout.said(name) or is_sparse(value):
+        return
+    if layout.edge_index is None and not has_matrix and len(value) == 2 and not value.is_floating_point():
+        raise ValueError(
+            f"{name!r}: expected the name edge_index, or levels={{{name!r}: 'index'}}, for edges"
+        )
+    square = value.size(0) == value.size(1) == layout.num_nodes > 1
+    known = (*NODE_NAMES, "cell")
+    if square and name not in known and "adj" not in str(name) and layout.call.get("batch") is None:
+        raise ValueError(
+            f"{name!r}: expected a name with 'adj' for a matrix of pairs, or levels={{{name!r}: 'node'}} for "
+            f"rows of nodes, found {list(value.shape)}"
+        )
+
+
+def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None) -> Graphs:
     """Returns what a permutation frame is computed from.
 
     Args:
         call: of the model.
         layout: of the call.
         reads: the names of the tensors that tell nodes and edges apart; default all of these levels but
-            labels (``y``) and masks.
+            masks and what is named as a target (``y``, ``label``, ``*_target``, ...).
 
     Raises:
         ValueError: for a name in ``reads`` that is no tensor of nodes or edges.
@@ -52,24 +90,44 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] = ()) -> Graph
     nodes, edges = [], []
     if layout.edge_index is not None:
         check_edges(layout.edge_index, layout.batch)
+    for name in reads or ():
+        if name not in call.values:
+            raise ValueError(f"reads: the call has no {name!r}; it has {', '.join(map(str, call.values))}")
     for name, value in call.values.items():
-        if (reads and name not in reads) or (not reads and _is_unread(name, layout)):
+        if (_is_unread(name, value, layout)) if reads is None else name not in reads:
             continue
         level = _level(name, value, layout)
         if level is not None:
             (nodes if level == "node" else edges).append(value)
-        elif reads:
+        elif reads is not None:
             raise ValueError(f"reads: expected tensors of nodes or edges, found {name!r}")
-    edge_index, weights = _edges(call, layout)
-    return Graphs(edge_index, layout.batch, layout.num_graphs, tuple(nodes), (*edges, *weights))
+    edge_index, features = _edges(call, layout, tuple(edges))
+    return Graphs(edge_index, layout.batch, layout.num_graphs, tuple(nodes), features)
 
 
-def _is_unread(name: Name, layout: Layout) -> bool:
-    text = str(name)
-    numbers = "index" in text or text in ("batch", "ptr", "face") or text.endswith(("_batch", "_ptr"))
-    said = layout.levels.get(name)
-    unread = text in _UNREAD or text.startswith(("frame_", "pose_"))
-    return said not in ("node", "edge") and (said is not None or numbers or unread)
+def read_frames(
+    frame: Frame, call: Call, layout: Layout, reads: Sequence[Name] | None = None
+) -> PermutationFrames:
+    """Returns the frames of a call's graphs, on its own batch and edges."""
+    graphs = read_graphs(call, layout, reads)
+    frames, edges = frame.evaluate(graphs), layout.edge_index
+    if graphs.edge_index is edges:
+        return frames.on(layout.batch, edges, edge_color=graphs.edge_color)
+    # Edges of matrices came behind: what is known of them is for the frame alone.
+    count = 0 if edges is None else edges.size(1)
+    known = {name: getattr(frames, name) for name in ("edge_color", "edge_orbit")}
+    cut = {name: None if value is None else value[:count] for name, value in known.items()}
+    return frames.on(layout.batch, edges, **cut)
+
+
+def _is_unread(name: Name, value: Any, layout: Layout) -> bool:
+    text, said = str(name), layout.levels.get(name)
+    if said is not None:
+        return said not in ("node", "edge")
+    numbers = text in ("batch", "ptr") or text.endswith(("_batch", "_ptr"))
+    if isinstance(value, Tensor) and not value.is_floating_point() and not value.is_complex():
+        numbers = numbers or "index" in text or text == "face"
+    return numbers or _UNREAD.fullmatch(text) is not None
 
 
 def _level(name: Name, value: Any, layout: Layout) -> str | None:
@@ -87,15 +145,26 @@ def _is_adjacency(name: Name, value: Any) -> bool:
     return is_sparse(value) or "adj" in str(name)
 
 
-def _edges(call: Call, layout: Layout) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The edges, and the features that only a matrix has of them."""
-    if layout.edge_index is not None:
-        return layout.edge_index, ()
-    for name, value in call.values.items():
-        if _is_adjacency(name, value) and len(value) == layout.num_nodes:
-            if is_sparse(value):
-                entries = value.to_sparse_coo().coalesce()
-                return entries.indices()[:2], (entries.values(),)
-            kept = value.detach().reshape(*value.shape[:2], -1).ne(0).any(-1).nonzero().t()
-            return kept, (value[kept[0], kept[1]],)
-    return torch.zeros(2, 0, dtype=torch.long, device=layout.batch.device), ()
+def _edges(call: Call, layout: Layout, features: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """All edges, of ``edge_index`` first, and their features; edges of a matrix have its entries."""
+    none = torch.zeros(2, 0, dtype=torch.long, device=layout.batch.device)
+    parts = [(none if layout.edge_index is None else layout.edge_index, features)]
+    parts += [_entries(x) for name, x in call.values.items() if _is_adjacency(name, x)]
+    parts = [part for part in parts if part[0].size(1)] or parts[:1]
+    if len(parts) == 1:
+        return parts[0]
+    colors, first = [], 0
+    for edges, one in parts:  # edges of different origin are never alike
+        color = edges.new_zeros(edges.size(1)) if not one else colors_of(one)
+        colors.append(color + first)
+        first += int(color.max()) + 1
+    return torch.cat([edges for edges, _ in parts], 1), (torch.cat(colors),)
+
+
+def _entries(matrix: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The edges of a matrix, and their values."""
+    if is_sparse(matrix):
+        entries = matrix.to_sparse_coo().coalesce()
+        return entries.indices()[:2], (entries.values(),)
+    kept = matrix.detach().reshape(*matrix.shape[:2], -1).ne(0).any(-1).nonzero().t()
+    return kept, (matrix[kept[0], kept[1]],)

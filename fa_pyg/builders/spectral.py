@@ -14,6 +14,7 @@ from fa_pyg.permutations import PermutationFrames
 __all__ = ["SpectralFrame"]
 
 _ENTRIES = 1 << 23  # of the matrices that are decomposed together
+_NODES = 1 << 13  # of a graph whose matrix is decomposed: it takes minutes and gigabytes
 
 
 class SpectralFrame(PermutationFrame):
@@ -36,7 +37,8 @@ class SpectralFrame(PermutationFrame):
         generator: for reproducible draws; default torch's global one.
 
     Raises:
-        ValueError: for a ``tol`` that is not positive, or ``max_frames`` that is no positive integer.
+        ValueError: for a ``tol`` outside (0, 1), ``max_frames`` that is no positive integer, and graphs of
+            more than 8192 nodes.
 
     Not guaranteed: invariance where orders are drawn (``frames.exact_for()`` tells it for each graph), or
     where numbers lie within rounding of ``tol``. Time grows as the cube of the largest graph.
@@ -50,8 +52,8 @@ class SpectralFrame(PermutationFrame):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(group)
-        if not tol > 0:
-            raise ValueError(f"tol: expected a number > 0, found {tol!r}")
+        if not 0 < tol < 1:
+            raise ValueError(f"tol: expected a number between 0 and 1, found {tol!r}")
         if isinstance(max_frames, bool) or not isinstance(max_frames, int) or max_frames < 1:
             raise ValueError(f"max_frames: expected a positive integer, found {max_frames!r}")
         self.tol = tol
@@ -89,6 +91,11 @@ def _ranks_of(graphs: Graphs, part: Tensor, tol: float, rank: Tensor) -> None:
     n = int(numbers.counts[part].max())
     if not n:
         return
+    if n > _NODES:
+        raise ValueError(
+            f"SpectralFrame: expected graphs of at most {_NODES} nodes, whose dense matrices it decomposes, "
+            f"found {n}: take CanonicalFrame()"
+        )
     real = torch.zeros(len(part), n, dtype=torch.bool, device=part.device)
     real[at] = True
     weight = _weights(graphs, place, n)

@@ -69,7 +69,7 @@ def _strides(logs: Tensor, body: Tensor, numbers: Numbers, exact: Tensor) -> Ten
 
 def _nth(number: Tensor, size: Tensor, member: Tensor, most: int) -> Tensor:
     """The place of a member of a class of a size in the numbered one of its permutations."""
-    sizes = [n for n in range(1, most + 2) if math.factorial(n) <= most]
+    sizes = list(itertools.takewhile(lambda n: math.factorial(n) <= most, itertools.count(1)))
     table = [torch.tensor(list(itertools.permutations(range(n)))).flatten() for n in sizes]
     begin = torch.tensor([0, 0, *(len(part) for part in table)]).cumsum(0).to(size.device)
     factorial = torch.tensor([1, *(math.factorial(n) for n in sizes)], device=size.device)

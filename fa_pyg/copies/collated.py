@@ -73,7 +73,7 @@ class Collated:
             return side_by_side(name, value, self.layout, self.pick), self._pointer(slices), None
         if not isinstance(value, Tensor):
             return [value[g] for g in self.pick.graphs.tolist()], self._pointer(slices), None
-        dim, body = self.layout.dim(name, value), self.layout.by_slices(slices, value.device)
+        dim, body = self.layout.dim(name, value), self.layout.by_slices(slices, value.device, name)
         steps = None if incs is None else self._steps(name, path, incs)
         if steps is None:
             copies = self.pick.rows(value, body, dim)

@@ -113,7 +113,7 @@ class Slots:
             return None if alone else self._batch()
         if name in sizes and isinstance(value, int):
             return sizes[name]
-        said = self.layout.levels.get(name)
+        said = self.layout.said(name)
         if said == "shared":
             return value
         if said == "place" and isinstance(value, Tensor):

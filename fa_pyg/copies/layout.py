@@ -18,6 +18,7 @@ __all__ = ["LEVELS", "NODE_NAMES", "Layout"]
 LEVELS = ("node", "edge", "graph", "index", "shared", "place")
 NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by convention, as `edge_*` is edges
 _BY_NAME = {"node_id": "place"}
+_KEPT = ("frame_", "pose_")  # what transforms store: of no use to a model
 
 
 class Layout:
@@ -85,6 +86,10 @@ class Layout:
     @cached_property
     def edge_index(self) -> Tensor | None:
         value = self.call.get("edge_index")
+        if value is None:  # the only numbers of nodes that the caller names
+            named = [self.call.get(name) for name, level in self.levels.items() if level == "index"]
+            pairs = [x for x in named if isinstance(x, Tensor) and x.dim() == 2 and len(x) == 2]
+            value = pairs[0] if len(pairs) == 1 else None
         return value if isinstance(value, Tensor) and value.dim() == 2 and not value.is_sparse else None
 
     @cached_property
@@ -128,12 +133,25 @@ class Layout:
         """
         if self.batch is None:
             return self.of("edge") if self.levels.get(name) == "edge" else None
+        if name == "edge_label" and name not in self.levels and "edge_label_index" in self.call.values:
+            return self._pairs  # of these pairs, whether they are as many as the edges or not
         if name not in self._bodies:
             said = self.levels.get(name) is not None
             slices = None if said else self.slices(name, value)
             level = self.level(name, value) if slices is None else None
-            self._bodies[name] = self.by_slices(slices, value.device) if level is None else self.of(level)
+            by_slices = level is None
+            self._bodies[name] = self.by_slices(slices, value.device, name) if by_slices else self.of(level)
         return self._bodies[name]
+
+    @cached_property
+    def _pairs(self) -> Tensor:
+        pairs = self.call.get("edge_label_index")
+        return self.batch.index_select(0, pairs[0])
+
+    def said(self, name: Name) -> str | None:
+        """What the caller, or a name that the library gives, says of a tensor."""
+        kept = self.is_strict and str(name).startswith(_KEPT)
+        return self.levels.get(name, "shared" if kept else None)
 
     def has_nodes(self, name: Name, value: Tensor) -> bool:
         """Whether the rows of a tensor are nodes: for one graph its size may mislead, as a cell's of 3."""
@@ -152,6 +170,8 @@ class Layout:
             return self.levels[name]
         if value.dim() == 0:
             return "shared"
+        if name == "cell" and self.is_strict and self.num_graphs == 1:
+            return "graph" if len(value) == 1 else "shared"
         sizes = {"node": self.num_nodes, "graph": self.num_graphs}
         if self.edge_index is not None:
             sizes["edge"] = self.edge_index.size(1)
@@ -190,13 +210,25 @@ class Layout:
         nodes = self.batch.bincount(minlength=self.num_graphs).cpu()  # waits for the device
         return torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])
 
-    def by_slices(self, slices: Tensor, device: torch.device) -> Tensor:
-        """The graph of each entry of an attribute with these slices."""
+    def by_slices(self, slices: Tensor, device: torch.device, name: Name = "") -> Tensor:
+        """The graph of each entry of an attribute with these slices.
+
+        Raises:
+            ValueError: where nodes are permuted and there are as many edges, and the name does not tell.
+        """
         edges = None if self.edge_index is None else self.slices("edge_index", self.edge_index)
         known = {"node": self.node_slices, "graph": torch.arange(self.num_graphs + 1), "edge": edges}
-        for level, other in known.items():  # without sending them to the device
-            if other is not None and torch.equal(slices, other):
-                return self.of(level)
+        # without sending them to the device
+        fits = [level for level, one in known.items() if one is not None and torch.equal(slices, one)]
+        if fits:
+            named = "edge" if str(name).startswith("edge_") else "node" if name in NODE_NAMES else None
+            unclear = self.is_strict and named is None and {"node", "edge"} <= set(fits)
+            if unclear and not self.nodes_are_graphs and not str(name).startswith(_KEPT):
+                raise ValueError(
+                    f"{name!r}: expected a name or levels={{{name!r}: ...}} that tells nodes from edges, of "
+                    "which every graph has as many"
+                )
+            return self.of(named if named in fits else fits[0])
         rows = torch.arange(int(slices[-1]), device=device)
         return torch.bucketize(rows, slices[1:].to(device), right=True)
 

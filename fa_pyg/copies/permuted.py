@@ -19,9 +19,14 @@ class Permuted(Selected):
     def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         # What counts as many a graph as it has nodes are numbers of nodes.
         nodes = self.source.frames.sizes.to(steps.device)
-        if steps.shape == nodes.shape and torch.equal(steps, nodes) and dim == value.dim() - 1:
-            return self.node_index(value)
-        return super().incremented(value, index, dim, steps)
+        if not torch.equal(steps.flatten(1).amax(1) if steps.dim() > 1 else steps, nodes):
+            return super().incremented(value, index, dim, steps)
+        found = []
+        for place, (row, _) in zip(self._places, self._slots(index, value.size(dim)), strict=True):
+            chosen = value.index_select(dim, row)
+            moved = place.index_select(0, chosen.clamp(min=0).flatten()).view(chosen.shape)
+            found.append(torch.where(chosen < 0, -1, moved))
+        return torch.cat(found, dim)
 
     def matrix(self, value: Tensor) -> Tensor:
         """A dense matrix of all nodes, in one slot that all graphs have."""

@@ -110,7 +110,8 @@ class Selected:
         if value is self.layout.edge_index:
             body = self.layout.edges
         else:
-            body = self.layout.batch.index_select(0, value if value.dim() == 1 else value.flatten(0, -2)[0])
+            owner = value if value.dim() == 1 else value.flatten(0, -2).amax(0)  # -1 stands for no node
+            body = self.layout.batch.index_select(0, owner.clamp(min=0))
         found = []
         for place, (column, _) in zip(self._places, self._slots(body, len(body)), strict=True):
             chosen = value.index_select(-1, column)
@@ -168,4 +169,5 @@ def side_by_side(name: Name, value: Any, layout: Layout, pick: Repeated | Select
         (pick.num_nodes, pick.num_nodes, *value.shape[2:]),
         check_invariants=False,
     )
+    copies = copies.coalesce() if value.layout == torch.sparse_coo and value.is_coalesced() else copies
     return copies.to_sparse(layout=value.layout)

@@ -41,6 +41,7 @@ class FrameAveraging(nn.Module):
             other unit: the output is in the model's.
         output: the representation of the output; a tuple or a dict of them where the model returns one.
         reads: the inputs that the axes are made of; default the first declared. All are handed to the frame.
+            Under S(n) what tells nodes and edges apart; default all of them but targets and masks.
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
             dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers) where the
             call has them.
@@ -98,7 +99,8 @@ class FrameAveraging(nn.Module):
         declared = {} if permutes else declared_reps(inputs)
         self.inputs = {self._name(k): rep for k, rep in declared.items()}
         self.output = output_spec(output)
-        self.reads = list(self.inputs)[:1] if reads is None else [self._name(k) for k in reads]
+        read = (None if permutes else list(self.inputs)[:1]) if reads is None else reads
+        self.reads = None if read is None else [self._name(k) for k in read]
         self.node_weight = node_weight
         self.level = level
         self.levels = {self._name(k): v for k, v in (levels or {}).items()}

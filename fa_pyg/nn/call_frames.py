@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders import Cloud, Frame, Quantity
-from fa_pyg.builders.read_graphs import read_graphs
+from fa_pyg.builders.read_graphs import read_frames
 from fa_pyg.copies import Call, Layout, Name
 from fa_pyg.frames import Frames
 from fa_pyg.permutations import PermutationFrames
@@ -18,7 +18,7 @@ __all__ = ["motion_frames", "permutation_frames"]
 
 
 def permutation_frames(
-    frame: Frame, call: Call, layout: Layout, reads: Sequence[Name], given: Slotted | None
+    frame: Frame, call: Call, layout: Layout, reads: Sequence[Name] | None, given: Slotted | None
 ) -> PermutationFrames:
     """Returns the orders of the nodes of a call's graphs.
 
@@ -26,11 +26,15 @@ def permutation_frames(
         ValueError: if ``given`` are no frames of these graphs.
     """
     if given is None:
-        graphs = read_graphs(call, layout, reads)
-        return frame.evaluate(graphs).on(layout.batch, layout.edge_index, graphs.edge_color)
+        return read_frames(frame, call, layout, reads)
     frames = frame.check(given, layout.num_graphs)
-    if len(frames.batch) != layout.num_nodes:
-        raise ValueError(f"frames: expected those of {layout.num_nodes} nodes, found {len(frames.batch)}")
+    if frames.batch is not layout.batch and not torch.equal(frames.batch, layout.batch):
+        raise ValueError("frames: expected those of this batch, found others: its graphs have other sizes")
+    edges = 0 if layout.edge_index is None else layout.edge_index.size(1)
+    for name in ("edge_color", "edge_orbit"):
+        value = getattr(frames, name)
+        if value is not None and layout.edge_index is not None and len(value) != edges:
+            raise ValueError(f"frames: expected those of {edges} edges, found {len(value)}")
     return frames.on(layout.batch, layout.edge_index)
 
 

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from fa_pyg.builders import SpectralFrame
-from fa_pyg.builders.graphs import graphs_of
+from fa_pyg.builders.graphs import Graphs
+from fa_pyg.builders.read_graphs import graph_layout, read_graphs
 from fa_pyg.builders.ties import orders
+from fa_pyg.copies import Call
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.permutations import PermutationFrames
 
@@ -55,7 +57,7 @@ def parts_of(
     """
     graphs = graphs.clone()
     graphs = graphs if transform is None else transform(graphs)
-    exact = _exact(model, graphs)
+    exact = _exact(model, *_call(graphs, inputs), graphs.num_graphs)
     ids = torch.arange(graphs.num_graphs)
     sizes = graphs.ptr.diff().cpu()
     groups = [ids[exact], ids[~exact]]
@@ -63,11 +65,19 @@ def parts_of(
     return [_part(model, graphs, piece, inputs) for piece in pieces]
 
 
-def _exact(model: nn.Module, graphs: Batch) -> Tensor:
+def _exact(model: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], size: int) -> Tensor:
     """Which graphs have the same frames in every call ``[G]``; all where the model is not framed."""
     if not _is_framed(model):
-        return torch.ones(graphs.num_graphs, dtype=torch.bool)
-    return model.frame(graphs.edge_index, graphs.x, batch=graphs.batch).exact_for().cpu()
+        return torch.ones(size, dtype=torch.bool)
+    frames = model.frame.evaluate(_read(model, args, kwargs))
+    none = torch.zeros(size, dtype=torch.bool)  # a frame that does not say is drawn anew
+    return none if frames.exact is None else frames.exact_for().cpu()
+
+
+def _read(model: FrameAveraging, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> Graphs:
+    """What the model's frame would read of a call."""
+    call = Call(model.signature, args, kwargs, extra=("batch",))
+    return read_graphs(call, graph_layout(call, model.levels), model.reads)
 
 
 def _is_framed(model: nn.Module) -> bool:
@@ -84,26 +94,31 @@ def _split(ids: Tensor, sizes: Tensor, nodes: int) -> list[Tensor]:
     return list(ids.split(counts.tolist())) if len(ids) else []
 
 
-def _part(model: nn.Module, graphs: Batch, ids: Tensor, inputs: Sequence[str]) -> Part:
-    some = Batch.from_data_list(graphs.index_select(ids))
-    values = {k: v.double() if v.is_floating_point() else v for k, v in ((k, some[k]) for k in inputs)}
+def _call(graphs: Batch, inputs: Sequence[str]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    values = {k: v.double() if v.is_floating_point() else v for k, v in ((k, graphs[k]) for k in inputs)}
     args = tuple(values.pop(name) for name in list(inputs)[:2])
-    frames = _frames(model, some) if _is_framed(model) else None
-    return Part(ids, args, {**values, "batch": some.batch}, frames)
+    return args, {**values, "batch": graphs.batch}
 
 
-def _frames(model: FrameAveraging, some: Batch) -> Callable[[], PermutationFrames] | None:
-    frames = model.frame(some.edge_index, some.x, batch=some.batch)
-    if bool(frames.exact_for().all()):
+def _part(model: nn.Module, graphs: Batch, ids: Tensor, inputs: Sequence[str]) -> Part:
+    args, kwargs = _call(Batch.from_data_list(graphs.index_select(ids)), inputs)
+    return Part(ids, args, kwargs, _frames(model, args, kwargs) if _is_framed(model) else None)
+
+
+def _frames(
+    model: FrameAveraging, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]
+) -> Callable[[], PermutationFrames] | None:
+    graphs = _read(model, args, kwargs)
+    frame, known = model.frame, {"edge_index": graphs.edge_index, "edge_color": graphs.edge_color}
+    frames = frame.evaluate(graphs).on(graphs.batch, **known)
+    if frames.exact is not None and bool(frames.exact_for().all()):
         return lambda: frames
-    frame = model.frame
     if not isinstance(frame, SpectralFrame):
         return None
-    graphs = graphs_of(some.edge_index, some.x, batch=some.batch)
     ranks, numbers = frame.ranks(graphs), graphs.numbers
 
     def drawn() -> PermutationFrames:
         made = orders(ranks, numbers, frame.max_frames, frame.generator)
-        return PermutationFrames.ragged(**made, numbers=numbers, edge_index=graphs.edge_index)
+        return PermutationFrames.ragged(**made, numbers=numbers, **known)
 
     return drawn

@@ -78,3 +78,7 @@ def _check(outputs: list[Tensor], pairs: Tensor | None, threshold: float) -> Non
         raise ValueError(f"threshold: expected a number >= 0, found {threshold!r}")
     if pairs is not None and (pairs.dim() != 2 or pairs.size(1) != 2 or pairs.dtype != torch.long):
         raise ValueError(f"pairs: expected int64 [P, 2], found {pairs.dtype} {list(pairs.shape)}")
+    if pairs is not None and pairs.numel():
+        low, high, size = int(pairs.min()), int(pairs.max()), len(outputs[0])
+        if low < 0 or high >= size:
+            raise ValueError(f"pairs: expected graphs from 0 to {size - 1}, found {low} to {high}")

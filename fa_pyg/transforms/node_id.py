@@ -30,6 +30,8 @@ class NodeID(BaseTransform):
     """
 
     def forward(self, data: Data) -> Data:
+        if not isinstance(data, Data):
+            raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
         batch = data.get("batch")
         if batch is not None:
             data.node_id = rank_in_body(batch, torch.bincount(batch))

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 from torch_geometric.data import Batch, Data
 
 from fa_pyg.builders import Frame
-from fa_pyg.builders.read_graphs import graph_layout, read_graphs
+from fa_pyg.builders.read_graphs import graph_layout, read_frames
 from fa_pyg.copies import Call, Copies, Layout, Signature
 from fa_pyg.numbers import Numbers
 from fa_pyg.permutations import PermutationFrames
@@ -40,7 +40,7 @@ class GraphReading:
                 f"inputs: expected none, {frame.group} permutes all of a graph, found {inputs!r}"
             )
         self.frame, self.inputs = frame, {}
-        self.reads, self.levels = list(reads or ()), levels or {}
+        self.reads, self.levels = None if reads is None else list(reads), levels or {}
 
     def frames(self, data: Data) -> tuple[Layout, PermutationFrames]:
         """The frames of the graphs of a Data or Batch."""
@@ -48,9 +48,7 @@ class GraphReading:
             raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
         call = Call(_DATA_ALONE, (data,), {})
         layout = graph_layout(call, self.levels)
-        graphs = read_graphs(call, layout, self.reads)
-        frames = self.frame.evaluate(graphs)
-        return layout, frames.on(layout.batch, layout.edge_index, graphs.edge_color)
+        return layout, read_frames(self.frame, call, layout, self.reads)
 
     def in_first_frame(self, data: Data) -> Data:
         """The data with the nodes of each graph in the order of its first frame, and its edges row by row."""

@@ -174,7 +174,7 @@ def test_isolated_nodes_and_empty_graphs():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SpectralFrame(tol=0), "tol: expected a number > 0, found 0"),
+        (lambda: SpectralFrame(tol=0), "tol: expected a number between 0 and 1, found 0"),
         (lambda: SpectralFrame(max_frames=0), "max_frames: expected a positive integer, found 0"),
         (lambda: SpectralFrame("E(3)"), r"SpectralFrame: expected \"S\(n\)\", found E\(3\)"),
         (lambda: RandomNodeFrame(k=1.5), "k: expected a positive integer, found 1.5"),

@@ -1,5 +1,6 @@
 """Data sets, generators and loaders."""
 
+from fa_pyg.datasets._xyz_table import Table
 from fa_pyg.datasets.bonds import CovalentBonds, RadiusGraph, RDKitBonds
 from fa_pyg.datasets.exp import EXP
 from fa_pyg.datasets.exp_like import EXPLike
@@ -8,6 +9,7 @@ from fa_pyg.datasets.hard_graphs import cfi_pair, csl, rook, shrikhande, strongl
 from fa_pyg.datasets.loader import InMemoryLoader
 from fa_pyg.datasets.nbody import NBody
 from fa_pyg.datasets.xyz import XYZ, read_xyz
+from fa_pyg.datasets.xyz_lazy import LazyXYZ, XYZStream
 
 __all__ = [
     "EXP",
@@ -16,9 +18,12 @@ __all__ = [
     "EXPLike",
     "GRAPH8c",
     "InMemoryLoader",
+    "LazyXYZ",
     "NBody",
     "RDKitBonds",
     "RadiusGraph",
+    "Table",
+    "XYZStream",
     "cfi_pair",
     "csl",
     "read_xyz",

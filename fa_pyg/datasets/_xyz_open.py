@@ -12,11 +12,13 @@ from typing import BinaryIO
 class XYZError(ValueError):
     """A file that could not be read: `file`, `line` (from 1, None if there is none), `found`, `expected`."""
 
-    def __init__(self, file: str, line: int | None, found: str, expected: str) -> None:
+    def __init__(self, file: str, line: int | None = None, found: str = "", expected: str = "") -> None:
         super().__init__(file, line, found, expected)
         self.file, self.line, self.found, self.expected = file, line, found, expected
 
     def __str__(self) -> str:
+        if not self.found:  # a data loader hands on the words of its workers' errors
+            return self.file
         where = self.file if self.line is None else f"{self.file}, line {self.line}"
         return f"{where}: found {self.found}, expected {self.expected}"
 

@@ -3,7 +3,7 @@
 import gzip
 import os
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from torch_geometric.data import Data
@@ -15,6 +15,7 @@ from fa_pyg.datasets._xyz_parse import Reading, structure, values
 
 PIECE = 1 << 20  # bytes read at once: enough to hide the call, few enough for the cache
 PATIENCE = 20_000  # lines of one structure after which to ask whether its count can be true
+T = TypeVar("T")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -26,9 +27,7 @@ class Stream(Text):
 
     __slots__ = ("_head", "_size", "_source", "_tail", "ended", "judge", "starts")
 
-    def __init__(
-        self, file: str, source: BinaryIO, offset: int = 0, line: int = 0, size: int = PIECE
-    ) -> None:
+    def __init__(self, file: str, source: BinaryIO, offset: int, line: int, size: int) -> None:
         super().__init__(file, [], line)
         self.judge: Callable[[Text, Block], object] = lambda text, block: None
         self._source, self._size, self._tail, self.ended = source, size, b"", False
@@ -74,11 +73,8 @@ class Stream(Text):
         complete, self._tail = raw[:stop], raw[stop:]
         rows = complete.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self.rows += rows if rows[-1] else rows[:-1]
-        ends = [] if complete[-1:] in (b"", b"\n", b"\r") else [stop]
-        self.starts = np.concatenate(
-            [self.starts, self.starts[-1] + _line_ends(complete), self.starts[-1] + ends]
-        )
-        self.starts = self.starts.astype(np.int64, copy=False)
+        ends = [_line_ends(complete), [] if complete[-1:] in (b"", b"\n", b"\r") else [stop]]
+        self.starts = np.concatenate([self.starts, *(self.starts[-1] + np.array(e, np.int64) for e in ends)])
 
     def _held(self) -> int:
         return int(self.starts[-1] - self.starts[0])
@@ -126,22 +122,34 @@ def _line_ends(data: bytes) -> np.ndarray:
     return np.flatnonzero(feeds) + 1
 
 
-def structures(path: str | os.PathLike, reading: Reading, size: int = PIECE) -> Iterator[Data]:
-    """What `read_xyz` returns, one by one; its errors, after the structures before them."""
-    for text, block in blocks(path, reading, size=size):
-        yield structure(text, block, reading)
+def each(
+    path: str | os.PathLike,
+    reading: Reading,
+    make: Callable[[Text, Block], T],
+    offset: int = 0,
+    line: int = 0,
+    size: int = PIECE,
+    *,
+    name: str | None = None,
+    thorough: bool = True,
+) -> Iterator[tuple[Stream, Block, T]]:
+    """What `make` makes of the blocks of a file from `offset` on, where the line after `line` begins.
 
-
-def blocks(
-    path: str | os.PathLike, reading: Reading, offset: int = 0, line: int = 0, size: int = PIECE
-) -> Iterator[tuple[Stream, Block]]:
-    """The blocks of a file from `offset` on, where the line after `line` begins."""
+    Errors call the file `name`. They are those of the whole file if `thorough`, otherwise of what was read.
+    """
     with open_bytes(path) as source:
-        text = Stream(os.fspath(path), source, offset, line, size)
+        text = Stream(name or os.fspath(path), source, offset, line, size)
         text.judge = lambda part, block: values(part, block, reading)
         try:
             for block in cut(text, reading.comment, reading.limit):
-                yield text, block
+                yield text, block, make(text, block)
         except ValueError:
-            text.exhaust()
+            if thorough:
+                text.exhaust()
             raise
+
+
+def structures(path: str | os.PathLike, reading: Reading, size: int = PIECE) -> Iterator[Data]:
+    """What `read_xyz` returns, one by one; its errors, after the structures before them."""
+    for _, _, data in each(path, reading, lambda text, block: structure(text, block, reading), size=size):
+        yield data

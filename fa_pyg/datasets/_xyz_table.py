@@ -35,9 +35,9 @@ class Table:
         text: Which of these attributes are words.
         delimiter: What separates the cells.
 
-    Raises ValueError, when a data set reads it, with the line of the row: for a row that belongs to no structure,
-    or to one that has a row already, a wrong number of cells, a cell that is no finite number. A structure
-    without a row is named by its own file and line.
+    Raises ValueError, when a data set reads it, with the line of the row: for a row that belongs to no
+    structure, or to one that has a row already, a wrong number of cells, a cell that is no finite number. A
+    structure without a row is named by its own file and line.
     """
 
     path: str | os.PathLike
@@ -94,15 +94,14 @@ class Table:
         if twice := [name for name, count in Counter(head).items() if count > 1]:
             raise self._error(line, f"{show(twice[0].encode())} twice", "different names")
         keys = {self.file, self.index}
+        found = f"the columns {', '.join(head)[:60]!r}"
         if not keys & set(head):
-            raise self._error(
-                line, f"the columns {', '.join(head)[:60]!r}", f"one called {self.file} or {self.index}"
-            )
+            raise self._error(line, found, f"one called {self.file} or {self.index}")
         columns = self.columns if self.columns is not None else [name for name in head if name not in keys]
         columns = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
         for name, column in columns.items():
             if column not in head:
-                raise self._error(line, f"the columns {', '.join(head)[:60]!r}", f"one called {column}")
+                raise self._error(line, found, f"one called {column}")
             if not is_free(name):
                 raise self._error(line, f"the name {name!r}", "one that is free; columns= gives others")
         if strange := [name for name in self.text if name not in columns]:
@@ -144,9 +143,8 @@ class Rows:
         by_name, by_place = (next((k[i] is not None for k in self.keys), False) for i in (0, 1))
         if not by_name and 0 in counts:
             bad = files[list(counts).index(0)]
-            raise XYZError(
-                str(self.table.path), None, f"places of structures, but {bad} is bad", "names of files"
-            )
+            found = f"places of structures, but {bad} is bad"
+            raise XYZError(str(self.table.path), None, found, f"a column {self.table.file}")
         names = self._names(files) if by_name else {}
         found = np.full(sum(counts), -1)
         firsts = np.concatenate([[0], np.cumsum(counts)])

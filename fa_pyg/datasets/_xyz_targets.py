@@ -1,4 +1,4 @@
-"""Targets of a structure by names of one's own: keys and places in the comment line, and what a file names."""
+"""Targets of a structure under names of one's own: from keys and places in the comment, from columns."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -28,9 +28,7 @@ def check_targets(targets: Targets | None) -> dict[str, str | int] | None:
     for name, where in targets.items():
         good = (isinstance(where, str) and where) or (isinstance(where, int) and not isinstance(where, bool))
         if not (is_free(name) and good):
-            raise ValueError(
-                f"targets: found {name!r}: {where!r}, expected a free name, and a key or a place"
-            )
+            raise ValueError(f"targets: found {name!r}: {where!r}, expected a free name and a key or place")
     return targets or None
 
 

@@ -109,8 +109,8 @@ class XYZ(InMemoryDataset):
         transform, pre_transform, pre_filter: As in every PyG dataset.
 
     Raises:
-        ValueError: If there is no file, if one is bad (`"raise"`) or all are, if nothing passes the filter, if
-            a structure has no row of the table or a row no structure, if a split does not fit.
+        ValueError: If there is no file, if one is bad (`"raise"`) or all are, if nothing passes the filter,
+            if a structure has no row of the table or a row no structure, if a split does not fit.
 
     If the structures do not all have the same attributes (some have energies, some do not), those that all
     have are kept and a warning names the others.

@@ -9,7 +9,9 @@ from fa_pyg.datasets.hard_graphs import cfi_pair, csl, rook, shrikhande, strongl
 from fa_pyg.datasets.loader import InMemoryLoader
 from fa_pyg.datasets.nbody import NBody
 from fa_pyg.datasets.xyz import XYZ, read_xyz
+from fa_pyg.datasets.xyz_disk import OnDiskXYZ
 from fa_pyg.datasets.xyz_lazy import LazyXYZ, XYZStream
+from fa_pyg.datasets.xyz_statistics import Statistics, statistics
 
 __all__ = [
     "EXP",
@@ -20,8 +22,10 @@ __all__ = [
     "InMemoryLoader",
     "LazyXYZ",
     "NBody",
+    "OnDiskXYZ",
     "RDKitBonds",
     "RadiusGraph",
+    "Statistics",
     "Table",
     "XYZStream",
     "cfi_pair",
@@ -29,5 +33,6 @@ __all__ = [
     "read_xyz",
     "rook",
     "shrikhande",
+    "statistics",
     "strongly_regular_pair",
 ]

@@ -43,6 +43,8 @@ class Index:
         with _usable(self, folder, f".fa_xyz-{_digest(self._identity(folder, skip))}") as base:
             stamps = [_stamp(file) for file in files]
             base = Path(f"{base}-{_digest(stamps)}")
+            #: Other files, other contents, or another reading have another key.
+            self.key = base.name.removeprefix(".fa_xyz-")
             self._paths = [_as_text(file, Path(f"{base}-{i}.text")) for i, file in enumerate(files)]
             self._stamps = [_stamp(path) for path in self._paths]
             self._progress = Progress(base)

@@ -6,7 +6,9 @@ from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.datasets.graph8c import GRAPH8c
 from fa_pyg.datasets.hard_graphs import cfi_pair, csl, rook, shrikhande, strongly_regular_pair
 from fa_pyg.datasets.loader import InMemoryLoader
+from fa_pyg.datasets.md import MDTrajectory
 from fa_pyg.datasets.nbody import NBody
+from fa_pyg.datasets.nci import NCIConformers
 from fa_pyg.datasets.xyz import XYZ, read_xyz
 
 __all__ = [
@@ -16,7 +18,9 @@ __all__ = [
     "EXPLike",
     "GRAPH8c",
     "InMemoryLoader",
+    "MDTrajectory",
     "NBody",
+    "NCIConformers",
     "RDKitBonds",
     "RadiusGraph",
     "cfi_pair",

@@ -95,7 +95,7 @@ class Build:
 
     def _list_failures(self) -> None:
         failures = sorted(tuple(failure) for part in self.done for failure in part["failures"])
-        kinds = Counter(reason.split(":")[0] for _, _, reason in failures)
+        kinds = Counter(reason.split(" (conformer")[0].split(":")[0] for _, _, reason in failures)
         head = [f"# {len(failures)} failures; {self.found()} molecules kept", "# line\tSMILES\treason"]
         head[1:1] = [f"# {count} {kind}" for kind, count in kinds.most_common()]
         text = "\n".join(head + ["\t".join(map(str, failure)) for failure in failures]) + "\n"

@@ -33,17 +33,18 @@ class Worker:
 
     def ask(self, **request: Any) -> Iterator[Answer]:
         """The answers; the last is ``{"error": ...}`` where something went wrong, with ``lost`` set where
-        the process died. Take them all before the next request."""
+        the process died. Who does not take them all ends the process."""
         self.start()
-        line = json.dumps(request) + "\n"
-        while True:
-            answer = self._exchange(line, self.seconds)
-            if "end" in answer:
-                return
-            yield answer
-            if self.process is None:
-                return
-            line = ""
+        answer = self._exchange(json.dumps(request) + "\n", self.seconds)
+        try:
+            while "end" not in answer:
+                yield answer
+                if self.process is None:
+                    return
+                answer = self._exchange("", self.seconds)
+        except GeneratorExit:  # what is left must not be taken for answers to the next request
+            self.close()
+            raise
 
     def start(self) -> None:
         """Raises ImportError where a package is missing, RuntimeError where the process does not start."""

@@ -19,8 +19,9 @@ class XTB:
     def __init__(self, z: list[int], net_charge: int = 0, unpaired: int = 0) -> None:
         from ase.data import atomic_masses
 
-        if not all(1 <= number <= 86 for number in z):  # tblite would take an element 0
-            raise ValueError(f"atomic numbers {sorted(set(z))}, expected 1 to 86 for GFN2-xTB")
+        unknown = sorted({number for number in z if not 1 <= number <= 86})
+        if unknown:  # tblite itself would take an element 0
+            raise ValueError(f"no GFN2-xTB for elements: found {unknown}, expected 1 to 86")
         self.z, self.charge, self.unpaired = np.array(z), float(net_charge), unpaired
         self.weight = atomic_masses[self.z] / atomic_masses[self.z].sum()
         self.calculator = self.result = None
@@ -143,8 +144,9 @@ def thermalised(
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=random)
     run = langevin(atoms, random, temperature, **settings)
     for done in range(0, steps, stride):
-        run.run(min(stride, steps - done))
-        yield {}
+        now = min(stride, steps - done)
+        run.run(now)
+        yield {"steps": now}
     yield state(atoms)
 
 
@@ -154,9 +156,11 @@ def dynamics(
     """Labels every ``stride`` steps, then the state at the end. It depends on nothing but its arguments."""
     atoms = system(molecule)
     run = langevin(atoms, np.random.RandomState([seed, part]), temperature, **settings)
+    apart = sum(map(free_atom, molecule["z"]))
     for _ in range(snapshots):
         run.run(stride)
-        yield {**listed(atoms.calc.labels), "kinetic": float(atoms.get_kinetic_energy())}
+        labels, kinetic = atoms.calc.labels, float(atoms.get_kinetic_energy())
+        yield {"atomization": float(labels["energy"]) - apart, "kinetic": kinetic, **listed(labels)}
     yield state(atoms)
 
 

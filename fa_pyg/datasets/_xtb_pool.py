@@ -27,7 +27,7 @@ class Worker:
     """
 
     def __init__(self, seconds: float, user: str) -> None:
-        self.seconds, self.user = seconds, user
+        self.seconds, self.user, self.closed = seconds, user, False
         self.process: subprocess.Popen | None = None
         self.versions: dict[str, str] = {}
 
@@ -50,6 +50,9 @@ class Worker:
         """Raises ImportError where a package is missing, RuntimeError where the process does not start."""
         if self.process is not None and self.process.poll() is None:
             return
+        self.close()
+        if self.closed:
+            raise RuntimeError(f"{self.user}: no more requests are taken")
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         self.process = subprocess.Popen(
             [sys.executable, str(SCRIPT), str(self.seconds)],
@@ -150,7 +153,11 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self.all:
+            worker.closed = True
+            if (process := worker.process) is not None:
+                process.kill()  # its thread, which waits for an answer, goes on
+        self.threads.shutdown(cancel_futures=True)
         for worker in self.all:
             worker.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 Answer = dict[str, Any]
-QUADRUPOLE = ([0, 1, 3], [1, 2, 4], [3, 4, 5])  # tblite gives xx, xy, yy, xz, yz, zz
+AXES = "xyz"
 
 
 class XTB:
@@ -37,9 +37,8 @@ class XTB:
             "pos": pos,
             "energy": np.array(result["energy"] * Hartree),
             "forces": -result["gradient"] * Hartree / Bohr,
-            "dipole": result["dipole"] * Bohr,
-            "quadrupole": result["quadrupole"][np.array(QUADRUPOLE)] * Bohr**2,
             "charges": result["charges"],
+            **moments(pos, result["charges"], result["post-processing-dict"]),
         }
         if not all(np.isfinite(value).all() for value in labels.values()):
             raise ValueError("GFN2-xTB gave numbers that are not finite")
@@ -51,8 +50,24 @@ class XTB:
         if self.calculator is None:
             self.calculator = Calculator("GFN2-xTB", self.z, pos, charge=self.charge, uhf=self.unpaired)
             self.calculator.set("verbosity", 0)
+            self.calculator.add("xtbml_xyz")  # moments of the atoms
         else:
             self.calculator.update(positions=pos)
+
+
+def moments(pos: np.ndarray, charges: np.ndarray, of_atoms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Dipole and quadrupole, from charges, dipoles and traceless quadrupoles of the atoms.
+
+    tblite's own quadrupole (0.8.0) doubles what charges and dipoles give to xy, xz and yz: no tensor.
+    """
+    from ase.units import Bohr
+
+    dipoles = np.stack([of_atoms[f"dipm_A_{a}"] for a in AXES], axis=1) * Bohr
+    own = [[of_atoms[f"qm_A_{min(a, b)}{max(a, b)}"].sum() for a in AXES] for b in AXES]
+    lever = pos.T @ dipoles
+    second = pos.T @ (charges[:, None] * pos) + lever + lever.T
+    quadrupole = np.array(own) * Bohr**2 + 1.5 * second - 0.5 * np.trace(second) * np.eye(3)
+    return {"dipole": charges @ pos + dipoles.sum(axis=0), "quadrupole": quadrupole}
 
 
 @cache

@@ -38,6 +38,13 @@ def named(molecule: str | os.PathLike, charge: int, unpaired: int) -> tuple[str,
     return "smiles", {"smiles": molecule}
 
 
+def check_electrons(what: dict[str, Any], **electrons: int) -> None:
+    """An XYZ file does not say them; SMILES do."""
+    for name, value in electrons.items():
+        holds = "smiles" not in what or value == 0
+        require(holds, "MDTrajectory", name, value, "0: SMILES say it themselves")
+
+
 def _read(path: str | os.PathLike) -> dict[str, Any]:
     import torch
 

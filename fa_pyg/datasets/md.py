@@ -8,7 +8,7 @@ import torch
 from torch_geometric.data import InMemoryDataset
 
 from fa_pyg.datasets._files import is_whole, require
-from fa_pyg.datasets._md_build import PART, Run, folder, named
+from fa_pyg.datasets._md_build import PART, Run, check_electrons, folder, named
 from fa_pyg.datasets._xtb_parts import Parts, collated, is_positive
 from fa_pyg.datasets._xtb_pool import Worker
 
@@ -96,9 +96,9 @@ class MDTrajectory(InMemoryDataset):
         _check_physics(temperature=temperature, timestep=timestep, friction=friction, time_limit=time_limit)
         whole = {"steps": steps, "stride": stride, "equilibration": equilibration, "seed": seed}
         _check_whole(**whole, num_train=num_train, num_val=num_val, charge=charge, unpaired=unpaired)
-        snapshots = steps // stride
-        ids = _drawn(split, snapshots, num_train, num_val, seed)
+        ids = _drawn(split, steps // stride, num_train, num_val, seed)
         name, what = named(molecule, charge, unpaired)
+        check_electrons(what, charge=charge, unpaired=unpaired)
         settings = {
             "molecule": what,
             "temperature": float(temperature),
@@ -112,7 +112,7 @@ class MDTrajectory(InMemoryDataset):
         self.name = folder(name, settings)
         super().__init__(root, transform, log=log)
         parts = Parts(os.path.join(self.processed_dir, self.name), settings, force_reload)
-        run = Run(parts, snapshots)
+        run = Run(parts, steps // stride)
         if not run.complete():
             _simulate(run, time_limit, log)
         self.data, self.slices = collated([part["graphs"] for part in run.done], ids, dtype)

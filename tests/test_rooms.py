@@ -36,7 +36,7 @@ SEES["train"] += ("datasets", "transforms", "testing")
 SEES["__init__"] = (*FLOORS[:-1], "datasets", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}
-IN_FUNCTIONS_ONLY = {"ase", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy"}
+IN_FUNCTIONS_ONLY = {"ase", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy", "tblite"}
 
 
 def imports(node: ast.AST, package: list[str], lazy: bool = False) -> Iterator[tuple[int, str, bool]]:

@@ -7,7 +7,9 @@ from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.datasets.graph8c import GRAPH8c
 from fa_pyg.datasets.hard_graphs import cfi_pair, csl, rook, shrikhande, strongly_regular_pair
 from fa_pyg.datasets.loader import InMemoryLoader
+from fa_pyg.datasets.md import MDTrajectory
 from fa_pyg.datasets.nbody import NBody
+from fa_pyg.datasets.nci import NCIConformers
 from fa_pyg.datasets.xyz import XYZ, read_xyz
 from fa_pyg.datasets.xyz_disk import OnDiskXYZ
 from fa_pyg.datasets.xyz_lazy import LazyXYZ, XYZStream
@@ -21,7 +23,9 @@ __all__ = [
     "GRAPH8c",
     "InMemoryLoader",
     "LazyXYZ",
+    "MDTrajectory",
     "NBody",
+    "NCIConformers",
     "OnDiskXYZ",
     "RDKitBonds",
     "RadiusGraph",

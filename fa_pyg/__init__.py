@@ -54,7 +54,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("datasets", "models", "testing"):  # imported when they are used
+    if name in ("ase", "datasets", "models", "plot", "testing"):  # imported when they are used
         return import_module(f"fa_pyg.{name}")
     if name == "read_xyz":
         return import_module("fa_pyg.datasets").read_xyz

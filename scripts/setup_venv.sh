@@ -41,7 +41,7 @@ echo "Installing torch (once; a large download) ..."
 install torch
 echo "Installing the rest ..."
 install setuptools
-install --no-build-isolation -e '.[train,dev]'
+install --no-build-isolation -e '.[train,chem,dev]'
 
 rm "$mark"
 pwd >"$ready"

@@ -26,17 +26,20 @@ FLOORS = (
     "builders",
     "nn",
     "models",
+    "plot",
     "train",
+    "ase",
 )
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["datasets"] = ("nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
 SEES["testing"] = FLOORS[: FLOORS.index("models")]
+SEES["plot"] = FLOORS[: FLOORS.index("nn")]
 SEES["train"] += ("datasets", "transforms", "testing")
-SEES["__init__"] = (*FLOORS[:-1], "datasets", "transforms", "testing")
+SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}
-IN_FUNCTIONS_ONLY = {"ase", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy"}
+IN_FUNCTIONS_ONLY = {"ase", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy", "tblite", "vesin"}
 
 
 def imports(node: ast.AST, package: list[str], lazy: bool = False) -> Iterator[tuple[int, str, bool]]:

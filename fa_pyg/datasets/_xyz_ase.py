@@ -15,18 +15,20 @@ _PER_ATOM_RESULTS = {"forces", "stresses", "charges", "magmoms", "energies"}
 _RESERVED = {"ptr", "comment", "source", "bond_method"}
 
 
-def extended_values(text: Text, block: Block, dtype: torch.dtype) -> dict[str, Any]:
-    """Everything one extended XYZ structure holds, by name."""
+def extended_values(
+    text: Text, block: Block, dtype: torch.dtype, limit: float
+) -> tuple[dict[str, Any], set[str]]:
+    """Everything one extended XYZ structure holds, by name; and the names of what belongs to no atom."""
     properties = _properties(text, block)
     try:
         atoms = _read(block.comment, text.rows[block.first : block.stop])
-        values = _values(atoms, dtype)
+        values, per_graph = _values(atoms, dtype)
     except Exception as error:  # whatever another parser makes of a broken file
         raise _bad_row(text, block, properties, error) from error
-    good = np.isin(atoms.numbers, range(1, 119)) & (np.abs(atoms.positions) <= torch.finfo(dtype).max).all(1)
+    good = np.isin(atoms.numbers, range(1, 119)) & (np.abs(atoms.positions) <= limit).all(1)
     if not good.all():
         raise text.error(block.first + int(good.argmin()), "a known element and finite coordinates")
-    return values
+    return values, per_graph
 
 
 def _read(comment: bytes, rows: list[bytes]) -> Any:
@@ -79,7 +81,8 @@ def _words(error: Exception) -> str:
     return show(str(error).encode())
 
 
-def _values(atoms: Any, dtype: torch.dtype) -> dict[str, Any]:
+def _values(atoms: Any, dtype: torch.dtype) -> tuple[dict[str, Any], set[str]]:
+    per_graph = {"cell", "pbc"}
     values = {
         "z": torch.from_numpy(atoms.numbers).long(),
         "pos": torch.from_numpy(atoms.positions).to(dtype),
@@ -91,8 +94,10 @@ def _values(atoms: Any, dtype: torch.dtype) -> dict[str, Any]:
         values[_key(name, values)] = _per_atom(array, dtype)
     for name, value in {**atoms.info, **_results(atoms)}.items():
         per_atom = name in _PER_ATOM_RESULTS and len(np.atleast_1d(value)) == len(atoms)
-        values[_key(name, values)] = (_per_atom if per_atom else _per_graph)(value, dtype)
-    return values
+        key = _key(name, values)
+        values[key] = (_per_atom if per_atom else _per_graph)(value, dtype)
+        per_graph |= set() if per_atom else {key}
+    return values, per_graph
 
 
 def _results(atoms: Any) -> dict[str, Any]:

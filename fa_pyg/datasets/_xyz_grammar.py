@@ -14,7 +14,7 @@ NUMBER = rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:(?:[eEdD]|\*\^)[+-]?\d+)?"
 _FIELD = rb"[ \t]+(" + NUMBER + rb")"
 ATOM = re.compile(rb"^[ \t]*([^ \t\n]+)" + 3 * _FIELD + rb"(?:[ \t]+([^ \t\n].*)|[ \t]*)$", re.MULTILINE)
 COUNT = re.compile(rb"[ \t]*(\d{1,18})[ \t]*")
-_NUMBER = re.compile(NUMBER)
+NUMBER_TEXT = re.compile(NUMBER)
 _fields = re.compile(rb"[^ \t\n]+").findall
 _NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
@@ -71,7 +71,7 @@ def what_is_wrong(row: bytes, limit: float) -> str | None:
         return "'element x y z'"
     if fields[0] not in ATOMIC_NUMBER:
         return f"an element symbol or an atomic number from 1 to 118 in place of {show(fields[0])}"
-    bad = next((f for f in fields[1:4] if not _NUMBER.fullmatch(f)), None)
+    bad = next((f for f in fields[1:4] if not NUMBER_TEXT.fullmatch(f)), None)
     if bad is None or _NOT_FINITE.fullmatch(bad):
         return f"finite coordinates (at most {limit:.3g} in size)"
     return f"a number in place of {show(bad)}"

@@ -32,15 +32,15 @@ QM9_TARGETS: dict[str, tuple[str, float]] = {
 _NUMBERS = re.compile(rb"[ \t]*" + NUMBER + rb"(?:[ \t]+" + NUMBER + rb")*[ \t]*")
 
 
-def qm9_values(text: Text, block: Block, dtype: torch.dtype) -> dict[str, Tensor | str]:
+def qm9_values(text: Text, block: Block, dtype: torch.dtype, limit: float) -> dict[str, Tensor | str]:
     """The targets of the properties line and the three lines after the atoms."""
     index, properties = QM9.fullmatch(block.comment).groups()
     values = torch.tensor(floats(properties.split()), dtype=torch.float64)
-    if not (values.abs() * HARTREE <= torch.finfo(dtype).max).all():
+    if not (values.abs() * HARTREE <= limit).all():
         raise text.error(block.start + 1, "finite properties")
     factors = torch.tensor([factor for _, factor in QM9_TARGETS.values()], dtype=torch.float64)
     targets = dict(zip(QM9_TARGETS, (values * factors).to(dtype)[:, None].unbind(), strict=True))
-    freq = _frequencies(text, block, dtype)
+    freq = _frequencies(text, block, dtype, limit)
     smiles, smiles_relaxed = _pair(text, block.stop + 1, "SMILES")
     inchi, inchi_relaxed = _pair(text, block.stop + 2, "InChI")
     return {
@@ -54,12 +54,12 @@ def qm9_values(text: Text, block: Block, dtype: torch.dtype) -> dict[str, Tensor
     }
 
 
-def _frequencies(text: Text, block: Block, dtype: torch.dtype) -> Tensor:
+def _frequencies(text: Text, block: Block, dtype: torch.dtype, limit: float) -> Tensor:
     count = block.stop - block.first
     expected = f"{3 * count - 6} frequencies ({3 * count - 5} if the molecule is linear)"
     row = text.rows[block.stop] if block.stop < len(text.rows) else b""
     values = floats(row.split()) if _NUMBERS.fullmatch(row) else []
-    if len(values) not in (3 * count - 6, 3 * count - 5) or max(map(abs, values)) > torch.finfo(dtype).max:
+    if len(values) not in (3 * count - 6, 3 * count - 5) or max(map(abs, values)) > limit:
         raise text.error(block.stop, expected)
     return torch.tensor(values, dtype=dtype)
 

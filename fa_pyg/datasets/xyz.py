@@ -1,19 +1,19 @@
 """XYZ files, plain, QM9's and extended, as PyG data."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 
-from fa_pyg.datasets._xyz_ase import extended_values
-from fa_pyg.datasets._xyz_blocks import EXTENDED, QM9, Block, Text, bad_atom, cut, load
+from fa_pyg.datasets._xyz_blocks import cut, load
 from fa_pyg.datasets._xyz_collect import collate, find_files, report
-from fa_pyg.datasets._xyz_grammar import parse_atoms, parse_columns
-from fa_pyg.datasets._xyz_qm9 import qm9_values
+from fa_pyg.datasets._xyz_parse import Reading, structure
+from fa_pyg.datasets._xyz_splits import Splits, choose
+from fa_pyg.datasets._xyz_table import Rows, Table
+from fa_pyg.datasets._xyz_targets import Targets
 
 __all__ = ["XYZ", "read_xyz"]
 
@@ -27,6 +27,7 @@ def read_xyz(
     comment: bool | None = None,
     columns: Mapping[str, int] | None = None,
     edges: Transform | None = None,
+    targets: Targets | None = None,
 ) -> list[Data]:
     r"""Reads every structure of an XYZ file, one or many, plain or extended, gzipped or not.
 
@@ -65,6 +66,13 @@ def read_xyz(
             Further columns are left out.
         edges: What adds edges, for instance :class:`~fa_pyg.datasets.RDKitBonds`,
             :class:`~fa_pyg.datasets.CovalentBonds` or :class:`~fa_pyg.datasets.RadiusGraph`.
+        targets: What the comment line says, under names of your own: `{"energy": "E_dft"}` is the number
+            after the key `E_dft=` (also any column or entry of extended XYZ and any property of QM9, which
+            then has the new name only), `{"energy": 0, "gap": -1}` are the first and the last word of the
+            comment, and `["energy"]` is short for `{"energy": "energy"}`. Words end at spaces, commas and
+            semicolons; several numbers stand in quotes or brackets (`mu="0 0 1.8"`). A target is float64
+            whatever `dtype` is, `[1]`, or `[1, k]` where there are k numbers; one of atoms has their type and
+            shape. Every structure must have all of them.
 
     Raises:
         ValueError: With the file, the line, what was found and what was expected, for anything that is not as
@@ -73,56 +81,9 @@ def read_xyz(
 
     Not guaranteed: that the numbers are in these units, XYZ has no place to say so.
     """
-    _check(dtype, columns or {}, edges)
+    reading = Reading(dtype, comment, columns, edges, targets)
     text = load(path)
-    structures = []
-    for block in cut(text, comment, torch.finfo(dtype).max):
-        if EXTENDED.search(block.comment):
-            values = extended_values(text, block, dtype)
-        else:
-            values = _plain_values(text, block, columns or {}, dtype)
-        words = block.comment.decode(errors="replace").strip()
-        data = Data(**values, comment=words, source=f"{text.file}:{block.start + 1}")
-        structures.append(data if edges is None else edges(data))
-    return structures
-
-
-def _check(dtype: torch.dtype, columns: Mapping[str, int], edges: Any) -> None:
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"dtype: found {dtype}, expected torch.float32 or torch.float64")
-    for name, width in columns.items():
-        if name in ("z", "pos", "comment", "source") or not isinstance(width, int) or width < 1:
-            raise ValueError(f"columns: found {name!r}: {width!r}, expected a free name and its width")
-    if isinstance(edges, type) or not (edges is None or callable(edges)):
-        found = f"the class {edges.__name__}" if isinstance(edges, type) else repr(edges)
-        raise ValueError(f"edges: found {found}, expected what makes them, such as RDKitBonds()")
-
-
-def _plain_values(text: Text, block: Block, columns: Mapping[str, int], dtype: torch.dtype) -> dict[str, Any]:
-    """Plain and QM9's XYZ."""
-    limit = torch.finfo(dtype).max
-    atoms = parse_atoms(text.rows[block.first : block.stop], limit)
-    if atoms is None:
-        raise bad_atom(text, block, limit)
-    numbers, pos, rests = atoms
-    values = {"z": torch.from_numpy(numbers), "pos": torch.from_numpy(pos).to(dtype)}
-    if QM9.fullmatch(block.comment):
-        values |= qm9_values(text, block, dtype)
-        columns = columns or {"mulliken": 1}
-    return values | _columns(text, block, rests, columns, dtype) if columns else values
-
-
-def _columns(
-    text: Text, block: Block, rests: Sequence[bytes], columns: Mapping[str, int], dtype: torch.dtype
-) -> dict[str, Tensor]:
-    """The named columns after the coordinates."""
-    width = sum(columns.values())
-    found = parse_columns(rests, width, torch.finfo(dtype).max)
-    if isinstance(found, int):
-        names = ", ".join(columns)
-        raise text.error(block.first + found, f"{width} finite numbers after the coordinates ({names})")
-    parts = torch.from_numpy(found).to(dtype).split(list(columns.values()), dim=1)
-    return {name: part.squeeze(1) for name, part in zip(columns, parts, strict=True)}
+    return [structure(text, block, reading) for block in cut(text, comment, reading.limit)]
 
 
 class XYZ(InMemoryDataset):
@@ -130,16 +91,26 @@ class XYZ(InMemoryDataset):
 
     A folder stands for all its files called `.xyz`, `.extxyz`, `.xyz.gz` or `.extxyz.gz`, in subfolders too,
     sorted; hidden files are left out. :func:`~fa_pyg.datasets.read_xyz` says what the files may hold, what
-    becomes of it and in what units; its keywords (`dtype`, `comment`, `columns`, `edges`) all work here.
+    becomes of it and in what units; its keywords (`dtype`, `comment`, `columns`, `edges`, `targets`) all work
+    here. :class:`~fa_pyg.datasets.LazyXYZ` is for files that are larger than the memory.
 
     Args:
         root_or_files: Where the molecules are. Nothing is written there.
         on_error: `"raise"` reads all files and then raises if there was a bad one. `"skip"` leaves bad files
             out and keeps their errors, with `file`, `line`, `found` and `expected`, in `dataset.errors`.
+        table: A CSV file with numbers for every structure, or a :class:`~fa_pyg.datasets.Table` that says how
+            it is to be read.
+        split: `"train"`, `"val"` or `"test"`; None is everything. The parts are disjoint and in the order of
+            the files. They are made of all structures, before `pre_filter`.
+        splits: How many each part has: three shares that sum to at most 1, or three counts, one of which may
+            be None (the rest); or which it has: a mapping from part to positions, or a file with one, `.json`
+            or `.npz`, such as `{"train": [0, 3], "val": [1], "test": [2]}`.
+        seed: Of the order in which shares and counts are drawn.
         transform, pre_transform, pre_filter: As in every PyG dataset.
 
     Raises:
-        ValueError: If there is no file, if one is bad (`"raise"`) or all are, if nothing passes the filter.
+        ValueError: If there is no file, if one is bad (`"raise"`) or all are, if nothing passes the filter,
+            if a structure has no row of the table or a row no structure, if a split does not fit.
 
     If the structures do not all have the same attributes (some have energies, some do not), those that all
     have are kept and a warning names the others.
@@ -150,6 +121,10 @@ class XYZ(InMemoryDataset):
         root_or_files: str | os.PathLike | Iterable[str | os.PathLike],
         *,
         on_error: str = "raise",
+        table: Table | str | os.PathLike | None = None,
+        split: str | None = None,
+        splits: Splits = (0.8, 0.1, 0.1),
+        seed: int = 0,
         transform: Transform | None = None,
         pre_transform: Transform | None = None,
         pre_filter: Callable[[Data], bool] | None = None,
@@ -159,18 +134,28 @@ class XYZ(InMemoryDataset):
         self.errors: list[ValueError] = []
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error: found {on_error!r}, expected 'raise' or 'skip'")
-        _check(options.get("dtype", torch.float32), options.get("columns") or {}, options.get("edges"))
-        structures = self._read(find_files(root_or_files), on_error, options)
+        Reading(**options)
+        rows = None if table is None else Table.of(table).read()
+        files = find_files(root_or_files)
+        structures = self._read(files, on_error, options, rows)
+        structures = [structures[i] for i in choose(len(structures), split, splits, seed)]
         structures = [s for s in structures if pre_filter is None or pre_filter(s)]
         structures = [s if pre_transform is None else pre_transform(s) for s in structures]
         if not structures:
             raise ValueError("pre_filter: found no structure that passes, expected at least one")
         self._data, self.slices = collate(structures)
 
-    def _read(self, files: list[Path], on_error: str, options: dict[str, Any]) -> list[Data]:
-        structures = [data for file in files for data in self._try(file, options)]
+    def _read(
+        self, files: list[Path], on_error: str, options: dict[str, Any], rows: Rows | None
+    ) -> list[Data]:
+        parts = [self._try(file, options) for file in files]
+        structures = [data for part in parts for data in part]
         if self.errors and (on_error == "raise" or not structures):
             raise self.errors[0] if len(files) == 1 else ValueError(report(self.errors, len(files)))
+        if rows is not None:
+            found = rows.match(files, list(map(len, parts)), lambda i: structures[i].source)
+            for data, row in zip(structures, found.tolist(), strict=True):
+                rows.add(data, row)
         return structures
 
     def _try(self, file: Path, options: dict[str, Any]) -> list[Data]:

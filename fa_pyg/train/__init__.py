@@ -6,6 +6,8 @@ from fa_pyg.train.ema import EMA
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.module import NBodyModule
+from fa_pyg.train.molecules import MoleculeCLI, MoleculeModule
+from fa_pyg.train.molecules_data import MoleculeData
 from fa_pyg.train.seeds import EpochSeed
 
 __all__ = [
@@ -16,6 +18,9 @@ __all__ = [
     "GraphCLI",
     "GraphData",
     "GraphModule",
+    "MoleculeCLI",
+    "MoleculeData",
+    "MoleculeModule",
     "NBodyCLI",
     "NBodyData",
     "NBodyModule",

@@ -125,6 +125,12 @@ class FitCLI(LightningCLI):
             own["logger"] = loggers(self.folder, self.resumed_step)
         return super().instantiate_trainer(**own, **kwargs)
 
+    def draw(self) -> None:
+        """Draw the curves of the run, ``loss.png``."""
+        monitor = self.module.monitor
+        label = "mean squared error" if monitor == "mse" else monitor
+        plot_losses({self.config.name: self.folder}, self.folder / "loss.png", metric=monitor, label=label)
+
 
 class NBodyCLI(FitCLI):
     """A run of the n-body benchmark."""
@@ -183,8 +189,7 @@ def report(cli: FitCLI) -> dict[str, Any]:
     }
     if trainer.is_global_zero:
         write_atomically(cli.folder / "results.json", json.dumps(results, indent=2) + "\n")
-        label = "mean squared error" if monitor == "mse" else monitor
-        plot_losses({cli.config.name: cli.folder}, cli.folder / "loss.png", metric=monitor, label=label)
+        cli.draw()
         figures = ", ".join(f"test {said(name)} {results[f'test_{name}']:.5f}" for name in cli.model.names)
         print("{name}: {0} at epoch {best_epoch} of {epochs} ".format(figures, **results), end="")
         print(f"(validation {float(val):.5f}); results, curves and checkpoints in {cli.folder}")

@@ -1,0 +1,99 @@
+"""Trained models as calculators of ASE: geometry optimisation, dynamics, anything that asks for forces."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fa_pyg.models import Potential
+
+__all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
+
+
+@cache
+def _calculator() -> type:
+    """The class; made when it is asked for, as ASE is imported by then only."""
+    from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+    from ase.stress import full_3x3_to_voigt_6_stress
+
+    class FACalculator(Calculator):
+        r"""Energy (eV), forces (eV/Å) and, of cells periodic all round, stress (eV/Å³) of ASE's atoms.
+
+        .. math:: F = -\frac{\partial E}{\partial x}, \qquad \sigma = \frac1V \frac{\partial E}{\partial \eta}
+
+        Example::
+
+            atoms.calc = FACalculator("runs/molecules/aspirin/version_0/best.ckpt")
+            BFGS(atoms).run(fmax=0.01)
+
+        Args:
+            checkpoint: of a run of ``scripts/train_molecules.py`` (or its folder), or a
+                :class:`~fa_pyg.models.Potential`.
+            device: to run on.
+            dtype: of the network, ``"float32"`` or ``"float64"``; frames are always float64. Optimisations to
+                less than 1e-3 eV/Å and long dynamics are better off with float64.
+
+        Raises:
+            ValueError: for a model of no energies, atoms of elements that it was not trained on; what
+                :func:`~fa_pyg.train.load.load_potential` raises.
+        """
+
+        implemented_properties = ["energy", "free_energy", "forces", "stress", "dipole"]  # noqa: RUF012
+
+        def __init__(
+            self,
+            checkpoint: str | Path | Potential,
+            device: str = "cpu",
+            dtype: str = "float32",
+            **kwargs: Any,
+        ) -> None:
+            super().__init__(**kwargs)
+            if dtype not in ("float32", "float64"):
+                raise ValueError(f"dtype: expected float32 or float64, found {dtype!r}")
+            model = checkpoint if isinstance(checkpoint, Potential) else _load(checkpoint)
+            if model.heads.get("energy") != "scalar":
+                raise ValueError(f"checkpoint: expected a model of energies, found one of {model.heads}")
+            self.model = model.to(device, getattr(torch, dtype)).eval()
+            self.device = device
+
+        def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
+            super().calculate(atoms, properties, system_changes)
+            atoms = self.atoms
+            z = torch.as_tensor(atoms.numbers, dtype=torch.long, device=self.device)
+            if unknown := self.model.unknown_elements(z):
+                raise ValueError(f"atoms: found the elements {unknown}, expected those of the training set")
+            stressed = "stress" in properties
+            if stressed and not atoms.pbc.all():
+                raise PropertyNotImplementedError("stress is for cells periodic in three directions")
+            cells = {}
+            if atoms.pbc.any():
+                cells["cell"] = torch.as_tensor(atoms.cell.array, device=self.device)[None]
+                cells["pbc"] = torch.as_tensor(atoms.pbc, device=self.device)[None]
+            pos = torch.as_tensor(atoms.positions, device=self.device)
+            batch = torch.zeros_like(z)
+            with torch.no_grad():
+                out = self.model(z, pos, batch=batch, num_graphs=1, stress=stressed, **cells)
+            self.results = {name: value.double().cpu().numpy() for name, value in out.items()}
+            self.results["energy"] = self.results["free_energy"] = float(self.results["energy"][0])
+            if "dipole" in self.results:
+                self.results["dipole"] = self.results["dipole"][0]
+            if stressed:
+                self.results["stress"] = full_3x3_to_voigt_6_stress(self.results["stress"][0])
+
+    FACalculator.__module__, FACalculator.__qualname__ = __name__, "FACalculator"
+    return FACalculator
+
+
+def _load(checkpoint: str | Path) -> Potential:
+    from fa_pyg.train.load import load_potential
+
+    return load_potential(checkpoint)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FACalculator":
+        return _calculator()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

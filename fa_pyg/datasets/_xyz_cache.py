@@ -1,0 +1,169 @@
+"""Where the index of some files lies, whether it is still theirs, and one structure of it."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fa_pyg.datasets._files import write
+from fa_pyg.datasets._xyz_blocks import Block, Text, cut, split_lines
+from fa_pyg.datasets._xyz_index import Builder, processes
+from fa_pyg.datasets._xyz_open import XYZError, is_gzip, open_bytes
+from fa_pyg.datasets._xyz_parse import Reading
+from fa_pyg.datasets._xyz_progress import Progress, locked
+
+VERSION = 1  # of what the files hold
+OPEN = 64  # files kept open at once
+
+
+class Index:
+    """The structures of some files, and where each is.
+
+    Args:
+        files: In the order of the structures.
+        reading: How they are read; an index belongs to it.
+        folder: Where the index is kept. It cannot be: in a temporary folder, with a warning.
+        skip: Leave bad files out, and keep their `errors`.
+        workers: Processes to build it; None is one for each core, if there is enough to read.
+    """
+
+    def __init__(
+        self, files: list[Path], reading: Reading, folder: Path, skip: bool, workers: int | None
+    ) -> None:
+        self.names, self.reading = list(map(os.fspath, files)), reading
+        with _usable(self, folder, f".fa_xyz-{_digest(self._identity(folder, skip))}") as base:
+            stamps = [_stamp(file) for file in files]
+            base = Path(f"{base}-{_digest(stamps)}")
+            #: Other files, other contents, or another reading have another key.
+            self.key = base.name.removeprefix(".fa_xyz-")
+            self._paths = [_as_text(file, Path(f"{base}-{i}.text")) for i, file in enumerate(files)]
+            self._stamps = [_stamp(path) for path in self._paths]
+            self._progress = Progress(base)
+            if not self._progress.state.done:
+                self._build(skip, workers)
+                _remove_others(base)
+        self.rows, self.errors = self._progress.rows(), self._progress.errors()
+        self._open: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def block(self, index: int) -> tuple[Text, Block]:
+        """The lines of a structure."""
+        file, offset, length, line, _ = self.rows[index].tolist()
+        text = Text(self.names[file], split_lines(self.names[file], self._bytes(file, offset, length)), line)
+        return text, next(cut(text, self.reading.comment, self.reading.limit))
+
+    def counts(self) -> list[int]:
+        """The number of structures of each file."""
+        return np.bincount(self.rows[:, 0], minlength=len(self.names)).tolist()
+
+    def source(self, index: int) -> str:
+        file, _, _, line, _ = self.rows[index].tolist()
+        return f"{self.names[file]}:{line + 1}"
+
+    def _build(self, skip: bool, workers: int | None) -> None:
+        whole = [path == name for path, name in zip(self._paths, self.names, strict=True)]
+        sizes = [size for size, _ in self._stamps]
+        sizes = [
+            -1 if same and size >= 0 and is_gzip(name) else size  # a broken stream
+            for same, size, name in zip(whole, sizes, self.names, strict=True)
+        ]
+        reading = replace(self.reading, edges=None)
+        count = processes(workers, sum(map(abs, sizes)))
+        Builder(self._paths, self.names, sizes, reading, self._progress, skip, count).run()
+
+    def _bytes(self, file: int, offset: int, length: int) -> bytes:
+        descriptor = self._descriptor(file)
+        status = os.fstat(descriptor)
+        if (status.st_size, status.st_mtime_ns) != self._stamps[file]:
+            raise XYZError(self.names[file], None, "a file that has changed", "the one that was indexed")
+        return os.pread(descriptor, length, offset)  # has no place of its own: processes may share it
+
+    def _descriptor(self, file: int) -> int:
+        if file not in self._open:
+            if len(self._open) == OPEN:
+                os.close(self._open.pop(next(iter(self._open))))
+            try:
+                self._open[file] = os.open(self._paths[file], os.O_RDONLY)
+            except OSError as error:
+                found = f"an unreadable file ({error.strerror})"
+                raise XYZError(self.names[file], None, found, "the one that was indexed") from error
+        return self._open[file]
+
+    def _identity(self, folder: Path, skip: bool) -> list[Any]:
+        """What makes this index another than that of other files in this folder, or read otherwise."""
+        paths = [os.path.relpath(name, folder) for name in self.names]
+        return [VERSION, paths, self.reading.describe(), skip]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": {}, "rows": None, "_temporary": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.rows = self._progress.rows()
+
+    def __del__(self) -> None:
+        for descriptor in self.__dict__.get("_open", {}).values():
+            os.close(descriptor)
+
+
+@contextmanager
+def _usable(index: Index, folder: Path, name: str) -> Iterator[Path]:
+    """A place for the index that is ours alone while it is built."""
+    index._temporary = None
+    try:
+        with open(folder / f"{name}.lock", "ab"):
+            pass
+    except OSError as error:
+        warnings.warn(f"{folder}: no index is kept ({error.strerror}); cache= names a folder", stacklevel=4)
+        index._temporary = tempfile.TemporaryDirectory(prefix="fa_xyz")
+        folder = Path(index._temporary.name)
+    with locked(folder / f"{name}.lock"):
+        yield folder / name
+
+
+def _as_text(file: Path, copy: Path) -> str:
+    """The file itself, or a decompressed copy; itself if it cannot be read, which is told later, in order."""
+    try:
+        if is_gzip(file):
+            if not copy.exists():
+                with open_bytes(file) as source:
+                    write(str(copy), lambda path: _copy(source, path))
+            return str(copy)
+    except XYZError:
+        pass
+    return os.fspath(file)
+
+
+def _copy(source: Any, path: str) -> None:
+    with open(path, "wb") as stream:
+        shutil.copyfileobj(source, stream, 1 << 20)
+
+
+def _remove_others(base: Path) -> None:
+    """Removes what belongs to earlier versions of the files; who reads it still can go on."""
+    for path in base.parent.glob(f"{base.name.rsplit('-', 1)[0]}-*"):
+        if not path.name.startswith(base.name) or path.suffix == ".tmp":
+            path.unlink(missing_ok=True)
+
+
+def _stamp(path: str | os.PathLike) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return -1, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

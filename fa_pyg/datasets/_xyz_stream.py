@@ -1,0 +1,155 @@
+"""XYZ files piece by piece: the lines and structures of a file of any size in a few pieces of memory."""
+
+import gzip
+import os
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+from torch_geometric.data import Data
+
+from fa_pyg.datasets._xyz_blocks import EXTENDED, Block, Text, cut
+from fa_pyg.datasets._xyz_grammar import parse_atoms
+from fa_pyg.datasets._xyz_open import binary, open_bytes
+from fa_pyg.datasets._xyz_parse import Reading, structure, values
+
+PIECE = 1 << 20  # bytes read at once: enough to hide the call, few enough for the cache
+PATIENCE = 20_000  # lines of one structure after which to ask whether its count can be true
+T = TypeVar("T")
+_BOM = b"\xef\xbb\xbf"
+
+
+class Stream(Text):
+    """The lines of a file from `offset` on, of which those are held that may still be needed.
+
+    `starts[i]` is the offset of row i in the file, `starts[-1]` that of the end of the last row.
+    """
+
+    __slots__ = ("_head", "_size", "_source", "_tail", "ended", "judge", "starts")
+
+    def __init__(self, file: str, source: BinaryIO, offset: int, line: int, size: int) -> None:
+        super().__init__(file, [], line)
+        self.judge: Callable[[Text, Block], object] = lambda text, block: None
+        self._source, self._size, self._tail, self.ended = source, size, b"", False
+        if offset:
+            source.seek(offset)
+        self._head = b"" if offset else source.read(len(_BOM))
+        if self._head == _BOM:
+            self._head, offset = b"", len(_BOM)
+        self.starts = np.array([offset])
+
+    def has(self, index: int) -> bool:
+        while index >= len(self.rows) and not self.ended:
+            self._more()
+        return index < len(self.rows)
+
+    def reach(self, block: Block, limit: float) -> None:
+        while len(self.rows) < block.end and not self.ended:
+            if len(self.rows) - block.first > PATIENCE and self._is_wrong(block, limit):
+                return
+            self._more()
+
+    def forget(self, index: int) -> int:
+        if 2 * index < len(self.rows):  # moving the rest costs less than what was read before
+            return index
+        del self.rows[:index]
+        self.starts, self.line = self.starts[index:], self.line + index
+        return 0
+
+    def exhaust(self) -> None:
+        """Reads the rest; raises if it is no text, which counts for more than what is wrong in a line."""
+        while not self.ended:
+            del self.rows[: (read := len(self.rows))]
+            self.starts, self.line = self.starts[read:], self.line + read
+            self._more()
+
+    def _more(self) -> None:
+        """Reads on: as much as is held already, so that what is long takes few steps."""
+        piece = self._head + self._source.read(max(self._size, len(self._tail) + self._held()))
+        raw, self._head, self.ended = self._tail + piece, b"", not piece
+        if b"\0" in piece:
+            self._raise_binary(raw)
+        stop = max(raw.rfind(b"\n"), raw.rfind(b"\r", 0, len(raw) - 1)) + 1 if piece else len(raw)
+        complete, self._tail = raw[:stop], raw[stop:]
+        rows = complete.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self.rows += rows if rows[-1] else rows[:-1]
+        ends = [_line_ends(complete), [] if complete[-1:] in (b"", b"\n", b"\r") else [stop]]
+        self.starts = np.concatenate([self.starts, *(self.starts[-1] + np.array(e, np.int64) for e in ends)])
+
+    def _held(self) -> int:
+        return int(self.starts[-1] - self.starts[0])
+
+    def _raise_binary(self, raw: bytes) -> None:
+        self.ended = True
+        if isinstance(self._source, gzip.GzipFile):  # a broken stream counts for more
+            while self._source.read(self._size):
+                pass
+        before = raw[: raw.index(b"\0")].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        raise binary(self.file, self.number(len(self.rows) + before.count(b"\n")))
+
+    def _is_wrong(self, block: Block, limit: float) -> bool:
+        """Whether a structure longer than what was read can be seen to be wrong, and need not be read."""
+        stop = min(block.stop, len(self.rows))
+        if not EXTENDED.search(block.comment):
+            return parse_atoms(self.rows[block.first : stop], limit) is None
+        total = len(self.rows) + self._count_lines()
+        if total < block.stop:
+            expected = f"atom {total - block.first + 1} of {block.stop - block.first}"
+            raise Text(self.file, [], self.line + total).error(0, expected)
+        self.judge(self, block._replace(stop=stop, end=stop))
+        return False
+
+    def _count_lines(self) -> int:
+        """The lines after those that were read."""
+        position, lines, last = self._source.tell(), 0, b""
+        piece = self._tail
+        while piece:
+            whole = last[-1:] + piece
+            lines += len(_line_ends(whole)) - len(_line_ends(last[-1:]))
+            last, piece = piece, self._source.read(self._size)
+        self._source.seek(position)
+        return lines + (last[-1:] not in (b"", b"\n", b"\r"))
+
+
+def _line_ends(data: bytes) -> np.ndarray:
+    """Where the lines end: the offsets after each LF, CR LF, or CR."""
+    codes = np.frombuffer(data, np.uint8)
+    feeds = codes == 10
+    if b"\r" in data:
+        feeds = feeds.copy()
+        returns = np.flatnonzero(codes == 13)
+        feeds[returns[codes[np.minimum(returns + 1, len(codes) - 1)] != 10]] = True
+    return np.flatnonzero(feeds) + 1
+
+
+def each(
+    path: str | os.PathLike,
+    reading: Reading,
+    make: Callable[[Text, Block], T],
+    offset: int = 0,
+    line: int = 0,
+    size: int = PIECE,
+    *,
+    name: str | None = None,
+    thorough: bool = True,
+) -> Iterator[tuple[Stream, Block, T]]:
+    """What `make` makes of the blocks of a file from `offset` on, where the line after `line` begins.
+
+    Errors call the file `name`. They are those of the whole file if `thorough`, otherwise of what was read.
+    """
+    with open_bytes(path) as source:
+        text = Stream(name or os.fspath(path), source, offset, line, size)
+        text.judge = lambda part, block: values(part, block, reading)
+        try:
+            for block in cut(text, reading.comment, reading.limit):
+                yield text, block, make(text, block)
+        except ValueError:
+            if thorough:
+                text.exhaust()
+            raise
+
+
+def structures(path: str | os.PathLike, reading: Reading, size: int = PIECE) -> Iterator[Data]:
+    """What `read_xyz` returns, one by one; its errors, after the structures before them."""
+    for _, _, data in each(path, reading, lambda text, block: structure(text, block, reading), size=size):
+        yield data

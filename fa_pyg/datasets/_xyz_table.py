@@ -1,0 +1,202 @@
+"""A CSV beside the files: numbers and words for every structure, by the name of its file or by its place."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch_geometric.data import Data
+
+from fa_pyg.datasets._xyz_grammar import NUMBER_TEXT, floats, show
+from fa_pyg.datasets._xyz_open import XYZError
+from fa_pyg.datasets._xyz_targets import is_free
+
+Key = tuple[str | None, int | None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """How a CSV file is read: a line of names, then a row for every structure.
+
+    A row belongs to a structure by the column `file`, `index`, or both: the name of the file (with or without
+    its ending, or with its folders as seen from the folder of the table) and the place of the structure among
+    those of that file; without `file`, its place among all structures; without `index`, the only one of its
+    file. Places begin at 0.
+
+    Args:
+        path: The CSV file, UTF-8.
+        file, index: What these columns are called; those that the table has are used.
+        columns: Names of attributes, to the columns that hold them, `{"energy": "E_dft"}`, or names that are
+            both; None is all other columns. A number becomes `[1]` in float64.
+        text: Which of these attributes are words.
+        delimiter: What separates the cells.
+
+    Raises ValueError, when a data set reads it, with the line of the row: for a row that belongs to no
+    structure, or to one that has a row already, a wrong number of cells, a cell that is no finite number. A
+    structure without a row is named by its own file and line.
+    """
+
+    path: str | os.PathLike
+    file: str = "file"
+    index: str = "index"
+    columns: Mapping[str, str] | Iterable[str] | None = None
+    text: Sequence[str] = ()
+    delimiter: str = ","
+
+    @classmethod
+    def of(cls, table: "Table | str | os.PathLike") -> "Table":
+        return table if isinstance(table, cls) else cls(table)
+
+    def read(self) -> "Rows":
+        """The rows of the file, checked by themselves."""
+        lines = self._lines()
+        line, head = next(lines, (1, []))
+        columns = self._columns(line, head)
+        keys, numbers, words, where = {}, [], [], []
+        for line, cells in lines:
+            if len(cells) != len(head):
+                raise self._error(line, f"{len(cells)} cells", f"{len(head)}, as in the first line")
+            row = dict(zip(head, cells, strict=True))
+            key = self._key(line, row)
+            if key in keys:
+                raise self._error(line, _named(key), f"one row of it; line {where[keys[key]]} is another")
+            keys[key] = len(keys)
+            values = {name: row[column] for name, column in columns.items()}
+            numbers.append(
+                [self._number(line, name, v) for name, v in values.items() if name not in self.text]
+            )
+            words.append([values[name] for name in self.text])
+            where.append(line)
+        names = [name for name in columns if name not in self.text]
+        return Rows(self, keys, where, names, np.array(numbers).reshape(len(keys), len(names)), words)
+
+    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+        """The number of each line that is not blank, and its cells."""
+        try:
+            with open(self.path, encoding="utf-8-sig", newline="") as stream:
+                rows = csv.reader(stream, delimiter=self.delimiter, strict=True)
+                line = 1
+                for cells in rows:
+                    if cells:
+                        yield line, [cell.strip() for cell in cells]
+                    line = rows.line_num + 1
+        except OSError as error:
+            raise XYZError(str(self.path), None, f"no readable file ({error.strerror})", "a table") from error
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise self._error(line, f"no CSV ({error})", "cells in UTF-8") from error
+
+    def _columns(self, line: int, head: list[str]) -> dict[str, str]:
+        """The column of each attribute."""
+        if twice := [name for name, count in Counter(head).items() if count > 1]:
+            raise self._error(line, f"{show(twice[0].encode())} twice", "different names")
+        keys = {self.file, self.index}
+        found = f"the columns {', '.join(head)[:60]!r}"
+        if not keys & set(head):
+            raise self._error(line, found, f"one called {self.file} or {self.index}")
+        columns = self.columns if self.columns is not None else [name for name in head if name not in keys]
+        columns = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
+        for name, column in columns.items():
+            if column not in head:
+                raise self._error(line, found, f"one called {column}")
+            if not is_free(name):
+                raise self._error(line, f"the name {name!r}", "one that is free; columns= gives others")
+        if strange := [name for name in self.text if name not in columns]:
+            raise self._error(line, f"no column for {strange[0]!r} of text=", "a column")
+        return columns
+
+    def _key(self, line: int, row: Mapping[str, str]) -> Key:
+        file, index = row.get(self.file), row.get(self.index)
+        if file == "":
+            raise self._error(line, f"an empty cell for {self.file}", "the name of a file")
+        if index is not None and not (index.isascii() and index.isdigit() and len(index) < 19):
+            raise self._error(line, f"{show(index.encode())} for {self.index}", "a whole number")
+        return file and Path(file).as_posix(), None if index is None else int(index)
+
+    def _number(self, line: int, name: str, cell: str) -> float:
+        text = cell.encode()
+        value = floats([text])[0] if NUMBER_TEXT.fullmatch(text) else np.nan
+        if not np.isfinite(value):
+            raise self._error(line, f"{show(text)} for {name}", "a finite number (text= names words)")
+        return value
+
+    def _error(self, line: int, found: str, expected: str) -> XYZError:
+        return XYZError(str(self.path), line, found, expected)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table: their keys and lines, `numbers [rows, names]`, and the words of each."""
+
+    table: Table
+    keys: dict[Key, int]
+    lines: list[int]
+    names: list[str]
+    numbers: np.ndarray
+    words: list[list[str]]
+
+    def match(self, files: Sequence[Path], counts: Sequence[int], source: Callable[[int], str]) -> np.ndarray:
+        """The row of each structure, where file i has `counts[i]` of them (0: it is bad and left out)."""
+        by_name, by_place = (next((k[i] is not None for k in self.keys), False) for i in (0, 1))
+        if not by_name and 0 in counts:
+            bad = files[list(counts).index(0)]
+            found = f"places of structures, but {bad} is bad"
+            raise XYZError(str(self.table.path), None, found, f"a column {self.table.file}")
+        names = self._names(files) if by_name else {}
+        found = np.full(sum(counts), -1)
+        firsts = np.concatenate([[0], np.cumsum(counts)])
+        for (name, index), row in self.keys.items():
+            file = names.get(name) if by_name else None
+            if by_name and file is None:
+                raise self._surplus(row, "the name of one file of the data set")
+            first, count = (firsts[file], counts[file]) if by_name else (0, len(found))
+            if by_name and count == 0:
+                continue
+            if not by_place and count != 1:
+                raise self._surplus(row, f"a column {self.table.index}, as the file has {count} structures")
+            if by_place and index >= count:
+                raise self._surplus(row, f"a place below {count}")
+            if found[(place := first + (index or 0))] >= 0:
+                raise self._surplus(row, f"one row of it; line {self.lines[found[place]]} is another")
+            found[place] = row
+        if (missing := np.flatnonzero(found < 0)).size:
+            raise ValueError(f"{source(int(missing[0]))}: found no row in {self.table.path}, expected one")
+        return found
+
+    def add(self, data: Data, row: int) -> None:
+        """Gives a structure what its row says."""
+        for name, value in zip(self.names, self.numbers[row].tolist(), strict=True):
+            data[name] = torch.tensor([value], dtype=torch.float64)
+        for name, word in zip(self.table.text, self.words[row], strict=True):
+            data[name] = word
+
+    def _surplus(self, row: int, expected: str) -> XYZError:
+        key = next(key for key, place in self.keys.items() if place == row)
+        return XYZError(str(self.table.path), self.lines[row], _named(key), expected)
+
+    def _names(self, files: Sequence[Path]) -> dict[str, int | None]:
+        """All names of each file; None for a name of several."""
+        folder = Path(self.table.path).absolute().parent
+        names: dict[str, int | None] = {}
+        for i, file in enumerate(files):
+            relative = Path(os.path.relpath(Path(file).absolute(), folder)).as_posix()
+            full = {relative, file.name, Path(file).as_posix()}
+            for name in full | {_stem(name) for name in full}:
+                names[name] = None if name in names else i
+        return names
+
+
+def _stem(name: str) -> str:
+    """A name without its endings."""
+    for ending in (".gz", ".xyz", ".extxyz"):
+        name = name[: -len(ending)] if name.lower().endswith(ending) else name
+    return name
+
+
+def _named(key: Key) -> str:
+    file, index = key
+    where = "structure" if file is None else show(file.encode())
+    return where if index is None else f"{where} {index}"

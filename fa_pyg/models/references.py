@@ -1,0 +1,67 @@
+"""What atoms contribute by their element alone, taken off before a network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg.linalg import mean, scatter_sum
+
+__all__ = ["AtomicReference"]
+
+
+class AtomicReference(nn.Module):
+    r"""A number for each element, fitted by least squares, and their sum (or mean) over the atoms.
+
+    .. math:: E^0_b = \sum_{i \in b} \epsilon_{z_i}, \qquad
+              \epsilon = \arg\min \sum_b (E_b - E^0_b)^2 \text{ of least norm}
+
+    Total energies are 1e4 eV, of which chemistry is the sixth digit and behind: float32 does not hold them.
+    The table is float64 whatever the module is cast to, and so is what it returns.
+
+    Args:
+        reduce_mean: a mean over the atoms instead, for quantities that do not grow with the molecule.
+        max_z: the largest atomic number.
+
+    Shapes:
+        ``z [N]``, ``batch [N]`` or None; returns ``[B]`` in float64.
+
+    Not guaranteed: that the numbers mean anything for each element where the molecules do not tell elements
+    apart, as one molecule in many poses; their sums do. Elements that were not seen count 0 (``known``).
+    """
+
+    def __init__(self, reduce_mean: bool = False, max_z: int = 118) -> None:
+        super().__init__()
+        self.reduce_mean = reduce_mean
+        self.register_buffer("table", torch.zeros(max_z + 1, dtype=torch.float64))
+        self.register_buffer("known", torch.zeros(max_z + 1, dtype=torch.bool))
+
+    def forward(self, z: Tensor, batch: Tensor | None = None, size: int = 1) -> Tensor:
+        parts = self.table.index_select(0, z)
+        if self.reduce_mean:
+            return mean(parts.unsqueeze(1), batch, size).squeeze(1)
+        return parts.sum(0, keepdim=True) if batch is None else scatter_sum(parts, batch, size)
+
+    def fit(self, z: Tensor, batch: Tensor | None, target: Tensor) -> Tensor:
+        """Fits the table to molecules with these targets ``[B]``; returns what it leaves of them, ``[B]``."""
+        target = target.detach().double().cpu().reshape(-1)
+        z, size = z.cpu(), len(target)
+        batch = torch.zeros_like(z) if batch is None else batch.cpu()
+        elements, which = z.unique(return_inverse=True)
+        counts = target.new_zeros(size * len(elements))
+        counts.index_add_(0, batch * len(elements) + which, counts.new_ones(len(z)))
+        counts = counts.view(size, -1)
+        if self.reduce_mean:
+            counts = counts / counts.sum(1, keepdim=True)
+        found = torch.linalg.lstsq(counts, target.unsqueeze(1), driver="gelsd").solution.squeeze(1)
+        self.table.zero_()[elements] = found.to(self.table.device)
+        self.known.zero_()[elements] = True
+        return target - counts @ found
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AtomicReference:
+        table = self.table
+        super()._apply(fn, recurse)
+        self.table = table.to(self.table.device)  # moved, but never rounded
+        return self

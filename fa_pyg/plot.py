@@ -1,0 +1,174 @@
+"""Pictures: a molecule and its frames, what was predicted against what is true, curves and bars of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from fa_pyg.builders import Frame, WeightedPCAFrame
+
+__all__ = ["plot_errors", "plot_learning_curves", "plot_parity", "show_frames"]
+
+BOND = 1.25  # times the sum of the covalent radii
+AXES = ("tab:red", "tab:green", "tab:blue")
+
+
+def show_frames(
+    data: Data, frame: Frame | None = None, path: str | Path | None = None, most: int = 4, title: str = ""
+) -> Any:
+    """Draws a molecule and the axes of its frames, one panel a frame, the heaviest first.
+
+    Args:
+        data: a molecule with ``pos [N, 3]`` and ``z [N]``; without ``z`` a cloud of points.
+        frame: default ``WeightedPCAFrame("E(3)")``.
+        path: where to write the picture, if anywhere.
+        most: panels.
+        title: above the picture; default how many frames there are.
+
+    Returns:
+        The matplotlib figure, for a notebook to show. An axis whose frame is a mirror image is dashed.
+
+    Raises:
+        ValueError: for data without positions in space.
+    """
+    if data.get("pos") is None or data.pos.dim() != 2 or data.pos.size(1) != 3 or not len(data.pos):
+        found = None if data.get("pos") is None else list(data.pos.shape)
+        raise ValueError(f"data: expected pos [N, 3], found {found}")
+    frame = WeightedPCAFrame("E(3)") if frame is None else frame
+    z, pos = data.get("z"), data.pos.detach().double().cpu()
+    with torch.no_grad():
+        frames = frame(pos, node_weight=None if z is None else z.cpu())
+    rotation, weight = frames.rotation, frames.weight.expand(len(frames.rotation))
+    order = weight.argsort(descending=True)[:most].tolist()
+    figure = _figure(4 * len(order), 4.2)
+    figure.suptitle(title or f"{len(weight)} frame{'s' * (len(weight) > 1)} of {frame.group}")
+    for place, k in enumerate(order):
+        axes = figure.add_subplot(1, len(order), place + 1, projection="3d")
+        _draw_molecule(axes, pos, z)
+        _draw_axes(axes, pos, rotation[k])
+        axes.set_title(f"weight {weight[k]:.3f}", fontsize=9)
+    return _saved(figure, path)
+
+
+def plot_parity(
+    pairs: Mapping[str, Tensor], path: str | Path | None = None, title: str = "", most: int = 20000
+) -> Any:
+    """Draws predicted against true numbers, a panel each, with the mean absolute error.
+
+    Args:
+        pairs: label (with the unit) -> ``[2, n]``, true and predicted.
+        path: where to write the picture, if anywhere.
+        title: above the picture.
+        most: points of a panel.
+    """
+    figure = _figure(4 * max(len(pairs), 1), 4.2)
+    figure.suptitle(title)
+    for panel, (label, (true, predicted)) in enumerate(pairs.items()):
+        axes = figure.add_subplot(1, len(pairs), panel + 1)
+        error = (predicted - true).abs().mean()
+        low, high = float(true.min()), float(true.max())
+        axes.plot([low, high], [low, high], "-", color="0.6", lw=1)
+        axes.plot(true[:most], predicted[:most], ".", ms=2, rasterized=True)
+        axes.set(xlabel="true", ylabel="predicted", title=f"{label}\nmean absolute error {error:.4g}")
+    return _saved(figure, path)
+
+
+def plot_learning_curves(
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    path: str | Path | None = None,
+    xlabel: str = "training molecules",
+    ylabel: str = "test error",
+    title: str = "",
+) -> Any:
+    """Draws errors against the size of the training set (or steps), one line a model, both axes logarithmic.
+
+    Args:
+        curves: label -> (size, error); several errors of one size, of several seeds, are averaged, and their
+            spread is shown.
+    """
+    figure = _figure(6, 4)
+    axes = figure.subplots()
+    for label, points in curves.items():
+        sizes = sorted({x for x, _ in points})
+        found = [torch.tensor([y for x, y in points if x == size]) for size in sizes]
+        spread = [float(one.std()) if len(one) > 1 else 0.0 for one in found]
+        means = [float(one.mean()) for one in found]
+        axes.errorbar(sizes, means, spread, marker="o", ms=4, capsize=3, label=label)
+    axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel, title=title)
+    if curves:
+        axes.legend(fontsize=8)
+    return _saved(figure, path)
+
+
+def plot_errors(
+    errors: Mapping[str, Mapping[str, float]], path: str | Path | None = None, title: str = "", tol: float = 0
+) -> Any:
+    """Draws equivariance errors as bars on a logarithmic axis, one group of bars a model.
+
+    Args:
+        errors: model -> case -> error, as :func:`~fa_pyg.testing.equivariance_error` returns them.
+        tol: drawn as a line, if positive. Errors of 0 are drawn at 1e-17.
+    """
+    figure = _figure(2 + 1.6 * max(len(errors), 1), 4)
+    axes = figure.subplots()
+    cases = list(dict.fromkeys(case for one in errors.values() for case in one))
+    width = 0.8 / max(len(cases), 1)
+    for number, case in enumerate(cases):
+        known = [(i, max(one[case], 1e-17)) for i, one in enumerate(errors.values()) if case in one]
+        places = [i + (number - (len(cases) - 1) / 2) * width for i, _ in known]
+        axes.bar(places, [value for _, value in known], width, label=case)
+    if tol > 0:
+        axes.axhline(tol, color="0.4", ls="--", lw=1, label=f"bound {tol:g}")
+    axes.set_xticks(range(len(errors)), list(errors))
+    axes.set(yscale="log", ylabel="equivariance error", title=title)
+    if cases:
+        axes.legend(fontsize=8)
+    return _saved(figure, path)
+
+
+def _draw_molecule(axes: Any, pos: Tensor, z: Tensor | None) -> None:
+    from ase.data import covalent_radii
+    from ase.data.colors import jmol_colors
+
+    numbers = torch.ones(len(pos), dtype=torch.long) if z is None else z.cpu().long()
+    radii = torch.tensor(covalent_radii)[numbers]
+    if z is not None:
+        distance = torch.cdist(pos, pos)
+        bonds = (distance < BOND * (radii + radii[:, None])).triu(1).nonzero()
+        for i, j in bonds.tolist():
+            axes.plot(*pos[[i, j]].T.tolist(), color="0.5", lw=1.5)
+    colors = "0.5" if z is None else jmol_colors[numbers]
+    axes.scatter(*pos.T.tolist(), s=(120 * radii).tolist(), c=colors, edgecolors="k", depthshade=False)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
+def _draw_axes(axes: Any, pos: Tensor, rotation: Tensor) -> None:
+    centre = pos.mean(0)
+    length = 1 + float((pos - centre).norm(dim=1).max())
+    style = "-" if torch.det(rotation) > 0 else "--"
+    for k, color in enumerate(AXES):
+        end = centre + length * rotation[:, k]
+        axes.plot(*torch.stack([centre, end]).T.tolist(), style, color=color, lw=2)
+        axes.text(*end.tolist(), str(k + 1), color=color)
+
+
+def _figure(width: float, height: float) -> Any:
+    """An empty figure that needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _saved(figure: Any, path: str | Path | None) -> Any:
+    if path is not None:
+        figure.savefig(path)
+    return figure

@@ -1,0 +1,167 @@
+"""Training on energies, forces, dipoles, tensors of molecules: the step, and the run."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import smooth_l1_loss
+
+from fa_pyg.linalg import mean
+from fa_pyg.models import Potential
+from fa_pyg.plot import plot_parity
+from fa_pyg.train.cli import FitCLI
+from fa_pyg.train.fit import FitModule
+from fa_pyg.train.molecules_data import MoleculeData
+
+UNITS = {
+    "energy": ("meV", 1e3),
+    "atomization": ("meV", 1e3),
+    "homo": ("meV", 1e3),
+    "lumo": ("meV", 1e3),
+    "gap": ("meV", 1e3),
+    "forces": ("meV/A", 1e3),
+    "dipole": ("e_A", 1.0),
+    "quadrupole": ("e_A2", 1.0),
+    "charges": ("e", 1.0),
+}
+PARITY_POINTS = 20000
+
+
+class MoleculeModule(FitModule):
+    r"""Regression of several quantities of molecules at once.
+
+    .. math:: L = \sum_t w_t \operatorname{mean}_b \Big(\frac{\hat y_{tb} - y_{tb}}{s_t}\Big)^2
+
+    with the scale :math:`s_t` of each target in the training set (:meth:`Potential.fit_units`), so that the
+    weights have no units. Before training, atomic references and scales are fitted to the training set.
+    Reported are the loss and the mean absolute error of each target, ``<target>_mae_<unit>``: of a number of
+    the molecule, or of a component of its vectors; the mean over its atoms and components, then over
+    molecules.
+
+    Args:
+        model: gives all the targets.
+        lr, weight_decay, schedule: as in :class:`~fa_pyg.train.FitModule`.
+        weights: of each target in the loss; they name what is trained on.
+        huber: squares of errors below this many scales, linear above.
+        units: name and factor of the unit that a target's error is shown in; those of ``UNITS`` otherwise.
+
+    Raises:
+        ValueError: for targets that the model does not give, and what FitModule raises.
+    """
+
+    monitor: ClassVar = "loss"
+
+    def __init__(
+        self,
+        model: Potential,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        schedule: Literal["cosine"] | None = None,
+        weights: dict[str, float] | None = None,
+        huber: float | None = None,
+        units: dict[str, tuple[str, float]] | None = None,
+    ) -> None:
+        super().__init__(model, lr, weight_decay, schedule)
+        weights = {"energy": 1.0, "forces": 1.0} if weights is None else weights
+        given = {*model.heads, *(("forces",) if model.gradient else ())}
+        if not weights or not set(weights) <= given:
+            raise ValueError(f"weights: expected some of {sorted(given)}, found {sorted(weights)}")
+        if huber is not None and huber <= 0:
+            raise ValueError(f"huber is {huber}, expected a number > 0 or None")
+        self.save_hyperparameters(ignore="model")
+        self.weights, self.huber = weights, huber
+        self.units = {name: {**UNITS, **(units or {})}.get(name, ("", 1.0)) for name in weights}
+        self.names = ("loss", *(self._metric(name) for name in weights))
+        self.seen: dict[str, list[Tensor]] = {}
+
+    def _metric(self, name: str) -> str:
+        unit = self.units[name][0].replace("/", "_per_")
+        return f"{name}_mae_{unit}" if unit else f"{name}_mae"
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit":  # a run that goes on gets those of its checkpoint afterwards
+            data = self.trainer.datamodule.sample()
+            self.model.fit_units(data.z, data.batch, {name: data[name] for name in self.weights})
+
+    def forward(self, data: Any) -> dict[str, Tensor]:
+        """What the model says of a PyG Batch."""
+        cells = {name: data[name] for name in ("cell", "pbc") if name in data}
+        return self.model(data.z, data.pos, batch=data.batch, num_graphs=data.num_graphs, **cells)
+
+    def errors(self, predicted: Mapping[str, Tensor], batch: Any) -> dict[str, Tensor]:
+        """What is predicted less what is true, taken in the wider type of both."""
+        errors = {}
+        for name in self.weights:
+            value = predicted[name]
+            target = batch[name].reshape(value.shape)
+            errors[name] = (value - target).to(batch.pos.dtype)
+        return errors
+
+    def measures(self, predicted: Mapping[str, Tensor], batch: Any) -> tuple[Tensor, ...]:
+        errors = self.errors(predicted, batch)
+        loss = sum(self.weights[name] * self._loss(name, error, batch) for name, error in errors.items())
+        scaled = (self.units[name][1] * _mean(error.abs(), batch) for name, error in errors.items())
+        return loss, *scaled
+
+    def _loss(self, name: str, error: Tensor, batch: Any) -> Tensor:
+        error = error / self.model.scale(name).to(error)
+        if self.huber is None:
+            return _mean(error.square(), batch)
+        return _mean(smooth_l1_loss(error, torch.zeros_like(error), beta=self.huber, reduction="none"), batch)
+
+    # ------------------------------------------------------------------------------ parity
+
+    def on_test_epoch_start(self) -> None:
+        self.seen = {name: [] for name in self.weights}
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        predicted = self(batch)
+        distributed = self.trainer.world_size > 1
+        for name, value in zip(self.names, self.measures(predicted, batch), strict=True):
+            self.log(f"test/{name}", value, batch_size=batch.num_graphs, sync_dist=distributed)
+        for name, seen in self.seen.items():
+            if sum(one.size(1) for one in seen) < PARITY_POINTS:
+                value = predicted[name].detach().reshape(-1)
+                seen.append(torch.stack([batch[name].reshape(-1).to(value), value]).double().cpu())
+
+    def parity(self) -> dict[str, Tensor]:
+        """True and predicted numbers [2, n] of the last test, by target and unit."""
+        units = {name: name + (f" / {unit}" if unit else "") for name, (unit, _) in self.units.items()}
+        return {
+            units[name]: torch.cat(seen, 1) * self.units[name][1] for name, seen in self.seen.items() if seen
+        }
+
+
+def _mean(x: Tensor, batch: Any) -> Tensor:
+    """The mean over the numbers of each graph, then over the graphs."""
+    rows = x.reshape(len(x), -1).mean(1)
+    if len(rows) == batch.num_graphs and len(rows) != batch.num_nodes:
+        return rows.mean()
+    if len(rows) == batch.num_nodes:
+        return mean(rows.unsqueeze(1), batch.batch, batch.num_graphs).mean()
+    raise ValueError(f"targets: expected a row for each graph or atom, found {list(x.shape)}")
+
+
+class MoleculeCLI(FitCLI):
+    """A run on molecules; draws what is predicted against what is true beside its curves."""
+
+    module, data, run = MoleculeModule, MoleculeData, "molecules"
+    # Forces are derivatives: evaluation, too, has to build graphs.
+    defaults: ClassVar = {
+        "default_root_dir": "runs/molecules",
+        "gradient_clip_val": 10.0,
+        "inference_mode": False,
+    }
+
+    def add_arguments_to_parser(self, parser) -> None:
+        super().add_arguments_to_parser(parser)
+        parser.link_arguments("model.weights", "data.targets", compute_fn=_targets)
+
+    def draw(self) -> None:
+        super().draw()
+        plot_parity(self.model.parity(), self.folder / "parity.png", self.config.name)
+
+
+def _targets(weights: dict[str, float] | None) -> list[str]:
+    return ["energy", "forces"] if weights is None else list(weights)

@@ -1,0 +1,127 @@
+"""FAENet: what it is equivariant to and what not, smooth to second order, the same with given vectors."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from fa_pyg import FrameAveraging, WeightedPCAFrame
+from fa_pyg.models import FAENet
+from fa_pyg.models.faenet import polynomial_envelope
+from fa_pyg.models.molecule_heads import HEADS
+from fa_pyg.nn import radius_graph
+from fa_pyg.testing import assert_conservative, assert_equivariant, equivariance_error
+
+ALL = {name.replace(" ", "_"): name for name in HEADS}
+REPS = {name: name.split()[-1].replace("mean", "scalar") for name in ALL}
+REPS = {name: spec.replace("node_", "").split("_")[-1] for name, spec in REPS.items()}
+
+
+def net(heads=None, **kwargs):
+    return FAENet(hidden=16, layers=2, num_radial=8, heads=heads, **kwargs).double().eval()
+
+
+@pytest.fixture
+def molecules():
+    z = torch.tensor([6, 1, 1, 1, 1, 8, 1, 1])
+    methane = torch.tensor([[0, 0, 0], [1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]).double() * 0.63
+    water = torch.tensor([[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]]).double()
+    return {"z": z, "pos": torch.cat([methane, water]), "batch": torch.tensor([0] * 5 + [1] * 3)}
+
+
+def test_framed_heads_are_equivariant_and_bare_ones_are_not(molecules):
+    framed = FrameAveraging(net(ALL), WeightedPCAFrame("E(3)"), output=REPS)
+    assert_equivariant(framed, molecules, "E(3)")
+    level = {name: "node" if "node" in name else "graph" for name in ALL}
+    bare = equivariance_error(net(ALL), molecules, "E(3)", output=REPS, level=level)
+    assert bare["proper"] > 1e-3
+    assert bare["improper"] > 1e-3
+    assert max(bare["translated"], bare["permuted"]) < 1e-10
+
+
+def test_shapes_and_batch_equals_singles(molecules):
+    model, z, pos = net(ALL), molecules["z"], molecules["pos"]
+    out = model(**molecules)
+    first, second = model(z[:5], pos[:5]), model(z[5:], pos[5:])
+    for name, shape in {"scalar": [2], "mean": [2], "vector": [2, 3], "tensor": [2, 3, 3]}.items():
+        assert list(out[name].shape) == shape
+    for name in out:
+        torch.testing.assert_close(out[name], torch.cat([first[name], second[name]]))
+    torch.testing.assert_close(out["tensor"], out["tensor"].mT)
+
+
+def test_mean_and_sum_differ_by_the_number_of_atoms(molecules):
+    model = net({"sum": "scalar", "mean": "mean"})
+    model.readout["mean"] = model.readout["sum"]
+    out = model(**molecules)
+    torch.testing.assert_close(out["sum"], out["mean"] * torch.tensor([5, 3]))
+
+
+def test_given_edges_and_vectors_are_the_built_ones(molecules):
+    model, pos = net(), molecules["pos"]
+    edge_index = radius_graph(pos, model.cutoff, molecules["batch"], max_num_neighbors=None)
+    vec = pos[edge_index[0]] - pos[edge_index[1]]
+    given = model(molecules["z"], None, edge_index, molecules["batch"], vec)
+    torch.testing.assert_close(given, model(**molecules))
+    for wrong in ({}, {"edge_index": edge_index}, {"edge_vec": vec}):
+        with pytest.raises(ValueError, match="edge_vec with edge_index"):
+            model(molecules["z"], **wrong)
+
+
+def test_energy_is_twice_differentiable(molecules):
+    model, z = net(cutoff=1.4), molecules["z"][5:]
+    pos = (molecules["pos"][5:] + 0.05 * torch.randn(3, 3).double()).requires_grad_()
+    assert gradcheck(lambda x: model(z, x), pos)
+    assert gradgradcheck(lambda x: model(z, x), pos)
+
+
+@pytest.mark.parametrize("group", ["SE(3)", "E(3)"])
+def test_forces_through_the_frame_are_those_of_the_energy(group, molecules):
+    molecules["pos"] += 0.1 * torch.randn_like(molecules["pos"])
+    assert_conservative(FrameAveraging(net(), WeightedPCAFrame(group)), molecules)
+
+
+def test_energy_and_forces_are_smooth_where_an_atom_passes_the_cutoff():
+    model, z = net(cutoff=2.0), torch.tensor([6, 8])
+
+    def energy(distance):
+        return model(z, torch.stack([torch.zeros(3).double(), distance * torch.tensor([0.6, 0.0, 0.8])]))
+
+    def slopes(distance):
+        d = torch.tensor(distance, dtype=torch.float64, requires_grad=True)
+        first = torch.autograd.grad(energy(d), d, create_graph=True)[0]
+        return first, torch.autograd.grad(first, d)[0]
+
+    near = slopes(2.0 - 1e-4)
+    assert all(abs(x) < 1e-2 * abs(y) for x, y in zip(near, slopes(1.7), strict=True))
+    torch.testing.assert_close(energy(torch.tensor(2.0 - 1e-6)), energy(torch.tensor(2.5)))
+
+
+def test_envelope_ends_flat():
+    x = torch.tensor([0.0, 1.0, 1.5], dtype=torch.float64, requires_grad=True)
+    u = polynomial_envelope(x)
+    assert u.tolist() == [1, 0, 0]
+    first = torch.autograd.grad(u.sum(), x, create_graph=True)[0]
+    second = torch.autograd.grad(first.sum(), x)[0]
+    assert max(first.abs().max(), second.abs().max()) < 1e-12
+
+
+def test_coincident_atoms_have_finite_energies_and_gradients():
+    pos = torch.zeros(3, 3).double().requires_grad_()
+    energy = net()(torch.tensor([1, 6, 8]), pos)
+    grad = torch.autograd.grad(energy.sum(), pos)[0]
+    assert energy.isfinite().all()
+    assert grad.isfinite().all()
+
+
+def test_float64_positions_serve_a_float32_model(molecules):
+    model = net().float()
+    far = molecules | {"pos": molecules["pos"] + 1e4}
+    torch.testing.assert_close(model(**far), model(**molecules), rtol=1e-5, atol=1e-6)
+    assert model(**far).dtype == torch.float32
+
+
+def test_unknown_head_and_cutoff_are_named():
+    with pytest.raises(ValueError, match=r"heads: expected one of scalar, .*found 'spinor'"):
+        FAENet(heads={"a": "spinor"})
+    with pytest.raises(ValueError, match="cutoff: expected a positive number, found 0"):
+        FAENet(cutoff=0)

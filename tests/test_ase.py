@@ -1,0 +1,112 @@
+"""The calculator in ASE's optimisers and dynamics."""
+
+import numpy as np
+import pytest
+import torch
+from ase import units
+from ase.build import bulk, molecule
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
+from torch import nn
+
+from fa_pyg import WeightedPCAFrame
+from fa_pyg.ase import FACalculator
+from fa_pyg.linalg import scatter_sum
+from fa_pyg.models import FAENet, Potential
+
+
+class Springs(nn.Module):
+    """Bonds of length 1.2 between all atoms, unequal along the axes: not invariant unless it is framed."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("stiff", torch.tensor([3.0, 3.5, 4.0]))
+
+    def forward(self, z, pos, edge_index, batch, num_graphs):
+        r = pos[edge_index[0]] - pos[edge_index[1]]
+        d = (r.square() * self.stiff / 3).sum(1).sqrt()
+        energy = 5 * (d - 1.2).square()
+        return scatter_sum(energy, batch[edge_index[0]], num_graphs)
+
+
+def springs():
+    return Potential(Springs(), WeightedPCAFrame("E(3)"), cutoff=10.0)
+
+
+@pytest.fixture
+def water():
+    atoms = molecule("H2O")
+    atoms.rattle(0.1, seed=1)
+    atoms.calc = FACalculator(springs(), dtype="float64")
+    return atoms
+
+
+def test_forces_are_the_derivative(water):
+    analytic = water.get_forces()
+    numeric = np.zeros((3, 3))
+    for i in range(3):
+        for a in range(3):
+            for sign in (1, -1):
+                moved = water.copy()
+                moved.calc = water.calc
+                moved.positions[i, a] += sign * 1e-4
+                numeric[i, a] -= sign * moved.get_potential_energy() / 2e-4
+    assert np.abs(analytic - numeric).max() < 1e-5
+
+
+def test_geometry_optimisation_ends_without_forces(water):
+    before = water.get_potential_energy()
+    assert BFGS(water, logfile=None).run(fmax=1e-3, steps=100)
+    assert water.get_potential_energy() < before
+
+
+def test_nve_dynamics_conserve_energy(water):
+    water.set_momenta(np.random.default_rng(0).normal(size=(3, 3)) * 0.3)
+    start = water.get_total_energy()
+    moved = []
+
+    def look():
+        moved.append((water.get_total_energy(), water.get_potential_energy()))
+
+    dynamics = VelocityVerlet(water, timestep=0.2 * units.fs)
+    dynamics.attach(look)
+    dynamics.run(40)
+    total, potential = np.array(moved).T
+    assert np.ptp(potential) > 0.05  # something happened
+    assert np.abs(total - start).max() < 0.02 * np.ptp(potential)
+
+
+def test_a_trained_run_serves_by_its_folder(tmp_path):
+    with pytest.raises(ValueError, match="found no such file"):
+        FACalculator(tmp_path / "best.ckpt")
+
+
+def test_stress_of_crystals_and_of_nothing_else():
+    torch.manual_seed(0)
+    net = Potential(FAENet(hidden=8, layers=1, num_radial=4, cutoff=4.0), WeightedPCAFrame("SE(3)"))
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    salt.calc = FACalculator(net, dtype="float64")
+    salt.rattle(0.05, seed=0)
+    stress, volume = salt.get_stress(voigt=False), salt.get_volume()
+    strain = 1e-4 * np.array([[1, 0.5, 0], [0.5, -1, 0.2], [0, 0.2, 0.3]])
+    energies = []
+    for sign in (1, -1):
+        moved = salt.copy()
+        moved.calc = salt.calc
+        moved.set_cell(salt.cell.array @ (np.eye(3) + sign * strain), scale_atoms=True)
+        energies.append(moved.get_potential_energy())
+    assert (energies[0] - energies[1]) / 2 == pytest.approx((stress * strain).sum() * volume, rel=1e-4)
+    atoms = molecule("H2O")
+    atoms.calc = FACalculator(net)
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.get_stress()
+
+
+def test_unseen_elements_are_refused(water):
+    model = springs()
+    model.fit_units(torch.tensor([1, 8]), torch.tensor([0, 0]), {"energy": torch.tensor([1.0])})
+    atoms = molecule("CH4")
+    atoms.calc = FACalculator(model)
+    with pytest.raises(ValueError, match=r"found the elements \[6\]"):
+        atoms.get_potential_energy()

@@ -1,0 +1,34 @@
+"""Pictures are drawn, and hold what they should."""
+
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from fa_pyg import PCAFrame
+from fa_pyg.plot import plot_errors, plot_learning_curves, plot_parity, show_frames
+
+
+def test_show_frames_draws_a_panel_a_frame(tmp_path):
+    water = Data(z=torch.tensor([8, 1, 1]), pos=torch.tensor([[0, 0, 0.1], [0, 0.8, -0.5], [0, -0.8, -0.5]]))
+    figure = show_frames(water, path=tmp_path / "water.png")
+    assert (tmp_path / "water.png").stat().st_size > 1000
+    assert len(figure.axes) == 4  # two mirror planes
+    assert all(len(axes.lines) == 2 + 3 for axes in figure.axes)  # bonds and axes
+    styles = {line.get_linestyle() for axes in figure.axes for line in axes.lines}
+    assert styles == {"-", "--"}
+    cloud = show_frames(Data(pos=torch.randn(5, 3)), PCAFrame("SE(3)"), most=2)
+    assert len(cloud.axes) == 2
+    with pytest.raises(ValueError, match=r"pos \[N, 3\], found \[4, 2\]"):
+        show_frames(Data(pos=torch.randn(4, 2)))
+
+
+def test_curves_bars_and_parity(tmp_path):
+    x = torch.randn(50)
+    parity = plot_parity({"energy / meV": torch.stack([x, x + 0.5])}, tmp_path / "p.png")
+    assert "0.5" in parity.axes[0].get_title()
+    curves = plot_learning_curves({"a": [(10, 1.0), (10, 3.0), (100, 0.5)]}, tmp_path / "c.png")
+    assert curves.axes[0].lines[0].get_xydata().tolist() == [[10, 2], [100, 0.5]]
+    errors = {"framed": {"proper": 1e-12, "improper": 0.0}, "bare": {"proper": 0.3}}
+    bars = plot_errors(errors, tmp_path / "b.png", tol=1e-10)
+    assert len(bars.axes[0].patches) == 3
+    assert all((tmp_path / f"{name}.png").stat().st_size > 1000 for name in "pcb")

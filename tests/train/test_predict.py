@@ -1,0 +1,104 @@
+"""Predictions from the command line: exact under rotations in float32, and robust against bad files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase.io import read
+
+from fa_pyg.train.predict import main
+
+DATA = Path(__file__).parents[2] / "data" / "molecules"
+
+
+def rotation(seed):
+    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    return q * np.linalg.det(q)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(molecule_run, tmp_path_factory):
+    """A run's, with random weights of order 1 and every element known: no symmetry that training gave."""
+    folder, source = tmp_path_factory.mktemp("run"), Path(molecule_run["folder"])
+    kept = torch.load(source / "best.ckpt", weights_only=True)
+    generator = torch.Generator().manual_seed(0)
+    for name, value in kept["state_dict"].items():
+        if name.endswith("known"):
+            value[:] = True
+        elif "weight" in name:
+            value.copy_(1.5 * torch.randn(value.shape, generator=generator) / value.shape[-1] ** 0.5)
+    torch.save(kept, folder / "best.ckpt")
+    (folder / "config.yaml").write_text((source / "config.yaml").read_text())
+    return folder / "best.ckpt"
+
+
+def predicted(checkpoint, out, *files):
+    code = main([str(checkpoint), *map(str, files), "-o", str(out), "--dtype", "float32", "--device", "cpu"])
+    return code, read(out, ":")
+
+
+@pytest.mark.parametrize("name", ["methane", "benzene", "sulfur_hexafluoride"])
+def test_rotating_the_file_rotates_the_predictions(name, checkpoint, tmp_path):
+    lines = (DATA / f"{name}.xyz").read_text().splitlines()
+    rows = [line.split() for line in lines[2:]]
+    pos = np.array([[float(x) for x in row[1:4]] for row in rows])
+    turns = [np.eye(3), *(rotation(seed) for seed in range(4))]
+    for k, q in enumerate(turns):
+        turned = pos @ q.T + k
+        text = [f"{row[0]} {x:.15g} {y:.15g} {z:.15g}" for row, (x, y, z) in zip(rows, turned, strict=True)]
+        (tmp_path / f"{k}.xyz").write_text("\n".join([*lines[:2], *text]) + "\n")
+    files = [tmp_path / f"{k}.xyz" for k in range(len(turns))]
+    code, found = predicted(checkpoint, tmp_path / "out.extxyz", *files)
+    assert code == 0
+    energy, forces = found[0].get_potential_energy(), found[0].get_forces()
+    assert np.abs(forces).max() > 0.01 or name != "benzene"
+    for atoms, q in zip(found[1:], turns[1:], strict=True):
+        assert abs(atoms.get_potential_energy() - energy) <= max(1e-6 * abs(energy), 1e-5)
+        assert np.abs(atoms.get_forces() - forces @ q.T).max() <= 1e-5
+        assert np.abs(atoms.get_dipole_moment() - found[0].get_dipole_moment() @ q.T).max() <= 1e-5
+
+
+def test_bad_molecules_are_reported_and_the_rest_is_done(checkpoint, molecule_run, tmp_path, capsys):
+    water = "3\n\nO 0 0 0.1\nH 0 0.8 -0.4\nH 0 -0.8 -0.4\n"
+    (tmp_path / "a.xyz").write_text(water + water.replace("0.8 -", "zero ", 1) + water)
+    (tmp_path / "b.xyz").write_text(water + "4\n\nO 0 0 0\n")
+    (tmp_path / "c.xyz").write_text(water.replace("O", "Au") + water)
+    files = [tmp_path / f"{name}.xyz" for name in "abcd"]
+    code, found = predicted(molecule_run["folder"], tmp_path / "out.extxyz", *files)
+    err = capsys.readouterr().err
+    assert code == 1
+    assert [Path(atoms.info["source"]).name for atoms in found] == [
+        "a.xyz:1",
+        "a.xyz:11",
+        "b.xyz:1",
+        "c.xyz:6",
+    ]
+    assert "a.xyz, line 9: found" in err
+    assert "b.xyz, line 9" in err
+    assert "the rest of the file was not read" in err
+    assert "c.xyz:1: found Au" in err
+    assert "d.xyz" in err
+    energies = [atoms.get_potential_energy() for atoms in found]
+    assert energies == pytest.approx([energies[0]] * 4)
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_wrong_checkpoint_is_said_and_nothing_is_written(tmp_path, capsys):
+    assert main([str(tmp_path / "no.ckpt"), "x.xyz", "-o", str(tmp_path / "out.xyz")]) == 2
+    assert "no.ckpt: found no such file" in capsys.readouterr().err
+    assert not (tmp_path / "out.xyz").exists()
+
+
+def test_crystals_and_molecules_in_one_go(checkpoint, tmp_path):
+    from ase.build import bulk, molecule
+    from ase.io import write
+
+    salt = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    write(tmp_path / "in.extxyz", [molecule("H2O"), salt, molecule("CH4")])
+    code, found = predicted(checkpoint, tmp_path / "out.extxyz", tmp_path / "in.extxyz")
+    assert code == 0
+    assert [atoms.pbc.all() for atoms in found] == [False, True, False]
+    assert found[1].get_stress(voigt=False).shape == (3, 3)
+    assert np.abs(found[1].get_forces()).max() < 1e-4  # by symmetry

@@ -1,63 +1,153 @@
-"""Reading XYZ files: molecules a second, beside ASE's reader on the same files in the same run.
+"""Reading XYZ files: molecules a second, beside ASE's reader; one large file, and the peak of the memory.
 
-python benchmarks/xyz.py [--molecules 5000] [--atoms 20]
+python benchmarks/xyz.py [--molecules 300000] [--atoms 20] [--workers 2]
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
+import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
 import numpy as np
+import torch
+from torch_geometric.loader import DataLoader
 
 from fa_pyg import read_xyz
-from fa_pyg.datasets import XYZ
+from fa_pyg.datasets import XYZ, LazyXYZ, XYZStream
+
+FEW = 5000  # for the readers that hold everything in memory
+DRAWN = 20_000  # structures read in random order
 
 
 def write(path: Path, molecules: int, atoms: int) -> None:
-    pos = np.random.default_rng(0).normal(size=(molecules, atoms, 3))
-    symbols = ("C", "H", "N", "O")
+    rng, symbols = np.random.default_rng(0), ("C", "H", "N", "O")
     with open(path, "w") as file:
-        for number, molecule in enumerate(pos):
-            rows = (f"{symbols[i % 4]} {x:.6f} {y:.6f} {z:.6f}\n" for i, (x, y, z) in enumerate(molecule))
+        for number in range(molecules):
+            pos = rng.normal(size=(atoms, 3)).tolist()
+            rows = (f"{symbols[i % 4]} {x:.6f} {y:.6f} {z:.6f}\n" for i, (x, y, z) in enumerate(pos))
             file.write(f"{atoms}\nmolecule {number}\n" + "".join(rows))
 
 
-def seconds(function, path: Path) -> float:
+# -- a large file: each function reads it in a process of its own, and says how many structures it read
+
+
+def stream(path: Path, workers: int) -> int:
+    return sum(1 for _ in XYZStream(path))
+
+
+def build_alone(path: Path, workers: int) -> int:
+    with tempfile.TemporaryDirectory(dir=path.parent) as cache:
+        return len(LazyXYZ(path, cache=cache, workers=0))
+
+
+def build(path: Path, workers: int) -> int:
+    return len(LazyXYZ(path, workers=workers))
+
+
+def draw(path: Path, workers: int) -> int:
+    dataset = LazyXYZ(path)
+    return sum(1 for i in torch.randperm(len(dataset))[:DRAWN].tolist() if dataset[i].num_nodes)
+
+
+def load(path: Path, workers: int) -> int:
+    loader = DataLoader(LazyXYZ(path), batch_size=256, shuffle=True, num_workers=workers)
+    return sum(batch.num_graphs for batch in loader)
+
+
+LARGE = {
+    "XYZStream, one pass": stream,
+    "LazyXYZ, index built, 1 process": build_alone,
+    "LazyXYZ, index built, workers": build,
+    "LazyXYZ, in random order": draw,
+    "LazyXYZ, shuffled batches, workers": load,
+}
+
+
+def measured(function: Callable[[Path, int], int], path: Path, workers: int) -> list[float]:
+    """Structures, seconds, seconds of all cores, peak MB (of the process, of the largest worker)."""
+    receive, send = multiprocessing.get_context("spawn").Pipe(False)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_measure, args=(function, path, workers, send)
+    )
+    process.start()
+    result = receive.recv()
+    process.join()
+    return result
+
+
+def _measure(function: Callable[[Path, int], int], path: Path, workers: int, send) -> None:
+    torch.set_num_threads(1)
+    before, cpu = time.perf_counter(), time.process_time()
+    count = function(path, workers)
+    seconds, cpu = time.perf_counter() - before, time.process_time() - cpu
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu += children.ru_utime + children.ru_stime
+    send.send([count, seconds, cpu, own.ru_maxrss / 1024, children.ru_maxrss / 1024])
+
+
+def large(folder: Path, args: argparse.Namespace) -> None:
+    print("\none file, each line in a process of its own: seconds of the clock and of all cores, peak memory")
+    for molecules in (args.molecules // 10, args.molecules):
+        path = folder / f"{molecules}.xyz"
+        write(path, molecules, args.atoms)
+        size = os.path.getsize(path) / 1e6
+        print(f"{molecules} molecules of {args.atoms} atoms, {size:.0f} MB, {args.workers} workers")
+        for name, function in LARGE.items():
+            count, seconds, cpu, own, worker = measured(function, path, args.workers)
+            print(
+                f"  {name:35s} {count / seconds:8.0f} molecules/s  {seconds:6.1f} s  {cpu:6.1f} s of cores"
+                f"  {own:5.0f} MB, worker {worker:4.0f} MB"
+            )
+
+
+# -- in memory, beside ASE
+
+
+def seconds(function: Callable[[Path], object], path: Path) -> float:
     begin = time.perf_counter()
     function(path)
     return time.perf_counter() - begin
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--molecules", type=int, default=5000)
-    parser.add_argument("--atoms", type=int, default=20)
-    args = parser.parse_args()
+def in_memory(folder: Path, args: argparse.Namespace) -> None:
     readers = {
         "ase.io.read": lambda path: ase.io.read(path, index=":"),
         "read_xyz": read_xyz,
         "XYZ": XYZ,
     }
     times: dict[str, list[float]] = {name: [] for name in readers}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "many.xyz"
-        write(path, args.molecules, args.atoms)
-        for _ in range(4):  # the first round warms the file cache
-            for name, reader in readers.items():
-                times[name].append(seconds(reader, path))
+    path = folder / "few.xyz"
+    write(path, FEW, args.atoms)
+    for _ in range(4):  # the first round warms the file cache
+        for name, reader in readers.items():
+            times[name].append(seconds(reader, path))
     reference = times["ase.io.read"][1:]
-    print(f"{args.molecules} molecules of {args.atoms} atoms in one file, medians of 3 interleaved rounds")
+    print(f"{FEW} molecules of {args.atoms} atoms in one file, medians of 3 interleaved rounds")
     for name, values in times.items():
         ratio = statistics.median(a / b for a, b in zip(reference, values[1:], strict=True))
-        rate = args.molecules / statistics.median(values[1:])
-        print(f"{name:12s} {rate:8.0f} molecules/s   {ratio:5.2f} x ASE")
+        rate = FEW / statistics.median(values[1:])
+        print(f"{name:12s} {rate:8.0f} molecules/s   {ratio:5.2f} x ASE", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--molecules", type=int, default=300_000)
+    parser.add_argument("--atoms", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        in_memory(Path(folder), args)
+        large(Path(folder), args)
 
 
 if __name__ == "__main__":

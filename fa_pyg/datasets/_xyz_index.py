@@ -50,7 +50,7 @@ class Builder:
             for (file, part), chain in zip(group, chains, strict=True):
                 if file == self.progress.state.file:  # otherwise the rest of a file that is left out
                     self._add(file, part, chain)
-            self.progress.save()
+            self.progress.save_now_and_then()
         self.progress.finish()
 
     def _add(self, file: int, part: Part, guess: Chain) -> None:

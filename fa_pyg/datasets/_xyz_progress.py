@@ -7,6 +7,7 @@ there.
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +19,7 @@ import numpy as np
 from fa_pyg.datasets._files import write
 from fa_pyg.datasets._xyz_open import XYZError
 
+EVERY = 0.5  # seconds between two writes: what a kill may cost
 ROW = ("file", "offset", "length", "line", "atoms")
 
 
@@ -40,7 +42,7 @@ class Progress:
     def __init__(self, base: Path) -> None:
         self.rows_path, self.state_path = Path(f"{base}.rows"), Path(f"{base}.json")
         self.state = self._load()
-        self._new, self._stored = [], self.state.rows
+        self._new, self._stored, self._saved = [], self.state.rows, time.monotonic()
         state = self.state
         #: Offset and line of the last good structure of the file; its beginning if there is none yet.
         self.last = tuple(self.rows()[-1, [1, 3]].tolist()) if state.rows > state.first else (0, 0)
@@ -69,8 +71,14 @@ class Progress:
         self.state = replace(self.state, done=True)
         self.save()
 
+    def save_now_and_then(self) -> None:
+        """Makes sure of everything up to here, if the last time was some time ago."""
+        if time.monotonic() - self._saved >= EVERY:
+            self.save()
+
     def save(self) -> None:
         """Makes sure of everything up to here."""
+        self._saved = time.monotonic()
         if self._new:
             with open(self.rows_path, "r+b" if self.rows_path.exists() else "w+b") as stream:
                 stream.truncate(self._bytes(self._stored))
@@ -92,7 +100,10 @@ class Progress:
     def _load(self) -> State:
         """The state, or a new one where nothing can be believed."""
         with suppress(OSError, ValueError, TypeError):
-            state = State(**json.loads(self.state_path.read_text()))
+            found = json.loads(self.state_path.read_text())
+            state = State(**found)
+            if found.keys() != asdict(state).keys():
+                return State()
             if not state.rows or self._bytes(state.rows) <= self.rows_path.stat().st_size:
                 return state
         return State()

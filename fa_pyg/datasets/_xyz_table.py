@@ -1,6 +1,7 @@
 """A CSV beside the files: numbers and words for every structure, by the name of its file or by its place."""
 
 import csv
+import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -76,18 +77,25 @@ class Table:
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """The number of each line that is not blank, and its cells."""
+        rows = csv.reader(io.StringIO(self._content(), newline=""), delimiter=self.delimiter, strict=True)
+        line = 1
         try:
-            with open(self.path, encoding="utf-8-sig", newline="") as stream:
-                rows = csv.reader(stream, delimiter=self.delimiter, strict=True)
-                line = 1
-                for cells in rows:
-                    if cells:
-                        yield line, [cell.strip() for cell in cells]
-                    line = rows.line_num + 1
+            for cells in rows:
+                if cells:
+                    yield line, [cell.strip() for cell in cells]
+                line = rows.line_num + 1
+        except csv.Error as error:
+            raise self._error(line, f"no CSV ({error})", "cells and delimiters") from error
+
+    def _content(self) -> str:
+        try:
+            data = Path(self.path).read_bytes()
+            return data.decode("utf-8-sig")
         except OSError as error:
             raise XYZError(str(self.path), None, f"no readable file ({error.strerror})", "a table") from error
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise self._error(line, f"no CSV ({error})", "cells in UTF-8") from error
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise self._error(line, f"no CSV ({error.reason} of utf-8)", "cells in UTF-8") from error
 
     def _columns(self, line: int, head: list[str]) -> dict[str, str]:
         """The column of each attribute."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, OnDiskDataset
+from torch_geometric.data import Data, Database, OnDiskDataset
 
 from fa_pyg.datasets._files import write
 from fa_pyg.datasets._xyz_index import in_order
@@ -26,9 +26,9 @@ BATCH = 256  # structures of a transaction
 class OnDiskXYZ(OnDiskDataset):
     r"""The structures of XYZ files after `edges`, `pre_filter` and `pre_transform`, in an SQLite database.
 
-    For data sets that do not fit into memory and whose preparation is slow: it is done once, in order, and what
-    is done stays done if the process is killed. All structures must have the same attributes: tensors, or what
-    JSON can hold. Where reading alone is enough, :class:`~fa_pyg.datasets.LazyXYZ` needs a fraction of the disk.
+    For data sets that do not fit into memory and whose preparation is slow: it is done once, in order, and
+    what is done stays done if the process is killed. All structures must have the same attributes: tensors,
+    or what JSON can hold. Where reading alone is enough, :class:`~fa_pyg.datasets.LazyXYZ` needs less disk.
 
     Args:
         root: Folder of the database and of the index of the files.
@@ -39,8 +39,8 @@ class OnDiskXYZ(OnDiskDataset):
         split, splits, seed: As for `XYZ`, but of the structures that passed the filter.
         transform, pre_transform, pre_filter: As in every PyG dataset.
 
-    Raises ValueError as `XYZ` does, and for a structure whose attributes are others than the first one's. What
-    came before it stays.
+    Raises ValueError as `XYZ` does, and for a structure whose attributes are others than the first one's;
+    what came before it stays.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class OnDiskXYZ(OnDiskDataset):
         source = LazyXYZ(root_or_files, cache=folder, **options)
         self.errors = source.errors
         stamp = source.index.key  # another content of the files is another database
+        self._process_id = os.getpid()
         self._file = f"{name}-{stamp}.db"
         state = folder / f"{name}-{stamp}.json"
         with locked(folder / f"{name}.lock"):
@@ -77,8 +78,23 @@ class OnDiskXYZ(OnDiskDataset):
             self._indices = choose(self.len(), split, splits, seed).tolist()
 
     @property
+    def db(self) -> Database:
+        """The database, through a connection of this process: they cannot be shared."""
+        if self._process_id != os.getpid():
+            self._db, self._process_id = None, os.getpid()
+        return super().db
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_db": None}
+
+    @property
     def processed_file_names(self) -> str:
         return self._file
+
+    def __getitems__(self, indices: list[int]) -> list[Data]:
+        """Several structures of this split at once."""
+        own = self.indices()
+        return self.multi_get([own[i] for i in indices])
 
     def serialize(self, data: Data) -> dict[str, Any]:
         """A row of the database."""
@@ -157,9 +173,8 @@ def _stored(value: Any) -> Any:
 
 
 def _restored(value: Any) -> Any:
-    return (
-        value.clone() if isinstance(value, Tensor) else json.loads(value)
-    )  # the bytes are not ours to change
+    """A tensor that may be changed, which the bytes of the database may not, or what JSON holds."""
+    return value.clone() if isinstance(value, Tensor) else json.loads(value)
 
 
 def _store(path: Path, layout: dict[str, Any], done: bool) -> None:

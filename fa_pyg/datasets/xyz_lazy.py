@@ -1,5 +1,6 @@
 """XYZ files larger than the memory: any structure at any time, or all of them in a pass."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -142,8 +143,9 @@ class XYZStream(IterableDataset):
                 raise
             self.errors.append(error)
 
-    def _maker(self, numbers: Iterator[int], share: int, shares: int) -> Callable[[Text, Block], Data | None]:
+    def _maker(self, share: int, shares: int) -> Callable[[Text, Block], Data | None]:
         """What makes a structure of a block, and None of one of another share."""
+        numbers = itertools.count()
         if self._skip:
             return lambda text, block: structure(text, block, self.reading)
 

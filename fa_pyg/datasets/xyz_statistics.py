@@ -1,4 +1,4 @@
-"""What is in a data set of molecules: sizes, elements, targets, and energies of reference for each element."""
+"""What is in a data set of molecules: sizes, elements, targets, and what each element adds to them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -55,11 +55,11 @@ def statistics(dataset: Iterable[Data], targets: Sequence[str] = ()) -> Statisti
     .. math:: \min_e \sum_i (y_i - \sum_z n_{iz} e_z)^2
 
     by a QR decomposition that takes the structures in chunks, in float64, so that energies of -1e4 eV that
-    differ by 0.01 eV keep their digits. Where the elements always come in the same proportions the solution of
-    least norm is taken. Standard deviations are those of the population.
+    differ by 0.01 eV keep their digits. Where the elements always come in the same proportions, it is the
+    solution of least norm. Standard deviations are those of the population.
 
     Args:
-        dataset: Any data set or list of `Data` with `z [N]`; a split of training data for what a model learns.
+        dataset: Any data set or list of `Data` with `z [N]`; the training split for what a model learns.
         targets: Names of attributes.
 
     Raises ValueError if there is no structure, or one without a target or with one that is not finite.

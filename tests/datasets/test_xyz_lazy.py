@@ -1,20 +1,27 @@
-"""Files larger than the memory: any structure at any time, an index that outlives kills and knows its files."""
+"""Files larger than the memory: any structure at any time, an index that outlives kills."""
 
 import gzip
+import itertools
 import multiprocessing
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from torch_geometric.loader import DataLoader
 
-from fa_pyg.datasets import XYZ, CovalentBonds, LazyXYZ, XYZStream, _xyz_index, read_xyz
+from fa_pyg.datasets import (
+    XYZ,
+    CovalentBonds,
+    LazyXYZ,
+    XYZStream,
+    _xyz_chains,
+    _xyz_index,
+    _xyz_progress,
+    read_xyz,
+)
 from fa_pyg.datasets._xyz_cache import Index
 
 TOTAL = 60
@@ -119,19 +126,16 @@ def test_pickled(path):
 
 
 def test_a_folder_that_cannot_be_written_to(path, monkeypatch):
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied")
+    def refuse(file, *mode):
+        if str(file).startswith(f"{path.parent}/.fa_xyz"):
+            raise PermissionError(13, "Permission denied")
+        return real(file, *mode)
 
-    monkeypatch.setattr(
-        "builtins.open",
-        lambda p, *a: refuse() if ".fa_xyz" in str(p) and "/tmp/fa_xyz" not in str(p) else open_(p, *a),
-    )
+    real = open
+    monkeypatch.setattr("builtins.open", refuse)
     with pytest.warns(UserWarning, match="no index is kept"):
         dataset = LazyXYZ(path)
     same(dataset, read_xyz(path))
-
-
-open_ = open
 
 
 def test_no_file_is_made_for_what_is_missing(tmp_path):
@@ -141,39 +145,64 @@ def test_no_file_is_made_for_what_is_missing(tmp_path):
 
 # -- kills
 
-SCRIPT = """
-import os, signal, sys
-from fa_pyg.datasets import LazyXYZ, _xyz_index, _xyz_progress
-_xyz_index.Builder.__init__.__defaults__ = (False, 0, 200)
-steps = [int(sys.argv[2])]
-def at(function):
-    def step(*args):
-        steps[0] -= 1
-        if steps[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args)
-    return step
-os.fsync, os.replace = at(os.fsync), at(os.replace)
-follow = _xyz_index.follow
-read = []
-_xyz_index.follow = lambda part, reading: read.append(part.begin) or follow(part, reading)
-LazyXYZ(sys.argv[1])
-print(min(read, default=-1))
-"""
+
+def opened(path, steps, parts):
+    """Opens the files, in parts of 200 bytes, and is killed at that write to the disk or change of a name."""
+
+    def counted(function):
+        def step(*args):
+            steps.value -= 1
+            if steps.value == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args)
+
+        return step
+
+    def follow(part, reading):
+        parts.value += 1
+        return _xyz_chains.follow(part, reading)
+
+    _xyz_index.Builder.__init__.__defaults__ = (False, 0, 200)
+    _xyz_progress.EVERY, _xyz_index.follow = 0, follow
+    os.fsync, os.replace = counted(os.fsync), counted(os.replace)
+    LazyXYZ(path)
 
 
 def run(path, step):
-    command = [sys.executable, "-c", SCRIPT, str(path), str(step)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return int(done.stdout) if done.returncode == 0 else None
+    """Whether it was killed, and how many parts it read."""
+    context = multiprocessing.get_context("fork")
+    parts = context.Value("i", 0)
+    process = context.Process(target=opened, args=(path, context.Value("i", step), parts))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode != 0, parts.value
 
 
 def test_a_kill_at_any_step_loses_nothing(path):
-    """At each write to the disk and each change of a name, one after the other."""
-    for step in (1, 2, 3, 5):  # each goes on from the one before
-        assert run(path, step) is None
-    assert run(path, -1) > 200  # the first parts were not read again
+    """At the first write to the disk, the second, and so on; and again as much later in what is left."""
+    path.write_text(content(24))
+    _, total = run(path, -1)
+    assert total > 2
+    for again in (1, 2):
+        for step in itertools.count(1):
+            for file in path.parent.glob(".fa_xyz*"):
+                file.unlink()
+            killed = [run(path, step)[0] for _ in range(again)]
+            same(LazyXYZ(path), read_xyz(path))
+            if not killed[0]:
+                break
+    assert step > 10
+
+
+def test_what_was_done_is_not_done_again(path):
+    _, total = run(path, -1)
+    for file in path.parent.glob(".fa_xyz*"):
+        file.unlink()
+    killed, before = run(path, 12)  # three steps a part: the rows, the state, its name
+    finished, after = run(path, -1)
+    assert (killed, finished) == (True, False)
+    assert before + after <= total + 2
     same(LazyXYZ(path), read_xyz(path))
 
 

@@ -1,4 +1,4 @@
-"""A CSV beside the files: every structure has one row, every row one structure, or an error says which has not."""
+"""A CSV beside the files: one row a structure, one structure a row, or an error says which has not."""
 
 import pytest
 import torch
@@ -17,9 +17,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def read(folder, text, kind=XYZ, files=("a.xyz", "sub/b.xyz"), encoding="utf-8", **options):
+def read(folder, content, kind=XYZ, files=("a.xyz", "sub/b.xyz"), encoding="utf-8", **options):
     table = folder / "labels.csv"
-    table.write_text(text, encoding=encoding)
+    table.write_text(content, encoding=encoding)
     return kind([folder / f for f in files], table=Table(table, **options))
 
 
@@ -89,7 +89,7 @@ def test_more_errors(folder):
         read(folder, "file,y\nc,1\n", files=["c.xyz"])
     with pytest.raises(ValueError, match=r"labels.csv: found no readable file"):
         XYZ(folder, table=folder / "sub" / "labels.csv")
-    with pytest.raises(ValueError, match="line 2: found no CSV"):
+    with pytest.raises(ValueError, match=r"line 2: found no CSV .*utf-8"):
         read(folder, "file,y\nä,1\n", encoding="latin-1")
     (folder / "sub" / "a.xyz").write_text(CO)
     with pytest.raises(ValueError, match="line 2: found 'a', expected the name of one file"):

@@ -54,7 +54,7 @@ def test_names_can_be_exchanged(read):
 
 
 def test_columns_of_atoms_keep_their_type(read):
-    data = read(f"{HEAD}:f_dft:R:3 energy=-1 tag=3", {"forces": "f_dft", "tag": "tag"}, "H 0 0 0 1 2 3\n")
+    data = read(f"{HEAD}:f_dft:R:3 energy=-1.5 tag=3", {"forces": "f_dft", "tag": "tag"}, "H 0 0 0 1 2 3\n")
     assert data.forces.tolist() == [[1, 2, 3]]
     assert data.forces.dtype == torch.float32
     assert data.tag.dtype == torch.float64
@@ -103,9 +103,7 @@ def test_what_is_not_there_is_an_error(read, comment, targets, tmp_path):
         read(comment, targets)
 
 
-@pytest.mark.parametrize(
-    "targets", ["energy", 5, {"pos": 0}, {"edge_index": 0}, {"a b": 0}, {"e": 1.5}, {"e": True}]
-)
+@pytest.mark.parametrize("targets", ["energy", 5, {"pos": 0}, {"edge_index": 0}, {"a b": 0}, {"e": 1.5}])
 def test_bad_arguments(read, targets):
     with pytest.raises(ValueError, match="targets: found"):
         read("1 2 3", targets)

@@ -12,6 +12,7 @@ from fa_pyg.datasets._xyz_grammar import (
     atom_style,
     is_atom,
     looks_like_atom,
+    parse_atoms,
     show,
     what_is_wrong,
 )
@@ -131,6 +132,10 @@ def bad_atom(text: Text, block: Block, limit: float) -> XYZError:
     count, index, end = block.stop - block.first, block.first, min(block.stop, len(text.rows))
     if EXTENDED.search(block.comment):  # its columns may be in another order
         return text.error(end, f"atom {end - block.first + 1} of {count}")
+    if (
+        index < end and parse_atoms(text.rows[index:end], limit) is not None
+    ):  # all at once, as there may be very many
+        index = end
     while index < end and what_is_wrong(text.rows[index], limit) is None:
         index += 1
     why = what_is_wrong(text.rows[index], limit) if index < end else "'element x y z'"

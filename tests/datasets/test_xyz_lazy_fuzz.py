@@ -124,7 +124,7 @@ def test_workers_agree(tmp_path):
     assert outcome(lambda p: built(p, 500, workers=2), path) == outcome(read_xyz, path)
     path.write_bytes(PLAIN * 100 + b"1\n\nC 0 0 x\n" + PLAIN * 100)
     message = outcome(lambda p: built(p, 500, workers=2), path)
-    assert "line 1003: found 'C 0 0 x'" in message
+    assert "line 903: found 'C 0 0 x'" in message
     assert message == outcome(read_xyz, path)
 
 
@@ -165,7 +165,7 @@ def test_a_wrong_count_does_not_fill_the_memory(tmp_path):
         with pytest.raises(ValueError) as raised:
             list(stream.each(path, Reading(), lambda text, block, held=held: held.append(len(text.rows))))
         assert str(raised.value) == expected or comment
-        assert max(held) < 10 * stream.PATIENCE
+        assert max(held) < 400_000  # of 1.2 million: two pieces of lines that are short
 
 
 def test_errors_keep_their_type_through_pickle():

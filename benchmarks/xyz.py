@@ -39,6 +39,10 @@ def write(path: Path, molecules: int, atoms: int) -> None:
 # -- a large file: each function reads it in a process of its own, and says how many structures it read
 
 
+def nothing(path: Path, workers: int) -> int:
+    return 0
+
+
 def stream(path: Path, workers: int) -> int:
     return sum(1 for _ in XYZStream(path))
 
@@ -63,6 +67,7 @@ def load(path: Path, workers: int) -> int:
 
 
 LARGE = {
+    "nothing: the libraries alone": nothing,
     "XYZStream, one pass": stream,
     "LazyXYZ, index built, 1 process": build_alone,
     "LazyXYZ, index built, workers": build,
@@ -73,10 +78,9 @@ LARGE = {
 
 def measured(function: Callable[[Path, int], int], path: Path, workers: int) -> list[float]:
     """Structures, seconds, seconds of all cores, peak MB (of the process, of the largest worker)."""
-    receive, send = multiprocessing.get_context("spawn").Pipe(False)
-    process = multiprocessing.get_context("spawn").Process(
-        target=_measure, args=(function, path, workers, send)
-    )
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(False)
+    process = context.Process(target=_measure, args=(function, path, workers, send))
     process.start()
     result = receive.recv()
     process.join()
@@ -102,10 +106,9 @@ def large(folder: Path, args: argparse.Namespace) -> None:
         print(f"{molecules} molecules of {args.atoms} atoms, {size:.0f} MB, {args.workers} workers")
         for name, function in LARGE.items():
             count, seconds, cpu, own, worker = measured(function, path, args.workers)
-            print(
-                f"  {name:35s} {count / seconds:8.0f} molecules/s  {seconds:6.1f} s  {cpu:6.1f} s of cores"
-                f"  {own:5.0f} MB, worker {worker:4.0f} MB"
-            )
+            rates = f"{count / seconds:7.0f} molecules/s {count / max(cpu, 1e-9):7.0f} a core second"
+            times = f"{seconds:6.1f} s {cpu:6.1f} s of cores"
+            print(f"  {name:35s} {rates} {times} {own:5.0f} MB, worker {worker:4.0f} MB", flush=True)
 
 
 # -- in memory, beside ASE

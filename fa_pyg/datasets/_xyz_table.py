@@ -4,19 +4,16 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch_geometric.data import Data
 
 from fa_pyg.datasets._xyz_grammar import NUMBER_TEXT, floats, show
 from fa_pyg.datasets._xyz_open import XYZError
+from fa_pyg.datasets._xyz_rows import Key, Rows, named
 from fa_pyg.datasets._xyz_targets import is_free
-
-Key = tuple[str | None, int | None]
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Table:
             row = dict(zip(head, cells, strict=True))
             key = self._key(line, row)
             if key in keys:
-                raise self._error(line, _named(key), f"one row of it; line {where[keys[key]]} is another")
+                raise self._error(line, named(key), f"one row of it; line {where[keys[key]]} is another")
             keys[key] = len(keys)
             values = {name: row[column] for name, column in columns.items()}
             numbers.append(
@@ -73,7 +70,17 @@ class Table:
             words.append([values[name] for name in self.text])
             where.append(line)
         names = [name for name in columns if name not in self.text]
-        return Rows(self, keys, where, names, np.array(numbers).reshape(len(keys), len(names)), words)
+        return Rows(
+            self.path,
+            self.file,
+            self.index,
+            self.text,
+            keys,
+            where,
+            names,
+            np.array(numbers).reshape(len(keys), len(names)),
+            words,
+        )
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """The number of each line that is not blank, and its cells."""
@@ -133,78 +140,3 @@ class Table:
 
     def _error(self, line: int, found: str, expected: str) -> XYZError:
         return XYZError(str(self.path), line, found, expected)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a table: their keys and lines, `numbers [rows, names]`, and the words of each."""
-
-    table: Table
-    keys: dict[Key, int]
-    lines: list[int]
-    names: list[str]
-    numbers: np.ndarray
-    words: list[list[str]]
-
-    def match(self, files: Sequence[Path], counts: Sequence[int], source: Callable[[int], str]) -> np.ndarray:
-        """The row of each structure, where file i has `counts[i]` of them (0: it is bad and left out)."""
-        by_name, by_place = (next((k[i] is not None for k in self.keys), False) for i in (0, 1))
-        if not by_name and 0 in counts:
-            bad = files[list(counts).index(0)]
-            found = f"places of structures, but {bad} is bad"
-            raise XYZError(str(self.table.path), None, found, f"a column {self.table.file}")
-        names = self._names(files) if by_name else {}
-        found = np.full(sum(counts), -1)
-        firsts = np.concatenate([[0], np.cumsum(counts)])
-        for (name, index), row in self.keys.items():
-            file = names.get(name) if by_name else None
-            if by_name and file is None:
-                raise self._surplus(row, "the name of one file of the data set")
-            first, count = (firsts[file], counts[file]) if by_name else (0, len(found))
-            if by_name and count == 0:
-                continue
-            if not by_place and count != 1:
-                raise self._surplus(row, f"a column {self.table.index}, as the file has {count} structures")
-            if by_place and index >= count:
-                raise self._surplus(row, f"a place below {count}")
-            if found[(place := first + (index or 0))] >= 0:
-                raise self._surplus(row, f"one row of it; line {self.lines[found[place]]} is another")
-            found[place] = row
-        if (missing := np.flatnonzero(found < 0)).size:
-            raise ValueError(f"{source(int(missing[0]))}: found no row in {self.table.path}, expected one")
-        return found
-
-    def add(self, data: Data, row: int) -> None:
-        """Gives a structure what its row says."""
-        for name, value in zip(self.names, self.numbers[row].tolist(), strict=True):
-            data[name] = torch.tensor([value], dtype=torch.float64)
-        for name, word in zip(self.table.text, self.words[row], strict=True):
-            data[name] = word
-
-    def _surplus(self, row: int, expected: str) -> XYZError:
-        key = next(key for key, place in self.keys.items() if place == row)
-        return XYZError(str(self.table.path), self.lines[row], _named(key), expected)
-
-    def _names(self, files: Sequence[Path]) -> dict[str, int | None]:
-        """All names of each file; None for a name of several."""
-        folder = Path(self.table.path).absolute().parent
-        names: dict[str, int | None] = {}
-        for i, file in enumerate(files):
-            relative = Path(os.path.relpath(Path(file).absolute(), folder)).as_posix()
-            full = {relative, file.name, Path(file).as_posix()}
-            for name in full | {_stem(name) for name in full}:
-                names[name] = None if name in names else i
-        return names
-
-
-def _stem(name: str) -> str:
-    """A name without its endings."""
-    for ending in (".gz", ".xyz", ".extxyz"):
-        name = name[: -len(ending)] if name.lower().endswith(ending) else name
-    return name
-
-
-def _named(key: Key) -> str:
-    file, index = key
-    where = "structure" if file is None else show(file.encode())
-    return where if index is None else f"{where} {index}"

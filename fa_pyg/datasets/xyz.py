@@ -11,8 +11,9 @@ from torch_geometric.data import Data, InMemoryDataset
 from fa_pyg.datasets._xyz_blocks import cut, load
 from fa_pyg.datasets._xyz_collect import collate, find_files, report
 from fa_pyg.datasets._xyz_parse import Reading, structure
+from fa_pyg.datasets._xyz_rows import Rows
 from fa_pyg.datasets._xyz_splits import Splits, choose
-from fa_pyg.datasets._xyz_table import Rows, Table
+from fa_pyg.datasets._xyz_table import Table
 from fa_pyg.datasets._xyz_targets import Targets
 
 __all__ = ["XYZ", "read_xyz"]

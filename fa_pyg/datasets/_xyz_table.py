@@ -70,17 +70,8 @@ class Table:
             words.append([values[name] for name in self.text])
             where.append(line)
         names = [name for name in columns if name not in self.text]
-        return Rows(
-            self.path,
-            self.file,
-            self.index,
-            self.text,
-            keys,
-            where,
-            names,
-            np.array(numbers).reshape(len(keys), len(names)),
-            words,
-        )
+        table = np.array(numbers).reshape(len(keys), len(names))
+        return Rows(self.path, self.file, self.index, self.text, keys, where, names, table, words)
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """The number of each line that is not blank, and its cells."""

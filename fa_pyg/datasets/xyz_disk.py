@@ -66,7 +66,8 @@ class OnDiskXYZ(OnDiskDataset):
         self._file = f"{name}-{stamp}.db"
         state = folder / f"{name}-{stamp}.json"
         with locked(folder / f"{name}.lock"):
-            made = json.loads(state.read_text()) if state.exists() else None
+            is_there = state.exists() and (folder / self._file).exists()
+            made = json.loads(state.read_text()) if is_there else None
             make = _Prepare(source, pre_filter, pre_transform)
             self._layout = made["layout"] if made else _layout(make.first())
             super().__init__(str(root), transform, schema=_schema(self._layout))

@@ -81,8 +81,8 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None)
     Args:
         call: of the model.
         layout: of the call.
-        reads: the names of the tensors that tell nodes and edges apart; default all of these levels but
-            masks and what is named as a target (``y``, ``label``, ``*_target``, ...).
+        reads: the names of the tensors that tell nodes and edges apart; default all of these levels, but of a
+            ``Data`` not masks and what is named as a target (``y``, ``label``, ``*_target``, ...).
 
     Raises:
         ValueError: for a name in ``reads`` that is no tensor of nodes or edges.
@@ -127,7 +127,8 @@ def _is_unread(name: Name, value: Any, layout: Layout) -> bool:
     numbers = text in ("batch", "ptr") or text.endswith(("_batch", "_ptr"))
     if isinstance(value, Tensor) and not value.is_floating_point() and not value.is_complex():
         numbers = numbers or "index" in text or text == "face"
-    return numbers or _UNREAD.fullmatch(text) is not None
+    # What is handed to the model by itself is its input, whatever it is called.
+    return numbers or (name not in layout.call.arguments and _UNREAD.fullmatch(text) is not None)
 
 
 def _level(name: Name, value: Any, layout: Layout) -> str | None:

@@ -28,6 +28,8 @@ def orders(
         rank ``[N]``; ``order``, ``body``, ``weight`` and ``exact`` (where all orders are there) as in
         :class:`~fa_pyg.PermutationFrames`, slot by slot.
     """
+    if rank.shape != numbers.body.shape or bool(((rank < 0) | (rank >= numbers.counts[numbers.body])).any()):
+        raise ValueError("rank: expected for each node how many nodes of its graph come before it")
     by_rank = torch.argsort(numbers.body * len(rank) + rank, stable=True)  # the nodes in one of the orders
     body, start = numbers.body[by_rank], rank[by_rank]
     whole = numbers.start[body] + start  # names the class of nodes that tie

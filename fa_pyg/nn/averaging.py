@@ -41,14 +41,15 @@ class FrameAveraging(nn.Module):
             other unit: the output is in the model's.
         output: the representation of the output; a tuple or a dict of them where the model returns one.
         reads: the inputs that the axes are made of; default the first declared. All are handed to the frame.
-            Under S(n) what tells nodes and edges apart; default all of them but targets and masks.
+            Under S(n) what tells nodes and edges apart; default all of them but those attributes of a Data
+            that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
             dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers) where the
             call has them.
         level: "node" or "graph" where the output's size does not tell, "edge" for edge-level outputs always;
             or one for each output.
         levels: the level of arguments whose name and size do not tell: "node", "edge", "graph", "index"
-            for numbers of nodes, "shared" for no level.
+            for numbers of nodes, "shared" for no level, "place" for rows that belong to places, not to nodes.
         chunk: slots (frames a graph) that share one call of the model. Default: 1; if the model takes
             ``batch``, all on an accelerator, and on a CPU as many as make no more graphs than the batch has.
             Of one graph without ``batch`` the first slot goes alone unless ``level`` is "node" or "edge": its
@@ -62,7 +63,7 @@ class FrameAveraging(nn.Module):
         ValueError: for a name that the call does not have, a shape that does not fit its representation, an
             output whose level is not clear, several copies in one call of a model that takes no ``batch``,
             a model that changes its arguments in place, which the next slot would see, or ``frames=`` that
-            are not of this batch, or carry no gradient where an input asks for one.
+            do not fit this batch in size, or carry no gradient where an input asks for one.
 
     Not guaranteed: more than the frame guarantees (see there). Dropout draws anew for every copy, so that
     single training steps are equivariant in expectation only.

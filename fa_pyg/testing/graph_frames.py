@@ -59,12 +59,16 @@ def assert_permutation_frame(
     :func:`~fa_pyg.testing.assert_equivariant`.
     """
     graphs = graph_catalogue() if graphs is None else graphs
+    if not isinstance(graphs, Mapping) or any(one.get("x") is None for one in graphs.values()):
+        raise ValueError("graphs: expected a dict of Data with x and edge_index, by name")
     draw = torch.Generator().manual_seed(seed)
     for name, data in graphs.items():
         expected = next(framed_graphs(frame, data))
         for _ in range(trials):
             if not _same(expected, next(framed_graphs(frame, _relabelled(data, draw)))):
-                raise AssertionError(f"{frame}: {name}, relabelled, has other framed graphs")
+                raise AssertionError(
+                    f"{frame}: {name}, relabelled, has other framed graphs (as it has where orders are drawn)"
+                )
     for attributes in ({"x", "edge_index"}, {"x", "edge_index", "edge_attr"}):
         alike = {name: data for name, data in graphs.items() if set(data.keys()) == attributes}
         batch = Batch.from_data_list(list(alike.values())) if alike else None

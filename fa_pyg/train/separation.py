@@ -26,7 +26,7 @@ from fa_pyg.train.files import write_atomically
 from fa_pyg.train.graphs import whole
 from fa_pyg.train.separation_rows import PARTS, Row, factory
 
-SAVE_EVERY = 60.0  # seconds
+SAVE_EVERY = 10.0  # seconds
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ NOTE = (
 )
 
 
-def write(rows: Sequence[Row], found: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """Write ``results.csv``, ``table.md`` and ``plot.png`` of what has been found so far."""
+def write(rows: Sequence[Row], found: Sequence[Mapping[str, Any]], out: Path, pairs: str = "EXP") -> None:
+    """Write ``results.csv``, ``table.md`` and ``plot.png`` of what has been found so far, for these pairs."""
     lines = [summary(row, [one for one in found if one["row"] == row.name]) for row in rows]
     out.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
@@ -28,7 +28,7 @@ def write(rows: Sequence[Row], found: Sequence[Mapping[str, Any]], out: Path) ->
     writer.writeheader()
     writer.writerows(lines)
     write_atomically(out / "results.csv", text.getvalue())
-    write_atomically(out / "table.md", table(lines))
+    write_atomically(out / "table.md", table(lines, pairs))
     plot(lines, out / "plot.png")
 
 
@@ -49,9 +49,11 @@ def summary(row: Row, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return line
 
 
-def table(lines: Sequence[Mapping[str, Any]]) -> str:
+def table(lines: Sequence[Mapping[str, Any]], pairs: str = "EXP") -> str:
     """A markdown table; published figures in brackets."""
-    head = "| model | GRAPH8c (published) | sound | EXP (published) | sound | EXP-classify (published) |"
+    known = any(line[f"{part}_published"] is not None for line in lines for part in PARTS)
+    of = " (published)" if known else ""
+    head = f"| model | GRAPH8c{of} | sound | {pairs}{of} | sound | {pairs}-classify{of} |"
     rows = [head, "|---|---|---|---|---|---|"]
     for line in lines:
         cells = [line["title"]]

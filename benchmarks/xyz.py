@@ -89,9 +89,7 @@ def measured(function: Callable[[Path, int], int], path: Path, workers: int) -> 
 
 def _measure(function: Callable[[Path, int], int], path: Path, workers: int, send) -> None:
     torch.set_num_threads(1)
-    multiprocessing.set_start_method(
-        "fork", force=True
-    )  # as in a script; this process was spawned
+    multiprocessing.set_start_method("fork", force=True)  # as in a script; this process was spawned
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is that of the imports
     held = _megabytes("VmRSS")
     before, cpu = time.perf_counter(), time.process_time()

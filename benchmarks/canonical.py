@@ -64,7 +64,7 @@ def triangles(k: int) -> Data:
 
 
 def cases(root: str) -> Iterator[tuple[str, list[Data]]]:
-    yield "GRAPH8c, 11 117 graphs", list(GRAPH8c("data/graph8c"))
+    yield "GRAPH8c, 11 117 graphs", list(GRAPH8c("data/GRAPH8c"))
     yield "EXP, 1200 graphs", list(EXP(root))
     yield "CSL, 10 graphs of 41 nodes", csl()
     yield "Shrikhande and rook 4x4", [shrikhande(), rook(4)]

@@ -23,9 +23,7 @@ class Numbers:
         self.counts = torch.bincount(body, minlength=size)
         self.start = self.counts.cumsum(0) - self.counts
         self.by_body = torch.argsort(body, stable=True)
-        place = torch.arange(len(body), device=body.device)
-        local = place - self.start.index_select(0, body.index_select(0, self.by_body))
-        self.local = torch.empty_like(body).scatter_(0, self.by_body, local)
+        self.local = rank_in_body(body, self.counts, self.by_body)
 
     def whole(self, body: Tensor, local: Tensor) -> Tensor:
         """The numbers in the batch of those with these numbers in their graphs."""

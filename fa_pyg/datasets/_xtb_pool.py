@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from threading import Timer
 from typing import Any
+
+from fa_pyg.datasets._exchange import exchange
 
 SCRIPT = Path(__file__).with_name("_xtb_worker.py")
 STARTING = 120.0  # seconds for the first line; imports from a cold disk are slow
@@ -75,24 +76,10 @@ class Worker:
 
     def _exchange(self, line: str, seconds: float) -> Answer:
         """Sends a line and waits for one. Where none comes, the process is gone."""
-        late, process = [], self.process
-        timer = Timer(seconds, lambda: (late.append(True), process.kill()))
-        timer.start()
-        try:
-            process.stdin.write(line)
-            process.stdin.flush()
-            answer = process.stdout.readline()
-        except OSError:
-            answer = ""
-        except BaseException:  # interrupted: the answer must not be taken for that of the next request
-            self.close()
-            raise
-        finally:
-            timer.cancel()
-            timer.join()
-        if answer.endswith("\n") and not late:
+        process = self.process
+        answer, late = exchange(process, line, seconds, self.close)
+        if answer and not late:
             return json.loads(answer)
-        self.close()
         if late:
             return {"error": f"no answer within {seconds:g} s"}
         return {"error": f"the process died ({ended(process.returncode)})", "lost": True}

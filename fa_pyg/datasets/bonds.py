@@ -6,7 +6,6 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import torch
@@ -14,6 +13,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
+
+from fa_pyg.datasets._exchange import exchange
 
 __all__ = ["CovalentBonds", "RDKitBonds", "RadiusGraph"]
 
@@ -160,25 +161,7 @@ class _Worker:
             raise ImportError("RDKitBonds needs rdkit, which could not be imported")
 
     def _exchange(self, line: str, seconds: float) -> tuple[str, bool]:
-        """Sends a line and waits for one. If none came, the process is gone; the flag says if it was late."""
-        late, process = [], self.process
-        timer = Timer(seconds, lambda: (late.append(True), process.kill()))
-        timer.start()
-        try:
-            process.stdin.write(line)
-            process.stdin.flush()
-            answer = process.stdout.readline()
-        except OSError:
-            answer = ""
-        except BaseException:  # interrupted: the answer must not be taken for that of the next request
-            self.close()
-            raise
-        finally:
-            timer.cancel()
-            timer.join()
-        if late or not answer.endswith("\n"):
-            self.close()
-        return answer if answer.endswith("\n") else "", bool(late)
+        return exchange(self.process, line, seconds, self.close)
 
     def close(self) -> None:
         """Ends the process."""

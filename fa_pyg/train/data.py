@@ -1,14 +1,49 @@
-"""The n-body benchmark as a Lightning data module."""
+"""Lightning data modules: what loads the splits of any data, and the n-body benchmark."""
 
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
+from torch_geometric.data import Batch, InMemoryDataset
 
 from fa_pyg.datasets import NBody
 from fa_pyg.datasets.loader import InMemoryLoader
 
 
-class NBodyData(LightningDataModule):
+class SplitData(LightningDataModule):
+    """Loaders of splits that stay on the device that trains; a subclass has one method, :meth:`split`.
+
+    Args:
+        batch_size: graphs per step and process in training.
+        eval_batch_size: graphs per step and process in validation and test; ``batch_size`` where None.
+        seed: of the order of the training graphs.
+    """
+
+    def __init__(self, batch_size: int, eval_batch_size: int | None, seed: int) -> None:
+        super().__init__()
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.seed = seed
+
+    def split(self, name: str) -> InMemoryDataset | Batch:
+        """The graphs of "train", "val" or "test"."""
+        raise NotImplementedError
+
+    def _loader(self, name: str, batch_size: int) -> InMemoryLoader:
+        device = self.trainer.strategy.root_device if self.trainer else None
+        return InMemoryLoader(
+            self.split(name), batch_size, shuffle=name == "train", device=device, seed=self.seed
+        )
+
+    def train_dataloader(self) -> InMemoryLoader:
+        return self._loader("train", self.batch_size)
+
+    def val_dataloader(self) -> InMemoryLoader:
+        return self._loader("val", self.eval_batch_size)
+
+    def test_dataloader(self) -> InMemoryLoader:
+        return self._loader("test", self.eval_batch_size)
+
+
+class NBodyData(SplitData):
     """Train, validation and test split of :class:`~fa_pyg.datasets.NBody`, generated once, by one process.
 
     The splits stay on the device that trains, where batches are gathered. Of several processes each takes an
@@ -31,9 +66,8 @@ class NBodyData(LightningDataModule):
         num_samples: int | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.root, self.num_samples, self.seed = str(root), num_samples, seed
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        super().__init__(batch_size, eval_batch_size, seed)
+        self.root, self.num_samples = str(root), num_samples
 
     def prepare_data(self) -> None:
         for name in ("train", "val", "test"):
@@ -45,18 +79,3 @@ class NBodyData(LightningDataModule):
         if number is not None and name != "train":
             number = min(number, 2000)  # there are no more
         return NBody(self.root, name, number)
-
-    def _loader(self, name: str, batch_size: int) -> InMemoryLoader:
-        device = self.trainer.strategy.root_device if self.trainer else None
-        return InMemoryLoader(
-            self.split(name), batch_size, shuffle=name == "train", device=device, seed=self.seed
-        )
-
-    def train_dataloader(self) -> InMemoryLoader:
-        return self._loader("train", self.batch_size)
-
-    def val_dataloader(self) -> InMemoryLoader:
-        return self._loader("val", self.eval_batch_size)
-
-    def test_dataloader(self) -> InMemoryLoader:
-        return self._loader("test", self.eval_batch_size)

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch_geometric.data import Batch, InMemoryDataset
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg.datasets.collated import CollatedGraphs
-from fa_pyg.datasets.loader import InMemoryLoader
+from fa_pyg.train.data import SplitData
 from fa_pyg.train.fit import FitModule
 from fa_pyg.transforms import data_frames
 
@@ -69,7 +68,7 @@ class GraphModule(FitModule):
         return binary_cross_entropy_with_logits(predicted, target), right.to(predicted.dtype).mean()
 
 
-class GraphData(LightningDataModule):
+class GraphData(SplitData):
     """A data set of graphs, cut into validation, test and training split in this order.
 
     Args:
@@ -94,11 +93,10 @@ class GraphData(LightningDataModule):
         eval_batch_size: int | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size, eval_batch_size, seed)
         if min(val, test) < 1 or val + test >= len(dataset):
             raise ValueError(f"val and test are {val} and {test}, expected less than {len(dataset)} together")
-        self.dataset, self.transforms, self.seed = dataset, list(transforms), seed
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.dataset, self.transforms = dataset, list(transforms)
         self.ends = {"val": (0, val), "test": (val, val + test), "train": (val + test, len(dataset))}
         self._graphs: CollatedGraphs | None = None
 
@@ -113,21 +111,6 @@ class GraphData(LightningDataModule):
         """The graphs of one split, transformed."""
         self.setup()
         return self._graphs.select(torch.arange(*self.ends[name]))
-
-    def _loader(self, name: str, batch_size: int) -> InMemoryLoader:
-        device = self.trainer.strategy.root_device if self.trainer else None
-        return InMemoryLoader(
-            self.split(name), batch_size, shuffle=name == "train", device=device, seed=self.seed
-        )
-
-    def train_dataloader(self) -> InMemoryLoader:
-        return self._loader("train", self.batch_size)
-
-    def val_dataloader(self) -> InMemoryLoader:
-        return self._loader("val", self.eval_batch_size)
-
-    def test_dataloader(self) -> InMemoryLoader:
-        return self._loader("test", self.eval_batch_size)
 
 
 def whole(dataset: InMemoryDataset) -> Batch:

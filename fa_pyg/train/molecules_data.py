@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch_geometric.data import Batch, InMemoryDataset
 
 from fa_pyg.datasets.collated import CollatedGraphs
-from fa_pyg.datasets.loader import InMemoryLoader
+from fa_pyg.train.data import SplitData
 from fa_pyg.train.graphs import whole
 
 
-class MoleculeData(LightningDataModule):
+class MoleculeData(SplitData):
     """Training, validation and test molecules.
 
     Args:
@@ -47,17 +46,16 @@ class MoleculeData(LightningDataModule):
         split_seed: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size, eval_batch_size, seed)
         taken = [one for one in (val, test) if isinstance(one, int)]
         if any(one < 1 for one in taken) or sum(taken) >= len(dataset):
             raise ValueError(
                 f"val and test are {val} and {test}, expected 1 or more each, and less than {len(dataset)}"
             )
         self.given = {"train": dataset, "val": val, "test": test}
-        self.num_train, self.split_seed, self.seed = num_train, split_seed, seed
+        self.num_train, self.split_seed = num_train, split_seed
         self.targets = tuple(targets)
         self.attributes, self.factors = attributes or {}, factors or {}
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self._splits: dict[str, Batch] = {}
 
     def setup(self, stage: str | None = None) -> None:
@@ -118,18 +116,3 @@ class MoleculeData(LightningDataModule):
     @staticmethod
     def _is_periodic(batch: Batch) -> bool:
         return "cell" in batch and "pbc" in batch and bool(batch.pbc.any())
-
-    def _loader(self, name: str, batch_size: int) -> InMemoryLoader:
-        device = self.trainer.strategy.root_device if self.trainer else None
-        return InMemoryLoader(
-            self.split(name), batch_size, shuffle=name == "train", device=device, seed=self.seed
-        )
-
-    def train_dataloader(self) -> InMemoryLoader:
-        return self._loader("train", self.batch_size)
-
-    def val_dataloader(self) -> InMemoryLoader:
-        return self._loader("val", self.eval_batch_size)
-
-    def test_dataloader(self) -> InMemoryLoader:
-        return self._loader("test", self.eval_batch_size)

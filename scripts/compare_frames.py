@@ -7,14 +7,13 @@ again, one that was interrupted goes on from its last checkpoint.
 
 import argparse
 import csv
-import json
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
+from fa_pyg.train.compare import trained
+
 ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "scripts" / "train_nbody.py"
 CONFIGS = {
     "gnn": "no frames",
     "fa_gnn_full": "all 8 PCA frames",
@@ -39,33 +38,16 @@ def main() -> None:
     results = []
     for seed in given.seeds:
         for config in given.configs:
-            results.append(run(config, seed, given.epochs, given.out))
+            path = ROOT / "configs" / "nbody" / f"{config}.yaml"
+            folder = given.out / f"epochs_{given.epochs}" / f"seed_{seed}"
+            results.append(trained(SCRIPT, path, seed, folder, f"--trainer.max_epochs={given.epochs}"))
             write(results, given.out)
     print((given.out / "table.md").read_text())
 
 
-def run(config: str, seed: int, epochs: int, out: Path) -> dict:
-    """Trains one configuration, or reads what it has reached before."""
-    folder = out / f"epochs_{epochs}" / f"seed_{seed}"
-    finished = folder / config / "finished.json"
-    if finished.exists():
-        return json.loads(finished.read_text())
-    command = [sys.executable, ROOT / "scripts" / "train_nbody.py", f"--seed_everything={seed}"]
-    command += ["--config", ROOT / "configs" / "nbody" / f"{config}.yaml"]
-    command += [f"--trainer.max_epochs={epochs}", f"--trainer.default_root_dir={folder}"]
-    if list(folder.glob(f"{config}/version_*/last.ckpt")):
-        command += ["--ckpt_path", "last"]
-    begin = time.perf_counter()
-    subprocess.run(list(map(str, command)), cwd=ROOT, check=True)
-    newest = max(folder.glob(f"{config}/version_*/results.json"), key=lambda path: path.stat().st_mtime)
-    result = json.loads(newest.read_text()) | {"seed": seed, "seconds": time.perf_counter() - begin}
-    finished.write_text(json.dumps(result, indent=2))
-    return result
-
-
 def write(results: list[dict], out: Path) -> None:
     """The runs so far as CSV, and their means as a table."""
-    columns = ["name", "seed", "epochs", "best_epoch", "val_mse", "test_mse", "parameters", "seconds"]
+    columns = ["name", "seed", "epochs", "best_epoch", "val_mse", "test_mse", "parameters", "cpu_seconds"]
     with open(out / "results.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()

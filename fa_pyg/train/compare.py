@@ -1,0 +1,87 @@
+"""Runs of several configurations with several seeds, each done once, and how long an epoch of each takes."""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from lightning.pytorch import Callback
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from fa_pyg.train.cli import FitCLI
+from fa_pyg.train.files import write_atomically
+
+
+def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str) -> dict:
+    """What a run of a training script reached, with its ``cpu_seconds`` over all attempts.
+
+    A finished run is not run again; one that was interrupted goes on from its last checkpoint.
+
+    Args:
+        script, config: what is run, in a process of its own.
+        seed: of the run.
+        folder: where it goes; another for each seed.
+        arguments: more of the command line.
+
+    Raises CalledProcessError where the run fails.
+    """
+    name = config.stem
+    finished, spent = folder / name / "finished.json", folder / name / "cpu_seconds.json"
+    if finished.exists():
+        return json.loads(finished.read_text())
+    command = [sys.executable, script, "--config", config, f"--seed_everything={seed}"]
+    command += [f"--name={name}", f"--trainer.default_root_dir={folder}", *arguments]
+    if list(folder.glob(f"{name}/version_*/last.ckpt")):
+        command += ["--ckpt_path", "last"]
+    before = _cpu_of_children() - (json.loads(spent.read_text()) if spent.exists() else 0.0)
+    try:
+        subprocess.run(list(map(str, command)), check=True)
+    finally:
+        seconds = _cpu_of_children() - before
+        spent.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(spent, json.dumps(seconds))
+    newest = max(folder.glob(f"{name}/version_*/results.json"), key=lambda path: path.stat().st_mtime)
+    result = json.loads(newest.read_text()) | {"seed": seed, "cpu_seconds": seconds}
+    write_atomically(finished, json.dumps(result, indent=2))
+    return result
+
+
+class StepTimes(Callback):
+    """The CPU time [s] of this process at the end of each step."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self.times.append(time.process_time())
+
+
+def seconds_per_epoch(make: type[FitCLI], arguments: Sequence[str], steps: int = 20) -> float:
+    """The CPU time that training takes for an epoch of a run, without validation: of a trial of some steps.
+
+    Args:
+        make: what is trained.
+        arguments: of the command line of the run.
+        steps: timed, after 5 that are not; their median counts.
+    """
+    with isolate_rng(), TemporaryDirectory() as folder:
+        trial = [f"--trainer.max_steps={steps + 5}", "--trainer.limit_val_batches=0"]
+        trial += ["--trainer.enable_progress_bar=false", f"--trainer.default_root_dir={folder}"]
+        cli = make([*arguments, *trial])
+        clock = StepTimes()
+        cli.trainer.callbacks.append(clock)
+        cli.trainer.fit(cli.model, cli.datamodule)
+        batches = len(cli.datamodule.train_dataloader())
+    return batches * statistics.median(b - a for a, b in pairwise(clock.times[4:]))
+
+
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,97 @@
+"""Which frame for forces: one backbone on aspirin with each of them, beside networks that need none.
+
+``python scripts/compare_molecules.py`` trains every configuration with every seed for equal CPU time, one
+after the other, and writes ``runs/compare_molecules/results.csv`` and ``table.md``. Runs that are finished
+are not run again, one that was interrupted goes on from its last checkpoint.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+from pathlib import Path
+
+from fa_pyg.train.compare import seconds_per_epoch, trained
+from fa_pyg.train.molecules import MoleculeCLI
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "scripts" / "train_molecules.py"
+ROWS = {
+    "schnet": "SchNet (invariant)",
+    "e3nn": "NequIP (equivariant, e3nn)",
+    "full": "FA-FAENet, all 4 frames",
+    "sampled": "FA-FAENet, 1 of 4 frames drawn",
+    "sampled_direct": "FA-FAENet, 1 of 4 frames drawn, forces by a head",
+    "direct": "FA-FAENet, weighted frames, forces by a head",
+    "weighted": "FA-FAENet, weighted frames",
+}
+COLUMNS = ("test_energy_mae_meV", "test_forces_mae_meV_per_A")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10, help="of CPU time to train for, each (10)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="0 1 2 unless said")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--molecule", default="aspirin", help="name, SMILES or XYZ file (aspirin)")
+    parser.add_argument("--data", default="data/md", help="where the trajectory is kept (data/md)")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "runs" / "compare_molecules", help="where the runs go"
+    )
+    given = parser.parse_args()
+    parts = [f"--data.{split}.{key}" for split in ("dataset", "val", "test") for key in ("root", "molecule")]
+    data = [f"{part}={given.data if part.endswith('root') else given.molecule}" for part in parts]
+    folder = given.out / f"minutes_{given.minutes:g}"
+    for seed in given.seeds:
+        for row in given.rows:
+            config = ROOT / "configs" / "molecules" / f"aspirin_{row}.yaml"
+            epochs = affordable(config, data, 60 * given.minutes, folder)
+            every = max(1, epochs // 20)
+            arguments = [*data, f"--trainer.max_epochs={epochs}"]
+            arguments += [f"--trainer.check_val_every_n_epoch={every}", f"--checkpoint_every={every}"]
+            trained(SCRIPT, config, seed, folder / f"seed_{seed}", *arguments)
+            write(folder)
+    print((folder / "table.md").read_text())
+
+
+def affordable(config: Path, data: list[str], seconds: float, folder: Path) -> int:
+    """How many epochs fit in this CPU time; asked once and kept, so that all seeds get equally many."""
+    kept = folder / "epochs" / f"{config.stem}.json"
+    if not kept.exists():
+        cost = seconds_per_epoch(MoleculeCLI, ["--config", str(config), *data])
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(max(1, int(seconds / cost))))
+    return json.loads(kept.read_text())
+
+
+def write(folder: Path) -> None:
+    """All finished runs as CSV, and their means as a table."""
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("seed_*/*/finished.json"))]
+    columns = ["name", "seed", *COLUMNS, "val_loss", "epochs", "best_epoch", "parameters", "cpu_seconds"]
+    with open(folder / "results.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(results)
+    lines = [
+        "| model | energy MAE / meV | force MAE / meV/Å | parameters | epochs | CPU min | seeds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row, title in ROWS.items():
+        runs = [one for one in results if one["name"] == f"aspirin_{row}"]
+        if runs:
+            figures = [spread([one[column] for one in runs]) for column in COLUMNS]
+            minutes = statistics.mean(one["cpu_seconds"] for one in runs) / 60
+            lines.append(
+                f"| {title} | {figures[0]} | {figures[1]} | {runs[0]['parameters']} "
+                f"| {runs[0]['epochs']} | {minutes:.1f} | {len(runs)} |"
+            )
+    (folder / "table.md").write_text("\n".join(lines) + "\n")
+
+
+def spread(values: list[float]) -> str:
+    mean = f"{statistics.mean(values):.1f}"
+    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+if __name__ == "__main__":
+    main()

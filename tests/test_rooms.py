@@ -39,7 +39,7 @@ SEES["train"] += ("datasets", "transforms", "testing")
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}
-IN_FUNCTIONS_ONLY = {"ase", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy", "tblite", "vesin"}
+IN_FUNCTIONS_ONLY = {"ase", "e3nn", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy", "tblite", "vesin"}
 
 
 def imports(node: ast.AST, package: list[str], lazy: bool = False) -> Iterator[tuple[int, str, bool]]:

@@ -9,6 +9,7 @@ from fa_pyg.models.gnn import GNN
 from fa_pyg.models.gnnml3 import GNNML3
 from fa_pyg.models.lambda_max import LambdaMax
 from fa_pyg.models.linear import Linear
+from fa_pyg.models.nequip import NequIP
 from fa_pyg.models.potential import Potential
 from fa_pyg.models.ppgn import PPGN
 from fa_pyg.models.references import AtomicReference
@@ -30,6 +31,7 @@ __all__ = [
     "GNNML3Supports",
     "LambdaMax",
     "Linear",
+    "NequIP",
     "Potential",
     "gnnml3_supports",
     "largest_eigenvalues",

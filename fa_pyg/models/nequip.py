@@ -1,0 +1,267 @@
+"""An equivariant message-passing network on molecules: the baseline that needs no frame."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg.linalg import scatter_sum
+from fa_pyg.models.faenet import polynomial_envelope
+from fa_pyg.nn.graph_building import radius_graph
+
+__all__ = ["NequIP"]
+
+Path = tuple[int, int, int]
+
+
+class NequIP(nn.Module):
+    r"""Messages that are tensor products of the neighbours' features with spherical harmonics of the edges,
+    in the manner of "E(3)-equivariant graph neural networks for data-efficient and accurate interatomic
+    potentials" (Batzner et al. 2022). Its energy is invariant under E(3) by itself: a frame is not needed.
+
+    .. math:: m_i^{l_3} = \frac{1}{\sqrt n} \sum_j \sum_{l_1, l_2} u(d_{ij})\, R_{l_1 l_2 l_3}(d_{ij})
+              \odot \big(V h_j^{l_1} \otimes Y^{l_2}(\hat r_{ij})\big)^{l_3}, \qquad
+              h_i^l \leftarrow g\big(A\, m_i^l + B_{z_i} h_i^l\big)
+
+    with harmonics and couplings of e3nn, radial networks :math:`R` of Bessel functions, the envelope
+    :math:`u` of :func:`~fa_pyg.models.faenet.polynomial_envelope` and a gate: SiLU of scalars, and the others
+    times a sigmoid of scalars. Features have the parity :math:`(-1)^l`, so that only :math:`l_1 + l_2 + l_3`
+    even occur. The energy is twice differentiable in the positions, and smooth at the cutoff.
+
+    Each :math:`l` has as many channels, kept last, and all couplings that leave one :math:`l_1` are one
+    batched matrix product: the numbers are those of ``e3nn.o3.TensorProduct`` ("uvu").
+
+    Args:
+        channels: of each l.
+        layers: rounds of messages.
+        lmax: of the features; the first round starts from scalars, the last makes scalars alone.
+        lmax_edge: of the harmonics.
+        cutoff: in the unit of ``pos``.
+        num_radial: Bessel functions.
+        radial: width of the two hidden layers of the radial networks.
+        elements: how many matrices the B of the elements are sums of.
+        num_neighbors: n, the average number of neighbours; it scales the messages only.
+        max_z: the largest atomic number.
+
+    Shapes:
+        As :class:`~fa_pyg.models.FAENet`, one energy: ``z [N]``, ``pos [N, 3]``, ``edge_index [2, E]`` from
+        the neighbour j to i with both directions (default: all pairs within the cutoff), ``batch [N]``,
+        ``edge_vec [E, 3]`` (periodic images) with ``edge_index``. Returns ``[B]``.
+
+    Raises:
+        ImportError: without e3nn.
+        ValueError: for a cutoff that is not positive, sizes below their least, or neither ``pos`` nor edges
+            with vectors.
+
+    Not guaranteed: that coincident atoms see each other. Energies of handed molecules and their mirror images
+    are the same, always.
+
+    Example::
+
+        Potential(NequIP(cutoff=5.0))  # energies and forces, without a frame
+    """
+
+    def __init__(
+        self,
+        channels: int = 32,
+        layers: int = 4,
+        lmax: int = 2,
+        lmax_edge: int = 2,
+        cutoff: float = 5.0,
+        num_radial: int = 8,
+        radial: int = 64,
+        elements: int = 16,
+        num_neighbors: float = 15.0,
+        max_z: int = 118,
+    ) -> None:
+        super().__init__()
+        if not cutoff > 0:
+            raise ValueError(f"cutoff: expected a positive number, found {cutoff!r}")
+        if not num_neighbors > 0:
+            raise ValueError(f"num_neighbors: expected a positive number, found {num_neighbors!r}")
+        least = {"channels": 1, "layers": 1, "lmax": 0, "lmax_edge": 0, "num_radial": 1, "radial": 1}
+        for name, low in (least | {"elements": 1}).items():
+            if not locals()[name] >= low:
+                raise ValueError(f"{name}: expected at least {low}, found {locals()[name]!r}")
+        self.cutoff, self.lmax_edge = cutoff, lmax_edge
+        self.embed = nn.Embedding(max_z + 1, channels)
+        self.elements = nn.Embedding(max_z + 1, elements)
+        waves = math.pi * torch.arange(1, num_radial + 1) / cutoff
+        self.register_buffer("waves", waves, persistent=False)
+        depths = [0] + [lmax] * (layers - 1) + [0]
+        sizes = (channels, num_radial, radial, elements, num_neighbors)
+        self.layers = nn.ModuleList([Interaction(a, lmax_edge, b, *sizes) for a, b in pairwise(depths)])
+        self.readout = nn.Sequential(nn.Linear(channels, channels), nn.SiLU(), nn.Linear(channels, 1))
+
+    def forward(
+        self,
+        z: Tensor,
+        pos: Tensor | None = None,
+        edge_index: Tensor | None = None,
+        batch: Tensor | None = None,
+        edge_vec: Tensor | None = None,
+        num_graphs: int | None = None,
+    ) -> Tensor:
+        edge_index, edge_vec = self._edges(pos, edge_index, batch, edge_vec)
+        harmonics, waves, weight = self._edge_features(edge_vec.to(self.embed.weight.dtype))
+        couplings: dict[tuple[int, int], list[Tensor]] = {}  # of the edges, the same in like layers
+        h, element = [self.embed(z).unsqueeze(1)], self.elements(z)
+        for layer in self.layers:
+            if layer.kind not in couplings:
+                couplings[layer.kind] = layer.couple(harmonics)
+            h = layer(h, element, waves, weight, couplings[layer.kind], edge_index)
+        energy = self.readout(h[0].squeeze(1)).squeeze(1)
+        size = num_graphs if num_graphs is not None else 1 if batch is None else int(batch.max()) + 1
+        return energy.sum().view(1) if batch is None else scatter_sum(energy, batch, size)
+
+    def _edges(
+        self, pos: Tensor | None, edge_index: Tensor | None, batch: Tensor | None, edge_vec: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        if edge_vec is not None and edge_index is not None:
+            return edge_index, edge_vec
+        if pos is None or edge_vec is not None:
+            raise ValueError("NequIP needs pos, or edge_vec with edge_index")
+        if edge_index is None:
+            edge_index = radius_graph(pos, self.cutoff, batch, max_num_neighbors=None)
+        return edge_index, pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
+
+    def _edge_features(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Harmonics [E, (lmax_edge + 1)^2], radial functions [E, num_radial] and the envelope [E, 1]."""
+        o3 = _o3()
+        square = r.square().sum(-1, keepdim=True)
+        apart = square > 0  # coincident atoms have no direction, and the root no derivative
+        distance = torch.where(apart, square, 1).sqrt()
+        harmonics = o3.spherical_harmonics(
+            list(range(self.lmax_edge + 1)), r / distance, normalize=False, normalization="component"
+        )
+        waves = math.sqrt(self.cutoff) * torch.sin(distance * self.waves) / distance
+        return harmonics, waves, polynomial_envelope(distance / self.cutoff) * apart
+
+    def extra_repr(self) -> str:
+        return f"cutoff={self.cutoff}"
+
+
+class Interaction(nn.Module):
+    """One round of messages from features up to l = ``lmax_in`` to features up to ``lmax_out``.
+
+    Features are a list of ``[N, 2 l + 1, channels]``, in e3nn's order of components.
+    """
+
+    def __init__(
+        self,
+        lmax_in: int,
+        lmax_edge: int,
+        lmax_out: int,
+        channels: int,
+        num_radial: int,
+        radial: int,
+        elements: int,
+        num_neighbors: float,
+    ) -> None:
+        super().__init__()
+        self.kind, self.channels = (lmax_in, lmax_out), channels
+        self.scale = 1 / math.sqrt(num_neighbors)
+        self.lmax_both = min(lmax_in, lmax_out)
+        self.paths = [_paths(l_in, lmax_edge, lmax_out) for l_in in range(lmax_in + 1)]
+        widths = [channels] * lmax_out + [channels]
+        widths[0] += lmax_out * channels  # a gate for each l above 0
+        self.value = nn.ModuleList([_linear(channels, channels) for _ in self.paths])
+        self.radial = nn.Sequential(
+            nn.Linear(num_radial, radial), nn.SiLU(), nn.Linear(radial, radial), nn.SiLU()
+        )
+        self.weights = nn.ModuleList(
+            [_linear(radial, len(paths) * channels, gain=2.0) for paths in self.paths]
+        )
+        self.message = nn.ModuleList([_linear(channels, width) for width in widths])
+        self.own = nn.ParameterList(
+            [
+                torch.randn(elements, channels * width) / math.sqrt(channels * elements)
+                for width in widths[: self.lmax_both + 1]
+            ]
+        )
+        shares = [sum(c == l_out for paths in self.paths for *_, c in paths) for l_out in range(lmax_out + 1)]
+        for l_in, paths in enumerate(self.paths):
+            self.register_buffer(f"coupling{l_in}", _coupling(paths, lmax_edge, shares), persistent=False)
+
+    def couple(self, harmonics: Tensor) -> list[Tensor]:
+        """The maps ``[E, (lmax_out + 1)^2, paths (2 l + 1)]`` of the neighbour's features of each l."""
+        tables = [getattr(self, f"coupling{l_in}").to(harmonics) for l_in in range(len(self.paths))]
+        return [(harmonics @ table.flatten(1)).view(-1, *table.shape[1:]) for table in tables]
+
+    def forward(
+        self,
+        h: list[Tensor],
+        element: Tensor,
+        waves: Tensor,
+        weight: Tensor,
+        couplings: list[Tensor],
+        edge_index: Tensor,
+    ) -> list[Tensor]:
+        source, target = edge_index
+        radial, total = self.radial(waves) * weight, None
+        for x, value, weights, coupling in zip(h, self.value, self.weights, couplings, strict=True):
+            near = value(x).index_select(0, source).unsqueeze(1)
+            near = weights(radial).view(len(source), -1, 1, self.channels) * near
+            near = near.flatten(1, 2)
+            total = torch.bmm(coupling, near) if total is None else torch.baddbmm(total, coupling, near)
+        total = self.scale * scatter_sum(total.flatten(1), target, len(element))
+        rows = [2 * l_out + 1 for l_out in range(len(self.message))]
+        total = total.view(len(element), -1, self.channels).split(rows, dim=1)
+        return self._gate([self._update(i, m, h, element) for i, m in enumerate(total)])
+
+    def _update(self, i: int, message: Tensor, h: list[Tensor], element: Tensor) -> Tensor:
+        new = self.message[i](message)
+        if i > self.lmax_both:
+            return new
+        own = (element @ self.own[i]).view(len(element), self.channels, -1)
+        return torch.baddbmm(new, h[i], own)
+
+    def _gate(self, h: list[Tensor]) -> list[Tensor]:
+        scalars, *gates = h[0].split(self.channels, dim=-1)
+        return [
+            nn.functional.silu(scalars),
+            *(x * gate.sigmoid() for x, gate in zip(h[1:], gates, strict=True)),
+        ]
+
+
+def _paths(l_in: int, lmax_edge: int, lmax_out: int) -> list[Path]:
+    """The (l of a neighbour, l of an edge, l of a message) that couple, of even sum."""
+    return [
+        (l_in, l_edge, l_out)
+        for l_edge in range(lmax_edge + 1)
+        for l_out in range(lmax_out + 1)
+        if abs(l_in - l_edge) <= l_out <= l_in + l_edge and (l_in + l_edge + l_out) % 2 == 0
+    ]
+
+
+def _coupling(paths: list[Path], lmax_edge: int, shares: list[int]) -> Tensor:
+    """Couplings of all paths from one l, ``[harmonics, outputs, paths * (2 l + 1)]``.
+
+    Each output component has unit variance where those of the inputs have it.
+    """
+    o3, l_in = _o3(), paths[0][0]
+    shape = (lmax_edge + 1) ** 2, len(shares) ** 2, len(paths), 2 * l_in + 1
+    table = torch.zeros(shape, dtype=torch.float64)  # exact where the model is float64
+    for place, (_, a, b) in enumerate(paths):
+        block = o3.wigner_3j(l_in, a, b, dtype=torch.float64).permute(1, 2, 0)
+        table[a * a : (a + 1) ** 2, b * b : (b + 1) ** 2, place] = math.sqrt((2 * b + 1) / shares[b]) * block
+    return table.flatten(2)
+
+
+def _linear(inputs: int, outputs: int, gain: float = 1.0) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(inputs))
+    return layer
+
+
+def _o3():
+    try:
+        from e3nn import o3
+    except ImportError as error:
+        raise ImportError(
+            "NequIP needs e3nn: install it with pip install 'fa_pyg[chem]'", name="e3nn"
+        ) from error
+    return o3

@@ -20,19 +20,21 @@ class FAENet(nn.Module):
     Equivariant GNN for Materials Modeling" (Duval et al. 2023). Equivariant to translations and to the order
     of the atoms, but not to rotations by itself: frame it.
 
-    .. math:: e_{ij} = \phi_e\big(b_n(d_{ij}),\; \hat r_{ij},\; \hat r_{ij} \hat r_{ij}^\top\big), \qquad
-              m_{ij} = u(d_{ij})\; V h_j \odot \sigma(A h_i + B h_j + C e_{ij}), \qquad
+    .. math:: m_{ij} = \frac{u(d_{ij})}{\sqrt n}\; V h_j \odot R\, \phi_e\big(b(d_{ij})\big)
+              \odot \big(1 + S\, [\hat r_{ij},\; \hat r_{ij} \hat r_{ij}^\top]\big), \qquad
               h_i \leftarrow h_i + \phi_h\Big(h_i, \sum_j m_{ij}\Big)
 
-    with :math:`r_{ij} = x_j - x_i`, Bessel functions :math:`b_n` and an envelope :math:`u` that falls to 0
+    with :math:`r_{ij} = x_j - x_i`, Bessel functions :math:`b` and an envelope :math:`u` that falls to 0
     at the cutoff with its first and second derivatives: the outputs are twice differentiable in the
-    positions, so that forces are smooth and can be trained on.
+    positions, so that forces are smooth and can be trained on. :math:`S` is small at first: training starts
+    near a network of distances alone, and adds what directions tell.
 
     Args:
         hidden: width of atoms and messages.
         layers: rounds of messages.
         cutoff: in the unit of ``pos``.
         num_radial: Bessel functions.
+        num_neighbors: n, the average number of neighbours; it scales the messages only.
         heads: what is predicted, by name: ``"scalar"`` (a sum over the atoms, as an energy is), ``"mean"`` (a
             mean over them), ``"vector"``, ``"tensor"`` (symmetric), ``"node scalar"`` or ``"node vector"``.
             Default: one scalar, returned as it is and not in a dict.
@@ -64,20 +66,23 @@ class FAENet(nn.Module):
         hidden: int = 128,
         layers: int = 4,
         cutoff: float = 5.0,
-        num_radial: int = 32,
+        num_radial: int = 16,
+        num_neighbors: float = 15.0,
         heads: Mapping[str, str] | None = None,
         max_z: int = 118,
     ) -> None:
         super().__init__()
         if not cutoff > 0:
             raise ValueError(f"cutoff: expected a positive number, found {cutoff!r}")
-        self.cutoff = cutoff
+        if not num_neighbors > 0:
+            raise ValueError(f"num_neighbors: expected a positive number, found {num_neighbors!r}")
+        self.cutoff, self.shrink = cutoff, num_neighbors**-0.5
         self.is_single = heads is None
         self.head_names = dict(heads or {"energy": "scalar"})
         self.heads = {name: Head.of(spec) for name, spec in self.head_names.items()}
         self.embed = nn.Embedding(max_z + 1, hidden)
         self.register_buffer("waves", math.pi * torch.arange(1, num_radial + 1) / cutoff, persistent=False)
-        self.edges = nn.Sequential(nn.Linear(num_radial + 9, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        self.radial = nn.Sequential(nn.Linear(num_radial, hidden), nn.SiLU())
         self.layers = nn.ModuleList([Interaction(hidden) for _ in range(layers)])
         self.readout = nn.ModuleDict({name: _mlp(hidden, head.channels) for name, head in self.heads.items()})
 
@@ -92,10 +97,10 @@ class FAENet(nn.Module):
     ) -> Tensor | dict[str, Tensor]:
         edge_index, edge_vec = self._edges(pos, edge_index, batch, edge_vec)
         source, target = edge_index
-        features, weight = self._edge_features(edge_vec.to(self.embed.weight.dtype))
-        h, e = self.embed(z), self.edges(features)
+        waves, directions, weight = self._edge_features(edge_vec.to(self.embed.weight.dtype))
+        h, e = self.embed(z), self.radial(waves) * weight
         for layer in self.layers:
-            h = layer(h, e, weight, source, target)
+            h = layer(h, e, directions, source, target)
         size = num_graphs if num_graphs is not None else 1 if batch is None else int(batch.max()) + 1
         x = None if pos is None else (pos - pick(mean(pos, batch, size), batch)).to(h.dtype)
         out = {name: head(self.readout[name](h), x, batch, size) for name, head in self.heads.items()}
@@ -112,34 +117,35 @@ class FAENet(nn.Module):
             edge_index = radius_graph(pos, self.cutoff, batch, max_num_neighbors=None)
         return edge_index, pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
 
-    def _edge_features(self, r: Tensor) -> tuple[Tensor, Tensor]:
-        """What an edge is seen as [E, num_radial + 9], and its envelope [E, 1]."""
+    def _edge_features(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Distances [E, num_radial] and directions [E, 9] as an edge sees them, and its weight [E, 1]."""
         square = r.square().sum(-1, keepdim=True)
         apart = square > 0  # coincident atoms have no direction, and the root no derivative
         distance = torch.where(apart, square, 1).sqrt()
         u = r / distance
         waves = torch.sin(distance * self.waves) / distance
-        products = torch.stack([u[:, a] * u[:, b] for a in range(3) for b in range(a, 3)], dim=-1)
-        weight = polynomial_envelope(distance / self.cutoff) * apart
-        return torch.cat([waves, u, products], dim=-1), weight
+        products = [u[:, a, None] * u[:, a:] for a in range(3)]
+        weight = polynomial_envelope(distance / self.cutoff) * apart * self.shrink
+        return waves, torch.cat([u, *products], dim=-1), weight
 
     def extra_repr(self) -> str:
         return f"cutoff={self.cutoff}, heads={{{', '.join(self.heads)}}}"
 
 
 class Interaction(nn.Module):
-    """One round of messages; the wide maps of the atoms are done once an atom, not once an edge."""
+    """One round of messages."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.from_node = nn.Linear(hidden, 3 * hidden)
-        self.from_edge = nn.Linear(hidden, hidden, bias=False)
+        self.value = nn.Linear(hidden, hidden, bias=False)
+        self.radial = nn.Linear(hidden, hidden, bias=False)
+        self.angular = nn.Linear(9, hidden, bias=False)
+        nn.init.normal_(self.angular.weight, std=0.1)
         self.update = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
 
-    def forward(self, h: Tensor, e: Tensor, weight: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        at_target, at_source, value = self.from_node(h).chunk(3, dim=-1)
-        gate = nn.functional.silu(pick(at_target, target) + pick(at_source, source) + self.from_edge(e))
-        total = scatter_sum(weight * gate * pick(value, source), target, len(h))
+    def forward(self, h: Tensor, e: Tensor, directions: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        filters = self.radial(e) * (1 + self.angular(directions))
+        total = scatter_sum(filters * pick(self.value(h), source), target, len(h))
         return h + self.update(torch.cat([h, total], dim=-1))
 
 

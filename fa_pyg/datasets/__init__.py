@@ -2,6 +2,7 @@
 
 from fa_pyg.datasets._xyz_table import Table
 from fa_pyg.datasets.bonds import CovalentBonds, RadiusGraph, RDKitBonds
+from fa_pyg.datasets.disk_loader import OnDiskLoader
 from fa_pyg.datasets.exp import EXP
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.datasets.graph8c import GRAPH8c
@@ -26,6 +27,7 @@ __all__ = [
     "MDTrajectory",
     "NBody",
     "NCIConformers",
+    "OnDiskLoader",
     "OnDiskXYZ",
     "RDKitBonds",
     "RadiusGraph",

@@ -3,43 +3,47 @@
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule
+from torch.utils.data import Dataset as Graphs
 from torch_geometric.data import Batch, InMemoryDataset
 
-from fa_pyg.datasets import NBody
-from fa_pyg.datasets.loader import InMemoryLoader
+from fa_pyg.datasets import InMemoryLoader, NBody, OnDiskLoader
 
 
 class SplitData(LightningDataModule):
-    """Loaders of splits that stay on the device that trains; a subclass has one method, :meth:`split`.
+    """Loaders of splits; a subclass has one method, :meth:`split`.
+
+    Splits in memory stay on the device that trains; others are read as they are needed.
 
     Args:
         batch_size: graphs per step and process in training.
         eval_batch_size: graphs per step and process in validation and test; ``batch_size`` where None.
         seed: of the order of the training graphs.
+        num_workers: processes that read what is not in memory.
     """
 
-    def __init__(self, batch_size: int, eval_batch_size: int | None, seed: int) -> None:
+    def __init__(self, batch_size: int, eval_batch_size: int | None, seed: int, num_workers: int = 0) -> None:
         super().__init__()
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
-        self.seed = seed
+        self.seed, self.num_workers = seed, num_workers
 
-    def split(self, name: str) -> InMemoryDataset | Batch:
+    def split(self, name: str) -> InMemoryDataset | Batch | Graphs:
         """The graphs of "train", "val" or "test"."""
         raise NotImplementedError
 
-    def _loader(self, name: str, batch_size: int) -> InMemoryLoader:
+    def _loader(self, name: str, batch_size: int) -> InMemoryLoader | OnDiskLoader:
+        graphs, order = self.split(name), {"shuffle": name == "train", "seed": self.seed}
+        if not isinstance(graphs, InMemoryDataset | Batch):
+            return OnDiskLoader(graphs, batch_size, num_workers=self.num_workers, **order)
         device = self.trainer.strategy.root_device if self.trainer else None
-        return InMemoryLoader(
-            self.split(name), batch_size, shuffle=name == "train", device=device, seed=self.seed
-        )
+        return InMemoryLoader(graphs, batch_size, device=device, **order)
 
-    def train_dataloader(self) -> InMemoryLoader:
+    def train_dataloader(self) -> InMemoryLoader | OnDiskLoader:
         return self._loader("train", self.batch_size)
 
-    def val_dataloader(self) -> InMemoryLoader:
+    def val_dataloader(self) -> InMemoryLoader | OnDiskLoader:
         return self._loader("val", self.eval_batch_size)
 
-    def test_dataloader(self) -> InMemoryLoader:
+    def test_dataloader(self) -> InMemoryLoader | OnDiskLoader:
         return self._loader("test", self.eval_batch_size)
 
 

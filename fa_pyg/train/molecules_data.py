@@ -4,15 +4,20 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, InMemoryDataset
+from torch_geometric.data import Batch, Dataset, InMemoryDataset
 
+from fa_pyg.datasets import OnDiskLoader
 from fa_pyg.datasets.collated import CollatedGraphs
 from fa_pyg.train.data import SplitData
 from fa_pyg.train.graphs import whole
+from fa_pyg.train.targets import MoleculesOnDisk, Targets, is_periodic
 
 
 class MoleculeData(SplitData):
     """Training, validation and test molecules.
+
+    A data set in memory is looked through at once, and kept on the device that trains. Any other is read
+    molecule by molecule, in the same order, with the same batches: memory does not grow with it.
 
     Args:
         dataset: what to train on; where ``val`` or ``test`` are numbers, these are taken out of it at random.
@@ -26,17 +31,20 @@ class MoleculeData(SplitData):
         eval_batch_size: molecules per step and process in validation and test; ``batch_size`` where None.
         split_seed: of the random splits, which are the same for all seeds of the training.
         seed: of the order of the training molecules.
+        num_workers: processes that read what is not in memory.
+        num_fitted: to so many training molecules references and scales are fitted, of what is not in memory.
+            An element that none of them has gets no reference.
 
     Raises:
-        ValueError: for targets that the data do not have, numbers that are not finite, or if nothing is left
-            to train on.
+        ValueError: for targets that the data do not have and numbers that are not finite, with the molecule,
+            when it is read; or if nothing is left to train on.
     """
 
     def __init__(
         self,
-        dataset: InMemoryDataset,
-        val: int | InMemoryDataset = 1000,
-        test: int | InMemoryDataset = 1000,
+        dataset: Dataset,
+        val: int | Dataset = 1000,
+        test: int | Dataset = 1000,
         num_train: int | None = None,
         targets: Sequence[str] = ("energy", "forces"),
         attributes: dict[str, str] | None = None,
@@ -45,18 +53,21 @@ class MoleculeData(SplitData):
         eval_batch_size: int | None = None,
         split_seed: int = 0,
         seed: int = 0,
+        num_workers: int = 0,
+        num_fitted: int = 10_000,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, seed)
+        super().__init__(batch_size, eval_batch_size, seed, num_workers)
         taken = [one for one in (val, test) if isinstance(one, int)]
         if any(one < 1 for one in taken) or sum(taken) >= len(dataset):
             raise ValueError(
                 f"val and test are {val} and {test}, expected 1 or more each, and less than {len(dataset)}"
             )
+        if num_fitted < 1:
+            raise ValueError(f"num_fitted is {num_fitted}, expected 1 or more")
         self.given = {"train": dataset, "val": val, "test": test}
-        self.num_train, self.split_seed = num_train, split_seed
-        self.targets = tuple(targets)
-        self.attributes, self.factors = attributes or {}, factors or {}
-        self._splits: dict[str, Batch] = {}
+        self.num_train, self.num_fitted, self.split_seed = num_train, num_fitted, split_seed
+        self.targets = Targets(tuple(targets), attributes or {}, factors or {})
+        self._splits: dict[str, Batch | MoleculesOnDisk] = {}
 
     def setup(self, stage: str | None = None) -> None:
         if self._splits:
@@ -64,29 +75,38 @@ class MoleculeData(SplitData):
         dataset = self.given["train"]
         order = torch.arange(len(dataset))
         if any(isinstance(self.given[name], int) for name in ("val", "test")):
-            order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(self.split_seed))
+            order = self._shuffled(len(dataset))
         for name in ("val", "test"):
             given = self.given[name]
             if isinstance(given, int):
                 part, order = order[:given], order[given:]
-                self._splits[name] = self._batch(dataset, part)
+                self._splits[name] = self._part(dataset, part)
             else:
-                self._splits[name] = self._batch(given, torch.arange(len(given)))
-        self._splits["train"] = self._batch(dataset, order[: self.num_train])
+                self._splits[name] = self._part(given, torch.arange(len(given)))
+        self._splits["train"] = self._part(dataset, order[: self.num_train])
 
-    def split(self, name: str) -> Batch:
+    def split(self, name: str) -> Batch | MoleculesOnDisk:
         """The molecules of one split, with ``z``, ``pos`` and the targets."""
         self.setup()
         return self._splits[name]
 
     def sample(self) -> Batch:
-        """The molecules that references and scales are fitted to."""
-        return self.split("train")
+        """The molecules that references and scales are fitted to: of those in memory, all for training."""
+        train = self.split("train")
+        if isinstance(train, Batch):
+            return train
+        places = self._shuffled(len(train))[: self.num_fitted].sort().values
+        return next(iter(OnDiskLoader(train, self.num_fitted, sampler=places)))
 
-    def _batch(self, dataset: InMemoryDataset, ids: Tensor) -> Batch:
+    def _shuffled(self, size: int) -> Tensor:
+        return torch.randperm(size, generator=torch.Generator().manual_seed(self.split_seed))
+
+    def _part(self, dataset: Dataset, ids: Tensor) -> Batch | MoleculesOnDisk:
+        if not isinstance(dataset, InMemoryDataset):
+            return MoleculesOnDisk(dataset, ids, self.targets)
         batch = whole(dataset)
-        wanted = {name: self._target(batch, name) for name in self.targets}
-        keep = {"z", "pos", *(("cell", "pbc") if self._is_periodic(batch) else ())}
+        wanted = self.targets.of(batch)
+        keep = {"z", "pos", *(("cell", "pbc") if is_periodic(batch) else ())}
         for name in [name for name in batch._slice_dict if name not in keep]:
             del batch._slice_dict[name], batch._inc_dict[name], batch._store[name]
         nodes, graphs = batch._slice_dict["z"], torch.arange(batch.num_graphs + 1)
@@ -95,24 +115,3 @@ class MoleculeData(SplitData):
             batch._slice_dict[name] = nodes if len(value) == batch.num_nodes else graphs
             batch._inc_dict[name] = None
         return CollatedGraphs(batch, batch._slice_dict, batch._inc_dict).select(ids)
-
-    def _target(self, batch: Batch, name: str) -> Tensor:
-        key, _, column = self.attributes.get(name, name).partition(":")
-        if key not in batch:
-            found = ", ".join(sorted(batch.keys()))
-            raise ValueError(f"targets: the data have no {key!r} for {name!r}; they have {found}")
-        value = batch[key]
-        value = value[:, int(column)] if column else value
-        if len(value) not in (batch.num_nodes, batch.num_graphs):
-            raise ValueError(
-                f"targets: expected {batch.num_graphs} or {batch.num_nodes} rows of {key!r}, "
-                f"found {list(value.shape)}"
-            )
-        value = value * self.factors.get(name, 1)
-        if not value.isfinite().all():
-            raise ValueError(f"targets: expected finite numbers, found {name!r} with others")
-        return value
-
-    @staticmethod
-    def _is_periodic(batch: Batch) -> bool:
-        return "cell" in batch and "pbc" in batch and bool(batch.pbc.any())

@@ -10,7 +10,14 @@ import yaml
 # What makes a run the experiment that it is. Much of it (learning rate, weight decay, network) a resumed run
 # would take from the checkpoint without a word. How long, where and how loudly it trains may change.
 FIXED = ("seed_everything", "model", "data", "trainer.callbacks")
-FREE = ("data.root", "data.dataset.init_args.root", "data.eval_batch_size")
+# Fitted is before training only: a run that goes on has its references and scales from the checkpoint.
+FREE = (
+    "data.root",
+    "data.dataset.init_args.root",
+    "data.eval_batch_size",
+    "data.num_workers",
+    "data.num_fitted",
+)
 
 
 def run_folder(parent: Path, ckpt_path: str | None) -> tuple[Path, Path | None]:

@@ -1,0 +1,96 @@
+"""What the loaders share: orders that are functions of seed and epoch, and the place within one."""
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DistributedSampler, RandomSampler, Sampler
+from torch_geometric.data import Batch
+
+
+class EpochLoader:
+    """Batches of ``size`` graphs; a subclass has one method, ``_batches``, and documents the arguments."""
+
+    batch_sampler = None  # Lightning asks for it wherever there is a `sampler`
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        shuffle: bool,
+        drop_last: bool,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int,
+        rank: int | None,
+        world_size: int | None,
+        sampler: Sampler | None,
+    ) -> None:
+        check_whole("batch_size", batch_size, 1)
+        check_whole("seed", seed, 0)
+        for name, value, least in (("rank", rank, 0), ("world_size", world_size, 1)):
+            check_whole(name, least if value is None else value, least)
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise ValueError(f"generator is {generator!r}, expected a torch.Generator")
+        if sampler is not None and not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
+            raise ValueError(f"sampler is {sampler!r}, expected positions with a length")
+        if sampler is None and shuffle and generator is not None:
+            sampler = RandomSampler(range(size), generator=generator)
+        if sampler is None:
+            sampler = _distributed_sampler(range(size), rank, world_size, shuffle, seed)
+        self.batch_size, self.drop_last, self.sampler = batch_size, drop_last, sampler
+        self._position, self._resume = {"epoch": None, "batches": 0}, None
+
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+        """The batches of the graphs at these places, each a tensor, in this order."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.sampler), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Batch]:
+        # A generator: all of this runs at the first `next`, after a trainer has set the epoch of the sampler.
+        epoch = getattr(self.sampler, "epoch", None)
+        order = torch.tensor(list(self.sampler), dtype=torch.long)
+        first = self._resume["batches"] if self._resume and self._resume["epoch"] == epoch else 0
+        self._resume = None
+        if epoch is not None:
+            self.set_epoch(epoch + 1)
+        starts = range(first * self.batch_size, len(self) * self.batch_size, self.batch_size)
+        places = (order[start : start + self.batch_size] for start in starts)
+        for i, batch in enumerate(self._batches(places, epoch), first):
+            self._position = {"epoch": epoch, "batches": i + 1}
+            yield batch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch the next iteration is."""
+        if hasattr(self.sampler, "set_epoch"):
+            self.sampler.set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epoch and the number of its batches that were handed out."""
+        return dict(self._position)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration, if it is of that epoch, begin after those batches."""
+        self._position, self._resume = dict(state), dict(state)
+        if state["epoch"] is not None:
+            self.set_epoch(state["epoch"])
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raises ValueError unless ``value`` is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}, expected a whole number, {least} or more")
+
+
+def _distributed_sampler(dataset, rank, world_size, shuffle: bool, seed: int) -> DistributedSampler:
+    group = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if world_size is None:
+        world_size = torch.distributed.get_world_size() if group else 1
+    if rank is None:
+        rank = torch.distributed.get_rank() if group else 0
+    return DistributedSampler(dataset, world_size, rank, shuffle, seed)

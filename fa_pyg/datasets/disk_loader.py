@@ -1,0 +1,110 @@
+"""Mini-batches of a data set that does not fit into memory."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, Sampler, get_worker_info
+from torch.utils.data import Dataset as Graphs
+from torch_geometric.data import Batch, Data, OnDiskDataset
+
+from fa_pyg.datasets._epochs import EpochLoader, check_whole
+
+__all__ = ["OnDiskLoader"]
+
+
+class OnDiskLoader(EpochLoader):
+    """The batches of :class:`~fa_pyg.datasets.InMemoryLoader`, of graphs that are read as they are needed.
+
+    Batches, their order, the shares of processes and what is kept of the place are the same; memory holds the
+    batches that are under way and 8 bytes a graph, the order.
+
+    Args:
+        dataset: any with a length whose items are ``Data``: :class:`~fa_pyg.datasets.LazyXYZ`,
+            :class:`~fa_pyg.datasets.OnDiskXYZ`, a PyG ``OnDiskDataset``.
+        batch_size, shuffle, drop_last, seed, rank, world_size, sampler: as in ``InMemoryLoader``.
+        num_workers: processes that read ahead; 0 reads in this one. Batches do not depend on it.
+
+    Raises:
+        ValueError: for data sets without a length, for graphs whose attributes are others than those of the
+            first in their batch, and whatever ValueError the data set raises, in workers too.
+
+    Not guaranteed: where the data set has a transform that draws random numbers, the same ones for another
+    number of workers, or from the middle of an epoch on.
+    """
+
+    def __init__(
+        self,
+        dataset: Graphs,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        *,
+        num_workers: int = 0,
+        seed: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+        sampler: Sampler | None = None,
+    ) -> None:
+        if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+            raise ValueError(f"dataset is a {type(dataset).__name__}, expected one with a length and places")
+        check_whole("num_workers", num_workers, 0)
+        self.dataset, self.num_workers, self.seed = dataset, num_workers, seed
+        shares = {"seed": seed, "rank": rank, "world_size": world_size, "sampler": sampler}
+        super().__init__(len(dataset), batch_size, shuffle, drop_last, **shares)
+
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+        loader = DataLoader(
+            _Reader(self.dataset),
+            batch_size=None,  # an item is a batch already
+            sampler=(some.tolist() for some in places),
+            num_workers=self.num_workers,
+            worker_init_fn=_reopen,
+            generator=self._generator(epoch or 0),
+        )
+        for batch in loader:
+            if isinstance(batch, ValueError):
+                raise batch
+            yield batch
+
+    def _generator(self, epoch: int) -> torch.Generator:
+        """What workers draw from: never the stream of this process, which dropout and frames draw from."""
+        key = np.random.SeedSequence((self.seed, epoch, getattr(self.sampler, "rank", 0)))
+        return torch.Generator().manual_seed(int(key.generate_state(1)[0]))
+
+
+class _Reader(Graphs):
+    """A data set whose items are batches."""
+
+    def __init__(self, dataset: Graphs) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, places: list[int]) -> Batch | ValueError:
+        try:
+            graphs = [self.dataset[place] for place in places]
+            _check_alike(graphs, places)
+            return Batch.from_data_list(graphs)
+        except ValueError as error:  # handed over as it is: raised in a worker it would lose type and words
+            return ValueError(str(error))
+
+
+def _check_alike(graphs: list[Data], places: list[int]) -> None:
+    """What the first has not is left out by PyG, without a word."""
+    expected = set(graphs[0].keys())
+    for graph, place in zip(graphs, places, strict=True):
+        if set(graph.keys()) != expected:
+            raise ValueError(
+                f"dataset: found {sorted(graph.keys())} in graph {place}, "
+                f"expected {sorted(expected)} as in graph {places[0]}"
+            )
+
+
+def _reopen(worker: int) -> None:
+    """Lets a worker open databases anew: a connection that was forked shares its place in the file."""
+    dataset: Any = get_worker_info().dataset
+    while dataset is not None:
+        if isinstance(dataset, OnDiskDataset):
+            dataset._db = None
+        dataset = getattr(dataset, "dataset", None)

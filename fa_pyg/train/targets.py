@@ -1,0 +1,95 @@
+"""What is learned of molecules: found in the data, named, in its unit, and finite."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as Graphs
+from torch_geometric.data import Data, Dataset
+
+__all__ = ["MoleculesOnDisk", "Targets"]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of molecules, by name.
+
+    Args:
+        names: of what is learned.
+        attributes: where one is in the data, if not under its own name: that of another attribute, or
+            ``"y:7"``, the column 7 of the attribute y.
+        factors: what one is multiplied with.
+    """
+
+    names: tuple[str, ...]
+    attributes: dict[str, str] = field(default_factory=dict)
+    factors: dict[str, float] = field(default_factory=dict)
+
+    def of(self, data: Data, place: int | None = None) -> dict[str, Tensor]:
+        """The targets of a molecule, the one at ``place`` of its data set, or of a batch of all molecules.
+
+        Raises ValueError, with the place of the molecule and its file and line where ``data.source`` knows,
+        for targets that the data do not have or that are neither of the molecule nor of its atoms, and for
+        numbers that are not finite.
+        """
+        return {name: self._one(name, data, place) for name in self.names}
+
+    def _one(self, name: str, data: Data, place: int | None) -> Tensor:
+        key, _, column = self.attributes.get(name, name).partition(":")
+        if key not in data:
+            found = ", ".join(sorted(data.keys()))
+            raise ValueError(
+                f"targets: expected {key!r} for {name!r} in {_where(data, place)}, found {found}"
+            )
+        value = torch.as_tensor(data[key])
+        value = value.view(1) if value.dim() == 0 else value[:, int(column)] if column else value
+        graphs = data.num_graphs if place is None else 1
+        if len(value) not in (data.num_nodes, graphs):
+            raise ValueError(
+                f"targets: expected {graphs} or {data.num_nodes} rows of {key!r} in {_where(data, place)}, "
+                f"found {list(value.shape)}"
+            )
+        value = value * self.factors.get(name, 1)
+        if not value.isfinite().all():
+            row = int((~value.isfinite()).nonzero()[0, 0])
+            where = _where(
+                data, place, int(data.batch[row]) if len(value) > graphs and place is None else row
+            )
+            raise ValueError(f"targets: expected finite numbers, found others in {name!r} of {where}")
+        return value
+
+
+class MoleculesOnDisk(Graphs):
+    """Molecules of a data set, each read when it is asked for, with nothing but what is trained on.
+
+    Args:
+        dataset: any PyG data set.
+        ids: which of its molecules, in which order.
+        targets: what is learned of them.
+    """
+
+    def __init__(self, dataset: Dataset, ids: Tensor, targets: Targets) -> None:
+        self.dataset, self.ids, self.targets = dataset, ids, targets
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Data:
+        place = int(self.ids[index])
+        data = self.dataset[place]
+        cell = {name: data[name] for name in ("cell", "pbc")} if is_periodic(data) else {}
+        return Data(z=data.z, pos=data.pos, **cell, **self.targets.of(data, place))
+
+
+def is_periodic(data: Data) -> bool:
+    """Whether a molecule, or one of a batch, repeats itself in some direction."""
+    return "cell" in data and "pbc" in data and bool(data.pbc.any())
+
+
+def _where(data: Data, place: int | None, graph: int | None = None) -> str:
+    """A molecule in words: the one at that place, or that graph of a batch of all."""
+    if place is None and graph is None:
+        return "the data"
+    source = data.source if "source" in data else None
+    source = source[graph] if place is None and source else source
+    return f"molecule {graph if place is None else place}" + (f" ({source})" if source else "")

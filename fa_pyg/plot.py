@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from fa_pyg.builders import Frame, WeightedPCAFrame
 
-__all__ = ["plot_errors", "plot_learning_curves", "plot_parity", "show_frames"]
+__all__ = ["plot_energies", "plot_errors", "plot_learning_curves", "plot_parity", "show_frames"]
 
 BOND = 1.25  # times the sum of the covalent radii
 AXES = ("tab:red", "tab:green", "tab:blue")
@@ -129,6 +129,44 @@ def plot_errors(
     if cases:
         axes.legend(fontsize=8)
     return _saved(figure, path)
+
+
+def plot_energies(
+    runs: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float]]],
+    path: str | Path | None = None,
+    title: str = "",
+    shared: tuple[Sequence[float], Mapping[str, Sequence[float]]] | None = None,
+) -> Any:
+    """Draws the total energy of dynamics against time, and below what it jumps by in each step.
+
+    Args:
+        runs: label -> times in ps ``[T]``, energies in meV per atom ``[T]``, sizes of jumps in meV
+            ``[T - 1]``. Energies beyond 10 make that scale logarithmic from 1 on; jumps of less than 1e-9
+            are drawn as that.
+        shared: times ``[S]``, and label -> jumps ``[S - 1]`` on a path that all follow: a third panel.
+    """
+    figure = _figure(8, 7 if shared is None else 9.5)
+    figure.suptitle(title)
+    above, *panels = figure.subplots(2 if shared is None else 3, 1, sharex=True)
+    for number, (label, (time, energy, jumps)) in enumerate(runs.items()):
+        above.plot(time, energy, lw=0.8, color=f"C{number}", rasterized=True, label=label)
+        _draw_jumps(panels[0], time, jumps, number)
+        if shared is not None and label in shared[1]:
+            _draw_jumps(panels[1], shared[0], shared[1][label], number)
+    if any(abs(value) > 10 for _, energy, _ in runs.values() for value in energy):
+        above.set_yscale("symlog", linthresh=1)
+    above.set(ylabel="total energy - start / meV/atom")
+    for panel, place in zip(panels, ("", "on the shared path, "), strict=False):
+        panel.set(ylabel=f"jump in a step, {place}meV", yscale="log")
+    panels[-1].set(xlabel="time / ps")
+    if runs:
+        above.legend(fontsize=8)
+    return _saved(figure, path)
+
+
+def _draw_jumps(axes: Any, time: Sequence[float], jumps: Sequence[float], number: int) -> None:
+    sizes = [max(jump, 1e-9) for jump in jumps]
+    axes.plot(time[1:], sizes, ".", ms=1.5, color=f"C{number}", rasterized=True)
 
 
 def _draw_molecule(axes: Any, pos: Tensor, z: Tensor | None) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch_geometric.data import Data
 
 from fa_pyg import PCAFrame
-from fa_pyg.plot import plot_errors, plot_learning_curves, plot_parity, show_frames
+from fa_pyg.plot import plot_energies, plot_errors, plot_learning_curves, plot_parity, show_frames
 
 
 def test_show_frames_draws_a_panel_a_frame(tmp_path):
@@ -32,3 +32,15 @@ def test_curves_bars_and_parity(tmp_path):
     bars = plot_errors(errors, tmp_path / "b.png", tol=1e-10)
     assert len(bars.axes[0].patches) == 3
     assert all((tmp_path / f"{name}.png").stat().st_size > 1000 for name in "pcb")
+
+
+def test_energies_above_and_jumps_below(tmp_path):
+    runs = {"a": ([0.0, 0.1, 0.2], [0.0, 0.4, -30.0], [0.0, 2.0]), "b": ([0.0], [0.0], [])}
+    above, below, last = plot_energies(runs, tmp_path / "e.png", shared=([0.0, 0.1], {"b": [3.0]})).axes
+    assert (tmp_path / "e.png").stat().st_size > 1000
+    assert above.lines[0].get_xydata().tolist() == [[0, 0], [0.1, 0.4], [0.2, -30]]
+    assert below.lines[0].get_xydata().tolist() == [[0.1, 1e-9], [0.2, 2]]
+    assert [line.get_xydata().tolist() for line in last.lines] == [[[0.1, 3]]]
+    assert above.get_yscale() == "symlog"
+    empty = plot_energies({}).axes
+    assert (len(empty), empty[0].get_legend(), empty[0].get_yscale()) == (2, None, "linear")

@@ -29,6 +29,7 @@ FLOORS = (
     "plot",
     "train",
     "ase",
+    "dynamics",
 )
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["datasets"] = ("nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
@@ -36,6 +37,7 @@ SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
 SEES["testing"] = FLOORS[: FLOORS.index("models")]
 SEES["plot"] = FLOORS[: FLOORS.index("nn")]
 SEES["train"] += ("datasets", "transforms", "testing")
+SEES["dynamics"] += ("datasets",)
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}

@@ -1,0 +1,141 @@
+"""The command line: the same run at constant energy with several trained models."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fa_pyg.dynamics.inputs import calculator, names, start
+from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
+from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
+from fa_pyg.dynamics.report import Frames, draw, table, write_energies, write_gaps, write_results
+
+__all__ = ["compare", "main", "prepare"]
+
+
+def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """The atoms, with velocities, and a calculator for each run by its name.
+
+    Raises:
+        ValueError: for what cannot be read or does not fit.
+    """
+    labels = names(given.checkpoints)
+    molecule = start(given.checkpoints[0], given.xyz, given.index)
+    atoms = thermalised(molecule, given.temperature, given.seed)
+    found = [calculator(one, atoms.numbers, given.dtype, given.device) for one in given.checkpoints]
+    return atoms, dict(zip(labels, found, strict=True))
+
+
+def compare(given: argparse.Namespace, atoms: Any, calculators: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Runs all models from the same start, then follows them along the states of the first run.
+
+    Returns:
+        what is known of each, as in ``results.json``.
+    """
+    out, first = Path(given.out), next(iter(calculators))
+    settings = {**vars(given), "formula": atoms.get_chemical_formula(), "path": first}
+    title = f"{settings['formula']}, {given.timestep:g} fs a step, {given.temperature:g} K"
+    found: list[dict[str, Any]] = []
+    runs: dict[str, Trajectory] = {}
+    for (label, one), checkpoint in zip(calculators.items(), given.checkpoints, strict=True):
+        began, runs[label] = time.monotonic(), _run(atoms, one, given, out / label)
+        spent = time.monotonic() - began
+        found.append({"name": label, "checkpoint": str(checkpoint), **_summary(runs[label], spent)})
+        write_results(out / "results.json", settings, found)
+        draw(runs, out / "energy.png", title)
+    path, gaps = runs[first].pos, {}
+    for (label, one), result in zip(calculators.items(), found, strict=True):
+        with _bar(max(2 * len(path) - 1, 0), f"{label} on the path of {first}", "structures") as bar:
+            gaps[label] = path_gaps(
+                one.model, atoms.numbers, path, given.batch_size, given.device, bar.update
+            )
+        result |= sizes(gaps[label], "path_jump")
+        write_results(out / "results.json", settings, found)
+        write_gaps(runs[first].time, gaps, out / "path.csv")
+    draw(runs, out / "energy.png", title, gaps)
+    return found
+
+
+def _run(atoms: Any, calc: Any, given: argparse.Namespace, folder: Path) -> Trajectory:
+    """One run, with its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = round(1000 * given.picoseconds / given.timestep)
+    moving = atoms.copy()
+    moving.calc = calc
+    with (folder / "trajectory.xyz").open("w") as file, _bar(steps, folder.name, "step") as bar:
+        frames = Frames(file, given.every, given.timestep)
+
+        def watch(atoms: Any, step: int) -> None:
+            frames(atoms, step)
+            bar.update(step > 0)
+
+        run = nve(moving, steps, given.timestep, watch)
+    write_energies(run, folder / "energy.csv")
+    return run
+
+
+def _summary(run: Trajectory, seconds: float) -> dict[str, Any]:
+    from ase import units
+
+    states, atoms = run.pos.shape[:2]
+    hot = 2 / 3 * float(run.kinetic.mean()) / atoms / units.kB if states else None
+    return {
+        **conservation(run),
+        "picoseconds": float(run.time[-1]) if states else 0.0,
+        "end": run.end,
+        "mean_temperature_K": hot,
+        "milliseconds_a_step": 1000 * seconds / max(states, 1),
+    }
+
+
+@contextmanager
+def _bar(total: int, name: str, unit: str) -> Iterator[tqdm]:
+    often = 0.5 if sys.stderr.isatty() else 30.0
+    with tqdm(total=total, desc=name, unit=unit, dynamic_ncols=True, mininterval=often) as bar:
+        yield bar
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """The command line; returns 0, also where a molecule comes apart, or 2 for bad input."""
+    parser = argparse.ArgumentParser(description="Dynamics at constant energy with trained models.")
+    parser.add_argument("checkpoints", nargs="+", help="best.ckpt of runs, or their folders")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--xyz", help="file with the molecule to start from")
+    where.add_argument("--index", type=int, default=0, help="of the test set of the first run (0)")
+    parser.add_argument("--picoseconds", type=float, default=5.0)
+    parser.add_argument("--timestep", type=float, default=0.5, help="in fs")
+    parser.add_argument("--temperature", type=float, default=500.0, help="of the first velocities, in K")
+    parser.add_argument("--seed", type=int, default=0, help="of the first velocities")
+    parser.add_argument("--every", type=int, default=20, help="steps between two structures in the files")
+    parser.add_argument("--batch_size", type=int, default=64, help="structures run together on the path")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("-o", "--out", required=True, help="folder to write to")
+    given = parser.parse_args(args)
+    _check(parser, given)
+    try:
+        prepared = prepare(given)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    found = compare(given, *prepared)
+    print(f"{table(found)}\nwritten to {given.out}")
+    return 0
+
+
+def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    whole = {"every": 1, "batch_size": 1, "seed": 0}
+    for name, least in {"picoseconds": 0, "timestep": 0, "temperature": 0, **whole}.items():
+        value = getattr(given, name)
+        open_end = name in ("picoseconds", "timestep")
+        if not least <= value < float("inf") or (open_end and value == 0):
+            parser.error(f"--{name} is {value}, expected {'more than 0' if open_end else f'{least} or more'}")
+    if given.picoseconds * 1000 < 2 * given.timestep:
+        parser.error(f"--picoseconds is {given.picoseconds}, expected two steps of --timestep or more")

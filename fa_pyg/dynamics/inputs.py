@@ -1,0 +1,94 @@
+"""What the command line names: trained models, what they are called, and where their runs start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["calculator", "names", "start"]
+
+
+def calculator(checkpoint: str | Path, numbers: Any, dtype: str, device: str) -> Any:
+    """The calculator of a run.
+
+    Raises:
+        ValueError: naming the checkpoint, where it gives no forces or was not trained on one of the elements;
+            what :class:`~fa_pyg.ase.FACalculator` raises.
+    """
+    import torch
+
+    from fa_pyg.ase import FACalculator
+
+    found = FACalculator(checkpoint, device=device, dtype=dtype)
+    if not found.model.gradient and "forces" not in found.model.heads:
+        raise ValueError(f"{checkpoint}: expected a model of forces, found one of {found.model.heads}")
+    if unknown := found.model.unknown_elements(torch.as_tensor(numbers, device=device)):
+        raise ValueError(f"{checkpoint}: trained without the elements {unknown}, which the molecule has")
+    return found
+
+
+def names(checkpoints: Sequence[str | Path]) -> list[str]:
+    """The names of the runs; where two are the same, with the version, then also with the file.
+
+    Raises:
+        ValueError: for the same checkpoint twice.
+    """
+    files = [_file(one) for one in checkpoints]
+    if twice := [str(file) for file, count in Counter(files).items() if count > 1]:
+        raise ValueError(f"{twice[0]}: found twice, expected different checkpoints")
+    found = [_name(file) for file in files]
+    for part in (lambda file: file.parent.name, lambda file: file.stem, lambda file: str(files.index(file))):
+        counts = Counter(found)
+        longer = [f"{name}_{part(file)}" for name, file in zip(found, files, strict=True)]
+        found = [more if counts[name] > 1 else name for name, more in zip(found, longer, strict=True)]
+    return found
+
+
+def start(checkpoint: str | Path, xyz: str | None, index: int) -> Any:
+    """ASE's atoms of an XYZ file, or of a molecule of the test set of a run.
+
+    Raises:
+        ValueError: for a file of none or several structures, an index out of range; what the readers raise.
+    """
+    import torch
+    from ase import Atoms
+
+    from fa_pyg.datasets.xyz import read_xyz
+
+    if xyz is None:
+        data = _tested(checkpoint, index)
+    else:
+        found = read_xyz(xyz, dtype=torch.float64)
+        if len(found) != 1:
+            raise ValueError(f"{xyz}: found {len(found)} structures, expected one to start from")
+        data = found[0]
+    periodic = "pbc" in data and bool(data.pbc.any())
+    cell = {"cell": data.cell.reshape(3, 3).numpy(), "pbc": data.pbc.flatten().tolist()} if periodic else {}
+    return Atoms(data.z.tolist(), data.pos.double().numpy(), **cell)
+
+
+def _tested(checkpoint: str | Path, index: int) -> Any:
+    from fa_pyg.train.load_split import load_split
+
+    split = load_split(checkpoint, "test")
+    if not 0 <= index < split.num_graphs:
+        last = split.num_graphs - 1
+        raise ValueError(f"--index is {index}, expected 0 to {last}, a molecule of the test set")
+    return split[index]
+
+
+def _file(checkpoint: str | Path) -> Path:
+    path = Path(checkpoint).resolve()
+    return path / "best.ckpt" if path.is_dir() else path
+
+
+def _name(file: Path) -> str:
+    try:
+        found = yaml.safe_load((file.parent / "config.yaml").read_text())["name"]
+    except (OSError, KeyError, TypeError, yaml.YAMLError):  # loading the model says what is wrong
+        found = file.parent.name
+    return Path(str(found)).name

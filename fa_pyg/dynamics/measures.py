@@ -1,0 +1,117 @@
+"""How well a run conserves energy, and how well the forces of a model fit its energies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from fa_pyg.dynamics.nve import Trajectory
+from fa_pyg.models import Potential
+
+__all__ = ["along", "conservation", "path_gaps", "work_gaps"]
+
+
+def work_gaps(pos: np.ndarray, energy: np.ndarray, forces: np.ndarray) -> np.ndarray:
+    r"""What the energy changes by from one state to the next beyond the work of the forces.
+
+    .. math:: g_k = E(x_{k+1}) - E(x_k) + \tfrac12 \big(F_k + F_{k+1}\big) \cdot (x_{k+1} - x_k)
+
+    Of third order in the step where F is the smooth gradient of E, and otherwise what E jumps by. In a run
+    of velocity Verlet with time step h it is the change of the total energy beyond the integrator's own,
+
+    .. math:: g_k = \Delta H_k - \tfrac{h^2}{8} \sum_i \frac{|F_{k+1,i}|^2 - |F_{k,i}|^2}{m_i}
+
+    Shapes: ``pos, forces [T, N, 3]``, ``energy [T]``; returns ``[T - 1]``, in the unit of the energy.
+    """
+    work = ((forces[1:] + forces[:-1]) / 2 * (pos[1:] - pos[:-1])).sum((1, 2))
+    return np.diff(energy) + work
+
+
+def path_gaps(
+    model: Potential,
+    z: np.ndarray,
+    pos: np.ndarray,
+    batch_size: int = 64,
+    device: str = "cpu",
+    watch: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    r"""The gaps of a model along given states, with forces also half way between any two (Simpson's rule).
+
+    .. math:: g_k = E(x_{k+1}) - E(x_k) + \tfrac16 \big(F(x_k) + 4 F(\tfrac{x_k + x_{k+1}}2) + F(x_{k+1})\big)
+              \cdot (x_{k+1} - x_k)
+
+    Of fifth order in the step where the energy is smooth: jumps far smaller than those that
+    :func:`work_gaps` would show are told from what the rule leaves.
+
+    Args, Shapes: as in :func:`along`; ``watch`` counts 2 T - 1 structures. Returns ``[T - 1]`` in eV.
+    """
+    dense = np.empty((max(2 * len(pos) - 1, 0), *pos.shape[1:]))
+    dense[::2], dense[1::2] = pos, (pos[1:] + pos[:-1]) / 2
+    energy, forces = along(model, z, dense, batch_size, device, watch)
+    ends, middle = forces[::2], forces[1::2]
+    work = ((ends[1:] + 4 * middle + ends[:-1]) / 6 * np.diff(pos, axis=0)).sum((1, 2))
+    return np.diff(energy[::2]) + work
+
+
+def conservation(run: Trajectory) -> dict[str, float | None]:
+    r"""The drift of the total energy (a straight line by least squares) and what it does about that line.
+
+    .. math:: H(t) \approx a + b t, \qquad \text{drift} = b / N, \qquad
+              \text{fluctuation} = \sqrt{\operatorname{mean}_t (H(t) - a - b t)^2}
+
+    Returns:
+        ``drift_meV_per_atom_ps``; of the whole molecule ``fluctuation_meV``, and of the
+        :func:`work_gaps` the largest, ``jump_meV``, and the root mean square, ``jump_rms_meV``. A jump far
+        above the mean is one of the model, not of the time step. None for a run of less than three states.
+    """
+    names = ("drift_meV_per_atom_ps", "fluctuation_meV")
+    if len(run.time) < 3:
+        return dict.fromkeys(names, None) | sizes(np.empty(0))
+    energy = run.total - run.total[0]  # total energies are large, what they change by is small
+    slope, start = np.polyfit(run.time, energy, 1)
+    rest = energy - start - slope * run.time
+    values = (1000 * slope / run.pos.shape[1], 1000 * np.sqrt(np.mean(rest**2)))
+    found = dict(zip(names, map(float, values), strict=True))
+    return found | sizes(work_gaps(run.pos, run.potential, run.forces))
+
+
+def sizes(gaps: np.ndarray, prefix: str = "jump") -> dict[str, float | None]:
+    """The largest of the gaps (eV) and their root mean square, in meV; None of none."""
+    values = (np.abs(gaps).max(), np.sqrt(np.mean(gaps**2))) if len(gaps) else (None, None)
+    return {
+        f"{prefix}{name}_meV": None if value is None else 1000 * float(value)
+        for name, value in zip(("", "_rms"), values, strict=True)
+    }
+
+
+def along(
+    model: Potential,
+    z: np.ndarray,
+    pos: np.ndarray,
+    batch_size: int = 64,
+    device: str = "cpu",
+    watch: Callable[[int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Energies and forces of one molecule in many states, in batches.
+
+    Args:
+        model: in evaluation mode, on the device; it gives ``energy`` and ``forces``.
+        watch: called with the number of states of each batch.
+
+    Shapes: ``z [N]``, ``pos [T, N, 3]`` in Å; returns ``[T]`` in eV and ``[T, N, 3]`` in eV/Å, float64.
+    """
+    energies, forces = [np.empty(0)], [np.empty((0, *pos.shape[1:]))]
+    for start in range(0, len(pos), batch_size):
+        part = torch.as_tensor(pos[start : start + batch_size], device=device)
+        size, atoms = part.shape[:2]
+        numbers = torch.as_tensor(z, dtype=torch.long, device=device).repeat(size)
+        batch = torch.arange(size, device=device).repeat_interleave(atoms)
+        with torch.no_grad():
+            out = model(numbers, part.flatten(0, 1), batch=batch, num_graphs=size)
+        energies.append(out["energy"].double().cpu().numpy())
+        forces.append(out["forces"].double().cpu().numpy().reshape(size, atoms, 3))
+        if watch is not None:
+            watch(size)
+    return np.concatenate(energies), np.concatenate(forces)

@@ -1,0 +1,13 @@
+"""Does a trained model conserve energy: the same dynamics at constant energy with several of them.
+
+``python scripts/run_dynamics.py RUN/best.ckpt [OTHER/best.ckpt ...] -o out`` starts all of them from a
+molecule of the test set of the first run, or from ``--xyz start.xyz``, and writes ``results.json``,
+``energy.png`` and, in a folder for each, ``energy.csv`` and ``trajectory.xyz``.
+"""
+
+import sys
+
+from fa_pyg.dynamics.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

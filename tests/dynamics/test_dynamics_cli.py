@@ -1,0 +1,146 @@
+"""The command line on runs made by hand: no training, all of their files."""
+
+import csv
+import json
+
+import pytest
+import torch
+import yaml
+from ase.build import molecule
+from ase.io import read, write
+
+from fa_pyg import PCAFrame, WeightedPCAFrame
+from fa_pyg.dynamics.cli import main
+from fa_pyg.dynamics.inputs import names
+from fa_pyg.models import FAENet, Potential
+
+FILES = ["energy.png", "path.csv", "plain", "results.json", "weighted"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Methanol in 12 shapes."""
+    path, found = tmp_path_factory.mktemp("data") / "all.xyz", []
+    for seed in range(12):
+        found.append(molecule("CH3OH"))
+        found[-1].rattle(0.05, seed=seed)
+    write(path, found, format="extxyz")
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, data):
+    """Folders of runs, as a training leaves them."""
+    root, folders = tmp_path_factory.mktemp("runs"), {}
+    for name, frame in (("weighted", WeightedPCAFrame), ("plain", PCAFrame)):
+        net = {"hidden": 8, "layers": 1, "num_radial": 4}
+        torch.manual_seed(0)
+        model = Potential(FAENet(**net), frame("SE(3)"))
+        shown = {
+            "model": {"class_path": "fa_pyg.models.FAENet", "init_args": net},
+            "frame": {"class_path": f"fa_pyg.{frame.__name__}", "init_args": {"group": "SE(3)"}},
+        }
+        source = {"class_path": "fa_pyg.datasets.XYZ", "init_args": {"root_or_files": str(data)}}
+        config = {
+            "name": name,
+            "model": {"model": {"class_path": "fa_pyg.models.Potential", "init_args": shown}},
+            "data": {"dataset": source, "val": 3, "test": 4},
+        }
+        folders[name] = root / name / "version_0"
+        folders[name].mkdir(parents=True)
+        (folders[name] / "config.yaml").write_text(yaml.safe_dump(config))
+        state = {f"model.{key}": value for key, value in model.state_dict().items()}
+        torch.save({"state_dict": state}, folders[name] / "best.ckpt")
+    return folders
+
+
+def test_all_of_it(runs, tmp_path, capsys):
+    given = [str(runs["weighted"] / "best.ckpt"), str(runs["plain"]), "--index", "2", "--timestep", "0.5"]
+    short = ["--picoseconds", "0.01", "--every", "5", "--temperature", "300", "-o", str(tmp_path)]
+    assert main([*given, *short]) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == FILES
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert [one["name"] for one in found["runs"]] == ["weighted", "plain"]
+    assert (found["path"], found["formula"], found["index"]) == ("weighted", "CH4O", 2)
+    starts = []
+    for one in found["runs"]:
+        assert one["picoseconds"] == pytest.approx(0.01)
+        assert one["end"] is None
+        assert one["jump_meV"] >= one["jump_rms_meV"] >= 0
+        rows = list(csv.DictReader((tmp_path / one["name"] / "energy.csv").open()))
+        assert len(rows) == 21
+        assert float(rows[7]["total_eV"]) == float(rows[7]["potential_eV"]) + float(rows[7]["kinetic_eV"])
+        assert max(abs(float(row["gap_meV"])) for row in rows[1:]) == pytest.approx(one["jump_meV"])
+        frames = read(tmp_path / one["name"] / "trajectory.xyz", ":")
+        assert [atoms.info["time_ps"] for atoms in frames] == pytest.approx([0, 0.0025, 0.005, 0.0075, 0.01])
+        assert frames[2].get_potential_energy() == pytest.approx(float(rows[10]["potential_eV"]), abs=1e-6)
+        starts.append((frames[0].positions, frames[0].get_momenta()))
+    assert all((a == b).all() for a, b in zip(*starts, strict=True))
+    first = found["runs"][0]
+    assert 0 < first["path_jump_meV"] < first["jump_meV"]  # its own path, seen more closely
+    steps = list(csv.DictReader((tmp_path / "path.csv").open()))
+    largest = max(abs(float(step["plain"])) for step in steps)
+    assert (len(steps), largest) == (20, pytest.approx(found["runs"][1]["path_jump_meV"]))
+    assert "| weighted |" in capsys.readouterr().out
+
+
+def test_a_file_to_start_from_and_a_molecule_that_comes_apart(runs, tmp_path):
+    file = tmp_path / "start.xyz"
+    write(file, molecule("CH3OH"), format="extxyz")
+    given = [str(runs["plain"]), "--xyz", str(file), "--temperature", "50000", "--picoseconds", "0.2"]
+    assert main([*given, "-o", str(tmp_path / "out")]) == 0
+    (one,) = json.loads((tmp_path / "out/results.json").read_text())["runs"]
+    assert "Å" in one["end"]
+    assert 0 < one["picoseconds"] < 0.2
+    assert one["jump_meV"] > 0
+    assert (tmp_path / "out/energy.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (["--index", "4"], "--index is 4, expected 0 to 3"),
+        (["--index", "-1"], "--index is -1, expected 0 to 3"),
+        (["--xyz", "{tmp}/none.xyz"], "none.xyz"),
+        (["--xyz", "{data}"], "found 12 structures, expected one"),
+        (["{tmp}/best.ckpt"], "best.ckpt: found no such file"),
+        (["{plain}"], "found twice"),
+        (["--timestep", "0"], "--timestep is 0.0, expected more than 0"),
+        (["--picoseconds", "nan"], "--picoseconds is nan"),
+        (["--temperature", "-1"], "--temperature is -1.0, expected 0 or more"),
+        (["--picoseconds", "0.0005"], "expected two steps"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(more, text, runs, data, tmp_path, capsys):
+    places = {"tmp": tmp_path, "data": data, "plain": runs["plain"]}
+    more = [one.format(**places) for one in more]
+    try:
+        code = main([str(runs["plain"]), *more, "-o", str(tmp_path / "out")])
+    except SystemExit as stopped:
+        code = stopped.code
+    assert code == 2
+    assert text in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_elements_of_another_training_set_are_refused(runs, tmp_path, capsys):
+    kept = torch.load(runs["plain"] / "best.ckpt", weights_only=True)
+    kept["state_dict"]["model.references.energy.known"][[1, 6]] = True
+    torch.save(kept, tmp_path / "best.ckpt")
+    (tmp_path / "config.yaml").write_text((runs["plain"] / "config.yaml").read_text())
+    assert main([str(runs["plain"]), str(tmp_path), "-o", str(tmp_path / "out")]) == 2
+    assert "trained without the elements [8]" in capsys.readouterr().err
+
+
+def test_names_tell_runs_apart(runs, tmp_path):
+    for file in ("a/version_0/best.ckpt", "a/version_0/last.ckpt", "a/version_1/best.ckpt", "b/best.ckpt"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+        (tmp_path / file).with_name("config.yaml").write_text("name: " + file[0])
+    files = [tmp_path / "a/version_0/best.ckpt", tmp_path / "a/version_0/last.ckpt", tmp_path / "b"]
+    assert names([*files, tmp_path / "a/version_1"]) == [
+        "a_version_0_best",
+        "a_version_0_last",
+        "b",
+        "a_version_1",
+    ]

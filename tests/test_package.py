@@ -14,6 +14,7 @@ import fa_pyg
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = [
     "ase",
+    "e3nn",
     "hypothesis",
     "jsonargparse",
     "lightning",

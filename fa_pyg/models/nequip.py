@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -38,7 +39,7 @@ class NequIP(nn.Module):
         channels: of each l.
         layers: rounds of messages.
         lmax: of the features; the first round starts from scalars, the last makes scalars alone.
-        lmax_edge: of the harmonics.
+        lmax_edge: of the harmonics, not below ``lmax``.
         cutoff: in the unit of ``pos``.
         num_radial: Bessel functions.
         radial: width of the two hidden layers of the radial networks.
@@ -78,14 +79,14 @@ class NequIP(nn.Module):
         max_z: int = 118,
     ) -> None:
         super().__init__()
-        if not cutoff > 0:
-            raise ValueError(f"cutoff: expected a positive number, found {cutoff!r}")
-        if not num_neighbors > 0:
-            raise ValueError(f"num_neighbors: expected a positive number, found {num_neighbors!r}")
-        least = {"channels": 1, "layers": 1, "lmax": 0, "lmax_edge": 0, "num_radial": 1, "radial": 1}
-        for name, low in (least | {"elements": 1}).items():
-            if not locals()[name] >= low:
-                raise ValueError(f"{name}: expected at least {low}, found {locals()[name]!r}")
+        for name, value in {"cutoff": cutoff, "num_neighbors": num_neighbors}.items():
+            if not value > 0:
+                raise ValueError(f"{name}: expected a positive number, found {value!r}")
+        for name, value in {"channels": channels, "layers": layers, "num_radial": num_radial}.items():
+            if value < 1:
+                raise ValueError(f"{name}: expected at least 1, found {value!r}")
+        if not 0 <= lmax <= lmax_edge <= 11:
+            raise ValueError(f"lmax: expected 0 to lmax_edge, at most 11, found {lmax!r} and {lmax_edge!r}")
         self.cutoff, self.lmax_edge = cutoff, lmax_edge
         self.embed = nn.Embedding(max_z + 1, channels)
         self.elements = nn.Embedding(max_z + 1, elements)
@@ -137,7 +138,7 @@ class NequIP(nn.Module):
         harmonics = o3.spherical_harmonics(
             list(range(self.lmax_edge + 1)), r / distance, normalize=False, normalization="component"
         )
-        waves = math.sqrt(self.cutoff) * torch.sin(distance * self.waves) / distance
+        waves = self.cutoff * torch.sin(distance * self.waves) / distance
         return harmonics, waves, polynomial_envelope(distance / self.cutoff) * apart
 
     def extra_repr(self) -> str:
@@ -170,11 +171,9 @@ class Interaction(nn.Module):
         widths[0] += lmax_out * channels  # a gate for each l above 0
         self.value = nn.ModuleList([_linear(channels, channels) for _ in self.paths])
         self.radial = nn.Sequential(
-            nn.Linear(num_radial, radial), nn.SiLU(), nn.Linear(radial, radial), nn.SiLU()
+            _linear(num_radial, radial), nn.SiLU(), _linear(radial, radial), nn.SiLU()
         )
-        self.weights = nn.ModuleList(
-            [_linear(radial, len(paths) * channels, gain=2.0) for paths in self.paths]
-        )
+        self.weights = nn.ModuleList([_linear(radial, len(paths) * channels) for paths in self.paths])
         self.message = nn.ModuleList([_linear(channels, width) for width in widths])
         self.own = nn.ParameterList(
             [
@@ -200,17 +199,22 @@ class Interaction(nn.Module):
         couplings: list[Tensor],
         edge_index: Tensor,
     ) -> list[Tensor]:
-        source, target = edge_index
-        radial, total = self.radial(waves) * weight, None
+        total = self.messages(h, self.radial(waves) * weight, couplings, edge_index)
+        return self._gate([self._update(i, m, h, element) for i, m in enumerate(total)])
+
+    def messages(
+        self, h: list[Tensor], radial: Tensor, couplings: list[Tensor], edge_index: Tensor
+    ) -> Sequence[Tensor]:
+        """What reaches every atom, ``[N, 2 l + 1, channels]`` of each l."""
+        (source, target), total = edge_index, None
         for x, value, weights, coupling in zip(h, self.value, self.weights, couplings, strict=True):
             near = value(x).index_select(0, source).unsqueeze(1)
-            near = weights(radial).view(len(source), -1, 1, self.channels) * near
+            near = weights(radial).view(len(source), coupling.size(2) // x.size(1), 1, self.channels) * near
             near = near.flatten(1, 2)
             total = torch.bmm(coupling, near) if total is None else torch.baddbmm(total, coupling, near)
-        total = self.scale * scatter_sum(total.flatten(1), target, len(element))
+        total = self.scale * scatter_sum(total.flatten(1), target, len(h[0]))
         rows = [2 * l_out + 1 for l_out in range(len(self.message))]
-        total = total.view(len(element), -1, self.channels).split(rows, dim=1)
-        return self._gate([self._update(i, m, h, element) for i, m in enumerate(total)])
+        return total.view(len(h[0]), sum(rows), self.channels).split(rows, dim=1)
 
     def _update(self, i: int, message: Tensor, h: list[Tensor], element: Tensor) -> Tensor:
         new = self.message[i](message)

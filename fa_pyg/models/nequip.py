@@ -35,6 +35,11 @@ class NequIP(nn.Module):
     Each :math:`l` has as many channels, kept last, and all couplings that leave one :math:`l_1` are one
     batched matrix product: the numbers are those of ``e3nn.o3.TensorProduct`` ("uvu").
 
+    Measured: a step of training on forces (aspirin, 8 molecules, one core) takes 1.3 times that of
+    ``FAENet()`` in weighted frames, and 0.6 of what the modules of e3nn take for the same layers. The default
+    has 194 000 weights. ``NequIP(channels=64, lmax=1, radial=64)`` has 507 000, as FAENet (515 000), is no
+    faster, and learned less in equal time (one short run each).
+
     Args:
         channels: of each l.
         layers: rounds of messages.
@@ -68,12 +73,12 @@ class NequIP(nn.Module):
     def __init__(
         self,
         channels: int = 32,
-        layers: int = 4,
+        layers: int = 3,
         lmax: int = 2,
         lmax_edge: int = 2,
         cutoff: float = 5.0,
         num_radial: int = 8,
-        radial: int = 64,
+        radial: int = 32,
         elements: int = 16,
         num_neighbors: float = 15.0,
         max_z: int = 118,

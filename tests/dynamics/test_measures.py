@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from ase import Atoms, units
-from ase.build import molecule
 
 from fa_pyg import PCAFrame, WeightedPCAFrame
 from fa_pyg.ase import FACalculator
@@ -69,10 +68,12 @@ def test_gaps_are_the_total_energy_less_the_integrator(make, ethanol):
 
 
 @pytest.fixture(scope="module")
-def halved(make):
+def halved(make, ethanol):
     """What 50 fs of ethanol conserve with forces of the energy and of a head, at 0.5 and at 0.25 fs."""
-    ethanol = molecule("CH3CH2OH")
-    atoms, models = thermalised(ethanol, 500), [make(ethanol, direct=direct) for direct in (False, True)]
+    atoms, models = (
+        thermalised(ethanol, 500),
+        [make(ethanol, direct=direct, share=0.1) for direct in (False, True)],
+    )
     steps = ((100, 0.5), (200, 0.25))
     return [[conservation(run(model, atoms, *one)) for one in steps] for model in models]
 
@@ -88,7 +89,7 @@ def test_half_the_time_step_cuts_the_fluctuation_fourfold_where_forces_are_a_gra
 @pytest.mark.parametrize("name", ["drift_meV_per_atom_ps", "fluctuation_meV", "jump_rms_meV"])
 def test_forces_of_a_head_conserve_nothing(halved, name):
     smooth, direct = halved
-    assert abs(direct[0][name]) > 100 * abs(smooth[0][name])
+    assert abs(direct[0][name]) > 20 * abs(smooth[0][name])
 
 
 def test_plain_frames_jump_where_variances_cross(make, octahedron):
@@ -123,7 +124,7 @@ def test_models_on_one_path(make, octahedron):
     assert smooth.max() < own.max()
     assert np.median(smooth) < 1e-3 * np.median(own)
     assert plain.max() > 1e-3
-    assert plain.max() > 500 * smooth.max()
+    assert plain.max() > 100 * smooth.max()
     assert len(path_gaps(make(octahedron), octahedron.numbers, path.pos[:1])) == 0
 
 

@@ -23,7 +23,7 @@ ROWS = {
     "sampled": "FA-FAENet, 1 of 4 frames drawn",
     "sampled_direct": "FA-FAENet, 1 of 4 frames drawn, forces by a head",
     "direct": "FA-FAENet, weighted frames, forces by a head",
-    "haar": "FA-FAENet, a random rotation; evaluated in weighted frames",
+    "one": "FA-FAENet, one frame, signs by third moments",
     "weighted": "FA-FAENet, weighted frames",
 }
 COLUMNS = ("test_energy_mae_meV", "test_forces_mae_meV_per_A")

@@ -51,6 +51,7 @@ def show_frames(
         axes = figure.add_subplot(1, len(order), place + 1, projection="3d")
         _draw_molecule(axes, pos, z)
         _draw_axes(axes, pos, rotation[k])
+        axes.set_aspect("equal")  # when all is drawn: it looks at what is there
         axes.set_title(f"weight {weight[k]:.3f}", fontsize=9)
     return _saved(figure, path)
 
@@ -75,6 +76,7 @@ def plot_parity(
         axes.plot([low, high], [low, high], "-", color="0.6", lw=1)
         axes.plot(true[:most], predicted[:most], ".", ms=2, rasterized=True)
         axes.set(xlabel="true", ylabel="predicted", title=f"{label}\nmean absolute error {error:.4g}")
+        axes.locator_params(nbins=4)  # total energies have six digits
     return _saved(figure, path)
 
 
@@ -182,7 +184,6 @@ def _draw_molecule(axes: Any, pos: Tensor, z: Tensor | None) -> None:
             axes.plot(*pos[[i, j]].T.tolist(), color="0.5", lw=1.5)
     colors = "0.5" if z is None else jmol_colors[numbers]
     axes.scatter(*pos.T.tolist(), s=(120 * radii).tolist(), c=colors, edgecolors="k", depthshade=False)
-    axes.set_aspect("equal")
     axes.set_axis_off()
 
 

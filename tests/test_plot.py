@@ -1,5 +1,7 @@
 """Pictures are drawn, and hold what they should."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch_geometric.data import Data
@@ -20,6 +22,27 @@ def test_show_frames_draws_a_panel_a_frame(tmp_path):
     assert len(cloud.axes) == 2
     with pytest.raises(ValueError, match=r"pos \[N, 3\], found \[4, 2\]"):
         show_frames(Data(pos=torch.randn(4, 2)))
+
+
+def test_axes_of_a_flat_molecule_are_as_long_as_they_are():
+    ring = torch.arange(6) * torch.pi / 3
+    flat = Data(z=torch.full((6,), 6), pos=1.4 * torch.stack([ring.cos(), ring.sin(), 0 * ring], 1))
+    for axes in show_frames(flat).axes:
+        limits = torch.tensor([axes.get_xlim(), axes.get_ylim(), axes.get_zlim()])
+        scale = (limits[:, 1] - limits[:, 0]) / torch.tensor(axes._box_aspect)
+        torch.testing.assert_close(scale, scale[:1].expand(3), rtol=1e-4, atol=0)
+
+
+def test_numbers_below_a_parity_plot_are_apart():
+    energies = torch.linspace(-309_200, -306_900, 20)
+    figure = plot_parity(
+        {"energy / meV": torch.stack([energies] * 2), "forces / meV/A": torch.randn(2, 9) * 1e4}
+    )
+    figure.canvas.draw()
+    for axes in figure.axes:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+        shown = [box for box in boxes if axes.bbox.x0 - 1 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1 + 1]
+        assert all(left.x1 < right.x0 for left, right in pairwise(shown))
 
 
 def test_curves_bars_and_parity(tmp_path):

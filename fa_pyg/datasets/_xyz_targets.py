@@ -79,7 +79,8 @@ def _read(text: Text, block: Block, name: str, where: str | int) -> Tensor:
     target = torch.tensor(numbers, dtype=torch.float64)
     if not numbers or not torch.isfinite(target).all():
         place = f"as word {where}" if isinstance(where, int) else f"once, after {where}="
-        raise text.error(block.start + 1, f"a comment with finite numbers for {name} {place}")
+        hint = "" if where != name else f"; targets={{{name!r}: KEY}} reads it after another key"
+        raise text.error(block.start + 1, f"a comment with finite numbers for {name} {place}{hint}")
     return target if len(numbers) == 1 else target[None]
 
 

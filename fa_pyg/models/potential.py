@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,7 +65,8 @@ class Potential(nn.Module):
 
     Raises:
         ValueError: for batches partly periodic, periodic systems and networks without ``edge_vec``, cells
-            with less than two directions, forces both of a head and of the energy.
+            with less than two directions, forces both of a head and of the energy, no cutoff for a network
+            that cannot do without ``edge_index``.
 
     Not guaranteed: for periodic systems the same energy in another cell of the same crystal, as a supercell
     or a sheared one. Energies of elements that were not in the training set
@@ -92,6 +94,10 @@ class Potential(nn.Module):
         self.heads, self.gradient, self.signed_cell = named, gradient, signed_cell
         self.takes = {name for name in INPUTS if Signature(model).takes(name)}
         self.cutoff = getattr(model, "cutoff", None) if cutoff is None else cutoff
+        if self.cutoff is None and _requires(model, "edge_index"):
+            raise ValueError(
+                f"cutoff: expected one for {type(model).__name__}, which takes edge_index, found None"
+            )
         self.returns_tensor = bool(getattr(model, "is_single", not hasattr(model, "head_names")))
         reps = {name: REPS[spec] for name, spec in named.items()}
         levels = {name: "node" if spec.startswith("node") else "graph" for name, spec in named.items()}
@@ -228,3 +234,12 @@ class Potential(nn.Module):
             volume = torch.linalg.det(cell.to(pos)).abs()
             derived["stress"] = found[1] / volume.view(-1, 1, 1)
         return derived
+
+
+def _requires(model: nn.Module, name: str) -> bool:
+    """Whether the module cannot be called without this argument, as far as it says."""
+    try:
+        parameter = inspect.signature(model.forward).parameters.get(name)
+    except ValueError:  # a traced module has no names
+        return False
+    return parameter is not None and parameter.default is parameter.empty

@@ -159,7 +159,13 @@ def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> di
     cli = make(args)
     if cli.resume:
         print(f"going on from {cli.resume}")
-    cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.resume, weights_only=True)
+    try:
+        cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.resume, weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        last = cli.folder / "last.ckpt"
+        how = f"; the same command with --ckpt_path last goes on from {last}"
+        print("interrupted" + (how if last.exists() else " before the end of an epoch; nothing is kept"))
+        raise
     return report(cli)
 
 

@@ -29,7 +29,9 @@ def load_potential(checkpoint: str | Path) -> Potential:
     config = path.parent / "config.yaml"
     for file, what in ((path, "a checkpoint"), (config, "the configuration of its run")):
         if not file.is_file():
-            raise ValueError(f"{file}: found no such file, expected {what}")
+            has = [name for name in ("final.ckpt", "last.ckpt") if (file.parent / name).is_file()]
+            instead = f"; the run was not validated yet, but has {has[0]}" if has and file == path else ""
+            raise ValueError(f"{file}: found no such file, expected {what}{instead}")
     model = _built(config)
     try:
         state = torch.load(path, "cpu", weights_only=True)["state_dict"]

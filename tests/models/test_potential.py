@@ -154,6 +154,21 @@ def test_wrong_heads_are_named():
         Potential(nn.Identity(), heads={"energy": "spin"})
 
 
+def test_neighbours_without_a_cutoff_are_named():
+    class Edges(nn.Module):
+        def forward(self, pos, edge_index):
+            return (pos[edge_index[0]] - pos[edge_index[1]]).square().sum()[None]
+
+    class Optional(Edges):
+        def forward(self, pos, edge_index=None):
+            return pos.square().sum()[None]
+
+    with pytest.raises(ValueError, match="cutoff: expected one for Edges, which takes edge_index"):
+        Potential(Edges())
+    assert Potential(Edges(), cutoff=1.0).cutoff == 1.0
+    assert Potential(Optional()).cutoff is None
+
+
 # ------------------------------------------------------------------------------ periodic
 
 

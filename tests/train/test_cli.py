@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,24 @@ def test_resumed_run_is_the_uninterrupted_one(name, arguments, monkeypatch, caps
     parts = main(arguments(name, "--name=parts", "--ckpt_path=last"))
     assert f"going on from {parts['folder']}/last.ckpt" in capsys.readouterr().out
     assert_same_run(parts, main(arguments(name, "--name=whole")))
+
+
+def test_ctrl_c_says_how_to_go_on(arguments, monkeypatch, capsys):
+    def press(self, batch, batch_idx):
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)  # Lightning takes no other once it ends
+    try:
+        monkeypatch.setattr(NBodyModule, "validation_step", press)
+        with pytest.raises(SystemExit):
+            main(arguments("gnn", "--name=pressed"))
+        assert "interrupted; the same command with --ckpt_path last goes on" in capsys.readouterr().out
+        monkeypatch.setattr(NBodyModule, "training_step", press)
+        with pytest.raises(SystemExit):
+            main(arguments("gnn", "--name=nothing"))
+        assert "interrupted before the end of an epoch; nothing is kept" in capsys.readouterr().out
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def test_ends_by_time_after_a_whole_epoch_and_goes_on(arguments, monkeypatch):

@@ -82,6 +82,9 @@ def test_checkpoints_that_do_not_belong_are_named(molecule_run, tmp_path):
     folder = Path(molecule_run["folder"])
     with pytest.raises(ValueError, match=r"nowhere.ckpt: found no such file"):
         load_potential(tmp_path / "nowhere.ckpt")
+    (tmp_path / "last.ckpt").touch()
+    with pytest.raises(ValueError, match=r"best.ckpt: .* the run was not validated yet, but has last.ckpt"):
+        load_potential(tmp_path)
     (tmp_path / "best.ckpt").write_bytes((folder / "best.ckpt").read_bytes())
     with pytest.raises(ValueError, match=r"config.yaml: found no such file"):
         load_potential(tmp_path)

@@ -70,7 +70,7 @@ def test_names_of_ones_own(frames, plain, tmp_path):
 def test_a_table_beside_plain_files(frames, plain, tmp_path):
     rows = ["file,E_dft"]
     for number, atoms in enumerate(frames):
-        rows.append(f"{number}.xyz,{atoms.get_potential_energy()!r}")
+        rows.append(f"{number}.xyz,{float(atoms.get_potential_energy())!r}")
         write(tmp_path / f"{number}.xyz", atoms, format="xyz")
     (tmp_path / "my.csv").write_text("\n".join(rows) + "\n")
     assert run(*plain(tmp_path, *said("are plain")))["test_energy_mae_meV"] > 0

@@ -85,10 +85,27 @@ def test_bad_molecules_are_reported_and_the_rest_is_done(checkpoint, molecule_ru
     assert not list(tmp_path.glob("*.tmp"))
 
 
+def test_predictions_that_are_not_finite_are_reported(checkpoint, tmp_path, capsys):
+    water = "3\n\nO 0 0 0.1\nH 0 0.8 -0.4\nH 0 -0.8 -0.4\n"
+    (tmp_path / "a.xyz").write_text(water + "2\n\nH 0 0 0\nH 1e200 0 0\n" + water)
+    code, found = predicted(checkpoint, tmp_path / "out.extxyz", tmp_path / "a.xyz")
+    assert code == 1
+    assert "a.xyz:6: found energy" in capsys.readouterr().err
+    assert [Path(atoms.info["source"]).name for atoms in found] == ["a.xyz:1", "a.xyz:10"]
+    assert found[0].get_potential_energy() == found[1].get_potential_energy()
+
+
 def test_a_wrong_checkpoint_is_said_and_nothing_is_written(tmp_path, capsys):
     assert main([str(tmp_path / "no.ckpt"), "x.xyz", "-o", str(tmp_path / "out.xyz")]) == 2
     assert "no.ckpt: found no such file" in capsys.readouterr().err
     assert not (tmp_path / "out.xyz").exists()
+
+
+def test_an_empty_checkpoint_is_none(checkpoint, tmp_path, capsys):
+    (tmp_path / "best.ckpt").touch()
+    (tmp_path / "config.yaml").write_text(checkpoint.with_name("config.yaml").read_text())
+    assert main([str(tmp_path), "x.xyz", "-o", str(tmp_path / "out.xyz")]) == 2
+    assert "best.ckpt: expected a checkpoint of" in capsys.readouterr().err
 
 
 def test_crystals_and_molecules_in_one_go(checkpoint, tmp_path):

@@ -51,8 +51,13 @@ def predict(
         out: the file to write.
         batch_size: molecules that are run together.
         device: to run on.
+
+    Raises:
+        ValueError: if the file to write is one of those to read.
     """
-    report, model, out = Report(), model.to(device), Path(out)
+    report, model, out, files = Report(), model.to(device), Path(out), list(files)
+    if out.exists() and any(path.exists() and path.samefile(out) for path in _found(files, Report())):
+        raise ValueError(f"out: found {out}, which is among the files to read, expected another")
     temporary = out.with_name(out.name + ".tmp")
     try:
         with temporary.open("w") as file:
@@ -68,14 +73,19 @@ def predict(
 
 def _readable(files: Iterable[str | Path], report: Report) -> Iterator[Data]:
     """The molecules of all files; what is wrong goes to the report."""
+    for path in _found(files, report):
+        yield from _molecules(path, report)
+
+
+def _found(files: Iterable[str | Path], report: Report) -> Iterator[Path]:
+    """The files, and those of folders."""
     for given in files:
         try:
             paths = find_files(given)
         except ValueError as error:
             report.errors.append(str(error))
             continue
-        for path in paths:
-            yield from _molecules(path, report)
+        yield from paths
 
 
 def _molecules(path: Path, report: Report) -> Iterator[Data]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def _calculator() -> type:
 
         Args:
             checkpoint: of a run of ``scripts/train_molecules.py`` (or its folder), or a
-                :class:`~fa_pyg.models.Potential`.
+                :class:`~fa_pyg.models.Potential`, of which a copy is taken.
             device: to run on.
             dtype: of the network, ``"float32"`` or ``"float64"``; frames are always float64. Optimisations to
                 less than 1e-3 eV/Å and long dynamics are better off with float64.
@@ -53,7 +54,7 @@ def _calculator() -> type:
             super().__init__(**kwargs)
             if dtype not in ("float32", "float64"):
                 raise ValueError(f"dtype: expected float32 or float64, found {dtype!r}")
-            model = checkpoint if isinstance(checkpoint, Potential) else _load(checkpoint)
+            model = deepcopy(checkpoint) if isinstance(checkpoint, Potential) else _load(checkpoint)
             if model.heads.get("energy") != "scalar":
                 raise ValueError(f"checkpoint: expected a model of energies, found one of {model.heads}")
             self.model = model.to(device, getattr(torch, dtype)).eval()

@@ -159,7 +159,8 @@ def plot_energies(
         above.set_yscale("symlog", linthresh=1)
     above.set(ylabel="total energy - start / meV/atom")
     for panel, place in zip(panels, ("", "on the shared path, "), strict=False):
-        panel.set(ylabel=f"jump in a step, {place}meV", yscale="log")
+        drawn = any(len(line.get_xdata()) for line in panel.get_lines())  # not of runs that ended at once
+        panel.set(ylabel=f"jump in a step, {place}meV", yscale="log" if drawn else "linear")
     panels[-1].set(xlabel="time / ps")
     if runs:
         above.legend(fontsize=8)

@@ -103,6 +103,13 @@ def test_stress_of_crystals_and_of_nothing_else():
         atoms.get_stress()
 
 
+def test_the_model_that_is_given_stays_what_it_is():
+    model = springs().double().train()
+    FACalculator(model, dtype="float32")
+    assert model.network.model.stiff.dtype == torch.float64
+    assert model.training
+
+
 def test_unseen_elements_are_refused(water):
     model = springs()
     model.fit_units(torch.tensor([1, 8]), torch.tensor([0, 0]), {"energy": torch.tensor([1.0])})

@@ -1,5 +1,6 @@
 """Which row of a table belongs to which structure: exactly one each, or an error that names the line."""
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,11 @@ class Rows:
         if (missing := np.flatnonzero(found < 0)).size:
             raise ValueError(f"{source(int(missing[0]))}: found no row in {self.path}, expected one")
         return found
+
+    def mark(self) -> str:
+        """What tells these rows from others."""
+        described = repr((list(self.keys), list(self.text), self.names, self.words)).encode()
+        return hashlib.sha256(described + self.numbers.tobytes()).hexdigest()[:16]
 
     def add(self, data: Data, row: int) -> None:
         """Gives a structure what its row says."""

@@ -61,7 +61,9 @@ class OnDiskXYZ(OnDiskDataset):
         folder = Path(root) / "processed"
         source = LazyXYZ(root_or_files, cache=folder, **options)
         self.errors = source.errors
-        stamp = source.index.key  # another content of the files is another database
+        stamp = source.index.key  # another content of the files, or of their table, is another database
+        if source._rows is not None:
+            stamp += f"-{source._rows.mark()}"
         self._process_id = os.getpid()
         self._file = f"{name}-{stamp}.db"
         state = folder / f"{name}-{stamp}.json"

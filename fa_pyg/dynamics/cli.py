@@ -137,5 +137,7 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         open_end = name in ("picoseconds", "timestep")
         if not least <= value < float("inf") or (open_end and value == 0):
             parser.error(f"--{name} is {value}, expected {'more than 0' if open_end else f'{least} or more'}")
+    if Path(given.out).exists() and not Path(given.out).is_dir():
+        parser.error(f"--out is {given.out}, a file, expected a folder")
     if given.picoseconds * 1000 < 2 * given.timestep:
         parser.error(f"--picoseconds is {given.picoseconds}, expected two steps of --timestep or more")

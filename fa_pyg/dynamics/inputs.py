@@ -75,8 +75,8 @@ def _tested(checkpoint: str | Path, index: int) -> Any:
     from fa_pyg.train.load_split import load_split
 
     split = load_split(checkpoint, "test")
-    if not 0 <= index < split.num_graphs:
-        last = split.num_graphs - 1
+    if not 0 <= index < len(split):
+        last = len(split) - 1
         raise ValueError(f"--index is {index}, expected 0 to {last}, a molecule of the test set")
     return split[index]
 

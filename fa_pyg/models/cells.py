@@ -38,7 +38,8 @@ def framed_periodic(model: nn.Module, frame: Frame, output: Mapping[str, Any]) -
 
 
 def is_periodic(cell: Tensor | None, pbc: Tensor | None) -> bool:
-    """Whether all systems of a batch are periodic; raises ValueError for some, or in one direction only."""
+    """Whether all systems of a batch are periodic; raises ValueError for some, in one direction only, or
+    for cells that are flat."""
     if cell is None or pbc is None or not pbc.any():
         return False
     if not pbc.any(1).all():
@@ -46,6 +47,8 @@ def is_periodic(cell: Tensor | None, pbc: Tensor | None) -> bool:
     rank = torch.linalg.matrix_rank(cell.detach().double() * pbc.to(torch.float64).unsqueeze(2))
     if (rank < 2).any():
         raise ValueError("cell: expected at least two periodic directions, found one")
+    if (rank < pbc.sum(1)).any():
+        raise ValueError("cell: expected independent vectors in all periodic directions, found others")
     return True
 
 

@@ -27,6 +27,7 @@ REPS = {
     "node vector": "vector",
 }
 REFERENCED = ("scalar", "mean")
+MAX_Z = 118
 
 
 class Potential(nn.Module):
@@ -109,6 +110,7 @@ class Potential(nn.Module):
             {name: AtomicReference(spec == "mean") for name, spec in named.items() if spec in REFERENCED}
         )
         self.register_buffer("scales", torch.ones(len(named), dtype=torch.float64))
+        self.register_buffer("known", torch.zeros(MAX_Z + 1, dtype=torch.bool))
 
     def forward(
         self,
@@ -142,8 +144,9 @@ class Potential(nn.Module):
         return out if wants_graph or not derive else {name: value.detach() for name, value in out.items()}
 
     def unknown_elements(self, z: Tensor) -> list[int]:
-        """The atomic numbers among ``z`` that no reference was fitted for; none before a fit."""
-        known = [one.known for one in self.references.values() if one.known.any()]
+        """The atomic numbers among ``z`` that were not in the training set; none before a fit."""
+        fitted = (self.known, *(one.known for one in self.references.values()))
+        known = [one for one in fitted if one.any()]
         return z.unique()[~known[0][z.unique()]].tolist() if known else []
 
     def scale(self, name: str) -> Tensor:
@@ -158,17 +161,26 @@ class Potential(nn.Module):
         forces, times 1 in the unit of length, where there are any.
 
         Args:
-            targets: by name, those of the heads and ``"forces"``; a head without one keeps its units.
+            targets: by name, those of the heads and ``"forces"``; a head without one keeps its units, but
+                energies of which the forces alone are known have the scale of these.
         """
+        self.known.zero_()[z.unique()] = True
         for place, (name, spec) in enumerate(self.heads.items()):
-            if name not in targets:
-                continue
-            target = targets[name].detach().double()
-            rest = self.references[name].fit(z, batch, target) if spec in REFERENCED else target
-            if name == "energy" and "forces" in targets:
+            rest = None
+            if name in targets:
+                target = targets[name].detach().double()
+                rest = self.references[name].fit(z, batch, target) if spec in REFERENCED else target
+            if name == "energy" and "forces" in targets and (self.gradient or rest is not None):
                 rest = targets["forces"].double()
-            scale = rest.square().mean().sqrt()
-            self.scales[place] = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
+            if rest is not None:
+                scale = rest.square().mean().sqrt()
+                self.scales[place] = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(
+            f"{prefix}known", self.known
+        )  # older checkpoints have those of references alone
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     # ------------------------------------------------------------------------------ parts of a call
 

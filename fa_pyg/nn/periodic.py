@@ -8,6 +8,8 @@ from torch import Tensor
 
 __all__ = ["edge_vectors", "periodic_edges"]
 
+MOST = 1e8  # edges of one system: a cell in another unit would fill the memory
+
 
 def periodic_edges(
     pos: Tensor, cell: Tensor, pbc: Tensor, cutoff: float, batch: Tensor | None = None
@@ -28,7 +30,8 @@ def periodic_edges(
         numbers s in the type of ``pos``.
 
     Raises:
-        ValueError: if cells and directions are not those of the graphs of ``batch``.
+        ValueError: if cells and directions are not those of the graphs of ``batch``, or a cell is so small
+            that there would be more than 1e8 edges.
     """
     sizes = [len(pos)] if batch is None else batch.bincount(minlength=len(cell)).tolist()
     if not len(sizes) == len(cell) == len(pbc):
@@ -61,6 +64,7 @@ def edge_vectors(
 
 
 def _neighbours(pos: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> tuple[np.ndarray, ...]:
+    _check_number(len(pos), cell[pbc], cutoff)
     if pbc.all():
         try:
             from vesin import NeighborList
@@ -72,3 +76,15 @@ def _neighbours(pos: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: floa
     from ase.neighborlist import primitive_neighbor_list
 
     return primitive_neighbor_list("ijS", pbc, cell, pos, cutoff)
+
+
+def _check_number(atoms: int, vectors: np.ndarray, cutoff: float) -> None:
+    """Raises ValueError where about as many images as lie within the cutoff are too many for the memory."""
+    size = np.sqrt(abs(np.linalg.det(vectors @ vectors.T)))
+    ball = (1, 2, np.pi, 4 / 3 * np.pi)[len(vectors)] * cutoff ** len(vectors)
+    if not atoms**2 * ball <= MOST * size:
+        lengths = ", ".join(f"{x:.3g}" for x in np.linalg.norm(vectors, axis=1))
+        raise ValueError(
+            f"cell: expected at most {MOST:g} neighbours closer than {cutoff:g} of {atoms} atoms, "
+            f"found vectors of {lengths}"
+        )

@@ -7,15 +7,17 @@ from jsonargparse import ArgumentError, ArgumentParser
 from torch_geometric.data import Batch
 
 from fa_pyg.train.molecules_data import MoleculeData
+from fa_pyg.train.targets import MoleculesOnDisk
 
 __all__ = ["load_split"]
 
 
-def load_split(checkpoint: str | Path, name: str = "test") -> Batch:
+def load_split(checkpoint: str | Path, name: str = "test") -> Batch | MoleculesOnDisk:
     """The molecules of a split of a run of ``scripts/train_molecules.py``, with ``z`` and ``pos`` alone.
 
     Its data set is built from the ``config.yaml`` in the folder of the checkpoint, as for training: paths are
-    relative to the current folder, and a data set that is not there is computed or downloaded.
+    relative to the current folder, and a data set that is not there is computed or downloaded. Molecules that
+    are not in memory are read when they are asked for.
 
     Args:
         checkpoint: the file, or the folder of the run.

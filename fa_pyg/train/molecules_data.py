@@ -1,5 +1,6 @@
 """Molecules as a Lightning data module: splits, names and units of the targets."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -8,6 +9,7 @@ from torch_geometric.data import Batch, Dataset, InMemoryDataset
 
 from fa_pyg.datasets import OnDiskLoader
 from fa_pyg.datasets.collated import CollatedGraphs
+from fa_pyg.datasets.elements import SYMBOLS
 from fa_pyg.train.data import SplitData
 from fa_pyg.train.graphs import whole
 from fa_pyg.train.targets import MoleculesOnDisk, Targets, is_periodic
@@ -33,11 +35,12 @@ class MoleculeData(SplitData):
         seed: of the order of the training molecules.
         num_workers: processes that read what is not in memory.
         num_fitted: to so many training molecules references and scales are fitted, of what is not in memory.
-            An element that none of them has gets no reference.
+            Every element has to be among them.
 
     Raises:
-        ValueError: for targets that the data do not have and numbers that are not finite, with the molecule,
-            when it is read; or if nothing is left to train on.
+        ValueError: for targets that the data do not have, numbers that are not finite and training molecules
+            of elements that no reference was fitted for, with the molecule, when it is read; or if nothing
+            is left to train on.
     """
 
     def __init__(
@@ -62,8 +65,9 @@ class MoleculeData(SplitData):
             raise ValueError(
                 f"val and test are {val} and {test}, expected 1 or more each, and less than {len(dataset)}"
             )
-        if num_fitted < 1:
-            raise ValueError(f"num_fitted is {num_fitted}, expected 1 or more")
+        for name, value in (("num_fitted", num_fitted), ("num_train", 1 if num_train is None else num_train)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}, expected 1 or more")
         self.given = {"train": dataset, "val": val, "test": test}
         self.num_train, self.num_fitted, self.split_seed = num_train, num_fitted, split_seed
         self.targets = Targets(tuple(targets), attributes or {}, factors or {})
@@ -97,6 +101,21 @@ class MoleculeData(SplitData):
             return train
         places = self._shuffled(len(train))[: self.num_fitted].sort().values
         return next(iter(OnDiskLoader(train, self.num_fitted, sampler=places)))
+
+    def expect(self, known: Tensor) -> None:
+        """Says which elements have references, ``[118 + 1]``: training molecules of others are refused when
+        they are read, and there is a warning where those to validate or test on are in memory."""
+        for name, part in self._splits.items():
+            if isinstance(part, MoleculesOnDisk):
+                part.known = known if name == "train" else None
+            elif (odd := ~known[part.z]).any():
+                symbols = ", ".join(SYMBOLS[z] for z in part.z[odd].unique().tolist())
+                many = len(part.batch[odd].unique())
+                warnings.warn(
+                    f"{name}: found {symbols} in {many} of {part.num_graphs} molecules, of which none is in "
+                    "the training set: their errors are those of a guess",
+                    stacklevel=2,
+                )
 
     def _shuffled(self, size: int) -> Tensor:
         return torch.randperm(size, generator=torch.Generator().manual_seed(self.split_seed))

@@ -39,9 +39,10 @@ def predict(
     """Writes what a model says of all molecules of XYZ files, in their order, as extended XYZ.
 
     Each has the predictions in its comment (forces and other numbers of atoms in columns), and in ``source``
-    its file and line. A molecule that cannot be read or that has an element the model has not seen is left
-    out and reported with its file and line; where it is not clear how many lines it has, so is the rest of
-    its file. Memory is that of a batch, and the output appears under its name when it is complete.
+    its file and line. A molecule that cannot be read, that has an element the model has not seen, or whose
+    predictions are not finite is left out and reported with its file and line; where it is not clear how many
+    lines it has, so is the rest of its file. Memory is that of a batch, and the output appears under its name
+    when it is complete.
 
     Args:
         model: in evaluation mode; its numbers may be float32: positions are read, and frames computed, in
@@ -50,8 +51,13 @@ def predict(
         out: the file to write.
         batch_size: molecules that are run together.
         device: to run on.
+
+    Raises:
+        ValueError: if the file to write is one of those to read.
     """
-    report, model, out = Report(), model.to(device), Path(out)
+    report, model, out, files = Report(), model.to(device), Path(out), list(files)
+    if out.exists() and any(path.exists() and path.samefile(out) for path in _found(files, Report())):
+        raise ValueError(f"out: found {out}, which is among the files to read, expected another")
     temporary = out.with_name(out.name + ".tmp")
     try:
         with temporary.open("w") as file:
@@ -67,14 +73,19 @@ def predict(
 
 def _readable(files: Iterable[str | Path], report: Report) -> Iterator[Data]:
     """The molecules of all files; what is wrong goes to the report."""
+    for path in _found(files, report):
+        yield from _molecules(path, report)
+
+
+def _found(files: Iterable[str | Path], report: Report) -> Iterator[Path]:
+    """The files, and those of folders."""
     for given in files:
         try:
             paths = find_files(given)
         except ValueError as error:
             report.errors.append(str(error))
             continue
-        for path in paths:
-            yield from _molecules(path, report)
+        yield from paths
 
 
 def _molecules(path: Path, report: Report) -> Iterator[Data]:
@@ -130,7 +141,11 @@ def _predicted(
         for data in good:  # one of them it is
             yield from _predicted(model, [data], device, report)
         return
-    yield from zip(good, found, strict=True)
+    for data, values in zip(good, found, strict=True):
+        if odd := [name for name, value in values.items() if not value.isfinite().all()]:
+            report.errors.append(f"{data.source}: found {', '.join(odd)} that are not finite")
+        else:
+            yield data, values
 
 
 def _run(model: Potential, molecules: list[Data], device: str) -> list[dict[str, Tensor]]:

@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.utils.data import Dataset as Graphs
 from torch_geometric.data import Data, Dataset
 
+from fa_pyg.datasets.elements import SYMBOLS
+
 __all__ = ["MoleculesOnDisk", "Targets"]
 
 
@@ -42,7 +44,9 @@ class Targets:
                 f"targets: expected {key!r} for {name!r} in {_where(data, place)}, found {found}"
             )
         value = torch.as_tensor(data[key])
-        value = value.view(1) if value.dim() == 0 else value[:, int(column)] if column else value
+        if column:
+            value = _column(value, key, column)
+        value = value.view(1) if value.dim() == 0 else value
         graphs = data.num_graphs if place is None else 1
         if len(value) not in (data.num_nodes, graphs):
             raise ValueError(
@@ -66,10 +70,15 @@ class MoleculesOnDisk(Graphs):
         dataset: any PyG data set.
         ids: which of its molecules, in which order.
         targets: what is learned of them.
+
+    Attributes:
+        known: which elements a molecule may have, ``[118 + 1]``; None for any. Reading another raises
+            ValueError.
     """
 
     def __init__(self, dataset: Dataset, ids: Tensor, targets: Targets) -> None:
         self.dataset, self.ids, self.targets = dataset, ids, targets
+        self.known: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,8 +86,22 @@ class MoleculesOnDisk(Graphs):
     def __getitem__(self, index: int) -> Data:
         place = int(self.ids[index])
         data = self.dataset[place]
+        if self.known is not None and not self.known[data.z].all():
+            symbols = ", ".join(SYMBOLS[z] for z in data.z[~self.known[data.z]].unique().tolist())
+            raise ValueError(
+                f"num_fitted: found {symbols} in {_where(data, place)}, expected elements of the molecules "
+                "that references are fitted to"
+            )
         cell = {name: data[name] for name in ("cell", "pbc")} if is_periodic(data) else {}
         return Data(z=data.z, pos=data.pos, **cell, **self.targets.of(data, place))
+
+
+def _column(value: Tensor, key: str, column: str) -> Tensor:
+    try:
+        return value[:, int(column)]
+    except (IndexError, ValueError) as error:
+        shape = list(value.shape)
+        raise ValueError(f"attributes: found '{key}:{column}', expected a column of {shape}") from error
 
 
 def is_periodic(data: Data) -> bool:

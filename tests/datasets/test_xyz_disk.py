@@ -105,3 +105,14 @@ def test_a_kill_loses_one_batch_at_most(files, tmp_path):
     assert seen[1].value <= TOTAL - 20 + 1  # 20 of 24 were kept; the first is made once more for its names
     dataset = OnDiskXYZ(tmp_path / "out", files)
     assert [d.comment for d in dataset] == [d.comment for d in read_xyz(files)]
+
+
+def test_a_table_that_has_changed_is_another_database(files, tmp_path):
+    table = tmp_path / "table.csv"
+    for factor in (1, 2):
+        rows = "".join(f"{i},{factor * i}.5\n" for i in range(TOTAL))
+        table.write_text(f"index,dipole\n{rows}")
+        dataset = OnDiskXYZ(tmp_path / "out", files, table=table)
+        assert [data.dipole.item() for data in dataset] == [factor * i + 0.5 for i in range(TOTAL)]
+    with pytest.raises(AttributeError, match="dipole"):
+        _ = OnDiskXYZ(tmp_path / "out", files)[0].dipole

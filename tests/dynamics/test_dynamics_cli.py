@@ -11,7 +11,7 @@ from ase.io import read, write
 
 from fa_pyg import PCAFrame, WeightedPCAFrame
 from fa_pyg.dynamics.cli import main
-from fa_pyg.dynamics.inputs import names
+from fa_pyg.dynamics.inputs import names, start
 from fa_pyg.models import FAENet, Potential
 
 FILES = ["energy.png", "path.csv", "plain", "results.json", "weighted"]
@@ -96,6 +96,24 @@ def test_a_file_to_start_from_and_a_molecule_that_comes_apart(runs, tmp_path):
     assert (tmp_path / "out/energy.png").stat().st_size > 1000
 
 
+def test_a_molecule_that_breaks_in_the_first_step_is_told(runs, tmp_path):
+    given = ["--timestep", "1e4", "--picoseconds", "100", "-o", str(tmp_path)]
+    assert main([str(runs["plain"]), *given]) == 0
+    (one,) = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert one["end"].endswith("at 10 ps")
+    assert one["picoseconds"] == 0
+    assert one["jump_meV"] is None
+    assert (tmp_path / "energy.png").stat().st_size > 1000
+
+
+def test_a_file_is_no_folder_to_write_to(runs, tmp_path, capsys):
+    (tmp_path / "out").write_text("kept")
+    with pytest.raises(SystemExit):
+        main([str(runs["plain"]), "-o", str(tmp_path / "out")])
+    assert "a file, expected a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "kept"
+
+
 @pytest.mark.parametrize(
     ("more", "text"),
     [
@@ -121,6 +139,17 @@ def test_bad_input_is_refused_before_anything_is_written(more, text, runs, data,
     assert code == 2
     assert text in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_test_set_of_a_run_on_files_is_found(runs, data, tmp_path):
+    config = yaml.safe_load((runs["plain"] / "config.yaml").read_text())
+    lazy = {"root_or_files": str(data), "cache": str(tmp_path)}
+    config["data"]["dataset"] = {"class_path": "fa_pyg.datasets.LazyXYZ", "init_args": lazy}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    expected = start(runs["plain"], None, 3)
+    assert (start(tmp_path, None, 3).positions == expected.positions).all()
+    with pytest.raises(ValueError, match="--index is 4, expected 0 to 3"):
+        start(tmp_path, None, 4)
 
 
 def test_elements_of_another_training_set_are_refused(runs, tmp_path, capsys):

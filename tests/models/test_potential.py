@@ -145,6 +145,27 @@ def test_units_of_a_training_set(molecules):
     torch.testing.assert_close(again(**molecules)["energy"], after["energy"])
 
 
+def test_forces_alone_give_their_scale_and_the_elements(molecules):
+    model = potential()
+    before = model(**molecules)["forces"]
+    model.fit_units(molecules["z"], molecules["batch"], {"forces": 3 * torch.ones(8, 3)})
+    torch.testing.assert_close(model(**molecules)["forces"], 3 * before)
+    assert model.unknown_elements(torch.tensor([79, 1])) == [79]
+
+
+def test_elements_are_known_without_references_and_by_older_checkpoints(molecules):
+    heads = {"energy": "scalar", "dipole": "vector"}
+    dipoles = potential(heads={"dipole": "vector"}, gradient=False)
+    dipoles.fit_units(molecules["z"], molecules["batch"], {"dipole": torch.ones(2, 3)})
+    assert dipoles.unknown_elements(torch.tensor([79, 1])) == [79]
+    model, again = potential(heads=heads), potential(heads=heads)
+    model.fit_units(molecules["z"], molecules["batch"], {"energy": torch.ones(2)})
+    state = model.state_dict()
+    del state["known"]
+    again.load_state_dict(state)
+    assert again.unknown_elements(torch.tensor([79, 1])) == [79]
+
+
 def test_wrong_heads_are_named():
     with pytest.raises(ValueError, match="gradient: expected False"):
         potential(heads={"energy": "scalar", "forces": "node vector"})

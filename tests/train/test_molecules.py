@@ -116,6 +116,21 @@ def test_configurations_build_exact_models_of_their_targets(path):
         torch.testing.assert_close(other[name], turned[spec](one[name]), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["XYZ", "LazyXYZ", "OnDiskXYZ"])
+def test_other_names_in_files_are_given_as_documented(name, tmp_path):
+    atoms = "Properties=species:S:1:pos:R:3:f_dft:R:3 E_dft=-1000000.00{}\nH 0 0 0 1 2 3\nH 0 0 1 4 5 6\n"
+    (tmp_path / "a.xyz").write_text("".join(f"2\n{atoms.format(i)}" for i in range(6)))
+    root = ["--data.dataset.root", str(tmp_path)] if name == "OnDiskXYZ" else []
+    targets = ["--data.dataset.targets", '{"energy": "E_dft", "forces": "f_dft"}']
+    data = ["--data.dataset", f"fa_pyg.datasets.{name}", *root, "--data.dataset.root_or_files", str(tmp_path)]
+    path = next(path for path in CONFIGS if path.stem == "xyz_folder")
+    sizes = ["--data.val", "1", "--data.test", "1", "--trainer.default_root_dir", str(tmp_path)]
+    batch = MoleculeCLI(["--config", str(path), *data, *targets, *sizes]).datamodule.sample()
+    assert batch.energy.dtype == torch.float64
+    assert set(batch.energy.tolist()) <= {-1e6 - i / 1000 for i in range(6)}
+    assert batch.forces[1].tolist() == [4, 5, 6]
+
+
 def test_splits_are_apart_and_the_same_for_all_seeds(dataset, data):
     other = MoleculeData(dataset, val=8, test=8, seed=5)
     sizes = {name: data.split(name).num_graphs for name in ("train", "val", "test")}

@@ -105,9 +105,33 @@ def test_a_bad_molecule_is_named(path, tmp_path, num_workers):
         list(data.train_dataloader())
 
 
+def test_elements_without_a_reference_are_named(memory, stored):
+    fitted = torch.zeros(119, dtype=torch.bool)
+    fitted[[1, 6]] = True
+    data = MoleculeData(memory, **OPTIONS)
+    data.setup()
+    with pytest.warns(UserWarning, match=r"(train|val|test): found O in \d+ of (24|8) molecules"):
+        data.expect(fitted)
+    data = MoleculeData(stored, **OPTIONS)
+    data.setup()
+    data.expect(fitted)
+    list(data.val_dataloader())
+    with pytest.raises(ValueError, match=r"num_fitted: found O in molecule \d+ \(.*all.xyz:\d+\)"):
+        list(data.train_dataloader())
+
+
+def test_a_run_fits_a_reference_for_every_element(molecule_arguments, tmp_path):
+    one, file, *rest = molecule_arguments(f"--name={tmp_path.name}", "--data.num_fitted=1")
+    dataset = ["--data.dataset=fa_pyg.datasets.LazyXYZ", f"--data.dataset.init_args.cache={tmp_path}"]
+    with pytest.raises(ValueError, match="num_fitted: found"):
+        main([one, file, *dataset, *rest], MoleculeCLI)
+
+
 def test_wrong_arguments(stored):
     with pytest.raises(ValueError, match="num_fitted is 0, expected 1 or more"):
         MoleculeData(stored, num_fitted=0, **OPTIONS)
+    with pytest.raises(ValueError, match="num_train is -1, expected 1 or more"):
+        MoleculeData(stored, num_train=-1, **OPTIONS)
     with pytest.raises(ValueError, match="val and test are 20 and 20"):
         MoleculeData(stored, val=20, test=20)
     with pytest.raises(

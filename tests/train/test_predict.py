@@ -85,10 +85,51 @@ def test_bad_molecules_are_reported_and_the_rest_is_done(checkpoint, molecule_ru
     assert not list(tmp_path.glob("*.tmp"))
 
 
+def test_predictions_that_are_not_finite_are_reported(checkpoint, tmp_path, capsys):
+    water = "3\n\nO 0 0 0.1\nH 0 0.8 -0.4\nH 0 -0.8 -0.4\n"
+    (tmp_path / "a.xyz").write_text(water + "2\n\nH 0 0 0\nH 1e200 0 0\n" + water)
+    code, found = predicted(checkpoint, tmp_path / "out.extxyz", tmp_path / "a.xyz")
+    assert code == 1
+    assert "a.xyz:6: found energy" in capsys.readouterr().err
+    assert [Path(atoms.info["source"]).name for atoms in found] == ["a.xyz:1", "a.xyz:10"]
+    assert found[0].get_potential_energy() == found[1].get_potential_energy()
+
+
 def test_a_wrong_checkpoint_is_said_and_nothing_is_written(tmp_path, capsys):
     assert main([str(tmp_path / "no.ckpt"), "x.xyz", "-o", str(tmp_path / "out.xyz")]) == 2
     assert "no.ckpt: found no such file" in capsys.readouterr().err
     assert not (tmp_path / "out.xyz").exists()
+
+
+def test_cells_that_are_flat_or_tiny_are_reported_and_the_rest_is_done(checkpoint, tmp_path, capsys):
+    def crystal(*edges):
+        cell = " ".join(str(x) for x in np.diag(edges).flatten())
+        return f'1\nLattice="{cell}" pbc="T T T" Properties=species:S:1:pos:R:3\nC 0 0 0\n'
+
+    cells = crystal(3.0, 3.0, 3.0), crystal(3.0, 3.0, 0.0), crystal(3e-3, 3e-3, 3e-3), crystal(3.0, 3.0, 4.0)
+    (tmp_path / "a.extxyz").write_text("".join(cells))
+    code, found = predicted(checkpoint, tmp_path / "out.extxyz", tmp_path / "a.extxyz")
+    err = capsys.readouterr().err
+    assert code == 1
+    assert [Path(atoms.info["source"]).name for atoms in found] == ["a.extxyz:1", "a.extxyz:10"]
+    assert "a.extxyz:4: cell: expected independent vectors in all periodic directions" in err
+    assert "a.extxyz:7: cell: expected at most 1e+08 neighbours" in err
+
+
+def test_input_is_not_overwritten(checkpoint, tmp_path, capsys):
+    file = tmp_path / "a.xyz"
+    file.write_text("1\n\nH 0 0 0\n")
+    for given in (file, tmp_path):
+        assert main([str(checkpoint), str(given), "-o", str(file)]) == 2
+        assert "a.xyz, which is among the files to read" in capsys.readouterr().err
+    assert file.read_text() == "1\n\nH 0 0 0\n"
+
+
+def test_an_empty_checkpoint_is_none(checkpoint, tmp_path, capsys):
+    (tmp_path / "best.ckpt").touch()
+    (tmp_path / "config.yaml").write_text(checkpoint.with_name("config.yaml").read_text())
+    assert main([str(tmp_path), "x.xyz", "-o", str(tmp_path / "out.xyz")]) == 2
+    assert "best.ckpt: expected a checkpoint of" in capsys.readouterr().err
 
 
 def test_crystals_and_molecules_in_one_go(checkpoint, tmp_path):

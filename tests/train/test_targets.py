@@ -57,6 +57,22 @@ def test_what_is_not_there_or_of_another_shape_is_named():
         Targets(("dipole",)).of(molecule(2, dipole=torch.ones(3)), 3)
 
 
+@pytest.mark.parametrize("column", ["4", "-5", "two"])
+def test_a_column_that_is_not_there_is_named(column):
+    with pytest.raises(ValueError, match=rf"attributes: found 'y:{column}', expected a column of \[1, 4\]"):
+        Targets(("homo",), {"homo": f"y:{column}"}).of(molecule(2), 0)
+
+
+def test_molecules_on_disk_may_have_known_elements_only():
+    graphs = MoleculesOnDisk([molecule(2), molecule(3)], torch.tensor([1, 0]), Targets(("forces",)))
+    graphs.known = torch.zeros(119, dtype=torch.bool)
+    graphs.known[1] = True
+    assert graphs[0].num_nodes == 3
+    graphs.dataset[0].z[1] = 79
+    with pytest.raises(ValueError, match=r"num_fitted: found Au in molecule 0 \(a.xyz:2\)"):
+        graphs[1]
+
+
 def test_molecules_on_disk_have_what_is_trained_on():
     box = {"cell": torch.eye(3)[None], "pbc": torch.tensor([[True, False, False]])}
     molecules = [molecule(2), molecule(3, **box), molecule(4, **box | {"pbc": torch.zeros(1, 3).bool()})]

@@ -1,6 +1,7 @@
 """From a configuration file to a tested model: the one place that builds trainer, model and data."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -150,13 +151,21 @@ def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> di
     """Train, test the weights of the best validation error, and keep the results beside the checkpoints.
 
     Args:
-        args: command line; that of the process where None.
+        args: command line; that of the process where None, which then ends where settings or data are wrong.
         make: what is trained.
+
+    Raises ValueError for settings and data that are wrong.
 
     Returns what ``results.json`` holds: test figures and validation error, best epoch, epochs trained, the
     folder.
     """
-    cli = make(args)
+    try:
+        cli = make(args)
+    except ValueError as error:
+        if args is not None:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     if cli.resume:
         print(f"going on from {cli.resume}")
     try:

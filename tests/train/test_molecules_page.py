@@ -57,13 +57,17 @@ def test_the_code_runs(molecule_run, monkeypatch, tmp_path):
     assert all((tmp_path / f"{name}.png").stat().st_size > 1000 for name in ("benzene", "errors", "curves"))
 
 
-def test_names_of_ones_own(frames, plain, tmp_path):
+def test_names_of_ones_own(frames, plain, tmp_path, monkeypatch, capsys):
     for atoms in frames:
         atoms.info["E_dft"], atoms.arrays["F_dft"] = atoms.get_potential_energy(), atoms.get_forces()
         atoms.calc = None
     write(tmp_path / "own.xyz", frames, format="extxyz")
     with pytest.raises(ValueError, match=r"targets=\{'energy': KEY\} reads it after another key"):
         run(*plain(tmp_path))
+    monkeypatch.setattr("sys.argv", ["train", *map(str, plain(tmp_path))])
+    with pytest.raises(SystemExit, match="2"):  # the script says no more than that
+        main(make=MoleculeCLI)
+    assert "error: " in capsys.readouterr().err
     assert run(*plain(tmp_path, *said("call them otherwise")))["test_energy_mae_meV"] > 0
 
 

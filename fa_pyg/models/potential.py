@@ -164,17 +164,18 @@ class Potential(nn.Module):
             targets: by name, those of the heads and ``"forces"``; a head without one keeps its units, but
                 energies of which the forces alone are known have the scale of these.
         """
-        self.known.zero_()[z.unique()] = True
+        self.known.zero_()[z.unique().to(self.known.device)] = True
         for place, (name, spec) in enumerate(self.heads.items()):
-            rest = None
+            rest, rounding = None, 1e-12
             if name in targets:
                 target = targets[name].detach().double()
                 rest = self.references[name].fit(z, batch, target) if spec in REFERENCED else target
+                rounding = rounding * target.abs().max().clamp(min=1)
             if name == "energy" and "forces" in targets and (self.gradient or rest is not None):
-                rest = targets["forces"].double()
+                rest, rounding = targets["forces"].double(), 1e-12
             if rest is not None:
                 scale = rest.square().mean().sqrt()
-                self.scales[place] = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
+                self.scales[place] = torch.where(scale > rounding, scale, torch.ones_like(scale))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         state_dict.setdefault(

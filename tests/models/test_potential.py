@@ -153,6 +153,17 @@ def test_forces_alone_give_their_scale_and_the_elements(molecules):
     assert model.unknown_elements(torch.tensor([79, 1])) == [79]
 
 
+def test_what_rounding_leaves_is_no_scale(molecules):
+    model = potential()
+    energy = torch.tensor([-1234567.891, -2345678.912], dtype=torch.float64)  # fitted by two elements
+    model.fit_units(molecules["z"], molecules["batch"], {"energy": energy})
+    assert model.scales.tolist() == [1]
+    model.fit_units(
+        torch.ones(2, dtype=torch.long), torch.arange(2), {"energy": energy[0] + energy.new([0, 1])}
+    )
+    assert model.scales.tolist() == pytest.approx([0.5])
+
+
 def test_elements_are_known_without_references_and_by_older_checkpoints(molecules):
     heads = {"energy": "scalar", "dipole": "vector"}
     dipoles = potential(heads={"dipole": "vector"}, gradient=False)

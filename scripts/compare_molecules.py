@@ -22,7 +22,6 @@ ROWS = {
     "full": "FA-FAENet, all 4 frames",
     "sampled": "FA-FAENet, 1 of 4 frames drawn",
     "sampled_direct": "FA-FAENet, 1 of 4 frames drawn, forces by a head",
-    "direct": "FA-FAENet, weighted frames, forces by a head",
     "one": "FA-FAENet, one frame, signs by third moments",
     "weighted": "FA-FAENet, weighted frames",
 }

@@ -178,9 +178,8 @@ class Potential(nn.Module):
                 self.scales[place] = torch.where(scale > rounding, scale, torch.ones_like(scale))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        state_dict.setdefault(
-            f"{prefix}known", self.known
-        )  # older checkpoints have those of references alone
+        # Older checkpoints have those of the references alone.
+        state_dict.setdefault(f"{prefix}known", self.known)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     # ------------------------------------------------------------------------------ parts of a call

@@ -37,9 +37,8 @@ def load_potential(checkpoint: str | Path) -> Potential:
         state = torch.load(path, "cpu", weights_only=True)["state_dict"]
         model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     except Exception as error:  # whatever a file of any kind can cause
-        reason = (str(error) or type(error).__name__).splitlines()[0][
-            :200
-        ]  # of an empty file it says nothing
+        said = str(error) or type(error).__name__  # of an empty file it says nothing
+        reason = said.splitlines()[0][:200]
         raise ValueError(f"{path}: expected a checkpoint of {config}, found none ({reason})") from error
     return model.eval()
 

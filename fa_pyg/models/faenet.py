@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from fa_pyg.linalg import mean, pick, scatter_sum
+from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of
 from fa_pyg.models.molecule_heads import Head
-from fa_pyg.nn.graph_building import radius_graph
 
-__all__ = ["FAENet", "polynomial_envelope"]
+__all__ = ["FAENet"]
 
 
 class FAENet(nn.Module):
@@ -72,8 +71,6 @@ class FAENet(nn.Module):
         max_z: int = 118,
     ) -> None:
         super().__init__()
-        if not cutoff > 0:
-            raise ValueError(f"cutoff: expected a positive number, found {cutoff!r}")
         if not num_neighbors > 0:
             raise ValueError(f"num_neighbors: expected a positive number, found {num_neighbors!r}")
         self.cutoff, self.shrink = cutoff, num_neighbors**-0.5
@@ -81,7 +78,7 @@ class FAENet(nn.Module):
         self.head_names = dict(heads or {"energy": "scalar"})
         self.heads = {name: Head.of(spec) for name, spec in self.head_names.items()}
         self.embed = nn.Embedding(max_z + 1, hidden)
-        self.register_buffer("waves", math.pi * torch.arange(1, num_radial + 1) / cutoff, persistent=False)
+        self.features = EdgeFeatures(cutoff, num_radial)
         self.radial = nn.Sequential(nn.Linear(num_radial, hidden), nn.SiLU())
         self.layers = nn.ModuleList([Interaction(hidden) for _ in range(layers)])
         self.readout = nn.ModuleDict({name: _mlp(hidden, head.channels) for name, head in self.heads.items()})
@@ -95,38 +92,16 @@ class FAENet(nn.Module):
         edge_vec: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor | dict[str, Tensor]:
-        edge_index, edge_vec = self._edges(pos, edge_index, batch, edge_vec)
-        source, target = edge_index
-        waves, directions, weight = self._edge_features(edge_vec.to(self.embed.weight.dtype))
-        h, e = self.embed(z), self.radial(waves) * weight
+        (source, target), r = edges_of(self, pos, edge_index, batch, edge_vec)
+        u, waves, weight = self.features(r.to(self.embed.weight.dtype))
+        directions = torch.cat([u, *(u[:, a, None] * u[:, a:] for a in range(3))], dim=-1)
+        h, e = self.embed(z), self.radial(waves) * (weight * self.shrink)
         for layer in self.layers:
             h = layer(h, e, directions, source, target)
         size = num_graphs if num_graphs is not None else 1 if batch is None else int(batch.max()) + 1
         x = None if pos is None else (pos - pick(mean(pos, batch, size), batch)).to(h.dtype)
         out = {name: head(self.readout[name](h), x, batch, size) for name, head in self.heads.items()}
         return out["energy"] if self.is_single else out
-
-    def _edges(
-        self, pos: Tensor | None, edge_index: Tensor | None, batch: Tensor | None, edge_vec: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        if edge_vec is not None and edge_index is not None:
-            return edge_index, edge_vec
-        if pos is None or edge_vec is not None:
-            raise ValueError("FAENet needs pos, or edge_vec with edge_index")
-        if edge_index is None:
-            edge_index = radius_graph(pos, self.cutoff, batch, max_num_neighbors=None)
-        return edge_index, pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
-
-    def _edge_features(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Distances [E, num_radial] and directions [E, 9] as an edge sees them, and its weight [E, 1]."""
-        square = r.square().sum(-1, keepdim=True)
-        apart = square > 0  # coincident atoms have no direction, and the root no derivative
-        distance = torch.where(apart, square, 1).sqrt()
-        u = r / distance
-        waves = torch.sin(distance * self.waves) / distance
-        products = [u[:, a, None] * u[:, a:] for a in range(3)]
-        weight = polynomial_envelope(distance / self.cutoff) * apart * self.shrink
-        return waves, torch.cat([u, *products], dim=-1), weight
 
     def extra_repr(self) -> str:
         return f"cutoff={self.cutoff}, heads={{{', '.join(self.heads)}}}"
@@ -147,19 +122,6 @@ class Interaction(nn.Module):
         filters = self.radial(e) * (1 + self.angular(directions))
         total = scatter_sum(filters * pick(self.value(h), source), target, len(h))
         return h + self.update(torch.cat([h, total], dim=-1))
-
-
-def polynomial_envelope(x: Tensor, p: int = 5) -> Tensor:
-    r"""Returns a weight that falls from 1 at 0 to 0 at 1, flat to second order at both ends ("Directional
-    Message Passing for Molecular Graphs", Gasteiger et al. 2020).
-
-    .. math:: u(x) = 1 - \tfrac{(p+1)(p+2)}{2} x^p + p (p+2)\, x^{p+1} - \tfrac{p (p+1)}{2} x^{p+2}
-
-    Shapes: any; 0 beyond 1.
-    """
-    x = x.clamp(max=1)
-    a, b, c = -(p + 1) * (p + 2) / 2, p * (p + 2), -p * (p + 1) / 2
-    return 1 + x**p * (a + x * (b + x * c))
 
 
 def _mlp(hidden: int, channels: int) -> nn.Sequential:

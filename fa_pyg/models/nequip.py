@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg.linalg import scatter_sum
-from fa_pyg.models.faenet import polynomial_envelope
-from fa_pyg.nn.graph_building import radius_graph
+from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of
 
 __all__ = ["NequIP"]
 
@@ -27,8 +26,8 @@ class NequIP(nn.Module):
               \odot \big(V h_j^{l_1} \otimes Y^{l_2}(\hat r_{ij})\big)^{l_3}, \qquad
               h_i^l \leftarrow g\big(A\, m_i^l + B_{z_i} h_i^l\big)
 
-    with harmonics and couplings of e3nn, radial networks :math:`R` of Bessel functions, the envelope
-    :math:`u` of :func:`~fa_pyg.models.faenet.polynomial_envelope` and a gate: SiLU of scalars, and the others
+    with harmonics and couplings of e3nn, radial networks :math:`R` of Bessel functions, the envelope u of
+    :func:`~fa_pyg.models.molecule_edges.polynomial_envelope` and a gate: SiLU of scalars, and the others
     times a sigmoid of scalars. Features have the parity :math:`(-1)^l`, so that only :math:`l_1 + l_2 + l_3`
     even occur. The energy is twice differentiable in the positions, and smooth at the cutoff.
 
@@ -95,8 +94,7 @@ class NequIP(nn.Module):
         self.cutoff, self.lmax_edge = cutoff, lmax_edge
         self.embed = nn.Embedding(max_z + 1, channels)
         self.elements = nn.Embedding(max_z + 1, elements)
-        waves = math.pi * torch.arange(1, num_radial + 1) / cutoff
-        self.register_buffer("waves", waves, persistent=False)
+        self.features = EdgeFeatures(cutoff, num_radial)
         depths = [0] + [lmax] * (layers - 1) + [0]
         sizes = (channels, num_radial, radial, elements, num_neighbors)
         self.layers = nn.ModuleList([Interaction(a, lmax_edge, b, *sizes) for a, b in pairwise(depths)])
@@ -111,8 +109,11 @@ class NequIP(nn.Module):
         edge_vec: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor:
-        edge_index, edge_vec = self._edges(pos, edge_index, batch, edge_vec)
-        harmonics, waves, weight = self._edge_features(edge_vec.to(self.embed.weight.dtype))
+        edge_index, r = edges_of(self, pos, edge_index, batch, edge_vec)
+        u, waves, weight = self.features(r.to(self.embed.weight.dtype))
+        degrees = list(range(self.lmax_edge + 1))
+        harmonics = _o3().spherical_harmonics(degrees, u, normalize=False, normalization="component")
+        waves = self.cutoff * waves
         couplings: dict[tuple[int, int], list[Tensor]] = {}  # of the edges, the same in like layers
         h, element = [self.embed(z).unsqueeze(1)], self.elements(z)
         for layer in self.layers:
@@ -122,29 +123,6 @@ class NequIP(nn.Module):
         energy = self.readout(h[0].squeeze(1)).squeeze(1)
         size = num_graphs if num_graphs is not None else 1 if batch is None else int(batch.max()) + 1
         return energy.sum().view(1) if batch is None else scatter_sum(energy, batch, size)
-
-    def _edges(
-        self, pos: Tensor | None, edge_index: Tensor | None, batch: Tensor | None, edge_vec: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        if edge_vec is not None and edge_index is not None:
-            return edge_index, edge_vec
-        if pos is None or edge_vec is not None:
-            raise ValueError("NequIP needs pos, or edge_vec with edge_index")
-        if edge_index is None:
-            edge_index = radius_graph(pos, self.cutoff, batch, max_num_neighbors=None)
-        return edge_index, pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
-
-    def _edge_features(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Harmonics [E, (lmax_edge + 1)^2], radial functions [E, num_radial] and the envelope [E, 1]."""
-        o3 = _o3()
-        square = r.square().sum(-1, keepdim=True)
-        apart = square > 0  # coincident atoms have no direction, and the root no derivative
-        distance = torch.where(apart, square, 1).sqrt()
-        harmonics = o3.spherical_harmonics(
-            list(range(self.lmax_edge + 1)), r / distance, normalize=False, normalization="component"
-        )
-        waves = self.cutoff * torch.sin(distance * self.waves) / distance
-        return harmonics, waves, polynomial_envelope(distance / self.cutoff) * apart
 
     def extra_repr(self) -> str:
         return f"cutoff={self.cutoff}"

@@ -6,7 +6,6 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from fa_pyg import FrameAveraging, WeightedPCAFrame
 from fa_pyg.models import FAENet
-from fa_pyg.models.faenet import polynomial_envelope
 from fa_pyg.models.molecule_heads import HEADS
 from fa_pyg.nn import radius_graph
 from fa_pyg.testing import assert_conservative, assert_equivariant, equivariance_error
@@ -94,15 +93,6 @@ def test_energy_and_forces_are_smooth_where_an_atom_passes_the_cutoff():
     near = slopes(2.0 - 1e-4)
     assert all(abs(x) < 1e-2 * abs(y) for x, y in zip(near, slopes(1.7), strict=True))
     torch.testing.assert_close(energy(torch.tensor(2.0 - 1e-6)), energy(torch.tensor(2.5)))
-
-
-def test_envelope_ends_flat():
-    x = torch.tensor([0.0, 1.0, 1.5], dtype=torch.float64, requires_grad=True)
-    u = polynomial_envelope(x)
-    assert u.tolist() == [1, 0, 0]
-    first = torch.autograd.grad(u.sum(), x, create_graph=True)[0]
-    second = torch.autograd.grad(first.sum(), x)[0]
-    assert max(first.abs().max(), second.abs().max()) < 1e-12
 
 
 def test_coincident_atoms_have_finite_energies_and_gradients():

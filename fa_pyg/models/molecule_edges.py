@@ -1,0 +1,75 @@
+"""What a network on molecules sees of a pair of atoms, smooth up to the cutoff."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg.nn.graph_building import radius_graph
+
+__all__ = ["EdgeFeatures", "edges_of", "polynomial_envelope"]
+
+
+class EdgeFeatures(nn.Module):
+    r"""Direction, Bessel functions of the distance, and an envelope that ends them smoothly.
+
+    .. math:: b_n(d) = \frac{\sin(n \pi d / c)}{d}
+
+    Args:
+        cutoff: c, in the unit of the vectors.
+        num_radial: Bessel functions.
+
+    Shapes: ``r [E, 3]``; returns ``[E, 3]``, ``[E, num_radial]``, ``[E, 1]``. Coincident atoms have no
+    direction and the weight 0.
+
+    Raises ValueError for a cutoff that is not positive.
+    """
+
+    def __init__(self, cutoff: float, num_radial: int) -> None:
+        super().__init__()
+        if not cutoff > 0:
+            raise ValueError(f"cutoff: expected a positive number, found {cutoff!r}")
+        self.cutoff = cutoff
+        self.register_buffer("waves", math.pi * torch.arange(1, num_radial + 1) / cutoff, persistent=False)
+
+    def forward(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        square = r.square().sum(-1, keepdim=True)
+        apart = square > 0  # at 0 the root has no derivative
+        distance = torch.where(apart, square, 1).sqrt()
+        waves = torch.sin(distance * self.waves) / distance
+        return r / distance, waves, polynomial_envelope(distance / self.cutoff) * apart
+
+
+def edges_of(
+    model: nn.Module,
+    pos: Tensor | None,
+    edge_index: Tensor | None,
+    batch: Tensor | None,
+    edge_vec: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Edges and their vectors, as given, or of positions; all pairs within ``model.cutoff`` where not given.
+
+    Raises ValueError for neither ``pos`` nor edges with vectors.
+    """
+    if edge_vec is not None and edge_index is not None:
+        return edge_index, edge_vec
+    if pos is None or edge_vec is not None:
+        raise ValueError(f"{type(model).__name__} needs pos, or edge_vec with edge_index")
+    if edge_index is None:
+        edge_index = radius_graph(pos, model.cutoff, batch, max_num_neighbors=None)
+    return edge_index, pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
+
+
+def polynomial_envelope(x: Tensor, p: int = 5) -> Tensor:
+    r"""Returns a weight that falls from 1 at 0 to 0 at 1, flat to second order at both ends ("Directional
+    Message Passing for Molecular Graphs", Gasteiger et al. 2020).
+
+    .. math:: u(x) = 1 - \tfrac{(p+1)(p+2)}{2} x^p + p (p+2)\, x^{p+1} - \tfrac{p (p+1)}{2} x^{p+2}
+
+    Shapes: any; 0 beyond 1.
+    """
+    x = x.clamp(max=1)
+    a, b, c = -(p + 1) * (p + 2) / 2, p * (p + 2), -p * (p + 1) / 2
+    return 1 + x**p * (a + x * (b + x * c))

@@ -35,12 +35,13 @@ def main() -> None:
         "--out", type=Path, default=ROOT / "runs" / "compare_frames", help="where the runs go"
     )
     given = parser.parse_args()
+    arguments = [f"--data.root={ROOT / 'data' / 'nbody'}", f"--trainer.max_epochs={given.epochs}"]
     results = []
     for seed in given.seeds:
         for config in given.configs:
             path = ROOT / "configs" / "nbody" / f"{config}.yaml"
             folder = given.out / f"epochs_{given.epochs}" / f"seed_{seed}"
-            results.append(trained(SCRIPT, path, seed, folder, f"--trainer.max_epochs={given.epochs}"))
+            results.append(trained(SCRIPT, path, seed, folder, *arguments))
             write(results, given.out)
     print((given.out / "table.md").read_text())
 

@@ -1,8 +1,8 @@
 """Which frame for forces: one backbone on aspirin with each of them, beside networks that need none.
 
 ``python scripts/compare_molecules.py`` trains every configuration with every seed for equal CPU time, one
-after the other, and writes ``runs/compare_molecules/results.csv`` and ``table.md``. Runs that are finished
-are not run again, one that was interrupted goes on from its last checkpoint.
+after the other, and writes ``results.csv`` and ``table.md`` in ``runs/compare_molecules/minutes_8``. Runs
+that are finished are not run again, one that was interrupted goes on from its last checkpoint.
 """
 
 import argparse
@@ -30,11 +30,11 @@ COLUMNS = ("test_energy_mae_meV", "test_forces_mae_meV_per_A")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10, help="of CPU time to train for, each (10)")
+    parser.add_argument("--minutes", type=float, default=8, help="of CPU time to train for, each (8)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="0 1 2 unless said")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--molecule", default="aspirin", help="name, SMILES or XYZ file (aspirin)")
-    parser.add_argument("--data", default="data/md", help="where the trajectory is kept (data/md)")
+    parser.add_argument("--data", default=ROOT / "data" / "md", help="where the trajectory is kept (data/md)")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "runs" / "compare_molecules", help="where the runs go"
     )

@@ -10,7 +10,7 @@ import torch
 from fa_pyg.dynamics.nve import Trajectory
 from fa_pyg.models import Potential
 
-__all__ = ["along", "conservation", "path_gaps", "work_gaps"]
+__all__ = ["along", "conservation", "path_gaps", "sizes", "work_gaps"]
 
 
 def work_gaps(pos: np.ndarray, energy: np.ndarray, forces: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Slow, plain answers about graphs: satisfiability, colour refinement, isomorphism."""
+"""Slow, plain answers about graphs: satisfiability, colour refinement, isomorphism; what needs xTB."""
 
 from collections import Counter
 
@@ -103,3 +103,8 @@ def oracle():
     for function in (as_networkx, components, decode, solve, refine, isomorphic, matches):
         setattr(Oracle, function.__name__, staticmethod(function))
     return Oracle
+
+
+@pytest.fixture
+def tblite():
+    pytest.importorskip("tblite", reason="GFN2-xTB: pip install 'fa_pyg[chem]'")

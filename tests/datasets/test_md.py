@@ -13,11 +13,6 @@ HYDROGEN = "2\nH2\nH 0 0 0\nH 0 0 0.8\n"
 
 
 @pytest.fixture
-def tblite():
-    pytest.importorskip("tblite", reason="GFN2-xTB: pip install 'fa_pyg[chem]'")
-
-
-@pytest.fixture
 def small_parts(monkeypatch):
     monkeypatch.setattr(_md_build, "PART", 4)
 

@@ -20,11 +20,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def tblite():
-    pytest.importorskip("tblite", reason="GFN2-xTB: pip install 'fa_pyg[chem]'")
-
-
-@pytest.fixture
 def few(monkeypatch):
     """Instead of RDKit's file, in parts of four."""
     monkeypatch.setattr(_nci_build, "PART", 4)

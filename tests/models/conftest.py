@@ -1,4 +1,4 @@
-"""Ragged batches of random graphs, their relabelled copies, and every model of graphs under a name."""
+"""Two molecules, random graphs in ragged batches and relabelled, and models of graphs by their names."""
 
 import pytest
 import torch
@@ -121,3 +121,12 @@ def pair():
         return batch
 
     return make
+
+
+@pytest.fixture
+def molecules():
+    """Methane and water, exactly symmetric."""
+    z = torch.tensor([6, 1, 1, 1, 1, 8, 1, 1])
+    methane = torch.tensor([[0, 0, 0], [1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]).double() * 0.63
+    water = torch.tensor([[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]]).double()
+    return {"z": z, "pos": torch.cat([methane, water]), "batch": torch.tensor([0] * 5 + [1] * 3)}

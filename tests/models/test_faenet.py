@@ -7,7 +7,6 @@ from torch.autograd import gradcheck, gradgradcheck
 from fa_pyg import FrameAveraging, WeightedPCAFrame
 from fa_pyg.models import FAENet
 from fa_pyg.models.molecule_heads import HEADS
-from fa_pyg.nn import radius_graph
 from fa_pyg.testing import assert_conservative, assert_equivariant, equivariance_error
 
 ALL = {name.replace(" ", "_"): name for name in HEADS}
@@ -17,14 +16,6 @@ REPS = {name: spec.replace("node_", "").split("_")[-1] for name, spec in REPS.it
 
 def net(heads=None, **kwargs):
     return FAENet(hidden=16, layers=2, num_radial=8, heads=heads, **kwargs).double().eval()
-
-
-@pytest.fixture
-def molecules():
-    z = torch.tensor([6, 1, 1, 1, 1, 8, 1, 1])
-    methane = torch.tensor([[0, 0, 0], [1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]).double() * 0.63
-    water = torch.tensor([[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]]).double()
-    return {"z": z, "pos": torch.cat([methane, water]), "batch": torch.tensor([0] * 5 + [1] * 3)}
 
 
 def test_framed_heads_are_equivariant_and_bare_ones_are_not(molecules):
@@ -55,17 +46,6 @@ def test_mean_and_sum_differ_by_the_number_of_atoms(molecules):
     torch.testing.assert_close(out["sum"], out["mean"] * torch.tensor([5, 3]))
 
 
-def test_given_edges_and_vectors_are_the_built_ones(molecules):
-    model, pos = net(), molecules["pos"]
-    edge_index = radius_graph(pos, model.cutoff, molecules["batch"], max_num_neighbors=None)
-    vec = pos[edge_index[0]] - pos[edge_index[1]]
-    given = model(molecules["z"], None, edge_index, molecules["batch"], vec)
-    torch.testing.assert_close(given, model(**molecules))
-    for wrong in ({}, {"edge_index": edge_index}, {"edge_vec": vec}):
-        with pytest.raises(ValueError, match="edge_vec with edge_index"):
-            model(molecules["z"], **wrong)
-
-
 def test_energy_is_twice_differentiable(molecules):
     model, z = net(cutoff=1.4), molecules["z"][5:]
     pos = (molecules["pos"][5:] + 0.05 * torch.randn(3, 3).double()).requires_grad_()
@@ -77,22 +57,6 @@ def test_energy_is_twice_differentiable(molecules):
 def test_forces_through_the_frame_are_those_of_the_energy(group, molecules):
     molecules["pos"] += 0.1 * torch.randn_like(molecules["pos"])
     assert_conservative(FrameAveraging(net(), WeightedPCAFrame(group)), molecules)
-
-
-def test_energy_and_forces_are_smooth_where_an_atom_passes_the_cutoff():
-    model, z = net(cutoff=2.0), torch.tensor([6, 8])
-
-    def energy(distance):
-        return model(z, torch.stack([torch.zeros(3).double(), distance * torch.tensor([0.6, 0.0, 0.8])]))
-
-    def slopes(distance):
-        d = torch.tensor(distance, dtype=torch.float64, requires_grad=True)
-        first = torch.autograd.grad(energy(d), d, create_graph=True)[0]
-        return first, torch.autograd.grad(first, d)[0]
-
-    near = slopes(2.0 - 1e-4)
-    assert all(abs(x) < 1e-2 * abs(y) for x, y in zip(near, slopes(1.7), strict=True))
-    torch.testing.assert_close(energy(torch.tensor(2.0 - 1e-6)), energy(torch.tensor(2.5)))
 
 
 def test_coincident_atoms_have_finite_energies_and_gradients():

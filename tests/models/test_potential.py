@@ -23,14 +23,6 @@ def rotation(seed=1):
     return q * torch.det(q)
 
 
-@pytest.fixture
-def molecules():
-    z = torch.tensor([6, 1, 1, 1, 1, 8, 1, 1])
-    methane = torch.tensor([[0, 0, 0], [1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]).double() * 0.63
-    water = torch.tensor([[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]]).double()
-    return {"z": z, "pos": torch.cat([methane, water]), "batch": torch.tensor([0] * 5 + [1] * 3)}
-
-
 def rattled(molecules):
     return molecules | {"pos": molecules["pos"] + 0.1 * torch.randn(8, 3).double()}
 

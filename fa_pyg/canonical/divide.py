@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.graphs import Graphs, cells
-from fa_pyg.canonical.integers import chosen, heads, join, lexsort, mix, ranks, spans, sum_by
-from fa_pyg.canonical.orbits import COLLISION, Labels, first_alike
+from fa_pyg.canonical.integers import chosen, heads, join, lexsort, ranks, spans
+from fa_pyg.canonical.orbits import COLLISION, Labels, first_alike, form_hash
 
-__all__ = ["Division"]
+__all__ = ["Division", "pieces"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Division:
     @classmethod
     def of(cls, graphs: Graphs) -> Division | None:
         """Returns the division of the graphs; None if each is one piece."""
-        piece = join(torch.arange(len(graphs)), *_telling(graphs))
+        piece = pieces(graphs)
         node = lexsort(graphs.graph, piece)
         first = chosen(heads(piece[node]))
         sizes = torch.diff(first, append=torch.tensor([len(graphs)]))
@@ -84,10 +84,8 @@ class Division:
 
     def _order(self, place: Tensor) -> tuple[Tensor, Tensor]:
         """The pieces, sorted within their graph, and which of them are not equal to the one before."""
-        after, color = self.after, self.before.color - self.before.offset
-        hashes = sum_by(after.graph, mix(place, color[self.node]), len(after.sizes))
-        arcs = mix(place[after.row], place[after.col], after.kind)
-        hashes.index_add_(0, after.graph[after.row], arcs)
+        color = self.before.color - self.before.offset
+        hashes = form_hash(self.after, place, color[self.node])
         order = lexsort(self.parent, hashes)
         return order, heads(self.parent[order], hashes[order])
 
@@ -121,6 +119,11 @@ class Division:
         if not same:
             raise RuntimeError(COLLISION)
         return (here, other), (self.arc[a], self.arc[b])
+
+
+def pieces(graphs: Graphs) -> Tensor:
+    """The first node of each node's piece."""
+    return join(torch.arange(len(graphs)), *_telling(graphs))
 
 
 def _telling(graphs: Graphs) -> tuple[Tensor, Tensor]:

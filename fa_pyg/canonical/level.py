@@ -5,22 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import chosen, heads, join, lexsort, spans
-from fa_pyg.canonical.orbits import COLLISION, first_alike
+from fa_pyg.canonical.integers import chosen, heads, join, lexsort
+from fa_pyg.canonical.orbits import COLLISION, Orbits, first_alike, matched
 from fa_pyg.canonical.tree import Tree
 from fa_pyg.slots import rank_in_body
 
-__all__ = ["Level", "Orbits"]
+__all__ = ["Level"]
 
 AT_ONCE, MOST = 2**13, 2**20  # nodes and arcs of one graph's children that are looked at together
-
-
-class Orbits:
-    """The first node and arc of each orbit under the automorphisms known so far."""
-
-    def __init__(self, graphs: Graphs) -> None:
-        self.node, self.arc = torch.arange(len(graphs)), torch.arange(len(graphs.row))
 
 
 class Level:
@@ -52,9 +44,9 @@ class Level:
         while len(child := self._next(round_)):
             self.visited[child] = True
             fresh = Tree.children(self.tree, self.of[child], self.node[child], child)
-            best = self._best(fresh, kept)
-            fresh = fresh.select(chosen(fresh.score == best[fresh.graph])).with_leaves()
-            kept = fresh if kept is None else kept.select(chosen(kept.score == best[kept.graph])) + fresh
+            fresh = self._best(fresh, kept, even=True).divided()
+            fresh = self._best(fresh, kept).with_leaves()
+            kept = fresh if kept is None else self._best(kept, fresh) + fresh
             kept = self._prune(kept)
             round_ += 1
         return kept
@@ -69,11 +61,12 @@ class Level:
         quota = quota.minimum((MOST // weight).clamp(min=1))
         return child[rank_in_body(graph, torch.bincount(graph, minlength=len(self.graphs.sizes))) < quota]
 
-    def _best(self, fresh: Tree, kept: Tree | None) -> Tensor:
+    def _best(self, tree: Tree, other: Tree | None, even: bool = False) -> Tree:
+        """The nodes of ``tree`` of least score among both trees; ``even``: without the last bit."""
         best = torch.full_like(self.graphs.sizes, torch.iinfo(torch.int64).max)
-        for tree in (fresh,) if kept is None else (fresh, kept):
-            best.scatter_reduce_(0, tree.graph, tree.score, "amin")
-        return best
+        for some in (tree,) if other is None else (tree, other):
+            best.scatter_reduce_(0, some.graph, some.score & ~1 if even else some.score, "amin")
+        return tree.select(chosen(tree.score == best[tree.graph]))
 
     def _prune(self, tree: Tree) -> Tree:
         """Keeps one of the tree nodes that automorphisms map to each other."""
@@ -86,7 +79,7 @@ class Level:
 
     def _learn(self, tree: Tree, a: Tensor, b: Tensor) -> None:
         """Verifies the automorphisms from the leaves of ``a`` to those of ``b``, and joins what they map."""
-        own, node, image = _leaf_to_leaf(tree, a, b)
+        own, node, image = matched(tree.leaf, tree.first, tree.sizes, a, b)
         here, there = tree.first[a][own] + node, tree.first[b][own] + image
         parents = self.of[tree.child[a]], self.of[tree.child[b]]
         above, target = self.tree.first[parents[0]][own] + node, self.tree.first[parents[1]][own] + image
@@ -95,27 +88,6 @@ class Level:
             and torch.equal(self.tree.color[above], self.tree.color[target])
         ):
             raise RuntimeError(COLLISION)
-        first = self.graphs.first[tree.graph[a]][own]
-        self._learn_arcs(tree.graph[a], first + image)
-        self.orbits.node = join(self.orbits.node, first + node, first + image)
+        self.orbits.learn(tree.graph[a], node, image)
         member = chosen(self.number[above] >= 0)
         self.label = join(self.label, self.number[above[member]], self.number[target[member]])
-
-    def _learn_arcs(self, graph: Tensor, image: Tensor) -> None:
-        """Looks for the images of the arcs of some graphs; those of their nodes are given, in one line."""
-        graphs = self.graphs
-        arc, own = spans(graphs.ptr[graphs.first[graph]], graphs.arcs[graph])
-        shift = (graphs.sizes[graph].cumsum(0) - graphs.sizes[graph] - graphs.first[graph])[own]
-        other, found = graphs.find(image[graphs.row[arc] + shift], image[graphs.col[arc] + shift])
-        if not (found.all() and torch.equal(graphs.kind[other], graphs.kind[arc])):
-            raise RuntimeError(COLLISION)
-        self.orbits.arc = join(self.orbits.arc, arc, other)
-
-
-def _leaf_to_leaf(tree: Tree, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Which pair each entry belongs to, a node, and the node that has its place at the other's leaf."""
-    here, own = spans(tree.first[a], tree.sizes[a])
-    there, _ = spans(tree.first[b], tree.sizes[b])
-    line = (tree.sizes[a].cumsum(0) - tree.sizes[a])[own]
-    at = torch.empty_like(there).scatter_(0, line + tree.leaf[there], there - tree.first[b][own])
-    return own, here - tree.first[a][own], at[line + tree.leaf[here]]

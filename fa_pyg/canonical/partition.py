@@ -30,6 +30,10 @@ class Partition:
         """The colours, counted from the first node of each graph."""
         return self.color - self.graphs.offset
 
+    def refined(self) -> Graphs:
+        """The graphs with these cells."""
+        return self.graphs.colored(self.color)
+
     def refine_all(self) -> Partition:
         """Refines from the colours of the graphs."""
         return self.refine(torch.arange(len(self.graphs)), None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
+from fa_pyg.canonical.divide import pieces
 from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import spans
+from fa_pyg.canonical.integers import chosen, spans
 from fa_pyg.canonical.partition import Partition
 
 __all__ = ["Tree"]
@@ -22,7 +23,7 @@ class Tree:
         graphs: which they are about.
         graph: of each tree node its graph.
         child: its number among the children of a level.
-        score: a hash of its partition.
+        score: a hash of its partition; the last bit is 0 where the graph falls into pieces (:meth:`divided`).
         leaf_score: a hash of the graph as the leaf orders it.
         color: the cells.
         leaf: the place of each node at the leaf.
@@ -49,8 +50,15 @@ class Tree:
         below = parent.select(of)
         partition = below.partition()
         partition.individualise(below.first + node)
-        score = partition.score()
+        score = partition.score() & ~1
         return cls(parent.graphs, below.graph, child, score, score, partition.local, partition.local)
+
+    def divided(self) -> Tree:
+        """Sets the last bit of the score where all nodes that are not told apart lie in one piece."""
+        graphs = self.partition().refined()
+        piece = torch.bincount(pieces(graphs), minlength=len(graphs))
+        several = torch.bincount(graphs.graph[chosen(piece > 1)], minlength=len(graphs.sizes))
+        return replace(self, score=self.score | (several == 1).long())
 
     def with_leaves(self) -> Tree:
         """Walks down to some leaf below each tree node."""

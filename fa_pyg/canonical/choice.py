@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fa_pyg.canonical.cells import Cells
 from fa_pyg.canonical.graphs import Graphs
 from fa_pyg.canonical.integers import chosen, heads, join, lexsort, spans, sum_by
 from fa_pyg.canonical.level import MOST, Level
@@ -68,17 +69,15 @@ class Choice:
         todo = chosen(graphs.sizes > 1)
         if not len(todo):
             return None
-        orbits, found = Orbits(graphs), Tree.roots(graphs, chosen(graphs.sizes <= 1))
-        for some in _portions(graphs, todo):
-            tree = Tree.roots(graphs, some)
-            while len(tree.graph):
-                tree = Level(tree, orbits).explore()
-                _check(graphs, tree.graph)
-                apart = tree.score & 1 == 0
-                found, tree = found + tree.select(chosen(apart)), tree.select(chosen(~apart))
-        found = found.select(found.graph.argsort(stable=True))
-        _check(graphs, found.graph)
-        return cls(graphs, found.partition().graphs, found.graph, orbits)
+        orbits, found = Orbits(graphs), [Cells.of(graphs).select(chosen(graphs.sizes <= 1))]
+        found += [_search(graphs, some, orbits) for some in _portions(graphs, todo)]
+        graph, color = (
+            torch.cat([cells.graph for cells in found]),
+            torch.cat([cells.color for cells in found]),
+        )
+        cells = Cells(graphs, graph, color).select(graph.argsort(stable=True))
+        _check(graphs, cells.graph)
+        return cls(graphs, cells.copies, cells.graph, orbits)
 
     def lift(self, labels: Labels) -> Labels:
         """Returns the labels of ``before`` from those of ``after``."""
@@ -109,6 +108,22 @@ class Choice:
         return taken
 
 
+def _search(graphs: Graphs, some: Tensor, orbits: Orbits) -> Cells:
+    """Returns the candidates of some of the graphs, and adds to the orbits."""
+    node, _ = spans(graphs.first[some], graphs.sizes[some])
+    part = graphs.copies(some, (graphs.color - graphs.offset)[node])
+    known, tree, graph, color = Orbits(part), Tree.roots(part), [], []
+    while len(tree.graph):
+        tree = Level(tree, known).explore()
+        _check(part, tree.graph)
+        whole = (tree.score & 1).bool()
+        done, tree = tree.select(chosen(~whole)).cells, tree.select(chosen(whole))
+        graph.append(some[done.graph])
+        color.append(done.color)
+    orbits.insert(some, known)
+    return Cells(graphs, torch.cat(graph), torch.cat(color))
+
+
 def _portions(graphs: Graphs, todo: Tensor) -> tuple[Tensor, ...]:
     """The graphs in portions that fit into memory."""
     sizes, weight = graphs.sizes[todo], (graphs.sizes + graphs.arcs)[todo]
@@ -121,7 +136,7 @@ def _check(graphs: Graphs, graph: Tensor) -> None:
     """Bounds the memory of partitions; ``graph`` says of each which graph it is of, one is free."""
     count = torch.bincount(graph, minlength=len(graphs.sizes))
     beyond = (count - 1).clamp(min=0) * (graphs.sizes + graphs.arcs)
-    total = sum_by(graphs.owner, beyond, len(count))
+    total = sum_by(graphs.owner, beyond, int(graphs.owner.max()) + 1)
     hard = chosen(total > TOO_MANY)
     if len(hard):
         most = int(count[graphs.owner == hard[0]].max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,6 +12,8 @@ from torch import Tensor
 from fa_pyg.canonical.integers import chosen, heads, spans
 
 __all__ = ["Graphs", "cells"]
+
+TABLE = 2**9  # nodes up to which arcs are found in a table of all pairs
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,24 @@ class Graphs:
     def key(self) -> Tensor:
         return self.row * len(self) + self.col
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether all arcs are of the first kind, and no node has too many for sums in float64."""
+        return not bool((self.kind != 0).any() or (self.degree >= 2**17).any())
+
+    @cached_property
+    def matrix(self) -> Tensor:
+        """The adjacency matrix, sparse."""
+        with warnings.catch_warnings():  # that sparse matrices are new
+            warnings.simplefilter("ignore", UserWarning)
+            ones = torch.ones(len(self.row), dtype=torch.float64)
+            return torch.sparse_csr_tensor(self.ptr, self.col, ones, (len(self), len(self)))
+
+    @cached_property
+    def table(self) -> Tensor:
+        """The number of the arc between any two nodes, -1 where there is none."""
+        return torch.full((len(self) ** 2,), -1).scatter_(0, self.key, torch.arange(len(self.row)))
+
     def colored(self, color: Tensor) -> Graphs:
         """The same graphs with other colours."""
         return replace(self, color=color)
@@ -77,6 +98,9 @@ class Graphs:
         wanted = row * len(self) + col
         if not len(self.row):
             return torch.zeros_like(wanted), torch.zeros_like(wanted, dtype=torch.bool)
+        if len(self) <= TABLE:
+            arc = self.table[wanted]
+            return arc.clamp(min=0), arc >= 0
         arc = torch.searchsorted(self.key, wanted).clamp_(max=len(self.row) - 1)
         return arc, self.key[arc] == wanted
 

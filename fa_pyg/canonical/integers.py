@@ -10,11 +10,13 @@ __all__ = ["chosen", "heads", "join", "lexsort", "mix", "ranks", "spans", "sum_b
 FACTORS = (0x1B873593CC9E2D51, 0x27D4EB2F165667C5, 0x3C6EF372FE94F82B)  # odd, arbitrary
 
 
-def mix(*numbers: Tensor) -> Tensor:
+def mix(number: Tensor, *others: Tensor) -> Tensor:
     """A hash of each row of up to three columns of int64; sums of hashes wrap, to one number in any order."""
-    x = sum(number * factor for number, factor in zip(numbers, FACTORS, strict=False)) + 0x165667B19E3779F9
-    x = (x ^ (x >> 32)) * 0x2545F4914F6CDD1D
-    x = (x ^ (x >> 29)) * 0x369DEA0F31A53F85
+    x = number * FACTORS[0] + 0x165667B19E3779F9
+    for other, factor in zip(others, FACTORS[1:], strict=False):
+        x.add_(other, alpha=factor)
+    x = (x ^ (x >> 32)).mul_(0x2545F4914F6CDD1D)
+    x = (x ^ (x >> 29)).mul_(0x369DEA0F31A53F85)
     return x ^ (x >> 32)
 
 

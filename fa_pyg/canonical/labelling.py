@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.backends import check_backend, outside_labels
+from fa_pyg.canonical.cells import Cells
 from fa_pyg.canonical.choice import Choice
 from fa_pyg.canonical.colors import simple_graphs
 from fa_pyg.canonical.divide import Division
@@ -16,7 +17,6 @@ from fa_pyg.canonical.graphs import Graphs
 from fa_pyg.canonical.inputs import check
 from fa_pyg.canonical.integers import chosen
 from fa_pyg.canonical.orbits import Labels, first_alike
-from fa_pyg.canonical.partition import Partition
 from fa_pyg.canonical.twins import Twins
 
 __all__ = ["Labelling", "canonical_labelling"]
@@ -89,7 +89,7 @@ def _label(
     """The fields of :class:`Labelling`."""
     graphs = simple_graphs(edge_index, sizes, node_color, edge_color)
     if backend is None:
-        labels = _labels(graphs.colored(Partition(graphs).refine_all().color))
+        labels = _labels(graphs.colored(Cells.of(graphs).refine().places))
     else:
         labels = outside_labels(graphs, backend)
     order = torch.empty_like(labels.place).scatter_(0, labels.place, torch.arange(len(graphs)))

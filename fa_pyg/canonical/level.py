@@ -12,7 +12,7 @@ from fa_pyg.slots import rank_in_body
 
 __all__ = ["Level"]
 
-AT_ONCE, MOST = 2**13, 2**20  # nodes and arcs of one graph's children that are looked at together
+AT_ONCE, MOST = 2**12, 2**21  # nodes and arcs of one graph's children that are looked at together
 
 
 class Level:
@@ -26,13 +26,10 @@ class Level:
     """
 
     def __init__(self, tree: Tree, orbits: Orbits) -> None:
-        self.tree, self.orbits, self.graphs = tree, orbits, tree.graphs
-        partition = tree.partition()
-        target, own = partition.target(), partition.graphs.graph
-        if bool((target < 0).any()):
-            raise RuntimeError(COLLISION)  # leaves beside others
-        member = chosen(partition.color == target[own])
-        self.of, self.node = own[member], member - partition.graphs.offset[member]
+        self.tree, self.orbits, self.cells, self.graphs = tree, orbits, tree.cells, tree.cells.graphs
+        own = self.cells.own
+        member = chosen(self.cells.color == self.cells.target()[own])
+        self.of, self.node = own[member], member - self.cells.offset[member]
         self.number = torch.full_like(own, -1).scatter_(0, member, torch.arange(len(member)))
         self.label = torch.arange(len(member))
         self.visited = torch.zeros(len(member), dtype=torch.bool)
@@ -57,7 +54,7 @@ class Level:
         seen[self.label[self.visited]] = True
         child = chosen((self.label == torch.arange(len(self.label))) & ~seen)
         graph, weight = self.tree.graph[self.of[child]], self.weight[child]
-        quota = (AT_ONCE // weight).clamp(min=4) * 2 ** min(round_, 20)
+        quota = (AT_ONCE // weight).clamp(min=4) * 4 ** min(round_, 10)
         quota = quota.minimum((MOST // weight).clamp(min=1))
         return child[rank_in_body(graph, torch.bincount(graph, minlength=len(self.graphs.sizes))) < quota]
 
@@ -72,22 +69,28 @@ class Level:
         """Keeps one of the tree nodes that automorphisms map to each other."""
         order = lexsort(tree.graph, tree.leaf_score)
         head = heads(tree.graph[order], tree.leaf_score[order])
-        twin, first = order, order[chosen(head)[head.cumsum(0) - 1]]
-        self._learn(tree, twin[~head], first[~head])
+        twin, first = order[~head], order[chosen(head)[head.cumsum(0) - 1]][~head]
+        count = 1
+        while len(twin):  # few automorphisms generate the others
+            some = rank_in_body(tree.graph[twin], torch.bincount(tree.graph[twin])) < count
+            self._learn(tree, twin[some], first[some])
+            apart = chosen(self.label[tree.child[twin]] != self.label[tree.child[first]])
+            twin, first, count = twin[apart], first[apart], count * 2
         label = self.label[tree.child]
         return tree.select(chosen(first_alike(label) == torch.arange(len(label))))
 
     def _learn(self, tree: Tree, a: Tensor, b: Tensor) -> None:
         """Verifies the automorphisms from the leaves of ``a`` to those of ``b``, and joins what they map."""
-        own, node, image = matched(tree.leaf, tree.first, tree.sizes, a, b)
-        here, there = tree.first[a][own] + node, tree.first[b][own] + image
-        parents = self.of[tree.child[a]], self.of[tree.child[b]]
-        above, target = self.tree.first[parents[0]][own] + node, self.tree.first[parents[1]][own] + image
+        cells, above = tree.cells, self.cells
+        own, node, image = matched(tree.leaf, cells.first, cells.sizes, a, b)
+        here, there = cells.first[a][own] + node, cells.first[b][own] + image
+        of, to = self.of[tree.child[a]], self.of[tree.child[b]]
+        parent, other = above.first[of][own] + node, above.first[to][own] + image
         if not (
-            torch.equal(tree.color[here], tree.color[there])
-            and torch.equal(self.tree.color[above], self.tree.color[target])
+            torch.equal(cells.color[here], cells.color[there])
+            and torch.equal(above.color[parent], above.color[other])
         ):
             raise RuntimeError(COLLISION)
         self.orbits.learn(tree.graph[a], node, image)
-        member = chosen(self.number[above] >= 0)
-        self.label = join(self.label, self.number[above[member]], self.number[target[member]])
+        member = chosen(self.number[parent] >= 0)
+        self.label = join(self.label, self.number[parent[member]], self.number[other[member]])

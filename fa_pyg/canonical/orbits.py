@@ -55,6 +55,13 @@ class Orbits:
             raise RuntimeError(COLLISION)
         self.node, self.arc = join(self.node, node, image), join(self.arc, arc, other)
 
+    def insert(self, some: Tensor, known: Orbits) -> None:
+        """Takes over what is known of copies of some graphs."""
+        graphs = self.graphs
+        node, _ = spans(graphs.first[some], graphs.sizes[some])
+        arc, _ = spans(graphs.ptr[graphs.first[some]], graphs.arcs[some])
+        self.node[node], self.arc[arc] = node[known.node], arc[known.arc]
+
 
 def first_alike(*keys: Tensor) -> Tensor:
     """Of each row the first row that equals it."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import chosen, heads, lexsort, mix, spans, sum_by
+from fa_pyg.canonical.integers import chosen, heads, lexsort, mix, spans
 
 __all__ = ["Partition"]
 
@@ -30,21 +30,9 @@ class Partition:
         """The colours, counted from the first node of each graph."""
         return self.color - self.graphs.offset
 
-    def refined(self) -> Graphs:
-        """The graphs with these cells."""
-        return self.graphs.colored(self.color)
-
     def refine_all(self) -> Partition:
         """Refines from the colours of the graphs."""
         return self.refine(torch.arange(len(self.graphs)), None)
-
-    def individualise(self, node: Tensor) -> Partition:
-        """Takes one node (of a graph at most one) out of its cell, to the cell's back; then refines."""
-        old = self.color[node]
-        place = old + self.size[old] - 1
-        self.size[old] -= 1
-        self.size[place], self.color[node] = 1, place
-        return self.refine(node, old)
 
     def refine(self, node: Tensor, old: Tensor | None) -> Partition:
         """Splits cells until nothing changes, from nodes whose colour was ``old``, or was not known."""
@@ -87,30 +75,3 @@ class Partition:
         node, cell = node[moved], cell[moved]
         self.color[node] = place[moved]
         return node, cell
-
-    def score(self) -> Tensor:
-        """Of each graph a hash of its cells and their arcs: of the whole graph, if each cell is a node."""
-        graphs, color = self.graphs, self.local
-        total = sum_by(graphs.graph, mix(color), len(graphs.sizes))
-        arcs = mix(color[graphs.row], color[graphs.col], graphs.kind)
-        return total.index_add_(0, graphs.graph[graphs.row], arcs)
-
-    def target(self) -> Tensor:
-        """Of each graph the first of its smallest cells of two or more; -1 where there is none."""
-        graphs = self.graphs
-        size = self.size[self.color]
-        node = chosen(size > 1)
-        wide = len(graphs) + 1
-        key = torch.full_like(graphs.sizes, wide * wide)
-        key.scatter_reduce_(0, graphs.graph[node], size[node] * wide + self.color[node], "amin")
-        return torch.where(key == wide * wide, -1, key % wide)
-
-    def descend(self) -> Partition:
-        """Individualises some node of the target cell, again and again, until each cell is one node."""
-        graphs = self.graphs
-        while len(graph := chosen((target := self.target()) >= 0)):
-            member = chosen(self.color == target[graphs.graph])
-            node = torch.full_like(graphs.sizes, len(graphs))
-            node.scatter_reduce_(0, graphs.graph[member], member, "amin")
-            self.individualise(node[graph])
-        return self

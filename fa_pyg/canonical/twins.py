@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fa_pyg.canonical.cells import Cells
 from fa_pyg.canonical.graphs import Graphs, cells
 from fa_pyg.canonical.integers import chosen, heads, join, lexsort, mix, ranks, sum_by
 from fa_pyg.canonical.orbits import COLLISION, Labels, first_alike
-from fa_pyg.canonical.partition import Partition
 
 __all__ = ["Twins"]
 
@@ -53,7 +53,7 @@ class Twins:
         after, arc = graphs.part(node, sizes, graphs.owner, inner)
         size = torch.bincount(first, minlength=len(graphs))
         after = after.colored(cells(ranks(after.color, kind[node], size[node])))
-        return cls(graphs, after.colored(Partition(after).refine_all().color), node, arc, first)
+        return cls(graphs, after.colored(Cells.of(after).refine().places), node, arc, first)
 
     def lift(self, labels: Labels) -> Labels:
         """Returns the labels of ``before`` from those of ``after``."""

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from fa_pyg.canonical import canonical_labelling, choice
+from fa_pyg.canonical.cells import Cells
 from fa_pyg.canonical.colors import simple_graphs
-from fa_pyg.canonical.partition import Partition
 
 
 def paley(q):
@@ -89,7 +89,7 @@ def test_alike_but_different(make):
     simple = simple_graphs(
         edge_index, sizes, *(torch.zeros(n).long() for n in (sizes.sum(), edge_index.size(1)))
     )
-    score = Partition(simple).refine_all().score()
+    score = Cells.of(simple).refine().score()
     assert torch.equal(score[::2], score[1::2])
     forms = make.forms(edge_index, sizes)
     assert all(a != b for a, b in zip(forms[::2], forms[1::2], strict=True))

@@ -1,0 +1,195 @@
+"""Partitions of graphs into cells, many in one line: individualization, refinement, target cells, scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fa_pyg.canonical.graphs import Graphs
+from fa_pyg.canonical.integers import chosen, heads, mix, spans, sum_by
+from fa_pyg.canonical.partition import Partition
+from fa_pyg.slots import rank_in_body
+
+__all__ = ["Cells"]
+
+BITS = 36  # of hashes that are summed or sorted by: exact in float64 for 2^17 neighbors
+KIND = 0x3C6EF372FE94F82B  # arbitrary; the first kind of arcs changes nothing
+ROUNDS = 64  # after which only what has changed is looked at
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Partitions, one after the other; one graph may have several.
+
+    A cell's color is its first place. All that is compared is a hash of the colors around a node: two nodes
+    with equal hashes stay together, which could at worst leave a partition too coarse, and does so for every
+    numbering of the nodes alike.
+
+    Args:
+        graphs: which they are about.
+        graph: of each partition its graph.
+        color: of all nodes in one line, counted from 0 in each partition.
+    """
+
+    graphs: Graphs
+    graph: Tensor
+    color: Tensor
+
+    @classmethod
+    def of(cls, graphs: Graphs) -> Cells:
+        """The cells that the graphs have."""
+        return cls(graphs, torch.arange(len(graphs.sizes)), graphs.color - graphs.offset)
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        return self.graphs.sizes[self.graph]
+
+    @cached_property
+    def first(self) -> Tensor:
+        """Where each partition begins in the line."""
+        return self.sizes.cumsum(0) - self.sizes
+
+    @cached_property
+    def own(self) -> Tensor:
+        """The partition of each entry of the line."""
+        return torch.repeat_interleave(self.sizes)
+
+    @cached_property
+    def offset(self) -> Tensor:
+        return self.first[self.own]
+
+    @property
+    def places(self) -> Tensor:
+        """The first place of each entry's cell in the line."""
+        return self.color + self.offset
+
+    @cached_property
+    def size(self) -> Tensor:
+        """The size of each entry's cell."""
+        return torch.bincount(self.places)[self.places]
+
+    @cached_property
+    def count(self) -> Tensor:
+        """The number of cells of each partition."""
+        cell = chosen(torch.bincount(self.places) > 0)
+        return torch.bincount(self.own[cell], minlength=len(self.graph))
+
+    @cached_property
+    def copies(self) -> Graphs:
+        """A copy of its graph for each partition, in its colors."""
+        return self.graphs.copies(self.graph, self.color)
+
+    def entries(self, some: Tensor) -> Tensor:
+        """Where some of the partitions lie in the line."""
+        return spans(self.first[some], self.sizes[some])[0]
+
+    def select(self, some: Tensor) -> Cells:
+        """Some of the partitions, by number."""
+        return Cells(self.graphs, self.graph[some], self.color[self.entries(some)])
+
+    def individualize(self, node: Tensor) -> Cells:
+        """Takes one node of each partition (by its place in the line) out of its cell, to the cell's back."""
+        return replace(self, color=self.color.scatter_add(0, node, self.size[node] - 1))
+
+    def refine(self) -> Cells:
+        """Splits cells until the nodes of each have equally many neighbors in every cell (1-WL)."""
+        color, part, at = self._open()
+        state, total = mix(part.color), 0
+        while len(part.graph) and total < ROUNDS:
+            rounds = max(total, 2)
+            for _ in range(rounds):
+                state = mix(state, part.around(state))
+            finer, total = part.split(state), total + rounds
+            finer, state, at = finer.where(finer.count > part.count, state, at)
+            color[at] = finer.color
+            part, state, at = finer.where(finer.count < finer.sizes, state, at)
+        if len(part.graph):
+            color[at] = Partition(part.copies).refine_all().local
+        return replace(self, color=color)
+
+    def descend(self) -> Cells:
+        """Individualizes some node of the target cell, again and again, until each cell is one node."""
+        color, part, at = self._open()
+        while len(part.graph):
+            member = chosen(part.color == part.target()[part.own])
+            node = member[heads(part.own[member])]  # the first of each partition
+            part = part.individualize(node).refine()
+            color[at] = part.color
+            part, at = part.where(part.count < part.sizes, at)
+        return replace(self, color=color)
+
+    @cached_property
+    def columns(self) -> tuple[Tensor, int] | None:
+        """Where each entry lies in a matrix with a row for each node; None if that is no good."""
+        graphs = self.graphs
+        if not (graphs.plain and len(self.color)):
+            return None
+        count = torch.bincount(self.graph, minlength=len(graphs.sizes))
+        width = int(count.max())
+        if len(graphs) * width > 4 * len(self.color):
+            return None
+        rank = rank_in_body(self.graph, count)
+        first = graphs.first[self.graph] - self.first
+        node = torch.arange(len(self.color)) + first[self.own]
+        return node * width + rank[self.own], width
+
+    def around(self, state: Tensor) -> Tensor:
+        """For each entry of the line the sum of the neighbors' states (which are hashes) and kinds."""
+        if self.columns is not None:
+            at, width = self.columns
+            graphs = self.graphs
+            if len(graphs.sizes) == 1:
+                value = _short(state).view(width, len(graphs)).double()
+                return (graphs.matrix @ value.t()).t().reshape(-1).long()
+            value = torch.zeros(len(graphs) * width, dtype=torch.float64)
+            value[at] = _short(state).double()
+            return (graphs.matrix @ value.view(-1, width)).view(-1)[at].long()
+        graphs = self.copies
+        value = state[graphs.col] if graphs.plain else state[graphs.col] * (graphs.kind * KIND | 1)
+        return sum_by(graphs.row, _short(value), len(graphs))
+
+    def split(self, state: Tensor) -> Cells:
+        """Cells of equal states; their order within the old cell is that of the states."""
+        key, count = _short(state), len(self.graph)
+        if len(state) == count * int(self.sizes[0]) and bool((self.sizes == self.sizes[0]).all()):
+            key, order = (self.color << BITS | key).view(count, -1).sort(dim=1)
+            key, order = key.flatten(), order.flatten() + self.offset
+        else:
+            key, order = (self.places << BITS | key).sort()
+        head = heads(key)
+        head[self.first] = True
+        place = torch.arange(len(key)).where(head, 0).cummax(0).values - self.offset
+        return replace(self, color=torch.empty_like(place).scatter_(0, order, place))
+
+    def score(self) -> Tensor:
+        """Of each partition a hash of its cells and arcs: of the whole graph, if each cell is a node."""
+        return sum_by(self.own, mix(self.color, self.around(mix(self.color))), len(self.graph))
+
+    def target(self) -> Tensor:
+        """Of each partition the color of the first of its smallest cells of two or more, or -1."""
+        none = torch.iinfo(torch.int64).max
+        key = torch.where(self.size > 1, self.size << 32 | self.color, none)
+        least = torch.full_like(self.graph, none).scatter_reduce_(0, self.own, key, "amin")
+        return torch.where(least == none, -1, least & (1 << 32) - 1)
+
+    def _open(self) -> tuple[Tensor, Cells, Tensor]:
+        """The colors, the partitions in which some cell has several nodes, and where these lie."""
+        part, at = self.where(self.count < self.sizes, torch.arange(len(self.color)))
+        return self.color.clone(), part, at
+
+    def where(self, mask: Tensor, *lines: Tensor) -> tuple[Any, ...]:
+        """The partitions for which a mask holds, and their parts of some more lines."""
+        if mask.all():
+            return self, *lines
+        some = chosen(mask)
+        node = self.entries(some)
+        return Cells(self.graphs, self.graph[some], self.color[node]), *(line[node] for line in lines)
+
+
+def _short(state: Tensor) -> Tensor:
+    """The upper bits of hashes."""
+    return state >> (64 - BITS) & (1 << BITS) - 1

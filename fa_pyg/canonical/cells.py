@@ -18,6 +18,7 @@ __all__ = ["Cells"]
 
 BITS = 36  # of hashes that are summed or sorted by: exact in float64 for 2^17 neighbors
 KIND = 0x3C6EF372FE94F82B  # arbitrary; the first kind of arcs changes nothing
+COLORLESS = {"sizes", "first", "own", "offset", "columns"}
 ROUNDS = 64  # after which only what has changed is looked at
 
 
@@ -91,9 +92,16 @@ class Cells:
         """Some of the partitions, by number."""
         return Cells(self.graphs, self.graph[some], self.color[self.entries(some)])
 
+    def colored(self, color: Tensor) -> Cells:
+        """The same graphs with other cells. What does not depend on these is not computed again."""
+        cells = replace(self, color=color)
+        kept = {name: value for name, value in vars(self).items() if name in COLORLESS}
+        vars(cells).update(kept)
+        return cells
+
     def individualize(self, node: Tensor) -> Cells:
         """Takes one node of each partition (by its place in the line) out of its cell, to the cell's back."""
-        return replace(self, color=self.color.scatter_add(0, node, self.size[node] - 1))
+        return self.colored(self.color.scatter_add(0, node, self.size[node] - 1))
 
     def refine(self) -> Cells:
         """Splits cells until the nodes of each have equally many neighbors in every cell (1-WL)."""
@@ -109,7 +117,7 @@ class Cells:
             part, state, at = finer.where(finer.count < finer.sizes, state, at)
         if len(part.graph):
             color[at] = Partition(part.copies).refine_all().local
-        return replace(self, color=color)
+        return self.colored(color)
 
     def descend(self) -> Cells:
         """Individualizes some node of the target cell, again and again, until each cell is one node."""
@@ -120,37 +128,41 @@ class Cells:
             part = part.individualize(node).refine()
             color[at] = part.color
             part, at = part.where(part.count < part.sizes, at)
-        return replace(self, color=color)
+        return self.colored(color)
 
     @cached_property
-    def columns(self) -> tuple[Tensor, int] | None:
-        """Where each entry lies in a matrix with a row for each node; None if that is no good."""
-        graphs = self.graphs
-        if not (graphs.plain and len(self.color)):
-            return None
-        count = torch.bincount(self.graph, minlength=len(graphs.sizes))
-        width = int(count.max())
-        if len(graphs) * width > 4 * len(self.color):
-            return None
+    def columns(self) -> tuple[Graphs, Tensor, int]:
+        """Graphs, and where each entry lies in a matrix with a row for each of their nodes, of some columns.
+
+        A graph stands there once for as many of its partitions as there are columns: their average number.
+        """
+        graphs, count = self.graphs, torch.bincount(self.graph, minlength=len(self.graphs.sizes))
+        some = chosen(count > 0)
+        width = -(-len(self.graph) // len(some))
+        times = (count + width - 1) // width
+        if not bool((times == 1).all()):
+            graph = torch.repeat_interleave(times)
+            graphs = graphs.copies(graph, torch.zeros(int(graphs.sizes[graph].sum()), dtype=torch.long))
         rank = rank_in_body(self.graph, count)
-        first = graphs.first[self.graph] - self.first
-        node = torch.arange(len(self.color)) + first[self.own]
-        return node * width + rank[self.own], width
+        copy = (times.cumsum(0) - times)[self.graph] + rank // width
+        node = torch.arange(len(self.color)) + (graphs.first[copy] - self.first)[self.own]
+        return graphs, node * width + (rank % width)[self.own], width
 
     def around(self, state: Tensor) -> Tensor:
         """For each entry of the line the sum of the neighbors' states (which are hashes) and kinds."""
-        if self.columns is not None:
-            at, width = self.columns
-            graphs = self.graphs
-            if len(graphs.sizes) == 1:
-                value = _short(state).view(width, len(graphs)).double()
-                return (graphs.matrix @ value.t()).t().reshape(-1).long()
-            value = torch.zeros(len(graphs) * width, dtype=torch.float64)
-            value[at] = _short(state).double()
-            return (graphs.matrix @ value.view(-1, width)).view(-1)[at].long()
-        graphs = self.copies
-        value = state[graphs.col] if graphs.plain else state[graphs.col] * (graphs.kind * KIND | 1)
-        return sum_by(graphs.row, _short(value), len(graphs))
+        if not len(state):
+            return state
+        if not self.graphs.plain:
+            graphs = self.copies
+            value = state[graphs.col] * (graphs.kind * KIND | 1)
+            return sum_by(graphs.row, _short(value), len(graphs))
+        graphs, at, width = self.columns
+        if len(graphs.sizes) == 1:
+            value = _short(state).view(width, len(graphs)).double()
+            return (graphs.matrix @ value.t()).t().reshape(-1).long()
+        value = torch.zeros(len(graphs) * width, dtype=torch.float64)
+        value[at] = _short(state).double()
+        return (graphs.matrix @ value.view(-1, width)).view(-1)[at].long()
 
     def split(self, state: Tensor) -> Cells:
         """Cells of equal states; their order within the old cell is that of the states."""
@@ -163,7 +175,7 @@ class Cells:
         head = heads(key)
         head[self.first] = True
         place = torch.arange(len(key)).where(head, 0).cummax(0).values - self.offset
-        return replace(self, color=torch.empty_like(place).scatter_(0, order, place))
+        return self.colored(torch.empty_like(place).scatter_(0, order, place))
 
     def score(self) -> Tensor:
         """Of each partition a hash of its cells and arcs: of the whole graph, if each cell is a node."""

@@ -1,6 +1,5 @@
 """Batched refinement in both its ways against dictionaries, and integer tools against loops."""
 
-
 import networkx as nx
 import pytest
 import torch

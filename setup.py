@@ -38,7 +38,7 @@ setup(
         # GFN2-xTB labels; neighbours in periodic cells; an equivariant baseline. tblite's wheels are for
         # Linux on x86-64; elsewhere it comes from conda-forge, and what needs it says so.
         "chem": ["tblite>=0.8; sys_platform == 'linux' and platform_machine == 'x86_64'", "vesin", "e3nn"],
-        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "scipy"],
+        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "scipy", "igraph"],  # igraph (GPL): tests only
         "bench": ["faenet", "frame-averaging-pytorch", "pandas"],  # faenet imports pandas and torch_scatter
     },
 )

@@ -38,7 +38,8 @@ setup(
         # GFN2-xTB labels; neighbours in periodic cells; an equivariant baseline. tblite's wheels are for
         # Linux on x86-64; elsewhere it comes from conda-forge, and what needs it says so.
         "chem": ["tblite>=0.8; sys_platform == 'linux' and platform_machine == 'x86_64'", "vesin", "e3nn"],
-        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "scipy", "igraph"],  # igraph (GPL): tests only
+        # igraph (GPL) is for tests of canonical labelling only.
+        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "scipy", "igraph"],
         "bench": ["faenet", "frame-averaging-pytorch", "pandas"],  # faenet imports pandas and torch_scatter
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ def periodic_edges(
     cutoff: float,
     batch: Tensor | None = None,
     max_neighbors: float = math.inf,
+    graphs: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Edges between all atoms closer than the cutoff, of all periodic images, itself an atom's among them.
 
@@ -38,6 +40,7 @@ def periodic_edges(
     Args:
         cutoff: in the unit of ``pos``; may be longer than the cell.
         max_neighbors: of an atom, on the average of a graph.
+        graphs: what the graphs are called in messages; default 0 to B - 1.
 
     Shapes:
         ``pos [N, 3]``, ``cell [B, 3, 3]`` (rows are the vectors C; those of directions that are not periodic
@@ -58,11 +61,9 @@ def periodic_edges(
     order = None if batch is None or not (batch[1:] < batch[:-1]).any() else batch.argsort(stable=True)
     points = pos.detach() if order is None else pos.detach().index_select(0, order)
     edges, shifts, first = [torch.zeros(2, 0, dtype=torch.long)], [torch.zeros(0, 3).double()], 0
-    boxes = zip(cell.detach().cpu().double().numpy(), pbc.cpu().numpy(), strict=True)
-    for graph, (x, (vectors, periodic)) in enumerate(
-        zip(points.cpu().double().split(sizes), boxes, strict=True)
-    ):
-        i, j, shift = _neighbors(x.numpy(), Box(vectors, periodic, graph), cutoff, max_neighbors)
+    boxes = cell.detach().cpu().double().numpy(), pbc.cpu().numpy(), graphs or range(len(cell))
+    for x, *box in zip(points.cpu().double().split(sizes), *boxes, strict=True):
+        i, j, shift = _neighbors(x.numpy(), Box(*box), cutoff, max_neighbors)
         edges.append(torch.as_tensor(np.stack([j, i]).astype(np.int64)) + first)
         shifts.append(torch.as_tensor(shift.astype(np.float64)))
         first += len(x)
@@ -141,6 +142,6 @@ def _check_work(pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float) 
         if not found <= most:
             raise ValueError(
                 f"cell: expected at most {most:g} {what} for the cutoff of {cutoff:g}, found about "
-                f"{found:.3g} in graph {box.graph} ({box.describe(len(pos))}); are cell and cutoff in the same unit, or "
-                "is there a less skewed cell of the same crystal?"
+                f"{found:.3g} in graph {box.graph} ({box.describe(len(pos))}); are cell and cutoff in the "
+                "same unit, or is there a less skewed cell of the same crystal?"
             )

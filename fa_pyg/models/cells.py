@@ -125,11 +125,9 @@ def merged(
     }
 
 
-def volumes(cell: Tensor | None, periodic: Tensor | None, pos: Tensor) -> Tensor:
+def volumes(cell: Tensor, periodic: Tensor) -> Tensor:
     """Volumes of the cells ``[B]``, NaN for graphs without; raises ValueError where no graph has one."""
-    if periodic is None:
-        raise ValueError("stress: expected periodic systems, with cell and pbc, found none")
-    volume = torch.linalg.det(cell.to(pos)).abs()
+    volume = torch.linalg.det(cell).abs()
     volume = volume.masked_fill(~periodic | (volume == 0), torch.nan)
     if volume.isnan().all():
         raise ValueError("stress: expected a cell that has a volume, found none in the batch")

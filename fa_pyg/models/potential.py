@@ -141,7 +141,8 @@ class Potential(nn.Module):
         periodic = periodic_graphs(cell, pbc, size, self.is_framed)
         if stress and self.heads.get("energy") != "scalar":
             raise ValueError(f"stress: expected a scalar head 'energy', found {self.heads}")
-        volume = volumes(cell, periodic, pos) if stress else None
+        if stress and periodic is None:
+            raise ValueError("stress: expected periodic systems, with cell and pbc, found none")
         wants_graph = self.training and torch.is_grad_enabled()
         derive = self.gradient or stress
         with torch.set_grad_enabled(derive or torch.is_grad_enabled()):
@@ -154,7 +155,7 @@ class Potential(nn.Module):
                 wanted = [pos] if strain is None else [pos, strain]
                 slope = derivatives(out["energy"], wanted, wants_graph)
                 out |= {"forces": -slope[0]} if self.gradient else {}
-                out |= {"stress": slope[1] / volume.view(-1, 1, 1)} if stress else {}
+                out |= {"stress": slope[1] / volumes(cell.to(pos), periodic).view(-1, 1, 1)} if stress else {}
         return out if wants_graph or not derive else {name: value.detach() for name, value in out.items()}
 
     @property

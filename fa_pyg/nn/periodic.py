@@ -135,8 +135,8 @@ def _check_work(pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float) 
         each = len(pos) * box.images_in_ball(pos, np.float64(cutoff))
         images = len(pos) * (1 + 2 * cutoff / box.heights).prod()
     for found, most, what in (
-        (each, max_neighbors, "neighbors of an atom"),
-        (each * len(pos), MOST, "neighbors"),
+        (each * len(pos), MOST, "neighbours"),
+        (each, max_neighbors, "neighbours of an atom"),
         (images, MOST_IMAGES, "images of atoms"),
     ):
         if not found <= most:

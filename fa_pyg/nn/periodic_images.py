@@ -28,8 +28,8 @@ class Box:
         self.lengths = np.linalg.norm(self.vectors, axis=1)
         if not independent(self.vectors, 1e-10):
             raise ValueError(
-                f"cell: expected finite, independent vectors in all periodic directions of graph {graph}, "
-                f"found {cell.tolist()}"
+                "cell: expected independent vectors in all periodic directions, "
+                f"found {cell.tolist()} in graph {graph}"
             )
         self.dual = np.linalg.pinv(self.vectors / self.lengths[:, None], rcond=0) / self.lengths
         self.heights = 1 / np.linalg.norm(self.dual, axis=0)

@@ -18,8 +18,8 @@ from fa_pyg.train.targets import MoleculesOnDisk, Targets, boxes
 class MoleculeData(SplitData):
     """Training, validation and test molecules.
 
-    Crystals, slabs, molecules and atoms alone may be mixed: batches have ``cell`` and ``pbc``, zero and False
-    for what is not periodic.
+    Crystals, slabs, molecules and atoms alone may be mixed: batches of them have ``cell`` and ``pbc``, zero
+    and False for what is not periodic.
 
     A data set in memory is looked through at once, and kept on the device that trains. Any other is read
     molecule by molecule, in the same order, with the same batches: memory does not grow with it.

@@ -101,6 +101,14 @@ class MoleculesOnDisk(Graphs):
             )
         return Data(z=data.z, pos=data.pos, **boxes(data, place), **self.targets.of(data, place))
 
+    def __getitems__(self, indices: list[int]) -> list[Data]:
+        """Several molecules, which all have a cell and ``pbc`` where one has: crystals, and atoms alone."""
+        molecules = [self[index] for index in indices]
+        if any("pbc" in one for one in molecules):
+            for one in (one for one in molecules if "pbc" not in one):
+                one.cell, one.pbc = one.pos.new_zeros(1, 3, 3), torch.zeros(1, 3, dtype=torch.bool)
+        return molecules
+
 
 def _column(value: Tensor, key: str, column: str) -> Tensor:
     try:
@@ -113,8 +121,7 @@ def _column(value: Tensor, key: str, column: str) -> Tensor:
 def boxes(data: Data, place: int | None = None) -> dict[str, Tensor]:
     """``cell [B, 3, 3]`` and ``pbc [B, 3]`` of a molecule, the one at ``place``, or of a batch of all.
 
-    Every molecule has them, zero and False where it is not periodic, so that batches may mix crystals, slabs,
-    molecules and atoms alone.
+    Empty where nothing is periodic; in a batch of which some graphs are, zero and False for the others.
 
     Raises:
         ValueError: with the molecule, for periodic directions without a cell and a cell of which it is not
@@ -124,11 +131,10 @@ def boxes(data: Data, place: int | None = None) -> dict[str, Tensor]:
     cell = _box(data, "cell", (3, 3), place, graphs).to(data.pos.dtype)
     pbc = _box(data, "pbc", (3,), place, graphs).bool()
     for name, other in (("cell", pbc), ("pbc", cell)):
-        missing = data.get(name) is None
-        if missing and other.any():
+        if data.get(name) is None and other.any():
             graph = int(other.flatten(1).any(1).nonzero()[0]) if place is None else None
             raise ValueError(f"{name}: expected one in {_where(data, place, graph)}, found none")
-    return {"cell": cell, "pbc": pbc}
+    return {"cell": cell, "pbc": pbc} if pbc.any() else {}
 
 
 def _box(data: Data, name: str, shape: tuple[int, ...], place: int | None, graphs: int) -> Tensor:

@@ -217,7 +217,7 @@ CELL, PBC = torch.eye(3).expand(2, 3, 3) * 4, torch.tensor([[True] * 3, [False] 
         ({"cell": CELL.long()}, "cell: expected real numbers"),
         ({"cell": CELL + 0j}, "cell: expected real numbers"),
         ({"cell": [[4.0] * 3] * 3}, "cell: expected real numbers"),
-        ({"cell": CELL * 0}, "independent vectors in all periodic directions of graph 0"),
+        ({"cell": CELL * 0}, "independent vectors in all periodic directions, .* in graph 0"),
         ({"cell": CELL * math.nan}, r"cell: expected finite vectors, found .* in graph 0"),
         ({"cell": CELL * torch.tensor([1, math.inf]).view(2, 1, 1)}, "finite vectors, found .* in graph 1"),
         (
@@ -303,7 +303,7 @@ def test_networks_without_vectors_are_for_molecules():
 def test_cells_of_another_unit_are_refused_at_once_with_their_graph(size):
     given = batch_of([molecule("H2O"), bulk("Cu"), bulk("Cu")])
     given["cell"][2] = size * torch.eye(3)
-    message = r"cell: expected at most .* of atoms|neighbors.* found about .* in graph 2 \(1 atoms"
+    message = r"cell: expected at most .* neighbours.* found about .* in graph 2 \(1 atoms"
     with pytest.raises(ValueError, match=message):
         Potential(FAENet(hidden=8, layers=1), FRAMES[0])(**given)
 

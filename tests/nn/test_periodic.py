@@ -175,17 +175,17 @@ TTT = (True, True, True)
         (
             1e-3 * np.eye(3),
             TTT,
-            r"at most 1e\+08 neighbors for.*graph 0 \(1 atoms, vectors of 0.001",
+            r"at most 1e\+08 neighbours for.*graph 0 \(1 atoms, vectors of 0.001",
         ),
         (1e-30 * np.eye(3), TTT, "expected at most"),
         (1e-300 * np.eye(3), TTT, "cell: expected"),
         ([[1, 0, 0], [1e9, 1, 0], [0, 0, 5]], TTT, r"at most 2e\+07 images.*heights of 1e-09.*less skewed"),
-        ([[1, 0, 0], [1, 0, 0], [0, 0, 1]], TTT, "independent vectors .* of graph 0"),
+        ([[1, 0, 0], [1, 0, 0], [0, 0, 1]], TTT, r"independent vectors .* in graph 0"),
         (np.zeros((3, 3)), TTT, "independent vectors"),
         (np.diag([3.0, 0, 3]), TTT, "independent vectors"),
         (np.diag([3.0, 0, 3]), (False, True, True), "independent vectors"),
-        (np.diag([3.0, math.nan, 3]), TTT, "finite, independent vectors"),
-        (np.diag([3.0, math.inf, 3]), TTT, "finite, independent vectors"),
+        (np.diag([3.0, math.nan, 3]), TTT, "independent vectors"),
+        (np.diag([3.0, math.inf, 3]), TTT, "independent vectors"),
         (np.diag([1e-7, 3.0, 0]), (True, True, False), "expected at most"),
         (np.diag([1e-9, 0, 0]), (True, False, False), "expected at most"),
     ],
@@ -216,7 +216,7 @@ def test_positions_without_digits_are_refused(x):
 def test_the_limit_of_an_atom_names_the_graph():
     cell = torch.stack([4 * torch.eye(3), 0.5 * torch.eye(3)])
     args = torch.zeros(2, 3), cell, torch.ones(2, 3) > 0, 5.0, torch.tensor([0, 1])
-    with pytest.raises(ValueError, match=r"at most 1000 neighbors of an atom.*4.19e\+03 in graph 1 \("):
+    with pytest.raises(ValueError, match=r"at most 1000 neighbours of an atom.*4.19e\+03 in graph 1 \("):
         periodic_edges(*args, max_neighbors=1000)
     assert periodic_edges(*args, max_neighbors=4200)[0].size(1) > 4000
 

@@ -134,7 +134,10 @@ def test_plain_files_of_molecules_go_with_crystals(path, tmp_path):
         write(tmp_path / f"{k}.xyz", atoms, format="extxyz" if atoms.pbc.any() else "xyz")
     dataset = LazyXYZ(tmp_path, cache=tmp_path / "cache")
     assert [dataset[k].get("pbc") is None for k in range(4)] == [False, False, True, True]
-    data = MoleculeData(dataset, val=1, test=1, batch_size=2, targets=("place",), attributes={"place": "pos"})
-    data.setup()
-    assert next(iter(data.train_dataloader())).pbc.shape == (2, 3)
+    data = MoleculeData(
+        dataset, dataset, dataset, batch_size=4, targets=("place",), attributes={"place": "pos"}
+    )
+    batch = next(iter(data.val_dataloader()))
+    assert batch.pbc.tolist() == [[True] * 3, [True, True, False], [False] * 3, [False] * 3]
+    assert not batch.cell[2:].any()
     assert OnDiskXYZ(tmp_path / "disk", path)[3].pbc.tolist() == [[False] * 3]

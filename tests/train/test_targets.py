@@ -78,21 +78,26 @@ def test_molecules_on_disk_have_what_is_trained_on():
     molecules = [molecule(2), molecule(3, **box), molecule(4, **box | {"pbc": torch.zeros(1, 3).bool()})]
     chosen = MoleculesOnDisk(molecules, torch.tensor([2, 1]), Targets(("y",)))
     assert len(chosen) == 2
-    assert [sorted(one.keys()) for one in (chosen[0], chosen[1])] == [["cell", "pbc", "pos", "y", "z"]] * 2
-    assert chosen[1].pbc.tolist() == [[True, False, False]]
+    assert [sorted(one.keys()) for one in (chosen[0], chosen[1])] == [
+        ["pos", "y", "z"],
+        ["cell", "pbc", "pos", "y", "z"],
+    ]
+    together = chosen.__getitems__([0, 1])
+    assert [one.pbc.tolist() for one in together] == [[[False] * 3], [[True, False, False]]]
+    assert not together[0].cell.any()
+    assert [sorted(one.keys()) for one in chosen.__getitems__([0])] == [["pos", "y", "z"]]
     assert torch.equal(chosen[0].pos, molecules[2].pos)
 
 
 @pytest.mark.parametrize("shape", [True, False])
-def test_every_molecule_has_a_box(shape):
-    """Zero without one, and with the shape that batches ask for however a data set has it."""
+def test_boxes_have_the_shape_that_batches_ask_for(shape):
+    """However a data set has it; where nothing is periodic there is none."""
     cell, pbc = 3 * torch.eye(3), torch.tensor([True, True, False])
     given = {"cell": cell[None], "pbc": pbc[None]} if shape else {"cell": cell, "pbc": pbc.long()}
     one, other = boxes(molecule(2, **given), 0), boxes(molecule(2), 0)
     assert torch.equal(one["cell"], cell[None])
     assert torch.equal(one["pbc"], pbc[None])
-    assert not other["cell"].any()
-    assert other["pbc"].tolist() == [[False] * 3]
+    assert other == {}
     whole = boxes(Batch.from_data_list([molecule(2, **given), molecule(1, **given)]))
     assert torch.equal(whole["cell"], torch.stack([cell, cell]))
     assert torch.equal(whole["pbc"], torch.stack([pbc, pbc]))
@@ -107,7 +112,7 @@ def test_boxes_that_are_half_known_are_named():
     both = Batch.from_data_list([molecule(2, cell=0 * cell), molecule(3, cell=cell)])
     with pytest.raises(ValueError, match=r"^pbc: expected one in molecule 1 \(a.xyz:3\), found none"):
         boxes(both)
-    assert not boxes(molecule(2, pbc=~pbc, cell=None), 0)["cell"].any()
+    assert boxes(molecule(2, pbc=~pbc, cell=None), 0) == {}
     with pytest.raises(ValueError, match=r"^cell: expected \[1, 3, 3\] in molecule 4 .*, found \[1, 2, 3\]"):
         boxes(molecule(2, pbc=pbc, cell=cell[:, :2]), 4)
 

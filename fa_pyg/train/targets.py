@@ -101,7 +101,7 @@ class MoleculesOnDisk(Graphs):
             )
         return Data(z=data.z, pos=data.pos, **boxes(data, place), **self.targets.of(data, place))
 
-    def __getitems__(self, indices: list[int]) -> list[Data]:
+    def read_together(self, indices: list[int]) -> list[Data]:
         """Several molecules, which all have a cell and ``pbc`` where one has: crystals, and atoms alone."""
         molecules = [self[index] for index in indices]
         if any("pbc" in one for one in molecules):

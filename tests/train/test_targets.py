@@ -82,10 +82,10 @@ def test_molecules_on_disk_have_what_is_trained_on():
         ["pos", "y", "z"],
         ["cell", "pbc", "pos", "y", "z"],
     ]
-    together = chosen.__getitems__([0, 1])
+    together = chosen.read_together([0, 1])
     assert [one.pbc.tolist() for one in together] == [[[False] * 3], [[True, False, False]]]
     assert not together[0].cell.any()
-    assert [sorted(one.keys()) for one in chosen.__getitems__([0])] == [["pos", "y", "z"]]
+    assert [sorted(one.keys()) for one in chosen.read_together([0])] == [["pos", "y", "z"]]
     assert torch.equal(chosen[0].pos, molecules[2].pos)
 
 

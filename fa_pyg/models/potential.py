@@ -164,7 +164,11 @@ class Potential(nn.Module):
         return isinstance(self._periodic[0], FrameAveraging)
 
     def unknown_elements(self, z: Tensor) -> list[int]:
-        """The atomic numbers among ``z`` that were not in the training set; none before a fit."""
+        """The atomic numbers among ``z`` that were not in the training set; none before a fit.
+
+        Raises ValueError for what are not atomic numbers.
+        """
+        check_types(z, MAX_Z)
         fitted = (self.known, *(one.known for one in self.references.values()))
         known = [one for one in fitted if one.any()]
         return z.unique()[~known[0][z.unique()]].tolist() if known else []

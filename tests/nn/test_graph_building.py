@@ -1,5 +1,7 @@
 """Edges within a radius and to the nearest neighbours, against a loop in Python."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -202,6 +204,31 @@ def test_gradients_do_not_pass_and_input_is_left_alone():
         (lambda x, b: knn_graph(x[None], 1), "x must be a real tensor"),
         (lambda x, b: knn_graph(x + 1j, 1), "x must be a real tensor"),
         (lambda x, b: radius(x, x[:, :2], 1.0), "x and y must agree"),
+        (lambda x, b: radius_graph(x, None, b), "r must be a number >= 0, got None"),
+        (lambda x, b: radius(x, x, None), "r must be a number >= 0, got None"),
+        (lambda x, b: radius_graph(x, "5", b), "r must be a number >= 0, got '5'"),
+        (lambda x, b: radius_graph(x, [1.0], b), r"r must be a number >= 0, got \[1.0\]"),
+        (lambda x, b: radius_graph(x, 1j, b), "r must be a number >= 0"),
+        (lambda x, b: radius_graph(x, torch.ones(2), b), "r must be a number >= 0"),
+        (lambda x, b: radius_graph(x, 1.0, b, max_num_neighbors="5"), "max_num_neighbors must be a whole"),
+        (
+            lambda x, b: radius_graph(x, 1.0, b, max_num_neighbors=math.inf),
+            "max_num_neighbors must be a whole",
+        ),
+        (lambda x, b: knn_graph(x, math.nan, b), "k must be a whole number >= 0, got nan"),
+        (lambda x, b: knn_graph(x, math.inf, b), "k must be a whole number >= 0, got inf"),
+        (lambda x, b: knn_graph(x, [3], b), r"k must be a whole number >= 0, got \[3\]"),
+        (lambda x, b: knn_graph(x, True, b), "k must be a whole number >= 0, got True"),
+        (lambda x, b: knn_graph(x, 1, b.tolist()), "batch must be an integer tensor"),
+        (lambda x, b: knn_graph(x, 1, "b"), "batch must be an integer tensor"),
+        (lambda x, b: knn_graph(x, 1, b[:, None]), "batch must be an integer tensor"),
+        (lambda x, b: knn_graph(x, 1, b, batch_size="7"), "batch_size must be a whole number or None"),
+        (lambda x, b: knn_graph(x, 1, b, batch_size=7.5), "batch_size must be a whole number or None"),
+        (lambda x, b: knn_graph(x, 1, b, batch_size=-1), "from 0 to -2, found 0 to 6"),
+        (lambda x, b: knn_graph(x.numpy(), 1), "x must be a real tensor .*, got ndarray"),
+        (lambda x, b: knn_graph(x.tolist(), 1), "x must be a real tensor .*, got list"),
+        (lambda x, b: knn_graph(x.to_sparse(), 1), "x must be a real tensor .*, got torch.sparse_coo"),
+        (lambda x, b: knn_graph(x * 1e200, 1), "x must have its largest coordinate between"),
     ],
 )
 def test_bad_arguments(call, message):
@@ -212,3 +239,52 @@ def test_bad_arguments(call, message):
 def test_workers_and_batch_size_change_nothing():
     x, batch = clouds(3)
     assert torch.equal(knn_graph(x, 3, batch, num_workers=4, batch_size=9), knn_graph(x, 3, batch))
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e-20, 1e20, 1e30, 1e38])
+def test_squares_that_float32_does_not_hold(way, scale):
+    """The neighbors of points do not depend on the unit; squares of 1e30 overflow, those of 1e-30 vanish."""
+    whole = (clouds(3)[0] * 100).round()  # that scaling does not round
+    scale = 2.0 ** round(math.log2(scale)) / (128 if scale > 1e37 else 1)
+    x, batch = (whole * scale).float(), clouds(3)[1]
+    exact = (x.double() / scale).float() if scale < 1e-38 else whole
+    assert torch.equal(knn_graph(x, 3, batch), knn_graph(exact, 3, batch))
+    assert torch.equal(radius_graph(x, 90 * scale, batch), radius_graph(exact, 90.0, batch))
+    assert radius_graph(x, 90 * scale, batch).size(1) > 20
+
+
+def test_a_radius_whose_square_vanishes_still_holds_coincident_points(way):
+    x = torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.5, 2.0]])
+    for r in (1e-300, 1e-170, 1e-30, 1e-10):
+        assert radius_graph(x, r).tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("step", [2, 10**6, 10**12, 2**61])
+def test_numbers_of_graphs_may_have_gaps_of_any_size(way, step):
+    x, batch = clouds(3, sizes=[7, 12, 9])
+    for build in (
+        lambda b, n: radius_graph(x, 1.0, b, batch_size=n),
+        lambda b, n: knn_graph(x, 3, b, batch_size=n),
+    ):
+        for number in (None, 10**30):
+            assert torch.equal(build(batch * step, number), build(batch, None))
+    y, batch_y = clouds(3, seed=1, sizes=[4, 0, 6])
+    apart = radius(x, y, 1.5, batch * step, batch_y * step)
+    assert torch.equal(apart, radius(x, y, 1.5, batch, batch_y))
+    assert torch.equal(knn(y[:0], x, 2, batch_y[:0], batch * step), torch.zeros(2, 0, dtype=torch.long))
+
+
+@pytest.mark.parametrize("k", [24, 10**6, 2**40, 10**30, 23.0, torch.tensor(23)])
+def test_more_neighbors_than_there_are(way, k):
+    x, batch = clouds(3)
+    expected = oracle(x, batch, x, batch, None, None, False)
+    assert torch.equal(knn_graph(x, int(k) + 39, batch, flow="target_to_source"), expected)
+    cut = radius_graph(x, 1.0, batch, max_num_neighbors=k)
+    assert torch.equal(cut, radius_graph(x, 1.0, batch, max_num_neighbors=int(k)))
+
+
+def test_edges_are_bounded(monkeypatch):
+    monkeypatch.setattr(neighbors, "MOST", 1000)
+    with pytest.raises(ValueError, match="r must leave at most 1000 edges, found more"):
+        radius_graph(torch.zeros(100, 3), 1.0, max_num_neighbors=None)
+    assert radius_graph(torch.zeros(100, 3), 1.0, max_num_neighbors=10).size(1) == 1000

@@ -205,7 +205,8 @@ class Interaction(nn.Module):
         new = self.message[i](message)
         if i > self.lmax_both:
             return new
-        own = (element @ self.own[i]).view(len(element), self.channels, -1)
+        width = self.own[i].size(1) // self.channels
+        own = (element @ self.own[i]).view(len(element), self.channels, width)
         return torch.baddbmm(new, h[i], own)
 
     def _gate(self, h: list[Tensor]) -> list[Tensor]:

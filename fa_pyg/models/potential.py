@@ -187,7 +187,16 @@ class Potential(nn.Module):
         Args:
             targets: by name, those of the heads and ``"forces"``; a head without one keeps its units, but
                 energies of which the forces alone are known have the scale of these.
+
+        Raises:
+            ValueError: for other names, numbers that are not finite, and ``z`` that are not atomic numbers.
         """
+        check_types(z, MAX_Z, least=1)
+        for name, value in targets.items():
+            if name not in (*self.heads, "forces"):
+                raise ValueError(f"targets: expected some of {[*self.heads, 'forces']}, found {name!r}")
+            if not value.isfinite().all():
+                raise ValueError(f"targets: expected finite numbers, found others in {name!r}")
         self.known.zero_()[z.unique().to(self.known.device)] = True
         for place, (name, spec) in enumerate(self.heads.items()):
             rest, rounding = None, 1e-12

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "check_crowd",
     "check_edges",
     "check_pos",
     "check_types",
@@ -98,6 +99,20 @@ def check_edges(edge_index: Tensor | None, edge_vec: Tensor | None, atoms: int |
         shape = (edge_index.size(1), 3)
         if not isinstance(edge_vec, Tensor) or edge_vec.shape != shape or not edge_vec.is_floating_point():
             raise ValueError(f"edge_vec: expected real numbers {list(shape)}, found {found(edge_vec)}")
+
+
+def check_crowd(edge_index: Tensor, most: int, nodes: Tensor | None) -> None:
+    """Raises ValueError for more than ``most`` neighbors of an atom: a network would fill the memory.
+
+    In the message atoms are called as in ``nodes``, if it is given.
+    """
+    if edge_index.size(1) > most:  # one atom cannot have more before
+        many, atom = edge_index[1].bincount().max(0)
+        if many > most:
+            raise ValueError(
+                f"pos: expected at most {most} neighbours of an atom within the cutoff, found {int(many)} of "
+                f"atom {int(atom if nodes is None else nodes[atom])}; are positions and cutoff in the same unit?"
+            )
 
 
 def found(x: object) -> str:

@@ -21,7 +21,7 @@ from fa_pyg.models.cells import (
     strained,
     volumes,
 )
-from fa_pyg.models.molecule_inputs import check_pos, check_types, number_of_graphs
+from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, number_of_graphs
 from fa_pyg.models.references import AtomicReference
 from fa_pyg.nn import FrameAveraging, radius_graph
 from fa_pyg.nn.periodic import edge_vectors, periodic_edges
@@ -233,6 +233,7 @@ class Potential(nn.Module):
             given["edge_index"] = radius_graph(
                 some.pos.detach(), self.cutoff, some.batch, max_num_neighbors=None, batch_size=some.size
             )
+            check_crowd(given["edge_index"], MAX_NEIGHBORS, some.nodes)
         return self._call(self.network, given)
 
     def _run_periodic(self, some: Systems) -> dict[str, Tensor]:
@@ -243,6 +244,7 @@ class Potential(nn.Module):
         cell, batch = some.cell.to(some.pos), some.batch
         names = None if some.graphs is None else some.graphs.tolist()
         edge_index, shift = periodic_edges(some.pos, cell, some.pbc, self.cutoff, batch, MAX_NEIGHBORS, names)
+        check_crowd(edge_index, MAX_NEIGHBORS, some.nodes)
         vectors = edge_vectors(some.pos, edge_index, shift, cell, batch)
         owner = None if batch is None else batch.index_select(0, edge_index[1])
         given = {"z": some.z, "batch": batch, "num_graphs": some.size, "edge_index": edge_index}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fa_pyg.nn.periodic_images import Box, independent, neighbors_of_images
+from fa_pyg.nn.periodic_images import Box, independent, neighbors_of_images, pairs_in_bins
 
 __all__ = ["edge_vectors", "periodic_edges"]
 
@@ -17,6 +17,7 @@ MOST = 1e8  # edges of one system: a cell in another unit would fill the memory
 MOST_IMAGES = 2e7  # atoms that are looked at for them, of which a skewed cell has many and few neighbors
 MOST_BINS = 1e5  # of vesin's grid, which it divides by zero to keep (version 0.6)
 EPS = 2.0**-52
+CROWD = 1000  # atoms of a graph, from which on it is looked whether they are all in one place
 FAR = 1e6  # cells from the origin, up to which shifts are well within 32 bits
 
 
@@ -132,11 +133,12 @@ def _check_work(pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float) 
             f"apart, found {furthest:.3g} in graph {box.graph}"
         )
     with np.errstate(all="ignore"):  # what overflows is too much
-        each = len(pos) * box.images_in_ball(pos, np.float64(cutoff))
+        total = len(pos) ** 2 * box.images_in_ball(pos, np.float64(cutoff))
+        total = np.fmax(total, pairs_in_bins(pos, box, cutoff) if len(pos) > CROWD else 0)
         images = len(pos) * (1 + 2 * cutoff / box.heights).prod()
     for found, most, what in (
-        (each * len(pos), MOST, "neighbours"),
-        (each, max_neighbors, "neighbours of an atom"),
+        (total, MOST, "neighbours"),
+        (total / len(pos), max_neighbors, "neighbours of an atom"),
         (images, MOST_IMAGES, "images of atoms"),
     ):
         if not found <= most:

@@ -7,7 +7,7 @@ import torch
 
 from fa_pyg.nn.graph_building import radius
 
-__all__ = ["Box", "independent", "neighbors_of_images"]
+__all__ = ["Box", "independent", "neighbors_of_images", "pairs_in_bins"]
 
 
 class Box:
@@ -60,6 +60,13 @@ def independent(vectors: np.ndarray, least: float) -> bool:
     if not (np.isfinite(lengths).all() and lengths.all()):
         return False
     return not len(lengths) or np.linalg.svd(vectors / lengths[:, None], compute_uv=False)[-1] > least
+
+
+def pairs_in_bins(pos: np.ndarray, box: Box, cutoff: float) -> float:
+    """The pairs that share a bin whose diagonal is shorter than the cutoff: no more than there are."""
+    wrapped = pos - np.floor(box.fractional(pos)) @ box.vectors
+    size = np.unique(np.floor(wrapped / (cutoff / 2)), axis=0, return_counts=True)[1].astype(float)
+    return float((size * (size - 1)).sum())
 
 
 def neighbors_of_images(

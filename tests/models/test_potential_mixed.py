@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from ase import Atoms
@@ -316,3 +317,13 @@ def test_a_plate_with_a_short_side_is_a_wire_of_its_images():
     found = model(z, pos, cell=cell, pbc=pbc)["energy"]
     expected = model.network(z, None, torch.zeros(2, 2).long(), None, line)
     torch.testing.assert_close(found, expected.double(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("pbc", [True, False])
+def test_crowds_are_refused_before_the_network_runs(pbc, monkeypatch):
+    monkeypatch.setattr("fa_pyg.models.potential.MAX_NEIGHBORS", 20)
+    atoms = Atoms("H24", np.full((24, 3), 2.0), cell=[60, 60, 60], pbc=pbc)
+    message = "pos: expected at most 20 neighbours of an atom within the cutoff, found 23 of atom 3"
+    with pytest.raises(ValueError, match=message):
+        potential()(**batch_of([molecule("H2O"), atoms]))
+    assert potential()(**batch_of([molecule("H2O"), atoms[:20]]))["energy"].isfinite().all()

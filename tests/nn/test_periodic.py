@@ -235,3 +235,17 @@ def test_the_estimate_is_that_of_the_edges():
 def test_shapes_are_named():
     with pytest.raises(ValueError, match="cell, pbc: expected 1 of each, found 2 and 1"):
         periodic_edges(torch.zeros(1, 3), torch.zeros(2, 3, 3), torch.ones(1, 3) > 0, 1.0)
+
+
+@pytest.mark.parametrize("pbc", ["TTT", "TTF"])
+def test_a_crowd_in_one_place_of_a_large_cell_is_refused(pbc):
+    """The average is small, and the neighbors are not: 3000 atoms in one place, give or take whole cells."""
+    steps = torch.randint(-2, 3, (3000, 3), generator=torch.Generator().manual_seed(0)).double()
+    flags = torch.tensor([[flag == "T" for flag in pbc]])
+    cell = 200 * torch.eye(3).double()[None]
+    args = 200 * steps * flags + 3.0, cell, flags, 5.0
+    with pytest.raises(ValueError, match=r"at most 2000 neighbours of an atom .* found about 3e\+03"):
+        periodic_edges(*args, max_neighbors=2000)
+    apart = 200 * torch.rand(3000, 3, generator=torch.Generator().manual_seed(0)).double()
+    found = periodic_edges(apart, *args[1:], max_neighbors=2000)[0].size(1)
+    assert Box(cell[0].numpy(), flags[0].numpy()).images_in_ball(apart.numpy(), 5.0) * 9e6 > 0.5 * found > 0

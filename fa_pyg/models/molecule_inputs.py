@@ -14,6 +14,7 @@ __all__ = [
     "check_types",
     "found",
     "is_checkable",
+    "is_traced",
     "number_of_graphs",
     "read_molecules",
 ]
@@ -21,10 +22,14 @@ __all__ = [
 MOST_EMPTY = 10**6  # graphs without atoms in a batch: their outputs would fill the memory
 
 
+def is_traced() -> bool:
+    """Whether values cannot be looked at: ``torch.compile`` and ``torch.func`` see tensors without."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
 def is_checkable(x: Tensor) -> bool:
     """Whether values may be looked at: not of a traced call, nor of a device that one would wait for."""
-    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    return x.device.type == "cpu" and not traced
+    return x.device.type == "cpu" and not is_traced()
 
 
 def check_types(z: Tensor, most: int, least: int = 0, values: bool = True) -> None:
@@ -109,9 +114,10 @@ def check_crowd(edge_index: Tensor, most: int, nodes: Tensor | None) -> None:
     if edge_index.size(1) > most:  # one atom cannot have more before
         many, atom = edge_index[1].bincount().max(0)
         if many > most:
+            atom = int(atom if nodes is None else nodes[atom])
             raise ValueError(
                 f"pos: expected at most {most} neighbours of an atom within the cutoff, found {int(many)} of "
-                f"atom {int(atom if nodes is None else nodes[atom])}; are positions and cutoff in the same unit?"
+                f"atom {atom}; are positions and cutoff in the same unit?"
             )
 
 

@@ -21,7 +21,7 @@ from fa_pyg.models.cells import (
     strained,
     volumes,
 )
-from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, number_of_graphs
+from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
 from fa_pyg.models.references import AtomicReference
 from fa_pyg.nn import FrameAveraging, radius_graph
 from fa_pyg.nn.periodic import edge_vectors, periodic_edges
@@ -55,7 +55,8 @@ class Potential(nn.Module):
 
     Of a periodic system the axes are made of the cell's vectors, and the network sees the vectors between
     neighbours, both framed: wrapping an atom back into the cell changes neither. While the cell is fixed, so
-    are the frames.
+    are the frames. A batch may mix crystals, slabs, molecules and atoms alone, and says of each what it says
+    of it by itself; ``pbc`` decides which are periodic, and without any a cell is a box that means nothing.
 
     Args:
         model: the network, such as :class:`~fa_pyg.models.FAENet`, or any that is called with some of ``z``,
@@ -73,14 +74,19 @@ class Potential(nn.Module):
             network under E(3) or SE(3) (a cube 6 and 3) instead of 8 and 4 (a cube 48 and 24).
 
     Shapes:
-        ``z [N]``, ``pos [N, 3]``, ``batch [N]``, ``cell [B, 3, 3]``, ``pbc [B, 3]`` as in
-        :func:`~fa_pyg.nn.periodic.periodic_edges`. Returns a dict of what the heads are called, energies in
-        float64; ``"forces" [N, 3]``; with ``stress=True`` also ``"stress" [B, 3, 3]``.
+        ``z [N]`` (1 to 118), ``pos [N, 3]`` (half precision is made float32), ``batch [N]``,
+        ``cell [B, 3, 3]``, ``pbc [B, 3]`` as in :func:`~fa_pyg.nn.periodic.periodic_edges`. Returns a dict
+        of what the heads are called, energies in float64; ``"forces" [N, 3]``; with ``stress=True`` also
+        ``"stress" [B, 3, 3]``, NaN for molecules and slabs whose cell has no height, and of other slabs by
+        the volume of their cell, vacuum and all.
 
     Raises:
-        ValueError: for batches partly periodic, periodic systems and networks without ``edge_vec``, cells
-            with less than two directions, forces both of a head and of the energy, no cutoff for a network
-            that cannot do without ``edge_index``.
+        ValueError: naming the argument, and the graph or atom where there is one. For forces both of a head
+            and of the energy, and no cutoff for a network that cannot do without ``edge_index``. In a call,
+            for wrong shapes and types, ``z`` that are no elements, positions that are not finite, ``cell``
+            without ``pbc`` and the reverse, flat cells, periodic systems and networks without ``edge_vec``,
+            one periodic direction where there is a frame (its axes would take two), stress where no cell
+            has a volume, and more than 2000 neighbours of an atom, estimated before they are looked for.
 
     Not guaranteed: for periodic systems the same energy in another cell of the same crystal, as a supercell
     or a sheared one. Energies of elements that were not in the training set
@@ -135,9 +141,11 @@ class Potential(nn.Module):
         num_graphs: int | None = None,
         stress: bool = False,
     ) -> dict[str, Tensor]:
-        check_types(z, MAX_Z, least=1)
-        check_pos(pos, z)
-        size = number_of_graphs(z, batch, num_graphs)
+        values = not is_traced()
+        check_types(z, MAX_Z, least=1, values=values)
+        check_pos(pos, z, values)
+        size = number_of_graphs(z, batch, num_graphs, values)
+        pos = pos.float() if pos.dtype in (torch.float16, torch.bfloat16) else pos
         periodic = periodic_graphs(cell, pbc, size, self.is_framed)
         if stress and self.heads.get("energy") != "scalar":
             raise ValueError(f"stress: expected a scalar head 'energy', found {self.heads}")

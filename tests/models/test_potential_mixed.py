@@ -319,6 +319,16 @@ def test_a_plate_with_a_short_side_is_a_wire_of_its_images():
     torch.testing.assert_close(found, expected.double(), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_positions_of_half_precision_are_taken_as_they_are(dtype):
+    model, given = potential(), batch_of(ATOMS)
+    given["pos"] = given["pos"].to(dtype)
+    half, single = model(**given, stress=True), model(**given | {"pos": given["pos"].float()}, stress=True)
+    assert half["forces"].dtype == torch.float32
+    for name, value in single.items():
+        assert torch.equal(half[name].nan_to_num(7), value.nan_to_num(7))
+
+
 @pytest.mark.parametrize("pbc", [True, False])
 def test_crowds_are_refused_before_the_network_runs(pbc, monkeypatch):
     monkeypatch.setattr("fa_pyg.models.potential.MAX_NEIGHBORS", 20)

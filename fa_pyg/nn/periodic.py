@@ -116,10 +116,11 @@ def _is_ordinary(pos: np.ndarray, box: Box, cutoff: float) -> bool:
         return False
     if not independent(box.cell, 1e-3):
         return False
-    bins = np.maximum(box.heights / cutoff, 1).prod()
-    if not box.periodic.all():  # the other direction is as long as the system is
-        bins *= max(1.0, float(np.ptp(pos, axis=0).max()) / cutoff)
-    return bool(bins <= MOST_BINS and abs(box.fractional(pos)).max() < FAR)
+    sides, most = box.heights, MOST_BINS
+    if not box.periodic.all():  # ASE's bins fill the whole cell, and are slow where there are many
+        sides, most = 1 / np.linalg.norm(np.linalg.inv(box.cell), axis=0), MOST_BINS / 10
+        sides = np.where(box.periodic, sides, np.maximum(sides, np.ptp(pos, axis=0).max()))
+    return bool(np.maximum(sides / cutoff, 1).prod() <= most and abs(box.fractional(pos)).max() < FAR)
 
 
 def _check_work(pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float) -> None:

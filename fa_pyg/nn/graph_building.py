@@ -207,7 +207,7 @@ def find_pairs(
         if not (x[:, -1].any() or y[:, -1].any()):  # no zero vectors
             x, y = x[:, :-1], y[:, :-1]
     batch_x, batch_y, graphs = numbered(batch_x, batch_y, batch_size)
-    x, y = in_range(x, y)
+    x, y = in_range(x, y, r)
     points, node_x = by_graph(x, batch_x, graphs)
     queries, node_y = (points, node_x) if loop is not None else by_graph(y, batch_y, graphs)
     if k == 0 or r == 0 or not (points.batch.numel() and queries.batch.numel()):

@@ -1,5 +1,6 @@
 """Points by graph, from positions and batch vectors as users have them."""
 
+import math
 import numbers
 from typing import NamedTuple
 
@@ -57,13 +58,16 @@ def directions(x: Tensor) -> Tensor:
     return torch.cat([x / x.norm(dim=1, keepdim=True).masked_fill(zero, 1), zero.to(x)], dim=1)
 
 
-def in_range(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def in_range(x: Tensor, y: Tensor, r: float | None) -> tuple[Tensor, Tensor]:
     """Positions whose squared differences neither overflow nor vanish, in double precision where need be.
+
+    Squares that overflow do no harm below a small radius r: they are those of points further away.
 
     Raises ValueError for positions that double precision has no squares of.
     """
     most = max(float(one.abs().nan_to_num(0, 0, 0).amax()) if one.numel() else 0.0 for one in (x, y))
     low, high = RANGE[x.dtype]
+    high = high if r is None or r >= high else math.inf
     if most == 0 or low < most < high:
         return x, y
     if x.dtype == torch.float32:

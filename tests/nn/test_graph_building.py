@@ -253,6 +253,21 @@ def test_squares_that_float32_does_not_hold(way, scale):
     assert radius_graph(x, 90 * scale, batch).size(1) > 20
 
 
+def test_a_graph_that_is_far_away_is_alone_and_changes_no_other(way):
+    """Its squares overflow, which is right where the radius is small."""
+    (x, batch), far = clouds(3, torch.float32), torch.tensor([[0.0, 0, 0], [1e30, 0, 0], [1e30, 0.5, 0]])
+    both = torch.cat([x, far]), torch.cat([batch, torch.full((3,), 7)])
+    edges = radius_graph(both[0], 1.0, both[1])
+    assert torch.equal(edges[:, edges[1] < len(x)], radius_graph(x, 1.0, batch))
+    assert (edges[:, edges[1] >= len(x)] - len(x)).tolist() == [[2, 1], [1, 2]]  # 1e30 and 1e30 coincide
+    nearest = knn_graph(both[0], 1, both[1])
+    assert (nearest[:, nearest[1] >= len(x)] - len(x)).tolist() == [[1, 2, 1], [0, 1, 2]]
+    huge = x.double() * 1e200
+    assert radius_graph(huge, 1.0, batch).numel() == 0
+    with pytest.raises(ValueError, match="x must have its largest coordinate between"):
+        radius_graph(huge, math.inf, batch)
+
+
 def test_a_radius_whose_square_vanishes_still_holds_coincident_points(way):
     x = torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.5, 2.0]])
     for r in (1e-300, 1e-170, 1e-30, 1e-10):

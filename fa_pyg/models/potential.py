@@ -38,9 +38,7 @@ REPS = {
 }
 REFERENCED = ("scalar", "mean")
 MAX_Z = 118
-MAX_NEIGHBORS = (
-    2000  # of an atom: ten times those of a dense crystal within 6 Angstrom; more are a wrong unit
-)
+MAX_NEIGHBORS = 2000  # of an atom; diamond has 160 within 6 Angstrom: more are those of another unit
 
 
 class Potential(nn.Module):
@@ -233,6 +231,7 @@ class Potential(nn.Module):
             return self._run_periodic(systems)
         parts = systems.select(periodic, True), systems.select(~periodic, False)
         outputs = self._run_periodic(parts[0]), self._run_molecules(parts[1])
+        outputs = [{name: out[name] for name in self.heads} for out in outputs]
         return merged(parts, outputs, {k for k, spec in self.heads.items() if spec.startswith("node")})
 
     def _run_molecules(self, some: Systems) -> dict[str, Tensor]:

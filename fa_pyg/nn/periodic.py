@@ -56,6 +56,12 @@ def periodic_edges(
     """
     if not 0 < cutoff < math.inf:
         raise ValueError(f"cutoff: expected a positive, finite number, found {cutoff!r}")
+    shapes = pos.shape[1:], cell.shape[1:], pbc.shape[1:]
+    if shapes != ((3,), (3, 3), (3,)) or pbc.dtype != torch.bool or not pos.is_floating_point():
+        raise ValueError(
+            "pos, cell, pbc: expected numbers [N, 3] and [B, 3, 3], and bool [B, 3], found "
+            f"{pos.dtype} {list(pos.shape)}, {list(cell.shape)} and {pbc.dtype} {list(pbc.shape)}"
+        )
     sizes = [len(pos)] if batch is None else batch.bincount(minlength=len(cell)).tolist()
     if not len(sizes) == len(cell) == len(pbc):
         raise ValueError(f"cell, pbc: expected {len(sizes)} of each, found {len(cell)} and {len(pbc)}")

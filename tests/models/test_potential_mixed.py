@@ -288,6 +288,21 @@ def test_molecules_in_a_box_and_without_one_are_the_same():
     assert (model(**inside)["energy"] - expected).abs() > 1e-4
 
 
+def test_outputs_that_are_no_heads_are_left_alone():
+    """A network may return more than its heads, of any shape."""
+
+    class More(FAENet):
+        def forward(self, *args, **kwargs):
+            return super().forward(*args, **kwargs) | {"layers": torch.zeros(7), "name": "more"}
+
+    torch.manual_seed(0)
+    more = More(hidden=8, layers=1, heads={"energy": "scalar"}).double()
+    torch.manual_seed(0)
+    plain = FAENet(hidden=8, layers=1, heads={"energy": "scalar"}).double()
+    found, expected = (Potential(net).eval()(**batch_of(ATOMS)) for net in (more, plain))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
 def test_networks_without_vectors_are_for_molecules():
     class Sums(nn.Module):
         def forward(self, z, pos, batch, num_graphs):

@@ -235,6 +235,18 @@ def test_the_estimate_is_that_of_the_edges():
 def test_shapes_are_named():
     with pytest.raises(ValueError, match="cell, pbc: expected 1 of each, found 2 and 1"):
         periodic_edges(torch.zeros(1, 3), torch.zeros(2, 3, 3), torch.ones(1, 3) > 0, 1.0)
+    right = {"pos": torch.zeros(1, 3), "cell": torch.eye(3)[None], "pbc": torch.ones(1, 3) > 0, "cutoff": 0.5}
+    assert periodic_edges(**right)[0].shape == (2, 0)
+    for wrong in (
+        {"pbc": torch.ones(1, 3).long()},  # would be numbers of vectors
+        {"pbc": torch.ones(3) > 0},
+        {"cell": torch.eye(3)},
+        {"cell": torch.ones(1, 9)},
+        {"pos": torch.zeros(1, 2)},
+        {"pos": torch.zeros(1, 3).long()},
+    ):
+        with pytest.raises(ValueError, match="pos, cell, pbc: expected numbers"):
+            periodic_edges(**right | wrong)
 
 
 @pytest.mark.parametrize("pbc", ["TTT", "TTF"])

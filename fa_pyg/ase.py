@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from fa_pyg.models import Potential
+from fa_pyg.models.molecule_inputs import check_types
+from fa_pyg.models.potential import MAX_Z
 
 __all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
 
@@ -17,8 +19,16 @@ __all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
 @cache
 def _calculator() -> type:
     """The class; made when it is asked for, as ASE is imported by then only."""
-    from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+    from ase.calculators.calculator import (
+        Calculator,
+        CalculatorSetupError,
+        PropertyNotImplementedError,
+        all_changes,
+    )
     from ase.stress import full_3x3_to_voigt_6_stress
+
+    class AtomsError(CalculatorSetupError, ValueError):
+        """What callers of ASE, and of this package, expect for atoms that nothing can be said of."""
 
     class FACalculator(Calculator):
         r"""Energy (eV), forces (eV/Å) and, of cells periodic all round, stress (eV/Å³) of ASE's atoms.
@@ -38,8 +48,10 @@ def _calculator() -> type:
                 less than 1e-3 eV/Å and long dynamics are better off with float64.
 
         Raises:
-            ValueError: for a model of no energies, atoms of elements that it was not trained on; what
-                :func:`~fa_pyg.train.load.load_potential` raises.
+            ValueError: for a model of no energies; what :func:`~fa_pyg.train.load.load_potential` raises.
+                In a calculation, and also an ASE ``CalculatorSetupError``: for no atoms, elements that the
+                model was not trained on, and whatever :class:`~fa_pyg.models.Potential` refuses, such as
+                positions that are not finite and flat cells.
         """
 
         implemented_properties = ["energy", "free_energy", "forces", "stress", "dipole"]  # noqa: RUF012
@@ -62,27 +74,38 @@ def _calculator() -> type:
 
         def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
             super().calculate(atoms, properties, system_changes)
+            self.results = {}  # nothing of other atoms is left where these are refused
             atoms = self.atoms
-            z = torch.as_tensor(atoms.numbers, dtype=torch.long, device=self.device)
-            if unknown := self.model.unknown_elements(z):
-                raise ValueError(f"atoms: found the elements {unknown}, expected those of the training set")
+            if atoms is None or not len(atoms):
+                found = "none" if atoms is None else "an empty Atoms"
+                raise AtomsError(f"atoms: expected at least one atom, found {found}")
             stressed = "stress" in properties
             if stressed and not atoms.pbc.all():
                 raise PropertyNotImplementedError("stress is for cells periodic in three directions")
+            try:
+                out = self._run(atoms, stressed)
+            except ValueError as error:
+                raise AtomsError(str(error)) from error
+            results = {name: value.double().cpu().numpy() for name, value in out.items()}
+            results["energy"] = results["free_energy"] = float(results["energy"][0])
+            if "dipole" in results:
+                results["dipole"] = results["dipole"][0]
+            if stressed:
+                results["stress"] = full_3x3_to_voigt_6_stress(results["stress"][0])
+            self.results = results
+
+        def _run(self, atoms: Any, stressed: bool) -> dict[str, torch.Tensor]:
+            z = torch.as_tensor(atoms.numbers, dtype=torch.long, device=self.device)
+            check_types(z, MAX_Z, least=1)
+            if unknown := self.model.unknown_elements(z):
+                raise ValueError(f"atoms: found the elements {unknown}, expected those of the training set")
             cells = {}
             if atoms.pbc.any():
                 cells["cell"] = torch.as_tensor(atoms.cell.array, device=self.device)[None]
                 cells["pbc"] = torch.as_tensor(atoms.pbc, device=self.device)[None]
-            pos = torch.as_tensor(atoms.positions, device=self.device)
-            batch = torch.zeros_like(z)
+            pos, batch = torch.as_tensor(atoms.positions, device=self.device), torch.zeros_like(z)
             with torch.no_grad():
-                out = self.model(z, pos, batch=batch, num_graphs=1, stress=stressed, **cells)
-            self.results = {name: value.double().cpu().numpy() for name, value in out.items()}
-            self.results["energy"] = self.results["free_energy"] = float(self.results["energy"][0])
-            if "dipole" in self.results:
-                self.results["dipole"] = self.results["dipole"][0]
-            if stressed:
-                self.results["stress"] = full_3x3_to_voigt_6_stress(self.results["stress"][0])
+                return self.model(z, pos, batch=batch, num_graphs=1, stress=stressed, **cells)
 
     FACalculator.__module__, FACalculator.__qualname__ = __name__, "FACalculator"
     return FACalculator

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from ase import units
-from ase.build import bulk, molecule
-from ase.calculators.calculator import PropertyNotImplementedError
+from ase import Atoms, units
+from ase.build import bulk, fcc111, molecule
+from ase.calculators.calculator import CalculatorSetupError, PropertyNotImplementedError
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 from torch import nn
@@ -117,3 +117,59 @@ def test_unseen_elements_are_refused(water):
     atoms.calc = FACalculator(model)
     with pytest.raises(ValueError, match=r"found the elements \[6\]"):
         atoms.get_potential_energy()
+
+
+def fae():
+    torch.manual_seed(0)
+    return Potential(FAENet(hidden=8, layers=1, num_radial=4, cutoff=4.0), WeightedPCAFrame("E(3)"))
+
+
+def bad(numbers=(8, 1), positions=((0.0, 0, 0), (0, 0, 1.0)), **kwargs):
+    return Atoms(numbers=numbers, positions=np.array(positions), **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "message"),
+    [
+        (Atoms(), "atoms: expected at least one atom, found an empty Atoms"),
+        (Atoms(cell=[4, 4, 4], pbc=True), "atoms: expected at least one atom"),
+        (bad(positions=((0, 0, 0), (0, np.nan, 1))), "pos: expected finite numbers, found .* of atom 1"),
+        (bad(positions=((0, 0, np.inf), (0, 0, 1))), "pos: expected finite numbers, found .* of atom 0"),
+        (bad(numbers=(8, 0)), "z: expected atomic numbers from 1 to 118, found 0 of atom 1"),
+        (bad(numbers=(200, 1)), "z: expected atomic numbers from 1 to 118, found 200 of atom 0"),
+        (bad(pbc=True), "cell: expected independent vectors in all periodic directions"),
+        (bad(pbc=True, cell=[4, 4, np.nan]), "cell: expected finite vectors"),
+        (bad(pbc=True, cell=[4, 4, 0.0]), "cell: expected independent vectors"),
+        (bad(pbc=True, cell=[0.1, 0.1, 0.1]), "cell: expected at most 2000 neighbours of an atom"),
+        (bad(pbc=[True, False, False], cell=[4, 0, 0]), "cell: expected at least two periodic directions"),
+    ],
+)
+def test_atoms_that_nothing_can_be_said_of(atoms, message):
+    """Also after good ones, and again and again: nothing of these is returned."""
+    calculator = FACalculator(fae())
+    good = molecule("H2O")
+    good.calc = atoms.calc = calculator
+    good.get_potential_energy()
+    for error in (ValueError, CalculatorSetupError):
+        for ask in (atoms.get_potential_energy, atoms.get_forces):
+            with pytest.raises(error, match=message):
+                ask()
+    assert np.isfinite(good.get_potential_energy())
+
+
+def test_a_calculator_without_atoms_says_so():
+    with pytest.raises(CalculatorSetupError, match="atoms: expected at least one atom, found none"):
+        FACalculator(fae()).calculate()
+
+
+def test_one_calculator_for_crystals_slabs_molecules_and_atoms():
+    """Each is what its own calculator says, whatever came before."""
+    calculator, model = FACalculator(fae(), dtype="float64"), fae()
+    systems = [bulk("Cu"), molecule("H2O"), fcc111("Cu", (1, 1, 2), vacuum=4.0), Atoms("Cu"), bulk("Cu")]
+    for atoms in systems:
+        atoms.calc = calculator
+        other = atoms.copy()
+        other.calc = FACalculator(model, dtype="float64")
+        assert atoms.get_potential_energy() == other.get_potential_energy()
+        assert np.abs(atoms.get_forces() - other.get_forces()).max() == 0
+    assert not systems[3].get_forces().any()

@@ -83,7 +83,9 @@ class _Reader(Graphs):
 
     def __getitem__(self, places: list[int]) -> Batch | ValueError:
         try:
-            graphs = [self.dataset[place] for place in places]
+            # A data set may say what graphs of one batch have in common (``MoleculesOnDisk``).
+            several = getattr(self.dataset, "read_together", None)
+            graphs = [self.dataset[place] for place in places] if several is None else several(places)
             _check_alike(graphs, places)
             return Batch.from_data_list(graphs)
         except ValueError as error:  # handed over as it is: raised in a worker it would lose type and words

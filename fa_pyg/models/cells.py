@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,9 +11,19 @@ from torch import Tensor, nn
 
 from fa_pyg.builders import Frame
 from fa_pyg.copies import Signature
+from fa_pyg.models.molecule_inputs import found
 from fa_pyg.nn import FrameAveraging
 
-__all__ = ["INPUTS", "framed_periodic", "is_periodic", "strained"]
+__all__ = [
+    "INPUTS",
+    "Systems",
+    "derivatives",
+    "framed_periodic",
+    "merged",
+    "periodic_graphs",
+    "strained",
+    "volumes",
+]
 
 INPUTS = ("z", "pos", "batch", "edge_index", "edge_vec", "num_graphs")  # what a network may ask for
 
@@ -37,19 +48,101 @@ def framed_periodic(model: nn.Module, frame: Frame, output: Mapping[str, Any]) -
     return FrameAveraging(_OnCells(model), frame, inputs, reads=["cell"], levels=levels, **output)
 
 
-def is_periodic(cell: Tensor | None, pbc: Tensor | None) -> bool:
-    """Whether all systems of a batch are periodic; raises ValueError for some, in one direction only, or
-    for cells that are flat."""
-    if cell is None or pbc is None or not pbc.any():
-        return False
-    if not pbc.any(1).all():
-        raise ValueError("pbc: expected systems that are all periodic or all not, found both in one batch")
-    rank = torch.linalg.matrix_rank(cell.detach().double() * pbc.to(torch.float64).unsqueeze(2))
-    if (rank < 2).any():
-        raise ValueError("cell: expected at least two periodic directions, found one")
-    if (rank < pbc.sum(1)).any():
-        raise ValueError("cell: expected independent vectors in all periodic directions, found others")
-    return True
+def periodic_graphs(cell: Tensor | None, pbc: Tensor | None, size: int, framed: bool) -> Tensor | None:
+    """Which graphs of a batch are periodic, ``[B]``; None if none is.
+
+    Args:
+        size: B.
+        framed: whether axes are made of the cells, which takes two vectors.
+
+    Raises:
+        ValueError: for one of ``cell`` and ``pbc`` without the other, wrong shapes or types, cells that are
+            not finite, and one periodic direction where two are needed; with the number of the graph.
+    """
+    if pbc is None and cell is not None:
+        raise ValueError("pbc: expected the periodic directions of cell, found None")
+    if pbc is not None and (not isinstance(pbc, Tensor) or pbc.shape != (size, 3) or pbc.dtype != torch.bool):
+        raise ValueError(f"pbc: expected bool [{size}, 3], found {found(pbc)}")
+    if cell is not None and (
+        not isinstance(cell, Tensor) or cell.shape != (size, 3, 3) or not cell.is_floating_point()
+    ):
+        raise ValueError(f"cell: expected real numbers [{size}, 3, 3], found {found(cell)}")
+    if cell is not None:
+        _refuse(~cell.detach().isfinite().flatten(1).all(1), cell, "finite vectors")
+    if pbc is None or not pbc.any():
+        return None
+    if cell is None:
+        raise ValueError(f"cell: expected real numbers [{size}, 3, 3] for pbc, found None")
+    if framed:
+        _refuse(pbc.sum(1) == 1, cell, "at least two periodic directions for a frame")
+    return pbc.any(1)
+
+
+def _refuse(wrong: Tensor, cell: Tensor, expected: str) -> None:
+    if wrong.any():
+        graph = int(wrong.nonzero()[0])
+        raise ValueError(f"cell: expected {expected}, found {cell[graph].tolist()} in graph {graph}")
+
+
+@dataclass(frozen=True)
+class Systems:
+    """Graphs of a batch that run together, periodic all of them or none.
+
+    Attributes:
+        z, pos, batch, size, cell, pbc, strain: as in a call of a potential; the last three of periodic ones.
+        graphs, nodes: which of a batch of others they are, and their atoms; None for all of it.
+    """
+
+    z: Tensor
+    pos: Tensor
+    batch: Tensor | None
+    size: int
+    cell: Tensor | None = None
+    pbc: Tensor | None = None
+    strain: Tensor | None = None
+    graphs: Tensor | None = None
+    nodes: Tensor | None = None
+
+    def select(self, chosen: Tensor, periodic: bool) -> Systems:
+        """Some of them, ``chosen [B]``."""
+        nodes, graphs = chosen.index_select(0, self.batch).nonzero().squeeze(1), chosen.nonzero().squeeze(1)
+        batch = (chosen.cumsum(0) - 1).index_select(0, self.batch.index_select(0, nodes))
+        boxes = (self.cell, self.pbc, self.strain) if periodic else (None, None, None)
+        boxes = [None if one is None else one.index_select(0, graphs) for one in boxes]
+        pos = self.pos.index_select(0, nodes)
+        return Systems(self.z.index_select(0, nodes), pos, batch, len(graphs), *boxes, graphs, nodes)
+
+
+def merged(
+    parts: Sequence[Systems], outputs: Sequence[Mapping[str, Tensor]], atomic: set[str]
+) -> dict[str, Tensor]:
+    """The outputs of a batch of those of its parts; ``atomic`` names those that have a row an atom."""
+    graphs = torch.cat([part.graphs for part in parts]).argsort()
+    nodes = torch.cat([part.nodes for part in parts]).argsort()
+    return {
+        name: torch.cat([out[name] for out in outputs]).index_select(0, nodes if name in atomic else graphs)
+        for name in outputs[0]
+    }
+
+
+def volumes(cell: Tensor, periodic: Tensor) -> Tensor:
+    """Volumes of the cells ``[B]``, NaN for graphs without; raises ValueError where no graph has one."""
+    volume = torch.linalg.det(cell).abs()
+    volume = volume.masked_fill(~periodic | (volume == 0), torch.nan)
+    if volume.isnan().all():
+        raise ValueError("stress: expected a cell that has a volume, found none in the batch")
+    return volume
+
+
+def derivatives(energy: Tensor, wanted: Sequence[Tensor], keep: bool) -> list[Tensor]:
+    """Derivatives of the sum of the energies; those that are 0 have a graph, too, where it is kept."""
+    if not energy.requires_grad:  # atoms without neighbors
+        return [torch.zeros_like(one) for one in wanted]
+    found = torch.autograd.grad(
+        energy.sum(), wanted, create_graph=keep, retain_graph=keep, materialize_grads=True
+    )
+    # A loss on nothing but the forces of atoms without neighbors must not end a training.
+    return [y + 0 * x if keep and not y.requires_grad else y for x, y in zip(wanted, found, strict=True)]
 
 
 def strained(x: Tensor, strain: Tensor | None, index: Tensor | None, rows: int = 0) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg.linalg import mean, pick, scatter_sum
-from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of
+from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of, placed
 from fa_pyg.models.molecule_heads import Head
+from fa_pyg.models.molecule_inputs import read_molecules
 
 __all__ = ["FAENet"]
 
@@ -47,7 +48,8 @@ class FAENet(nn.Module):
         be float64 for a float32 model: their differences are taken before they are rounded.
 
     Raises:
-        ValueError: for an unknown head, or neither ``pos`` nor edges with vectors.
+        ValueError: for an unknown head, neither ``pos`` nor edges with vectors, inputs of another shape or
+            type, and (on the CPU) types beyond ``max_z``, graphs and atoms that are not there.
 
     Not guaranteed: that a vector or tensor of the molecule counts charges at their places unless it is given
     ``pos``; with ``edge_vec`` alone it is a sum of atomic parts.
@@ -92,13 +94,13 @@ class FAENet(nn.Module):
         edge_vec: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor | dict[str, Tensor]:
-        (source, target), r = edges_of(self, pos, edge_index, batch, edge_vec)
+        size = read_molecules(z, batch, num_graphs, self.embed.num_embeddings - 1)
+        (source, target), r = edges_of(self, pos, edge_index, batch, edge_vec, z)
         u, waves, weight = self.features(r.to(self.embed.weight.dtype))
         directions = torch.cat([u, *(u[:, a, None] * u[:, a:] for a in range(3))], dim=-1)
-        h, e = self.embed(z), self.radial(waves) * (weight * self.shrink)
+        h, e = placed(self.embed(z), pos), self.radial(waves) * (weight * self.shrink)
         for layer in self.layers:
             h = layer(h, e, directions, source, target)
-        size = num_graphs if num_graphs is not None else 1 if batch is None else int(batch.max()) + 1
         x = None if pos is None else (pos - pick(mean(pos, batch, size), batch)).to(h.dtype)
         out = {name: head(self.readout[name](h), x, batch, size) for name, head in self.heads.items()}
         return out["energy"] if self.is_single else out

@@ -7,9 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from fa_pyg.models.molecule_inputs import check_edges, check_pos
 from fa_pyg.nn.graph_building import radius_graph
 
-__all__ = ["EdgeFeatures", "edges_of", "polynomial_envelope"]
+__all__ = ["EdgeFeatures", "edges_of", "placed", "polynomial_envelope"]
 
 
 class EdgeFeatures(nn.Module):
@@ -48,11 +49,17 @@ def edges_of(
     edge_index: Tensor | None,
     batch: Tensor | None,
     edge_vec: Tensor | None,
+    z: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Edges and their vectors, as given, or of positions; all pairs within ``model.cutoff`` where not given.
 
-    Raises ValueError for neither ``pos`` nor edges with vectors.
+    Raises ValueError for neither ``pos`` nor edges with vectors, and wrong shapes or types of these; the
+    atoms are counted by ``z``, if it is given.
     """
+    atoms = pos if z is None else z
+    if pos is not None:
+        check_pos(pos, atoms, values=False)
+    check_edges(edge_index, edge_vec, None if atoms is None else len(atoms))
     if edge_vec is not None and edge_index is not None:
         return edge_index, edge_vec
     if pos is None or edge_vec is not None:
@@ -60,6 +67,12 @@ def edges_of(
     if edge_index is None:
         edge_index = radius_graph(pos, model.cutoff, batch, max_num_neighbors=None)
     return edge_index, pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
+
+
+def placed(h: Tensor, pos: Tensor | None) -> Tensor:
+    """Features ``h [N, d]`` of atoms, NaN where ``pos`` is not finite: an atom without a place has no edges,
+    and would pass for one alone."""
+    return h if pos is None else h.where(pos.isfinite().all(1, keepdim=True), torch.nan)
 
 
 def polynomial_envelope(x: Tensor, p: int = 5) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg.linalg import scatter_sum
-from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of
+from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of, placed
+from fa_pyg.models.molecule_inputs import read_molecules
 
 __all__ = ["NequIP"]
 
@@ -58,8 +59,9 @@ class NequIP(nn.Module):
 
     Raises:
         ImportError: without e3nn.
-        ValueError: for a cutoff that is not positive, sizes below their least, or neither ``pos`` nor edges
-            with vectors.
+        ValueError: for a cutoff that is not positive, sizes below their least, neither ``pos`` nor edges
+            with vectors, inputs of another shape or type, and (on the CPU) types beyond ``max_z``, graphs and
+            atoms that are not there.
 
     Not guaranteed: that coincident atoms see each other. Energies of handed molecules and their mirror images
     are the same, always.
@@ -109,19 +111,19 @@ class NequIP(nn.Module):
         edge_vec: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor:
-        edge_index, r = edges_of(self, pos, edge_index, batch, edge_vec)
+        size = read_molecules(z, batch, num_graphs, self.embed.num_embeddings - 1)
+        edge_index, r = edges_of(self, pos, edge_index, batch, edge_vec, z)
         u, waves, weight = self.features(r.to(self.embed.weight.dtype))
         degrees = list(range(self.lmax_edge + 1))
         harmonics = _o3().spherical_harmonics(degrees, u, normalize=False, normalization="component")
         waves = self.cutoff * waves
         couplings: dict[tuple[int, int], list[Tensor]] = {}  # of the edges, the same in like layers
-        h, element = [self.embed(z).unsqueeze(1)], self.elements(z)
+        h, element = [placed(self.embed(z), pos).unsqueeze(1)], self.elements(z)
         for layer in self.layers:
             if layer.kind not in couplings:
                 couplings[layer.kind] = layer.couple(harmonics)
             h = layer(h, element, waves, weight, couplings[layer.kind], edge_index)
         energy = self.readout(h[0].squeeze(1)).squeeze(1)
-        size = num_graphs if num_graphs is not None else 1 if batch is None else int(batch.max()) + 1
         return energy.sum().view(1) if batch is None else scatter_sum(energy, batch, size)
 
     def extra_repr(self) -> str:
@@ -203,7 +205,8 @@ class Interaction(nn.Module):
         new = self.message[i](message)
         if i > self.lmax_both:
             return new
-        own = (element @ self.own[i]).view(len(element), self.channels, -1)
+        width = self.own[i].size(1) // self.channels
+        own = (element @ self.own[i]).view(len(element), self.channels, width)
         return torch.baddbmm(new, h[i], own)
 
     def _gate(self, h: list[Tensor]) -> list[Tensor]:

@@ -11,7 +11,17 @@ from torch import Tensor, nn
 
 from fa_pyg.builders import Frame
 from fa_pyg.copies import Signature
-from fa_pyg.models.cells import INPUTS, framed_periodic, is_periodic, strained
+from fa_pyg.models.cells import (
+    INPUTS,
+    Systems,
+    derivatives,
+    framed_periodic,
+    merged,
+    periodic_graphs,
+    strained,
+    volumes,
+)
+from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
 from fa_pyg.models.references import AtomicReference
 from fa_pyg.nn import FrameAveraging, radius_graph
 from fa_pyg.nn.periodic import edge_vectors, periodic_edges
@@ -28,6 +38,7 @@ REPS = {
 }
 REFERENCED = ("scalar", "mean")
 MAX_Z = 118
+MAX_NEIGHBORS = 2000  # of an atom; diamond has 160 within 6 Angstrom: more are those of another unit
 
 
 class Potential(nn.Module):
@@ -42,7 +53,8 @@ class Potential(nn.Module):
 
     Of a periodic system the axes are made of the cell's vectors, and the network sees the vectors between
     neighbours, both framed: wrapping an atom back into the cell changes neither. While the cell is fixed, so
-    are the frames.
+    are the frames. A batch may mix crystals, slabs, molecules and atoms alone, and says of each what it says
+    of it by itself; ``pbc`` decides which are periodic, and without any a cell is a box that means nothing.
 
     Args:
         model: the network, such as :class:`~fa_pyg.models.FAENet`, or any that is called with some of ``z``,
@@ -60,14 +72,19 @@ class Potential(nn.Module):
             network under E(3) or SE(3) (a cube 6 and 3) instead of 8 and 4 (a cube 48 and 24).
 
     Shapes:
-        ``z [N]``, ``pos [N, 3]``, ``batch [N]``, ``cell [B, 3, 3]``, ``pbc [B, 3]`` as in
-        :func:`~fa_pyg.nn.periodic.periodic_edges`. Returns a dict of what the heads are called, energies in
-        float64; ``"forces" [N, 3]``; with ``stress=True`` also ``"stress" [B, 3, 3]``.
+        ``z [N]`` (1 to 118), ``pos [N, 3]`` (half precision is made float32), ``batch [N]``,
+        ``cell [B, 3, 3]``, ``pbc [B, 3]`` as in :func:`~fa_pyg.nn.periodic.periodic_edges`. Returns a dict
+        of what the heads are called, energies in float64; ``"forces" [N, 3]``; with ``stress=True`` also
+        ``"stress" [B, 3, 3]``, NaN for molecules and slabs whose cell has no height, and of other slabs by
+        the volume of their cell, vacuum and all.
 
     Raises:
-        ValueError: for batches partly periodic, periodic systems and networks without ``edge_vec``, cells
-            with less than two directions, forces both of a head and of the energy, no cutoff for a network
-            that cannot do without ``edge_index``.
+        ValueError: naming the argument, and the graph or atom where there is one. For forces both of a head
+            and of the energy, and no cutoff for a network that cannot do without ``edge_index``. In a call,
+            for wrong shapes and types, ``z`` that are no elements, positions that are not finite, ``cell``
+            without ``pbc`` and the reverse, flat cells, periodic systems and networks without ``edge_vec``,
+            one periodic direction where there is a frame (its axes would take two), stress where no cell
+            has a volume, and more than 2000 neighbours of an atom, estimated before they are looked for.
 
     Not guaranteed: for periodic systems the same energy in another cell of the same crystal, as a supercell
     or a sheared one. Energies of elements that were not in the training set
@@ -122,29 +139,42 @@ class Potential(nn.Module):
         num_graphs: int | None = None,
         stress: bool = False,
     ) -> dict[str, Tensor]:
-        size = num_graphs if num_graphs is not None else 1 if batch is None else int(batch.max()) + 1
-        periodic = is_periodic(cell, pbc)
-        if stress and not periodic:
-            raise ValueError("stress: expected periodic systems, with cell and pbc")
+        values = not is_traced()
+        check_types(z, MAX_Z, least=1, values=values)
+        check_pos(pos, z, values)
+        size = number_of_graphs(z, batch, num_graphs, values)
+        pos = pos.float() if pos.dtype in (torch.float16, torch.bfloat16) else pos
+        periodic = periodic_graphs(cell, pbc, size, self.is_framed)
         if stress and self.heads.get("energy") != "scalar":
             raise ValueError(f"stress: expected a scalar head 'energy', found {self.heads}")
+        if stress and periodic is None:
+            raise ValueError("stress: expected periodic systems, with cell and pbc, found none")
         wants_graph = self.training and torch.is_grad_enabled()
         derive = self.gradient or stress
         with torch.set_grad_enabled(derive or torch.is_grad_enabled()):
             if derive and not pos.requires_grad:
                 pos = pos.detach().requires_grad_()
             strain = pos.new_zeros(size, 3, 3, requires_grad=True) if stress else None
-            if periodic:
-                out = self._run_periodic(z, pos, batch, cell, pbc, size, strain)
-            else:
-                out = self._run(z, strained(pos, strain, batch), batch, size)
+            out = self._run(Systems(z, pos, batch, size, cell, pbc, strain), periodic)
             out = self._in_units(out, z, batch, size)
             if derive:
-                out |= self._derived(out["energy"], pos, strain, cell, keep=wants_graph)
+                wanted = [pos] if strain is None else [pos, strain]
+                slope = derivatives(out["energy"], wanted, wants_graph)
+                out |= {"forces": -slope[0]} if self.gradient else {}
+                out |= {"stress": slope[1] / volumes(cell.to(pos), periodic).view(-1, 1, 1)} if stress else {}
         return out if wants_graph or not derive else {name: value.detach() for name, value in out.items()}
 
+    @property
+    def is_framed(self) -> bool:
+        """Whether axes are made of the cells of periodic systems."""
+        return isinstance(self._periodic[0], FrameAveraging)
+
     def unknown_elements(self, z: Tensor) -> list[int]:
-        """The atomic numbers among ``z`` that were not in the training set; none before a fit."""
+        """The atomic numbers among ``z`` that were not in the training set; none before a fit.
+
+        Raises ValueError for what are not atomic numbers.
+        """
+        check_types(z, MAX_Z)
         fitted = (self.known, *(one.known for one in self.references.values()))
         known = [one for one in fitted if one.any()]
         return z.unique()[~known[0][z.unique()]].tolist() if known else []
@@ -163,7 +193,16 @@ class Potential(nn.Module):
         Args:
             targets: by name, those of the heads and ``"forces"``; a head without one keeps its units, but
                 energies of which the forces alone are known have the scale of these.
+
+        Raises:
+            ValueError: for other names, numbers that are not finite, and ``z`` that are not atomic numbers.
         """
+        check_types(z, MAX_Z, least=1)
+        for name, value in targets.items():
+            if name not in (*self.heads, "forces"):
+                raise ValueError(f"targets: expected some of {[*self.heads, 'forces']}, found {name!r}")
+            if not value.isfinite().all():
+                raise ValueError(f"targets: expected finite numbers, found others in {name!r}")
         self.known.zero_()[z.unique().to(self.known.device)] = True
         for place, (name, spec) in enumerate(self.heads.items()):
             rest, rounding = None, 1e-12
@@ -184,44 +223,54 @@ class Potential(nn.Module):
 
     # ------------------------------------------------------------------------------ parts of a call
 
-    def _run(self, z: Tensor, pos: Tensor, batch: Tensor | None, size: int) -> Any:
-        given = {"z": z, "pos": pos, "batch": batch, "num_graphs": size}
+    def _run(self, systems: Systems, periodic: Tensor | None) -> dict[str, Tensor]:
+        """What the network says, of periodic graphs and of others apart: their frames read other things."""
+        if periodic is None:
+            return self._run_molecules(systems)
+        if periodic.all():
+            return self._run_periodic(systems)
+        parts = systems.select(periodic, True), systems.select(~periodic, False)
+        outputs = self._run_periodic(parts[0]), self._run_molecules(parts[1])
+        outputs = [{name: out[name] for name in self.heads} for out in outputs]
+        return merged(parts, outputs, {k for k, spec in self.heads.items() if spec.startswith("node")})
+
+    def _run_molecules(self, some: Systems) -> dict[str, Tensor]:
+        given = {"z": some.z, "pos": some.pos, "batch": some.batch, "num_graphs": some.size}
         if "edge_index" in self.takes and self.cutoff is not None:
             given["edge_index"] = radius_graph(
-                pos.detach(), self.cutoff, batch, max_num_neighbors=None, batch_size=size
+                some.pos.detach(), self.cutoff, some.batch, max_num_neighbors=None, batch_size=some.size
             )
+            check_crowd(given["edge_index"], MAX_NEIGHBORS, some.nodes)
         return self._call(self.network, given)
 
-    def _run_periodic(
-        self, z: Tensor, pos: Tensor, batch: Tensor | None, cell: Tensor, pbc: Tensor, size: int, strain: Any
-    ) -> Any:
+    def _run_periodic(self, some: Systems) -> dict[str, Tensor]:
         if "edge_vec" not in self.takes or self.cutoff is None:
             raise ValueError(
                 "cell: expected a network that takes edge_vec and has a cutoff, for periodic systems"
             )
-        cell = cell.to(pos)
-        edge_index, shift = periodic_edges(pos, cell, pbc, self.cutoff, batch)
-        vectors = edge_vectors(pos, edge_index, shift, cell, batch)
+        cell, batch = some.cell.to(some.pos), some.batch
+        names = None if some.graphs is None else some.graphs.tolist()
+        edge_index, shift = periodic_edges(some.pos, cell, some.pbc, self.cutoff, batch, MAX_NEIGHBORS, names)
+        check_crowd(edge_index, MAX_NEIGHBORS, some.nodes)
+        vectors = edge_vectors(some.pos, edge_index, shift, cell, batch)
         owner = None if batch is None else batch.index_select(0, edge_index[1])
-        given = {"z": z, "batch": batch, "num_graphs": size, "edge_index": edge_index}
-        given["edge_vec"] = strained(vectors, strain, owner)
-        framed = self._periodic[0]
-        if isinstance(framed, FrameAveraging):
-            box = strained(cell * pbc.to(cell).unsqueeze(2), strain, None, rows=3)
+        given = {"z": some.z, "batch": batch, "num_graphs": some.size, "edge_index": edge_index}
+        given["edge_vec"] = strained(vectors, some.strain, owner)
+        if self.is_framed:
+            box = strained(cell * some.pbc.to(cell).unsqueeze(2), some.strain, None, rows=3)
             given["cell"] = box if self.signed_cell else torch.cat([box, -box], dim=1)
-            if batch is None:
-                given["batch"] = torch.zeros_like(z)
-            return framed(**given)
-        return self._call(framed, given)
+            given["batch"] = torch.zeros_like(some.z) if batch is None else batch
+        return self._call(self._periodic[0], given)
 
-    def _call(self, network: nn.Module, given: Mapping[str, Any]) -> Any:
-        framed = isinstance(network, FrameAveraging)
-        keep = self.takes | ({"batch", "num_graphs"} if framed else set())
-        return network(**{name: value for name, value in given.items() if name in keep})
+    def _call(self, network: nn.Module, given: Mapping[str, Any]) -> dict[str, Tensor]:
+        keep = self.takes | ({"batch", "num_graphs"} if isinstance(network, FrameAveraging) else set())
+        keep = set(given) if "cell" in given else keep
+        out = network(**{name: value for name, value in given.items() if name in keep})
+        return {next(iter(self.heads)): out.reshape(-1)} if isinstance(out, Tensor) else out
 
-    def _in_units(self, out: Any, z: Tensor, batch: Tensor | None, size: int) -> dict[str, Tensor]:
-        if isinstance(out, Tensor):
-            out = {next(iter(self.heads)): out.reshape(-1)}
+    def _in_units(
+        self, out: Mapping[str, Tensor], z: Tensor, batch: Tensor | None, size: int
+    ) -> dict[str, Tensor]:
         values = {}
         for (name, spec), scale in zip(self.heads.items(), self.scales, strict=True):
             if spec in REFERENCED:
@@ -230,22 +279,6 @@ class Potential(nn.Module):
             else:
                 values[name] = out[name] * scale.to(out[name])
         return values
-
-    def _derived(
-        self, energy: Tensor, pos: Tensor, strain: Tensor | None, cell: Tensor | None, keep: bool
-    ) -> dict[str, Tensor]:
-        wanted = [pos] if strain is None else [pos, strain]
-        if not energy.requires_grad:  # atoms without neighbours
-            found = [torch.zeros_like(one) for one in wanted]
-        else:
-            found = torch.autograd.grad(
-                energy.sum(), wanted, create_graph=keep, retain_graph=keep, materialize_grads=True
-            )
-        derived = {"forces": -found[0]} if self.gradient else {}
-        if strain is not None:
-            volume = torch.linalg.det(cell.to(pos)).abs()
-            derived["stress"] = found[1] / volume.view(-1, 1, 1)
-        return derived
 
 
 def _requires(model: nn.Module, name: str) -> bool:

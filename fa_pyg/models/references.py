@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg.linalg import mean, scatter_sum
+from fa_pyg.models.molecule_inputs import check_types, is_checkable, number_of_graphs
 
 __all__ = ["AtomicReference"]
 
@@ -28,6 +29,9 @@ class AtomicReference(nn.Module):
     Shapes:
         ``z [N]``, ``batch [N]`` or None; returns ``[B]`` in float64.
 
+    Raises:
+        ValueError: for ``z`` that are not atomic numbers up to ``max_z`` (on the CPU).
+
     Not guaranteed: that the numbers mean anything for each element where the molecules do not tell elements
     apart, as one molecule in many poses; their sums do. Elements that were not seen count 0 (``known``).
     """
@@ -39,15 +43,25 @@ class AtomicReference(nn.Module):
         self.register_buffer("known", torch.zeros(max_z + 1, dtype=torch.bool))
 
     def forward(self, z: Tensor, batch: Tensor | None = None, size: int = 1) -> Tensor:
+        check_types(z, len(self.table) - 1, values=isinstance(z, Tensor) and is_checkable(z))
         parts = self.table.index_select(0, z)
         if self.reduce_mean:
             return mean(parts.unsqueeze(1), batch, size).squeeze(1)
         return parts.sum(0, keepdim=True) if batch is None else scatter_sum(parts, batch, size)
 
     def fit(self, z: Tensor, batch: Tensor | None, target: Tensor) -> Tensor:
-        """Fits the table to molecules with these targets ``[B]``; returns what it leaves of them, ``[B]``."""
+        """Fits the table to molecules with these targets ``[B]``; returns what it leaves of them, ``[B]``.
+
+        Raises:
+            ValueError: for targets that are not finite, fewer than there are graphs, or wrong ``z``.
+        """
+        check_types(z, len(self.table) - 1)
         target = target.detach().double().cpu().reshape(-1)
         z, size = z.cpu(), len(target)
+        if not target.isfinite().all():
+            raise ValueError(f"target: expected finite numbers, found {target[~target.isfinite()][0]}")
+        if number_of_graphs(z, None if batch is None else batch.cpu(), None) > size:
+            raise ValueError(f"target: expected a number for each graph of batch, found {size}")
         batch = torch.zeros_like(z) if batch is None else batch.cpu()
         elements, which = z.unique(return_inverse=True)
         counts = target.new_zeros(size * len(elements))

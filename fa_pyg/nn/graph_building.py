@@ -6,11 +6,12 @@ CPU, and it keeps other neighbours where `max_num_neighbors` or equal distances 
 """
 
 import math
+import numbers
 
 import torch
 from torch import Tensor
 
-from fa_pyg.nn.neighbor_points import by_graph, checked, directions, num_graphs
+from fa_pyg.nn.neighbor_points import by_graph, checked, directions, in_range, numbered
 from fa_pyg.nn.neighbors import search
 
 
@@ -52,8 +53,9 @@ def radius_graph(
     is about proportional to N where d <= 3 and r is small against the extent of the cloud (or few
     neighbours are kept), and quadratic otherwise. Gradients do not flow through edges. Not guaranteed: the
     same graph for a rotated cloud where a distance equals r up to rounding, or a cut leaves a choice
-    between equal distances.
+    between equal distances. More than 5e8 edges are refused as soon as they are found.
     """
+    _check_radius(r)
     row, col = find_pairs(x, None, batch, None, max_num_neighbors, r, bool(loop), batch_size)
     return _flow(row, col, flow)
 
@@ -89,7 +91,7 @@ def knn_graph(
         ValueError: if an argument has the wrong shape, type or range.
 
     For memory, time and what is not guaranteed see :func:`radius_graph`. Distances are told apart by their
-    squares: in float32, coordinates beyond 1e19 and differences below 1e-22 are out of range.
+    squares: in float32, differences 1e22 times smaller than the largest coordinate are out of range.
     """
     row, col = find_pairs(x, None, batch, None, k, None, bool(loop), batch_size, cosine)
     return _flow(row, col, flow)
@@ -110,6 +112,7 @@ def radius(
     Shapes: `x` [N, d], `y` [M, d]; the result is [2, E], the index in `y` above that in `x`. Otherwise as
     :func:`radius_graph`.
     """
+    _check_radius(r)
     return torch.stack(find_pairs(x, y, batch_x, batch_y, max_num_neighbors, r, None, batch_size))
 
 
@@ -191,7 +194,7 @@ def find_pairs(
 
     With `r` None the k nearest wherever they are, nearest first; `loop` is None for two sets of points.
     """
-    _check_limits(k, r)
+    k = _limit(k, r)
     x, batch_x = checked(x, batch_x, "x", "batch" if y is None else "batch_x")
     y, batch_y = (x, batch_x) if y is None else checked(y, batch_y, "y", "batch_y")
     if y.size(1) != x.size(1) or y.device != x.device or y.dtype != x.dtype:
@@ -203,7 +206,8 @@ def find_pairs(
         x, y = directions(x), directions(y)
         if not (x[:, -1].any() or y[:, -1].any()):  # no zero vectors
             x, y = x[:, :-1], y[:, :-1]
-    graphs = num_graphs(batch_x, batch_y, batch_size)
+    batch_x, batch_y, graphs = numbered(batch_x, batch_y, batch_size)
+    x, y = in_range(x, y, r)
     points, node_x = by_graph(x, batch_x, graphs)
     queries, node_y = (points, node_x) if loop is not None else by_graph(y, batch_y, graphs)
     if k == 0 or r == 0 or not (points.batch.numel() and queries.batch.numel()):
@@ -216,11 +220,25 @@ def find_pairs(
     return row, col
 
 
-def _check_limits(k: int | None, r: float | None) -> None:
+def _limit(k: int | None, r: float | None) -> int | None:
+    """The most neighbors of a node, as an integer that tensors can hold."""
     name = "k" if r is None else "max_num_neighbors"
-    if k is not None and (isinstance(k, bool) or int(k) != k or k < 0):
+    if k is None:
+        if r is None:
+            raise ValueError("k must be a whole number >= 0, got None")
+        return None
+    is_number = _is_number(k) and math.isfinite(k) and int(k) == k
+    if not is_number or k < 0:
         raise ValueError(f"{name} must be a whole number >= 0, got {k!r}")
-    if r is None and k is None:
-        raise ValueError("k must be a whole number >= 0, got None")
-    if r is not None and not r >= 0:
+    return min(int(k), 2**31)
+
+
+def _check_radius(r: float) -> None:
+    if not _is_number(r) or not r >= 0:
         raise ValueError(f"r must be a number >= 0, got {r!r}")
+
+
+def _is_number(x: object) -> bool:
+    if isinstance(x, Tensor):
+        return x.dim() == 0 and not x.is_complex() and x.dtype != torch.bool
+    return isinstance(x, numbers.Real) and not isinstance(x, bool)

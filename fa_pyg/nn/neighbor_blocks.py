@@ -67,6 +67,7 @@ def compare(
     length, width = (groups.ptr[group + 1] - first).minimum(length[group]), width[group]
     kind, order = (_level(length) * 128 + _level(width)).sort(stable=True)
     r2 = radius.square().to(query.axes.dtype)
+    r2 = r2.clamp(min=torch.finfo(r2.dtype).tiny)  # the square of a radius above 0 may vanish
     for chunk in order.split(_chunks((length * width)[order], kind)):
         row = _table(groups.query, first[chunk, None], length[chunk, None])
         col = _table(groups.point, groups.lower[group[chunk]], groups.count[group[chunk]])

@@ -1,9 +1,14 @@
 """Points by graph, from positions and batch vectors as users have them."""
 
+import math
+import numbers
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+# Between these the largest coordinate has a square, and so have small parts of it.
+RANGE = {torch.float32: (1e-12, 1e18), torch.float64: (1e-145, 1e150)}
 
 
 class Points(NamedTuple):
@@ -26,6 +31,11 @@ class Points(NamedTuple):
 
 def checked(x: Tensor, batch: Tensor | None, name: str, batch_name: str) -> tuple[Tensor, Tensor]:
     """Positions [N, d] in single or double precision, and the graph [N] of each."""
+    if not isinstance(x, Tensor) or x.layout != torch.strided:
+        kind = x.layout if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"{name} must be a real tensor [N, d] or [N], got {kind}")
+    if not (batch is None or isinstance(batch, Tensor)):
+        raise ValueError(f"{batch_name} must be an integer tensor [{len(x)}], got {type(batch).__name__}")
     x = x.detach().unsqueeze(1) if x.dim() == 1 else x.detach()
     if x.dim() != 2 or x.is_complex():
         raise ValueError(f"{name} must be a real tensor [N, d] or [N], got {list(x.shape)} {x.dtype}")
@@ -48,14 +58,41 @@ def directions(x: Tensor) -> Tensor:
     return torch.cat([x / x.norm(dim=1, keepdim=True).masked_fill(zero, 1), zero.to(x)], dim=1)
 
 
-def num_graphs(batch_x: Tensor, batch_y: Tensor, batch_size: int | None) -> int:
-    """The number of graphs, at least 1."""
+def in_range(x: Tensor, y: Tensor, r: float | None) -> tuple[Tensor, Tensor]:
+    """Positions whose squared differences neither overflow nor vanish, in double precision where need be.
+
+    Squares that overflow do no harm below a small radius r: they are those of points further away.
+
+    Raises ValueError for positions that double precision has no squares of.
+    """
+    most = max(float(one.abs().nan_to_num(0, 0, 0).amax()) if one.numel() else 0.0 for one in (x, y))
+    low, high = RANGE[x.dtype]
+    high = high if r is None or r >= high else math.inf
+    if most == 0 or low < most < high:
+        return x, y
+    if x.dtype == torch.float32:
+        wide = x.double()
+        return wide, wide if x is y else y.double()
+    raise ValueError(f"x must have its largest coordinate between {low:g} and {high:g}, got {most:g}")
+
+
+def numbered(batch_x: Tensor, batch_y: Tensor, batch_size: int | None) -> tuple[Tensor, Tensor, int]:
+    """The graph of each node, and the number of graphs, at least 1.
+
+    Where most graphs are empty they are numbered anew, those with nodes only: memory is that of the nodes.
+    """
+    if batch_size is not None and (not isinstance(batch_size, numbers.Real) or batch_size != int(batch_size)):
+        raise ValueError(f"batch_size must be a whole number or None, got {batch_size!r}")
     batch = torch.cat([batch_x, batch_y]) if batch_x is not batch_y else batch_x
     least, most = (int(v) for v in batch.aminmax()) if batch.numel() else (0, -1)
-    graphs = most + 1 if batch_size is None else batch_size
+    graphs = most + 1 if batch_size is None else int(batch_size)
     if least < 0 or most >= graphs:
         raise ValueError(f"batch must hold numbers from 0 to {graphs - 1}, found {least} to {most}")
-    return max(graphs, 1)
+    if graphs > 4 * len(batch) + 1000:
+        found, batch = batch.unique(return_inverse=True)
+        batch_x, batch_y = batch[: len(batch_x)], batch[-len(batch_y) :] if len(batch_y) else batch_y
+        graphs = len(found)
+    return batch_x, batch_y, max(graphs, 1)
 
 
 def by_graph(x: Tensor, batch: Tensor, graphs: int) -> tuple[Points, Tensor]:

@@ -10,6 +10,7 @@ from fa_pyg.nn.neighbor_blocks import Pairs, Points, cells, compare, whole_graph
 CELL_DIMENSIONS = 3  # beyond, 3^(d-1) ranges cost more than they save
 GRAPH_LIMIT = 768  # points a query sees on average, up to which whole graphs are faster than cells
 SAMPLE = 32  # queries a graph that are compared with all its points, to learn how far k neighbours are
+MOST = 2**29  # edges
 GROWTH = 1.5  # of the radius, for the queries which have not found k neighbours
 
 
@@ -24,11 +25,16 @@ def search(
     (True).
     """
     limit = None if k is None else k + int(loop is False)
-    keys = []
+    keys, total = [], 0
     for pairs in _within(query, point, limit, r, own_first=bool(loop)):
         if loop is False:
             pairs = pairs.select((pairs.row != pairs.col).nonzero().view(-1))
         keys.append(_nearest(pairs, k, nearest_first).key)
+        total += len(keys[-1])
+        if total > MOST:
+            raise ValueError(
+                f"r must leave at most {MOST} edges, found more: a smaller one, or fewer neighbors"
+            )
     key = _rows_in_order(torch.cat(keys))
     return key >> 32, key & (2**32 - 1)
 

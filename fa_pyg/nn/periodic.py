@@ -1,50 +1,81 @@
-"""Neighbours of atoms across the faces of a cell."""
+"""Neighbors of atoms across the faces of a cell."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fa_pyg.nn.periodic_images import Box, independent, neighbors_of_images, pairs_in_bins
+
 __all__ = ["edge_vectors", "periodic_edges"]
 
 MOST = 1e8  # edges of one system: a cell in another unit would fill the memory
+MOST_IMAGES = 2e7  # atoms that are looked at for them, of which a skewed cell has many and few neighbors
+MOST_BINS = 1e5  # of vesin's grid, which it divides by zero to keep (version 0.6)
+EPS = 2.0**-52
+CROWD = 1000  # atoms of a graph, from which on it is looked whether they are all in one place
+FAR = 1e6  # cells from the origin, up to which shifts are well within 32 bits
 
 
 def periodic_edges(
-    pos: Tensor, cell: Tensor, pbc: Tensor, cutoff: float, batch: Tensor | None = None
+    pos: Tensor,
+    cell: Tensor,
+    pbc: Tensor,
+    cutoff: float,
+    batch: Tensor | None = None,
+    max_neighbors: float = math.inf,
+    graphs: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Edges between all atoms closer than the cutoff, of all periodic images, itself an atom's among them.
 
     .. math:: E = \{(j, i, s) : |x_j + s C - x_i| < r_c,\; (j, s) \ne (i, 0)\}
 
-    Found by vesin, where it is installed and all directions are periodic, else by ASE: on the CPU, graph by
-    graph. No gradient flows through them.
+    Found by vesin, where it is installed and all directions are periodic, else by ASE; by a search among
+    explicit images for cells and positions that those are not made for, and for molecules in the batch. On
+    the CPU, graph by graph. No gradient flows through them.
 
     Args:
         cutoff: in the unit of ``pos``; may be longer than the cell.
+        max_neighbors: of an atom, on the average of a graph.
+        graphs: what the graphs are called in messages; default 0 to B - 1.
 
     Shapes:
-        ``pos [N, 3]``, ``cell [B, 3, 3]`` (rows are the vectors C), ``pbc [B, 3]`` bool, ``batch [N]`` in
-        increasing order; returns ``edge_index [2, E]``, j above i, and ``edge_shift [E, 3]``, the whole
-        numbers s in the type of ``pos``.
+        ``pos [N, 3]``, ``cell [B, 3, 3]`` (rows are the vectors C; those of directions that are not periodic
+        may be zero), ``pbc [B, 3]`` bool, ``batch [N]``; returns ``edge_index [2, E]``, j above i, and
+        ``edge_shift [E, 3]``, the whole numbers s in the type of ``pos``.
 
     Raises:
-        ValueError: if cells and directions are not those of the graphs of ``batch``, or a cell is so small
-            that there would be more than 1e8 edges.
+        ValueError: if cells and directions are not those of the graphs of ``batch``, periodic vectors are not
+            independent, a cutoff is not positive and finite, atoms are so far away that rounding moves
+            them, or there would be too many edges (1e8 a graph, or more than ``max_neighbors`` an atom) or
+            images (2e7). The work is estimated before it is begun.
     """
+    if not 0 < cutoff < math.inf:
+        raise ValueError(f"cutoff: expected a positive, finite number, found {cutoff!r}")
+    shapes = pos.shape[1:], cell.shape[1:], pbc.shape[1:]
+    if shapes != ((3,), (3, 3), (3,)) or pbc.dtype != torch.bool or not pos.is_floating_point():
+        raise ValueError(
+            "pos, cell, pbc: expected numbers [N, 3] and [B, 3, 3], and bool [B, 3], found "
+            f"{pos.dtype} {list(pos.shape)}, {list(cell.shape)} and {pbc.dtype} {list(pbc.shape)}"
+        )
     sizes = [len(pos)] if batch is None else batch.bincount(minlength=len(cell)).tolist()
     if not len(sizes) == len(cell) == len(pbc):
         raise ValueError(f"cell, pbc: expected {len(sizes)} of each, found {len(cell)} and {len(pbc)}")
-    edges, shifts, first = [], [], 0
-    for x, box, periodic in zip(pos.detach().cpu().double().split(sizes), cell, pbc, strict=True):
-        i, j, shift = _neighbours(
-            x.numpy(), box.detach().cpu().double().numpy(), periodic.cpu().numpy(), cutoff
-        )
+    order = None if batch is None or not (batch[1:] < batch[:-1]).any() else batch.argsort(stable=True)
+    points = pos.detach() if order is None else pos.detach().index_select(0, order)
+    edges, shifts, first = [torch.zeros(2, 0, dtype=torch.long)], [torch.zeros(0, 3).double()], 0
+    boxes = cell.detach().cpu().double().numpy(), pbc.cpu().numpy(), graphs or range(len(cell))
+    for x, *box in zip(points.cpu().double().split(sizes), *boxes, strict=True):
+        i, j, shift = _neighbors(x.numpy(), Box(*box), cutoff, max_neighbors)
         edges.append(torch.as_tensor(np.stack([j, i]).astype(np.int64)) + first)
         shifts.append(torch.as_tensor(shift.astype(np.float64)))
         first += len(x)
-    return torch.cat(edges, dim=1).to(pos.device), torch.cat(shifts).to(pos)
+    edge_index = torch.cat(edges, dim=1).to(pos.device)
+    return edge_index if order is None else order[edge_index], torch.cat(shifts).to(pos)
 
 
 def edge_vectors(
@@ -63,28 +94,63 @@ def edge_vectors(
     return vectors + (edge_shift.to(pos).unsqueeze(1) @ box).squeeze(1)
 
 
-def _neighbours(pos: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> tuple[np.ndarray, ...]:
-    _check_number(len(pos), cell[pbc], cutoff)
-    if pbc.all():
+def _neighbors(
+    pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atoms i, j and shifts."""
+    if not len(pos):
+        return np.zeros(0), np.zeros(0), np.zeros((0, 3))
+    _check_work(pos, box, cutoff, max_neighbors)
+    if not _is_ordinary(pos, box, cutoff):
+        return neighbors_of_images(pos, box, cutoff)
+    if box.periodic.all():
         try:
             from vesin import NeighborList
         except ImportError:
             pass
         else:
             found = NeighborList(cutoff=cutoff, full_list=True)
-            return tuple(found.compute(points=pos, box=cell, periodic=True, quantities="ijS"))
+            return tuple(found.compute(points=pos, box=box.cell, periodic=True, quantities="ijS"))
     from ase.neighborlist import primitive_neighbor_list
 
-    return primitive_neighbor_list("ijS", pbc, cell, pos, cutoff)
+    return primitive_neighbor_list("ijS", box.periodic, box.cell, pos, cutoff)
 
 
-def _check_number(atoms: int, vectors: np.ndarray, cutoff: float) -> None:
-    """Raises ValueError where about as many images as lie within the cutoff are too many for the memory."""
-    size = np.sqrt(abs(np.linalg.det(vectors @ vectors.T)))
-    ball = (1, 2, np.pi, 4 / 3 * np.pi)[len(vectors)] * cutoff ** len(vectors)
-    if not atoms**2 * ball <= MOST * size:
-        lengths = ", ".join(f"{x:.3g}" for x in np.linalg.norm(vectors, axis=1))
+def _is_ordinary(pos: np.ndarray, box: Box, cutoff: float) -> bool:
+    """Whether vesin and ASE are made for the system: crystals and slabs in Angstrom or so, in few bins."""
+    if box.periodic.sum() < 2 or not 1e-3 < cutoff < 1e3 or box.heights.min() < 1e-2 * cutoff:
+        return False
+    if not independent(box.cell, 1e-3):
+        return False
+    sides, most = box.heights, MOST_BINS
+    if not box.periodic.all():  # ASE's bins fill the whole cell, and are slow where there are many
+        sides, most = 1 / np.linalg.norm(np.linalg.inv(box.cell), axis=0), MOST_BINS / 10
+        sides = np.where(box.periodic, sides, np.maximum(sides, np.ptp(pos, axis=0).max()))
+    return bool(np.maximum(sides / cutoff, 1).prod() <= most and abs(box.fractional(pos)).max() < FAR)
+
+
+def _check_work(pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float) -> None:
+    """Raises ValueError where about as many images as lie within the cutoff are too many."""
+    if not box.periodic.any():
+        return
+    furthest, limit = abs(pos).max(), 1e-6 / EPS * float(cutoff)
+    if not furthest < limit:
         raise ValueError(
-            f"cell: expected at most {MOST:g} neighbours closer than {cutoff:g} of {atoms} atoms, "
-            f"found vectors of {lengths}"
+            f"pos: expected coordinates within {limit:.3g} of the origin, where numbers tell neighbors "
+            f"apart, found {furthest:.3g} in graph {box.graph}"
         )
+    with np.errstate(all="ignore"):  # what overflows is too much
+        total = len(pos) ** 2 * box.images_in_ball(pos, np.float64(cutoff))
+        total = np.fmax(total, pairs_in_bins(pos, box, cutoff) if len(pos) > CROWD else 0)
+        images = len(pos) * (1 + 2 * cutoff / box.heights).prod()
+    for found, most, what in (
+        (total, MOST, "neighbours"),
+        (total / len(pos), max_neighbors, "neighbours of an atom"),
+        (images, MOST_IMAGES, "images of atoms"),
+    ):
+        if not found <= most:
+            raise ValueError(
+                f"cell: expected at most {most:g} {what} for the cutoff of {cutoff:g}, found about "
+                f"{found:.3g} in graph {box.graph} ({box.describe(len(pos))}); are cell and cutoff in the "
+                "same unit, or is there a less skewed cell of the same crystal?"
+            )

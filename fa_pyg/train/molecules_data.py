@@ -12,11 +12,14 @@ from fa_pyg.datasets.collated import CollatedGraphs
 from fa_pyg.datasets.elements import SYMBOLS
 from fa_pyg.train.data import SplitData
 from fa_pyg.train.graphs import whole
-from fa_pyg.train.targets import MoleculesOnDisk, Targets, is_periodic
+from fa_pyg.train.targets import MoleculesOnDisk, Targets, boxes
 
 
 class MoleculeData(SplitData):
     """Training, validation and test molecules.
+
+    Crystals, slabs, molecules and atoms alone may be mixed: batches of them have ``cell`` and ``pbc``, zero
+    and False for what is not periodic.
 
     A data set in memory is looked through at once, and kept on the device that trains. Any other is read
     molecule by molecule, in the same order, with the same batches: memory does not grow with it.
@@ -39,8 +42,8 @@ class MoleculeData(SplitData):
 
     Raises:
         ValueError: for targets that the data do not have, numbers that are not finite and training molecules
-            of elements that no reference was fitted for, with the molecule, when it is read; or if nothing
-            is left to train on.
+            of elements that no reference was fitted for, with the molecule, when it is read; for ``pbc``
+            without ``cell`` and the reverse; or if nothing is left to train on.
     """
 
     def __init__(
@@ -124,9 +127,8 @@ class MoleculeData(SplitData):
         if not isinstance(dataset, InMemoryDataset):
             return MoleculesOnDisk(dataset, ids, self.targets)
         batch = whole(dataset)
-        wanted = self.targets.of(batch)
-        keep = {"z", "pos", *(("cell", "pbc") if is_periodic(batch) else ())}
-        for name in [name for name in batch._slice_dict if name not in keep]:
+        wanted = self.targets.of(batch) | boxes(batch)
+        for name in [name for name in batch._slice_dict if name not in ("z", "pos")]:
             del batch._slice_dict[name], batch._inc_dict[name], batch._store[name]
         nodes, graphs = batch._slice_dict["z"], torch.arange(batch.num_graphs + 1)
         for name, value in wanted.items():

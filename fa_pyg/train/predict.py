@@ -106,10 +106,10 @@ def _molecule(text: Text, block: Block, report: Report) -> Data | None:
 
 
 def _batches(molecules: Iterable[Data], size: int) -> Iterator[list[Data]]:
-    """Lists of at most so many molecules, of which all are periodic or none is."""
+    """Lists of at most so many molecules, of which all have a stress or none has."""
     held: list[Data] = []
     for data in molecules:
-        if held and (len(held) == size or _is_periodic(held[0]) != _is_periodic(data)):
+        if held and (len(held) == size or _kind(held[0]) != _kind(data)):
             yield held
             held = []
         held.append(data)
@@ -119,6 +119,11 @@ def _batches(molecules: Iterable[Data], size: int) -> Iterator[list[Data]]:
 
 def _is_periodic(data: Data) -> bool:
     return "pbc" in data and bool(data.pbc.any())
+
+
+def _kind(data: Data) -> tuple[bool, bool]:
+    """Whether a molecule is periodic, and in all directions: what is said of it depends on no other."""
+    return _is_periodic(data), _is_periodic(data) and bool(data.pbc.all())
 
 
 def _predicted(

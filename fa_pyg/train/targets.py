@@ -1,5 +1,6 @@
 """What is learned of molecules: found in the data, named, in its unit, and finite."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -9,7 +10,7 @@ from torch_geometric.data import Data, Dataset
 
 from fa_pyg.datasets.elements import SYMBOLS
 
-__all__ = ["MoleculesOnDisk", "Targets"]
+__all__ = ["MoleculesOnDisk", "Targets", "boxes"]
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,17 @@ class Targets:
         attributes: where one is in the data, if not under its own name: that of another attribute, or
             ``"y:7"``, the column 7 of the attribute y.
         factors: what one is multiplied with.
+
+    Raises ValueError for the name of an input, such as ``"pos"``.
     """
 
     names: tuple[str, ...]
     attributes: dict[str, str] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if taken := sorted({"z", "pos", "batch", "ptr", "cell", "pbc"}.intersection(self.names)):
+            raise ValueError(f"targets: expected other names than those of inputs, found {taken[0]!r}")
 
     def of(self, data: Data, place: int | None = None) -> dict[str, Tensor]:
         """The targets of a molecule, the one at ``place`` of its data set, or of a batch of all molecules.
@@ -92,8 +99,15 @@ class MoleculesOnDisk(Graphs):
                 f"num_fitted: found {symbols} in {_where(data, place)}, expected elements of the molecules "
                 "that references are fitted to"
             )
-        cell = {name: data[name] for name in ("cell", "pbc")} if is_periodic(data) else {}
-        return Data(z=data.z, pos=data.pos, **cell, **self.targets.of(data, place))
+        return Data(z=data.z, pos=data.pos, **boxes(data, place), **self.targets.of(data, place))
+
+    def read_together(self, indices: list[int]) -> list[Data]:
+        """Several molecules, which all have a cell and ``pbc`` where one has: crystals, and atoms alone."""
+        molecules = [self[index] for index in indices]
+        if any("pbc" in one for one in molecules):
+            for one in (one for one in molecules if "pbc" not in one):
+                one.cell, one.pbc = one.pos.new_zeros(1, 3, 3), torch.zeros(1, 3, dtype=torch.bool)
+        return molecules
 
 
 def _column(value: Tensor, key: str, column: str) -> Tensor:
@@ -104,9 +118,33 @@ def _column(value: Tensor, key: str, column: str) -> Tensor:
         raise ValueError(f"attributes: found '{key}:{column}', expected a column of {shape}") from error
 
 
-def is_periodic(data: Data) -> bool:
-    """Whether a molecule, or one of a batch, repeats itself in some direction."""
-    return "cell" in data and "pbc" in data and bool(data.pbc.any())
+def boxes(data: Data, place: int | None = None) -> dict[str, Tensor]:
+    """``cell [B, 3, 3]`` and ``pbc [B, 3]`` of a molecule, the one at ``place``, or of a batch of all.
+
+    Empty where nothing is periodic; in a batch of which some graphs are, zero and False for the others.
+
+    Raises:
+        ValueError: with the molecule, for periodic directions without a cell and a cell of which it is not
+            known in which directions it is periodic.
+    """
+    graphs = data.num_graphs if place is None else 1
+    cell = _box(data, "cell", (3, 3), place, graphs).to(data.pos.dtype)
+    pbc = _box(data, "pbc", (3,), place, graphs).bool()
+    for name, other in (("cell", pbc), ("pbc", cell)):
+        if data.get(name) is None and other.any():
+            graph = int(other.flatten(1).any(1).nonzero()[0]) if place is None else None
+            raise ValueError(f"{name}: expected one in {_where(data, place, graph)}, found none")
+    return {"cell": cell, "pbc": pbc} if pbc.any() else {}
+
+
+def _box(data: Data, name: str, shape: tuple[int, ...], place: int | None, graphs: int) -> Tensor:
+    if data.get(name) is None:
+        return data.pos.new_zeros(graphs, *shape)
+    value = torch.as_tensor(data[name])
+    if value.numel() != graphs * math.prod(shape):
+        expected = [graphs, *shape]
+        raise ValueError(f"{name}: expected {expected} in {_where(data, place)}, found {list(value.shape)}")
+    return value.reshape(graphs, *shape)
 
 
 def _where(data: Data, place: int | None, graph: int | None = None) -> str:
@@ -114,5 +152,5 @@ def _where(data: Data, place: int | None, graph: int | None = None) -> str:
     if place is None and graph is None:
         return "the data"
     source = data.source if "source" in data else None
-    source = source[graph] if place is None and source else source
+    source = source[graph] if isinstance(source, list) and graph is not None else source
     return f"molecule {graph if place is None else place}" + (f" ({source})" if source else "")

@@ -297,6 +297,3 @@ def test_what_cannot_be_periodic_is_named(crystal, molecules):
         potential()(**molecules, stress=True)
     with pytest.raises(ValueError, match="at least two periodic directions"):
         potential()(**crystal | {"pbc": torch.tensor([[True, False, False]])})
-    cell, pbc = torch.eye(3).double().expand(2, 3, 3), torch.tensor([[True] * 3, [False] * 3])
-    with pytest.raises(ValueError, match="both in one batch"):
-        potential()(**molecules, cell=cell, pbc=pbc)

@@ -1,5 +1,7 @@
 """Edges within a radius and to the nearest neighbours, against a loop in Python."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -202,6 +204,28 @@ def test_gradients_do_not_pass_and_input_is_left_alone():
         (lambda x, b: knn_graph(x[None], 1), "x must be a real tensor"),
         (lambda x, b: knn_graph(x + 1j, 1), "x must be a real tensor"),
         (lambda x, b: radius(x, x[:, :2], 1.0), "x and y must agree"),
+        (lambda x, b: radius_graph(x, None, b), r"^r(:| must)"),
+        (lambda x, b: radius(x, x, None), r"^r(:| must)"),
+        (lambda x, b: radius_graph(x, "5", b), r"^r(:| must)"),
+        (lambda x, b: radius_graph(x, [1.0], b), r"^r(:| must)"),
+        (lambda x, b: radius_graph(x, 1j, b), r"^r(:| must)"),
+        (lambda x, b: radius_graph(x, torch.ones(2), b), r"^r(:| must)"),
+        (lambda x, b: radius_graph(x, 1.0, b, max_num_neighbors="5"), r"^max_num_neighbors(:| must)"),
+        (lambda x, b: radius_graph(x, 1.0, b, max_num_neighbors=math.inf), r"^max_num_neighbors(:| must)"),
+        (lambda x, b: knn_graph(x, math.nan, b), r"^k(:| must)"),
+        (lambda x, b: knn_graph(x, math.inf, b), r"^k(:| must)"),
+        (lambda x, b: knn_graph(x, [3], b), r"^k(:| must)"),
+        (lambda x, b: knn_graph(x, True, b), r"^k(:| must)"),
+        (lambda x, b: knn_graph(x, 1, b.tolist()), r"^batch(:| must)"),
+        (lambda x, b: knn_graph(x, 1, "b"), r"^batch(:| must)"),
+        (lambda x, b: knn_graph(x, 1, b[:, None]), r"^batch(:| must)"),
+        (lambda x, b: knn_graph(x, 1, b, batch_size="7"), r"^batch_size(:| must)"),
+        (lambda x, b: knn_graph(x, 1, b, batch_size=7.5), r"^batch_size(:| must)"),
+        (lambda x, b: knn_graph(x, 1, b, batch_size=-1), r"^batch"),
+        (lambda x, b: knn_graph(x.numpy(), 1), r"^x(:| must)"),
+        (lambda x, b: knn_graph(x.tolist(), 1), r"^x(:| must)"),
+        (lambda x, b: knn_graph(x.to_sparse(), 1), r"^x(:| must)"),
+        (lambda x, b: knn_graph(x * 1e200, 1), r"^x(:| must)"),
     ],
 )
 def test_bad_arguments(call, message):
@@ -212,3 +236,68 @@ def test_bad_arguments(call, message):
 def test_workers_and_batch_size_change_nothing():
     x, batch = clouds(3)
     assert torch.equal(knn_graph(x, 3, batch, num_workers=4, batch_size=9), knn_graph(x, 3, batch))
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e-20, 1e20, 1e30, 1e38])
+def test_squares_that_float32_does_not_hold(way, scale):
+    """The neighbors of points do not depend on the unit; squares of 1e30 overflow, those of 1e-30 vanish."""
+    whole = (clouds(3)[0] * 100).round()  # that scaling does not round
+    scale = 2.0 ** round(math.log2(scale)) / (128 if scale > 1e37 else 1)
+    x, batch = (whole * scale).float(), clouds(3)[1]
+    exact = (x.double() / scale).float() if scale < 1e-38 else whole
+    assert torch.equal(knn_graph(x, 3, batch), knn_graph(exact, 3, batch))
+    assert torch.equal(radius_graph(x, 90 * scale, batch), radius_graph(exact, 90.0, batch))
+    assert radius_graph(x, 90 * scale, batch).size(1) > 20
+
+
+def test_a_graph_that_is_far_away_is_alone_and_changes_no_other(way):
+    """Its squares overflow, which is right where the radius is small."""
+    (x, batch), far = clouds(3, torch.float32), torch.tensor([[0.0, 0, 0], [1e30, 0, 0], [1e30, 0.5, 0]])
+    both = torch.cat([x, far]), torch.cat([batch, torch.full((3,), 7)])
+    edges = radius_graph(both[0], 1.0, both[1])
+    assert torch.equal(edges[:, edges[1] < len(x)], radius_graph(x, 1.0, batch))
+    assert (edges[:, edges[1] >= len(x)] - len(x)).tolist() == [[2, 1], [1, 2]]  # 1e30 and 1e30 coincide
+    nearest = knn_graph(both[0], 1, both[1])
+    assert (nearest[:, nearest[1] >= len(x)] - len(x)).tolist() == [[1, 2, 1], [0, 1, 2]]
+    huge = x.double() * 1e200
+    assert radius_graph(huge, 1.0, batch).numel() == 0
+    with pytest.raises(ValueError, match="x must have its largest coordinate between"):
+        radius_graph(huge, math.inf, batch)
+
+
+def test_a_radius_whose_square_vanishes_still_holds_coincident_points(way):
+    x = torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.5, 2.0]])
+    for r in (1e-300, 1e-170, 1e-30, 1e-10):
+        assert radius_graph(x, r).tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("step", [2, 10**6, 10**9, 10**12, 2**61])
+def test_numbers_of_graphs_may_have_gaps_of_any_size(way, step):
+    x, batch = clouds(3, sizes=[7, 12, 9])
+    for build in (
+        lambda b, n: radius_graph(x, 1.0, b, batch_size=n),
+        lambda b, n: knn_graph(x, 3, b, batch_size=n),
+    ):
+        for number in (None, 2 * step + 1):
+            if number is None or step <= 10**9:
+                assert torch.equal(build(batch * step, number), build(batch, None))
+    y, batch_y = clouds(3, seed=1, sizes=[4, 0, 6])
+    apart = radius(x, y, 1.5, batch * step, batch_y * step)
+    assert torch.equal(apart, radius(x, y, 1.5, batch, batch_y))
+    assert torch.equal(knn(y[:0], x, 2, batch_y[:0], batch * step), torch.zeros(2, 0, dtype=torch.long))
+
+
+@pytest.mark.parametrize("k", [24, 10**6, 2**31 - 1, 2**40])
+def test_more_neighbors_than_there_are(way, k):
+    x, batch = clouds(3)
+    expected = oracle(x, batch, x, batch, None, None, False)
+    assert torch.equal(knn_graph(x, int(k) + 39, batch, flow="target_to_source"), expected)
+    cut = radius_graph(x, 1.0, batch, max_num_neighbors=k)
+    assert torch.equal(cut, radius_graph(x, 1.0, batch, max_num_neighbors=int(k)))
+
+
+def test_edges_are_bounded(monkeypatch):
+    monkeypatch.setattr(neighbors, "MOST", 1000)
+    with pytest.raises(ValueError, match="r must leave at most 1000 edges, found more"):
+        radius_graph(torch.zeros(100, 3), 1.0, max_num_neighbors=None)
+    assert radius_graph(torch.zeros(100, 3), 1.0, max_num_neighbors=10).size(1) == 1000

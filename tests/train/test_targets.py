@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
-from fa_pyg.train.targets import MoleculesOnDisk, Targets
+from fa_pyg.train.targets import MoleculesOnDisk, Targets, boxes
 
 
 def molecule(n, **changes):
@@ -82,4 +82,44 @@ def test_molecules_on_disk_have_what_is_trained_on():
         ["pos", "y", "z"],
         ["cell", "pbc", "pos", "y", "z"],
     ]
+    together = chosen.read_together([0, 1])
+    assert [one.pbc.tolist() for one in together] == [[[False] * 3], [[True, False, False]]]
+    assert not together[0].cell.any()
+    assert [sorted(one.keys()) for one in chosen.read_together([0])] == [["pos", "y", "z"]]
     assert torch.equal(chosen[0].pos, molecules[2].pos)
+
+
+@pytest.mark.parametrize("shape", [True, False])
+def test_boxes_have_the_shape_that_batches_ask_for(shape):
+    """However a data set has it; where nothing is periodic there is none."""
+    cell, pbc = 3 * torch.eye(3), torch.tensor([True, True, False])
+    given = {"cell": cell[None], "pbc": pbc[None]} if shape else {"cell": cell, "pbc": pbc.long()}
+    one, other = boxes(molecule(2, **given), 0), boxes(molecule(2), 0)
+    assert torch.equal(one["cell"], cell[None])
+    assert torch.equal(one["pbc"], pbc[None])
+    assert other == {}
+    whole = boxes(Batch.from_data_list([molecule(2, **given), molecule(1, **given)]))
+    assert torch.equal(whole["cell"], torch.stack([cell, cell]))
+    assert torch.equal(whole["pbc"], torch.stack([pbc, pbc]))
+
+
+def test_boxes_that_are_half_known_are_named():
+    cell, pbc = torch.eye(3)[None], torch.ones(1, 3) > 0
+    with pytest.raises(ValueError, match=r"^cell: expected one in molecule 4 \(a.xyz:2\), found none"):
+        boxes(molecule(2, pbc=pbc), 4)
+    with pytest.raises(ValueError, match=r"^pbc: expected one in molecule 4 \(a.xyz:2\), found none"):
+        boxes(molecule(2, cell=cell), 4)
+    both = Batch.from_data_list([molecule(2, cell=0 * cell), molecule(3, cell=cell)])
+    with pytest.raises(ValueError, match=r"^pbc: expected one in molecule 1 \(a.xyz:3\), found none"):
+        boxes(both)
+    assert boxes(molecule(2, pbc=~pbc, cell=None), 0) == {}
+    with pytest.raises(ValueError, match=r"^cell: expected \[1, 3, 3\] in molecule 4 .*, found \[1, 2, 3\]"):
+        boxes(molecule(2, pbc=pbc, cell=cell[:, :2]), 4)
+
+
+@pytest.mark.parametrize("name", ["z", "pos", "cell", "pbc", "batch"])
+def test_inputs_are_no_targets(name):
+    with pytest.raises(
+        ValueError, match=f"targets: expected other names than those of inputs, found '{name}'"
+    ):
+        Targets(("y", name))

@@ -1,8 +1,9 @@
 """From a configuration file to a tested model: the one place that builds trainer, model and data."""
 
+import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.files import write_atomically
@@ -25,6 +27,7 @@ from fa_pyg.train.progress import FitProgressBar
 from fa_pyg.train.quiet import quiet
 from fa_pyg.train.resume import check_settings, resumed_step, run_folder
 from fa_pyg.train.seeds import EpochSeed
+from fa_pyg.train.trust import check, guarded, parse, read
 
 DEFAULTS = {
     "devices": 1,
@@ -32,6 +35,12 @@ DEFAULTS = {
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
 }
+
+
+TRUST = (
+    "--trust NAME, given as often as needed: a class (my_net.Net), or a module with its classes (my_net), "
+    "that a configuration may name beside those of fa_pyg, torch.nn and torch_geometric.nn. It is imported."
+)
 
 
 class SaveConfigAtStart(SaveConfigCallback):
@@ -57,6 +66,12 @@ class FitCLI(LightningCLI):
 
     An interrupted run goes on bit by bit as if it had not been; on an accelerator that takes
     ``--trainer.deterministic true``.
+
+    A configuration file may name the classes of an allowlist; ``--trust NAME``, which a file cannot hold,
+    adds a class or a module with its classes, as often as needed (docs/security.md).
+
+    Raises:
+        ValueError: naming the file, for a configuration that names what is not trusted.
     """
 
     module: ClassVar[type[FitModule]]
@@ -66,19 +81,33 @@ class FitCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
         quiet()
-        super().__init__(
-            self.module,
-            self.data,
-            save_config_callback=SaveConfigAtStart,
-            save_config_kwargs={"overwrite": True},
-            trainer_defaults={**DEFAULTS, **self.defaults},
-            parser_kwargs={"allow_abbrev": False},
-            seed_everything_default=0,
-            args=args,
-            run=False,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-        )
+        trust, args = _trusted(sys.argv[1:] if args is None else args)
+        allowed = Allowlist(trust)
+        for config in _configs(args):
+            self._check(config, allowed)
+        with guarded(allowed):
+            super().__init__(
+                self.module,
+                self.data,
+                save_config_callback=SaveConfigAtStart,
+                save_config_kwargs={"overwrite": True},
+                trainer_defaults={**DEFAULTS, **self.defaults},
+                parser_kwargs={"allow_abbrev": False, "epilog": TRUST},
+                seed_everything_default=0,
+                args=args,
+                run=False,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+            )
+
+    def _check(self, config: str, allowed: Allowlist) -> None:
+        """Refuse a file, or YAML in place of one, that names what is not trusted."""
+        if "://" in config.partition("\n")[0]:
+            raise ValueError(f"--config: expected a file of this machine, found {config!r}")
+        is_file = "\n" not in config and Path(config).is_file()
+        settings = read(config) if is_file else parse(config, "--config")
+        kinds = {"trainer": Trainer, "model": self.module, "data": self.data}
+        check(settings, kinds, config if is_file else "--config", allowed)
 
     def add_arguments_to_parser(self, parser) -> None:
         parser.add_argument(
@@ -145,6 +174,21 @@ class GraphCLI(FitCLI):
 
     module, data, run = GraphModule, GraphData, "graphs"
     defaults: ClassVar = {"default_root_dir": "runs/graphs"}
+
+
+def _trusted(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names after ``--trust``, which no file can say, and the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--trust", action="append", default=[])
+    found, rest = parser.parse_known_args(list(args))
+    return found.trust, rest
+
+
+def _configs(args: Sequence[str]) -> list[str]:
+    """The configurations of a command line."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    return parser.parse_known_args(list(args))[0].config
 
 
 def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> dict[str, Any]:
@@ -215,9 +259,19 @@ def said(name: str) -> str:
     return name.upper() if name == "mse" else name
 
 
-def load_best(folder: str | Path, make: type[FitCLI] = NBodyCLI) -> FitModule:
-    """The module of a run with the weights of its best validation error, in evaluation mode, on the CPU."""
+def load_best(
+    folder: str | Path, make: type[FitCLI] = NBodyCLI, trust: str | Iterable[str] = ()
+) -> FitModule:
+    """Load the module of a run with the weights of its best validation error, in evaluation mode, on the CPU.
+
+    Its data are built as for training. A file of somebody else may name the classes of an allowlist and of
+    ``trust``, as for :func:`~fa_pyg.train.load.load_potential`, and no others.
+
+    Raises:
+        ValueError: naming the file, for a configuration that names what is not trusted.
+    """
     here = ["--ckpt_path=null", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.strategy=auto"]
+    here += [f"--trust={name}" for name in ([trust] if isinstance(trust, str) else trust)]
     with isolate_rng():
         cli = make(["--config", str(Path(folder) / "config.yaml"), *here])
     cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])

@@ -1,0 +1,264 @@
+"""Configuration files of other people: checked against an allowlist before anything is imported or built.
+
+Two walls. :func:`read` and :func:`check` walk the plain YAML, which runs nothing, and refuse every name that
+is not on the list and every class where an argument takes none, with its place in the file. :func:`guarded`
+then lets jsonargparse import what is on the list and nothing else, whatever the file made of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import Enum
+from functools import cache
+from inspect import isclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+from jsonargparse import _common, set_parsing_settings
+
+from fa_pyg.train.allowlist import EXPECTED, Allowlist
+
+__all__ = ["check", "guarded", "read"]
+
+MOST_BYTES, MOST_ENTRIES, DEEPEST = 1_000_000, 20_000, 60
+MOST_MERGED = 10, 1000  # of ``<<``: mappings, and what they have together
+SPEC = {"class_path", "init_args", "dict_kwargs"}
+DATA = (str, int, float, bool, complex, bytes, NoneType, object, timedelta)
+DATA += (list, dict, tuple, set, Sequence, Iterable, Mapping)
+FILES = (Path, os.PathLike)
+
+
+class _Loader(yaml.SafeLoader):  # in Python: too deep a file is an error and not a crash
+    """Plain YAML, of which ``<<`` makes no more than it should."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
+        if any(isinstance(one, yaml.SequenceNode) and len(one.value) > MOST_MERGED[0] for one in merged):
+            raise yaml.YAMLError(f"expected at most {MOST_MERGED[0]} mappings after <<")
+        super().flatten_mapping(node)
+        if merged and len(node.value) > MOST_MERGED[1]:
+            raise yaml.YAMLError(f"expected at most {MOST_MERGED[1]} settings by <<")
+
+
+class Takes(Enum):
+    """What an argument may be given, by its annotation."""
+
+    DATA = "numbers, text, lists"  # also without an annotation: nothing is built from there
+    CLASSES = "a class or function, by its full name"
+    NAMES = "a class or function by its full name, or a word"
+    FILES = "a class or function by its full name, or a file"
+    ANY = "unknown: the class is given elsewhere"
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The settings of a YAML file: mappings, lists, text and numbers, in which no object was made.
+
+    Raises:
+        ValueError: naming the file, where it is not such a file, or is larger or deeper than settings are.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{path}: expected a configuration, found none ({error.strerror})") from error
+    return parse(content, str(path))
+
+
+def parse(content: bytes | str, source: str) -> dict[str, Any]:
+    """The settings of YAML text, as :func:`read` gives them; ``source`` is what errors call it."""
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"{source}: expected a configuration, found more than {MOST_BYTES} bytes")
+    try:
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        found = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        said = str(error) or type(error).__name__
+        raise ValueError(f"{source}: expected a configuration in YAML ({said})") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{source}: expected settings by their names, found {_short(found)}")
+    return found
+
+
+def check(
+    settings: Mapping[str, Any], kinds: Mapping[str, type], source: str | Path, allowed: Allowlist
+) -> None:
+    """Refuse settings that name what is not on the list, or a class where none is expected.
+
+    Args:
+        settings: as :func:`read` gives them.
+        kinds: the class that is built from each section; other settings are numbers and text.
+        source: what errors call it.
+        allowed: the list.
+
+    Raises:
+        ValueError: with the source and the place in it, what was found and what is expected.
+    """
+    walk = _Walk(str(source), allowed)
+    for key, value in settings.items():
+        walk.key(key, "")
+        if key in kinds:
+            walk.arguments(value, kinds[key], key)
+        else:
+            walk.value(value, Takes.DATA, key)
+
+
+@contextmanager
+def guarded(allowed: Allowlist) -> Iterator[None]:
+    """While it lasts jsonargparse imports only what is on the list and builds nothing for arguments without
+    a type, and ``torch.load`` reads nothing but numbers, also inside of data sets of other packages.
+
+    Not guaranteed: anything for other threads; these settings are those of the process.
+    """
+    kept = dict(_common.parsing_settings)
+    try:
+        _common.parsing_settings["import_path_verdicts"] = {}
+        set_parsing_settings(
+            import_path_denylist=["*"],
+            import_path_allowlist=[*allowed.known, *allowed.packages],
+            instantiate_subclass_spec_in_any=False,
+        )
+        with _only_numbers():
+            yield
+    finally:
+        _common.parsing_settings.clear()
+        _common.parsing_settings.update(kept)
+
+
+@contextmanager
+def _only_numbers() -> Iterator[None]:
+    names = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": None}
+    kept = {name: os.environ.pop(name, None) for name in names}
+    try:
+        os.environ.update({name: value for name, value in names.items() if value})
+        yield
+    finally:
+        for name, value in kept.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
+
+
+@dataclass
+class _Walk:
+    """A walk through the settings of one source."""
+
+    source: str
+    allowed: Allowlist
+    entries: int = 0
+
+    def refuse(self, where: str, found: object, expected: str) -> None:
+        raise ValueError(f"{self.source}: {where}: expected {expected}, found {_short(found)}")
+
+    def key(self, name: object, where: str) -> None:
+        if not isinstance(name, str) or not re.fullmatch(r"(?!__)[A-Za-z_][A-Za-z0-9_]*", name):
+            self.refuse(where or "settings", name, "names of arguments")
+
+    def arguments(self, given: Any, kind: Any, where: str) -> None:
+        """What a class is built with."""
+        if given is None:
+            return
+        if not isinstance(given, Mapping):
+            self.refuse(where, given, "arguments by their names")
+        takes = _takes(kind)
+        for name, value in given.items():
+            self.key(name, where)
+            self.value(value, takes.get(name, Takes.DATA), f"{where}.{name}")
+
+    def value(self, value: Any, takes: Takes, where: str) -> None:
+        self.entries += 1
+        if self.entries > MOST_ENTRIES or where.count(".") + where.count("[") > DEEPEST:
+            self.refuse(where[:60], "more", f"at most {MOST_ENTRIES} entries in {DEEPEST} levels")
+        if isinstance(value, Mapping):
+            self.mapping(value, takes, where)
+        elif isinstance(value, list):
+            for number, one in enumerate(value):
+                self.value(one, takes, f"{where}[{number}]")
+        elif isinstance(value, str):
+            self.entries += len(value) // 1000
+            self.text(value, takes, where)
+        elif value is not None and not isinstance(value, bool | int | float | date):
+            self.refuse(where, value, takes.value)
+
+    def mapping(self, value: Mapping, takes: Takes, where: str) -> None:
+        if "class_path" in value:
+            self.spec(value, takes, where)
+            return
+        inner = takes if takes is Takes.DATA else Takes.ANY  # arguments of a class that is named elsewhere
+        for name, one in value.items():
+            if str(name).startswith("__"):
+                self.key(name, where)
+            self.value(one, inner, f"{where}.{name}")
+
+    def spec(self, value: Mapping, takes: Takes, where: str) -> None:
+        """A class, and what it is built with."""
+        if takes is Takes.DATA:
+            self.refuse(where, f"class_path: {value['class_path']}", f"{takes.value}, and not a class")
+        if odd := set(value) - SPEC:
+            self.refuse(where, sorted(map(str, odd)), f"beside class_path only {sorted(SPEC)}")
+        kind = self.named(value["class_path"], f"{where}.class_path")
+        self.arguments(value.get("init_args"), kind, f"{where}.init_args")
+        self.value(value.get("dict_kwargs"), Takes.DATA, f"{where}.dict_kwargs")
+
+    def text(self, value: str, takes: Takes, where: str) -> None:
+        """Text is a name where a class is expected; elsewhere it must not hold settings of its own."""
+        if takes is Takes.CLASSES or (takes is Takes.NAMES and "." in value):
+            self.named(value, where)
+            return
+        try:
+            inside = yaml.load(value, _Loader)
+        except (yaml.YAMLError, ValueError, RecursionError, TypeError):
+            return
+        if isinstance(inside, dict | list):
+            self.value(inside, Takes.DATA, where)
+
+    def named(self, name: Any, where: str) -> Any:
+        found = self.allowed.find(name)
+        if found is None:
+            self.refuse(where, name, EXPECTED)
+        return found
+
+
+@cache
+def _takes(kind: Any) -> dict[str, Takes]:
+    """What each argument of a class may be given, and of the classes that it is made of."""
+    found: dict[str, Any] = {}
+    for base in reversed(getattr(kind, "__mro__", ())):
+        if "__init__" in vars(base):
+            with suppress(NameError, TypeError, AttributeError):  # without types nothing is built for it
+                found |= get_type_hints(base.__init__)
+    return {name: _taken(set(_leaves(hint))) for name, hint in found.items()}
+
+
+def _taken(leaves: set[Any]) -> Takes:
+    if not any(one is Callable or (isclass(one) and one not in (*DATA, *FILES)) for one in leaves):
+        return Takes.DATA
+    if leaves & set(FILES):
+        return Takes.FILES
+    return Takes.NAMES if str in leaves else Takes.CLASSES
+
+
+def _leaves(hint: Any) -> Iterator[Any]:
+    """The types that an annotation is made of."""
+    origin = get_origin(hint)
+    if origin is Literal:
+        yield str
+    elif origin is Annotated:
+        yield from _leaves(get_args(hint)[0])
+    elif origin in (Callable, type) or hint in (Callable, type):
+        yield Callable
+    elif origin is not None:
+        for one in get_args(hint):
+            yield from _leaves(one)
+    elif hint is not Ellipsis:
+        yield hint
+
+
+def _short(found: object) -> str:
+    text = repr(found)
+    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -36,7 +36,17 @@ FILES = (Path, os.PathLike)
 
 
 class _Loader(yaml.SafeLoader):  # in Python: too deep a file is an error and not a crash
-    """Plain YAML, of which ``<<`` makes no more than it should."""
+    """Plain YAML, as deep as settings are, of which ``<<`` makes no more than it should."""
+
+    level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.level += 1
+        if self.level > DEEPEST:
+            raise yaml.YAMLError(f"expected at most {DEEPEST} levels")
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
@@ -77,12 +87,29 @@ def parse(content: bytes | str, source: str) -> dict[str, Any]:
         raise ValueError(f"{source}: expected a configuration, found more than {MOST_BYTES} bytes")
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content
-        found = yaml.load(text, _Loader)
+        found = _loaded(text)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         said = str(error) or type(error).__name__
         raise ValueError(f"{source}: expected a configuration in YAML ({said})") from error
     if not isinstance(found, dict):
         raise ValueError(f"{source}: expected settings by their names, found {_short(found)}")
+    return found
+
+
+def _loaded(text: str) -> Any:
+    """What plain YAML holds, with all that its aliases repeat no more than settings can be."""
+    found = yaml.load(text, _Loader)
+    entries, layer = 0, [found]
+    for _ in range(DEEPEST):
+        inner: list[Any] = []
+        for one in layer:
+            entries += 1 + (len(one) // 100 if isinstance(one, str) else 0)
+            inner += [*one, *one.values()] if isinstance(one, dict) else one if isinstance(one, list) else []
+            if entries + len(inner) > MOST_ENTRIES:
+                raise ValueError(f"expected at most {MOST_ENTRIES} entries")
+        layer = inner
+    if layer:
+        raise ValueError(f"expected at most {DEEPEST} levels")
     return found
 
 
@@ -150,7 +177,6 @@ class _Walk:
 
     source: str
     allowed: Allowlist
-    entries: int = 0
 
     def refuse(self, where: str, found: object, expected: str) -> None:
         raise ValueError(f"{self.source}: {where}: expected {expected}, found {_short(found)}")
@@ -171,16 +197,12 @@ class _Walk:
             self.value(value, takes.get(name, Takes.DATA), f"{where}.{name}")
 
     def value(self, value: Any, takes: Takes, where: str) -> None:
-        self.entries += 1
-        if self.entries > MOST_ENTRIES or where.count(".") + where.count("[") > DEEPEST:
-            self.refuse(where[:60], "more", f"at most {MOST_ENTRIES} entries in {DEEPEST} levels")
         if isinstance(value, Mapping):
             self.mapping(value, takes, where)
         elif isinstance(value, list):
             for number, one in enumerate(value):
                 self.value(one, takes, f"{where}[{number}]")
         elif isinstance(value, str):
-            self.entries += len(value) // 1000
             self.text(value, takes, where)
         elif value is not None and not isinstance(value, bool | int | float | date):
             self.refuse(where, value, takes.value)
@@ -211,7 +233,7 @@ class _Walk:
             self.named(value, where)
             return
         try:
-            inside = yaml.load(value, _Loader)
+            inside = _loaded(value)
         except (yaml.YAMLError, ValueError, RecursionError, TypeError):
             return
         if isinstance(inside, dict | list):

@@ -20,6 +20,8 @@ from fa_pyg.models.device import find_device
 
 __all__ = ["compare", "main", "prepare"]
 
+MOST_STEPS = 1e8  # all states are kept in memory
+
 
 def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """The atoms, with velocities, and a calculator for each run by its name.
@@ -153,5 +155,11 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         parser.error(str(error))
     if Path(given.out).exists() and not Path(given.out).is_dir():
         parser.error(f"--out is {given.out}, a file, expected a folder")
+    if given.seed >= 2**32:
+        parser.error(f"--seed is {given.seed}, expected a number below {2**32}")
+    if given.picoseconds * 1000 > MOST_STEPS * given.timestep:
+        parser.error(
+            f"--picoseconds is {given.picoseconds}, expected at most {MOST_STEPS:g} steps of --timestep"
+        )
     if given.picoseconds * 1000 < 2 * given.timestep:
         parser.error(f"--picoseconds is {given.picoseconds}, expected two steps of --timestep or more")

@@ -12,6 +12,7 @@ from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.train.allowlist import Allowlist
@@ -22,6 +23,7 @@ from fa_pyg.train.fit import FitModule
 from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.logs import loggers
 from fa_pyg.train.module import NBodyModule
+from fa_pyg.train.options import check_options, check_run
 from fa_pyg.train.plots import plot_losses
 from fa_pyg.train.progress import FitProgressBar
 from fa_pyg.train.quiet import quiet
@@ -78,6 +80,7 @@ class FitCLI(LightningCLI):
     data: ClassVar[type[LightningDataModule]]
     run: ClassVar[str]
     defaults: ClassVar[dict[str, Any]]
+    precisions: ClassVar[tuple[str, ...]] = ("32-true", "16-mixed", "bf16-mixed")
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
         quiet()
@@ -102,9 +105,9 @@ class FitCLI(LightningCLI):
 
     def _check(self, config: str, allowed: Allowlist) -> None:
         """Refuse a file, or YAML in place of one, that names what is not trusted."""
-        if "://" in config.partition("\n")[0]:
-            raise ValueError(f"--config: expected a file of this machine, found {config!r}")
         is_file = "\n" not in config and Path(config).is_file()
+        if not is_file and (":" not in config or "://" in config.partition("\n")[0]):
+            raise ValueError(f"--config: expected a file of this machine, found {config!r}")
         settings = read(config) if is_file else parse(config, "--config")
         kinds = {"trainer": Trainer, "model": self.module, "data": self.data}
         check(settings, kinds, config if is_file else "--config", allowed)
@@ -123,9 +126,10 @@ class FitCLI(LightningCLI):
 
     def parse_arguments(self, parser, args) -> None:
         super().parse_arguments(parser, args)
-        seed = self.config.seed_everything
-        if not 0 <= seed < 2**32:
-            parser.exit(2, f"error: --seed_everything is {seed}, expected a number from 0 to {2**32 - 1}\n")
+        try:
+            check_options(self.config, self.precisions)
+        except ValueError as error:
+            parser.exit(2, f"error: {error}\n")
 
     def before_instantiate_classes(self) -> None:
         config = self.config
@@ -138,7 +142,23 @@ class FitCLI(LightningCLI):
         except ValueError as error:
             self.parser.exit(2, f"error: {error}\n")
 
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except (RuntimeError, TypeError, KeyError, ImportError, OverflowError, MemoryError) as error:
+            found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            raise ValueError(f"--model, --data: expected what can be built, found {found}") from error
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        try:
+            return self._trainer(**kwargs)
+        except (MisconfigurationException, ImportError, TypeError, ValueError) as error:
+            said = str(error).partition("\n")[0]
+            raise ValueError(
+                f"--trainer: expected settings that fit this machine, found others ({said})"
+            ) from error
+
+    def _trainer(self, **kwargs: Any) -> Trainer:
         given = self.config_init.trainer
         callbacks = [
             *(given.callbacks or []),
@@ -204,12 +224,16 @@ def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> di
     folder.
     """
     try:
-        cli = make(args)
-    except ValueError as error:
+        return _run(make(args))
+    except (ValueError, OSError) as error:
         if args is not None:
             raise
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def _run(cli: FitCLI) -> dict[str, Any]:
+    check_run(cli.config)
     if cli.resume:
         print(f"going on from {cli.resume}")
     try:

@@ -32,7 +32,6 @@ LEAST: dict[str, tuple[float, float | None]] = {
     "data.batch_size": (1, None),
     "data.eval_batch_size": (1, None),
     "data.num_workers": (0, None),
-    "seed_everything": (0, None),
 }
 ALIASES = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed", "None": "32-true"}
 
@@ -98,7 +97,7 @@ def _others(config: Any, precisions: Sequence[str]) -> Iterator[str]:
     if config.get("trainer.val_check_interval") == 0:
         yield "--trainer.val_check_interval: expected more than 0, found 0"
     if not 0 <= config.get("seed_everything") < 2**32:
-        yield f"--seed_everything: expected a number below {2**32}, found {config.get('seed_everything')}"
+        yield f"--seed_everything: expected a number from 0 to {2**32 - 1}, found {config.get('seed_everything')}"
     name = PurePath(config.get("name"))
     if name.is_absolute() or not name.parts or ".." in name.parts or not str(name).isprintable():
         yield f"--name: expected the name of a folder below default_root_dir, found {str(name)!r}"

@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
 from functools import cache
-from inspect import isclass
+from inspect import Parameter, isclass
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from jsonargparse import _common, set_parsing_settings
+from jsonargparse._parameter_resolvers import get_signature_parameters
 
 from fa_pyg.train.allowlist import EXPECTED, Allowlist
 
@@ -30,7 +31,7 @@ __all__ = ["check", "guarded", "read"]
 MOST_BYTES, MOST_ENTRIES, DEEPEST = 1_000_000, 20_000, 60
 MOST_MERGED = 10, 1000  # of ``<<``: mappings, and what they have together
 SPEC = {"class_path", "init_args", "dict_kwargs"}
-DATA = (str, int, float, bool, complex, bytes, NoneType, object, timedelta)
+DATA = (str, int, float, bool, complex, bytes, NoneType, object, timedelta, Any, Parameter.empty)
 DATA += (list, dict, tuple, set, Sequence, Iterable, Mapping)
 FILES = (Path, os.PathLike)
 
@@ -248,13 +249,9 @@ class _Walk:
 
 @cache
 def _takes(kind: Any) -> dict[str, Takes]:
-    """What each argument of a class may be given, and of the classes that it is made of."""
-    found: dict[str, Any] = {}
-    for base in reversed(getattr(kind, "__mro__", ())):
-        if "__init__" in vars(base):
-            with suppress(NameError, TypeError, AttributeError):  # without types nothing is built for it
-                found |= get_type_hints(base.__init__)
-    return {name: _taken(set(_leaves(hint))) for name, hint in found.items()}
+    """What each argument of a class may be given, those that it hands on to others among them."""
+    found = get_signature_parameters(kind) if callable(kind) else []
+    return {one.name: _taken(set(_leaves(one.annotation))) for one in found}
 
 
 def _taken(leaves: set[Any]) -> Takes:

@@ -120,6 +120,13 @@ HOSTILE = {
     "a word or a function": lambda p: inside(
         spec("torch_geometric.nn.GCN", in_channels=1, hidden_channels=1, num_layers=1, act="evil_top.run")
     ),
+    "a function, handed on": lambda p: inside(
+        spec("fa_pyg.models.GAT", in_channels=1, hidden=1, num_layers=1, out_channels=1, act="evil_top.run")
+    ),
+    "an allowed class, where anything goes": lambda p: inside(
+        spec("fa_pyg.FrameAveraging", model=spec("fa_pyg.models.FAENet"), level=spec("torch.nn.ReLU"))
+    ),
+    "a type of numbers, with arguments": lambda p: inside(spec("torch.float32", a=spec("evil_top.Net"))),
     "code of PyG": lambda p: inside(
         spec("torch_geometric.nn.Sequential", input_args=f"x=open({str(p / 'canary')!r}, 'w')", modules=[])
     ),
@@ -313,6 +320,18 @@ def test_a_pickle_in_the_folder_of_a_data_set_is_not_run(file, place):
     (place / "config.yaml").write_text(yaml.safe_dump({"data": {"dataset": source, "val": 1, "test": 1}}))
     with pytest.raises(ValueError, match=r"config\.yaml"):
         load_split(place)
+
+
+@pytest.mark.parametrize("kind", ["XYZ", "LazyXYZ"])
+def test_data_sets_take_what_they_hand_on(kind, molecule_root, tmp_path):
+    arguments = {
+        "root_or_files": str(molecule_root / "all.xyz"),
+        "edges": spec("fa_pyg.datasets.CovalentBonds"),
+    }
+    arguments |= {"dtype": "torch.float64"} | ({"cache": str(tmp_path)} if kind == "LazyXYZ" else {})
+    settings = {"dataset": spec(f"fa_pyg.datasets.{kind}", **arguments), "val": 1, "test": 1}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data": settings}))
+    assert load_split(tmp_path)[0].pos.dtype == torch.float64
 
 
 def test_a_row_of_the_benchmark_takes_no_more(place):

@@ -96,8 +96,8 @@ def _others(config: Any, precisions: Sequence[str]) -> Iterator[str]:
         yield f"--trainer.precision: expected one of {', '.join(precisions)}, found {found}"
     if config.get("trainer.val_check_interval") == 0:
         yield "--trainer.val_check_interval: expected more than 0, found 0"
-    if not 0 <= config.get("seed_everything") < 2**32:
-        yield f"--seed_everything: expected a number from 0 to {2**32 - 1}, found {config.get('seed_everything')}"
+    if not 0 <= (seed := config.get("seed_everything")) < 2**32:
+        yield f"--seed_everything: expected a number from 0 to {2**32 - 1}, found {seed}"
     name = PurePath(config.get("name"))
     if name.is_absolute() or not name.parts or ".." in name.parts or not str(name).isprintable():
         yield f"--name: expected the name of a folder below default_root_dir, found {str(name)!r}"

@@ -324,11 +324,8 @@ def test_a_pickle_in_the_folder_of_a_data_set_is_not_run(file, place):
 
 @pytest.mark.parametrize("kind", ["XYZ", "LazyXYZ"])
 def test_data_sets_take_what_they_hand_on(kind, molecule_root, tmp_path):
-    arguments = {
-        "root_or_files": str(molecule_root / "all.xyz"),
-        "edges": spec("fa_pyg.datasets.CovalentBonds"),
-    }
-    arguments |= {"dtype": "torch.float64"} | ({"cache": str(tmp_path)} if kind == "LazyXYZ" else {})
+    arguments = {"root_or_files": str(molecule_root / "all.xyz"), "dtype": "torch.float64"}
+    arguments |= {"cache": str(tmp_path)} if kind == "LazyXYZ" else {}
     settings = {"dataset": spec(f"fa_pyg.datasets.{kind}", **arguments), "val": 1, "test": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data": settings}))
     assert load_split(tmp_path)[0].pos.dtype == torch.float64

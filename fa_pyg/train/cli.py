@@ -1,6 +1,5 @@
 """From a configuration file to a tested model: the one place that builds trainer, model and data."""
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.train.allowlist import Allowlist
+from fa_pyg.train.arguments import TRUST, check_configs, trusted
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.files import write_atomically
@@ -29,7 +29,7 @@ from fa_pyg.train.progress import FitProgressBar
 from fa_pyg.train.quiet import quiet
 from fa_pyg.train.resume import check_settings, resumed_step, run_folder
 from fa_pyg.train.seeds import EpochSeed
-from fa_pyg.train.trust import check, guarded, parse, read
+from fa_pyg.train.trust import guarded
 
 DEFAULTS = {
     "devices": 1,
@@ -37,12 +37,6 @@ DEFAULTS = {
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
 }
-
-
-TRUST = (
-    "--trust NAME, given as often as needed: a class (my_net.Net), or a module with its classes (my_net), "
-    "that a configuration may name beside those of fa_pyg, torch.nn and torch_geometric.nn. It is imported."
-)
 
 
 class SaveConfigAtStart(SaveConfigCallback):
@@ -84,10 +78,9 @@ class FitCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
         quiet()
-        trust, args = _trusted(sys.argv[1:] if args is None else args)
+        trust, args = trusted(sys.argv[1:] if args is None else args)
         allowed = Allowlist(trust)
-        for config in _configs(args):
-            self._check(config, allowed)
+        check_configs(args, {"trainer": Trainer, "model": self.module, "data": self.data}, allowed)
         with guarded(allowed):
             super().__init__(
                 self.module,
@@ -102,15 +95,6 @@ class FitCLI(LightningCLI):
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,
             )
-
-    def _check(self, config: str, allowed: Allowlist) -> None:
-        """Refuse a file, or YAML in place of one, that names what is not trusted."""
-        is_file = "\n" not in config and Path(config).is_file()
-        if not is_file and (":" not in config or "://" in config.partition("\n")[0]):
-            raise ValueError(f"--config: expected a file of this machine, found {config!r}")
-        settings = read(config) if is_file else parse(config, "--config")
-        kinds = {"trainer": Trainer, "model": self.module, "data": self.data}
-        check(settings, kinds, config if is_file else "--config", allowed)
 
     def add_arguments_to_parser(self, parser) -> None:
         parser.add_argument(
@@ -194,21 +178,6 @@ class GraphCLI(FitCLI):
 
     module, data, run = GraphModule, GraphData, "graphs"
     defaults: ClassVar = {"default_root_dir": "runs/graphs"}
-
-
-def _trusted(args: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names after ``--trust``, which no file can say, and the other arguments."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--trust", action="append", default=[])
-    found, rest = parser.parse_known_args(list(args))
-    return found.trust, rest
-
-
-def _configs(args: Sequence[str]) -> list[str]:
-    """The configurations of a command line."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("-c", "--config", action="append", default=[])
-    return parser.parse_known_args(list(args))[0].config
 
 
 def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> dict[str, Any]:

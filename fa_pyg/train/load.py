@@ -10,7 +10,8 @@ from jsonargparse import ArgumentParser
 from fa_pyg.models import Potential
 from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.molecules import MoleculeModule
-from fa_pyg.train.trust import check, guarded, read
+from fa_pyg.train.settings import read
+from fa_pyg.train.trust import check, guarded
 
 __all__ = ["built", "load_potential"]
 

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
-from urllib.parse import quote
 
 import torch
 from torch import Tensor
@@ -22,6 +20,7 @@ from fa_pyg.datasets.elements import SYMBOLS
 from fa_pyg.models import Potential
 from fa_pyg.models.device import find_device
 from fa_pyg.train.load import load_potential
+from fa_pyg.train.predicted import is_periodic, write_structure
 
 __all__ = ["Report", "main", "predict"]
 
@@ -73,7 +72,7 @@ def predict(
         with temporary.open("w", encoding="utf-8") as file:
             for molecules in _batches(_readable(files, report), batch_size):
                 for data, values in _predicted(model, molecules, report):
-                    _write(file, data, values, [name for name in values if _of_atoms(model, name)])
+                    write_structure(file, data, values, [name for name in values if _of_atoms(model, name)])
                     report.done += 1
         os.replace(temporary, out)
     finally:
@@ -127,16 +126,12 @@ def _batches(molecules: Iterable[Data], size: int) -> Iterator[list[Data]]:
     """Lists of at most so many molecules, of which all are periodic or none is."""
     held: list[Data] = []
     for data in molecules:
-        if held and (len(held) == size or _is_periodic(held[0]) != _is_periodic(data)):
+        if held and (len(held) == size or is_periodic(held[0]) != is_periodic(data)):
             yield held
             held = []
         held.append(data)
     if held:
         yield held
-
-
-def _is_periodic(data: Data) -> bool:
-    return "pbc" in data and bool(data.pbc.any())
 
 
 def _predicted(
@@ -186,7 +181,7 @@ def _tried(
 
 
 def _run(model: Potential, molecules: list[Data]) -> list[dict[str, Tensor]]:
-    keys = ("z", "pos", "cell", "pbc") if _is_periodic(molecules[0]) else ("z", "pos")
+    keys = ("z", "pos", "cell", "pbc") if is_periodic(molecules[0]) else ("z", "pos")
     batch = Batch.from_data_list([Data(**{key: data[key] for key in keys}) for data in molecules])
     batch = batch.to(model.scales.device)
     cells = {key: batch[key] for key in keys[2:]}
@@ -203,39 +198,6 @@ def _run(model: Potential, molecules: list[Data]) -> list[dict[str, Tensor]]:
 
 def _of_atoms(model: Potential, name: str) -> bool:
     return name == "forces" or model.heads.get(name, "").startswith("node")
-
-
-def _write(file: TextIO, data: Data, values: dict[str, Tensor], atomic: Sequence[str]) -> None:
-    """One structure of extended XYZ; ``atomic`` names what goes to the columns."""
-    columns = {"pos": data.pos, **{name: values[name] for name in atomic}}
-    whole = {name: value for name, value in values.items() if name not in columns}
-    columns = {name: value.reshape(len(data.z), -1) for name, value in columns.items()}
-    layout = "".join(f":{name}:R:{value.size(1)}" for name, value in columns.items())
-    entries = [f"Properties=species:S:1{layout}"]
-    if _is_periodic(data):
-        flags = " ".join("T" if one else "F" for one in data.pbc.flatten().tolist())
-        entries = [f'Lattice="{_numbers(data.cell)}"', *entries, f'pbc="{flags}"']
-    for name, value in whole.items():
-        text = _numbers(value)
-        entries.append(f'{name}="{text}"' if " " in text else f"{name}={text}")
-    entries.append(f'source="{_word(data.source)}"')
-    table = torch.cat(list(columns.values()), dim=1).tolist()
-    rows = (
-        f"{SYMBOLS[z]:2s} {' '.join(f'{x:18.10f}' for x in row)}\n"
-        for z, row in zip(data.z.tolist(), table, strict=True)
-    )
-    file.write(f"{len(data.z)}\n{' '.join(entries)}\n{''.join(rows)}")  # all of it or nothing
-
-
-def _word(source: str) -> str:
-    """A file and line as one line of UTF-8 without quotes, whatever the file is called."""
-    return "".join(
-        c if c.isprintable() and c not in '%"\\' else quote(os.fsencode(c), safe="") for c in source
-    )
-
-
-def _numbers(value: Tensor) -> str:
-    return " ".join(f"{x:.10f}" for x in value.flatten().tolist())
 
 
 def _shown(text: str) -> str:

@@ -13,8 +13,9 @@ from torch_geometric.transforms import BaseTransform, Compose
 
 from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.graphs import GraphData, GraphModule
+from fa_pyg.train.settings import read
 from fa_pyg.train.trust import check as check_names
-from fa_pyg.train.trust import guarded, read
+from fa_pyg.train.trust import guarded
 
 PARTS = ("graph8c", "exp", "exp_classify")
 

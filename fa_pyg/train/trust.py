@@ -1,8 +1,8 @@
 """Configuration files of other people: checked against an allowlist before anything is imported or built.
 
-Two walls. :func:`read` and :func:`check` walk the plain YAML, which runs nothing, and refuse every name that
-is not on the list and every class where an argument takes none, with its place in the file. :func:`guarded`
-then lets jsonargparse import what is on the list and nothing else, whatever the file made of it.
+Two walls. :func:`check` walks the plain settings, which runs nothing, and refuses every name that is not on
+the list and every class where an argument takes none, with its place in the file. :func:`guarded` then lets
+jsonargparse import what is on the list and nothing else, whatever the file made of it.
 """
 
 from __future__ import annotations
@@ -20,42 +20,18 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import yaml
 from jsonargparse import _common, set_parsing_settings
 from jsonargparse._parameter_resolvers import get_signature_parameters
 
 from fa_pyg.train.allowlist import EXPECTED, Allowlist
+from fa_pyg.train.settings import held, short
 
-__all__ = ["check", "guarded", "read"]
+__all__ = ["check", "guarded"]
 
-MOST_BYTES, MOST_ENTRIES, DEEPEST = 1_000_000, 20_000, 60
-MOST_MERGED = 10, 1000  # of ``<<``: mappings, and what they have together
 SPEC = {"class_path", "init_args", "dict_kwargs"}
 DATA = (str, int, float, bool, complex, bytes, NoneType, object, timedelta, Any, Parameter.empty)
 DATA += (list, dict, tuple, set, Sequence, Iterable, Mapping)
 FILES = (Path, os.PathLike)
-
-
-class _Loader(yaml.SafeLoader):  # in Python: too deep a file is an error and not a crash
-    """Plain YAML, as deep as settings are, of which ``<<`` makes no more than it should."""
-
-    level = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        self.level += 1
-        if self.level > DEEPEST:
-            raise yaml.YAMLError(f"expected at most {DEEPEST} levels")
-        node = super().compose_node(parent, index)
-        self.level -= 1
-        return node
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
-        if any(isinstance(one, yaml.SequenceNode) and len(one.value) > MOST_MERGED[0] for one in merged):
-            raise yaml.YAMLError(f"expected at most {MOST_MERGED[0]} mappings after <<")
-        super().flatten_mapping(node)
-        if merged and len(node.value) > MOST_MERGED[1]:
-            raise yaml.YAMLError(f"expected at most {MOST_MERGED[1]} settings by <<")
 
 
 class Takes(Enum):
@@ -68,59 +44,13 @@ class Takes(Enum):
     ANY = "unknown: the class is given elsewhere"
 
 
-def read(path: str | Path) -> dict[str, Any]:
-    """The settings of a YAML file: mappings, lists, text and numbers, in which no object was made.
-
-    Raises:
-        ValueError: naming the file, where it is not such a file, or is larger or deeper than settings are.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"{path}: expected a configuration, found none ({error.strerror})") from error
-    return parse(content, str(path))
-
-
-def parse(content: bytes | str, source: str) -> dict[str, Any]:
-    """The settings of YAML text, as :func:`read` gives them; ``source`` is what errors call it."""
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"{source}: expected a configuration, found more than {MOST_BYTES} bytes")
-    try:
-        text = content.decode("utf-8") if isinstance(content, bytes) else content
-        found = _loaded(text)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        said = str(error) or type(error).__name__
-        raise ValueError(f"{source}: expected a configuration in YAML ({said})") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{source}: expected settings by their names, found {_short(found)}")
-    return found
-
-
-def _loaded(text: str) -> Any:
-    """What plain YAML holds, with all that its aliases repeat no more than settings can be."""
-    found = yaml.load(text, _Loader)
-    entries, layer = 0, [found]
-    for _ in range(DEEPEST):
-        inner: list[Any] = []
-        for one in layer:
-            entries += 1 + (len(one) // 100 if isinstance(one, str) else 0)
-            inner += [*one, *one.values()] if isinstance(one, dict) else one if isinstance(one, list) else []
-            if entries + len(inner) > MOST_ENTRIES:
-                raise ValueError(f"expected at most {MOST_ENTRIES} entries")
-        layer = inner
-    if layer:
-        raise ValueError(f"expected at most {DEEPEST} levels")
-    return found
-
-
 def check(
     settings: Mapping[str, Any], kinds: Mapping[str, type], source: str | Path, allowed: Allowlist
 ) -> None:
     """Refuse settings that name what is not on the list, or a class where none is expected.
 
     Args:
-        settings: as :func:`read` gives them.
+        settings: as :func:`~fa_pyg.train.settings.read` gives them.
         kinds: the class that is built from each section; other settings are numbers and text.
         source: what errors call it.
         allowed: the list.
@@ -180,7 +110,7 @@ class _Walk:
     allowed: Allowlist
 
     def refuse(self, where: str, found: object, expected: str) -> None:
-        raise ValueError(f"{self.source}: {where}: expected {expected}, found {_short(found)}")
+        raise ValueError(f"{self.source}: {where}: expected {expected}, found {short(found)}")
 
     def key(self, name: object, where: str) -> None:
         if not isinstance(name, str) or not re.fullmatch(r"(?!__)[A-Za-z_][A-Za-z0-9_]*", name):
@@ -233,10 +163,7 @@ class _Walk:
         if takes is Takes.CLASSES or (takes is Takes.NAMES and "." in value):
             self.named(value, where)
             return
-        try:
-            inside = _loaded(value)
-        except (yaml.YAMLError, ValueError, RecursionError, TypeError):
-            return
+        inside = held(value)
         if isinstance(inside, dict | list):
             self.value(inside, Takes.DATA, where)
 
@@ -276,8 +203,3 @@ def _leaves(hint: Any) -> Iterator[Any]:
             yield from _leaves(one)
     elif hint is not Ellipsis:
         yield hint
-
-
-def _short(found: object) -> str:
-    text = repr(found)
-    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -21,7 +21,7 @@ from fa_pyg.train.load_split import load_split
 from fa_pyg.train.predict import main as predict
 from fa_pyg.train.resume import check_settings, resumed_step
 from fa_pyg.train.separation_rows import Row
-from fa_pyg.train.trust import read
+from fa_pyg.train.settings import read
 
 
 class Loaded(nn.Module):

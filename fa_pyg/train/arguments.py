@@ -1,0 +1,47 @@
+"""Command lines of trainings: which names they trust, and whether their configurations name others."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fa_pyg.train.allowlist import Allowlist
+from fa_pyg.train.settings import parse, read
+from fa_pyg.train.trust import check
+
+__all__ = ["TRUST", "check_configs", "trusted"]
+
+TRUST = (
+    "--trust NAME, given as often as needed: a class (my_net.Net), or a module with its classes (my_net), "
+    "that a configuration may name beside those of fa_pyg, torch.nn and torch_geometric.nn. It is imported."
+)
+
+
+def trusted(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names after ``--trust``, which no file can say, and the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--trust", action="append", default=[])
+    found, rest = parser.parse_known_args(list(args))
+    return found.trust, rest
+
+
+def check_configs(args: Sequence[str], kinds: Mapping[str, type], allowed: Allowlist) -> None:
+    """Refuse configurations of a command line, files or YAML in place of one, that name what is not trusted.
+
+    Args:
+        args: the arguments, of which those of ``--config`` are looked at.
+        kinds: the class that is built from each section.
+        allowed: what they may name.
+
+    Raises:
+        ValueError: naming the file, and the place in it.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    for config in parser.parse_known_args(list(args))[0].config:
+        is_file = "\n" not in config and Path(config).is_file()
+        if not is_file and (":" not in config or "://" in config.partition("\n")[0]):
+            raise ValueError(f"--config: expected a file of this machine, found {config!r}")
+        settings = read(config) if is_file else parse(config, "--config")
+        check(settings, kinds, config if is_file else "--config", allowed)

@@ -98,7 +98,7 @@ def _own(name: str, package: str) -> Any:
     module, _, attribute = name.rpartition(".")
     try:
         found = vars(import_module(module)).get(attribute)
-    except ImportError:
+    except Exception:  # whatever a module of the package that is no part of the model can cause
         return None
     home = getattr(found, "__module__", None)
     inside = isinstance(home, str) and f"{home}.".startswith(f"{package}.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from fa_pyg.train.allowlist import Allowlist
-from fa_pyg.train.settings import parse, read
+from fa_pyg.train.settings import held, parse, read, short
 from fa_pyg.train.trust import check
 
 __all__ = ["TRUST", "check_configs", "trusted"]
@@ -40,8 +40,9 @@ def check_configs(args: Sequence[str], kinds: Mapping[str, type], allowed: Allow
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-c", "--config", action="append", default=[])
     for config in parser.parse_known_args(list(args))[0].config:
-        is_file = "\n" not in config and Path(config).is_file()
-        if not is_file and (":" not in config or "://" in config.partition("\n")[0]):
-            raise ValueError(f"--config: expected a file of this machine, found {config!r}")
+        is_file = os.path.isfile(config)  # False, too, for text that no file could be called
+        if not is_file and not isinstance(held(config), dict):
+            expected = "a file of this machine, or settings in YAML"
+            raise ValueError(f"--config: expected {expected}, found {short(config)}")
         settings = read(config) if is_file else parse(config, "--config")
         check(settings, kinds, config if is_file else "--config", allowed)

@@ -45,7 +45,7 @@ def predict(
     (``%0A``), which ``urllib.parse.unquote_to_bytes`` takes back. A molecule that cannot be read, that has an
     element the model has not seen, for which the model fails in whatever way, or whose predictions are not
     finite is left out and reported with its file and line; where it is not clear how many lines it has, so is
-    the rest of its file. No molecule changes the predictions of another. Memory is that of a batch, and the
+    the rest of its file. No molecule spoils the predictions of another. Memory is that of a batch, and the
     output appears under its name when it is complete.
 
     Args:

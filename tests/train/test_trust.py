@@ -294,6 +294,19 @@ def test_a_command_line_that_names_it_ends_there(given, place):
         NBodyCLI([one.replace("{place}", str(place)) for one in given])
 
 
+@pytest.mark.parametrize("text", ["none.yaml", "", "a" * 5000, "https://127.0.0.1/evil.yaml", "a\0b"])
+def test_what_is_neither_a_file_nor_settings_is_said(text, place):
+    with pytest.raises(ValueError, match="--config: expected a file of this machine, or settings in YAML"):
+        NBodyCLI(["--config", text])
+
+
+def test_settings_in_a_line_are_no_file(place):
+    text = (
+        "{model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden: 7}}}, name: " + "a" * 400 + "}"
+    )
+    assert NBodyCLI(["--config", text]).model.model.embed.out_features == 7
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

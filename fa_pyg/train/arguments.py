@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.settings import held, parse, read, short
 from fa_pyg.train.trust import check
 
-__all__ = ["TRUST", "check_configs", "trusted"]
+__all__ = ["TRUST", "check_configs", "explained", "trusted"]
 
 TRUST = (
     "--trust NAME, given as often as needed: a class (my_net.Net), or a module with its classes (my_net), "
@@ -46,3 +47,12 @@ def check_configs(args: Sequence[str], kinds: Mapping[str, type], allowed: Allow
             raise ValueError(f"--config: expected {expected}, found {short(config)}")
         settings = read(config) if is_file else parse(config, "--config")
         check(settings, kinds, config if is_file else "--config", allowed)
+
+
+def explained(message: str) -> str:
+    """An error of jsonargparse about a name that is not allowed, in the words of these command lines."""
+    return re.sub(
+        r", denied by the '\*' entry of .*? to allow it\.",
+        ": --trust NAME allows a class or module.",
+        message,
+    )

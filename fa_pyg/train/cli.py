@@ -10,12 +10,12 @@ import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
-from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.train.allowlist import Allowlist
-from fa_pyg.train.arguments import TRUST, check_configs, trusted
+from fa_pyg.train.arguments import TRUST, check_configs, explained, trusted
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.files import write_atomically
@@ -47,6 +47,13 @@ class SaveConfigAtStart(SaveConfigCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().setup(trainer, pl_module, "fit")
+
+
+class FitParser(LightningArgumentParser):
+    """A parser whose errors about names say ``--trust``."""
+
+    def error(self, message: str, *args: Any) -> None:
+        super().error(explained(message), *args)
 
 
 class FitCLI(LightningCLI):
@@ -88,6 +95,7 @@ class FitCLI(LightningCLI):
                 save_config_callback=SaveConfigAtStart,
                 save_config_kwargs={"overwrite": True},
                 trainer_defaults={**DEFAULTS, **self.defaults},
+                parser_class=FitParser,
                 parser_kwargs={"allow_abbrev": False, "epilog": TRUST},
                 seed_everything_default=0,
                 args=args,

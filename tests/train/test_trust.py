@@ -300,6 +300,14 @@ def test_what_is_neither_a_file_nor_settings_is_said(text, place):
         NBodyCLI(["--config", text])
 
 
+def test_a_name_on_the_command_line_is_refused_with_a_hint(place, capsys):
+    with pytest.raises(SystemExit):
+        NBodyCLI(["--model.model", "evil_top.Net"])
+    said = capsys.readouterr().err
+    assert "Importing 'evil_top.Net' is not allowed: --trust NAME allows" in said
+    assert "set_parsing_settings" not in said
+
+
 def test_settings_in_a_line_are_no_file(place):
     text = (
         "{model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden: 7}}}, name: " + "a" * 400 + "}"

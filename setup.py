@@ -29,7 +29,7 @@ setup(
         "scatter": ["torch_scatter"],
         "train": [
             "lightning>=2.6,!=2.6.2,!=2.6.3",  # these two were compromised
-            "jsonargparse[signatures]>=4.28,<5",
+            "jsonargparse[signatures]>=4.53,<5",  # imports what it is allowed to, and no more
             "torchmetrics",
             "tensorboard",
             "matplotlib",

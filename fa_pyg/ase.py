@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from fa_pyg.models import Potential
+from fa_pyg.models.device import find_device
 from fa_pyg.models.molecule_inputs import check_types
 from fa_pyg.models.potential import MAX_Z
 
@@ -46,9 +48,12 @@ def _calculator() -> type:
             device: to run on.
             dtype: of the network, ``"float32"`` or ``"float64"``; frames are always float64. Optimisations to
                 less than 1e-3 eV/Å and long dynamics are better off with float64.
+            trust: classes and modules that the configuration of the run may name beside those of ``fa_pyg``,
+                ``torch.nn`` and ``torch_geometric.nn`` (docs/security.md).
 
         Raises:
-            ValueError: for a model of no energies; what :func:`~fa_pyg.train.load.load_potential` raises.
+            ValueError: for a device that is not there, a model of no energies; what
+                :func:`~fa_pyg.train.load.load_potential` raises.
                 In a calculation, and also an ASE ``CalculatorSetupError``: for no atoms, elements that the
                 model was not trained on, and whatever :class:`~fa_pyg.models.Potential` refuses, such as
                 positions that are not finite and flat cells.
@@ -61,12 +66,14 @@ def _calculator() -> type:
             checkpoint: str | Path | Potential,
             device: str = "cpu",
             dtype: str = "float32",
+            trust: str | Iterable[str] = (),
             **kwargs: Any,
         ) -> None:
             super().__init__(**kwargs)
             if dtype not in ("float32", "float64"):
                 raise ValueError(f"dtype: expected float32 or float64, found {dtype!r}")
-            model = deepcopy(checkpoint) if isinstance(checkpoint, Potential) else _load(checkpoint)
+            device = find_device(device)
+            model = deepcopy(checkpoint) if isinstance(checkpoint, Potential) else _load(checkpoint, trust)
             if model.heads.get("energy") != "scalar":
                 raise ValueError(f"checkpoint: expected a model of energies, found one of {model.heads}")
             self.model = model.to(device, getattr(torch, dtype)).eval()
@@ -111,10 +118,10 @@ def _calculator() -> type:
     return FACalculator
 
 
-def _load(checkpoint: str | Path) -> Potential:
+def _load(checkpoint: str | Path, trust: str | Iterable[str]) -> Potential:
     from fa_pyg.train.load import load_potential
 
-    return load_potential(checkpoint)
+    return load_potential(checkpoint, trust)
 
 
 def __getattr__(name: str) -> Any:

@@ -33,10 +33,15 @@ QUICK = {"initialisations": 2, "seeds": (0,), "epochs": 2, "num_nodes": 6, "num_
 
 def main() -> None:
     given = arguments()
-    rows = [Row.read(path) for path in given.config or [CONFIGS / f"{name}.yaml" for name in ROWS]]
     parts = given.parts
-    for row in rows:
-        check(row)
+    try:
+        paths = given.config or [CONFIGS / f"{name}.yaml" for name in ROWS]
+        rows = [Row.read(path, given.trust) for path in paths]
+        for row in rows:
+            check(row)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     out = given.out / given.data / "quick" if given.quick else given.out / given.data
     settings = {"initialisations": given.initialisations, "seeds": tuple(given.seeds)}
     benchmark = Benchmark(out, given.root, given.data, **(QUICK if given.quick else settings))
@@ -62,6 +67,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--initialisations", type=int, default=100, help="models a count (100)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of training (0 1 2)")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "separation", help="where results go")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        help="a class or module that --config may name, beside fa_pyg's",
+    )
     parser.add_argument("--quick", action="store_true", help="smallest of all: no figure means anything")
     given = parser.parse_args()
     for number, path in enumerate(given.config or ()):  # names of rows will do

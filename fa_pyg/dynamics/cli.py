@@ -16,8 +16,11 @@ from fa_pyg.dynamics.inputs import calculator, names, start
 from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
 from fa_pyg.dynamics.report import Frames, draw, table, write_energies, write_gaps, write_results
+from fa_pyg.models.device import find_device
 
 __all__ = ["compare", "main", "prepare"]
+
+MOST_STEPS = 1e8  # all states are kept in memory
 
 
 def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -27,9 +30,10 @@ def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         ValueError: for what cannot be read or does not fit.
     """
     labels = names(given.checkpoints)
-    molecule = start(given.checkpoints[0], given.xyz, given.index)
+    molecule = start(given.checkpoints[0], given.xyz, given.index, given.trust)
     atoms = thermalised(molecule, given.temperature, given.seed)
-    found = [calculator(one, atoms.numbers, given.dtype, given.device) for one in given.checkpoints]
+    fixed = (atoms.numbers, given.dtype, given.device, given.trust)
+    found = [calculator(one, *fixed) for one in given.checkpoints]
     return atoms, dict(zip(labels, found, strict=True))
 
 
@@ -104,7 +108,9 @@ def _bar(total: int, name: str, unit: str) -> Iterator[tqdm]:
 
 def main(args: Sequence[str] | None = None) -> int:
     """The command line; returns 0, also where a molecule comes apart, or 2 for bad input."""
-    parser = argparse.ArgumentParser(description="Dynamics at constant energy with trained models.")
+    parser = argparse.ArgumentParser(
+        description="Dynamics at constant energy with trained models.", allow_abbrev=False
+    )
     parser.add_argument("checkpoints", nargs="+", help="best.ckpt of runs, or their folders")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--xyz", help="file with the molecule to start from")
@@ -117,6 +123,12 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=64, help="structures run together on the path")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        help="a class or module that config.yaml may name, beside fa_pyg's",
+    )
     parser.add_argument("-o", "--out", required=True, help="folder to write to")
     given = parser.parse_args(args)
     _check(parser, given)
@@ -137,7 +149,17 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         open_end = name in ("picoseconds", "timestep")
         if not least <= value < float("inf") or (open_end and value == 0):
             parser.error(f"--{name} is {value}, expected {'more than 0' if open_end else f'{least} or more'}")
+    try:
+        find_device(given.device, "--device")
+    except ValueError as error:
+        parser.error(str(error))
     if Path(given.out).exists() and not Path(given.out).is_dir():
         parser.error(f"--out is {given.out}, a file, expected a folder")
+    if given.seed >= 2**32:
+        parser.error(f"--seed is {given.seed}, expected a number below {2**32}")
+    if given.picoseconds * 1000 > MOST_STEPS * given.timestep:
+        parser.error(
+            f"--picoseconds is {given.picoseconds}, expected at most {MOST_STEPS:g} steps of --timestep"
+        )
     if given.picoseconds * 1000 < 2 * given.timestep:
         parser.error(f"--picoseconds is {given.picoseconds}, expected two steps of --timestep or more")

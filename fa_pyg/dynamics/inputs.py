@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 __all__ = ["calculator", "names", "start"]
 
 
-def calculator(checkpoint: str | Path, numbers: Any, dtype: str, device: str) -> Any:
-    """The calculator of a run.
+def calculator(
+    checkpoint: str | Path, numbers: Any, dtype: str, device: str, trust: str | Iterable[str] = ()
+) -> Any:
+    """Load the calculator of a run.
 
     Raises:
         ValueError: naming the checkpoint, where it gives no forces or was not trained on one of the elements;
@@ -23,7 +24,7 @@ def calculator(checkpoint: str | Path, numbers: Any, dtype: str, device: str) ->
 
     from fa_pyg.ase import FACalculator
 
-    found = FACalculator(checkpoint, device=device, dtype=dtype)
+    found = FACalculator(checkpoint, device=device, dtype=dtype, trust=trust)
     if not found.model.gradient and "forces" not in found.model.heads:
         raise ValueError(f"{checkpoint}: expected a model of forces, found one of {found.model.heads}")
     if unknown := found.model.unknown_elements(torch.as_tensor(numbers, device=device)):
@@ -48,7 +49,7 @@ def names(checkpoints: Sequence[str | Path]) -> list[str]:
     return found
 
 
-def start(checkpoint: str | Path, xyz: str | None, index: int) -> Any:
+def start(checkpoint: str | Path, xyz: str | None, index: int, trust: str | Iterable[str] = ()) -> Any:
     """ASE's atoms of an XYZ file, or of a molecule of the test set of a run.
 
     Raises:
@@ -60,7 +61,7 @@ def start(checkpoint: str | Path, xyz: str | None, index: int) -> Any:
     from fa_pyg.datasets.xyz import read_xyz
 
     if xyz is None:
-        data = _tested(checkpoint, index)
+        data = _tested(checkpoint, index, trust)
     else:
         found = read_xyz(xyz, dtype=torch.float64)
         if len(found) != 1:
@@ -71,10 +72,10 @@ def start(checkpoint: str | Path, xyz: str | None, index: int) -> Any:
     return Atoms(data.z.tolist(), data.pos.double().numpy(), **cell)
 
 
-def _tested(checkpoint: str | Path, index: int) -> Any:
+def _tested(checkpoint: str | Path, index: int, trust: str | Iterable[str]) -> Any:
     from fa_pyg.train.load_split import load_split
 
-    split = load_split(checkpoint, "test")
+    split = load_split(checkpoint, "test", trust)
     if not 0 <= index < len(split):
         last = len(split) - 1
         raise ValueError(f"--index is {index}, expected 0 to {last}, a molecule of the test set")
@@ -87,8 +88,12 @@ def _file(checkpoint: str | Path) -> Path:
 
 
 def _name(file: Path) -> str:
+    """What a run is called: a word that names a folder below the one to write to, and no other."""
+    from fa_pyg.train.settings import read
+
     try:
-        found = yaml.safe_load((file.parent / "config.yaml").read_text())["name"]
-    except (OSError, KeyError, TypeError, yaml.YAMLError):  # loading the model says what is wrong
-        found = file.parent.name
-    return Path(str(found)).name
+        found = read(file.parent / "config.yaml").get("name")
+    except ValueError:  # loading the model says what is wrong
+        found = None
+    name = Path(str(found)).name if found is not None else ""
+    return name if re.fullmatch(r"(?!\.)[\w. +-]{1,100}", name) else file.parent.name

@@ -10,7 +10,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside the one it replaces, then rename: a kill in between loses nothing."""
+    """Write a checkpoint beside the one it replaces, then rename: a kill in between loses nothing.
+
+    Reads tensors and plain Python values only, whoever wrote the checkpoint and whatever the trainer asks.
+    """
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super().load_checkpoint(path, *args[:1], **{**kwargs, "weights_only": True})
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None

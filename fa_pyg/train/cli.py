@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,9 +10,12 @@ import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
-from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from fa_pyg.train.allowlist import Allowlist
+from fa_pyg.train.arguments import TRUST, check_configs, explained, trusted
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.files import write_atomically
@@ -20,11 +23,13 @@ from fa_pyg.train.fit import FitModule
 from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.logs import loggers
 from fa_pyg.train.module import NBodyModule
+from fa_pyg.train.options import check_options, check_run
 from fa_pyg.train.plots import plot_losses
 from fa_pyg.train.progress import FitProgressBar
 from fa_pyg.train.quiet import quiet
 from fa_pyg.train.resume import check_settings, resumed_step, run_folder
 from fa_pyg.train.seeds import EpochSeed
+from fa_pyg.train.trust import guarded
 
 DEFAULTS = {
     "devices": 1,
@@ -44,6 +49,13 @@ class SaveConfigAtStart(SaveConfigCallback):
         super().setup(trainer, pl_module, "fit")
 
 
+class FitParser(LightningArgumentParser):
+    """A parser whose errors about names say ``--trust``."""
+
+    def error(self, message: str, *args: Any) -> None:
+        super().error(explained(message), *args)
+
+
 class FitCLI(LightningCLI):
     """Model, data and trainer of one run from typed arguments and YAML files.
 
@@ -57,28 +69,40 @@ class FitCLI(LightningCLI):
 
     An interrupted run goes on bit by bit as if it had not been; on an accelerator that takes
     ``--trainer.deterministic true``.
+
+    A configuration file may name the classes of an allowlist; ``--trust NAME``, which a file cannot hold,
+    adds a class or a module with its classes, as often as needed (docs/security.md).
+
+    Raises:
+        ValueError: naming the file, for a configuration that names what is not trusted.
     """
 
     module: ClassVar[type[FitModule]]
     data: ClassVar[type[LightningDataModule]]
     run: ClassVar[str]
     defaults: ClassVar[dict[str, Any]]
+    precisions: ClassVar[tuple[str, ...]] = ("32-true", "16-mixed", "bf16-mixed")
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
         quiet()
-        super().__init__(
-            self.module,
-            self.data,
-            save_config_callback=SaveConfigAtStart,
-            save_config_kwargs={"overwrite": True},
-            trainer_defaults={**DEFAULTS, **self.defaults},
-            parser_kwargs={"allow_abbrev": False},
-            seed_everything_default=0,
-            args=args,
-            run=False,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-        )
+        trust, args = trusted(sys.argv[1:] if args is None else args)
+        allowed = Allowlist(trust)
+        check_configs(args, {"trainer": Trainer, "model": self.module, "data": self.data}, allowed)
+        with guarded(allowed):
+            super().__init__(
+                self.module,
+                self.data,
+                save_config_callback=SaveConfigAtStart,
+                save_config_kwargs={"overwrite": True},
+                trainer_defaults={**DEFAULTS, **self.defaults},
+                parser_class=FitParser,
+                parser_kwargs={"allow_abbrev": False, "epilog": TRUST},
+                seed_everything_default=0,
+                args=args,
+                run=False,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+            )
 
     def add_arguments_to_parser(self, parser) -> None:
         parser.add_argument(
@@ -94,9 +118,10 @@ class FitCLI(LightningCLI):
 
     def parse_arguments(self, parser, args) -> None:
         super().parse_arguments(parser, args)
-        seed = self.config.seed_everything
-        if not 0 <= seed < 2**32:
-            parser.exit(2, f"error: --seed_everything is {seed}, expected a number from 0 to {2**32 - 1}\n")
+        try:
+            check_options(self.config, self.precisions)
+        except ValueError as error:
+            parser.exit(2, f"error: {error}\n")
 
     def before_instantiate_classes(self) -> None:
         config = self.config
@@ -109,7 +134,23 @@ class FitCLI(LightningCLI):
         except ValueError as error:
             self.parser.exit(2, f"error: {error}\n")
 
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except (RuntimeError, TypeError, KeyError, ImportError, OverflowError, MemoryError) as error:
+            found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            raise ValueError(f"--model, --data: expected what can be built, found {found}") from error
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        try:
+            return self._trainer(**kwargs)
+        except (MisconfigurationException, ImportError, TypeError, ValueError) as error:
+            said = str(error).partition("\n")[0]
+            raise ValueError(
+                f"--trainer: expected settings that fit this machine, found others ({said})"
+            ) from error
+
+    def _trainer(self, **kwargs: Any) -> Trainer:
         given = self.config_init.trainer
         callbacks = [
             *(given.callbacks or []),
@@ -160,12 +201,16 @@ def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> di
     folder.
     """
     try:
-        cli = make(args)
-    except ValueError as error:
+        return _run(make(args))
+    except (ValueError, OSError) as error:
         if args is not None:
             raise
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+
+
+def _run(cli: FitCLI) -> dict[str, Any]:
+    check_run(cli.config)
     if cli.resume:
         print(f"going on from {cli.resume}")
     try:
@@ -215,9 +260,19 @@ def said(name: str) -> str:
     return name.upper() if name == "mse" else name
 
 
-def load_best(folder: str | Path, make: type[FitCLI] = NBodyCLI) -> FitModule:
-    """The module of a run with the weights of its best validation error, in evaluation mode, on the CPU."""
+def load_best(
+    folder: str | Path, make: type[FitCLI] = NBodyCLI, trust: str | Iterable[str] = ()
+) -> FitModule:
+    """Load the module of a run with the weights of its best validation error, in evaluation mode, on the CPU.
+
+    Its data are built as for training. A file of somebody else may name the classes of an allowlist and of
+    ``trust``, as for :func:`~fa_pyg.train.load.load_potential`, and no others.
+
+    Raises:
+        ValueError: naming the file, for a configuration that names what is not trusted.
+    """
     here = ["--ckpt_path=null", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.strategy=auto"]
+    here += [f"--trust={name}" for name in ([trust] if isinstance(trust, str) else trust)]
     with isolate_rng():
         cli = make(["--config", str(Path(folder) / "config.yaml"), *here])
     cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])

@@ -23,7 +23,13 @@ class SplitData(LightningDataModule):
 
     def __init__(self, batch_size: int, eval_batch_size: int | None, seed: int, num_workers: int = 0) -> None:
         super().__init__()
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}, expected a whole number, 1 or more")
+        if num_workers < 0:
+            raise ValueError(f"num_workers: expected 0 or more, found {num_workers}")
+        self.batch_size = batch_size
+        self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.seed, self.num_workers = seed, num_workers
 
     def split(self, name: str) -> InMemoryDataset | Batch | Graphs:

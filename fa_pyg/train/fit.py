@@ -1,6 +1,7 @@
 """What every training step has in common: optimiser, schedule, and figures logged once an epoch."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -38,7 +39,7 @@ class FitModule(LightningModule):
         schedule: Literal["cosine"] | None = None,
     ) -> None:
         super().__init__()
-        if lr <= 0 or weight_decay < 0:
+        if not (0 < lr < math.inf and 0 <= weight_decay < math.inf):
             raise ValueError(
                 f"lr and weight_decay are {lr} and {weight_decay}, expected lr > 0, weight_decay >= 0"
             )
@@ -52,6 +53,12 @@ class FitModule(LightningModule):
     def loss(self, predicted: Tensor, batch: Any, measures: tuple[Tensor, ...]) -> Tensor:
         """What is trained on; the first measure unless said otherwise."""
         return measures[0]
+
+    def taken(self, batch: Any, names: Sequence[str], option: str) -> dict[str, Any]:
+        """Attributes of a batch by their names, which ``option`` gave."""
+        if missing := [name for name in names if name not in batch]:
+            raise ValueError(f"{option}: expected names of {sorted(batch.keys())}, found {missing}")
+        return {name: batch[name] for name in names}
 
     def on_train_epoch_start(self) -> None:
         self._sum = torch.zeros(len(self.names) + 1, device=self.device)

@@ -52,7 +52,7 @@ class GraphModule(FitModule):
 
     def forward(self, data) -> Tensor:
         """The logits [B] of a PyG Batch."""
-        values = {name: data[name] for name in self.inputs}
+        values = self.taken(data, self.inputs, "inputs")
         args = [values.pop(name) for name in self.inputs[:2]]
         if "frame_order" in data:
             frames = data_frames(data)
@@ -63,7 +63,7 @@ class GraphModule(FitModule):
         return logits.squeeze(1)
 
     def measures(self, predicted: Tensor, batch) -> tuple[Tensor, ...]:
-        target = batch[self.target].to(predicted.dtype)
+        target = self.taken(batch, [self.target], "target")[self.target].to(predicted.dtype)
         right = (predicted > 0) == (target > 0.5)
         return binary_cross_entropy_with_logits(predicted, target), right.to(predicted.dtype).mean()
 

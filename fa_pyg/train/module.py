@@ -50,10 +50,11 @@ class NBodyModule(FitModule):
 
     def forward(self, data) -> Tensor:
         """The model's prediction [N, 3] for a PyG Data or Batch."""
-        return self.model(**{name: data[name] for name in self.inputs}, batch=data.batch)
+        return self.model(**self.taken(data, self.inputs, "inputs"), batch=data.batch)
 
     def measures(self, predicted: Tensor, batch) -> tuple[Tensor, ...]:
-        return (nn.functional.mse_loss(predicted, batch[self.target]),)
+        target = self.taken(batch, [self.target], "target")[self.target]
+        return (nn.functional.mse_loss(predicted, target),)
 
     def loss(self, predicted: Tensor, batch, measures: tuple[Tensor, ...]) -> Tensor:
         if self.huber is None:

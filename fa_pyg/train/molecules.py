@@ -1,5 +1,6 @@
 """Training on energies, forces, dipoles, tensors of molecules: the step, and the run."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -67,6 +68,8 @@ class MoleculeModule(FitModule):
         given = {*model.heads, *(("forces",) if model.gradient else ())}
         if not weights or not set(weights) <= given:
             raise ValueError(f"weights: expected some of {sorted(given)}, found {sorted(weights)}")
+        if not all(0 <= weight < math.inf for weight in weights.values()) or not any(weights.values()):
+            raise ValueError(f"weights: expected 0 or more each, and not all 0, found {weights}")
         if huber is not None and huber <= 0:
             raise ValueError(f"huber is {huber}, expected a number > 0 or None")
         self.save_hyperparameters(ignore="model")
@@ -150,6 +153,7 @@ class MoleculeCLI(FitCLI):
     """A run on molecules; draws what is predicted against what is true beside its curves."""
 
     module, data, run = MoleculeModule, MoleculeData, "molecules"
+    precisions: ClassVar = (*FitCLI.precisions, "64-true")
     # Forces are derivatives: evaluation, too, has to build graphs.
     defaults: ClassVar = {
         "default_root_dir": "runs/molecules",

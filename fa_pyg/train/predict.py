@@ -1,4 +1,4 @@
-"""Predictions for XYZ files: read, run in batches and written as extended XYZ, one after the other."""
+"""Predictions for XYZ files: read, run in batches and written as extended XYZ, structure by structure."""
 
 import argparse
 import os
@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 import torch
 from torch import Tensor
@@ -14,11 +13,14 @@ from torch_geometric.data import Batch, Data
 
 from fa_pyg.datasets._xyz_blocks import Block, Text
 from fa_pyg.datasets._xyz_collect import find_files
+from fa_pyg.datasets._xyz_open import XYZError
 from fa_pyg.datasets._xyz_parse import Reading, structure
 from fa_pyg.datasets._xyz_stream import each
 from fa_pyg.datasets.elements import SYMBOLS
 from fa_pyg.models import Potential
+from fa_pyg.models.device import find_device
 from fa_pyg.train.load import load_potential
+from fa_pyg.train.predicted import is_periodic, write_structure
 
 __all__ = ["Report", "main", "predict"]
 
@@ -36,13 +38,15 @@ class Report:
 def predict(
     model: Potential, files: Iterable[str | Path], out: str | Path, batch_size: int = 64, device: str = "cpu"
 ) -> Report:
-    """Writes what a model says of all molecules of XYZ files, in their order, as extended XYZ.
+    """Write the predictions of a model for all molecules of XYZ files, in their order, as extended XYZ.
 
     Each has the predictions in its comment (forces and other numbers of atoms in columns), and in ``source``
-    its file and line. A molecule that cannot be read, that has an element the model has not seen, or whose
-    predictions are not finite is left out and reported with its file and line; where it is not clear how many
-    lines it has, so is the rest of its file. Memory is that of a batch, and the output appears under its name
-    when it is complete.
+    its file and line; what would not be one word of UTF-8 in the name of the file is written as in a URL
+    (``%0A``), which ``urllib.parse.unquote_to_bytes`` takes back. A molecule that cannot be read, that has an
+    element the model has not seen, for which the model fails in whatever way, or whose predictions are not
+    finite is left out and reported with its file and line; where it is not clear how many lines it has, so is
+    the rest of its file. No molecule spoils the predictions of another. Memory is that of a batch, and the
+    output appears under its name when it is complete.
 
     Args:
         model: in evaluation mode; its numbers may be float32: positions are read, and frames computed, in
@@ -53,17 +57,22 @@ def predict(
         device: to run on.
 
     Raises:
-        ValueError: if the file to write is one of those to read.
+        ValueError: if the file to write is one of those to read, or a folder; for a device that is not there,
+            and for a batch of none.
     """
-    report, model, out, files = Report(), model.to(device), Path(out), list(files)
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected 1 or more, found {batch_size}")
+    report, model, out, files = Report(), model.to(find_device(device)), Path(out), list(files)
+    if out.is_dir():
+        raise ValueError(f"out: expected a file to write, found the folder {out}")
     if out.exists() and any(path.exists() and path.samefile(out) for path in _found(files, Report())):
         raise ValueError(f"out: found {out}, which is among the files to read, expected another")
     temporary = out.with_name(out.name + ".tmp")
     try:
-        with temporary.open("w") as file:
+        with temporary.open("w", encoding="utf-8") as file:
             for molecules in _batches(_readable(files, report), batch_size):
-                for data, values in _predicted(model, molecules, device, report):
-                    _write(file, data, values, [name for name in values if _of_atoms(model, name)])
+                for data, values in _predicted(model, molecules, report):
+                    write_structure(file, data, values, [name for name in values if _of_atoms(model, name)])
                     report.done += 1
         os.replace(temporary, out)
     finally:
@@ -82,7 +91,7 @@ def _found(files: Iterable[str | Path], report: Report) -> Iterator[Path]:
     for given in files:
         try:
             paths = find_files(given)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             report.errors.append(str(error))
             continue
         yield from paths
@@ -93,16 +102,24 @@ def _molecules(path: Path, report: Report) -> Iterator[Data]:
         for _, _, data in each(path, READING, lambda text, block: _molecule(text, block, report)):
             if data is not None:
                 yield data
-    except ValueError as error:  # where the next one begins is not known
-        report.errors.append(f"{error}; the rest of the file was not read")
+    except Exception as error:  # where the next one begins is not known
+        report.errors.append(f"{_reason(error, path)}; the rest of the file was not read")
 
 
 def _molecule(text: Text, block: Block, report: Report) -> Data | None:
     try:
         return structure(text, block, READING)
-    except ValueError as error:
-        report.errors.append(str(error))
+    except Exception as error:  # one molecule, whatever is wrong with it, is not all of them
+        report.errors.append(_reason(error, f"{text.file}, line {text.number(block.start)}"))
     return None
+
+
+def _reason(error: Exception, where: object) -> str:
+    """What is wrong, and where; errors of the reader say both."""
+    if isinstance(error, XYZError):
+        return str(error)
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return f"{where}: {kind}{str(error).partition(chr(10))[0]}"
 
 
 def _batches(molecules: Iterable[Data], size: int) -> Iterator[list[Data]]:
@@ -117,45 +134,61 @@ def _batches(molecules: Iterable[Data], size: int) -> Iterator[list[Data]]:
         yield held
 
 
-def _is_periodic(data: Data) -> bool:
-    return "pbc" in data and bool(data.pbc.any())
-
-
 def _kind(data: Data) -> tuple[bool, bool]:
     """Whether a molecule is periodic, and in all directions: what is said of it depends on no other."""
-    return _is_periodic(data), _is_periodic(data) and bool(data.pbc.all())
+    return is_periodic(data), is_periodic(data) and bool(data.pbc.all())
 
 
 def _predicted(
-    model: Potential, molecules: list[Data], device: str, report: Report
+    model: Potential, molecules: list[Data], report: Report
 ) -> Iterator[tuple[Data, dict[str, Tensor]]]:
-    """Each molecule with what is said of it."""
-    good = []
-    for data in molecules:
-        if unknown := model.unknown_elements(data.z.to(model.scales.device)):
-            names = ", ".join(SYMBOLS[z] for z in unknown)
-            report.errors.append(f"{data.source}: found {names}, expected elements of the training set")
-        else:
-            good.append(data)
+    """Each molecule with its predictions."""
+    yield from _tried(model, [data for data in molecules if _is_known(model, data, report)], report)
+
+
+def _is_known(model: Potential, data: Data, report: Report) -> bool:
+    """Whether the model has seen the elements of a molecule."""
     try:
-        found = _run(model, good, device) if good else []
-    except ValueError as error:
-        if len(good) == 1:
-            report.errors.append(f"{good[0].source}: {error}")
-            return
-        for data in good:  # one of them it is
-            yield from _predicted(model, [data], device, report)
+        unknown = model.unknown_elements(data.z.to(model.scales.device))
+    except Exception as error:
+        report.errors.append(_reason(error, data.source))
+        return False
+    if unknown:
+        names = ", ".join(SYMBOLS[z] if 0 <= z < len(SYMBOLS) else str(z) for z in unknown)
+        report.errors.append(f"{data.source}: found {names}, expected elements of the training set")
+    return not unknown
+
+
+def _tried(
+    model: Potential, molecules: list[Data], report: Report
+) -> Iterator[tuple[Data, dict[str, Tensor]]]:
+    """Runs molecules together, and where that fails in halves, down to the one that it is."""
+    if not molecules:
         return
-    for data, values in zip(good, found, strict=True):
-        if odd := [name for name, value in values.items() if not value.isfinite().all()]:
-            report.errors.append(f"{data.source}: found {', '.join(odd)} that are not finite")
-        else:
+    try:
+        found = _run(model, molecules)
+    except Exception as error:
+        if len(molecules) == 1:
+            report.errors.append(_reason(error, molecules[0].source))
+            return
+        middle = len(molecules) // 2
+        for half in (molecules[:middle], molecules[middle:]):
+            yield from _tried(model, half, report)
+        return
+    for data, values in zip(molecules, found, strict=True):
+        odd = [name for name, value in values.items() if not value.isfinite().all()]
+        if not odd:
             yield data, values
+        elif len(molecules) > 1:  # another one may have spoilt it
+            yield from _tried(model, [data], report)
+        else:
+            report.errors.append(f"{data.source}: found {', '.join(odd)} that are not finite")
 
 
-def _run(model: Potential, molecules: list[Data], device: str) -> list[dict[str, Tensor]]:
-    keys = ("z", "pos", "cell", "pbc") if _is_periodic(molecules[0]) else ("z", "pos")
-    batch = Batch.from_data_list([Data(**{key: data[key] for key in keys}) for data in molecules]).to(device)
+def _run(model: Potential, molecules: list[Data]) -> list[dict[str, Tensor]]:
+    keys = ("z", "pos", "cell", "pbc") if is_periodic(molecules[0]) else ("z", "pos")
+    batch = Batch.from_data_list([Data(**{key: data[key] for key in keys}) for data in molecules])
+    batch = batch.to(model.scales.device)
     cells = {key: batch[key] for key in keys[2:]}
     stress = bool(cells) and bool(batch.pbc.all()) and model.heads.get("energy") == "scalar"
     with torch.no_grad():
@@ -172,50 +205,42 @@ def _of_atoms(model: Potential, name: str) -> bool:
     return name == "forces" or model.heads.get(name, "").startswith("node")
 
 
-def _write(file: TextIO, data: Data, values: dict[str, Tensor], atomic: Sequence[str]) -> None:
-    """One structure of extended XYZ; ``atomic`` names what goes to the columns."""
-    columns = {"pos": data.pos, **{name: values[name] for name in atomic}}
-    whole = {name: value for name, value in values.items() if name not in columns}
-    columns = {name: value.reshape(len(data.z), -1) for name, value in columns.items()}
-    layout = "".join(f":{name}:R:{value.size(1)}" for name, value in columns.items())
-    entries = [f"Properties=species:S:1{layout}"]
-    if _is_periodic(data):
-        flags = " ".join("T" if one else "F" for one in data.pbc.flatten().tolist())
-        entries = [f'Lattice="{_numbers(data.cell)}"', *entries, f'pbc="{flags}"']
-    for name, value in whole.items():
-        text = _numbers(value)
-        entries.append(f'{name}="{text}"' if " " in text else f"{name}={text}")
-    entries.append(f'source="{data.source}"')
-    file.write(f"{len(data.z)}\n{' '.join(entries)}\n")
-    table = torch.cat(list(columns.values()), dim=1).tolist()
-    for z, row in zip(data.z.tolist(), table, strict=True):
-        file.write(f"{SYMBOLS[z]:2s} {' '.join(f'{x:18.10f}' for x in row)}\n")
-
-
-def _numbers(value: Tensor) -> str:
-    return " ".join(f"{x:.10f}" for x in value.flatten().tolist())
+def _shown(text: str) -> str:
+    """Text in one line that any terminal takes: names of files may be neither."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
+    )
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """The command line; returns 0, or 1 where molecules had to be left out."""
-    parser = argparse.ArgumentParser(description="What a model says of molecules.")
+    """Run the command line; returns 0, 1 where molecules had to be left out, or 2 where nothing was done."""
+    parser = argparse.ArgumentParser(
+        description="Predict energies, forces, ... for XYZ files with a trained model.", allow_abbrev=False
+    )
     parser.add_argument("checkpoint", help="best.ckpt of a run, or the folder of the run")
     parser.add_argument("files", nargs="+", help="XYZ files, plain, extended or gzipped, and folders of them")
     parser.add_argument("-o", "--out", required=True, help="extended XYZ to write")
-    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--batch_size", type=int, default=64, help="molecules that are run together (64)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        help="a class or module that config.yaml may name, beside fa_pyg's",
+    )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the network")
     given = parser.parse_args(args)
     if given.batch_size < 1:
         parser.error(f"--batch_size is {given.batch_size}, expected 1 or more")
     try:
-        model = load_potential(given.checkpoint).to(getattr(torch, given.dtype))
+        find_device(given.device, "--device")
+        model = load_potential(given.checkpoint, given.trust).to(getattr(torch, given.dtype))
         report = predict(model, given.files, given.out, given.batch_size, given.device)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(_shown(f"error: {error}"), file=sys.stderr)
         return 2
     for error in report.errors:
-        print(error, file=sys.stderr)
+        print(_shown(error), file=sys.stderr)
     left = f", {len(report.errors)} errors" if report.errors else ""
-    print(f"{report.done} molecules{left}; written to {given.out}")
+    print(_shown(f"{report.done} molecules{left}; written to {given.out}"))
     return 1 if report.errors else 0

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
+
+from fa_pyg.train.settings import parse, read
 
 # What makes a run the experiment that it is. Much of it (learning rate, weight decay, network) a resumed run
 # would take from the checkpoint without a word. How long, where and how loudly it trains may change.
@@ -67,8 +68,8 @@ def check_settings(folder: Path, now: str) -> None:
     if not (folder / "config.yaml").is_file():
         return
     begun, wanted = (
-        {key: value for key, value in _flat(yaml.safe_load(text)) if _is_fixed(key)}
-        for text in ((folder / "config.yaml").read_text(), now)
+        {key: value for key, value in _flat(settings) if _is_fixed(key)}
+        for settings in (read(folder / "config.yaml"), parse(now, "--config"))
     )
     missing = "nothing"
     differ = [

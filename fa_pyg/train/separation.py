@@ -83,7 +83,7 @@ class Benchmark:
     def _counted(self, row: Row, part: str, seed: int) -> dict[str, Any]:
         data = self.num_nodes if part == "graph8c" else self.data
         graphs, copies = _graphs(data, self.root, self.num_pairs, seed)
-        make = factory(row.parts[part])
+        make = factory(row.parts[part], row.trust)
         given = make()
         outputs, path = [], self._path(row, part, seed).with_suffix(".pt")
         if path.is_file():
@@ -137,7 +137,7 @@ class Benchmark:
         folder, name = self.out / "training", self._path(row, part, seed).stem
         arguments = ["--config", yaml.safe_dump(dict(row.parts[part])), f"--seed_everything={seed}"]
         arguments += [f"--name={name}", f"--trainer.default_root_dir={folder}", *self._data_arguments()]
-        arguments += ["--checkpoint_every=5"]
+        arguments += ["--checkpoint_every=5", *(f"--trust={one}" for one in row.trust)]
         if self.epochs is not None:
             arguments += [f"--trainer.max_epochs={self.epochs}"]
         if not self.progress:

@@ -1,17 +1,21 @@
 """The rows of the graph separation benchmark: models by configuration files, and what builds them."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
+from lightning.pytorch import Trainer
 from torch import nn
 from torch_geometric.transforms import BaseTransform, Compose
 
-from fa_pyg.train.graphs import GraphModule
+from fa_pyg.train.allowlist import Allowlist
+from fa_pyg.train.graphs import GraphData, GraphModule
+from fa_pyg.train.settings import read
+from fa_pyg.train.trust import check as check_names
+from fa_pyg.train.trust import guarded
 
 PARTS = ("graph8c", "exp", "exp_classify")
 
@@ -25,26 +29,34 @@ class Row:
         title: in the table.
         published: figure of each part, as it was printed.
         parts: the settings of each part: of :class:`Counted`, and of a :class:`~fa_pyg.train.GraphCLI`.
+        trust: what they may name beside what every configuration may.
     """
 
     name: str
     title: str
     published: Mapping[str, Any]
     parts: Mapping[str, Mapping[str, Any]]
+    trust: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: str | Path) -> "Row":
-        """The row of a configuration file.
+    def read(cls, path: str | Path, trust: Iterable[str] = ()) -> "Row":
+        """Read the row of a configuration file.
 
-        Raises ValueError, naming the file, for keys that are missing or unknown.
+        Raises ValueError, naming the file, for keys that are missing or unknown, and for settings that name
+        what is not trusted.
         """
-        found = yaml.safe_load(Path(path).read_text())
+        found, allowed = read(path), Allowlist(trust)
         known = {"title", "published", *PARTS}
-        if not isinstance(found, dict) or not {"title"} <= set(found) <= known:
-            keys = sorted(found) if isinstance(found, dict) else found
+        if not {"title"} <= set(found) <= known:
+            keys = sorted(map(str, found))
             raise ValueError(f"{path}: found the keys {keys}, expected title and some of {sorted(known)}")
         parts = {part: found[part] for part in PARTS if part in found}
-        return cls(Path(path).stem, found["title"], found.get("published", {}), parts)
+        kinds = {"model": GraphModule, "data": GraphData, "trainer": Trainer}
+        for part, settings in parts.items():
+            trained = part == "exp_classify" and isinstance(settings, dict)
+            given, of = (settings, kinds) if trained else ({part: settings}, {part: Counted})
+            check_names(given, of, path, allowed)
+        return cls(Path(path).stem, found["title"], found.get("published", {}), parts, allowed.trust)
 
 
 class Counted:
@@ -65,32 +77,38 @@ class Counted:
         self.model, self.inputs, self.transforms = model, tuple(inputs), Compose(list(transforms))
 
 
-def factory(settings: Mapping[str, Any]) -> Callable[[], Counted]:
+def factory(settings: Mapping[str, Any], trust: Iterable[str] = ()) -> Callable[[], Counted]:
     """Returns what builds a part of a row from its settings, with new random weights every time.
 
     Raises jsonargparse's ArgumentError for unknown or wrong settings.
     """
-    return _builder(Counted, settings)
+    return _builder(Counted, settings, trust)
 
 
 def check(row: Row) -> None:
     """Raises ValueError, naming row and part, for settings that nothing could be built from."""
     for part, settings in row.parts.items():
-        _check_part(f"{row.name}, {part}", part, settings)
+        _check_part(f"{row.name}, {part}", part, settings, row.trust)
 
 
-def _check_part(name: str, part: str, settings: Mapping[str, Any]) -> None:
+def _check_part(name: str, part: str, settings: Mapping[str, Any], trust: Iterable[str]) -> None:
     try:
         if part == "exp_classify":
-            _builder(GraphModule, settings["model"])
+            _builder(GraphModule, settings["model"], trust)
         else:
-            factory(settings)
+            factory(settings, trust)
     except (ArgumentError, KeyError, TypeError) as error:
         raise ValueError(f"{name}: {error}") from error
 
 
-def _builder(kind: type, settings: Mapping[str, Any]) -> Callable[[], Any]:
-    parser = ArgumentParser(exit_on_error=False)
+def _builder(kind: type, settings: Mapping[str, Any], trust: Iterable[str]) -> Callable[[], Any]:
+    parser, allowed = ArgumentParser(exit_on_error=False), Allowlist(trust)
     parser.add_class_arguments(kind, "part")
-    config = parser.parse_object({"part": copy.deepcopy(settings)})  # it writes into what it is given
-    return lambda: parser.instantiate_classes(config).part
+    with guarded(allowed):
+        config = parser.parse_object({"part": copy.deepcopy(settings)})  # it writes into what it is given
+
+    def build() -> Any:
+        with guarded(allowed):
+            return parser.instantiate(config).part
+
+    return build

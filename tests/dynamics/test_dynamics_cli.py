@@ -127,6 +127,16 @@ def test_a_file_is_no_folder_to_write_to(runs, tmp_path, capsys):
         (["--picoseconds", "nan"], "--picoseconds is nan"),
         (["--temperature", "-1"], "--temperature is -1.0, expected 0 or more"),
         (["--picoseconds", "0.0005"], "expected two steps"),
+        (["--picoseconds", "1e300"], "--picoseconds is 1e+300, expected at most"),
+        (["--timestep", "1e-300"], "expected at most 1e+08 steps of --timestep"),
+        (["--picoseconds", "inf"], "--picoseconds is inf"),
+        (["--temperature", "nan"], "--temperature is nan"),
+        (["--seed", "4294967296"], "--seed is 4294967296"),
+        (["--every", "0"], "--every is 0"),
+        (["--batch_size", "-1"], "--batch_size is -1"),
+        (["--device", "cuda:77"], "--device: expected a device of this machine"),
+        (["--device", "meta"], "--device: expected a device of this machine"),
+        (["--trust", "no_such_module"], "trust: expected"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(more, text, runs, data, tmp_path, capsys):

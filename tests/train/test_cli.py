@@ -196,7 +196,7 @@ def test_another_seed_is_another_run(arguments):
         ("--trainer.max_epoch=1", "max_epoch"),
         ("--model.lr=fast", "lr"),
         ("--model.schedule=linear", "schedule"),
-        ("--seed_everything=-3", "seed_everything is -3"),
+        ("--seed_everything=-3", "--seed_everything: expected .* found -3"),
         (f"--ckpt_path={__file__}", "expected a checkpoint, found .*test_cli.py"),
         (f"--ckpt_path={Path(__file__).parent}", "no such checkpoint"),
         ("--ckpt_path=last", "no such checkpoint"),

@@ -12,7 +12,7 @@ from fa_pyg.datasets import XYZ
 from fa_pyg.models import FAENet, Potential
 from fa_pyg.models.potential import REPS
 from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
-from fa_pyg.train.load import _built, load_potential
+from fa_pyg.train.load import built, load_potential
 from fa_pyg.train.logs import read_metrics
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "molecules").glob("*.yaml"))
@@ -104,7 +104,7 @@ def test_configurations_build_exact_models_of_their_targets(path):
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(MoleculeData, "data")
     parser.parse_object({"data": settings["data"]})  # names and types; nothing is downloaded
-    model = _built(path).double().eval()
+    model = built(path, "model", MoleculeModule).model.double().eval()
     assert set(settings["model"]["weights"]) <= {*model.heads, "forces"}
     z, pos = torch.tensor([6, 8, 1, 1]), torch.randn(4, 3).double()
     turn = torch.linalg.qr(torch.randn(3, 3).double())[0]

@@ -103,7 +103,10 @@ def test_a_network_of_ones_own(plain, molecule_root, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train"])
     small = ["--data.val=8", "--data.test=8", "--trainer.enable_progress_bar=false"]
     files = f"--data.dataset.root_or_files={molecule_root}"
-    found = run("--config", "my.yaml", files, *small)
+    with pytest.raises(ValueError, match=r"my\.yaml: .*found 'my_net\.Net'"):
+        run("--config", "my.yaml", files, *small)
+    assert "--config my.yaml --trust my_net " in PAGE
+    found = run("--config", "my.yaml", "--trust", "my_net", files, *small)
     assert found["test_energy_mae_meV"] > 0
 
 

@@ -143,3 +143,162 @@ def test_crystals_and_molecules_in_one_go(checkpoint, tmp_path):
     assert [atoms.pbc.all() for atoms in found] == [False, True, False]
     assert found[1].get_stress(voigt=False).shape == (3, 3)
     assert np.abs(found[1].get_forces()).max() < 1e-4  # by symmetry
+
+
+WATER = "3\n{}\nO 0 0 0.1\nH 0 0.8 -0.4\nH 0 -0.8 -0.4\n"
+CELL = 'Lattice="{} 0 0 0 {} 0 0 0 {}" pbc="T T T" Properties=species:S:1:pos:R:3'
+BAD = {  # a structure in the middle, whatever the reader makes of it, that is not predicted for
+    "singular cell": WATER.format(CELL.format(5, 5, 0)),
+    "nan cell": WATER.format(CELL.format("nan", 5, 5)),
+    "infinite cell": WATER.format(CELL.format("inf", 5, 5)),
+    "cell of zeros": WATER.format(CELL.format(0, 0, 0)),
+    "huge cell": WATER.format(CELL.format("1e200", "1e200", "1e200")),
+    "cell of one": WATER.format('Lattice="1" pbc="T T T" Properties=species:S:1:pos:R:3'),
+    "nan position": WATER.format("").replace("0.1", "nan"),
+    "far position": WATER.format("").replace("0.1", "1e200"),
+    "unknown element": WATER.format("").replace("O", "Xx"),
+    "no such number": WATER.format("").replace("O", "-7"),
+    "words": WATER.format("").replace("0.8", "near"),
+    "too few columns": WATER.format("Properties=species:S:1:pos:R:3:forces:R:3"),
+    "columns of nothing": WATER.format("Properties=species"),
+}
+KEPT = {  # names that PyG or Python reads something into
+    "self": WATER.format("Properties=species:S:1:pos:R:3 self=1"),
+    "x": WATER.format("Properties=species:S:1:pos:R:3 x=1"),
+    "batch": WATER.format("Properties=species:S:1:pos:R:3 batch=7 ptr=1 edge_index=2 num_nodes=1 z=2 pos=4"),
+    "quotes": WATER.format("""Properties=species:S:1:pos:R:3 a="b"c" d='e f="g'"""),
+}
+
+
+@pytest.mark.parametrize("kind", [*BAD, *KEPT])
+def test_one_molecule_is_one_report(kind, checkpoint, tmp_path, capsys):
+    good = WATER.format("")
+    (tmp_path / "a.xyz").write_text(good + (BAD | KEPT)[kind] + good)
+    (tmp_path / "b.xyz").write_text(good)
+    code, found = predicted(checkpoint, tmp_path / "out.xyz", tmp_path / "a.xyz", tmp_path / "b.xyz")
+    lines = capsys.readouterr().err.splitlines()
+    left = {str(tmp_path / name) for name in ("a.xyz:1", "a.xyz:11", "b.xyz:1")}
+    sources = {atoms.info["source"] for atoms in found}
+    if kind in KEPT and code == 0:  # the reader knew what to do with it
+        assert sources == {*left, str(tmp_path / "a.xyz:6")}
+        assert not lines
+        return
+    assert code == 1
+    assert sources == left
+    (line,) = lines
+    assert line.startswith((str(tmp_path / "a.xyz:6"), f"{tmp_path / 'a.xyz'}, line "))
+    energies = [atoms.get_potential_energy() for atoms in found]
+    assert energies == pytest.approx([energies[0]] * 3, abs=1e-6)
+
+
+class Moody(torch.nn.Module):
+    """Fails, or is not finite, for a whole batch where one of its molecules is far from the origin."""
+
+    head_names = {"energy": "scalar"}  # noqa: RUF012
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def forward(self, z, pos, batch, num_graphs):
+        if (pos.abs() > 50).any():
+            if self.how is None:
+                pos = pos * float("nan")
+            else:
+                raise self.how("a model fails")
+        return pos.new_zeros(num_graphs).index_add(0, batch, pos.square().sum(1))
+
+
+@pytest.mark.parametrize(
+    "how", [None, RuntimeError, torch.linalg.LinAlgError, IndexError, KeyError, ValueError]
+)
+def test_a_model_that_fails_for_one_molecule_gives_those_of_all_others(how, tmp_path):
+    from fa_pyg.models import Potential
+    from fa_pyg.train.predict import predict
+
+    model = Potential(Moody(how), gradient=False).eval()
+    for reference in model.references.values():
+        reference.known[:] = True
+    texts = [f"1\n\nH 0 0 {k if k not in (3, 8) else 99}\n" for k in range(11)]
+    (tmp_path / "a.xyz").write_text("".join(texts))
+    report = predict(model, [tmp_path / "a.xyz"], tmp_path / "out.xyz", batch_size=6)
+    assert report.done == 9
+    assert [f"a.xyz:{3 * k + 1}" in error for k, error in zip((3, 8), report.errors, strict=True)] == [
+        True
+    ] * 2
+    found = [atoms.get_potential_energy() for atoms in read(tmp_path / "out.xyz", ":")]
+    assert found == pytest.approx([k**2 for k in range(11) if k not in (3, 8)])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"new\nline.xyz",
+        b'quote".xyz',
+        b"it's.xyz",
+        b"back\\slash.xyz",
+        b"latin\xe9.xyz",
+        "übung 水.xyz".encode(),
+        b"per%20cent.xyz",
+        b" a=b {c} [d].xyz",
+        b"tab\t\r\x1b.xyz",
+        "line\u2028.xyz".encode(),
+    ],
+)
+def test_files_of_any_name_are_read_and_named(name, checkpoint, tmp_path, capsys):
+    import os
+    from urllib.parse import unquote_to_bytes
+
+    from fa_pyg import read_xyz
+
+    path = os.path.join(os.fsencode(tmp_path), name)
+    with open(path, "wb") as file:
+        file.write(WATER.format("").encode() + WATER.format("").replace("O", "Xx").encode())
+    code, found = predicted(checkpoint, tmp_path / "out.extxyz", os.fsdecode(path))
+    assert code == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    (atoms,) = found
+    assert unquote_to_bytes(atoms.info["source"]) == path + b":1"
+    assert len(read_xyz(tmp_path / "out.extxyz")) == 1
+
+
+def test_files_that_cannot_be_read_are_reported(checkpoint, tmp_path, capsys):
+    good = WATER.format("")
+    (tmp_path / "a.xyz").write_text(good)
+    (tmp_path / "b.xyz.gz").write_bytes(b"\x1f\x8b\x08 broken")
+    (tmp_path / "c.xyz").write_bytes(b"\0\1\2")
+    (tmp_path / "d.xyz").touch()
+    (tmp_path / "e").mkdir()
+    (tmp_path / "f.xyz").write_text(good)
+    files = [tmp_path / name for name in ("a.xyz", "b.xyz.gz", "c.xyz", "d.xyz", "e", "f.xyz", "none.xyz")]
+    code, found = predicted(checkpoint, tmp_path / "out.extxyz", *files)
+    assert (code, len(found)) == (1, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert [str(path) in line for path, line in zip(files[1:5] + files[6:], lines, strict=True)] == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (["--device", "cuda:77"], "--device: expected a device of this machine"),
+        (["--device", "meta"], "--device: expected a device of this machine"),
+        (["--device", "toaster"], "--device: expected a device of this machine"),
+        (["--device", ""], "--device: expected a device of this machine"),
+        (["--batch_size", "0"], "--batch_size is 0"),
+        (["--batch_size", "-3"], "--batch_size is -3"),
+        (["--dtype", "float16"], "--dtype"),
+        (["--out", "{tmp}"], "out: expected a file to write"),
+        (["--trust", "no such"], "trust: expected"),
+        (["--out", "{tmp}/none/out.xyz"], "none/out.xyz"),
+    ],
+)
+def test_absurd_options_are_named(more, text, checkpoint, tmp_path, capsys):
+    (tmp_path / "in.xyz").write_text(WATER.format(""))
+    given = [str(checkpoint), str(tmp_path / "in.xyz"), "-o", str(tmp_path / "out.xyz"), "--device", "cpu"]
+    try:
+        code = main([*given, *(one.format(tmp=tmp_path) for one in more)])
+    except SystemExit as stopped:
+        code = stopped.code
+    assert code == 2
+    assert text in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in.xyz"]

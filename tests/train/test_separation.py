@@ -168,7 +168,7 @@ def test_table_csv_and_picture(tmp_path):
     ("text", "message"),
     [
         ("title: A\nwidth: 3\n", "found the keys .*'width'"),
-        ("- 3\n", "expected title"),
+        ("- 3\n", "expected settings by their names"),
         (
             "title: A\nexp: {model: {class_path: fa_pyg.models.GIN, init_args: {width: 3}}}\n",
             "wrong, exp: .*width",

@@ -1,0 +1,30 @@
+"""Device of a name, checked to be there before anything is moved to it."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["find_device"]
+
+
+def find_device(device: str | torch.device, name: str = "device") -> torch.device:
+    """Return the device of a name such as ``"cpu"`` or ``"cuda:1"``, on which tensors can be made.
+
+    Args:
+        device: what was asked for.
+        name: what the error calls it.
+
+    Raises:
+        ValueError: for a device that this machine, or this build of PyTorch, does not have.
+    """
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ValueError) as error:
+        cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        here = " or ".join(["cpu", *cards])
+        reason = str(error).partition("\n")[0][:150]
+        raise ValueError(
+            f"{name}: expected a device of this machine, {here}, found {device!r} ({reason})"
+        ) from error
+    return found

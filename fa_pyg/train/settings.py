@@ -1,0 +1,102 @@
+"""Settings in YAML files of anybody, as plain data: nothing is imported, and no object made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["held", "parse", "read", "short"]
+
+MOST_BYTES, MOST_ENTRIES, DEEPEST = 1_000_000, 20_000, 60
+MOST_MERGED = 10, 1000  # of ``<<``: mappings, and what they have together
+WRONG = (yaml.YAMLError, ValueError, RecursionError, TypeError)  # what YAML of any kind can cause
+
+
+class _Loader(yaml.SafeLoader):  # in Python: too deep a file is an error and not a crash
+    """Plain YAML, as deep as settings are, of which ``<<`` makes no more than it should."""
+
+    level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.level += 1
+        if self.level > DEEPEST:
+            raise yaml.YAMLError(f"expected at most {DEEPEST} levels")
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
+        if any(isinstance(one, yaml.SequenceNode) and len(one.value) > MOST_MERGED[0] for one in merged):
+            raise yaml.YAMLError(f"expected at most {MOST_MERGED[0]} mappings after <<")
+        super().flatten_mapping(node)
+        if merged and len(node.value) > MOST_MERGED[1]:
+            raise yaml.YAMLError(f"expected at most {MOST_MERGED[1]} settings by <<")
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The settings of a YAML file: mappings, lists, text and numbers, in which no object was made.
+
+    Raises:
+        ValueError: naming the file, where it is not such a file, or is larger or deeper than settings are.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{path}: expected a configuration, found none ({error.strerror})") from error
+    return parse(content, str(path))
+
+
+def parse(content: bytes | str, source: str) -> dict[str, Any]:
+    """The settings of YAML text, as :func:`read` gives them; ``source`` is what errors call it."""
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"{source}: expected a configuration, found more than {MOST_BYTES} bytes")
+    try:
+        text = content.decode("utf-8") if isinstance(content, bytes) else content
+        found = _loaded(text)
+    except WRONG as error:
+        said = str(error) or type(error).__name__
+        raise ValueError(f"{source}: expected a configuration in YAML ({said})") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{source}: expected settings by their names, found {short(found)}")
+    return found
+
+
+def _loaded(text: str) -> Any:
+    """What plain YAML holds, with all that its aliases repeat no more than settings can be."""
+    found = yaml.load(text, _Loader)
+    entries, layer = 0, [found]
+    for _ in range(DEEPEST):
+        inner: list[Any] = []
+        for one in layer:
+            entries += 1 + (len(one) // 100 if isinstance(one, str) else 0)
+            inner += _parts(one)
+            if entries + len(inner) > MOST_ENTRIES:
+                raise ValueError(f"expected at most {MOST_ENTRIES} entries")
+        layer = inner
+    if layer:
+        raise ValueError(f"expected at most {DEEPEST} levels")
+    return found
+
+
+def _parts(one: Any) -> list[Any]:
+    if isinstance(one, dict):
+        return [*one, *one.values()]
+    return list(one) if isinstance(one, list | tuple | set) else []
+
+
+def held(text: str) -> Any:
+    """What YAML in a text of settings holds: the text itself, unless it is something else in YAML."""
+    try:
+        return _loaded(text)
+    except WRONG:
+        return text
+
+
+def short(found: object) -> str:
+    """An object in words that fit a line."""
+    text = repr(found)
+    return text if len(text) <= 200 else f"{text[:200]}..."

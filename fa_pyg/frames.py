@@ -132,9 +132,9 @@ class Frames(Slotted):
     ) -> Frames:
         """Returns frames of any order and number, at least one a body, without a check and without a sync."""
         counts = torch.bincount(body, minlength=size)
-        if len(body) > size:
-            order = torch.argsort(rank_in_body(body, counts) * size + body)
-            rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
+        # Also where each body has one: they may come in any order.
+        order = torch.argsort(rank_in_body(body, counts) * size + body)
+        rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
         given = {"rotation": rotation, "body": body, "weight": weight, "origin": origin, "batch": batch}
         slots = 1 if len(body) == size else 0
         return cls._made(**given, num_bodies=size, slots=slots, exact=exact)

@@ -119,7 +119,8 @@ class WeightedPCAFrame(Frame):
         odd = moments.odd(axes) * step(values / (size + (size == 0)) / self.flat**2, 0)
         # The distance from the origin tells the rounding of points, not of vectors.
         far = origin if any(quantity.rep.affine for quantity in cloud.read) else None
-        blend = Blend.of(values, far, self.gap, self.line)
+        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
+        blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, self.gap, self.line)
         parts = self._signed(axes, odd, blend.generic)
         others = None
         if self.group.dim > 1:

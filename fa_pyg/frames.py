@@ -65,7 +65,7 @@ class Frames(Slotted):
     axes: Tensor | None = field(default=None, init=False)
     signs: Tensor | None = field(default=None, init=False)
     moments: Tensor | None = field(default=None, init=False)  # what the axes are the principal axes of
-    alone: bool = field(default=False, init=False)
+    alone: bool | Tensor = field(default=False, init=False)
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
 
     def __post_init__(self) -> None:
@@ -107,12 +107,12 @@ class Frames(Slotted):
         origin: Tensor | None = None,
         batch: Tensor | None = None,
         moments: Tensor | None = None,
-        alone: bool = False,
+        alone: bool | Tensor = False,
     ) -> Frames:
         """Returns frames ``axes * signs``: a pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``.
 
         ``moments [B, d, d]``, whose principal axes they are, tell how exact they are (:meth:`exact_for`);
-        ``alone`` says that no declared input is left out of them.
+        ``alone`` says, for all bodies or each (``[B]`` bool), that they leave out no declared input and node.
         """
         moments = None if moments is None else moments.detach()
         given = {"axes": axes, "signs": signs, "origin": origin, "batch": batch, "moments": moments}
@@ -306,7 +306,8 @@ class _SignedFrames(Frames):
         low, high = values[:, :-1], values[:, 1:]
         meet = high - low <= _SAME * high
         wrong, flat = (meet & ~zero[:, 1:]).any(-1), zero[:, 1:].any(-1)
-        rank = torch.where(flat, 1 if self.alone else -1, torch.full_like(wrong, ALL_RANKS, dtype=torch.long))
+        of_flat = torch.where(self.alone, 1, -1) if isinstance(self.alone, Tensor) else 2 * self.alone - 1
+        rank = torch.where(flat, of_flat, torch.full_like(wrong, ALL_RANKS, dtype=torch.long))
         return torch.where(wrong, -1, rank)
 
     @cached_property

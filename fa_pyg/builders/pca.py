@@ -59,7 +59,7 @@ class PCAFrame(Frame):
             if not self.group.rotates:
                 return unturned(cloud, origin, self.group.dim)
             axes, moments = self._axes(cloud, origin)
-            alone = all(any(one is read for read in cloud.read) for one in cloud.declared)
+            alone = self._alone(cloud, origin)
             frames = Frames.signed(axes, self.signs.to(axes), origin, cloud.batch, moments, alone)
         if self.on_degenerate != "ignore":
             self._report(frames)
@@ -74,6 +74,13 @@ class PCAFrame(Frame):
         total = sum(moments(rows, index, cloud.size, weight) for rows, index, weight in parts)
         axes = safe_axes(total)
         return axes if self.group.reflects else proper(axes), total
+
+    def _alone(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
+        """Whether the axes are made of all that is declared, of all nodes; ``[B]`` where bodies differ."""
+        if not all(any(one is read for read in cloud.read) for one in cloud.declared):
+            return False
+        unseen = cloud.unseen(origin)
+        return True if unseen is None else ~unseen
 
     def _report(self, frames: Frames) -> None:
         wrong = (~frames.exact_for("scalar")).nonzero().squeeze(1).tolist()

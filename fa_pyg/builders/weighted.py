@@ -62,8 +62,8 @@ class WeightedPCAFrame(Frame):
     Not guaranteed:
 
     * exactness on lines and points for outputs of rank 4 and more, nor for declared inputs of rank 2 and more
-      (:meth:`~fa_pyg.Frames.exact_for` tells both), nor for a model that sees nodes of weight 0, which the
-      frame does not;
+      (:meth:`~fa_pyg.Frames.exact_for` tells both), nor where all nodes of more than 1e-12 of the largest
+      weight lie on a line, and a model sees others (it tells that, too);
     * more digits than rounding / (tau * gap), the rounding being that of the input relative to its size;
     * continuity of outputs other than scalars, and of forces, where all points meet in one; of any where,
       near a line, a declared vector that is not read goes to 0;
@@ -103,7 +103,7 @@ class WeightedPCAFrame(Frame):
 
     def build(self, cloud: Cloud) -> Frames:
         if self.node_weight is not None and cloud.weight is not None:
-            cloud = replace(cloud, weight=self.node_weight(cloud.weight))
+            cloud = replace(cloud, weight=self._own_weight(cloud), types=False)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)
             if not self.group.rotates:
@@ -128,10 +128,21 @@ class WeightedPCAFrame(Frame):
         # Frames of lines and points are only as exact as the average over quarter turns, and know no tensors.
         rank = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else -1
         exact = torch.where((blend.line > 0) | blend.point, rank, ALL_RANKS)
+        unseen = cloud.unseen(origin)
+        if unseen is not None:  # what does not lie on the line, for all that the axes know
+            exact = torch.where((exact < ALL_RANKS) & unseen, -1, exact)
         given = {"origin": origin, "batch": cloud.batch, "size": cloud.size, "exact": exact}
         if others is not None:
             parts = tuple(torch.cat(both) for both in zip(parts, others, strict=True))
         return Frames.ragged(*parts, **given)
+
+    def _own_weight(self, cloud: Cloud) -> Tensor:
+        """The weights that the callable makes of those of the call."""
+        weight = self.node_weight(cloud.weight)
+        if not isinstance(weight, Tensor) or weight.shape != cloud.weight.shape:
+            found = list(weight.shape) if isinstance(weight, Tensor) else repr(weight)
+            raise ValueError(f"node_weight: expected a function to {list(cloud.weight.shape)}, found {found}")
+        return weight
 
     def _signed(self, axes: Tensor, odd: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The principal axes in the signs that have weight: rotation, body and weight, heaviest first."""

@@ -44,8 +44,8 @@ class FrameAveraging(nn.Module):
             Under S(n) what tells nodes and edges apart; default all of them but those attributes of a Data
             that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
-            dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers) where the
-            call has them.
+            dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers, or types
+            counted from 0) where the call has them.
         level: "node" or "graph" where the output's size does not tell, "edge" for edge-level outputs always;
             or one for each output.
         levels: the level of arguments whose name and size do not tell: "node", "edge", "graph", "index"
@@ -173,7 +173,7 @@ class FrameAveraging(nn.Module):
         where = {k: (layout.body(k, x), layout.has_nodes(k, x)) for k, x in given}
         return {k: quantity(k, x, self.inputs[k], dim, *where[k]) for k, x in given}
 
-    def _weights(self, call: Call, layout: Layout) -> Tensor | None:
+    def _weights(self, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
         return node_weights(self.node_weight, call, layout)
 
     def _pop_frames(self, kwargs: dict[str, Any]) -> Slotted | None:

@@ -12,6 +12,7 @@ from fa_pyg.builders import Cloud
 from fa_pyg.builders.declared import NodeWeight, node_weights, quantity
 from fa_pyg.copies import LEVELS, Call, Layout, Signature
 from fa_pyg.frames import Frames
+from fa_pyg.linalg import check_real
 from fa_pyg.reps import NAMED, Rep
 
 __all__ = ["Declared", "described"]
@@ -58,9 +59,8 @@ class Declared:
             found = "none" if value is None else f"a {type(value).__name__}"
             have = ", ".join(map(str, self.data.keys())) or "nothing"
             raise ValueError(f"{name!r}: expected a tensor ({rep}), found {found}; the data has {have}")
-        if (rep.rank or rep.pseudo) and not value.is_floating_point():
-            found = f"{value.dtype} {list(value.shape)}"
-            raise ValueError(f"{name!r}: expected floating point numbers for {rep}, found {found}")
+        if rep.rank or rep.pseudo:
+            check_real(repr(name), value, f"floating point numbers for {rep}")
         rep.layout(tuple(value.shape), self.dim, repr(name))
         return value
 
@@ -86,7 +86,7 @@ class Declared:
         quantities = {k: quantity(k, x, self.inputs[k], self.dim, *where[k]) for k, x in rows.items()}
         weight = node_weights(node_weight, self.call, self.layout)
         read = tuple(quantities[name] for name in reads)
-        return Cloud(tuple(quantities.values()), read, self.batch, self.size, weight)
+        return Cloud(tuple(quantities.values()), read, self.batch, self.size, *weight)
 
     def _rows(self, value: Tensor, rep: Rep) -> Tensor:
         return value.unsqueeze(0) if value.dim() == rep.rank and self.size == 1 else value

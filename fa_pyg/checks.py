@@ -8,10 +8,22 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar
 
-__all__ = ["flag", "function", "instance", "integer", "number", "one_of", "refuse", "shown", "size"]
+__all__ = [
+    "flag",
+    "function",
+    "instance",
+    "integer",
+    "is_integer",
+    "number",
+    "one_of",
+    "refuse",
+    "shown",
+    "size",
+]
 
 T = TypeVar("T")
 MANY = 2**31 - 1  # of anything that is counted
+MOST = 2**63 - 1  # what an int64 holds
 WIDE = 2**20  # of what a layer has: a square of it is no matrix that fits a machine
 DEEP = 2**10  # of what is built one by one
 
@@ -19,13 +31,13 @@ _WRITTEN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, froze
 
 
 def shown(value: Any) -> str:
-    """Returns a value as an error message shows it: short, and of unknown objects their class alone."""
-    if isinstance(value, _WRITTEN):
-        try:
-            return reprlib.repr(value)
-        except ValueError:  # an integer of thousands of digits
-            return "an integer that is too long to write"
-    return f"a {type(value).__name__}"
+    """Returns a value as an error message shows it: on one line and short, or by its class alone."""
+    try:
+        text = reprlib.repr(value) if isinstance(value, _WRITTEN) else repr(value)
+    except Exception:  # an integer of thousands of digits, or whatever an object's own repr does
+        text = ""
+    is_short = 0 < len(text) <= 120 and "\n" not in text and " at 0x" not in text
+    return text if is_short else f"a {type(value).__name__}"
 
 
 def refuse(name: str, expected: str, value: Any, hint: str = "") -> NoReturn:
@@ -43,13 +55,17 @@ def integer(
     """
     if value is None and optional:
         return None
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if whole and least <= value <= most:
+    if is_integer(value, least, most):
         return int(value)
     expected = "a positive integer" if least == 1 else f"an integer >= {least}"
-    if whole and value > most:
+    if (most != MANY and (least != 1 or is_integer(value))) or is_integer(value, most + 1):
         expected = f"an integer from {least} to {most}"
     refuse(name, expected + " or None" * optional, value, hint)
+
+
+def is_integer(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
+    """Whether this is an integer in a range; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
 
 
 def size(name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: bool = False) -> int | None:
@@ -112,8 +128,20 @@ def one_of(name: str, value: Any, options: Iterable[Any], *, optional: bool = Fa
     options = list(options)
     if (value is None and optional) or (isinstance(value, str) and value in options):
         return value
-    listed = ", ".join(f'"{option}"' for option in options)
-    refuse(name, f"one of {listed}" + " or None" * optional, value)
+    *others, last = [f'"{option}"' for option in options] + ["None"] * optional
+    refuse(name, f"{', '.join(others)} or {last}" if others else last, value)
+
+
+def some_of(name: str, value: Any, options: Iterable[Any]) -> list[Any] | None:
+    """Returns some of the options as a list, None for None."""
+    if value is None:
+        return None
+    options = list(options)
+    listed = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    for one in listed:
+        if one not in options:
+            refuse(name, f"some of {', '.join(map(str, options))}", one)
+    return list(listed)
 
 
 def instance(

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.linalg import det, pick, scatter_sum, signed_copies, turn, turn_back
 from fa_pyg.reps import Rep, RepLike
 from fa_pyg.slots import rank_in_body, slot_major
@@ -69,6 +70,10 @@ class Frames(Slotted):
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
 
     def __post_init__(self) -> None:
+        checks.instance("batch", self.batch, Tensor, "a tensor", optional=True)
+        if self.batch is not None and (self.batch.dtype != torch.long or self.batch.dim() != 1):
+            found = f"{self.batch.dtype} {list(self.batch.shape)}"
+            raise ValueError(f"batch: expected the body of each node, int64 [N], found {found}")
         given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
         for name, value in slot_major(*given).items():
             object.__setattr__(self, name, value)

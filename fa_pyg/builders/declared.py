@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders.cloud import MOST_TYPES, Quantity, check_weight
 from fa_pyg.copies import Call, Layout, Name, sizes
 from fa_pyg.linalg import check_real
 from fa_pyg.reps import Rep, RepLike
 
-__all__ = ["NodeWeight", "check_reads", "declared_reps", "node_weights", "quantity"]
+__all__ = ["NodeWeight", "check_node_weight", "check_reads", "declared_reps", "node_weights", "quantity"]
 
 NodeWeight = str | Callable[[dict], Tensor] | None
 
@@ -27,22 +28,30 @@ def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
     """
     inputs = {"pos": "point"} if inputs is None else inputs
     if not isinstance(inputs, Mapping):
-        raise ValueError(f'inputs: expected a dict such as {{"pos": "point"}}, found {inputs!r}')
+        checks.refuse("inputs", 'a dict such as {"pos": "point"}', inputs)
     if not inputs:
         raise ValueError("inputs: expected at least one input that transforms, found none")
-    return {name: Rep.of(rep) for name, rep in inputs.items()}
+    return {name: Rep.of(rep, f"inputs[{name!r}]") for name, rep in inputs.items()}
 
 
 def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:
     """Raises ValueError unless ``reads`` are declared inputs that axes can be made of."""
     declared = ", ".join(map(str, inputs))
+    if isinstance(reads, str) or not isinstance(reads, Collection):
+        checks.refuse("reads", f"a list of the declared inputs {declared}", reads)
     if not reads:
         raise ValueError(f"reads: expected some of the declared inputs {declared}, found none")
     for name in reads:
         if name not in inputs:
-            raise ValueError(f"reads: {name!r} is none of the declared inputs {declared}")
+            checks.refuse("reads", f"some of the declared inputs {declared}", name)
         if inputs[name].rank != 1:
             raise ValueError(f"reads: axes are made of points and vectors, found {name!r}: {inputs[name]}")
+
+
+def check_node_weight(spec: NodeWeight) -> None:
+    """Raises ValueError for what names no node weights, before a call asks for them."""
+    if not isinstance(spec, str):
+        checks.function("node_weight", spec, optional=True, expected="a name, a callable")
 
 
 def quantity(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.pca import PCAFrame
@@ -56,7 +57,8 @@ class LocalFrame(nn.Module):
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
-        if not isinstance(frame, Frame) or frame.group.permutes:
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
+        if frame.group.permutes:
             raise ValueError(f'frame: expected a frame such as PCAFrame("O(3)"), found {frame!r}')
         self.frame = frame
 

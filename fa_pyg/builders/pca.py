@@ -7,6 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.eigh import safe_axes
@@ -30,7 +31,7 @@ class PCAFrame(Frame):
     mean :math:`v v^\top` to C: bring them to comparable units.
 
     Args:
-        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``, any d >= 1.
+        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``, d <= 16.
         detach: treat the frames as constants. Faster, but forces taken through them are *wrong*.
         on_degenerate: "ignore", "warn" or "raise" where eigenvalues other than 0 coincide to four digits. The
             last two wait for the device.
@@ -46,10 +47,8 @@ class PCAFrame(Frame):
 
     def __init__(self, group: GroupLike, detach: bool = False, on_degenerate: str = "ignore") -> None:
         super().__init__(group)
-        if on_degenerate not in ("ignore", "warn", "raise"):
-            raise ValueError(f'on_degenerate: expected "ignore", "warn" or "raise", found {on_degenerate!r}')
-        self.detach = detach
-        self.on_degenerate = on_degenerate
+        self.detach = checks.flag("detach", detach)
+        self.on_degenerate = checks.one_of("on_degenerate", on_degenerate, ("ignore", "warn", "raise"))
         # Kept with the module, so that calls on an accelerator need not send them.
         self.register_buffer("signs", self.group.signs(), persistent=False)
 

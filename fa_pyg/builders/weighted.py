@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from numbers import Real
 
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.moments import Blend, Moments, step
@@ -86,19 +85,13 @@ class WeightedPCAFrame(Frame):
         super().__init__(group)
         if self.group.rotates and self.group.dim > 3:
             raise ValueError(f"group: expected at most 3 dimensions, found {self.group}")
-        if not (isinstance(tau, Real) and 0 < tau < math.inf):
-            raise ValueError(f"tau: expected a number > 0, found {tau!r}")
+        tau = checks.number("tau", tau, above=0)
         for name, value in (("gap", gap), ("flat", flat), ("line", line)):
-            if not (isinstance(value, Real) and 0 < value < 1):
-                raise ValueError(f"{name}: expected a number between 0 and 1, found {value!r}")
-        if projection not in Projection.POWERS:
-            expected = ", ".join(Projection.POWERS)
-            raise ValueError(f"projection: expected one of {expected}, found {projection!r}")
-        if node_weight is not None and not callable(node_weight):
-            raise ValueError(f"node_weight: expected a callable or None, found {node_weight!r}")
-        self.sharp = Projection(projection, tau)
+            checks.number(name, value, above=0, below=1)
+        self.sharp = Projection(checks.one_of("projection", projection, Projection.POWERS), tau)
         self.gap, self.flat, self.line = gap, flat, line
-        self.node_weight, self.detach = node_weight, detach
+        self.node_weight = checks.function("node_weight", node_weight, optional=True)
+        self.detach = checks.flag("detach", detach)
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
     def build(self, cloud: Cloud) -> Frames:

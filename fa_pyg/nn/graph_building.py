@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.nn.neighbor_points import by_graph, checked, directions, num_graphs
 from fa_pyg.nn.neighbors import search
 
@@ -54,7 +55,7 @@ def radius_graph(
     same graph for a rotated cloud where a distance equals r up to rounding, or a cut leaves a choice
     between equal distances.
     """
-    row, col = find_pairs(x, None, batch, None, max_num_neighbors, r, bool(loop), batch_size)
+    row, col = find_pairs(x, None, batch, None, max_num_neighbors, _radius(r), bool(loop), batch_size)
     return _flow(row, col, flow)
 
 
@@ -110,7 +111,8 @@ def radius(
     Shapes: `x` [N, d], `y` [M, d]; the result is [2, E], the index in `y` above that in `x`. Otherwise as
     :func:`radius_graph`.
     """
-    return torch.stack(find_pairs(x, y, batch_x, batch_y, max_num_neighbors, r, None, batch_size))
+    checks.instance("y", y, Tensor, "a tensor")
+    return torch.stack(find_pairs(x, y, batch_x, batch_y, max_num_neighbors, _radius(r), None, batch_size))
 
 
 def knn(
@@ -128,6 +130,7 @@ def knn(
     Shapes: `x` [N, d], `y` [M, d]; the result is [2, E], the index in `y` above that in `x`. Otherwise as
     :func:`knn_graph`.
     """
+    checks.instance("y", y, Tensor, "a tensor")
     return torch.stack(find_pairs(x, y, batch_x, batch_y, k, None, None, batch_size, cosine))
 
 
@@ -152,7 +155,8 @@ class RadiusInteractionGraph(torch.nn.Module):
 
     def __init__(self, cutoff: float = 10.0, max_num_neighbors: int | None = 32) -> None:
         super().__init__()
-        self.cutoff = cutoff
+        self.cutoff = checks.number("cutoff", cutoff, above=0)
+        checks.integer("max_num_neighbors", max_num_neighbors, 0, optional=True)
         self.max_num_neighbors = max_num_neighbors
 
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -170,8 +174,7 @@ def _length(vector: Tensor) -> Tensor:
 
 
 def _flow(row: Tensor, col: Tensor, flow: str) -> Tensor:
-    if flow not in ("source_to_target", "target_to_source"):
-        raise ValueError(f"flow must be 'source_to_target' or 'target_to_source', got {flow!r}")
+    checks.one_of("flow", flow, ("source_to_target", "target_to_source"))
     return torch.stack([col, row] if flow == "source_to_target" else [row, col])
 
 
@@ -192,6 +195,7 @@ def find_pairs(
     With `r` None the k nearest wherever they are, nearest first; `loop` is None for two sets of points.
     """
     _check_limits(k, r)
+    checks.integer("batch_size", batch_size, 0, optional=True)
     x, batch_x = checked(x, batch_x, "x", "batch" if y is None else "batch_x")
     y, batch_y = (x, batch_x) if y is None else checked(y, batch_y, "y", "batch_y")
     if y.size(1) != x.size(1) or y.device != x.device or y.dtype != x.dtype:
@@ -216,11 +220,12 @@ def find_pairs(
     return row, col
 
 
+def _radius(r: float) -> float:
+    """A radius, which is not left out: without one the nearest are searched."""
+    return checks.refuse("r", "a number >= 0", r) if r is None else r
+
+
 def _check_limits(k: int | None, r: float | None) -> None:
-    name = "k" if r is None else "max_num_neighbors"
-    if k is not None and (isinstance(k, bool) or int(k) != k or k < 0):
-        raise ValueError(f"{name} must be a whole number >= 0, got {k!r}")
-    if r is None and k is None:
-        raise ValueError("k must be a whole number >= 0, got None")
-    if r is not None and not r >= 0:
-        raise ValueError(f"r must be a number >= 0, got {r!r}")
+    checks.integer("k" if r is None else "max_num_neighbors", k, 0, checks.MOST, optional=r is not None)
+    if r is not None and not (isinstance(r, float) and r == math.inf):
+        checks.number("r", r, 0)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
+
 
 class Points(NamedTuple):
     """Finite points by graph: `axes` [d, N] (one row an axis), `batch` [N] ascending, `ptr` [B + 1]."""
@@ -26,15 +28,17 @@ class Points(NamedTuple):
 
 def checked(x: Tensor, batch: Tensor | None, name: str, batch_name: str) -> tuple[Tensor, Tensor]:
     """Positions [N, d] in single or double precision, and the graph [N] of each."""
+    checks.instance(name, x, Tensor, "a tensor")
+    checks.instance(batch_name, batch, Tensor, "a tensor", optional=True)
     x = x.detach().unsqueeze(1) if x.dim() == 1 else x.detach()
     if x.dim() != 2 or x.is_complex():
-        raise ValueError(f"{name} must be a real tensor [N, d] or [N], got {list(x.shape)} {x.dtype}")
+        raise ValueError(f"{name}: expected a real tensor [N, d] or [N], found {list(x.shape)} {x.dtype}")
     if batch is None:
         batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
     if batch.shape != x.shape[:1] or batch.is_floating_point() or batch.dtype == torch.bool:
         raise ValueError(
-            f"{batch_name} must be an integer tensor [{x.size(0)}], one entry a node of {name}, "
-            f"got {list(batch.shape)} {batch.dtype}"
+            f"{batch_name}: expected an integer tensor [{x.size(0)}], one entry a node of {name}, "
+            f"found {list(batch.shape)} {batch.dtype}"
         )
     if x.dtype not in (torch.float32, torch.float64):
         x = x.to(torch.float32 if x.is_floating_point() else torch.float64)
@@ -54,7 +58,9 @@ def num_graphs(batch_x: Tensor, batch_y: Tensor, batch_size: int | None) -> int:
     least, most = (int(v) for v in batch.aminmax()) if batch.numel() else (0, -1)
     graphs = most + 1 if batch_size is None else batch_size
     if least < 0 or most >= graphs:
-        raise ValueError(f"batch must hold numbers from 0 to {graphs - 1}, found {least} to {most}")
+        raise ValueError(
+            f"batch: expected numbers from 0 to {graphs - 1} (batch_size), found {least} to {most}"
+        )
     return max(graphs, 1)
 
 

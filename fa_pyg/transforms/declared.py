@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from fa_pyg import checks
 from fa_pyg.builders import Cloud
 from fa_pyg.builders.declared import NodeWeight, node_weights, quantity
 from fa_pyg.copies import LEVELS, Call, Layout, Signature
@@ -15,9 +16,17 @@ from fa_pyg.frames import Frames
 from fa_pyg.linalg import check_real
 from fa_pyg.reps import NAMED, Rep
 
-__all__ = ["Declared", "described"]
+__all__ = ["Declared", "check_levels", "described"]
 
 _DATA_ALONE = Signature(nn.Identity())  # the call of a model that takes one Data
+
+
+def check_levels(levels: Mapping[str, str] | None) -> None:
+    """Raises ValueError unless these are levels of tensors, by name."""
+    checks.instance("levels", levels, Mapping, 'a dict such as {"cell": "graph"}', optional=True)
+    wrong = {name: level for name, level in (levels or {}).items() if level not in LEVELS[:3]}
+    if wrong:
+        raise ValueError(f"levels: expected one of {', '.join(LEVELS[:3])}, found {wrong}")
 
 
 class Declared:
@@ -41,9 +50,7 @@ class Declared:
     ) -> None:
         if not isinstance(data, Data):
             raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
-        wrong = {name: level for name, level in (levels or {}).items() if level not in LEVELS[:3]}
-        if wrong:
-            raise ValueError(f"levels: expected one of {', '.join(LEVELS[:3])}, found {wrong}")
+        check_levels(levels)
         self.data, self.inputs, self.dim = data, inputs, dim
         self.values = {name: self._checked(name, rep) for name, rep in inputs.items()}
         self.call = Call(_DATA_ALONE, (data,), {})

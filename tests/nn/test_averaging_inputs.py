@@ -98,7 +98,7 @@ def test_a_tensor_that_is_none_of_the_arguments():
         ({"inputs": {"pos": "vektor"}}, "unknown representation 'vektor'"),
         ({"output": "vektor"}, "unknown representation 'vektor'"),
         ({"output": ("scalar", {"a": 3})}, "unknown representation 3"),
-        ({"reads": ("vel",)}, "reads: 'vel' is none of the declared inputs pos"),
+        ({"reads": ("vel",)}, "reads: expected some of the declared inputs pos, found 'vel'"),
         ({"reads": ()}, "reads: expected some of the declared inputs pos, found none"),
         ({"inputs": {"pos": "scalar"}}, "reads: axes are made of points and vectors, found 'pos': a scalar"),
         ({"chunk": 0}, "chunk: expected a positive integer or None, found 0"),

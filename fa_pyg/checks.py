@@ -14,11 +14,13 @@ __all__ = [
     "instance",
     "integer",
     "is_integer",
+    "is_number",
     "number",
     "one_of",
     "refuse",
     "shown",
     "size",
+    "some_of",
 ]
 
 T = TypeVar("T")
@@ -90,15 +92,15 @@ def number(
     """
     if value is None and optional:
         return None
-    real = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
-    if real and least <= value <= most and above < value < below:
+    if is_number(value) and least <= value <= most and above < value < below:
         return value
     refuse(name, _range(least, most, above, below) + " or None" * optional, value)
 
 
-def _is_finite(value: Real) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether this is a real number that is finite as a float; True and False are none."""
     try:
-        return math.isfinite(value)
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # an integer beyond the largest float
         return False
 

@@ -76,6 +76,10 @@ BAD: dict[str, tuple] = {
     "integer": (1.5, None, *NUMBERS),
     "dtype": (None, 3, "float32", torch.int64, torch.complex64, float),
     "other": (None, 3, "S(n)", nn.Linear),
+    "dataset": (None, 3, 1.5, True),
+    "sampler": (3, 1.5, True, "ab"),
+    "radius": (-1, -1e-9, None, 10**400, math.nan, -math.inf, "3", True, [1], 1j),  # all are near enough at inf
+    "backend": (3, "no such one", True),
     "text": (3, 1.5, True, b"x", None),
 }  # fmt: skip
 
@@ -124,7 +128,7 @@ CLOUD = NamedCloud("a", torch.arange(5), POS.double(), 1, 1)
 FRAMES = PCAFrame("E(3)")(POS)
 LINE = Line("a", CLOUD.pos, CLOUD.pos.flip(0), None)
 CURVE = {"f": lambda z, pos, batch: pos.square().sum(1).view(-1, 5), "line": LINE}
-SPLIT = "root_or_files:free split:name? splits:free seed:whole transform:free"
+SPLIT = "root_or_files:free split:name? splits:free seed:integer transform:free"
 
 
 class Sums(nn.Module):
@@ -153,7 +157,9 @@ ALONG = {"model": Energies(), "z": np.ones(5, int), "pos": np.random.default_rng
 
 
 def root(folder: Path) -> dict:
-    return {"root": folder}
+    """A folder that cannot be made: what is not refused must not be downloaded or computed here."""
+    (folder / "file").write_text("")
+    return {"root": folder / "file"}
 
 
 def water(folder: Path) -> dict:
@@ -163,7 +169,7 @@ def water(folder: Path) -> dict:
 
 
 def waters(folder: Path) -> dict:
-    return {"root_or_files": water(folder)["path"]}
+    return {"root_or_files": water(folder)["path"], "split": "train", "splits": (1, 0, 0)}
 
 
 ENTRIES: dict[str, Entry] = {
@@ -192,7 +198,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "SpectralFrame": Entry({}, "group:group tol:share max_frames:positive generator:generator?"),
     "RandomNodeFrame": Entry({}, "group:group k:positive generator:generator?"),
-    "CanonicalFrame": Entry({}, "group:group first:frame? backend:name?"),
+    "CanonicalFrame": Entry({}, "group:group first:frame? backend:backend?"),
     "Group": Entry({"kind": "E", "dim": 3}, "kind:name dim:size"),
     "groups.FiniteGroup": Entry({"kind": "C4", "dim": 2}, "kind:name dim:size translates:flag"),
     "Rep": Entry({"rank": 1}, "rank:count pseudo:flag affine:flag flat:flag"),
@@ -254,12 +260,12 @@ ENTRIES: dict[str, Entry] = {
     ),
     "nn.radius": Entry(
         {"x": POS, "y": POS, "r": 2.0},
-        "x:tensor y:tensor r:amount batch_x:tensor? batch_y:tensor? "
+        "x:tensor y:tensor r:radius batch_x:tensor? batch_y:tensor? "
         "max_num_neighbors:whole? num_workers:free batch_size:whole?",
     ),
     "nn.radius_graph": Entry(
         {"x": POS, "r": 2.0},
-        "x:tensor r:amount batch:tensor? loop:free max_num_neighbors:whole? "
+        "x:tensor r:radius batch:tensor? loop:free max_num_neighbors:whole? "
         "flow:name num_workers:free batch_size:whole?",
     ),
     "nn.provide_pyg_operators": Entry({}, "", runs=False),
@@ -340,12 +346,12 @@ ENTRIES: dict[str, Entry] = {
     "datasets.InMemoryLoader": Entry(
         {"dataset": Batch.from_data_list([GRAPH])},
         "dataset:module batch_size:positive shuffle:flag generator:generator? drop_last:flag device:free seed:whole "
-        "rank:whole? world_size:positive? sampler:number?",
+        "rank:whole? world_size:positive? sampler:sampler?",
     ),
     "datasets.OnDiskLoader": Entry(
         {"dataset": [GRAPH]},
-        "dataset:number batch_size:positive shuffle:flag drop_last:flag num_workers:count seed:whole rank:whole? "
-        "world_size:positive? sampler:number?",
+        "dataset:dataset batch_size:positive shuffle:flag drop_last:flag num_workers:count seed:whole rank:whole? "
+        "world_size:positive? sampler:sampler?",
     ),
     "datasets.NBody": Entry(
         lambda folder: {
@@ -387,7 +393,10 @@ ENTRIES: dict[str, Entry] = {
     "read_xyz": Entry(water, "path:free dtype:dtype comment:free columns:free edges:free targets:free"),
     "datasets.XYZ": Entry(waters, SPLIT + " on_error:name table:free pre_transform:free pre_filter:free"),
     "datasets.LazyXYZ": Entry(waters, SPLIT + " on_error:name table:free cache:free workers:free"),
-    "datasets.XYZStream": Entry(waters, "root_or_files:free on_error:name transform:free"),
+    "datasets.XYZStream": Entry(
+        lambda folder: {"root_or_files": water(folder)["path"]},
+        "root_or_files:free on_error:name transform:free",
+    ),
     "datasets.OnDiskXYZ": Entry(
         lambda folder: {"root": folder, **waters(folder)},
         SPLIT + " root:free name:free workers:free pre_transform:free pre_filter:free",
@@ -420,9 +429,7 @@ ENTRIES: dict[str, Entry] = {
     "testing.graph_catalogue": Entry({}),
     "testing.point_symmetries": Entry({"pos": CLOUD.pos}, "pos:free z:free tol:length"),
     "testing.idealised": Entry({"pos": CLOUD.pos}, "pos:free z:free tol:free"),
-    "testing.pairs_not_told_apart": Entry(
-        {"outputs": [POS]}, "outputs:number pairs:number? threshold:amount"
-    ),
+    "testing.pairs_not_told_apart": Entry({"outputs": [POS]}, "outputs:list pairs:number? threshold:amount"),
     "testing.assert_frame": Entry(
         {"frame": PCAFrame("E(3)"), "pos": CLOUD.pos},
         "frame:frame pos:real batch:number? node_weight:number? group:group? tol:amount trials:positive seed:whole",
@@ -436,11 +443,11 @@ ENTRIES: dict[str, Entry] = {
         "a:frame b:frame body_a:whole body_b:whole tol:amount",
     ),
     "testing.assert_exact": Entry(
-        {"frame": PCAFrame("E(3)"), "clouds": [CLOUD], "tol": 9.0}, "frame:frame clouds:number? tol:amount?"
+        {"frame": PCAFrame("E(3)"), "clouds": [CLOUD], "tol": 9.0}, "frame:frame clouds:list? tol:amount?"
     ),
     "testing.exactness_error": Entry(
         {"frame": PCAFrame("E(3)"), "clouds": [CLOUD]},
-        "frame:frame clouds:number? length:length dtype:dtype velocities:flag forces:flag trials:positive seed:whole",
+        "frame:frame clouds:list? length:length dtype:dtype velocities:flag forces:flag trials:positive seed:whole",
     ),
     "testing.assert_equivariant": Entry(
         SCALAR,
@@ -463,7 +470,7 @@ ENTRIES: dict[str, Entry] = {
         "trials:positive seed:whole",
     ),
     "testing.assert_continuous": Entry(
-        CURVE, "f:function line:module steps:positive zooms:size shrink:length floor:amount"
+        CURVE, "f:function line:module steps:positive zooms:size shrink:length floor:radius"
     ),
     "testing.largest_step": Entry(CURVE, "f:function line:module steps:list"),
     "testing.separation": Entry(

@@ -37,7 +37,8 @@ class EpochLoader:
             checks.integer(name, value, least, optional=True)
         if generator is not None and not isinstance(generator, torch.Generator):
             checks.refuse("generator", "a torch.Generator or None", generator)
-        if sampler is not None and not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
+        listed = hasattr(sampler, "__iter__") and hasattr(sampler, "__len__") and not isinstance(sampler, str)
+        if sampler is not None and not listed:
             checks.refuse("sampler", "positions with a length, or None", sampler)
         if sampler is None and shuffle and generator is not None:
             sampler = RandomSampler(range(size), generator=generator)

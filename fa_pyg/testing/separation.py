@@ -79,6 +79,7 @@ def separation(
 
     Not guaranteed: that pairs told apart differ, where the soundness is below 1.
     """
+    checks.instance("graphs", graphs, Batch, "a Batch")
     checks.function("make_model", make_model, expected="a function that returns a model")
     checks.function("transform", transform, optional=True)
     checks.function("squash", squash, optional=True)
@@ -88,7 +89,7 @@ def separation(
     checks.instance("progress", progress, str, "text", optional=True)
     if isinstance(inputs, str) or not isinstance(inputs, Sequence):
         checks.refuse("inputs", "a list of attributes", inputs)
-    check_pairs(pairs, graphs.num_graphs if isinstance(graphs, Batch) else 0)
+    check_pairs(pairs, graphs.num_graphs)
     copies = relabelled(graphs, torch.Generator().manual_seed(seed))
     sets = (graphs, copies)
     found = random_outputs(make_model, sets, inputs, transform, initialisations, squash, seed)

@@ -110,6 +110,15 @@ def test_a_graph_of_nan_has_an_output_of_nan(name):
     assert out.isnan().tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("E(3)"), GeneralisedQRFrame("E(3)")])
+@pytest.mark.parametrize("size", [1e160, 1e300])
+def test_a_graph_whose_squares_overflow_has_frames_of_nan(frame, size):
+    """And not those of a point, which would be finite and wrong."""
+    frames = frame(torch.cat([CLOUDS["generic"][:5], size * CLOUDS["generic"][:5]]), batch=BATCH[:10])
+    assert frames.rotation[frames.body == 0].isfinite().all()
+    assert frames.rotation[frames.body == 1].isnan().all()
+
+
 @pytest.mark.parametrize("dim", [1, 2, 3, 4])
 def test_many_graphs_and_every_solver(dim):
     """From 300 matrices on eigenvectors have a closed form; in four dimensions only the library's solver."""

@@ -60,7 +60,7 @@ def integer(
     if is_integer(value, least, most):
         return int(value)
     expected = "a positive integer" if least == 1 else f"an integer >= {least}"
-    if (most != MANY and (least != 1 or is_integer(value))) or is_integer(value, most + 1):
+    if is_integer(value, most + 1):
         expected = f"an integer from {least} to {most}"
     refuse(name, expected + " or None" * optional, value, hint)
 

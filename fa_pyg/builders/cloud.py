@@ -96,6 +96,7 @@ class Cloud:
             total = scatter_sum(weight, self.batch, self.size)
         return torch.where(pick(total == 0, self.batch), torch.ones_like(weight), weight)
 
+    @torch.no_grad()
     def unseen(self, origin: Tensor | None) -> Tensor | None:
         """The bodies with a node that has a place, but no weight to speak of, ``[B]`` bool; None for none.
 

@@ -82,7 +82,7 @@ def node_weights(spec: NodeWeight, call: Call, layout: Layout) -> tuple[Tensor |
 
     Raises:
         ValueError: if what is named is not a positive number for each node: a model would see a node that the
-            frame does not. Also for numbers of types beyond 2^19. Values are looked at on a CPU only.
+            frame does not. Also for numbers of types beyond 10^13. Values are looked at on a CPU only.
     """
     if spec is None:
         return None, False

@@ -201,7 +201,9 @@ def _is_signed_permutation(matrix: Any) -> bool:
 def _field(name: str, rep: RepLike) -> Rep:
     rep = Rep.of(rep, name)
     if rep.affine:
-        raise ValueError(f"{name}: expected what does not translate, as fields and images, found {rep}")
+        raise ValueError(
+            f"{name}: fields and images do not translate, expected a vector or the like, found {rep}"
+        )
     return rep
 
 

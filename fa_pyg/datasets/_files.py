@@ -71,7 +71,7 @@ def _load(path: str, keys: tuple[str, ...]) -> Tensors:
 
 def require(holds: bool, name: str, argument: str, found: object, expected: str) -> None:
     if not holds:
-        checks.refuse(argument, expected, found, f" ({name})")
+        checks.refuse(f"{name}: {argument}", expected, found)
 
 
 def is_whole(value: object) -> bool:

@@ -254,4 +254,4 @@ def _check_numbers(split: str, **numbers: Any) -> None:
 
 def _require(holds: bool, argument: str, found: object, expected: str) -> None:
     if not holds:
-        checks.refuse(argument, expected, found, " (NBody)")
+        checks.refuse(f"NBody: {argument}", expected, found)

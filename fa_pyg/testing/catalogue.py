@@ -68,7 +68,9 @@ def catalogue(dim: int = 3, kinds: Sequence[str] | None = None) -> Iterator[Name
     Raises:
         ValueError: for a kind that there is not in this dimension.
     """
-    checks.some_of("kinds", kinds, KINDS[checks.integer("dim", dim, 2, 3)])
+    if not checks.is_integer(dim, 2, 3):
+        checks.refuse("dim", "2 or 3", dim)
+    checks.some_of("kinds", kinds, KINDS[dim])
     for kind in kinds or KINDS[dim]:
         yield from (NamedCloud(*entry) for entry in KINDS[dim][kind]())
 

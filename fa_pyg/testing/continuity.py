@@ -71,7 +71,9 @@ def lines(
         seed: of the generic clouds and the displacements.
     """
     checks.integer("n", n, 0, optional=True)
-    checks.some_of("kinds", kinds, LINES[checks.integer("dim", dim, 2, 3)])
+    if not checks.is_integer(dim, 2, 3):
+        checks.refuse("dim", "2 or 3", dim)
+    checks.some_of("kinds", kinds, LINES[dim])
     checks.number("gap", gap, 0)
     checks.number("width", width, 0)
     generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, checks.MOST))

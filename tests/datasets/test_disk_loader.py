@@ -158,5 +158,5 @@ def test_wrong_arguments(tmp_path):
     with pytest.raises(ValueError, match="dataset: expected one with a length and places, found 'XYZStream'"):
         OnDiskLoader(XYZStream(tmp_path))
     for options in ({"num_workers": -1}, {"batch_size": 0}, {"seed": "x"}, {"sampler": 4}):
-        with pytest.raises(ValueError, match=f"{next(iter(options))} is "):
+        with pytest.raises(ValueError, match=f"^{next(iter(options))}: expected"):
             OnDiskLoader(Stored(), **options)

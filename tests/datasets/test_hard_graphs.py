@@ -195,7 +195,7 @@ def test_copies_are_numbered_at_random(oracle):
         (csl, {"n": 4}, "n: expected 5 or more.*, found 4"),
         (csl, {"skips": (1,)}, "skips: expected prime to 41, from 2 to 39.*, found 1"),
         (csl, {"n": 10, "skips": (5,)}, "skips: expected prime to 10.*, found 5"),
-        (csl, {"skips": (2.0,)}, "csl: skips is 2.0"),
+        (csl, {"skips": (2.0,)}, r"csl: skips: expected .*, found 2.0"),
         (csl, {"copies": 0}, "copies: expected 1 or more.*, found 0"),
         (rook, {"m": 1}, "m: expected 2 or more.*, found 1"),
     ],

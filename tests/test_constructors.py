@@ -432,7 +432,7 @@ ENTRIES: dict[str, Entry] = {
     "testing.pairs_not_told_apart": Entry({"outputs": [POS]}, "outputs:list pairs:number? threshold:amount"),
     "testing.assert_frame": Entry(
         {"frame": PCAFrame("E(3)"), "pos": CLOUD.pos},
-        "frame:frame pos:real batch:number? node_weight:number? group:group? tol:amount trials:positive seed:whole",
+        "frame:frame pos:real batch:number? node_weight:number? group:group? tol:amount trials:whole seed:whole",
     ),
     "testing.assert_permutation_frame": Entry(
         {"frame": fa_pyg.CanonicalFrame(), "trials": 1},

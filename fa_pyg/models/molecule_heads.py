@@ -48,7 +48,7 @@ def check_heads(heads: Mapping[str, str] | None) -> None:
         checks.refuse("heads", "one prediction or more, or None", heads)
     for name, spec in (heads or {}).items():
         checks.instance("heads", name, str, "names of predictions")
-        checks.one_of("heads", spec, HEADS)
+        checks.one_of(f"heads[{name!r}]", spec, HEADS)
 
 
 def _scalar(y: Tensor, x: Tensor | None) -> Tensor:

@@ -93,8 +93,8 @@ class Potential(nn.Module):
         checks.flag("signed_cell", signed_cell)
         checks.number("cutoff", cutoff, above=0, optional=True)
         named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
-        for spec in named.values():
-            checks.one_of("heads", spec, REPS)
+        for name, spec in named.items():  # those of the network may be its own
+            checks.one_of(f"heads[{name!r}]", spec, REPS)
         if gradient and "forces" in named:
             raise ValueError("gradient: expected False where a head gives the forces, found True")
         if gradient and named.get("energy") != "scalar":

@@ -57,7 +57,7 @@ def assert_frame(
 
 def _check_trials(tol: float, trials: int, seed: int) -> None:
     checks.number("tol", tol, 0)
-    checks.integer("trials", trials)
+    checks.integer("trials", trials, 0)
     checks.integer("seed", seed, 0, checks.MOST)
 
 

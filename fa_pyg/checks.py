@@ -31,11 +31,14 @@ DEEP = 2**10  # of what is built one by one
 
 _WRITTEN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, type, type(None))
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 90  # a path, or a few words
+
 
 def shown(value: Any) -> str:
     """Returns a value as an error message shows it: on one line and short, or by its class alone."""
     try:
-        text = reprlib.repr(value) if isinstance(value, _WRITTEN) else repr(value)
+        text = _SHORT.repr(value) if isinstance(value, _WRITTEN) else repr(value)
     except Exception:  # an integer of thousands of digits, or whatever an object's own repr does
         text = ""
     is_short = 0 < len(text) <= 120 and "\n" not in text and " at 0x" not in text

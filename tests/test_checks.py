@@ -69,7 +69,7 @@ def test_what_was_found_is_short():
 
     assert checks.shown(Loud()) == "a Loud"
     assert checks.shown(torch.zeros(100, 100)) == "a Tensor"
-    assert len(checks.shown("x" * 10_000)) < 50
+    assert len(checks.shown("x" * 10_000)) <= 90
     assert len(checks.shown(10**3000)) < 60
     assert checks.shown(10**5000) == "a int"
     assert checks.shown(object()) == "a object"

@@ -78,7 +78,7 @@ BAD: dict[str, tuple] = {
     "other": (None, 3, "S(n)", nn.Linear),
     "dataset": (None, 3, 1.5, True),
     "sampler": (3, 1.5, True, "ab"),
-    "radius": (-1, -1e-9, None, 10**400, math.nan, -math.inf, "3", True, [1], 1j),  # all are near enough at inf
+    "radius": (-1, -1e-9, None, 10**400, math.nan, -math.inf, "3", True, [1], 1j),  # inf joins all
     "backend": (3, "no such one", True),
     "text": (3, 1.5, True, b"x", None),
 }  # fmt: skip
@@ -345,12 +345,14 @@ ENTRIES: dict[str, Entry] = {
     ),
     "datasets.InMemoryLoader": Entry(
         {"dataset": Batch.from_data_list([GRAPH])},
-        "dataset:module batch_size:positive shuffle:flag generator:generator? drop_last:flag device:free seed:whole "
+        "dataset:module batch_size:positive shuffle:flag "
+        "generator:generator? drop_last:flag device:free seed:whole "
         "rank:whole? world_size:positive? sampler:sampler?",
     ),
     "datasets.OnDiskLoader": Entry(
         {"dataset": [GRAPH]},
-        "dataset:dataset batch_size:positive shuffle:flag drop_last:flag num_workers:count seed:whole rank:whole? "
+        "dataset:dataset batch_size:positive shuffle:flag "
+        "drop_last:flag num_workers:count seed:whole rank:whole? "
         "world_size:positive? sampler:sampler?",
     ),
     "datasets.NBody": Entry(
@@ -375,7 +377,8 @@ ENTRIES: dict[str, Entry] = {
         root,
         "root:path molecule:path split:name? temperature:length steps:positive stride:positive "
         "timestep:length friction:length equilibration:whole seed:whole num_train:positive num_val:positive "
-        "charge:integer unpaired:whole dtype:dtype time_limit:length transform:free log:free force_reload:free",
+        "charge:integer unpaired:whole dtype:dtype "
+        "time_limit:length transform:free log:free force_reload:free",
         runs=False,
     ),
     "datasets.Statistics": Entry(
@@ -432,7 +435,8 @@ ENTRIES: dict[str, Entry] = {
     "testing.pairs_not_told_apart": Entry({"outputs": [POS]}, "outputs:list pairs:number? threshold:amount"),
     "testing.assert_frame": Entry(
         {"frame": PCAFrame("E(3)"), "pos": CLOUD.pos},
-        "frame:frame pos:real batch:number? node_weight:number? group:group? tol:amount trials:whole seed:whole",
+        "frame:frame pos:real batch:number? node_weight:number? "
+        "group:group? tol:amount trials:whole seed:whole",
     ),
     "testing.assert_permutation_frame": Entry(
         {"frame": fa_pyg.CanonicalFrame(), "trials": 1},
@@ -447,7 +451,8 @@ ENTRIES: dict[str, Entry] = {
     ),
     "testing.exactness_error": Entry(
         {"frame": PCAFrame("E(3)"), "clouds": [CLOUD]},
-        "frame:frame clouds:list? length:length dtype:dtype velocities:flag forces:flag trials:positive seed:whole",
+        "frame:frame clouds:list? length:length dtype:dtype "
+        "velocities:flag forces:flag trials:positive seed:whole",
     ),
     "testing.assert_equivariant": Entry(
         SCALAR,
@@ -475,7 +480,8 @@ ENTRIES: dict[str, Entry] = {
     "testing.largest_step": Entry(CURVE, "f:function line:module steps:list"),
     "testing.separation": Entry(
         {"make_model": Sums, "graphs": Batch.from_data_list([GRAPH]), "initialisations": 1},
-        "make_model:function graphs:module pairs:number? inputs:list transform:function? initialisations:positive "
+        "make_model:function graphs:module pairs:number? "
+        "inputs:list transform:function? initialisations:positive "
         "threshold:amount squash:function? seed:whole progress:text?",
     ),
     # ---- dynamics, ASE, pictures

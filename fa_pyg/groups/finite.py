@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.groups import point_groups
-from fa_pyg.groups.continuous import Group
+from fa_pyg.groups.continuous import MOST_DIMENSIONS, Group
 
 __all__ = ["FiniteGroup"]
 
@@ -44,7 +44,7 @@ class FiniteGroup(Group):
 
     def __post_init__(self) -> None:
         checks.instance("kind", self.kind, str, 'a name such as "C4" or "Oh"')
-        checks.integer("dim", self.dim, 2, 3)
+        checks.integer("dim", self.dim, 1, MOST_DIMENSIONS)
         checks.flag("translates", self.translates)
         if not point_groups.is_point_group(self.kind, self.dim):
             raise ValueError(

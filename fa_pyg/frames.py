@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.linalg import det, pick, scatter_sum, signed_copies, turn, turn_back
 from fa_pyg.reps import Rep, RepLike
 from fa_pyg.slots import rank_in_body, slot_major
@@ -65,10 +66,14 @@ class Frames(Slotted):
     axes: Tensor | None = field(default=None, init=False)
     signs: Tensor | None = field(default=None, init=False)
     moments: Tensor | None = field(default=None, init=False)  # what the axes are the principal axes of
-    alone: bool = field(default=False, init=False)
+    alone: bool | Tensor = field(default=False, init=False)
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
 
     def __post_init__(self) -> None:
+        checks.instance("batch", self.batch, Tensor, "a tensor", optional=True)
+        if self.batch is not None and (self.batch.dtype != torch.long or self.batch.dim() != 1):
+            found = f"{self.batch.dtype} {list(self.batch.shape)}"
+            raise ValueError(f"batch: expected the body of each node, int64 [N], found {found}")
         given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
         for name, value in slot_major(*given).items():
             object.__setattr__(self, name, value)
@@ -107,12 +112,12 @@ class Frames(Slotted):
         origin: Tensor | None = None,
         batch: Tensor | None = None,
         moments: Tensor | None = None,
-        alone: bool = False,
+        alone: bool | Tensor = False,
     ) -> Frames:
         """Returns frames ``axes * signs``: a pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``.
 
         ``moments [B, d, d]``, whose principal axes they are, tell how exact they are (:meth:`exact_for`);
-        ``alone`` says that no declared input is left out of them.
+        ``alone`` says, for all bodies or each (``[B]`` bool), that they leave out no declared input and node.
         """
         moments = None if moments is None else moments.detach()
         given = {"axes": axes, "signs": signs, "origin": origin, "batch": batch, "moments": moments}
@@ -132,9 +137,9 @@ class Frames(Slotted):
     ) -> Frames:
         """Returns frames of any order and number, at least one a body, without a check and without a sync."""
         counts = torch.bincount(body, minlength=size)
-        if len(body) > size:
-            order = torch.argsort(rank_in_body(body, counts) * size + body)
-            rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
+        # Also where each body has one: they may come in any order.
+        order = torch.argsort(rank_in_body(body, counts) * size + body)
+        rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
         given = {"rotation": rotation, "body": body, "weight": weight, "origin": origin, "batch": batch}
         slots = 1 if len(body) == size else 0
         return cls._made(**given, num_bodies=size, slots=slots, exact=exact)
@@ -306,7 +311,8 @@ class _SignedFrames(Frames):
         low, high = values[:, :-1], values[:, 1:]
         meet = high - low <= _SAME * high
         wrong, flat = (meet & ~zero[:, 1:]).any(-1), zero[:, 1:].any(-1)
-        rank = torch.where(flat, 1 if self.alone else -1, torch.full_like(wrong, ALL_RANKS, dtype=torch.long))
+        of_flat = torch.where(self.alone, 1, -1) if isinstance(self.alone, Tensor) else 2 * self.alone - 1
+        rank = torch.where(flat, of_flat, torch.full_like(wrong, ALL_RANKS, dtype=torch.long))
         return torch.where(wrong, -1, rank)
 
     @cached_property

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "check_device",
+    "check_real",
     "covariance",
     "det",
     "mean",
@@ -22,6 +24,29 @@ try:
     import torch_scatter
 except (ImportError, OSError, RuntimeError):  # built against another torch, or another CUDA
     torch_scatter = None
+
+
+_REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_real(name: str, x: Tensor, wanted: str = "floating point numbers") -> None:
+    """Raises a ValueError unless x is a dense tensor of real floating point numbers.
+
+    Complex numbers have no frames here, integers would be rounded when they are turned, and sparse or nested
+    tensors have no rows.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name}: expected a tensor, found a {type(x).__name__}")
+    if x.dtype not in _REAL or x.layout is not torch.strided or x.is_nested:
+        kind = "nested" if x.is_nested else f"{x.dtype} {list(x.shape)}"
+        sparse = "" if x.layout is torch.strided else f" ({x.layout})"
+        raise ValueError(f"{name}: expected {wanted}, found {kind}{sparse}")
+
+
+def check_device(name: str, x: Tensor, pos: Tensor) -> None:
+    """Raises a ValueError for a tensor on another device than the positions."""
+    if x.device != pos.device:
+        raise ValueError(f"{name}: expected a tensor on {pos.device}, as pos is, found one on {x.device}")
 
 
 def working_dtype(x: Tensor) -> torch.dtype:

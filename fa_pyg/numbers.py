@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.slots import rank_in_body
 
 __all__ = ["Numbers", "checked_orders"]
@@ -34,7 +35,10 @@ def checked_orders(
     order: Tensor, sizes: Tensor, body: Tensor | None, weight: Tensor | None, batch: Tensor | None
 ) -> dict[str, Tensor | int]:
     """The fields of frames made by a user: checked, completed and in slot-major order."""
-    size = len(sizes)
+    given = {"order": order, "sizes": sizes, "body": body, "weight": weight, "batch": batch}
+    for name, value in given.items():
+        checks.instance(name, value, Tensor, "a tensor", optional=name not in ("order", "sizes"))
+    size = len(sizes) if sizes.dim() else 0
     for name, value in (("order", order), ("sizes", sizes), ("body", body), ("batch", batch)):
         if value is not None and (value.dtype != torch.long or value.dim() != 1 or bool((value < 0).any())):
             raise ValueError(

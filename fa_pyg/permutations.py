@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.linalg import scatter_sum
 from fa_pyg.numbers import Numbers, checked_orders
 from fa_pyg.reps import Rep, RepLike
@@ -64,6 +65,10 @@ class PermutationFrames(Slotted):
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
 
     def __post_init__(self) -> None:
+        for name in ("order", "edge_index", "edge_color", "orbit", "edge_orbit"):
+            checks.instance(name, getattr(self, name), Tensor, "a tensor", optional=name != "order")
+        if self.edge_index is not None and (self.edge_index.dim() != 2 or len(self.edge_index) != 2):
+            raise ValueError(f"edge_index: expected [2, E], found {list(self.edge_index.shape)}")
         rows = {"orbit": self.order if self.batch is None else self.batch}
         if self.edge_index is not None:
             rows |= dict.fromkeys(("edge_color", "edge_orbit"), self.edge_index[0])

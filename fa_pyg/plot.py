@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from fa_pyg.builders import Frame, WeightedPCAFrame
+from fa_pyg.builders.cloud import type_weights
 
 __all__ = ["plot_energies", "plot_errors", "plot_learning_curves", "plot_parity", "show_frames"]
 
@@ -42,7 +43,7 @@ def show_frames(
     frame = WeightedPCAFrame("E(3)") if frame is None else frame
     z, pos = data.get("z"), data.pos.detach().double().cpu()
     with torch.no_grad():
-        frames = frame(pos, node_weight=None if z is None else z.cpu())
+        frames = frame(pos, node_weight=None if z is None else type_weights(z.cpu(), pos.dtype))
     rotation, weight = frames.rotation, frames.weight.expand(len(frames.rotation))
     order = weight.argsort(descending=True)[:most].tolist()
     figure = _figure(4 * len(order), 4.2)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fa_pyg import checks
+
 __all__ = ["NAMED", "Rep"]
+
+MOST_AXES = 16  # in space a tensor of more has 3^17 components
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Rep:
             layout of PyG layers, which know one feature axis.
 
     Raises:
-        ValueError: for a rank that is no integer >= 0, or affine with a rank other than 1 or with pseudo.
+        ValueError: for a rank that is not an integer from 0 to 16, a flag that is not True or False, or
+            affine with a rank other than 1 or with pseudo.
     """
 
     rank: int = 0
@@ -33,19 +38,27 @@ class Rep:
     flat: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 0:
-            raise ValueError(f"rank={self.rank!r}: expected an integer >= 0")
+        checks.integer("rank", self.rank, 0, MOST_AXES)
+        for name in ("pseudo", "affine", "flat"):
+            checks.flag(name, getattr(self, name))
         if self.affine and (self.rank != 1 or self.pseudo):
             raise ValueError(f"only vectors (rank 1, not pseudo) can be affine, found {self!r}")
 
     @classmethod
-    def of(cls, spec: RepLike) -> Rep:
-        """Returns the representation that a name (or a :class:`Rep`) stands for."""
+    def of(cls, spec: RepLike, name: str = "rep") -> Rep:
+        """Returns the representation that a name (or a :class:`Rep`) stands for.
+
+        Raises:
+            ValueError: for anything else, naming the argument ``name`` that holds it.
+        """
         if isinstance(spec, Rep):
             return spec
         if isinstance(spec, str) and spec in NAMED:
             return NAMED[spec]
-        raise ValueError(f"unknown representation {spec!r}: expected a Rep or one of {', '.join(NAMED)}")
+        known = ", ".join(NAMED)
+        raise ValueError(
+            f"{name}: unknown representation {checks.shown(spec)}: expected a Rep or one of {known}"
+        )
 
     def layout(self, shape: tuple[int, ...], dim: int, what: str = "a tensor") -> tuple[int, ...]:
         """Returns ``shape`` with explicit geometric axes, ``[..., d, ..., d]``; checks that they are there.

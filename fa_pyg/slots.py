@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
+from fa_pyg.linalg import check_real
+
 __all__ = ["rank_in_body", "rows_by_slot", "slot_major"]
 
 
@@ -42,6 +45,12 @@ def slot_major(
     rotation: Tensor, body: Tensor | None, weight: Tensor | None, origin: Tensor | None, size: int | None
 ) -> dict[str, Any]:
     """Returns the fields of :class:`~fa_pyg.Frames` made by a user: checked, completed and sorted."""
+    check_real("rotation", rotation, "floating point [F, d, d]")
+    for name, value in (("body", body), ("weight", weight), ("origin", origin)):
+        checks.instance(name, value, Tensor, "a tensor", optional=True)
+    if origin is not None:
+        check_real("origin", origin)
+    size = checks.integer("num_bodies", size, 0, optional=True)
     if rotation.dim() != 3 or rotation.size(1) != rotation.size(2) or not rotation.is_floating_point():
         raise ValueError(
             f"rotation: expected floating point [F, d, d], found {rotation.dtype} {list(rotation.shape)}"
@@ -61,8 +70,8 @@ def slot_major(
         missing = (counts == 0).nonzero()[0].item()
         raise ValueError(f"body: expected a frame for each of {size} bodies, found none for {missing}")
     weight = 1 / counts.index_select(0, body).to(rotation.dtype) if weight is None else weight
-    if weight.shape != (count,):
-        raise ValueError(f"weight: expected {count} numbers, found {list(weight.shape)}")
+    if weight.shape != (count,) or not weight.is_floating_point():
+        raise ValueError(f"weight: expected {count} numbers, found {weight.dtype} {list(weight.shape)}")
     if origin is not None and origin.shape != (size, rotation.size(1)):
         raise ValueError(f"origin: expected {[size, rotation.size(1)]}, found {list(origin.shape)}")
     order = torch.argsort(rank_in_body(body, counts) * size + body)

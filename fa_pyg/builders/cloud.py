@@ -10,10 +10,18 @@ from torch import Tensor
 
 from fa_pyg.copies import check_batch, graph_count
 from fa_pyg.groups import Group
-from fa_pyg.linalg import mean, pick, scatter_sum, working_dtype
+from fa_pyg.linalg import check_device, check_real, mean, pick, scatter_sum, working_dtype
 from fa_pyg.reps import Rep
 
-__all__ = ["Cloud", "Quantity", "cloud_of"]
+__all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "type_weights"]
+
+MOST_TYPES = 10**13
+"""The largest number of a type, either way: up to it different types have different weights."""
+
+_LINEAR = 1 << 15  # types beyond this have weights that grow slowly, so that no node is lost beside another
+
+# A node that weighs less than this share of the heaviest is lost in the rounding of its graph's moments.
+_SEEN = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Cloud:
         size: the number of bodies B.
         weight: invariant weights of the nodes, or None for equal ones. Negative ones count as 0, and a body
             without any weight has equal ones.
+        types: whether these are numbers of types, which any integer may be (:func:`type_weights`).
     """
 
     declared: tuple[Quantity, ...]
@@ -54,6 +63,7 @@ class Cloud:
     batch: Tensor | None
     size: int
     weight: Tensor | None = None
+    types: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -77,12 +87,34 @@ class Cloud:
         """The weights as they count, ``[N]``."""
         if self.weight is None:
             return None
+        if self.types:
+            return type_weights(self.weight, self.dtype)
         weight = self.weight.to(self.dtype).clamp(min=0)
         if self.batch is None:
             total = weight.sum(0, keepdim=True)
         else:
             total = scatter_sum(weight, self.batch, self.size)
         return torch.where(pick(total == 0, self.batch), torch.ones_like(weight), weight)
+
+    @torch.no_grad()
+    def unseen(self, origin: Tensor | None) -> Tensor | None:
+        """The bodies with a node that has a place, but no weight to speak of, ``[B]`` bool; None for none.
+
+        A model may see such a node; the axes do not know of it.
+        """
+        if self.weight is None or self.types:
+            return None
+        found = torch.zeros(self.size, dtype=torch.bool, device=self.device)
+        for quantity in self.read:
+            x, index, weight = self.centred(quantity, origin)
+            if weight is None:
+                continue
+            index = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
+            square = (x * x).sum(1)
+            light = weight <= _SEEN * _largest(weight, index, self.size).index_select(0, index)
+            apart = square > _SEEN**2 * _largest(square, index, self.size).index_select(0, index)
+            found = found | (_largest((light & apart).to(x.dtype), index, self.size) > 0)
+        return found
 
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Returns the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
@@ -114,6 +146,30 @@ class Cloud:
         if quantity.rep.affine and origin is not None:
             rows = rows - pick(origin, index)
         return rows, index, weight
+
+
+def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    r"""Returns a positive weight for each type of node, different ones for different types.
+
+    .. math:: w(z) = z \quad (1 \le z \le L), \qquad w(z) = L (1 + \log_2(z / L)) \quad (z > L = 2^{15}),
+              \qquad w(z) = \frac{1}{w(2 - z)} \quad (z < 1)
+
+    Atomic numbers are their own weights; the type 0, and a dummy atom of number 0, weighs 1/2. It is one
+    function of the type, so that the frames of a graph do not depend on which others are in its batch.
+
+    Shapes:
+        z ``[N]``, any integers up to :data:`MOST_TYPES` either way; others give NaN.
+    """
+    wide = z.to(dtype)
+    far = torch.where(wide < 1, 2 - wide, wide)
+    weight = torch.where(far > _LINEAR, _LINEAR * (1 + (far / _LINEAR).log2()), far)
+    weight = torch.where(wide < 1, 1 / weight, weight)
+    return torch.where(wide.abs() > MOST_TYPES, torch.nan, weight)
+
+
+def _largest(x: Tensor, index: Tensor, size: int) -> Tensor:
+    """The largest of the numbers >= 0 of each body, ``[B]``."""
+    return x.new_zeros(size).scatter_reduce(0, index, x.detach(), "amax")
 
 
 def cloud_of(
@@ -157,11 +213,23 @@ def _check(
             raise ValueError(f"{name}: expected a tensor, found a {type(x).__name__}")
     check_batch(batch)
     for name, x in geometric.items():
+        is_batch = name != "pos" and x.dim() == 1 and not x.is_floating_point()
+        hint = ". The graph of each node is given by name: batch=" if is_batch else ""
+        wanted = f"[{len(pos) if pos.dim() else 'N'}, ..., {group.dim}]"
         if x.dim() < 2 or x.size(-1) != group.dim or len(x) != len(pos):
-            wanted = f"[{len(pos) if pos.dim() else 'N'}, ..., {group.dim}]"
-            is_batch = name != "pos" and x.dim() == 1 and not x.is_floating_point()
-            hint = ". The graph of each node is given by name: batch=" if is_batch else ""
             raise ValueError(f"{name}: expected {wanted} for {group}, found {list(x.shape)}{hint}")
+        check_real(name, x, f"floating point {wanted}")
     for name, x in (("batch", batch), ("node_weight", node_weight)):
         if x is not None and x.shape != pos.shape[:1]:
             raise ValueError(f"{name}: expected one for each of {len(pos)} nodes, found {list(x.shape)}")
+    if node_weight is not None:
+        check_weight("node_weight", node_weight)
+    for name, x in {**geometric, "batch": batch, "node_weight": node_weight}.items():
+        if x is not None:
+            check_device(name, x, pos)
+
+
+def check_weight(name: str, weight: Tensor) -> None:
+    """Raises a ValueError for weights that are not real numbers in a dense tensor."""
+    if weight.is_complex() or weight.layout is not torch.strided:
+        raise ValueError(f"{name}: expected real numbers, found {weight.dtype} ({weight.layout})")

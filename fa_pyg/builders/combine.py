@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import Frames
@@ -34,13 +35,12 @@ class Sample(Frame):
         self, frame: Frame, k: int = 1, eval_k: int | None = None, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(_frame("frame", frame).group)
-        for name, value in (("k", k), ("eval_k", 1 if eval_k is None else eval_k)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: expected a positive integer, found {value!r}")
         self.frame = frame
-        self.k = k
-        self.eval_k = eval_k
-        self.generator = generator
+        self.k = checks.integer("k", k)
+        self.eval_k = checks.integer("eval_k", eval_k, optional=True)
+        self.generator = checks.instance(
+            "generator", generator, torch.Generator, "a torch.Generator", optional=True
+        )
 
     def build(self, cloud: Cloud) -> Frames:
         frames = self.frame.build(cloud)
@@ -80,6 +80,4 @@ class PerMode(Frame):
 
 
 def _frame(name: str, value: Frame) -> Frame:
-    if not isinstance(value, Frame):
-        raise ValueError(f'{name}: expected a frame such as PCAFrame("E(3)"), found {value!r}')
-    return value
+    return checks.instance(name, value, Frame, 'a frame such as PCAFrame("E(3)")')

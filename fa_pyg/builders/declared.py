@@ -6,13 +6,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from fa_pyg.builders.cloud import Quantity
-from fa_pyg.copies import Call, Layout, Name
+from fa_pyg import checks
+from fa_pyg.builders.cloud import MOST_TYPES, Quantity, check_weight
+from fa_pyg.copies import Call, Layout, Name, sizes
+from fa_pyg.linalg import check_real
 from fa_pyg.reps import Rep, RepLike
 
-__all__ = ["NodeWeight", "check_reads", "declared_reps", "node_weights", "quantity"]
+__all__ = ["NodeWeight", "check_node_weight", "check_reads", "declared_reps", "node_weights", "quantity"]
 
 NodeWeight = str | Callable[[dict], Tensor] | None
 
@@ -25,22 +28,30 @@ def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
     """
     inputs = {"pos": "point"} if inputs is None else inputs
     if not isinstance(inputs, Mapping):
-        raise ValueError(f'inputs: expected a dict such as {{"pos": "point"}}, found {inputs!r}')
+        checks.refuse("inputs", 'a dict such as {"pos": "point"}', inputs)
     if not inputs:
         raise ValueError("inputs: expected at least one input that transforms, found none")
-    return {name: Rep.of(rep) for name, rep in inputs.items()}
+    return {name: Rep.of(rep, f"inputs[{name!r}]") for name, rep in inputs.items()}
 
 
 def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:
     """Raises ValueError unless ``reads`` are declared inputs that axes can be made of."""
     declared = ", ".join(map(str, inputs))
+    if isinstance(reads, str) or not isinstance(reads, Collection):
+        checks.refuse("reads", f"a list of the declared inputs {declared}", reads)
     if not reads:
         raise ValueError(f"reads: expected some of the declared inputs {declared}, found none")
     for name in reads:
         if name not in inputs:
-            raise ValueError(f"reads: {name!r} is none of the declared inputs {declared}")
+            checks.refuse("reads", f"some of the declared inputs {declared}", name)
         if inputs[name].rank != 1:
             raise ValueError(f"reads: axes are made of points and vectors, found {name!r}: {inputs[name]}")
+
+
+def check_node_weight(spec: NodeWeight) -> None:
+    """Raises ValueError for what names no node weights, before a call asks for them."""
+    if not isinstance(spec, str):
+        checks.function("node_weight", spec, optional=True, expected="a name, a callable")
 
 
 def quantity(
@@ -52,33 +63,61 @@ def quantity(
         ValueError: naming it, if it has no rows of this representation in ``dim`` dimensions.
     """
     shape = rep.layout(tuple(value.shape), dim, repr(name))
-    if len(shape) < 1 + rep.rank or not value.is_floating_point():
+    check_real(repr(name), value, "a floating point [n, ...]")
+    if len(shape) < 1 + rep.rank:
         raise ValueError(
             f"{name!r}: expected a floating point [n, ...], found {value.dtype} {list(value.shape)}"
         )
     return Quantity(value.reshape(shape), replace(rep, flat=False), index, weighted)
 
 
-def node_weights(spec: NodeWeight, call: Call, layout: Layout) -> Tensor | None:
-    """Returns the weight of each node of a call, ``[N]``, or None for equal ones.
+def node_weights(spec: NodeWeight, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
+    """Returns the weight of each node of a call, ``[N]`` or None for equal ones, and whether these are types.
 
     Args:
         spec: the name of an argument, a callable of the dict of the call's values, None, or "auto": integers
-            ``z`` (atomic numbers) where the call has them.
+            ``z`` (atomic numbers or other types, see :func:`~fa_pyg.builders.cloud.type_weights`) where the
+            call has one for each node.
         call, layout: of the batch.
 
     Raises:
-        ValueError: if what is named is no number for each node.
+        ValueError: if what is named is not a positive number for each node: a model would see a node that the
+            frame does not. Also for numbers of types beyond 10^13. Values are looked at on a CPU only.
     """
     if spec is None:
-        return None
+        return None, False
     if spec == "auto":
-        weight = call.get("z")
-        usable = isinstance(weight, Tensor) and not weight.is_floating_point()
-        return weight.reshape(-1) if usable and weight.numel() == layout.num_nodes else None
+        return _types(call.get("z"), layout.num_nodes), True
     weight: Any = call.get(spec) if isinstance(spec, str) else spec(dict(call.values))
     if not isinstance(weight, Tensor) or weight.numel() != layout.num_nodes:
         found = list(weight.shape) if isinstance(weight, Tensor) else repr(weight)
         wanted = f"a number for each of {layout.num_nodes} nodes"
         raise ValueError(f"node_weight={spec!r}: expected {wanted}, found {found}")
-    return weight.reshape(-1)
+    check_weight(f"node_weight={spec!r}", weight)
+    weight = weight.reshape(-1)
+    hint = "a node without weight would be seen by the model and not by the frame; types counted from 0 are"
+    hint = f'{hint} weights with node_weight="auto", and equal weights are node_weight=None'
+    _check_values(f"node_weight={spec!r}", weight, (weight > 0) & weight.isfinite(), f"numbers > 0 ({hint})")
+    return weight, False
+
+
+def _types(z: Any, num_nodes: int) -> Tensor | None:
+    """The type of each node, if z is that."""
+    if not isinstance(z, Tensor) or z.is_floating_point() or z.is_complex() or z.layout is not torch.strided:
+        return None
+    if z.numel() != num_nodes:
+        return None
+    z = z.reshape(-1)
+    hint = "others are no atomic numbers: give node_weight=None or weights of your own"
+    wanted = f"types from {-MOST_TYPES} to {MOST_TYPES} ({hint})"
+    wide = z.long()  # the bounds of int8 are narrower
+    _check_values("z", z, (wide >= -MOST_TYPES) & (wide <= MOST_TYPES), wanted)
+    return z
+
+
+def _check_values(name: str, value: Tensor, good: Tensor, wanted: str) -> None:
+    """Raises a ValueError that names the first bad value; on a CPU, where looking costs nothing."""
+    looks = sizes._is_at_hand(value) and not torch._C._are_functorch_transforms_active()
+    if looks and not bool(good.all()):
+        node = int((~good).nonzero()[0])
+        raise ValueError(f"{name}: expected {wanted}, found {value[node].item()} at node {node}")

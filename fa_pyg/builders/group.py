@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import ALL_RANKS, Frames
@@ -41,6 +42,7 @@ class GroupFrame(Frame):
         group = Group.of(group)
         if not isinstance(group, FiniteGroup):
             raise ValueError(f'group: expected a finite one such as "C4", "Oh" or "T(3):Oh", found {group}')
+        checks.flag("translations", translations)
         super().__init__(replace(group, translates=group.translates or translations))
         # No buffer: `.float()` must not round them. They never change, so no copy waits for the device.
         self.elements = self.group.elements()

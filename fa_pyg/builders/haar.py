@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import Frames
@@ -33,10 +34,10 @@ class HaarFrame(Frame):
 
     def __init__(self, group: GroupLike, k: int = 1, generator: torch.Generator | None = None) -> None:
         super().__init__(group)
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"k: expected a positive integer, found {k!r}")
-        self.k = k
-        self.generator = generator
+        self.k = checks.integer("k", k)
+        self.generator = checks.instance(
+            "generator", generator, torch.Generator, "a torch.Generator", optional=True
+        )
 
     def build(self, cloud: Cloud) -> Frames:
         n, dim = self.k * cloud.size, self.group.dim

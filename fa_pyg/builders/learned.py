@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
@@ -71,17 +72,13 @@ class LearnedFrame(Frame):
         eps: float = 1e-6,
     ) -> None:
         super().__init__(group)
-        for name, value, least in (
-            ("noise", noise, 0),
-            ("k", k, 1),
-            ("eval_k", 1 if eval_k is None else eval_k, 1),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}: expected an integer >= {least}, found {value!r}")
+        noise, k = checks.size("noise", noise, 0), checks.integer("k", k)
+        eval_k = checks.integer("eval_k", eval_k, optional=True)
         if not noise and (k, eval_k or k) != (1, 1):
             raise ValueError(f"k={k}, eval_k={eval_k}: without noise (noise=0) all frames would be the same")
-        if not (net is None or isinstance(net, nn.Module)):
-            raise ValueError(f"net: expected a torch.nn.Module, found {net!r}")
+        checks.instance("net", net, nn.Module, "a torch.nn.Module", optional=True)
+        checks.instance("generator", generator, torch.Generator, "a torch.Generator", optional=True)
+        checks.number("eps", eps, above=0, below=1)
         self.num_vectors = self.group.dim if self.group.reflects else self.group.dim - 1
         if not self.group.rotates:
             self.num_vectors = 0
@@ -141,6 +138,7 @@ def identity_prior(frames: Frames) -> Tensor:
     Shapes:
         a scalar, differentiable; 0 for a batch without graphs.
     """
+    checks.instance("frames", frames, Frames, "fa_pyg.Frames")
     eye = torch.eye(frames.dim, dtype=frames.rotation.dtype, device=frames.rotation.device)
     distance = (frames.rotation - eye).square().sum(dim=(-2, -1))
     return (frames.weight * distance).sum() / max(frames.num_bodies, 1)

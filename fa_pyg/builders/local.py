@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.pca import PCAFrame
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
-from fa_pyg.linalg import working_dtype
+from fa_pyg.linalg import check_device, check_real, working_dtype
 from fa_pyg.reps import Rep
 
 __all__ = ["LocalFrame", "LocalPCAFrame"]
@@ -56,7 +57,8 @@ class LocalFrame(nn.Module):
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
-        if not isinstance(frame, Frame) or frame.group.permutes:
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
+        if frame.group.permutes:
             raise ValueError(f'frame: expected a frame such as PCAFrame("O(3)"), found {frame!r}')
         self.frame = frame
 
@@ -93,8 +95,11 @@ class LocalFrame(nn.Module):
         check_edges(self.group.dim, pos, edge_index, edge_weight)
         if edge_vec is not None:
             check_shape("edge_vec", edge_vec, edge_index.size(1), self.group.dim)
+            check_device("edge_vec", edge_vec, pos)
         for i, v in enumerate(vectors):
+            check_real(f"vectors[{i}]", v)
             check_shape(f"vectors[{i}]", v, len(pos), *v.shape[1:-1], self.group.dim)
+            check_device(f"vectors[{i}]", v, pos)
         n, target = len(pos), edge_index[1]
         node = torch.arange(n, device=pos.device)
         # In the wide type, in which the difference of two float32 is exact.
@@ -132,16 +137,20 @@ def edge_vectors(pos: Tensor, edge_index: Tensor) -> Tensor:
 def check_edges(dim: int, pos: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
     """Raises a ValueError that names the first of a call's arguments that does not fit the others."""
     check_shape("pos", pos, None, dim)
+    if not isinstance(edge_index, Tensor):
+        raise ValueError(f"edge_index: expected a tensor, found a {type(edge_index).__name__}")
     if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.long:
         found = f"{edge_index.dtype} {list(edge_index.shape)}"
         raise ValueError(f"edge_index: expected integers (int64) [2, E], found {found}")
+    check_device("edge_index", edge_index, pos)
     if edge_weight is not None:
         check_shape("edge_weight", edge_weight, edge_index.size(1))
+        check_device("edge_weight", edge_weight, pos)
 
 
 def check_shape(name: str, x: Tensor, *wanted: int | None) -> None:
     """Raises a ValueError unless x is floating point and of the wanted shape (None: of any size)."""
-    same = x.dim() == len(wanted) and all(b in (None, a) for a, b in zip(x.shape, wanted, strict=True))
-    if not same or not x.is_floating_point():
-        text = ", ".join("N" if size is None else str(size) for size in wanted)
+    text = ", ".join("N" if size is None else str(size) for size in wanted)
+    check_real(name, x, f"floating point [{text}]")
+    if x.dim() != len(wanted) or any(b not in (None, a) for a, b in zip(x.shape, wanted, strict=True)):
         raise ValueError(f"{name}: expected floating point [{text}], found {x.dtype} {list(x.shape)}")

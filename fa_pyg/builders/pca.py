@@ -7,6 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.eigh import safe_axes
@@ -30,7 +31,7 @@ class PCAFrame(Frame):
     mean :math:`v v^\top` to C: bring them to comparable units.
 
     Args:
-        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``, any d >= 1.
+        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``, d <= 16.
         detach: treat the frames as constants. Faster, but forces taken through them are *wrong*.
         on_degenerate: "ignore", "warn" or "raise" where eigenvalues other than 0 coincide to four digits. The
             last two wait for the device.
@@ -46,10 +47,8 @@ class PCAFrame(Frame):
 
     def __init__(self, group: GroupLike, detach: bool = False, on_degenerate: str = "ignore") -> None:
         super().__init__(group)
-        if on_degenerate not in ("ignore", "warn", "raise"):
-            raise ValueError(f'on_degenerate: expected "ignore", "warn" or "raise", found {on_degenerate!r}')
-        self.detach = detach
-        self.on_degenerate = on_degenerate
+        self.detach = checks.flag("detach", detach)
+        self.on_degenerate = checks.one_of("on_degenerate", on_degenerate, ("ignore", "warn", "raise"))
         # Kept with the module, so that calls on an accelerator need not send them.
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
@@ -59,7 +58,7 @@ class PCAFrame(Frame):
             if not self.group.rotates:
                 return unturned(cloud, origin, self.group.dim)
             axes, moments = self._axes(cloud, origin)
-            alone = all(any(one is read for read in cloud.read) for one in cloud.declared)
+            alone = self._alone(cloud, origin)
             frames = Frames.signed(axes, self.signs.to(axes), origin, cloud.batch, moments, alone)
         if self.on_degenerate != "ignore":
             self._report(frames)
@@ -74,6 +73,13 @@ class PCAFrame(Frame):
         total = sum(moments(rows, index, cloud.size, weight) for rows, index, weight in parts)
         axes = safe_axes(total)
         return axes if self.group.reflects else proper(axes), total
+
+    def _alone(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
+        """Whether the axes are made of all that is declared, of all nodes; ``[B]`` where bodies differ."""
+        if not all(any(one is read for read in cloud.read) for one in cloud.declared):
+            return False
+        unseen = cloud.unseen(origin)
+        return True if unseen is None else ~unseen
 
     def _report(self, frames: Frames) -> None:
         wrong = (~frames.exact_for("scalar")).nonzero().squeeze(1).tolist()

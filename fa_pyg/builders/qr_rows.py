@@ -34,7 +34,7 @@ class Rows:
     start: Tensor
     count: Tensor
     tie: Tensor  # difference of scores up to which they tie
-    blank: Tensor  # NaN for bodies that hold a NaN or an infinity (and have no rows here), else 0
+    blank: Tensor  # NaN for bodies with a NaN, an infinity or an overflow (no rows of them are here), else 0
 
 
 def rows_of(cloud: Cloud, origin: Tensor | None, group: Group) -> Rows:
@@ -45,7 +45,8 @@ def rows_of(cloud: Cloud, origin: Tensor | None, group: Group) -> Rows:
     parts = [_scaled(cloud, q, origin, group, tag) for q, tag in zip(vectors, first, strict=False)]
     x, body, weight, noise, tag = (torch.cat(one) for one in zip(*parts, strict=True))
     with torch.no_grad():
-        blank = scatter_sum((x * 0).sum(-1) + weight * 0, body, cloud.size)
+        # The noise is NaN where the longest vector overflows, by which all were divided.
+        blank = scatter_sum((x * 0).sum(-1) + weight * 0 + noise * 0, body, cloud.size)
         kept = (blank[body] == 0).nonzero().squeeze(-1)
         order = kept[torch.argsort(body[kept], stable=True)]
     x, body, weight, noise, tag = x[order], body[order], weight[order], noise[order], tag[order]

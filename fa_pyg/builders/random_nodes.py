@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from fa_pyg import checks
 from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.groups import GroupLike
@@ -32,10 +33,10 @@ class RandomNodeFrame(PermutationFrame):
         self, group: GroupLike = "S(n)", k: int = 1, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(group)
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"k: expected a positive integer, found {k!r}")
-        self.k = k
-        self.generator = generator
+        self.k = checks.integer("k", k)
+        self.generator = checks.instance(
+            "generator", generator, torch.Generator, "a torch.Generator", optional=True
+        )
 
     def build(self, graphs: Graphs) -> PermutationFrames:
         numbers, device = graphs.numbers, graphs.device

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.ties import orders
@@ -52,13 +53,11 @@ class SpectralFrame(PermutationFrame):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(group)
-        if not 0 < tol < 1:
-            raise ValueError(f"tol: expected a number between 0 and 1, found {tol!r}")
-        if isinstance(max_frames, bool) or not isinstance(max_frames, int) or max_frames < 1:
-            raise ValueError(f"max_frames: expected a positive integer, found {max_frames!r}")
-        self.tol = tol
-        self.max_frames = max_frames
-        self.generator = generator
+        self.tol = checks.number("tol", tol, above=0, below=1)
+        self.max_frames = checks.integer("max_frames", max_frames)
+        self.generator = checks.instance(
+            "generator", generator, torch.Generator, "a torch.Generator", optional=True
+        )
 
     def build(self, graphs: Graphs) -> PermutationFrames:
         made = orders(self.ranks(graphs), graphs.numbers, self.max_frames, self.generator)

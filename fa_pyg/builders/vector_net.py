@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.linalg import scatter_sum
 
 __all__ = ["VectorNet"]
@@ -38,6 +39,10 @@ class VectorNet(nn.Module):
 
     def __init__(self, out: int, hidden: int = 32, inner: int = 8, rounds: int = 3) -> None:
         super().__init__()
+        checks.size("out", out)
+        checks.size("hidden", hidden)
+        checks.size("inner", inner)
+        checks.integer("rounds", rounds, 1, checks.DEEP)
         self.embed = _mlp(4 * _WAVES, hidden, hidden)
         self.weigh = nn.ModuleList(_linear(hidden, inner) for _ in range(rounds))
         self.update = nn.ModuleList(_mlp(hidden + 2 * inner, hidden, hidden) for _ in range(rounds - 1))

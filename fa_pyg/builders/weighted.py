@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from numbers import Real
 
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.moments import Blend, Moments, step
@@ -62,8 +61,8 @@ class WeightedPCAFrame(Frame):
     Not guaranteed:
 
     * exactness on lines and points for outputs of rank 4 and more, nor for declared inputs of rank 2 and more
-      (:meth:`~fa_pyg.Frames.exact_for` tells both), nor for a model that sees nodes of weight 0, which the
-      frame does not;
+      (:meth:`~fa_pyg.Frames.exact_for` tells both), nor where all nodes of more than 1e-12 of the largest
+      weight lie on a line, and a model sees others (it tells that, too);
     * more digits than rounding / (tau * gap), the rounding being that of the input relative to its size;
     * continuity of outputs other than scalars, and of forces, where all points meet in one; of any where,
       near a line, a declared vector that is not read goes to 0;
@@ -86,24 +85,18 @@ class WeightedPCAFrame(Frame):
         super().__init__(group)
         if self.group.rotates and self.group.dim > 3:
             raise ValueError(f"group: expected at most 3 dimensions, found {self.group}")
-        if not (isinstance(tau, Real) and 0 < tau < math.inf):
-            raise ValueError(f"tau: expected a number > 0, found {tau!r}")
+        tau = checks.number("tau", tau, above=0)
         for name, value in (("gap", gap), ("flat", flat), ("line", line)):
-            if not (isinstance(value, Real) and 0 < value < 1):
-                raise ValueError(f"{name}: expected a number between 0 and 1, found {value!r}")
-        if projection not in Projection.POWERS:
-            expected = ", ".join(Projection.POWERS)
-            raise ValueError(f"projection: expected one of {expected}, found {projection!r}")
-        if node_weight is not None and not callable(node_weight):
-            raise ValueError(f"node_weight: expected a callable or None, found {node_weight!r}")
-        self.sharp = Projection(projection, tau)
+            checks.number(name, value, above=0, below=1)
+        self.sharp = Projection(checks.one_of("projection", projection, Projection.POWERS), tau)
         self.gap, self.flat, self.line = gap, flat, line
-        self.node_weight, self.detach = node_weight, detach
+        self.node_weight = checks.function("node_weight", node_weight, optional=True)
+        self.detach = checks.flag("detach", detach)
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
     def build(self, cloud: Cloud) -> Frames:
         if self.node_weight is not None and cloud.weight is not None:
-            cloud = replace(cloud, weight=self.node_weight(cloud.weight))
+            cloud = replace(cloud, weight=self._own_weight(cloud), types=False)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)
             if not self.group.rotates:
@@ -119,7 +112,8 @@ class WeightedPCAFrame(Frame):
         odd = moments.odd(axes) * step(values / (size + (size == 0)) / self.flat**2, 0)
         # The distance from the origin tells the rounding of points, not of vectors.
         far = origin if any(quantity.rep.affine for quantity in cloud.read) else None
-        blend = Blend.of(values, far, self.gap, self.line)
+        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
+        blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, self.gap, self.line)
         parts = self._signed(axes, odd, blend.generic)
         others = None
         if self.group.dim > 1:
@@ -127,10 +121,21 @@ class WeightedPCAFrame(Frame):
         # Frames of lines and points are only as exact as the average over quarter turns, and know no tensors.
         rank = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else -1
         exact = torch.where((blend.line > 0) | blend.point, rank, ALL_RANKS)
+        unseen = cloud.unseen(origin)
+        if unseen is not None:  # what does not lie on the line, for all that the axes know
+            exact = torch.where((exact < ALL_RANKS) & unseen, -1, exact)
         given = {"origin": origin, "batch": cloud.batch, "size": cloud.size, "exact": exact}
         if others is not None:
             parts = tuple(torch.cat(both) for both in zip(parts, others, strict=True))
         return Frames.ragged(*parts, **given)
+
+    def _own_weight(self, cloud: Cloud) -> Tensor:
+        """The weights that the callable makes of those of the call."""
+        weight = self.node_weight(cloud.weight)
+        if not isinstance(weight, Tensor) or weight.shape != cloud.weight.shape:
+            found = list(weight.shape) if isinstance(weight, Tensor) else repr(weight)
+            raise ValueError(f"node_weight: expected a function to {list(cloud.weight.shape)}, found {found}")
+        return weight
 
     def _signed(self, axes: Tensor, odd: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The principal axes in the signs that have weight: rotation, body and weight, heaviest first."""

@@ -1,13 +1,14 @@
 """What the loaders share: orders that are functions of seed and epoch, and the place within one."""
 
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler, RandomSampler, Sampler
 from torch_geometric.data import Batch
+
+from fa_pyg import checks
 
 
 class EpochLoader:
@@ -28,14 +29,17 @@ class EpochLoader:
         world_size: int | None,
         sampler: Sampler | None,
     ) -> None:
-        check_whole("batch_size", batch_size, 1)
-        check_whole("seed", seed, 0)
+        checks.integer("batch_size", batch_size)
+        checks.integer("seed", seed, 0, checks.MOST)
+        checks.flag("shuffle", shuffle)
+        checks.flag("drop_last", drop_last)
         for name, value, least in (("rank", rank, 0), ("world_size", world_size, 1)):
-            check_whole(name, least if value is None else value, least)
+            checks.integer(name, value, least, optional=True)
         if generator is not None and not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator is {generator!r}, expected a torch.Generator")
-        if sampler is not None and not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
-            raise ValueError(f"sampler is {sampler!r}, expected positions with a length")
+            checks.refuse("generator", "a torch.Generator or None", generator)
+        listed = hasattr(sampler, "__iter__") and hasattr(sampler, "__len__") and not isinstance(sampler, str)
+        if sampler is not None and not listed:
+            checks.refuse("sampler", "positions with a length, or None", sampler)
         if sampler is None and shuffle and generator is not None:
             sampler = RandomSampler(range(size), generator=generator)
         if sampler is None:
@@ -79,12 +83,6 @@ class EpochLoader:
         self._position, self._resume = dict(state), dict(state)
         if state["epoch"] is not None:
             self.set_epoch(state["epoch"])
-
-
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Raises ValueError unless ``value`` is a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} is {value!r}, expected a whole number, {least} or more")
 
 
 def _distributed_sampler(dataset, rank, world_size, shuffle: bool, seed: int) -> DistributedSampler:

@@ -3,12 +3,13 @@
 import os
 import uuid
 from collections.abc import Callable
-from numbers import Integral
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torch_geometric.data import Data
+
+from fa_pyg import checks
 
 Tensors = dict[str, Tensor]
 GRAPHS = ("nodes", "edges", "x", "edge_index", "y")  # the sizes [G], then what lies end to end
@@ -70,8 +71,8 @@ def _load(path: str, keys: tuple[str, ...]) -> Tensors:
 
 def require(holds: bool, name: str, argument: str, found: object, expected: str) -> None:
     if not holds:
-        raise ValueError(f"{name}: {argument} is {found!r}, expected {expected}")
+        checks.refuse(f"{name}: {argument}", expected, found)
 
 
 def is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    return checks.is_integer(value)

@@ -1,10 +1,8 @@
 """Data sets of labelled geometries that lie on disk in parts: one folder, one file a part."""
 
 import json
-import math
 import os
 import shutil
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch_geometric.data import Data
 
+from fa_pyg import checks
 from fa_pyg.datasets._files import _load, write
 
 GRAPH = ("energy", "atomization", "dipole", "quadrupole", "net_charge", "kinetic")  # [G, ...]
@@ -100,4 +99,4 @@ def _starts(sizes: Tensor) -> Tensor:
 
 
 def is_positive(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < math.inf
+    return checks.is_number(value) and value > 0

@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
 
+from fa_pyg import checks
 from fa_pyg.datasets._exchange import exchange
 
 __all__ = ["CovalentBonds", "RDKitBonds", "RadiusGraph"]
@@ -34,9 +35,7 @@ class CovalentBonds(BaseTransform):
     """
 
     def __init__(self, scale: float = 1.25) -> None:
-        if not scale > 0:
-            raise ValueError(f"scale: found {scale}, expected a positive number")
-        self.scale = scale
+        self.scale = checks.number("scale", scale, above=0)
 
     def forward(self, data: Data) -> Data:
         from ase.data import covalent_radii
@@ -73,8 +72,9 @@ class RDKitBonds(BaseTransform):
     def __init__(
         self, charge: int = 0, time_limit: float = 5.0, fallback: BaseTransform | None = _COVALENT
     ) -> None:
-        if not time_limit > 0:
-            raise ValueError(f"time_limit: found {time_limit}, expected a positive number of seconds")
+        checks.integer("charge", charge, -checks.MANY)
+        checks.number("time_limit", time_limit, above=0)
+        checks.function("fallback", fallback, optional=True, expected="a transform")
         self.charge, self.time_limit, self.fallback = charge, time_limit, fallback
         self.fallbacks: list[str] = []
         self._worker: _Worker | None = None
@@ -115,9 +115,8 @@ class RadiusGraph(BaseTransform):
     """
 
     def __init__(self, r: float, max_num_neighbors: int = 32) -> None:
-        if not r > 0:
-            raise ValueError(f"r: found {r}, expected a positive number")
-        self.r, self.max_num_neighbors = r, max_num_neighbors
+        self.r = checks.number("r", r, above=0)
+        self.max_num_neighbors = checks.integer("max_num_neighbors", max_num_neighbors, 0, optional=True)
 
     def forward(self, data: Data) -> Data:
         from fa_pyg.nn import radius_graph

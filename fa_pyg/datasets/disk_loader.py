@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader, IterableDataset, Sampler, get_worker_in
 from torch.utils.data import Dataset as Graphs
 from torch_geometric.data import Batch, Data, OnDiskDataset
 
-from fa_pyg.datasets._epochs import EpochLoader, check_whole
+from fa_pyg import checks
+from fa_pyg.datasets._epochs import EpochLoader
 
 __all__ = ["OnDiskLoader"]
 
@@ -49,8 +50,8 @@ class OnDiskLoader(EpochLoader):
         sampler: Sampler | None = None,
     ) -> None:
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
-            raise ValueError(f"dataset is a {type(dataset).__name__}, expected one with a length and places")
-        check_whole("num_workers", num_workers, 0)
+            checks.refuse("dataset", "one with a length and places", type(dataset).__name__)
+        checks.integer("num_workers", num_workers, 0, checks.DEEP)
         self.dataset, self.num_workers, self.seed = dataset, num_workers, seed
         shares = {"seed": seed, "rank": rank, "world_size": world_size, "sampler": sampler}
         super().__init__(len(dataset), batch_size, shuffle, drop_last, **shares)

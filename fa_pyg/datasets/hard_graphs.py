@@ -8,6 +8,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce
 
+from fa_pyg import checks
 from fa_pyg.datasets._files import is_whole, require
 
 __all__ = ["cfi_pair", "csl", "rook", "shrikhande", "strongly_regular_pair"]
@@ -38,6 +39,8 @@ def csl(n: int = 41, skips: Sequence[int] = SKIPS, copies: int = 1, seed: int = 
     """
     require(is_whole(n) and n >= 5, "csl", "n", n, "5 or more")
     require(is_whole(copies) and copies >= 1, "csl", "copies", copies, "1 or more")
+    checks.integer("seed", seed, 0, checks.MOST)
+    checks.instance("skips", skips, Sequence, "a list of numbers")
     for skip in skips:
         fits = is_whole(skip) and 1 < skip < n - 1 and math.gcd(skip, n) == 1
         require(fits, "csl", "skips", skip, f"prime to {n}, from 2 to {n - 2}")

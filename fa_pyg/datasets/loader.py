@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 from torch_geometric.data import Batch, InMemoryDataset
 
+from fa_pyg import checks
 from fa_pyg.datasets._epochs import EpochLoader
 from fa_pyg.datasets.collated import CollatedGraphs, select_graphs
 
@@ -60,8 +61,7 @@ class InMemoryLoader(EpochLoader):
         sampler: Sampler | None = None,
     ) -> None:
         if not isinstance(dataset, InMemoryDataset | Batch):
-            found = type(dataset).__name__
-            raise ValueError(f"dataset is a {found}, expected an InMemoryDataset or a Batch")
+            checks.refuse("dataset", "an InMemoryDataset or a Batch", type(dataset).__name__)
         _check_transform(dataset)
         self.graphs, self._indices = _graphs(dataset, device)
         self.dataset = dataset

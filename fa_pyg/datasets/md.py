@@ -165,9 +165,10 @@ def _check_physics(**numbers: object) -> None:
 
 
 def _check_whole(**numbers: object) -> None:
-    least = {"stride": 1, "steps": numbers["stride"], "num_train": 1, "num_val": 1, "charge": -99}
     for name, value in numbers.items():
         require(is_whole(value), "MDTrajectory", name, value, "a whole number")
+    least = {"stride": 1, "steps": numbers["stride"], "num_train": 1, "num_val": 1, "charge": -99}
+    for name, value in numbers.items():
         bound = least.get(name, 0)
         require(value >= bound, "MDTrajectory", name, value, f"{bound} or more")
     require(numbers["seed"] < 2**31, "MDTrajectory", "seed", numbers["seed"], f"0 to {2**31 - 1}")

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 from tqdm import tqdm
 
+from fa_pyg import checks
+
 DT, STRIDE, BOX = 1e-3, 100, 5.0  # time step, steps between stored frames, half the box of the initial states
 PAIRS = 12800  # integrated side by side: enough to hide the interpreter, few enough for the cache
 SPLITS = {"train": (0, 10_000), "val": (10_000, 12_000), "test": (12_000, 14_000)}  # in one stream
@@ -236,8 +238,7 @@ def _check_names(root, split, interaction) -> None:
 
 def _check_numbers(split: str, **numbers: Any) -> None:
     for name, value in numbers.items():
-        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        _require(is_whole, name, value, "a whole number")
+        _require(checks.is_integer(value), name, value, "a whole number")
     most, last = SPLITS[split][1] - SPLITS[split][0], numbers["length"] // STRIDE - 2
     first = numbers["input_frame"]
     for name, holds, expected in (
@@ -253,4 +254,4 @@ def _check_numbers(split: str, **numbers: Any) -> None:
 
 def _require(holds: bool, argument: str, found: object, expected: str) -> None:
     if not holds:
-        raise ValueError(f"NBody: {argument} is {found!r}, expected {expected}")
+        checks.refuse(f"NBody: {argument}", expected, found)

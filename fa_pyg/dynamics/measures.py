@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from fa_pyg import checks
 from fa_pyg.dynamics.nve import Trajectory
 from fa_pyg.models import Potential
 
@@ -66,6 +67,7 @@ def conservation(run: Trajectory) -> dict[str, float | None]:
         :func:`work_gaps` the largest, ``jump_meV``, and the root mean square, ``jump_rms_meV``. A jump far
         above the mean is one of the model, not of the time step. None for a run of less than three states.
     """
+    checks.instance("run", run, Trajectory, "a Trajectory")
     names = ("drift_meV_per_atom_ps", "fluctuation_meV")
     if len(run.time) < 3:
         return dict.fromkeys(names, None) | sizes(np.empty(0))
@@ -102,6 +104,9 @@ def along(
 
     Shapes: ``z [N]``, ``pos [T, N, 3]`` in Å; returns ``[T]`` in eV and ``[T, N, 3]`` in eV/Å, float64.
     """
+    checks.instance("model", model, torch.nn.Module, "a Potential")
+    checks.integer("batch_size", batch_size)
+    checks.function("watch", watch, optional=True)
     energies, forces = [np.empty(0)], [np.empty((0, *pos.shape[1:]))]
     for start in range(0, len(pos), batch_size):
         part = torch.as_tensor(pos[start : start + batch_size], device=device)

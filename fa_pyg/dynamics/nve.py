@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fa_pyg import checks
 from fa_pyg.dynamics.bonds import Bonds
 
 __all__ = ["Trajectory", "nve", "thermalised"]
@@ -50,6 +51,8 @@ def thermalised(atoms: Any, temperature: float, seed: int = 0) -> Any:
     Raises:
         ValueError: for less than two atoms, a periodic structure, atoms on top of each other.
     """
+    checks.number("temperature", temperature, 0)
+    checks.integer("seed", seed, 0, checks.MOST)
     from ase import units
     from ase.md.velocitydistribution import Stationary, ZeroRotation, force_temperature
 
@@ -84,6 +87,9 @@ def nve(
         timestep: in fs.
         watch: called with the atoms and the step for each state of the run, 0 for the start.
     """
+    checks.integer("steps", steps, 0)
+    checks.number("timestep", timestep, above=0)
+    checks.function("watch", watch, optional=True)
     from ase import units
     from ase.md.verlet import VelocityVerlet
 

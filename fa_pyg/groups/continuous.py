@@ -10,9 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
+
 __all__ = ["Group", "GroupLike"]
 
-_PATTERN = re.compile(r"(SO|SE|O|E|T)\((\d+)\)")
+_PATTERN = re.compile(r"(SO|SE|O|E|T)\((\d{1,9})\)")
+MOST_DIMENSIONS = 1024  # matrices of more hold millions of numbers each
+MOST_SIGNS = 16  # dimensions whose 2^d patterns of signs are listed
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,13 @@ class Group:
     kind: str
     dim: int
 
+    def __post_init__(self) -> None:
+        checks.one_of("kind", self.kind, ("O", "SO", "E", "SE", "T", "S"))
+        if self.kind == "S":
+            checks.integer("dim", self.dim, 0, 0, hint=" (S(n) moves no space)")
+        else:
+            checks.integer("dim", self.dim, 1, MOST_DIMENSIONS)
+
     @classmethod
     def of(cls, spec: GroupLike) -> Group:
         """Returns the group that a name stands for: ``"SE(3)"``, or a finite one's, ``"C4"`` or ``"Oh"``.
@@ -45,13 +56,14 @@ class Group:
             return Group("S", 0)
         name = spec.replace(" ", "") if isinstance(spec, str) else ""
         match = _PATTERN.fullmatch(name)
-        if match and int(match[2]) >= 1:
+        if match and 1 <= int(match[2]) <= MOST_DIMENSIONS:
             return Group(match[1], int(match[2]))
         finite = FiniteGroup.named(name)
         if finite is None:
             raise ValueError(
-                f"unknown group {spec!r}: expected O(d), SO(d), E(d), SE(d) or T(d) with d >= 1, S(n), or a "
-                "finite one in Schoenflies' notation: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, Oh, Ih"
+                f"group: unknown group {checks.shown(spec)}: expected O(d), SO(d), E(d), SE(d) or T(d) with "
+                f"d >= 1 (at most {MOST_DIMENSIONS}), S(n), or a finite one in Schoenflies' notation "
+                "of order up to some thousands: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, Oh, Ih"
             )
         return finite
 
@@ -74,9 +86,13 @@ class Group:
 
     def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Returns the diagonal matrices of +-1 in the group, ``[K, d]``: K = 2^d, 2^(d-1) or (T) 1."""
+        if self.rotates and self.dim > MOST_SIGNS:
+            raise ValueError(f"group: expected at most {MOST_SIGNS} dimensions, of 2^d signs, found {self}")
+        if not self.rotates:
+            return torch.ones(1, self.dim, device=device, dtype=dtype)
         patterns = list(itertools.product((1.0, -1.0), repeat=self.dim))
         if not self.reflects:
-            patterns = [p for p in patterns if math.prod(p) > 0] if self.rotates else patterns[:1]
+            patterns = [p for p in patterns if math.prod(p) > 0]
         return torch.tensor(patterns, device=device, dtype=dtype)
 
     @property

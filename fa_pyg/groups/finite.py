@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.groups import point_groups
-from fa_pyg.groups.continuous import Group
+from fa_pyg.groups.continuous import MOST_DIMENSIONS, Group
 
 __all__ = ["FiniteGroup"]
 
-_PATTERN = re.compile(r"(?:T\((\d+)\):)?([CDSTOI])_?(\d*)_?([vhdsi]?)(?:\((\d+)\))?")
+_PATTERN = re.compile(r"(?:T\((\d{1,9})\):)?([CDSTOI])_?(\d{0,9})_?([vhdsi]?)(?:\((\d{1,9})\))?")
 _ALIASES = {"Cs": "C1h", "Ci": "S2"}
 
 
@@ -42,8 +43,14 @@ class FiniteGroup(Group):
     translates: bool = False
 
     def __post_init__(self) -> None:
+        checks.instance("kind", self.kind, str, 'a name such as "C4" or "Oh"')
+        checks.integer("dim", self.dim, 1, MOST_DIMENSIONS)
+        checks.flag("translates", self.translates)
         if not point_groups.is_point_group(self.kind, self.dim):
-            raise ValueError(f"there is no finite group {self.kind!r} in {self.dim} dimensions")
+            raise ValueError(
+                f"there is no finite group {checks.shown(self.kind)} in {self.dim} dimensions: expected a "
+                f'kind such as "C4" or "Oh" of order up to some thousands, found {checks.shown(self.kind)}'
+            )
 
     @classmethod
     def named(cls, name: str) -> FiniteGroup | None:

@@ -33,15 +33,18 @@ def is_point_group(kind: str, dim: int) -> bool:
     return _factors(kind, dim) is not None
 
 
+MOST_TURNS = 1024  # of a cyclic group: its elements are listed
+
+
 def _factors(kind: str, dim: int) -> Factors | None:
-    match = re.fullmatch(r"([A-Z])(\d*)([a-z]?)", kind)
+    match = re.fullmatch(r"([A-Z])(\d{0,9})([a-z]?)", kind)
     if match is None:
         return None
     family, n = match[1] + match[3], int(match[2] or 0)
     if match[2] == "":
         return _CUBIC[family] if dim == 3 and family in _CUBIC else None
     make = _AXIAL.get((family, dim))
-    return None if make is None or n < 1 or (family == "S" and n % 2) else make(n)
+    return None if make is None or not 1 <= n <= MOST_TURNS or (family == "S" and n % 2) else make(n)
 
 
 def _turns(n: int, dim: int, axial: float = 1.0) -> Tensor:

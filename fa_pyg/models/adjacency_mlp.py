@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.models.dense import dense_batches
 from fa_pyg.models.readout import Activation, checked_batch, widths
 
@@ -52,6 +53,10 @@ class AdjacencyMLP(nn.Module):
         act: Activation = nn.functional.relu,
     ) -> None:
         super().__init__()
+        checks.size("max_nodes", max_nodes)
+        checks.size("in_channels", in_channels, 0)
+        checks.size("out_channels", out_channels)
+        checks.function("act", act)
         self.in_channels, self.max_nodes, self.act = in_channels, max_nodes, act
         sizes = [*widths(max_nodes * (max_nodes + in_channels), hidden, num_layers), out_channels]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))

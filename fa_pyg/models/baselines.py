@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch_geometric.nn import ChebConv, GATConv, GCNConv
 from torch_geometric.utils import get_laplacian
 
+from fa_pyg import checks
 from fa_pyg.models.dense import dense_batches, in_order
-from fa_pyg.models.readout import Activation, Readout, checked_batch, widths
+from fa_pyg.models.readout import Activation, Readout, check_graphs, checked_batch, widths
 
 __all__ = ["GAT", "GCN", "ChebNet", "ConvStack", "largest_eigenvalues"]
 
@@ -53,7 +54,10 @@ class ConvStack(nn.Module):
         head: int | None = None,
     ) -> None:
         super().__init__()
-        self.in_channels, self.act = in_channels, act
+        self.in_channels, self.act = checks.size("in_channels", in_channels, 0), checks.function("act", act)
+        convs = list(checks.instance("convs", convs, Iterable, "modules"))
+        for conv in convs:
+            checks.instance("convs", conv, nn.Module, "modules")
         self.convs = nn.ModuleList(convs)
         self.readout = Readout(width, out_channels, readout, head, act)
 
@@ -125,6 +129,7 @@ class GAT(nn.Module):
     ) -> None:
         super().__init__()
         sizes = widths(in_channels, hidden, num_layers)
+        checks.size("heads", heads)
         if any(width % heads for width in sizes[1:]):
             raise ValueError(f"hidden: expected multiples of heads = {heads}, found {hidden}")
         convs = (GATConv(a, b // heads, heads=heads) for a, b in pairwise(sizes))
@@ -165,6 +170,7 @@ class ChebNet(nn.Module):
     ) -> None:
         super().__init__()
         sizes = widths(in_channels, hidden, num_layers)
+        checks.integer("order", order, 1, checks.DEEP)
         convs = (ChebConv(a, b, order) for a, b in pairwise(sizes))
         self.stack = ConvStack(convs, in_channels, sizes[-1], out_channels, **stack)
 
@@ -190,6 +196,7 @@ def largest_eigenvalues(edge_index: Tensor, batch: Tensor) -> Tensor:
     It is between 1 (no edges) and 2 (bipartite); self-loops do not count. Computed once, it can be kept with
     the data as ``lambda_max``.
     """
+    check_graphs(edge_index, batch)
     index, weight = get_laplacian(edge_index, None, "sym", torch.float64, len(batch))
     parts = dense_batches(index, batch)
     # A place without a node adds the eigenvalue 0, which is not the largest.

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.linalg import mean, pick, scatter_sum
 from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of, placed
-from fa_pyg.models.molecule_heads import Head
+from fa_pyg.models.molecule_heads import Head, check_heads
 from fa_pyg.models.molecule_inputs import read_molecules
 
 __all__ = ["FAENet"]
@@ -73,8 +74,13 @@ class FAENet(nn.Module):
         max_z: int = 118,
     ) -> None:
         super().__init__()
-        if not num_neighbors > 0:
-            raise ValueError(f"num_neighbors: expected a positive number, found {num_neighbors!r}")
+        checks.size("hidden", hidden)
+        checks.integer("layers", layers, 0, checks.DEEP)
+        checks.size("num_radial", num_radial)
+        checks.number("num_neighbors", num_neighbors, above=0)
+        checks.number("cutoff", cutoff, above=0)
+        checks.size("max_z", max_z)
+        check_heads(heads)
         self.cutoff, self.shrink = cutoff, num_neighbors**-0.5
         self.is_single = heads is None
         self.head_names = dict(heads or {"energy": "scalar"})

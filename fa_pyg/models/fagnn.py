@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
+from fa_pyg import checks
 from fa_pyg.builders import PCAFrame
 from fa_pyg.frames import Frames
+from fa_pyg.groups.continuous import MOST_SIGNS
 from fa_pyg.linalg import mean, pick, scatter_sum
 from fa_pyg.nn.layers import FAMLP, FAConv
 
@@ -78,6 +80,11 @@ class FAGNN(nn.Module):
         self, hidden: int = 60, layers: int = 4, dim: int = 3, edge_dim: int = 1, fused: bool = True
     ) -> None:
         super().__init__()
+        checks.size("hidden", hidden)
+        checks.integer("layers", layers, 0, checks.DEEP)
+        checks.integer("dim", dim, 1, MOST_SIGNS)
+        checks.size("edge_dim", edge_dim, 0)
+        checks.flag("fused", fused)
         if hidden % dim:
             raise ValueError(f"hidden: expected a multiple of {dim}, found {hidden}")
         frame, channels = PCAFrame(f"O({dim})"), hidden // dim

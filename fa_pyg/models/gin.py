@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GINConv
 
+from fa_pyg import checks
 from fa_pyg.models.baselines import ConvStack
 from fa_pyg.models.readout import checked_batch, widths
 from fa_pyg.slots import rank_in_body
@@ -55,7 +56,8 @@ class GIN(nn.Module):
         **stack: Any,
     ) -> None:
         super().__init__()
-        self.in_channels, self.ids = in_channels, ids
+        checks.size("in_channels", in_channels, 0)
+        self.in_channels, self.ids = in_channels, checks.size("ids", ids, optional=True)
         sizes = widths(in_channels + (ids or 0), hidden, num_layers)
         starts = torch.rand(num_layers).tolist()
         convs = (

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.linalg import mean, pick, scatter_sum
 
 NEAR = 1e-6  # squared distance that keeps 1 / r finite where two particles meet
@@ -38,6 +39,9 @@ class GNN(nn.Module):
 
     def __init__(self, hidden: int = 64, layers: int = 4, dim: int = 3) -> None:
         super().__init__()
+        checks.size("hidden", hidden)
+        checks.integer("layers", layers, 0, checks.DEEP)
+        checks.size("dim", dim)
         self.embed = nn.Linear(2 * dim + 1, hidden)
         self.layers = nn.ModuleList([MessagePassingLayer(hidden, dim + 5) for _ in range(layers)])
         self.displacement = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, dim))

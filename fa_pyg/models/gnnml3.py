@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.models.dense import Dense, dense_batches, in_order
 from fa_pyg.models.readout import Activation, Head, checked_batch, is_mean
-from fa_pyg.models.supports import gnnml3_supports
+from fa_pyg.models.supports import check_spectrum, gnnml3_supports
 
 __all__ = ["GNNML3"]
 
@@ -58,10 +59,10 @@ class GNNML3(nn.Module):
         head: int | None = None,
     ) -> None:
         super().__init__()
-        if hidden < 3 or num_layers < 1:
-            raise ValueError(
-                f"hidden, num_layers: expected at least 3 and 1, found {hidden} and {num_layers}"
-            )
+        checks.size("in_channels", in_channels, 0)
+        checks.size("hidden", hidden, 3)
+        checks.integer("num_layers", num_layers, 1, checks.DEEP)
+        check_spectrum(frequencies, bandwidth, reach)
         self.in_channels, self.hidden, self.mean = in_channels, hidden, is_mean(readout)
         self.spectrum = {"frequencies": frequencies, "bandwidth": bandwidth, "reach": reach}
         sizes = [in_channels] + [hidden] * (num_layers - 1)

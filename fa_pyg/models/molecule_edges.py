@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.models.molecule_inputs import check_edges, check_pos
 from fa_pyg.nn.graph_building import radius_graph
 
@@ -30,9 +31,8 @@ class EdgeFeatures(nn.Module):
 
     def __init__(self, cutoff: float, num_radial: int) -> None:
         super().__init__()
-        if not cutoff > 0:
-            raise ValueError(f"cutoff: expected a positive number, found {cutoff!r}")
-        self.cutoff = cutoff
+        self.cutoff = checks.number("cutoff", cutoff, above=0)
+        checks.size("num_radial", num_radial)
         self.register_buffer("waves", math.pi * torch.arange(1, num_radial + 1) / cutoff, persistent=False)
 
     def forward(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:

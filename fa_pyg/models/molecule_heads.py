@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.linalg import mean, scatter_sum
 
-__all__ = ["HEADS", "Head"]
+__all__ = ["HEADS", "Head", "check_heads"]
 
 Read = Callable[[Tensor, "Tensor | None"], Tensor]
 Reduce = Callable[[Tensor, "Tensor | None", int], Tensor]
@@ -33,13 +34,21 @@ class Head:
     @classmethod
     def of(cls, spec: str) -> Head:
         """The head of a name in ``HEADS``; raises ValueError for another."""
-        if spec not in HEADS:
-            raise ValueError(f"heads: expected one of {', '.join(HEADS)}, found {spec!r}")
-        return HEADS[spec]
+        return HEADS[checks.one_of("heads", spec, HEADS)]
 
     def __call__(self, y: Tensor, x: Tensor | None, batch: Tensor | None, size: int) -> Tensor:
         parts = self.read(y, x)
         return parts if self.reduce is None else self.reduce(parts, batch, size)
+
+
+def check_heads(heads: Mapping[str, str] | None) -> None:
+    """Raises ValueError unless these are names of heads, by what they predict."""
+    checks.instance("heads", heads, Mapping, 'a dict such as {"energy": "scalar"}', optional=True)
+    if heads is not None and not heads:
+        checks.refuse("heads", "one prediction or more, or None", heads)
+    for name, spec in (heads or {}).items():
+        checks.instance("heads", name, str, "names of predictions")
+        checks.one_of(f"heads[{name!r}]", spec, HEADS)
 
 
 def _scalar(y: Tensor, x: Tensor | None) -> Tensor:

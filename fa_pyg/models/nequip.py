@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.linalg import scatter_sum
 from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of, placed
 from fa_pyg.models.molecule_inputs import read_molecules
@@ -86,13 +87,13 @@ class NequIP(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in {"cutoff": cutoff, "num_neighbors": num_neighbors}.items():
-            if not value > 0:
-                raise ValueError(f"{name}: expected a positive number, found {value!r}")
-        for name, value in {"channels": channels, "layers": layers, "num_radial": num_radial}.items():
-            if value < 1:
-                raise ValueError(f"{name}: expected at least 1, found {value!r}")
-        if not 0 <= lmax <= lmax_edge <= 11:
-            raise ValueError(f"lmax: expected 0 to lmax_edge, at most 11, found {lmax!r} and {lmax_edge!r}")
+            checks.number(name, value, above=0)
+        widths = {"channels": channels, "num_radial": num_radial, "radial": radial, "elements": elements}
+        for name, value in {**widths, "max_z": max_z}.items():
+            checks.size(name, value)
+        checks.integer("layers", layers, 1, checks.DEEP)
+        checks.integer("lmax_edge", lmax_edge, 0, 11)
+        checks.integer("lmax", lmax, 0, lmax_edge)
         self.cutoff, self.lmax_edge = cutoff, lmax_edge
         self.embed = nn.Embedding(max_z + 1, channels)
         self.elements = nn.Embedding(max_z + 1, elements)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame
 from fa_pyg.copies import Signature
 from fa_pyg.models.cells import (
@@ -21,6 +22,7 @@ from fa_pyg.models.cells import (
     strained,
     volumes,
 )
+from fa_pyg.models.molecule_heads import check_heads
 from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
 from fa_pyg.models.references import AtomicReference
 from fa_pyg.nn import FrameAveraging, radius_graph
@@ -101,10 +103,15 @@ class Potential(nn.Module):
         signed_cell: bool = False,
     ) -> None:
         super().__init__()
+        checks.instance("model", model, nn.Module, "a torch.nn.Module")
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")', optional=True)
+        check_heads(heads)
+        checks.flag("gradient", gradient)
+        checks.flag("signed_cell", signed_cell)
+        checks.number("cutoff", cutoff, above=0, optional=True)
         named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
-        wrong = [f"{name}: {spec!r}" for name, spec in named.items() if spec not in REPS]
-        if wrong:
-            raise ValueError(f"heads: expected one of {', '.join(REPS)}, found {wrong[0]}")
+        for name, spec in named.items():  # those of the network may be its own
+            checks.one_of(f"heads[{name!r}]", spec, REPS)
         if gradient and "forces" in named:
             raise ValueError("gradient: expected False where a head gives the forces, found True")
         if gradient and named.get("energy") != "scalar":

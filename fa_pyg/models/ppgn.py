@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.models.dense import Dense, dense_batches, in_order
 from fa_pyg.models.readout import Activation, Head, checked_batch, is_mean, widths
 
@@ -56,6 +57,9 @@ class PPGN(nn.Module):
         head: int | None = None,
     ) -> None:
         super().__init__()
+        checks.size("in_channels", in_channels, 0)
+        checks.integer("depth", depth, 1, checks.DEEP)
+        checks.flag("bias", bias)
         self.in_channels, self.mean = in_channels, is_mean(readout)
         sizes = widths(in_channels + 2, hidden, num_layers)
         self.blocks = nn.ModuleList(_Block(a, b, depth, bias) for a, b in pairwise(sizes))

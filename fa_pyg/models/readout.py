@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
+from fa_pyg.copies import check_batch
 from fa_pyg.linalg import mean, scatter_sum
 
-__all__ = ["Activation", "Head", "Readout", "checked_batch", "widths"]
+__all__ = ["Activation", "Head", "Readout", "check_edge_index", "check_graphs", "checked_batch", "widths"]
 
 # In a configuration: the name of a module, or of a function that says what it returns (torch.relu does not).
 Activation = nn.Module | Callable[[Tensor], Tensor]
@@ -31,6 +33,10 @@ class Head(nn.Module):
         self, width: int, out_channels: int, hidden: int | None = None, act: Activation = nn.functional.relu
     ) -> None:
         super().__init__()
+        checks.size("width", width)
+        checks.size("out_channels", out_channels)
+        checks.size("head", hidden, optional=True)
+        checks.function("act", act)
         self.first = None if hidden is None else nn.Linear(width, hidden)
         self.last = nn.Linear(width if hidden is None else hidden, out_channels)
         self.act = act
@@ -69,21 +75,34 @@ class Readout(nn.Module):
 
 def is_mean(readout: str) -> bool:
     """Whether graphs are read out by means."""
-    if readout not in ("sum", "mean"):
-        raise ValueError(f"readout: expected 'sum' or 'mean', found {readout!r}")
-    return readout == "mean"
+    return checks.one_of("readout", readout, ("sum", "mean")) == "mean"
 
 
 def widths(in_channels: int, hidden: int | Sequence[int], num_layers: int) -> list[int]:
     """The widths before, between and after ``num_layers`` layers; ``hidden`` is one for all, or one each."""
-    if num_layers < 1:
-        raise ValueError(f"num_layers: expected at least 1, found {num_layers}")
-    each = [hidden] * num_layers if isinstance(hidden, int) else list(hidden)
-    if len(each) != num_layers or min(each) < 1:
-        raise ValueError(
-            f"hidden: expected a positive width, or one for each of {num_layers} layers, found {hidden}"
-        )
-    return [in_channels, *each]
+    checks.size("in_channels", in_channels, 0)
+    checks.integer("num_layers", num_layers, 1, checks.DEEP)
+    listed = isinstance(hidden, Iterable) and not isinstance(hidden, str | Tensor)
+    each = list(hidden) if listed else [hidden] * num_layers
+    wanted = f"a positive width (at most {checks.WIDE}), or one for each of {num_layers} layers"
+    if len(each) != num_layers or any(not checks.is_integer(width, 1, checks.WIDE) for width in each):
+        checks.refuse("hidden", wanted, hidden)
+    return [in_channels, *map(int, each)]
+
+
+def check_edge_index(edge_index: Tensor) -> None:
+    """Raises a ValueError unless these can be edges; their numbers are not looked at."""
+    checks.instance("edge_index", edge_index, Tensor, "a tensor")
+    if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.long:
+        found = f"{edge_index.dtype} {list(edge_index.shape)}"
+        raise ValueError(f"edge_index: expected integers (int64) [2, E], found {found}")
+
+
+def check_graphs(edge_index: Tensor, batch: Tensor) -> None:
+    """Raises a ValueError unless these can be the edges of graphs and the graph of each node."""
+    check_edge_index(edge_index)
+    checks.instance("batch", batch, Tensor, "a tensor")
+    check_batch(batch)
 
 
 def checked_batch(x: Tensor, edge_index: Tensor, batch: Tensor | None, in_channels: int) -> Tensor:
@@ -95,11 +114,10 @@ def checked_batch(x: Tensor, edge_index: Tensor, batch: Tensor | None, in_channe
     if x.dim() != 2 or not x.is_floating_point() or (in_channels and x.size(1) != in_channels):
         features = in_channels or "any"
         raise ValueError(f"x: expected floating point [N, {features}], found {x.dtype} {list(x.shape)}")
-    if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.long:
-        found = f"{edge_index.dtype} {list(edge_index.shape)}"
-        raise ValueError(f"edge_index: expected integers (int64) [2, E], found {found}")
+    check_edge_index(edge_index)
     if batch is None:
         return edge_index.new_zeros(len(x))
+    check_batch(batch)
     if batch.shape != (len(x),) or batch.dtype != torch.long:
         raise ValueError(
             f"batch: expected {len(x)} integers (int64), found {batch.dtype} {list(batch.shape)}"

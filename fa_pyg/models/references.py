@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.linalg import mean, scatter_sum
 from fa_pyg.models.molecule_inputs import check_types, is_checkable, number_of_graphs
 
@@ -38,7 +39,8 @@ class AtomicReference(nn.Module):
 
     def __init__(self, reduce_mean: bool = False, max_z: int = 118) -> None:
         super().__init__()
-        self.reduce_mean = reduce_mean
+        self.reduce_mean = checks.flag("reduce_mean", reduce_mean)
+        checks.size("max_z", max_z)
         self.register_buffer("table", torch.zeros(max_z + 1, dtype=torch.float64))
         self.register_buffer("known", torch.zeros(max_z + 1, dtype=torch.bool))
 

@@ -8,10 +8,12 @@ from torch.nn.functional import pad
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
+from fa_pyg import checks
 from fa_pyg.eigh import safe_eigh
 from fa_pyg.models.dense import Dense, dense_batches
+from fa_pyg.models.readout import check_graphs
 
-__all__ = ["GNNML3Supports", "gnnml3_supports"]
+__all__ = ["GNNML3Supports", "check_spectrum", "gnnml3_supports"]
 
 
 @torch.no_grad()
@@ -43,9 +45,8 @@ def gnnml3_supports(
 
     Not guaranteed: anything where an edge goes one way only.
     """
-    for name, value in {"frequencies": frequencies, "reach": reach}.items():
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, found {value}")
+    check_spectrum(frequencies, bandwidth, reach)
+    check_graphs(edge_index, batch)
     one = torch.ones((), dtype=torch.float64, device=edge_index.device).expand(edge_index.size(1))
     found = []
     for part in dense_batches(edge_index, batch):
@@ -56,6 +57,13 @@ def gnnml3_supports(
     pairs, supports = (torch.cat(each) for each in zip(*found, strict=True))
     order = torch.argsort(batch[pairs[:, 0]], stable=True)
     return pairs[order].T.contiguous(), supports[order]
+
+
+def check_spectrum(frequencies: int, bandwidth: float, reach: int) -> None:
+    """Raises a ValueError that names the first of the supports' parameters that is out of range."""
+    checks.integer("frequencies", frequencies, 1, checks.DEEP)
+    checks.number("bandwidth", bandwidth, 0)
+    checks.integer("reach", reach, 1, checks.DEEP)
 
 
 def _filters(adjacency: Tensor, mask: Tensor, frequencies: int, bandwidth: float) -> Tensor:
@@ -103,6 +111,7 @@ class GNNML3Supports(BaseTransform):
     """
 
     def __init__(self, frequencies: int = 5, bandwidth: float = 2.0, reach: int = 1) -> None:
+        check_spectrum(frequencies, bandwidth, reach)
         self.arguments = {"frequencies": frequencies, "bandwidth": bandwidth, "reach": reach}
 
     def forward(self, data: Data) -> Data:

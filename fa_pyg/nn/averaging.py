@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame, Quantity
-from fa_pyg.builders.declared import NodeWeight, check_reads, declared_reps, node_weights, quantity
+from fa_pyg.builders.declared import (
+    NodeWeight,
+    check_node_weight,
+    check_reads,
+    declared_reps,
+    node_weights,
+    quantity,
+)
 from fa_pyg.builders.read_graphs import graph_layout
 from fa_pyg.copies import LEVELS, Call, Copies, Layout, Name, Signature
 from fa_pyg.nn.call_frames import motion_frames, permutation_frames
@@ -44,8 +52,8 @@ class FrameAveraging(nn.Module):
             Under S(n) what tells nodes and edges apart; default all of them but those attributes of a Data
             that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
-            dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers) where the
-            call has them.
+            dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers, or types
+            counted from 0) where the call has them.
         level: "node" or "graph" where the output's size does not tell, "edge" for edge-level outputs always;
             or one for each output.
         levels: the level of arguments whose name and size do not tell: "node", "edge", "graph", "index"
@@ -82,12 +90,10 @@ class FrameAveraging(nn.Module):
         chunk: int | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(model, nn.Module):
-            raise ValueError(f"model: expected a torch.nn.Module, found {model!r}")
-        if not isinstance(frame, Frame):
-            raise ValueError(f'frame: expected a frame such as PCAFrame("E(3)"), found {frame!r}')
-        if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
-            raise ValueError(f"chunk: expected a positive integer or None, found {chunk!r}")
+        checks.instance("model", model, nn.Module, "a torch.nn.Module")
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+        checks.integer("chunk", chunk, optional=True)
+        check_node_weight(node_weight)
         self.model = model
         self.frame = frame
         self.signature = Signature(model)
@@ -101,9 +107,12 @@ class FrameAveraging(nn.Module):
         self.inputs = {self._name(k): rep for k, rep in declared.items()}
         self.output = output_spec(output)
         read = (None if permutes else list(self.inputs)[:1]) if reads is None else reads
+        if isinstance(read, str) or not isinstance(read, Iterable | None):
+            checks.refuse("reads", "a list of inputs or None", read)
         self.reads = None if read is None else [self._name(k) for k in read]
         self.node_weight = node_weight
         self.level = level
+        checks.instance("levels", levels, Mapping, 'a dict such as {"x": "node"}', optional=True)
         self.levels = {self._name(k): v for k, v in (levels or {}).items()}
         self.chunk = chunk
         if not permutes:
@@ -173,7 +182,7 @@ class FrameAveraging(nn.Module):
         where = {k: (layout.body(k, x), layout.has_nodes(k, x)) for k, x in given}
         return {k: quantity(k, x, self.inputs[k], dim, *where[k]) for k, x in given}
 
-    def _weights(self, call: Call, layout: Layout) -> Tensor | None:
+    def _weights(self, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
         return node_weights(self.node_weight, call, layout)
 
     def _pop_frames(self, kwargs: dict[str, Any]) -> Slotted | None:

@@ -42,7 +42,7 @@ def motion_frames(
     frame: Frame,
     inputs: Mapping[Name, Quantity],
     reads: Sequence[Name],
-    weight: Tensor | None,
+    weight: tuple[Tensor | None, bool],
     layout: Layout,
     given: Slotted | None,
 ) -> Frames:
@@ -52,7 +52,7 @@ def motion_frames(
         ValueError: if ``given`` are no frames of these graphs, or have lost the gradient that is asked for.
     """
     read = tuple(inputs[name] for name in reads)
-    cloud = Cloud(tuple(inputs.values()), read, layout.batch, layout.num_graphs, weight)
+    cloud = Cloud(tuple(inputs.values()), read, layout.batch, layout.num_graphs, *weight)
     if given is None:
         frames = frame.evaluate(cloud)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders.local import check_shape
 from fa_pyg.frames import Frames
 from fa_pyg.reps import Rep, RepLike
@@ -25,17 +26,14 @@ class Channels:
 
     def __init__(self, name: str, channels: Mapping[RepLike, int], dim: int) -> None:
         if not isinstance(channels, Mapping) or not channels:
-            raise ValueError(
-                f'{name}: expected channels such as {{"scalar": 16, "vector": 8}}, found {channels!r}'
-            )
+            checks.refuse(name, 'channels such as {"scalar": 16, "vector": 8}', channels)
         self.name, self.channels, self.dim = name, dict(channels), dim
-        self.reps = {key: Rep.of(key) for key in channels}
+        self.reps = {key: Rep.of(key, name) for key in channels}
         for key, rep in self.reps.items():
             count = channels[key]
             if rep.affine or rep.flat:
                 raise ValueError(f"{name}: channels are neither points nor flat, found {rep}")
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ValueError(f"{name}[{key!r}]: expected a positive integer, found {count!r}")
+            checks.size(f"{name}[{key!r}]", count)
         self.sizes = [count * dim ** self.reps[key].rank for key, count in channels.items()]
         self.width = sum(self.sizes)
 

@@ -6,11 +6,11 @@ CPU, and it keeps other neighbours where `max_num_neighbors` or equal distances 
 """
 
 import math
-import numbers
 
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.nn.neighbor_points import by_graph, checked, directions, in_range, numbered
 from fa_pyg.nn.neighbors import search
 
@@ -55,8 +55,7 @@ def radius_graph(
     same graph for a rotated cloud where a distance equals r up to rounding, or a cut leaves a choice
     between equal distances. More than 5e8 edges are refused as soon as they are found.
     """
-    _check_radius(r)
-    row, col = find_pairs(x, None, batch, None, max_num_neighbors, r, bool(loop), batch_size)
+    row, col = find_pairs(x, None, batch, None, max_num_neighbors, _radius(r), bool(loop), batch_size)
     return _flow(row, col, flow)
 
 
@@ -112,8 +111,8 @@ def radius(
     Shapes: `x` [N, d], `y` [M, d]; the result is [2, E], the index in `y` above that in `x`. Otherwise as
     :func:`radius_graph`.
     """
-    _check_radius(r)
-    return torch.stack(find_pairs(x, y, batch_x, batch_y, max_num_neighbors, r, None, batch_size))
+    checks.instance("y", y, Tensor, "a tensor")
+    return torch.stack(find_pairs(x, y, batch_x, batch_y, max_num_neighbors, _radius(r), None, batch_size))
 
 
 def knn(
@@ -131,6 +130,7 @@ def knn(
     Shapes: `x` [N, d], `y` [M, d]; the result is [2, E], the index in `y` above that in `x`. Otherwise as
     :func:`knn_graph`.
     """
+    checks.instance("y", y, Tensor, "a tensor")
     return torch.stack(find_pairs(x, y, batch_x, batch_y, k, None, None, batch_size, cosine))
 
 
@@ -155,7 +155,8 @@ class RadiusInteractionGraph(torch.nn.Module):
 
     def __init__(self, cutoff: float = 10.0, max_num_neighbors: int | None = 32) -> None:
         super().__init__()
-        self.cutoff = cutoff
+        self.cutoff = checks.number("cutoff", cutoff, above=0)
+        checks.integer("max_num_neighbors", max_num_neighbors, 0, optional=True)
         self.max_num_neighbors = max_num_neighbors
 
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -173,8 +174,7 @@ def _length(vector: Tensor) -> Tensor:
 
 
 def _flow(row: Tensor, col: Tensor, flow: str) -> Tensor:
-    if flow not in ("source_to_target", "target_to_source"):
-        raise ValueError(f"flow must be 'source_to_target' or 'target_to_source', got {flow!r}")
+    checks.one_of("flow", flow, ("source_to_target", "target_to_source"))
     return torch.stack([col, row] if flow == "source_to_target" else [row, col])
 
 
@@ -220,25 +220,17 @@ def find_pairs(
     return row, col
 
 
+def _radius(r: float) -> float:
+    """A radius, which is not left out: without one the nearest are searched."""
+    if isinstance(r, Tensor) and r.dim() == 0 and not r.is_complex() and r.dtype != torch.bool:
+        r = r.item()
+    if isinstance(r, float) and r == math.inf:
+        return r
+    return checks.number("r", r, 0)
+
+
 def _limit(k: int | None, r: float | None) -> int | None:
     """The most neighbors of a node, as an integer that tensors can hold."""
     name = "k" if r is None else "max_num_neighbors"
-    if k is None:
-        if r is None:
-            raise ValueError("k must be a whole number >= 0, got None")
-        return None
-    is_number = _is_number(k) and math.isfinite(k) and int(k) == k
-    if not is_number or k < 0:
-        raise ValueError(f"{name} must be a whole number >= 0, got {k!r}")
-    return min(int(k), 2**31)
-
-
-def _check_radius(r: float) -> None:
-    if not _is_number(r) or not r >= 0:
-        raise ValueError(f"r must be a number >= 0, got {r!r}")
-
-
-def _is_number(x: object) -> bool:
-    if isinstance(x, Tensor):
-        return x.dim() == 0 and not x.is_complex() and x.dtype != torch.bool
-    return isinstance(x, numbers.Real) and not isinstance(x, bool)
+    k = checks.integer(name, k, 0, checks.MOST, optional=r is not None)
+    return None if k is None else min(k, 2**31)

@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
 from fa_pyg.reps import Rep, RepLike
 
@@ -32,6 +34,14 @@ class GridMotion:
 
     matrix: tuple[tuple[int, ...], ...]
     shift: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _is_signed_permutation(self.matrix):
+            checks.refuse("matrix", "rows of a signed permutation matrix, ((0, -1), (1, 0))", self.matrix)
+        if not isinstance(self.shift, Sequence) or len(self.shift) not in (0, self.dim):
+            checks.refuse("shift", f"() or {self.dim} integers", self.shift)
+        for step in self.shift:
+            checks.integer("shift", step, -checks.MANY)
 
     @property
     def dim(self) -> int:
@@ -130,9 +140,10 @@ class GridAveraging(nn.Module):
         chunk: int | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("shifts", None if shifts == "all" else shifts), ("chunk", chunk)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name}: expected a positive integer or None, found {value!r}")
+        checks.instance("model", model, nn.Module, "a torch.nn.Module")
+        if not (isinstance(shifts, str) and shifts == "all"):
+            checks.integer("shifts", shifts, optional=True, hint=' (or "all")')
+        checks.integer("chunk", chunk, optional=True)
         self.model = model
         self.group = Group.of(group)
         self.matrices = _matrices(self.group)
@@ -178,10 +189,22 @@ class GridAveraging(nn.Module):
         return f'"{self.group}", input={self.input}, output={self.output}, shifts={self.shifts!r}'
 
 
+def _is_signed_permutation(matrix: Any) -> bool:
+    """Whether these are rows of integers, one of them +1 or -1 in each row and column."""
+    rows = list(matrix) if isinstance(matrix, Sequence) else []
+    square = all(isinstance(row, Sequence) and len(row) == len(rows) for row in rows)
+    if not rows or not square or not all(checks.is_integer(a, -1, 1) for row in rows for a in row):
+        return False
+    return all(sum(map(abs, line)) == 1 for line in [*rows, *zip(*rows, strict=True)])
+
+
 def _field(name: str, rep: RepLike) -> Rep:
-    if Rep.of(rep).affine:
-        raise ValueError(f"{name}: fields and images do not translate, found {Rep.of(rep)}")
-    return Rep.of(rep)
+    rep = Rep.of(rep, name)
+    if rep.affine:
+        raise ValueError(
+            f"{name}: fields and images do not translate, expected a vector or the like, found {rep}"
+        )
+    return rep
 
 
 def _matrices(group: Group) -> list[tuple[tuple[int, ...], ...]]:

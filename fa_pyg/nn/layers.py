@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame
 from fa_pyg.copies import Signature
 from fa_pyg.nn.averaging import FrameAveraging
@@ -50,6 +51,8 @@ class FAConv(nn.Module):
         chunk: int | None = None,
     ) -> None:
         super().__init__()
+        checks.instance("conv", conv, nn.Module, "a torch.nn.Module")
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
         sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
         self.averaging = _average(conv, sizes, frame, chunk)
 
@@ -104,8 +107,10 @@ class FAMLP(nn.Module):
         chunk: int | None = None,
     ) -> None:
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"layers: expected at least 1, found {layers}")
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
+        checks.size("hidden", hidden)
+        checks.integer("layers", layers, 1, checks.DEEP)
+        checks.function("act", act)
         sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
         widths = [sizes.features_in, *[hidden] * (layers - 1), sizes.features_out]
         steps = [step for a, b in pairwise(widths) for step in (nn.Linear(a, b), act())]
@@ -123,7 +128,10 @@ class _Sizes:
     def __init__(
         self, dim: int, scalars: int, vectors: int, out_scalars: int | None, out_vectors: int | None
     ) -> None:
-        self.dim, self.scalars, self.vectors = dim, scalars, vectors
+        self.dim, self.scalars = dim, checks.size("scalars", scalars, 0)
+        self.vectors = checks.size("vectors", vectors)
+        out_scalars = checks.size("out_scalars", out_scalars, 0, optional=True)
+        out_vectors = checks.size("out_vectors", out_vectors, 0, optional=True)
         self.out_scalars = scalars if out_scalars is None else out_scalars
         self.out_vectors = vectors if out_vectors is None else out_vectors
         self.features_in = scalars + vectors * dim

@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from torch_geometric.nn.aggr import Aggregation
 from torch_geometric.nn.resolver import aggregation_resolver
 
+from fa_pyg import checks
 from fa_pyg.builders.local import check_edges, check_shape, edge_vectors
 from fa_pyg.frames import Frames
+from fa_pyg.groups.continuous import MOST_DIMENSIONS
+from fa_pyg.linalg import check_real
 from fa_pyg.nn.averaging import _uses_batch_statistics
 from fa_pyg.nn.channels import Channels
 from fa_pyg.reps import RepLike
@@ -79,8 +82,13 @@ class LocalFrameConv(nn.Module):
         chunk: int | None = None,
     ) -> None:
         super().__init__()
-        if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
-            raise ValueError(f"chunk: expected a positive integer or None, found {chunk!r}")
+        checks.integer("chunk", chunk, optional=True)
+        checks.integer("dim", dim, 1, MOST_DIMENSIONS)
+        checks.size("edge_dim", edge_dim, 0)
+        checks.size("hidden", hidden)
+        for name, module in {"message": message, "update": update}.items():
+            checks.instance(name, module, nn.Module, "a torch.nn.Module", optional=True)
+        checks.function("act", act)
         self.inputs, self.outputs = Channels("inputs", inputs, dim), Channels("outputs", outputs, dim)
         self.dim, self.edge_dim, self.hidden = dim, edge_dim, hidden
         width = self.inputs.width
@@ -90,7 +98,7 @@ class LocalFrameConv(nn.Module):
         )
         steps = (nn.Linear(width + hidden, hidden), act(), nn.Linear(hidden, self.outputs.width))
         self.update = update or nn.Sequential(*steps)
-        self.aggr = aggregation_resolver(aggr)
+        self.aggr = _aggregation(aggr)
         self.chunk = chunk
 
     def forward(
@@ -205,9 +213,17 @@ def smooth_cutoff(edge_vec: Tensor, cutoff: float) -> Tensor:
     Raises:
         ValueError: for a cutoff that is not positive.
     """
-    if not cutoff > 0:
-        raise ValueError(f"cutoff: expected a positive number, found {cutoff!r}")
+    check_real("edge_vec", edge_vec)
+    checks.number("cutoff", cutoff, above=0)
     return (1 - (edge_vec / cutoff).square().sum(-1)).clamp(min=0) ** 3
+
+
+def _aggregation(aggr: str | Aggregation) -> Aggregation:
+    checks.instance("aggr", aggr, (str, Aggregation), "a name or an Aggregation of PyG")
+    try:
+        return aggregation_resolver(aggr or "none")  # the resolver finds something for no name at all
+    except ValueError as error:
+        raise ValueError(f"aggr: expected the name of an aggregation of PyG, found {aggr!r}") from error
 
 
 def _sized(name: str, y: Tensor, width: int) -> Tensor:

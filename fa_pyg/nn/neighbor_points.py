@@ -1,11 +1,12 @@
 """Points by graph, from positions and batch vectors as users have them."""
 
 import math
-import numbers
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from fa_pyg import checks
 
 # Between these the largest coordinate has a square, and so have small parts of it.
 RANGE = {torch.float32: (1e-12, 1e18), torch.float64: (1e-145, 1e150)}
@@ -31,20 +32,19 @@ class Points(NamedTuple):
 
 def checked(x: Tensor, batch: Tensor | None, name: str, batch_name: str) -> tuple[Tensor, Tensor]:
     """Positions [N, d] in single or double precision, and the graph [N] of each."""
-    if not isinstance(x, Tensor) or x.layout != torch.strided:
-        kind = x.layout if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"{name} must be a real tensor [N, d] or [N], got {kind}")
-    if not (batch is None or isinstance(batch, Tensor)):
-        raise ValueError(f"{batch_name} must be an integer tensor [{len(x)}], got {type(batch).__name__}")
+    checks.instance(name, x, Tensor, "a tensor")
+    checks.instance(batch_name, batch, Tensor, "a tensor", optional=True)
+    if x.layout != torch.strided:
+        raise ValueError(f"{name}: expected a dense tensor [N, d] or [N], found {x.layout}")
     x = x.detach().unsqueeze(1) if x.dim() == 1 else x.detach()
     if x.dim() != 2 or x.is_complex():
-        raise ValueError(f"{name} must be a real tensor [N, d] or [N], got {list(x.shape)} {x.dtype}")
+        raise ValueError(f"{name}: expected a real tensor [N, d] or [N], found {list(x.shape)} {x.dtype}")
     if batch is None:
         batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
     if batch.shape != x.shape[:1] or batch.is_floating_point() or batch.dtype == torch.bool:
         raise ValueError(
-            f"{batch_name} must be an integer tensor [{x.size(0)}], one entry a node of {name}, "
-            f"got {list(batch.shape)} {batch.dtype}"
+            f"{batch_name}: expected an integer tensor [{x.size(0)}], one entry a node of {name}, "
+            f"found {list(batch.shape)} {batch.dtype}"
         )
     if x.dtype not in (torch.float32, torch.float64):
         x = x.to(torch.float32 if x.is_floating_point() else torch.float64)
@@ -81,13 +81,14 @@ def numbered(batch_x: Tensor, batch_y: Tensor, batch_size: int | None) -> tuple[
 
     Where most graphs are empty they are numbered anew, those with nodes only: memory is that of the nodes.
     """
-    if batch_size is not None and (not isinstance(batch_size, numbers.Real) or batch_size != int(batch_size)):
-        raise ValueError(f"batch_size must be a whole number or None, got {batch_size!r}")
+    checks.integer("batch_size", batch_size, 0, checks.MOST, optional=True)
     batch = torch.cat([batch_x, batch_y]) if batch_x is not batch_y else batch_x
     least, most = (int(v) for v in batch.aminmax()) if batch.numel() else (0, -1)
-    graphs = most + 1 if batch_size is None else int(batch_size)
+    graphs = most + 1 if batch_size is None else batch_size
     if least < 0 or most >= graphs:
-        raise ValueError(f"batch must hold numbers from 0 to {graphs - 1}, found {least} to {most}")
+        raise ValueError(
+            f"batch: expected numbers from 0 to {graphs - 1} (batch_size), found {least} to {most}"
+        )
     if graphs > 4 * len(batch) + 1000:
         found, batch = batch.unique(return_inverse=True)
         batch_x, batch_y = batch[: len(batch_x)], batch[-len(batch_y) :] if len(batch_y) else batch_y

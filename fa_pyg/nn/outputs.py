@@ -22,7 +22,7 @@ def output_spec(spec: Any) -> Any:
         return {name: output_spec(value) for name, value in spec.items()}
     if isinstance(spec, (tuple, list)):
         return tuple(output_spec(value) for value in spec)
-    return Rep.of(spec)
+    return Rep.of(spec, "output")
 
 
 class Outputs:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.testing import clouds
 from fa_pyg.testing.molecules import Entry, g2, molecules
 
@@ -67,11 +68,9 @@ def catalogue(dim: int = 3, kinds: Sequence[str] | None = None) -> Iterator[Name
     Raises:
         ValueError: for a kind that there is not in this dimension.
     """
-    if dim not in KINDS:
-        raise ValueError(f"dim: expected 2 or 3, found {dim!r}")
-    wrong = [kind for kind in kinds or () if kind not in KINDS[dim]]
-    if wrong:
-        raise ValueError(f"kinds: expected some of {', '.join(KINDS[dim])}, found {wrong[0]!r}")
+    if not checks.is_integer(dim, 2, 3):
+        checks.refuse("dim", "2 or 3", dim)
+    checks.some_of("kinds", kinds, KINDS[dim])
     for kind in kinds or KINDS[dim]:
         yield from (NamedCloud(*entry) for entry in KINDS[dim][kind]())
 
@@ -81,6 +80,10 @@ def modified(cloud: NamedCloud, offset: float = 0.0, scale: float = 1.0, coloure
 
     Not guaranteed: symmetry beyond the rounding of the moved coordinates, ``offset`` times 1e-16.
     """
+    checks.instance("cloud", cloud, NamedCloud, "a NamedCloud")
+    checks.number("offset", offset)
+    checks.number("scale", scale)
+    checks.flag("coloured", coloured)
     direction = torch.tensor([0.48, -0.64, 0.6], dtype=torch.float64)[: cloud.pos.size(1)]
     words = [f"scale {scale:g}"] * (scale != 1) + [f"offset {offset:g}"] * (offset != 0)
     z, plain = cloud.z, not coloured and cloud.z is not None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.testing.starts import LINES
 
 __all__ = ["LINES", "Line", "assert_continuous", "largest_step", "lines"]
@@ -69,12 +70,13 @@ def lines(
         width: half the length of the lines, relative to it.
         seed: of the generic clouds and the displacements.
     """
-    generator = torch.Generator().manual_seed(seed)
-    if dim not in LINES:
-        raise ValueError(f"dim: expected 2 or 3, found {dim!r}")
-    for kind in kinds or ():
-        if kind not in LINES[dim]:
-            raise ValueError(f"kinds: expected some of {', '.join(LINES[dim])}, found {kind!r}")
+    checks.integer("n", n, 0, optional=True)
+    if not checks.is_integer(dim, 2, 3):
+        checks.refuse("dim", "2 or 3", dim)
+    checks.some_of("kinds", kinds, LINES[dim])
+    checks.number("gap", gap, 0)
+    checks.number("width", width, 0)
+    generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, checks.MOST))
     cases = list(itertools.product((0.0, gap / 10, gap), kinds or LINES[dim]))
     for offset, kind in itertools.islice(itertools.cycle(cases), len(cases) if n is None else n):
         start, z = LINES[dim][kind](generator)
@@ -98,8 +100,10 @@ def largest_step(f: Function, line: Line, steps: Sequence[int] = (32, 128, 512))
     Shapes:
         ``[len(steps)]``.
     """
+    _check_line(f, line)
+    checks.instance("steps", steps, Sequence, "a list of even numbers")
     found = []
-    for n in steps:
+    for n in [checks.integer("steps", n) for n in steps]:
         values = line.evaluate(f, torch.linspace(-1, 1, n + 1, dtype=torch.float64))
         found.append(values.diff(dim=0).norm(dim=1).max() / values.norm(dim=1).max())
     return torch.stack(found)
@@ -127,6 +131,11 @@ def assert_continuous(
 
     Not guaranteed: that a jump smaller than eight steep places is found.
     """
+    _check_line(f, line)
+    checks.integer("steps", steps)
+    checks.integer("zooms", zooms, 1, checks.DEEP)
+    checks.number("shrink", shrink, above=0)
+    checks.number("floor", floor, 0)
     t = torch.linspace(-1, 1, steps + 1, dtype=torch.float64).unsqueeze(0)  # intervals, cut into pieces
     found, scale = [], None
     for _ in range(1 + zooms):
@@ -142,3 +151,8 @@ def assert_continuous(
         listed = ", ".join(f"{step:.3g}" for step in found.tolist())
         raise AssertionError(f"{line.name}: not continuous, its largest steps, ever closer: {listed}")
     return found
+
+
+def _check_line(f: Function, line: Line) -> None:
+    checks.function("f", f)
+    checks.instance("line", line, Line, "a Line")

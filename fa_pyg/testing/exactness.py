@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame
 from fa_pyg.linalg import scatter_sum
 from fa_pyg.nn.averaging import FrameAveraging
@@ -51,7 +52,18 @@ def exactness_error(
     Returns:
         ``errors[name]["node vector"]``, ...; NaN where an output is not finite.
     """
+    checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+    checks.instance("clouds", clouds, Iterable, "NamedClouds", optional=True)
+    checks.number("length", length, above=0)
+    if dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        checks.refuse("dtype", "a floating point type such as torch.float64", dtype)
+    checks.flag("velocities", velocities)
+    checks.flag("forces", forces)
+    checks.integer("trials", trials)
+    checks.integer("seed", seed, 0, checks.MOST)
     clouds = list(catalogue(frame.group.dim) if clouds is None else clouds)
+    for cloud in clouds:
+        checks.instance("clouds", cloud, NamedCloud, "NamedClouds")
     model = framed_probe(frame, length=length, velocities=velocities, seed=seed).to(dtype)
     reps = model.output | ({"node force": Rep(1)} if forces else {})
     generator, errors = torch.Generator().manual_seed(seed), {}
@@ -73,6 +85,7 @@ def assert_exact(
     Raises:
         AssertionError: with the clouds and outputs of the largest errors.
     """
+    checks.number("tol", tol, 0, optional=True)
     double = options.get("dtype", torch.float64) == torch.float64
     tol = (1e-10 if double else 1e-3) if tol is None else tol
     errors = exactness_error(frame, clouds, **options)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from fa_pyg import checks
 from fa_pyg.copies import Call, Name, Signature
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
 from fa_pyg.linalg import scatter_sum
@@ -66,6 +67,8 @@ def assert_conservative(
 
     Not guaranteed: conservation where other inputs take part, as velocities or a field do: then say None.
     """
+    checks.number("tol", tol, 0)
+    checks.number("rounding", rounding, 0)
     errors = conservation_error(model, inputs, pos, energy, forces, group, step, trials, seed)
     if not all(error <= (tol if case == "forces" else rounding) for case, error in errors.items()):
         table = "\n".join(f"  {case:10s} {error:.3g}" for case, error in errors.items())
@@ -85,6 +88,10 @@ def conservation_error(
     seed: int = 0,
 ) -> dict[str, float]:
     """Returns the errors that :func:`assert_conservative` checks, without judging them."""
+    checks.instance("model", model, nn.Module, "a torch.nn.Module")
+    checks.number("step", step, above=0)
+    checks.integer("trials", trials)
+    checks.integer("seed", seed, 0, checks.MOST)
     system = _System(model, inputs, pos, energy, forces)
     x, force = system.pos, system.forces()
     generator, worst, scale = torch.Generator().manual_seed(seed), [], []

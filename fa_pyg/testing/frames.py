@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame
 from fa_pyg.frames import Frames
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
@@ -37,6 +38,8 @@ def assert_frame(
     Raises:
         AssertionError: saying which of these fails, and by how much.
     """
+    checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+    _check_trials(tol, trials, seed)
     group = Group.of(group) if group is not None else frame.group
     generator = torch.Generator().manual_seed(seed)
     reps = ["point" if frame.group.translates else "vector"] + ["vector"] * len(vectors)
@@ -50,6 +53,12 @@ def assert_frame(
             g = random_motion(group, generator, proper=proper)
             moved = [g(x, rep) for x, rep in zip((pos, *vectors), reps, strict=True)]
             _check_moved(plain, frame(*moved, batch=batch, node_weight=node_weight), g, tol)
+
+
+def _check_trials(tol: float, trials: int, seed: int) -> None:
+    checks.number("tol", tol, 0)
+    checks.integer("trials", trials, 0)
+    checks.integer("seed", seed, 0, checks.MOST)
 
 
 def _check_elements(frames: Frames, group: Group, tol: float) -> None:
@@ -83,6 +92,11 @@ def assert_same_sets(a: Frames, b: Frames, body_a: int, body_b: int, tol: float 
     Raises:
         AssertionError: with the largest difference of an element's weights.
     """
+    for name, frames in (("a", a), ("b", b)):
+        checks.instance(name, frames, Frames, "fa_pyg.Frames")
+    checks.integer("body_a", body_a, 0, a.num_bodies - 1)
+    checks.integer("body_b", body_b, 0, b.num_bodies - 1)
+    checks.number("tol", tol, 0)
     parts = ((f.rotation[f.body == k], f.weight[f.body == k]) for f, k in ((a, body_a), (b, body_b)))
     _check(_excess(*parts, tol), tol, f"bodies {body_a} and {body_b}: the weights of an element differ by")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import to_undirected
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame
 from fa_pyg.permutations import PermutationFrames
 
@@ -58,9 +59,14 @@ def assert_permutation_frame(
     Not guaranteed: that orbits, if there are any, are right: compare framed outputs of nodes by
     :func:`~fa_pyg.testing.assert_equivariant`.
     """
+    checks.instance("frame", frame, Frame, "a frame of S(n)")
+    checks.integer("trials", trials)
+    checks.integer("seed", seed, 0, checks.MOST)
     graphs = graph_catalogue() if graphs is None else graphs
-    if not isinstance(graphs, Mapping) or any(one.get("x") is None for one in graphs.values()):
-        raise ValueError("graphs: expected a dict of Data with x and edge_index, by name")
+    if not isinstance(graphs, Mapping) or any(
+        not isinstance(one, Data) or one.get("x") is None for one in graphs.values()
+    ):
+        checks.refuse("graphs", "a dict of Data with x and edge_index, by name", graphs)
     draw = torch.Generator().manual_seed(seed)
     for name, data in graphs.items():
         expected = next(framed_graphs(frame, data))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from fa_pyg import checks
 from fa_pyg.builders import Sample
 from fa_pyg.builders.read_graphs import graph_layout
 from fa_pyg.copies import Call, Layout, Name, Signature
@@ -70,6 +71,7 @@ def assert_equivariant(
     nodes, a matrix ``[N, N]``, an output ``[N]``) and neither its name nor ``level`` or ``levels`` do, one of
     the ways has to fit.
     """
+    checks.number("tol", tol, 0, optional=True)
     errors = equivariance_error(model, inputs, group, input_reps, output, level, levels, trials, seed)
     values = _Model(model, inputs).call.values.values()
     double = any(isinstance(v, Tensor) and v.dtype == torch.float64 for v in values)
@@ -97,8 +99,8 @@ def equivariance_error(
     if isinstance(model, FrameAveraging):
         input_reps, output = input_reps or model.inputs, model.output if output is None else output
         level, levels = model.level if level is None else level, levels or model.levels
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-        raise ValueError(f"trials: expected a positive integer, found {trials!r}")
+    checks.integer("trials", trials)
+    checks.integer("seed", seed, 0, checks.MOST)
     group, spec = Group.of(group), output_spec("scalar" if output is None else output)
     check_level(spec, level)
     generator = torch.Generator().manual_seed(seed)
@@ -149,7 +151,7 @@ class _Model:
 
     def reps(self, reps: Mapping[Name, RepLike]) -> dict[Name, Rep]:
         name = self.call.signature.name
-        named = {name(k) if isinstance(k, int) else k: Rep.of(rep) for k, rep in reps.items()}
+        named = {name(k) if isinstance(k, int) else k: Rep.of(rep, "input_reps") for k, rep in reps.items()}
         missing = [k for k in named if not isinstance(self.call.values.get(k), Tensor)]
         if missing:
             found = ", ".join(map(str, self.call.values))

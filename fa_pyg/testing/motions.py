@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.reps import Rep, RepLike
 
@@ -60,8 +61,11 @@ def random_motion(
         ValueError: for ``proper=False`` in a group without reflections.
     """
     group = Group.of(group)
+    checks.instance("generator", generator, torch.Generator, "a torch.Generator", optional=True)
+    checks.flag("proper", proper, optional=True)
+    checks.number("scale", scale, 0)
     if proper is False and not group.reflects:
-        raise ValueError(f"proper=False: {group} has no reflections")
+        raise ValueError(f"proper=False: expected a group with reflections, found {group}")
     rotation = group.haar(1, generator, dtype=torch.float64)[0]
     if proper is not None and (torch.linalg.det(rotation) > 0) != proper:
         rotation = rotation @ group.mirror

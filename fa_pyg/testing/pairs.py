@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
+
 __all__ = ["pairs_not_told_apart"]
 
 BLOCK = 1 << 22  # pairs looked at together
@@ -37,7 +39,10 @@ def pairs_not_told_apart(
     Not guaranteed: that two graphs told apart are different. A model that draws random numbers tells a graph
     from itself: see :func:`~fa_pyg.testing.separation`, which measures that.
     """
+    checks.instance("outputs", outputs, (Tensor, Sequence), "tensors [G, C]")
     outputs = list(outputs)
+    for y in outputs:
+        checks.instance("outputs", y, Tensor, "tensors [G, C]")
     _check(outputs, pairs, threshold)
     if pairs is not None:
         return _filtered(outputs, pairs, threshold)
@@ -74,11 +79,16 @@ def _check(outputs: list[Tensor], pairs: Tensor | None, threshold: float) -> Non
             raise ValueError(f"outputs[{m}]: expected {expected}, found {list(y.shape)}")
         if not y.isfinite().all():
             raise ValueError(f"outputs[{m}]: expected finite numbers, found {y[~y.isfinite()][0].item()}")
-    if not threshold >= 0:
-        raise ValueError(f"threshold: expected a number >= 0, found {threshold!r}")
+    checks.number("threshold", threshold, 0)
+    check_pairs(pairs, len(outputs[0]))
+
+
+def check_pairs(pairs: Tensor | None, size: int) -> None:
+    """Raises ValueError unless these are pairs ``[P, 2]`` of so many graphs, or None."""
+    checks.instance("pairs", pairs, Tensor, "a tensor", optional=True)
     if pairs is not None and (pairs.dim() != 2 or pairs.size(1) != 2 or pairs.dtype != torch.long):
         raise ValueError(f"pairs: expected int64 [P, 2], found {pairs.dtype} {list(pairs.shape)}")
     if pairs is not None and pairs.numel():
-        low, high, size = int(pairs.min()), int(pairs.max()), len(outputs[0])
+        low, high = int(pairs.min()), int(pairs.max())
         if low < 0 or high >= size:
             raise ValueError(f"pairs: expected graphs from 0 to {size - 1}, found {low} to {high}")

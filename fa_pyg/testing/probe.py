@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame
 from fa_pyg.linalg import mean
 from fa_pyg.nn.averaging import FrameAveraging
@@ -33,6 +34,10 @@ class Probe(nn.Module):
 
     def __init__(self, dim: int, length: float = 1.0, velocities: bool = False, seed: int = 0) -> None:
         super().__init__()
+        checks.size("dim", dim)
+        checks.number("length", length, above=0)
+        checks.flag("velocities", velocities)
+        checks.integer("seed", seed, 0, checks.MOST)
         generator = torch.Generator().manual_seed(seed)
         self.length = length
         self.sizes = [dim ** Rep.of(rep).rank for rep in REPS]
@@ -62,6 +67,7 @@ class Probe(nn.Module):
 
 def framed_probe(frame: Frame, **options) -> FrameAveraging:
     """Returns a :class:`Probe` of these options in a frame; all its inputs are declared."""
+    checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
     probe = Probe(frame.group.dim, **options)
     inputs = {"pos": "point" if frame.group.translates else "vector"}
     if options.get("velocities"):

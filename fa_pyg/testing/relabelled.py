@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from fa_pyg import checks
+
 __all__ = ["relabelled"]
 
 
@@ -23,6 +25,8 @@ def relabelled(batch: Batch, generator: torch.Generator | None = None) -> Batch:
     Raises:
         ValueError: if an attribute besides ``edge_index`` holds numbers of nodes.
     """
+    checks.instance("batch", batch, Batch, "a Batch")
+    checks.instance("generator", generator, torch.Generator, "a torch.Generator", optional=True)
     order, edges = shuffled(batch.batch, generator), shuffled(batch.batch[batch.edge_index[0]], generator)
     place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
     copied = copy.copy(batch)

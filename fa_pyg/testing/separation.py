@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from tqdm import tqdm
 
+from fa_pyg import checks
 from fa_pyg.testing.framed_parts import Part, parts_of
-from fa_pyg.testing.pairs import pairs_not_told_apart
+from fa_pyg.testing.pairs import check_pairs, pairs_not_told_apart
 from fa_pyg.testing.relabelled import relabelled
 
 __all__ = ["Separation", "random_outputs", "separation"]
@@ -78,6 +79,17 @@ def separation(
 
     Not guaranteed: that pairs told apart differ, where the soundness is below 1.
     """
+    checks.instance("graphs", graphs, Batch, "a Batch")
+    checks.function("make_model", make_model, expected="a function that returns a model")
+    checks.function("transform", transform, optional=True)
+    checks.function("squash", squash, optional=True)
+    checks.integer("initialisations", initialisations)
+    checks.number("threshold", threshold, 0)
+    checks.integer("seed", seed, 0, checks.MANY)
+    checks.instance("progress", progress, str, "text", optional=True)
+    if isinstance(inputs, str) or not isinstance(inputs, Sequence):
+        checks.refuse("inputs", "a list of attributes", inputs)
+    check_pairs(pairs, graphs.num_graphs)
     copies = relabelled(graphs, torch.Generator().manual_seed(seed))
     sets = (graphs, copies)
     found = random_outputs(make_model, sets, inputs, transform, initialisations, squash, seed)

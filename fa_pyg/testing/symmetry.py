@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
+
 __all__ = ["idealised", "point_symmetries"]
 
 
@@ -27,6 +29,7 @@ def point_symmetries(pos: Tensor, z: Tensor | None = None, tol: float = 1e-6) ->
         ValueError: if the group is infinite: all points in one, or (d = 3) on one line.
     """
     x, z = _centred(pos), _colours(pos, z)
+    checks.number("tol", tol, above=0)
     tol = tol * x.norm(dim=1).max().clamp_min(torch.finfo(x.dtype).tiny).item()
     basis = _basis(x, z, tol)
     places = torch.arange(len(x)).unsqueeze(1)

@@ -8,15 +8,25 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from fa_pyg import checks
 from fa_pyg.builders import Cloud
 from fa_pyg.builders.declared import NodeWeight, node_weights, quantity
 from fa_pyg.copies import LEVELS, Call, Layout, Signature
 from fa_pyg.frames import Frames
+from fa_pyg.linalg import check_real
 from fa_pyg.reps import NAMED, Rep
 
-__all__ = ["Declared", "described"]
+__all__ = ["Declared", "check_levels", "described"]
 
 _DATA_ALONE = Signature(nn.Identity())  # the call of a model that takes one Data
+
+
+def check_levels(levels: Mapping[str, str] | None) -> None:
+    """Raises ValueError unless these are levels of tensors, by name."""
+    checks.instance("levels", levels, Mapping, 'a dict such as {"cell": "graph"}', optional=True)
+    wrong = {name: level for name, level in (levels or {}).items() if level not in LEVELS[:3]}
+    if wrong:
+        raise ValueError(f"levels: expected one of {', '.join(LEVELS[:3])}, found {wrong}")
 
 
 class Declared:
@@ -40,9 +50,7 @@ class Declared:
     ) -> None:
         if not isinstance(data, Data):
             raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
-        wrong = {name: level for name, level in (levels or {}).items() if level not in LEVELS[:3]}
-        if wrong:
-            raise ValueError(f"levels: expected one of {', '.join(LEVELS[:3])}, found {wrong}")
+        check_levels(levels)
         self.data, self.inputs, self.dim = data, inputs, dim
         self.values = {name: self._checked(name, rep) for name, rep in inputs.items()}
         self.call = Call(_DATA_ALONE, (data,), {})
@@ -58,9 +66,8 @@ class Declared:
             found = "none" if value is None else f"a {type(value).__name__}"
             have = ", ".join(map(str, self.data.keys())) or "nothing"
             raise ValueError(f"{name!r}: expected a tensor ({rep}), found {found}; the data has {have}")
-        if (rep.rank or rep.pseudo) and not value.is_floating_point():
-            found = f"{value.dtype} {list(value.shape)}"
-            raise ValueError(f"{name!r}: expected floating point numbers for {rep}, found {found}")
+        if rep.rank or rep.pseudo:
+            check_real(repr(name), value, f"floating point numbers for {rep}")
         rep.layout(tuple(value.shape), self.dim, repr(name))
         return value
 
@@ -86,7 +93,7 @@ class Declared:
         quantities = {k: quantity(k, x, self.inputs[k], self.dim, *where[k]) for k, x in rows.items()}
         weight = node_weights(node_weight, self.call, self.layout)
         read = tuple(quantities[name] for name in reads)
-        return Cloud(tuple(quantities.values()), read, self.batch, self.size, weight)
+        return Cloud(tuple(quantities.values()), read, self.batch, self.size, *weight)
 
     def _rows(self, value: Tensor, rep: Rep) -> Tensor:
         return value.unsqueeze(0) if value.dim() == rep.rank and self.size == 1 else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -11,12 +10,13 @@ from torch.utils.data import get_worker_info
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
+from fa_pyg import checks
 from fa_pyg.builders.declared import declared_reps
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.linalg import working_dtype
 from fa_pyg.reps import RepLike
-from fa_pyg.transforms.declared import Declared, described
+from fa_pyg.transforms.declared import Declared, check_levels, described
 from fa_pyg.transforms.stored import check_free
 
 __all__ = ["RandomMotion"]
@@ -58,10 +58,9 @@ class RandomMotion(BaseTransform):
         scale: float = 1.0,
         levels: Mapping[str, str] | None = None,
     ) -> None:
-        if generator is not None and not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator: expected a torch.Generator or None, found {generator!r}")
-        if not 0 <= scale < math.inf:
-            raise ValueError(f"scale: expected a number >= 0, found {scale!r}")
+        checks.instance("generator", generator, torch.Generator, "a torch.Generator", optional=True)
+        checks.number("scale", scale, 0)
+        check_levels(levels)
         self.group = Group.of(group)
         if self.group.permutes:
             raise ValueError(

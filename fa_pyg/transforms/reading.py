@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.builders.declared import NodeWeight, check_reads, declared_reps
+from fa_pyg.builders.declared import NodeWeight, check_node_weight, check_reads, declared_reps
 from fa_pyg.frames import Frames
 from fa_pyg.reps import RepLike
-from fa_pyg.transforms.declared import Declared, described
+from fa_pyg.transforms.declared import Declared, check_levels, described
 from fa_pyg.transforms.orders import GraphReading
 
 __all__ = ["FrameTransform", "Reading"]
@@ -28,14 +29,15 @@ class Reading:
         node_weight: NodeWeight,
         levels: Mapping[str, str] | None,
     ) -> None:
-        if not isinstance(frame, Frame):
-            raise ValueError(f'frame: expected a frame such as PCAFrame("E(3)"), found {frame!r}')
-        self.frame = frame
+        self.frame = checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         self.inputs = declared_reps(inputs)
-        self.reads = list(self.inputs)[:1] if reads is None else list(reads)
+        check_levels(levels)
+        check_node_weight(node_weight)
+        self.reads = list(self.inputs)[:1] if reads is None else reads
         self.node_weight = node_weight
         self.levels = levels
         check_reads(self.reads, self.inputs)
+        self.reads = list(self.reads)
 
     def declared(self, data: Data) -> Declared:
         return Declared(data, self.inputs, self.frame.group.dim, self.levels)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch_geometric.data import Data
 
+from fa_pyg import checks
 from fa_pyg.frames import Frames
 from fa_pyg.permutations import PermutationFrames
 from fa_pyg.transforms.declared import Declared
@@ -42,6 +43,8 @@ def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
     Not guaranteed: that they are still the frames of the other attributes, if something has moved those
     since; and they carry *no gradient*: forces taken through them would be wrong.
     """
+    checks.instance("data", data, Data, "a Data or Batch")
+    checks.instance("name", name, str, "a name")
     if has_orders(data, name):
         return data_orders(data, name)
     rotation, weight, count, origin, exact = (data.get(f"{name}_{part}") for part in PARTS)

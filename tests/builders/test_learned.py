@@ -246,8 +246,8 @@ def test_running_statistics_of_a_net_are_kept():
     ("kwargs", "message"),
     [
         ({"noise": -1}, "noise: expected an integer >= 0, found -1"),
-        ({"noise": 1, "k": 0}, "k: expected an integer >= 1"),
-        ({"noise": 1, "eval_k": 0}, "eval_k: expected an integer >= 1"),
+        ({"noise": 1, "k": 0}, "k: expected a positive integer"),
+        ({"noise": 1, "eval_k": 0}, "eval_k: expected a positive integer"),
         ({"noise": 1, "k": True}, "k: expected"),
         ({"k": 2}, "without noise"),
         ({"eval_k": 2}, "without noise"),

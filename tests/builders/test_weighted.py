@@ -128,7 +128,7 @@ def collated(clouds, motion=None):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"tau": 0}, "tau: expected a number > 0, found 0"),
+        ({"tau": 0}, "tau: expected a positive number, found 0"),
         ({"tau": float("nan")}, "tau: .* found nan"),
         ({"tau": float("inf")}, "tau: .* found inf"),
         ({"tau": "sharp"}, "tau: .* found 'sharp'"),
@@ -137,7 +137,7 @@ def collated(clouds, motion=None):
         ({"gap": None}, "gap: .* found None"),
         ({"flat": -0.1}, "flat: .* found -0.1"),
         ({"line": float("nan")}, "line: .* found nan"),
-        ({"projection": "softmax"}, "projection: expected one of sparsemax, entmax15, found 'softmax'"),
+        ({"projection": "softmax"}, 'projection: expected "sparsemax" or "entmax15", found .softmax.'),
         ({"node_weight": "z"}, "node_weight: expected a callable or None, found 'z'"),
         ({"group": "E(4)"}, r"group: expected at most 3 dimensions, found E\(4\)"),
         ({"group": "Oh"}, "group: Oh is finite"),

@@ -196,7 +196,7 @@ def test_radius_graph():
     "make", [lambda: CovalentBonds(0), lambda: RDKitBonds(time_limit=0), lambda: RadiusGraph(-1.0)]
 )
 def test_arguments_are_checked(make):
-    with pytest.raises(ValueError, match=r": found .*, expected a positive number"):
+    with pytest.raises(ValueError, match=r": expected a positive number, found"):
         make()
 
 

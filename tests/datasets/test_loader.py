@@ -258,18 +258,36 @@ def test_lightning_goes_on_where_it_stopped(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: InMemoryLoader([random_graph(2, 2)]), "dataset is a list"),
+        (
+            lambda: InMemoryLoader([random_graph(2, 2)]),
+            "dataset: expected an InMemoryDataset or a Batch, found 'list'",
+        ),
         (lambda: InMemoryLoader(Graphs(KINDS["one"](), transform=len)), "transform"),
-        (lambda: InMemoryLoader(Graphs(KINDS["one"]()), batch_size=0), "batch_size is 0"),
+        (
+            lambda: InMemoryLoader(Graphs(KINDS["one"]()), batch_size=0),
+            "batch_size: expected a positive integer, found 0",
+        ),
         (
             lambda: InMemoryLoader(Graphs(KINDS["one"]()), batch_size="2"),
-            "batch_size is '2', expected a whole",
+            "batch_size: expected a positive integer, found '2'",
         ),
-        (lambda: InMemoryLoader(Graphs(KINDS["one"]()), batch_size=1.5), "batch_size is 1.5"),
-        (lambda: InMemoryLoader(Graphs(KINDS["one"]()), seed="x"), "seed is 'x'"),
-        (lambda: InMemoryLoader(Graphs(KINDS["one"]()), rank="0"), "rank is '0'"),
-        (lambda: InMemoryLoader(Graphs(KINDS["one"]()), shuffle=True, generator=3), "generator is 3"),
-        (lambda: InMemoryLoader(Graphs(KINDS["one"]()), sampler=4), "sampler is 4"),
+        (
+            lambda: InMemoryLoader(Graphs(KINDS["one"]()), batch_size=1.5),
+            "batch_size: expected a positive integer, found 1.5",
+        ),
+        (lambda: InMemoryLoader(Graphs(KINDS["one"]()), seed="x"), "seed: expected an integer .*found 'x'"),
+        (
+            lambda: InMemoryLoader(Graphs(KINDS["one"]()), rank="0"),
+            "rank: expected an integer >= 0 or None, found '0'",
+        ),
+        (
+            lambda: InMemoryLoader(Graphs(KINDS["one"]()), shuffle=True, generator=3),
+            "generator: expected a torch.Generator or None, found 3",
+        ),
+        (
+            lambda: InMemoryLoader(Graphs(KINDS["one"]()), sampler=4),
+            "sampler: expected positions with a length, or None, found 4",
+        ),
         (lambda: InMemoryLoader(Graphs([HeteroData(v={"x": torch.ones(2, 1)})])), "HeteroData"),
         (lambda: InMemoryLoader(Graphs([Data(x={"a": torch.ones(2, 1)})] * 2)), "attribute 'x' is a dict"),
     ],

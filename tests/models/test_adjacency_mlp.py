@@ -42,7 +42,7 @@ def test_wrong_arguments(ragged):
         AdjacencyMLP(2, 11, 8, 1, 3).double()(*args)
     with pytest.raises(ValueError, match=f"edge_weight: expected {batch.num_edges} numbers"):
         AdjacencyMLP(2, 12, 8, 1, 3).double()(*args, torch.ones(3))
-    with pytest.raises(ValueError, match="num_layers: expected at least 1, found 0"):
+    with pytest.raises(ValueError, match="num_layers: expected a positive integer, found 0"):
         AdjacencyMLP(2, 12, 8, 0, 3)
     with pytest.raises(ValueError, match=r"hidden: expected .* 2 layers, found \[8\]"):
         AdjacencyMLP(2, 12, [8], 2, 3)

@@ -174,7 +174,7 @@ def test_wrong_heads_are_named():
         potential(heads={"energy": "scalar", "forces": "node vector"})
     with pytest.raises(ValueError, match="scalar head 'energy'"):
         potential(heads={"homo": "mean"})
-    with pytest.raises(ValueError, match="found energy: 'spin'"):
+    with pytest.raises(ValueError, match=r"heads\['energy'\]: expected .*, found 'spin'"):
         Potential(nn.Identity(), heads={"energy": "spin"})
 
 

@@ -98,7 +98,7 @@ def test_a_tensor_that_is_none_of_the_arguments():
         ({"inputs": {"pos": "vektor"}}, "unknown representation 'vektor'"),
         ({"output": "vektor"}, "unknown representation 'vektor'"),
         ({"output": ("scalar", {"a": 3})}, "unknown representation 3"),
-        ({"reads": ("vel",)}, "reads: 'vel' is none of the declared inputs pos"),
+        ({"reads": ("vel",)}, "reads: expected some of the declared inputs pos, found 'vel'"),
         ({"reads": ()}, "reads: expected some of the declared inputs pos, found none"),
         ({"inputs": {"pos": "scalar"}}, "reads: axes are made of points and vectors, found 'pos': a scalar"),
         ({"chunk": 0}, "chunk: expected a positive integer or None, found 0"),
@@ -167,6 +167,7 @@ class Masses(nn.Module):
 
 
 Z = torch.tensor([1, 6, 8, 0, 3])
+OF_Z = torch.tensor([1, 6, 8, 0.5, 3])  # the weights of these types: each node has one
 
 
 def centred(weight):
@@ -177,14 +178,16 @@ def centred(weight):
 def test_node_weights():
     ones, mass = torch.ones(5), torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     assert torch.allclose(energies()(pos=POS), centred(ones))
-    assert torch.allclose(energies()(pos=POS, z=Z), centred(Z))
-    assert torch.allclose(energies()(pos=POS, z=Z.unsqueeze(1)), centred(Z))
+    assert torch.allclose(energies()(pos=POS, z=Z), centred(OF_Z))
+    assert torch.allclose(energies()(pos=POS, z=Z.unsqueeze(1)), centred(OF_Z))
     assert torch.allclose(energies()(pos=POS, z=Z.double()), centred(ones))  # features, not numbers of atoms
     assert torch.allclose(energies()(pos=POS, z=torch.ones(2, dtype=torch.long)), centred(ones))
     assert torch.allclose(energies(node_weight=None)(pos=POS, z=Z), centred(ones))
     assert torch.allclose(energies(node_weight="z")(pos=POS, z=mass), centred(mass))
     assert torch.allclose(energies(node_weight="mass")(pos=POS, mass=mass), centred(mass))
-    assert torch.allclose(energies(node_weight=lambda v: v["z"] ** 2)(pos=POS, z=Z), centred(Z**2))
+    assert torch.allclose(
+        energies(node_weight=lambda v: (v["z"] + 1) ** 2)(pos=POS, z=Z), centred((Z + 1) ** 2)
+    )
     batch = torch.tensor([0, 0, 1, 1, 1])
     out = energies()(pos=POS, z=Z, batch=batch)
     assert torch.allclose(out[:2], POS[:2] - Z[:2].double() @ POS[:2] / 7)

@@ -124,5 +124,5 @@ def test_features_that_do_not_fit():
         FAConv(GraphConv(10, 10), PCAFrame("O(3)"), 1, 3).double()(**inputs)
     with pytest.raises(ValueError, match=r"\[N, 2 \+ 3 \* 3\], found"):
         FAConv(GraphConv(11, 7), PCAFrame("O(3)"), 2, 3).double()(**inputs)
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match=r"layers: expected a positive integer, found"):
         FAMLP(PCAFrame("O(3)"), 2, 3, layers=0)

@@ -1,0 +1,165 @@
+"""Checks of arguments in one grammar, ``name: expected E, found F``. No torch needed."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, NoReturn, TypeVar
+
+__all__ = [
+    "flag",
+    "function",
+    "instance",
+    "integer",
+    "is_integer",
+    "is_number",
+    "number",
+    "one_of",
+    "refuse",
+    "shown",
+    "size",
+    "some_of",
+]
+
+T = TypeVar("T")
+MANY = 2**31 - 1  # of anything that is counted
+MOST = 2**63 - 1  # what an int64 holds
+WIDE = 2**20  # of what a layer has: a square of it is no matrix that fits a machine
+DEEP = 2**10  # of what is built one by one
+
+_WRITTEN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, type, type(None))
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 90  # a path, or a few words
+
+
+def shown(value: Any) -> str:
+    """Returns a value as an error message shows it: on one line and short, or by its class alone."""
+    try:
+        text = _SHORT.repr(value) if isinstance(value, _WRITTEN) else repr(value)
+    except Exception:  # an integer of thousands of digits, or whatever an object's own repr does
+        text = ""
+    is_short = 0 < len(text) <= 120 and "\n" not in text and " at 0x" not in text
+    return text if is_short else f"a {type(value).__name__}"
+
+
+def refuse(name: str, expected: str, value: Any, hint: str = "") -> NoReturn:
+    """Raises the ValueError of an argument: ``name: expected E, found F``, and a hint."""
+    raise ValueError(f"{name}: expected {expected}, found {shown(value)}{hint}")
+
+
+def integer(
+    name: str, value: Any, least: int = 1, most: int = MANY, *, optional: bool = False, hint: str = ""
+) -> int | None:
+    """Returns an integer from ``least`` to ``most`` (True is none); None only where it is ``optional``.
+
+    Raises:
+        ValueError: naming the argument, for anything else.
+    """
+    if value is None and optional:
+        return None
+    if is_integer(value, least, most):
+        return int(value)
+    expected = "a positive integer" if least == 1 else f"an integer >= {least}"
+    if is_integer(value, most + 1):
+        expected = f"an integer from {least} to {most}"
+    refuse(name, expected + " or None" * optional, value, hint)
+
+
+def is_integer(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
+    """Whether this is an integer in a range; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
+
+
+def size(name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: bool = False) -> int | None:
+    """Returns the width or the number of something that a network allocates: an integer up to 2^20."""
+    return integer(name, value, least, most, optional=optional)
+
+
+def number(
+    name: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
+    optional: bool = False,
+) -> float | None:
+    """Returns a finite real number with ``least <= value <= most`` and ``above < value < below``.
+
+    Raises:
+        ValueError: naming the argument, for anything else; True and False are not numbers.
+    """
+    if value is None and optional:
+        return None
+    if is_number(value) and least <= value <= most and above < value < below:
+        return value
+    refuse(name, _range(least, most, above, below) + " or None" * optional, value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a real number that is finite as a float; True and False are none."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _range(least: float, most: float, above: float, below: float) -> str:
+    low, high = max(least, above), min(most, below)
+    if math.isinf(low) and math.isinf(high):
+        return "a finite number"
+    if math.isinf(high):
+        return "a positive number" if above == 0 else f"a number {'>' if above == low else '>='} {low:g}"
+    if math.isinf(low):
+        return f"a number {'<' if below == high else '<='} {high:g}"
+    return (
+        f"a number {'between' if above == low else 'from'} {low:g} {'and' if above == low else 'to'} {high:g}"
+    )
+
+
+def flag(name: str, value: Any, *, optional: bool = False) -> bool | None:
+    """Returns True or False, or None where it is ``optional``; 0, 1 and "no" are refused."""
+    if isinstance(value, bool) or (value is None and optional):
+        return value
+    refuse(name, "True or False" if not optional else "True, False or None", value)
+
+
+def one_of(name: str, value: Any, options: Iterable[Any], *, optional: bool = False) -> Any:
+    """Returns one of some strings, or None where it is ``optional``."""
+    options = list(options)
+    if (value is None and optional) or (isinstance(value, str) and value in options):
+        return value
+    *others, last = [f'"{option}"' for option in options] + ["None"] * optional
+    refuse(name, f"{', '.join(others)} or {last}" if others else last, value)
+
+
+def some_of(name: str, value: Any, options: Iterable[Any]) -> list[Any] | None:
+    """Returns some of the options as a list, None for None."""
+    if value is None:
+        return None
+    options = list(options)
+    listed = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    for one in listed:
+        if one not in options:
+            refuse(name, f"some of {', '.join(map(str, options))}", one)
+    return list(listed)
+
+
+def instance(
+    name: str, value: Any, kind: type[T] | tuple[type, ...], expected: str, *, optional: bool = False
+) -> T | None:
+    """Returns an instance of a class, or None where it is ``optional``; ``expected`` says which."""
+    if isinstance(value, kind) or (value is None and optional):
+        return value
+    refuse(name, expected + " or None" * optional, value)
+
+
+def function(name: str, value: Any, *, optional: bool = False, expected: str = "a callable") -> Any:
+    """Returns something that can be called, or None where it is ``optional``."""
+    if callable(value) or (value is None and optional):
+        return value
+    refuse(name, expected + " or None" * optional, value)

@@ -126,13 +126,13 @@ def test_pickled(path):
 
 
 def test_a_folder_that_cannot_be_written_to(path, monkeypatch):
-    def refuse(file, *mode):
+    def refuse(file, *more):
         if str(file).startswith(f"{path.parent}/.fa_xyz"):
             raise PermissionError(13, "Permission denied")
-        return real(file, *mode)
+        return real(file, *more)
 
-    real = open
-    monkeypatch.setattr("builtins.open", refuse)
+    real = os.open
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.warns(UserWarning, match="no index is kept"):
         dataset = LazyXYZ(path)
     same(dataset, read_xyz(path))

@@ -1,0 +1,40 @@
+"""Worker processes that end with the process that started them, also where that one is killed.
+
+Standard library only: scripts run this file without the package, which would load torch.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+
+PERIOD = 0.5  # seconds between two looks at the parent
+_SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
+
+
+def end_with_parent(parent: int | None = None, by_kernel: bool = True) -> None:
+    """Ends this process soon after its parent has ended.
+
+    Args:
+        parent: the process identifier of the parent, if known: it may have ended before this is called.
+        by_kernel: have Linux kill this process at once, even inside a library that keeps Python from running.
+            It counts the end of the *thread* that started this process as that of the parent.
+
+    Without ``by_kernel``, and elsewhere than on Linux, a thread looks at the parent twice a second.
+    """
+    begun = os.getppid()
+    if by_kernel and sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)
+    if os.getppid() != begun or parent not in (None, begun):  # it ended in between
+        os._exit(1)
+    threading.Thread(target=_watch, args=(begun,), name="watches the parent", daemon=True).start()
+
+
+def _watch(begun: int) -> None:
+    started = multiprocessing.parent_process()  # None in a script; behind a fork server not the parent
+    while os.getppid() == begun and (started is None or started.is_alive()):
+        time.sleep(PERIOD)
+    os._exit(1)

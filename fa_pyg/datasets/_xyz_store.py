@@ -1,0 +1,166 @@
+"""The files of a database of structures, ``<base>.db`` and ``<base>.json``, and whether they can be believed."""
+
+import json
+import os
+import sqlite3
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.data.database import SQLiteDatabase
+
+from fa_pyg.datasets._sealed import Damaged, is_own, read_sealed, write_sealed
+
+VERSION = 2
+TABLE = "structures"
+PLACE, CHECK = "place", "crc32"  # columns: which structure of the files a row is; of all that is in it
+MOST = 1900  # columns; SQLite has 2000
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+Layout = dict[str, list | None]
+
+
+class Store:
+    """What a state says of a database: its layout, whether it is done, how many rows it has, its time of change.
+
+    Columns are numbered, so that no name that a file brings gets into SQL.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.state, self.file = Path(f"{base}.json"), Path(f"{base}.db")
+        self.identity = {"version": VERSION, "key": base.name}
+
+    def read(self) -> dict[str, Any] | None:
+        """The state, or None where all has to be made; what does not check out is named."""
+        try:
+            found = read_sealed(self.state)
+            if found is None and not os.path.lexists(self.file):
+                return None
+            if found is None or {key: found.get(key) for key in self.identity} != self.identity:
+                raise Damaged(self.state, "no state of this database")
+            self._check(found)
+            return found
+        except Damaged as damage:
+            damage.warn(stacklevel=4)
+            return None
+
+    def _check(self, found: dict[str, Any]) -> None:
+        """Counts the rows of a database that has not changed since it was done; of others it reads all."""
+        try:
+            if not is_own(self.file):
+                raise Damaged(self.file, "a link or a folder")
+            done, same = found["done"], found["stamp"] == self._stamp()
+            database = SQLiteDatabase(str(self.file), TABLE, schema(found["layout"]))
+            try:
+                if not (done and same):
+                    self._check_rows(database, found["layout"])
+                if done and len(database) != found["rows"]:
+                    raise Damaged(self.file, f"{len(database)} structures instead of {found['rows']}")
+            finally:
+                database.close()
+        except (sqlite3.Error, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise (
+                error if isinstance(error, Damaged) else Damaged(self.file, f"a damaged database ({error})")
+            ) from error
+
+    def _check_rows(self, database: SQLiteDatabase, layout: Layout) -> None:
+        (verdict,) = database.cursor.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise Damaged(self.file, f"a damaged database ({verdict})")
+        before = -1
+        for number in range(len(database)):
+            row = database.get(number)
+            if row[PLACE] <= before or row[CHECK] != self.checksum(row, layout):
+                raise Damaged(self.file, f"a damaged row ({number})")
+            before = row[PLACE]
+
+    def begin(self, layout: Layout) -> None:
+        """An empty database, in place of what is there."""
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            try:
+                Path(f"{self.file}{suffix}").unlink(missing_ok=True)
+            except OSError as error:
+                raise ValueError(
+                    f"{self.file}{suffix}: expected a file of OnDiskXYZ, or none, found a folder or one that "
+                    f"cannot be removed ({error.strerror}); move it elsewhere"
+                ) from error
+        self.write(layout)
+        os.close(os.open(self.file, NEW, 0o666))
+
+    def write(self, layout: Layout, rows: int | None = None) -> None:
+        """The state of a database that is being made, or that is done and has so many rows."""
+        done = rows is not None
+        about = {"layout": layout, "done": done, "rows": rows, "stamp": self._stamp() if done else None}
+        write_sealed(self.state, {**self.identity, **about})
+
+    def doubt(self, layout: Layout, rows: int) -> None:
+        """Has all rows read when the database is opened the next time."""
+        with suppress(OSError, ValueError):
+            about = {"layout": layout, "done": True, "rows": rows, "stamp": None}
+            write_sealed(self.state, {**self.identity, **about})
+
+    def checksum(self, row: dict[str, Any], layout: Layout) -> int:
+        """CRC-32 of a row, its place, and what is said of the columns."""
+        check = zlib.crc32(json.dumps([self.identity, layout, row[PLACE]]).encode())
+        for column in columns(layout):
+            value = row[column]
+            check = zlib.crc32(value.encode() if isinstance(value, str) else value.numpy(), check)
+        return check
+
+    def _stamp(self) -> list[int]:
+        status = self.file.stat()
+        return [status.st_size, status.st_mtime_ns]
+
+
+def columns(layout: Layout) -> list[str]:
+    return [f"c{number}" for number in range(len(layout))]
+
+
+def schema(layout: Layout) -> dict[str, Any]:
+    """The columns of a database for PyG."""
+    import torch
+
+    def kind(entry: list | None) -> Any:
+        return str if entry is None else {"dtype": getattr(torch, entry[0]), "size": tuple(entry[1])}
+
+    kinds = {column: kind(entry) for column, entry in zip(columns(layout), layout.values(), strict=True)}
+    return kinds | {PLACE: int, CHECK: int}
+
+
+def layout_of(data: Data) -> Layout:
+    """Type and shape of each attribute, -1 where structures differ; None for what becomes JSON."""
+    layout: Layout = {}
+    for name, value in data:
+        layout[name] = None
+        if isinstance(value, Tensor):
+            shape = list(value.shape)
+            if shape:
+                shape[data.__cat_dim__(name, value)] = -1
+            layout[name] = [str(value.dtype).removeprefix("torch."), shape]
+    if len(layout) > MOST:
+        raise ValueError(f"{data.get('source')}: found {len(layout)} attributes, expected {MOST} or fewer")
+    return layout
+
+
+def stored(data: Data, name: str) -> Tensor | str:
+    """What becomes of an attribute in a row."""
+    value = data[name]
+    try:
+        if isinstance(value, Tensor):
+            value = value.detach().contiguous()
+            value.numpy()  # what NumPy has no type for cannot be stored
+            return value
+        return json.dumps(value)
+    except (TypeError, ValueError, RuntimeError, RecursionError) as error:
+        expected = "a tensor of one of NumPy's types in the memory of the CPU, or what JSON can hold"
+        raise ValueError(
+            f"{data.get('source')}: found {name} that cannot be stored ({error}), expected {expected}"
+        ) from error
+
+
+def restored(value: Tensor | str) -> Any:
+    """A tensor that may be changed, which the bytes of the database may not, or what JSON holds."""
+    return value.clone() if isinstance(value, Tensor) else json.loads(value)

@@ -27,12 +27,12 @@ def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> I
     Args:
         path: the file to write.
         mode: ``"w"`` for text (UTF-8, lines end in a line feed everywhere) or ``"wb"`` for bytes.
-        follow_links: where ``path`` is a symbolic link, write the file that it leads to, as ``open`` does. With
-            False the link itself is replaced: for caches, whose own files are never links.
+        follow_links: where ``path`` is a symbolic link, write the file that it leads to, as ``open`` does.
+            With False the link itself is replaced: for caches, whose own files are never links.
 
     Raises:
-        ValueError: where the target is a folder, a device, a pipe, a read-only file, or a link in a circle, and
-            where its folder is missing or cannot be written to. Nothing is written then.
+        ValueError: where the target is a folder, a device, a pipe, a read-only file, or a link in a circle,
+            and where its folder is missing or cannot be written to. Nothing is written then.
 
     Not guaranteed: that a killed process leaves no temporary file (``.<name>.<16 digits>.tmp``), nor that
     hard links to the file that is replaced lead to the new one.

@@ -38,7 +38,7 @@ def locked(path: Path) -> Iterator[Lock]:
     """Waits until no other process holds the lock, says so after some seconds, and holds it.
 
     Raises:
-        OSError: where there is no such file and none can be made, or it is not a file (a link is not followed).
+        OSError: where there is no such file and none can be made, or it is no file; links are not followed.
         TimeoutError: naming file and holder, where the holder gives no sign of life for :data:`PATIENCE`
             seconds.
 
@@ -97,8 +97,8 @@ def _wait(descriptor: int, path: Path) -> None:
             seen, alive = last, now
         if now - alive > PATIENCE:
             raise TimeoutError(
-                f"{path}: found a lock held by {_holder(descriptor)}, without a sign of life for {PATIENCE:g} s, "
-                "expected it to be released: end that process, then start again"
+                f"{path}: found a lock held by {_holder(descriptor)}, without a sign of life for "
+                f"{PATIENCE:g} s, expected it to be released: end that process, then start again"
             )
         if not told and now - begun > TELL:
             told = True

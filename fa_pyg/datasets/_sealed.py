@@ -1,4 +1,4 @@
-"""Small JSON files of caches, with a digest of their own: what was changed, cut off or exchanged is not read."""
+"""Small JSON files of caches with a digest: what was changed or cut off is not believed."""
 
 import hashlib
 import json

@@ -15,7 +15,7 @@ CHUNK = 1 << 20
 
 
 def as_text(file: str, copy: Path, number: int, progress: Progress) -> str:
-    """The file itself, or a decompressed copy that checks out; itself if it cannot be read, which is told later.
+    """The file itself, or a decompressed copy that checks out; itself if it is broken, which is told later.
 
     Raises:
         CannotKeep: where the copy cannot be written.

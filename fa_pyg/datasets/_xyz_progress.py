@@ -126,7 +126,7 @@ class Progress:
             os.fsync(stream.fileno())
 
     def _rows_file(self) -> BinaryIO:
-        """The file to add to; a new one where none of its rows count, as others may still read the old one."""
+        """The file to add to; a new one where none of its rows count: others may still read the old one."""
         if self._stored:
             return open(os.open(self.rows_path, os.O_RDWR | NO_LINK), "r+b")
         self.rows_path.unlink(missing_ok=True)

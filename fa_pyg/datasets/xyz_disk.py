@@ -15,11 +15,10 @@ from fa_pyg.datasets._lock import Lock, locked
 from fa_pyg.datasets._xyz_index import in_order
 from fa_pyg.datasets._xyz_splits import Splits, choose
 from fa_pyg.datasets._xyz_store import (
-    CHECK,
+    DAMAGE,
     PLACE,
     TABLE,
     Store,
-    columns,
     layout_of,
     restored,
     schema,
@@ -77,15 +76,14 @@ class OnDiskXYZ(OnDiskDataset):
         self._process_id = os.getpid()
         self._store = Store(folder / f"{name}-{stamp}")
         with _locked(folder / f"{name}.lock") as lock:
-            found = self._store.read()
             make = _Prepare(source, pre_filter, pre_transform, lock)
-            self._layout = found["layout"] if found else layout_of(make.first())
-            super().__init__(str(root), transform, schema=schema(self._layout))
-            if not found:
-                self._store.begin(self._layout)
-            if not found or not found["done"]:
+            done = self._store.read()
+            if done is None:
+                self._store.begin(layout_of(make.first()))
+            super().__init__(str(root), transform, schema=schema(self._store.layout))
+            if not done:
                 self._fill(make, workers)
-                self._store.write(self._layout, self.len())
+                self._store.finish(self.len())
         if split is not None:
             self._indices = choose(self.len(), split, splits, seed).tolist()
 
@@ -123,18 +121,18 @@ class OnDiskXYZ(OnDiskDataset):
 
     def serialize(self, data: Data) -> dict[str, Any]:
         """A row of the database, without its place."""
-        found = layout_of(data)
-        if found != self._layout:
-            odd = sorted(k for k in found | self._layout if found.get(k) != self._layout.get(k))
+        layout, found = self._store.layout, layout_of(data)
+        if found != layout:
+            odd = sorted(k for k in found | layout if found.get(k) != layout.get(k))
             raise ValueError(
-                f"{data.get('source')}: found {odd[0]} {found.get(odd[0])}, expected "
-                f"{self._layout.get(odd[0])} as in the first structure"
+                f"{data.get('source')}: found {odd[0]} {found.get(odd[0])}, expected {layout.get(odd[0])} "
+                "as in the first structure"
             )
-        return {c: stored(data, name) for c, name in zip(columns(found), self._layout, strict=True)}
+        return {c: stored(data, name) for c, name in zip(self._store.columns, layout, strict=True)}
 
     def deserialize(self, row: dict[str, Any]) -> Data:
         data = Data()
-        for column, name in zip(columns(self._layout), self._layout, strict=True):
+        for column, name in zip(self._store.columns, self._store.layout, strict=True):
             data[name] = restored(row[column])
         return data
 
@@ -143,16 +141,16 @@ class OnDiskXYZ(OnDiskDataset):
             raise IndexError(f"found structure {wrong[0]}, expected 0 to {self.len() - 1}")
         try:
             rows = self.db.multi_get(indices) if len(indices) != 1 else [self.db.get(indices[0])]
-            checks = [row[CHECK] == self._store.checksum(row, self._layout) for row in rows]
-            if len(rows) == len(indices) and all(checks):
-                return [self.deserialize(row) for row in rows]
-        except (sqlite3.Error, RuntimeError, TypeError, ValueError):
-            pass
-        self._store.doubt(self._layout, self.len())
-        raise ValueError(
-            f"{self._store.file}: found damage in structures {indices}, expected those that were stored; "
-            "open the data set again to have them made again"
-        )
+            self._store.check(rows, len(indices))
+            return [self.deserialize(row) for row in rows]
+        except sqlite3.ProgrammingError:  # a connection in another thread, for instance
+            raise
+        except DAMAGE as error:
+            self._store.doubt(self.len())
+            raise ValueError(
+                f"{self._store.file}: found damage ({error}), expected the structures that were stored; open "
+                "the data set again to have them made again"
+            ) from error
 
     def _fill(self, make: "_Prepare", workers: int) -> None:
         try:
@@ -165,8 +163,7 @@ class OnDiskXYZ(OnDiskDataset):
             raise OSError(f"{self._store.file}: cannot be written ({error})") from error
 
     def _row(self, place: int, data: Data) -> dict[str, Any]:
-        row = self.serialize(data) | {PLACE: place}
-        return row | {CHECK: self._store.checksum(row, self._layout)}
+        return self._store.signed(self.serialize(data) | {PLACE: place})
 
     def _add(self, rows: list[dict[str, Any]]) -> None:
         """All of them or none."""

@@ -53,7 +53,7 @@ class Progress:
     """Rows `[n, 5]` in `<base>.rows`, the state in `<base>.json`; one process at a time may add to them."""
 
     def __init__(self, base: Path, lock: Lock | None = None) -> None:
-        self._lock = lock
+        self._lock, self._key = lock, base.name
         self.rows_path, self.state_path = Path(f"{base}.rows"), Path(f"{base}.json")
         self.state = self._load()
         self._new, self._stored, self._saved = [], self.state.rows, time.monotonic()
@@ -113,7 +113,7 @@ class Progress:
             if self._new:
                 self._write_rows(b"".join(self._new))
                 self._new, self._stored = [], self.state.rows
-            write_sealed(self.state_path, asdict(self.state))
+            write_sealed(self.state_path, {"key": self._key, **asdict(self.state)})
         except (OSError, ValueError) as error:
             raise CannotKeep(str(error)) from error
 
@@ -146,8 +146,8 @@ class Progress:
         try:
             if (found := read_sealed(self.state_path)) is None:
                 return State()
-            if found.keys() != asdict(State()).keys():
-                raise Damaged(self.state_path, "the state of another version")
+            if found.pop("key", None) != self._key or found.keys() != asdict(State()).keys():
+                raise Damaged(self.state_path, "the state of another index or version")
             state = State(**found)
             self._check_rows(state)
             return state

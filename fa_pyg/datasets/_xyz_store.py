@@ -111,7 +111,7 @@ class Store:
     def _check_rows(self, database: SQLiteDatabase) -> None:
         (verdict,) = database.cursor.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise Damaged(self.file, f"a damaged database ({verdict})")
+            raise Damaged(self.file, f"a damaged database ({' '.join(verdict.split())})")
         before = -1
         for number in range(len(database)):
             row = database.get(number)

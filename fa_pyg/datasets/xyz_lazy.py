@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +159,18 @@ class XYZStream(IterableDataset):
 
 def _folder(root_or_files: Files, files: list[Path], cache: str | os.PathLike | None) -> Path:
     if cache is not None:
-        Path(cache).mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # the index is then kept elsewhere, with a warning
+            _make_folder(Path(cache))
         return Path(cache)
     is_one = isinstance(root_or_files, str | os.PathLike)
     return Path(root_or_files) if is_one and Path(root_or_files).is_dir() else files[0].parent
+
+
+def _make_folder(cache: Path) -> None:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f"cache: expected a folder, found {cache}, where a file is in the way") from error
 
 
 def _share() -> tuple[int, int]:

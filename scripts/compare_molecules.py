@@ -11,6 +11,7 @@ import json
 import statistics
 from pathlib import Path
 
+from fa_pyg.files import atomic_write, write_atomically
 from fa_pyg.train.compare import seconds_per_epoch, trained
 from fa_pyg.train.molecules import MoleculeCLI
 
@@ -60,7 +61,7 @@ def affordable(config: Path, data: list[str], seconds: float, folder: Path) -> i
     if not kept.exists():
         cost = seconds_per_epoch(MoleculeCLI, ["--config", str(config), *data])
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(max(1, int(seconds / cost))))
+        write_atomically(kept, json.dumps(max(1, int(seconds / cost))))
     return json.loads(kept.read_text())
 
 
@@ -68,8 +69,8 @@ def write(folder: Path) -> None:
     """All finished runs as CSV, and their means as a table."""
     results = [json.loads(path.read_text()) for path in sorted(folder.glob("seed_*/*/finished.json"))]
     columns = ["name", "seed", *COLUMNS, "val_loss", "epochs", "best_epoch", "parameters", "cpu_seconds"]
-    with open(folder / "results.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+    with atomic_write(folder / "results.csv") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(results)
     lines = [
@@ -85,7 +86,7 @@ def write(folder: Path) -> None:
                 f"| {title} | {figures[0]} | {figures[1]} | {runs[0]['parameters']} "
                 f"| {runs[0]['epochs']} | {minutes:.1f} | {len(runs)} |"
             )
-    (folder / "table.md").write_text("\n".join(lines) + "\n")
+    write_atomically(folder / "table.md", "\n".join(lines) + "\n")
 
 
 def spread(values: list[float]) -> str:

@@ -11,6 +11,7 @@ FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")
 
 # Each room sees the floors below its own; docs/architecture.md says what each is for.
 FLOORS = (
+    "files",
     "reps",
     "groups",
     "eigh",
@@ -32,7 +33,7 @@ FLOORS = (
     "dynamics",
 )
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
-SEES["datasets"] = ("nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
+SEES["datasets"] = ("files", "nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
 SEES["testing"] = FLOORS[: FLOORS.index("models")]
 SEES["plot"] = FLOORS[: FLOORS.index("nn")]

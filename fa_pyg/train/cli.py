@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from fa_pyg.files import write_atomically
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
-from fa_pyg.train.files import write_atomically
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.logs import loggers

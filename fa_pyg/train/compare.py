@@ -15,8 +15,8 @@ from typing import Any
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from fa_pyg.files import write_atomically
 from fa_pyg.train.cli import FitCLI
-from fa_pyg.train.files import write_atomically
 
 
 def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str) -> dict:

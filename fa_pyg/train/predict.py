@@ -1,7 +1,6 @@
 """Predictions for XYZ files: read, run in batches and written as extended XYZ, one after the other."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from fa_pyg.datasets._xyz_collect import find_files
 from fa_pyg.datasets._xyz_parse import Reading, structure
 from fa_pyg.datasets._xyz_stream import each
 from fa_pyg.datasets.elements import SYMBOLS
+from fa_pyg.files import atomic_write
 from fa_pyg.models import Potential
 from fa_pyg.train.load import load_potential
 
@@ -58,16 +58,11 @@ def predict(
     report, model, out, files = Report(), model.to(device), Path(out), list(files)
     if out.exists() and any(path.exists() and path.samefile(out) for path in _found(files, Report())):
         raise ValueError(f"out: found {out}, which is among the files to read, expected another")
-    temporary = out.with_name(out.name + ".tmp")
-    try:
-        with temporary.open("w") as file:
-            for molecules in _batches(_readable(files, report), batch_size):
-                for data, values in _predicted(model, molecules, device, report):
-                    _write(file, data, values, [name for name in values if _of_atoms(model, name)])
-                    report.done += 1
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(out) as file:
+        for molecules in _batches(_readable(files, report), batch_size):
+            for data, values in _predicted(model, molecules, device, report):
+                _write(file, data, values, [name for name in values if _of_atoms(model, name)])
+                report.done += 1
     return report
 
 

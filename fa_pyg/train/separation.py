@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from fa_pyg.datasets import EXP, GRAPH8c
 from fa_pyg.datasets.exp_like import EXPLike
+from fa_pyg.files import write_atomically
 from fa_pyg.testing.relabelled import relabelled
 from fa_pyg.testing.separation import is_settled, judged, random_outputs
 from fa_pyg.train.checkpoints import AtomicCheckpointIO
 from fa_pyg.train.cli import GraphCLI, main
-from fa_pyg.train.files import write_atomically
 from fa_pyg.train.graphs import whole
 from fa_pyg.train.separation_rows import PARTS, Row, factory
 

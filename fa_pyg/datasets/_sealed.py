@@ -35,16 +35,18 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
         if not is_own(path):
             raise Damaged(path, "a link or a folder")
         found = json.loads(path.read_bytes())
+        seal = found.pop(SEAL, None) if isinstance(found, dict) else None
+        if seal != _digest(found):
+            raise Damaged(path, "a file of another version, or one that was changed")
+        return found
     except FileNotFoundError:
         return None
+    except Damaged:
+        raise
     except OSError as error:
         raise Damaged(path, f"an unreadable file ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise error if isinstance(error, Damaged) else Damaged(path, "no JSON") from error
-    seal = found.pop(SEAL, None) if isinstance(found, dict) else None
-    if seal != _digest(found):
-        raise Damaged(path, "a file of another version, or one that was changed")
-    return found
+        raise Damaged(path, "no JSON") from error
 
 
 def is_own(path: Path) -> bool:

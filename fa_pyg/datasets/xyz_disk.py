@@ -35,8 +35,10 @@ class OnDiskXYZ(OnDiskDataset):
     r"""The structures of XYZ files after `edges`, `pre_filter` and `pre_transform`, in an SQLite database.
 
     For data sets that do not fit into memory and whose preparation is slow: it is done once, in order, and
-    what is done stays done if the process is killed. All structures must have the same attributes: tensors,
-    or what JSON can hold. Where reading alone is enough, :class:`~fa_pyg.datasets.LazyXYZ` needs less disk.
+    what is done stays done if the process is killed. All structures must have the same attributes, of any
+    names: tensors, or what JSON can hold. Each row has a checksum, and a database that does not check out is
+    named in a warning and made again. Where reading alone is enough, :class:`~fa_pyg.datasets.LazyXYZ` needs
+    less disk.
 
     Args:
         root: Folder of the database and of the index of the files.
@@ -47,8 +49,10 @@ class OnDiskXYZ(OnDiskDataset):
         split, splits, seed: As for `XYZ`, but of the structures that passed the filter.
         transform, pre_transform, pre_filter: As in every PyG dataset.
 
-    Raises ValueError as `XYZ` does, and for a structure whose attributes are others than the first one's;
-    what came before it stays.
+    Raises ValueError as `XYZ` does; for a structure whose attributes are others than the first one's, or
+    cannot be stored (what came before it stays); where `root` cannot be written to; and, naming the file, for
+    a structure that is read from a row that was damaged since: it is made again when the data set is opened
+    the next time. TimeoutError as `LazyXYZ`.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class OnDiskXYZ(OnDiskDataset):
         **options: Any,
     ) -> None:
         check_name(name)
-        folder = Path(root) / "processed"
+        folder = Path(root).expanduser() / "processed"  # as PyG does
         source = LazyXYZ(root_or_files, cache=folder, **options)
         self.errors = source.errors
         stamp = source.index.key  # another content of the files, or of their table, is another database

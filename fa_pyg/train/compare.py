@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.files import write_atomically
 from fa_pyg.train.cli import FitCLI
+from fa_pyg.train.results import read_result
 
 
 def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str) -> dict:
@@ -34,13 +35,13 @@ def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str
     """
     name = config.stem
     finished, spent = folder / name / "finished.json", folder / name / "cpu_seconds.json"
-    if finished.exists():
-        return json.loads(finished.read_text())
+    if known := read_result(finished):
+        return known
     command = [sys.executable, script, "--config", config, f"--seed_everything={seed}"]
     command += [f"--name={name}", f"--trainer.default_root_dir={folder}", *arguments]
     if list(folder.glob(f"{name}/version_*/last.ckpt")):
         command += ["--ckpt_path", "last"]
-    before = _cpu_of_children() - (json.loads(spent.read_text()) if spent.exists() else 0.0)
+    before = _cpu_of_children() - (read_result(spent, float) or 0.0)
     try:
         subprocess.run(list(map(str, command)), check=True)
     finally:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-__all__ = ["atomic_write", "check_target", "write_atomically"]
+__all__ = ["atomic_write", "write_atomically"]
 
 Path = str | os.PathLike
 LONGEST = 100  # bytes of the target's name in that of the temporary file; file systems allow 255 in all
@@ -39,7 +39,7 @@ def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> I
     """
     if mode not in ("w", "wb"):
         raise ValueError(f"mode: expected 'w' or 'wb', found {mode!r}")
-    target = check_target(path, follow_links=follow_links)
+    target = _target(os.fspath(path), follow_links)
     permissions = _permissions(target)
     temporary, descriptor = _created(path, target, permissions)
     try:
@@ -63,9 +63,8 @@ def write_atomically(path: Path, content: str | bytes, *, follow_links: bool = T
         file.write(content)
 
 
-def check_target(path: Path, *, follow_links: bool = True) -> str:
-    """Returns the file that :func:`atomic_write` would replace; raises its ValueError where it could not."""
-    name = os.fspath(path)
+def _target(name: str, follow_links: bool) -> str:
+    """The file to replace; raises ValueError where that cannot be."""
     target = os.path.realpath(name) if follow_links else _in_real_folder(name)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):

@@ -136,18 +136,20 @@ def _holder(descriptor: int) -> str:
     """Who holds the lock, in words."""
     try:
         found = json.loads(os.pread(descriptor, 1000, 0))
-        pid, host = int(found["pid"]), str(found["host"])
-    except (OSError, ValueError, TypeError, KeyError):
+        pid, host, since = int(found["pid"]), str(found["host"]), str(found["since"])
+    except (OSError, OverflowError, RecursionError, ValueError, TypeError, KeyError):
+        pid, host, since = 0, "", ""
+    if pid < 1 or not f"{host}{since}".isprintable():
         return "a process that has not said who it is"
     ended = host == socket.gethostname() and not _is_alive(pid)
     more = ", which has ended (what it has started still holds the lock)" if ended else ""
-    return f"process {pid} on {host} since {found.get('since')}{more}"
+    return f"process {pid} on {host} since {since}{more}"
 
 
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True

@@ -28,9 +28,22 @@ def end_with_parent(parent: int | None = None, by_kernel: bool = True) -> None:
     begun = os.getppid()
     if by_kernel and sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)
-    if os.getppid() != begun or parent not in (None, begun):  # it ended in between
+    if os.getppid() != begun or (parent not in (None, begun) and _has_ended(parent)):  # in between
         os._exit(1)
     threading.Thread(target=_watch, args=(begun,), name="watches the parent", daemon=True).start()
+
+
+def _has_ended(parent: int) -> bool:
+    """A process that is not our parent may have started us by way of another one that is."""
+    if sys.platform == "win32":  # asking would end it
+        return False
+    try:
+        os.kill(parent, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _watch(begun: int) -> None:

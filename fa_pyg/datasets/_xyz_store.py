@@ -95,6 +95,9 @@ class Store:
             if not is_own(self.file):
                 raise Damaged(self.file, "a link or a folder")
             same = found["done"] and found["stamp"] == self._stamp()
+            if not found["done"] and not self.file.stat().st_size:
+                return
+            self._check_table()
             with closing(SQLiteDatabase(str(self.file), TABLE, schema(self.layout))) as database:
                 if not same:
                     self._check_rows(database)
@@ -103,10 +106,23 @@ class Store:
         except Damaged:
             raise
         except DAMAGE as error:
+            self.raise_if_busy(error)
             raise Damaged(self.file, f"a damaged database ({error})") from error
         if found["done"] and not same:
             with suppress(OSError, ValueError):  # a copy without its times
                 self.finish(found["rows"])
+
+    def _check_table(self) -> None:
+        """Raises Damaged for a database of somebody else's, before it is opened to be written."""
+        with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?immutable=1", uri=True)) as database:
+            query = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+            if database.execute(query, (TABLE,)).fetchone() != (1,):
+                raise Damaged(self.file, f"a database without a table {TABLE}")
+
+    def raise_if_busy(self, error: Exception) -> None:
+        """A database in use by another program is not damaged."""
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise TimeoutError(f"{self.file}: found a database that another program has locked") from error
 
     def _check_rows(self, database: SQLiteDatabase) -> None:
         (verdict,) = database.cursor.execute("PRAGMA quick_check(1)").fetchone()

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,7 @@ class OnDiskXYZ(OnDiskDataset):
         except sqlite3.ProgrammingError:  # a connection in another thread, for instance
             raise
         except DAMAGE as error:
+            self._store.raise_if_busy(error)
             self._store.doubt(self.len())
             raise ValueError(
                 f"{self._store.file}: found damage ({error}), expected the structures that were stored; open "
@@ -165,12 +166,15 @@ class OnDiskXYZ(OnDiskDataset):
                 self._add([self._row(place, data) for place, data in batch])
         except sqlite3.Error as error:
             raise OSError(f"{self._store.file}: cannot be written ({error})") from error
+        finally:
+            with suppress(sqlite3.Error):
+                self.close()  # after an error, too: an open transaction would keep others out
+            self._db = None
 
     def _row(self, place: int, data: Data) -> dict[str, Any]:
         return self._store.signed(self.serialize(data) | {PLACE: place})
 
     def _add(self, rows: list[dict[str, Any]]) -> None:
-        """All of them or none."""
         if rows:
             self.db.multi_insert(range(self._numel, self._numel + len(rows)), rows)
             self._numel += len(rows)

@@ -127,7 +127,7 @@ def test_a_lock_is_not_inherited(tmp_path):
         assert is_running(keep.value)  # it can fail
         begin = time.monotonic()
         with locked(tmp_path / "lock"):
-            assert time.monotonic() - begin < 1
+            assert time.monotonic() - begin < 30  # of 600
     finally:
         os.kill(keep.value, signal.SIGKILL)
 
@@ -209,16 +209,18 @@ def test_a_holder_that_has_ended_is_recognised(tmp_path, monkeypatch):
     process.join()
     begin = time.monotonic()
     with locked(path):
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 30  # of 600
     monkeypatch.setattr(_lock, "PATIENCE", 0.3)
     import fcntl
 
     with open(path, "ab") as other:  # as a program of another kind does
         fcntl.flock(other, fcntl.LOCK_EX)
-        path.write_text(json.dumps({"file": _lock.MARK, "pid": process.pid, "host": os.uname().nodename}))
+        said = {"pid": process.pid, "host": os.uname().nodename, "since": ""}
+        path.write_text(json.dumps(said))
         with pytest.raises(TimeoutError, match=f"process {process.pid} .*which has ended"), locked(path):
             pass
-        for text in ("", "{", "[1]", '{"pid": "x"}'):
+        odd = ({"pid": 0}, {"pid": -1}, {"host": "\x1b[2J"}, {"pid": "x"}, {"pid": 1e999})
+        for text in ("", "{", "[1]", "[" * 1000, *(json.dumps({**said, **change}) for change in odd)):
             path.write_text(text)
             with pytest.raises(TimeoutError, match="has not said who it is"), locked(path):
                 pass

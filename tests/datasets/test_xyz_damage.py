@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import threading
 import warnings
+from contextlib import closing
 
 import pytest
 import torch
@@ -223,6 +224,57 @@ def test_files_of_users_in_the_folder_stay(tmp_path):
     check("lazy", folder)
     assert all((folder / name).read_text() == name for name in mine)
     assert not old & set(os.listdir(folder))  # those of the old content are removed
+
+
+def test_a_database_of_somebody_else_is_not_written_to(tmp_path):
+    folder, victim = new(tmp_path / "a"), tmp_path / "mine.db"
+    check("disk", folder)
+    with closing(sqlite3.connect(victim)) as database, database:
+        database.execute("CREATE TABLE precious (x)")
+    before = victim.read_bytes()
+    path = one(folder, "out/processed/molecules*.db")
+    path.unlink()
+    os.link(victim, path)
+    with pytest.warns(UserWarning, match=rf"{path.name}.*without a table structures.*made again"):
+        check("disk", folder)
+    assert victim.read_bytes() == before
+
+
+def test_a_database_that_is_in_use_is_not_made_again(tmp_path, monkeypatch):
+    folder = new(tmp_path / "a")
+    check("disk", folder)
+    path = one(folder, "out/processed/molecules*.db")
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, timeout=0.1, **options))
+    with closing(connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(
+            TimeoutError, match=rf"{path.name}: found a database that another program has locked"
+        ):
+            check("disk", folder)
+        other.execute("ROLLBACK")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check("disk", folder)
+
+
+def test_an_error_in_the_middle_leaves_what_is_done_and_no_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr("fa_pyg.datasets.xyz_disk.BATCH", 4)
+    folder, seen = new(tmp_path / "a"), []
+
+    def fail(data):
+        seen.append(data.comment)
+        if data.comment == "E=9":
+            raise RuntimeError("no")
+        return data
+
+    with pytest.raises(RuntimeError, match="no") as kept:  # the traceback holds the data set
+        disk(folder, pre_transform=fail)
+    check("disk", folder)
+    assert kept.value is not None
+    seen.clear()
+    dataset = disk(folder, pre_transform=fail)
+    assert (len(dataset), seen) == (TOTAL, [])
 
 
 # -- what the state says

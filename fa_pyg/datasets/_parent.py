@@ -12,6 +12,7 @@ import threading
 import time
 
 PERIOD = 0.5  # seconds between two looks at the parent
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # here: not between fork and exec
 _SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 
 
@@ -26,11 +27,17 @@ def end_with_parent(parent: int | None = None, by_kernel: bool = True) -> None:
     Without ``by_kernel``, and elsewhere than on Linux, a thread looks at the parent twice a second.
     """
     begun = os.getppid()
-    if by_kernel and sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)
+    if by_kernel:
+        end_by_kernel()
     if os.getppid() != begun or (parent not in (None, begun) and _has_ended(parent)):  # in between
         os._exit(1)
     threading.Thread(target=_watch, args=(begun,), name="watches the parent", daemon=True).start()
+
+
+def end_by_kernel() -> None:
+    """Has Linux kill this process, or the program that it becomes, when the thread that started it ends."""
+    if _LIBC is not None:
+        _LIBC.prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)
 
 
 def _has_ended(parent: int) -> bool:

@@ -8,21 +8,16 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-from torch_geometric.data import Data
 from torch_geometric.data.database import SQLiteDatabase
 
 from fa_pyg.datasets._sealed import Damaged, is_own, read_sealed, write_sealed
+from fa_pyg.datasets._xyz_layout import CHECK, PLACE, Layout, columns, schema
 
 VERSION = 2
 TABLE = "structures"
-PLACE, CHECK = "place", "crc32"  # columns: which structure of the files a row is; of all that is in it
-MOST = 1900  # columns; SQLite has 2000
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 DAMAGE = (sqlite3.Error, OSError, AttributeError, OverflowError, RuntimeError, TypeError, ValueError)
-
-Layout = dict[str, list | None]
 
 
 class Store:
@@ -151,54 +146,3 @@ class Store:
     def _write(self, done: bool, rows: int | None = None, stamp: list[int] | None = None) -> None:
         about = {"layout": self.layout, "done": done, "rows": rows, "stamp": stamp}
         write_sealed(self.state, {**self.identity, **about})
-
-
-def columns(layout: Layout) -> list[str]:
-    return [f"c{number}" for number in range(len(layout))]
-
-
-def schema(layout: Layout) -> dict[str, Any]:
-    """The columns of a database for PyG."""
-    import torch
-
-    def kind(entry: list | None) -> Any:
-        return str if entry is None else {"dtype": getattr(torch, entry[0]), "size": tuple(entry[1])}
-
-    kinds = {column: kind(entry) for column, entry in zip(columns(layout), layout.values(), strict=True)}
-    return kinds | {PLACE: int, CHECK: int}
-
-
-def layout_of(data: Data) -> Layout:
-    """Type and shape of each attribute, -1 where structures differ; None for what becomes JSON."""
-    layout: Layout = {}
-    for name, value in data:
-        layout[name] = None
-        if isinstance(value, Tensor):
-            shape = list(value.shape)
-            if shape:
-                shape[data.__cat_dim__(name, value)] = -1
-            layout[name] = [str(value.dtype).removeprefix("torch."), shape]
-    if len(layout) > MOST:
-        raise ValueError(f"{data.get('source')}: found {len(layout)} attributes, expected {MOST} or fewer")
-    return layout
-
-
-def stored(data: Data, name: str) -> Tensor | str:
-    """What becomes of an attribute in a row."""
-    value = data[name]
-    try:
-        if isinstance(value, Tensor):
-            value = value.detach().contiguous()
-            value.numpy()  # what NumPy has no type for cannot be stored
-            return value
-        return json.dumps(value)
-    except (TypeError, ValueError, RuntimeError, RecursionError) as error:
-        expected = "a tensor of one of NumPy's types in the memory of the CPU, or what JSON can hold"
-        raise ValueError(
-            f"{data.get('source')}: found {name} that cannot be stored ({error}), expected {expected}"
-        ) from error
-
-
-def restored(value: Tensor | str) -> Any:
-    """A tensor that may be changed, which the bytes of the database may not, or what JSON holds."""
-    return value.clone() if isinstance(value, Tensor) else json.loads(value)

@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,10 @@ from torch_geometric.data.database import SQLiteDatabase
 
 from fa_pyg.datasets._lock import Lock, locked
 from fa_pyg.datasets._xyz_index import in_order
+from fa_pyg.datasets._xyz_layout import PLACE, layout_of, restored, schema, stored
+from fa_pyg.datasets._xyz_prepare import Prepare, prepare
 from fa_pyg.datasets._xyz_splits import Splits, choose
-from fa_pyg.datasets._xyz_store import (
-    DAMAGE,
-    PLACE,
-    TABLE,
-    Store,
-    layout_of,
-    restored,
-    schema,
-    stored,
-)
+from fa_pyg.datasets._xyz_store import DAMAGE, TABLE, Store
 from fa_pyg.datasets.xyz_lazy import LazyXYZ
 
 __all__ = ["OnDiskXYZ"]
@@ -80,7 +72,7 @@ class OnDiskXYZ(OnDiskDataset):
         self._process_id = os.getpid()
         self._store = Store(folder / f"{name}-{stamp}")
         with _locked(folder / f"{name}.lock") as lock:
-            make = _Prepare(source, pre_filter, pre_transform, lock)
+            make = Prepare(source, pre_filter, pre_transform, lock)
             done = self._store.read()
             if done is None:
                 self._store.begin(layout_of(make.first()))
@@ -157,12 +149,12 @@ class OnDiskXYZ(OnDiskDataset):
                 "the data set again to have them made again"
             ) from error
 
-    def _fill(self, make: "_Prepare", workers: int) -> None:
+    def _fill(self, make: Prepare, workers: int) -> None:
         try:
             last = self.db.cursor.execute(f"SELECT MAX(COL_{PLACE}) FROM {TABLE}").fetchone()[0]
             starts = range(0 if last is None else last + 1, len(make.source), BATCH)
             tasks = ((start, range(start, min(start + BATCH, len(make.source)))) for start in starts)
-            for _, batch in in_order(_prepare, tasks, make, workers):
+            for _, batch in in_order(prepare, tasks, make, workers):
                 self._add([self._row(place, data) for place, data in batch])
         except sqlite3.Error as error:
             raise OSError(f"{self._store.file}: cannot be written ({error})") from error
@@ -198,29 +190,3 @@ def check_name(name: str) -> None:
     is_name = isinstance(name, str) and name not in ("", ".", "..")
     if not is_name or len(os.fsencode(name)) > 100 or set(name) & set("/\\\0"):
         raise ValueError(f"name: expected a name for a file, 100 letters or fewer, found {name!r}")
-
-
-@dataclass(frozen=True)
-class _Prepare:
-    """What happens to each structure before it is stored."""
-
-    source: LazyXYZ
-    pre_filter: Callable[[Data], bool] | None
-    pre_transform: Callable[[Data], Data] | None
-    lock: Lock
-
-    def each(self, places: Iterable[int]) -> Iterator[tuple[int, Data]]:
-        for place in places:
-            self.lock.show_life()
-            data = self.source[place]
-            if self.pre_filter is None or self.pre_filter(data):
-                yield place, data if self.pre_transform is None else self.pre_transform(data)
-
-    def first(self) -> Data:
-        for _, data in self.each(range(len(self.source))):
-            return data
-        raise ValueError("pre_filter: found no structure that passes, expected at least one")
-
-
-def _prepare(places: range, make: _Prepare) -> list[tuple[int, Data]]:
-    return list(make.each(places))

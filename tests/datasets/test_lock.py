@@ -44,7 +44,7 @@ if __name__ == "__main__":
         LazyXYZ(f"{folder}/a.xyz", workers=2)
     else:
         OnDiskXYZ.__init__.__globals__["BATCH"] = 5
-        OnDiskXYZ.__init__.__globals__["_Prepare"].first = lambda make: make.source[0]
+        OnDiskXYZ.__init__.__globals__["Prepare"].first = lambda make: make.source[0]
         OnDiskXYZ(f"{folder}/out", f"{folder}/a.xyz", workers=2, pre_transform=slow)
 """
 

@@ -15,6 +15,7 @@ from pathlib import Path
 TELL = 5.0  # seconds after which a process that waits says for whom
 PATIENCE = 600.0  # seconds without a sign of life from the holder after which it gives up
 OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 MARK = "lock of fa_pyg"  # in a file without it nothing is written: it is not ours
 _held: dict[int, int] = {}  # descriptor: its process; those that are forked must not hold it
 
@@ -68,7 +69,12 @@ def _acquired(path: Path) -> int:
 
 
 def _opened(path: Path) -> int:
-    descriptor = os.open(path, OPEN, 0o666)
+    try:
+        descriptor = os.open(path, OPEN, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EROFS) or not os.path.lexists(path):
+            raise
+        descriptor = os.open(path, READ)  # in a folder of others a cache that is complete can be used
     _held[descriptor] = os.getpid()
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         _close(descriptor)

@@ -512,6 +512,32 @@ def test_threads_may_open_the_same_files(tmp_path):
     assert not failures
 
 
+def test_a_complete_cache_in_a_folder_of_others_is_used(tmp_path, monkeypatch):
+    """Where nothing can be written; what is not complete there is made elsewhere, or says so."""
+    folder = new(tmp_path / "a")
+    check("lazy", folder)
+    check("disk", folder)
+    real, writes = os.open, os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+    def refuse(file, flags, *more, **options):
+        if flags & writes and str(file).startswith(str(folder)):
+            raise PermissionError(13, "Permission denied")
+        return real(file, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check("lazy", folder)
+        check("disk", folder)
+    with pytest.warns(UserWarning, match=r"no index is kept .*Permission denied"):
+        check("lazy", new(folder, 40))
+    with (
+        pytest.warns(UserWarning, match="no index is kept"),
+        pytest.raises(ValueError, match=r"molecules-.*denied"),
+    ):
+        check("disk", folder)
+
+
 def test_a_cache_that_is_a_file(tmp_path):
     folder = new(tmp_path / "a")
     (tmp_path / "file").touch()

@@ -54,8 +54,8 @@ class Store:
             os.close(os.open(self.file, NEW, 0o666))
         except OSError as error:
             raise ValueError(
-                f"{error.filename or self.file}: expected a file of OnDiskXYZ, or none, that can be written, found "
-                f"something else ({error.strerror}); move it elsewhere"
+                f"{error.filename or self.file}: expected a file of OnDiskXYZ that can be written, or none, "
+                f"found something else ({error.strerror}); move it elsewhere"
             ) from error
         self._write(done=False)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch_geometric.data import Data
 
+from fa_pyg.files import atomic_write
+
 
 def nci(count: int = 500, seed: int = 0, cache: str | Path | None = None) -> list[Data]:
     """Returns ``count`` molecules ``Data(z, pos)`` with hydrogens, float64, in ångström.
@@ -30,7 +32,8 @@ def nci(count: int = 500, seed: int = 0, cache: str | Path | None = None) -> lis
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = {"seed": seed, "z": [m.z for m in molecules], "pos": [m.pos for m in molecules]}
-        torch.save(kept, path)
+        with atomic_write(path, "wb") as file:
+            torch.save(kept, file)
     return molecules
 
 

@@ -23,6 +23,7 @@ from conformers import nci
 from peers import PeerFrame, peer_frames
 
 from fa_pyg import Frame, GeneralisedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
+from fa_pyg.files import write_atomically
 from fa_pyg.testing import NamedCloud, catalogue, modified
 from fa_pyg.testing.catalogue import KINDS
 from fa_pyg.testing.exactness import exactness_error
@@ -203,7 +204,7 @@ def main() -> None:
     text = "\n".join(tables) + "\n"
     print(text)
     if args.out:
-        args.out.write_text(text)
+        write_atomically(args.out, text)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from torch_geometric.data import Batch, Data
 from fa_pyg import FrameAveraging, PCAFrame, Sample, WeightedPCAFrame
 from fa_pyg.builders import Frame
 from fa_pyg.nn import radius_graph
+from fa_pyg.plot import save_figure
 
 GROUPS = ("E(3)", "SE(3)")
 CACHE = Path("runs/benchmarks/nci.pt")
@@ -181,7 +182,7 @@ def picture(found: dict[tuple[float, float], tuple[list[float], Slopes, Slopes]]
     axes[1].legend(fontsize=6, title="tau " + ", ".join(map(str, TAUS)), title_fontsize=6)
     figure.tight_layout()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    save_figure(figure, path)
     print(f"picture: {path}")
 
 

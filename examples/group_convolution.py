@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from fa_pyg import FrameAveraging
 from fa_pyg.builders.group import GroupFrame
 from fa_pyg.nn.grid import GridAveraging, GridMotion
+from fa_pyg.plot import save_figure
 from fa_pyg.testing import equivariance_error
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,7 +77,7 @@ def draw_link(path: Path) -> dict[str, float]:
     for axes, name in zip(panels[0], (*names, "mean of the four maps", "GridAveraging(conv)"), strict=True):
         axes.set_title(name, fontsize=9)
     panels[1, 0].set_title("x turned by 90°", fontsize=9)
-    figure.savefig(path)
+    save_figure(figure, path)
     return {
         "average of the convolution - mean of the lifted maps": largest(
             average(x) - lifting(x, kernel).mean(1, keepdim=True)
@@ -105,7 +106,7 @@ def draw_vectors(path: Path) -> None:
         axes.set_title(f"vector field, {name}", fontsize=10)
         axes.axis("off")
     panels[0].legend(loc="lower right", fontsize=8)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 class Polynomial(nn.Module):
@@ -146,7 +147,7 @@ def draw_bands(path: Path, degrees: Iterable[int] = range(1, 9)) -> dict[str, fl
     right.set(xlabel="degree", ylabel="equivariance error under SO(3)", title="averaged over T, O, I")
     for axes in (left, right):
         axes.legend(fontsize=8)
-    figure.savefig(path)
+    save_figure(figure, path)
     return {
         "degree 4, C4": cyclic[4][3],
         "degree 4, C5": cyclic[5][3],

@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 
 from fa_pyg.builders import Frame, WeightedPCAFrame
 from fa_pyg.builders.cloud import type_weights
+from fa_pyg.files import atomic_write
 
 __all__ = ["plot_energies", "plot_errors", "plot_learning_curves", "plot_parity", "show_frames"]
 
@@ -211,5 +212,13 @@ def _figure(width: float, height: float) -> Any:
 
 def _saved(figure: Any, path: str | Path | None) -> Any:
     if path is not None:
-        figure.savefig(path)
+        save_figure(figure, path)
     return figure
+
+
+def save_figure(figure: Any, path: str | Path) -> None:
+    """Writes a matplotlib figure at once, in the format of the ending of its name; PNG where it has none."""
+    path = Path(path)
+    path = path if path.suffix else path.with_name(f"{path.name}.png")
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format=path.suffix[1:].lower())

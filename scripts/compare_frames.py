@@ -10,6 +10,7 @@ import csv
 import statistics
 from pathlib import Path
 
+from fa_pyg.files import atomic_write, write_atomically
 from fa_pyg.train.compare import trained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,8 +50,8 @@ def main() -> None:
 def write(results: list[dict], out: Path) -> None:
     """The runs so far as CSV, and their means as a table."""
     columns = ["name", "seed", "epochs", "best_epoch", "val_mse", "test_mse", "parameters", "cpu_seconds"]
-    with open(out / "results.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+    with atomic_write(out / "results.csv") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(results)
     lines = ["| frame in training | test MSE | standard deviation | seeds |", "|---|---|---|---|"]
@@ -59,7 +60,7 @@ def write(results: list[dict], out: Path) -> None:
         if errors:
             spread = f"{statistics.stdev(errors):.5f}" if len(errors) > 1 else ""
             lines.append(f"| {title} | {statistics.mean(errors):.5f} | {spread} | {len(errors)} |")
-    (out / "table.md").write_text("\n".join(lines) + "\n")
+    write_atomically(out / "table.md", "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

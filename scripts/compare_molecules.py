@@ -11,8 +11,10 @@ import json
 import statistics
 from pathlib import Path
 
+from fa_pyg.files import atomic_write, write_atomically
 from fa_pyg.train.compare import seconds_per_epoch, trained
 from fa_pyg.train.molecules import MoleculeCLI
+from fa_pyg.train.results import read_result
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts" / "train_molecules.py"
@@ -57,19 +59,22 @@ def main() -> None:
 def affordable(config: Path, data: list[str], seconds: float, folder: Path) -> int:
     """How many epochs fit in this CPU time; asked once and kept, so that all seeds get equally many."""
     kept = folder / "epochs" / f"{config.stem}.json"
-    if not kept.exists():
-        cost = seconds_per_epoch(MoleculeCLI, ["--config", str(config), *data])
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(max(1, int(seconds / cost))))
-    return json.loads(kept.read_text())
+    if known := read_result(kept, int):
+        return known
+    cost = seconds_per_epoch(MoleculeCLI, ["--config", str(config), *data])
+    epochs = max(1, int(seconds / cost))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(kept, json.dumps(epochs))
+    return epochs
 
 
 def write(folder: Path) -> None:
     """All finished runs as CSV, and their means as a table."""
-    results = [json.loads(path.read_text()) for path in sorted(folder.glob("seed_*/*/finished.json"))]
+    results = [read_result(path) for path in sorted(folder.glob("seed_*/*/finished.json"))]
+    results = [result for result in results if result]
     columns = ["name", "seed", *COLUMNS, "val_loss", "epochs", "best_epoch", "parameters", "cpu_seconds"]
-    with open(folder / "results.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+    with atomic_write(folder / "results.csv") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(results)
     lines = [
@@ -85,7 +90,7 @@ def write(folder: Path) -> None:
                 f"| {title} | {figures[0]} | {figures[1]} | {runs[0]['parameters']} "
                 f"| {runs[0]['epochs']} | {minutes:.1f} | {len(runs)} |"
             )
-    (folder / "table.md").write_text("\n".join(lines) + "\n")
+    write_atomically(folder / "table.md", "\n".join(lines) + "\n")
 
 
 def spread(values: list[float]) -> str:

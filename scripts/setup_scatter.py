@@ -6,7 +6,6 @@ fa_pyg does not need it: where it cannot be built, one line says so and all goes
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -60,7 +59,7 @@ def install(folder: Path) -> bool:
 def build(folder: Path) -> None:
     """Compiles a wheel on all cores. pip's own cache, which is blind to torch, is not used."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as tmp, open(LOG, "w") as log:
+    with tempfile.TemporaryDirectory(dir=folder) as tmp, open(LOG, "w") as log:
         # Its set-up turns ninja off, but setuptools can compile the four extensions side by side.
         config = Path(tmp, "build.cfg")
         config.write_text(f"[build_ext]\nparallel = {min(os.cpu_count() or 1, 4)}\n")
@@ -69,8 +68,7 @@ def build(folder: Path) -> None:
         command += ["-c", ROOT / "constraints.txt", "--no-binary=torch_scatter", "torch_scatter"]
         subprocess.run(command, stdout=log, stderr=log, env=env, check=False)
         for wheel in Path(tmp).glob("torch_scatter-*.whl"):
-            shutil.copy(wheel, folder / "partial")
-            os.replace(folder / "partial", folder / wheel.name)
+            os.replace(wheel, folder / wheel.name)
 
 
 def main() -> None:

@@ -8,8 +8,18 @@ mark=.venv/.unfinished
 ready=.venv/.ready # holds the folder it was made for: an editable install does not survive a move
 
 mkdir -p .cache
-exec 9>.cache/setup.lock # a second set-up waits for the first; the lock ends with its process, however that ends
-if command -v flock >/dev/null; then flock 9; fi
+# A second set-up waits for the first. The lock ends with that process and with what it has started: where it was
+# killed, a pip that goes on writing to .venv keeps it until it ends.
+lock=.cache/setup.lock
+exec 9>>"$lock"
+if command -v flock >/dev/null && ! flock -w "${LOCK_TELL:-5}" 9; then
+    echo "$PWD/$lock is held by $(cat "$lock"), or by what it has started: waiting." >&2
+    if ! flock -w "${LOCK_PATIENCE:-1800}" 9; then
+        echo "$PWD/$lock is still held by $(cat "$lock"): end that process, then start again." >&2
+        exit 1
+    fi
+fi
+echo "process $$ on $(uname -n) since $(date '+%F %T')" >"$lock"
 
 if [ -e "$mark" ]; then
     echo "The last set-up was not finished: starting afresh."

@@ -12,6 +12,7 @@ FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")
 # Each room sees the floors below its own; docs/architecture.md says what each is for.
 FLOORS = (
     "checks",
+    "files",
     "reps",
     "groups",
     "eigh",
@@ -33,7 +34,7 @@ FLOORS = (
     "dynamics",
 )
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
-SEES["datasets"] = ("checks", "nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
+SEES["datasets"] = ("checks", "files", "nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
 SEES["testing"] = FLOORS[: FLOORS.index("models")]
 SEES["plot"] = FLOORS[: FLOORS.index("nn")]

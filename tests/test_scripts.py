@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,12 @@ from fa_pyg.train import main
 
 save, written = torch.save, []
 
-def dying(checkpoint, path):
-    written.append(path)
+def dying(checkpoint, file):
+    written.append(file)
     if len(written) < 4:  # after epoch 1, after epoch 2 the best and the last, after epoch 3
-        return save(checkpoint, path)
-    path.write_bytes(b"half a checkpoint")
+        return save(checkpoint, file)
+    file.write(b"half a checkpoint")
+    file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
 
 torch.save = dying
@@ -79,6 +81,29 @@ def test_killed_while_it_writes_a_checkpoint_it_goes_on_exactly(arguments, tmp_p
         torch.testing.assert_close(a["ema"], b["ema"], rtol=0, atol=0)
     tables = [(Path(run["folder"]) / "metrics.csv").read_text() for run in (parts, whole)]
     assert tables[0] == tables[1]
+
+
+def test_a_set_up_that_waits_says_for_whom_and_not_for_ever(tmp_path):
+    """The lock lies with the process that sets up, and with a pip that outlives it."""
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "setup_venv.sh"
+    script.write_text((ROOT / "scripts" / "setup_venv.sh").read_text())
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    lock = tmp_path / ".cache" / "setup.lock"
+    first = subprocess.Popen(["bash", script, slow], start_new_session=True)
+    try:
+        while not (lock.exists() and lock.read_text()):
+            time.sleep(0.02)
+        env = os.environ | {"LOCK_TELL": "0.1", "LOCK_PATIENCE": "0.2"}
+        second = subprocess.run(["bash", script, slow], env=env, capture_output=True, text=True, timeout=20)
+        assert second.returncode == 1
+        assert f"{lock} is held by process {first.pid}" in second.stderr
+        assert f"{lock} is still held by process {first.pid}" in second.stderr
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
 
 
 def test_two_processes_train_one_model(arguments, tmp_path, data_root):

@@ -1,8 +1,24 @@
-"""A line to a process, and one back, within a time."""
+"""A script as a process of its own; a line to it, and one back, within a time."""
 
+import os
 import subprocess
+import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from threading import Timer
+from typing import Any
+
+
+def start_script(script: Path, seconds: float, **options: Any) -> subprocess.Popen:
+    """Starts a script that answers, and that ends with this process (see `_parent.py`).
+
+    Linux would end it with the thread that started it, so that only the main thread has it do so.
+    """
+    by_kernel = threading.current_thread() is threading.main_thread()
+    command = [sys.executable, str(script), str(seconds), str(os.getpid()), str(by_kernel)]
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True, **options)
 
 
 def exchange(

@@ -1,8 +1,4 @@
-"""Graphs end to end in a few tensors, and the files that hold them."""
-
-import os
-import uuid
-from collections.abc import Callable
+"""Graphs end to end in a few tensors, and checks of arguments."""
 
 import torch
 from torch import Tensor
@@ -12,7 +8,6 @@ from torch_geometric.data import Data
 from fa_pyg import checks
 
 Tensors = dict[str, Tensor]
-GRAPHS = ("nodes", "edges", "x", "edge_index", "y")  # the sizes [G], then what lies end to end
 
 
 def collated(tensors: Tensors, first: int = 0, last: int | None = None) -> tuple[Data, dict[str, Tensor]]:
@@ -33,40 +28,6 @@ def collated(tensors: Tensors, first: int = 0, last: int | None = None) -> tuple
 
 def _starts(sizes: Tensor) -> Tensor:
     return pad(sizes.cumsum(0), (1, 0))
-
-
-def cached(path: str, keys: tuple[str, ...], make: Callable[[], Tensors], again: bool = False) -> Tensors:
-    """The tensors of a file, made and written first where there is none, or ``again``."""
-    if again or not os.path.exists(path):
-        _save(make(), path)
-    return _load(path, keys)
-
-
-def _save(tensors: Tensors, path: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    write(path, lambda temporary: torch.save(tensors, temporary))
-
-
-def write(path: str, save: Callable[[str], object]) -> None:
-    """Write under a name nobody else uses, then rename: a reader finds all of the file or none of it."""
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-    try:
-        save(temporary)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-
-
-def _load(path: str, keys: tuple[str, ...]) -> Tensors:
-    try:
-        loaded = torch.load(path, weights_only=True)
-        return {key: loaded[key] for key in keys}
-    except Exception as error:
-        raise ValueError(
-            f"{path}: found a {type(error).__name__}, expected the tensors {', '.join(keys)}; "
-            "delete the file to have it generated again"
-        ) from error
 
 
 def require(holds: bool, name: str, argument: str, found: object, expected: str) -> None:

@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from fa_pyg.datasets._files import require
-from fa_pyg.datasets._xtb_parts import Parts, packed
+from fa_pyg.datasets._xtb_parts import Parts, check_graphs, packed
 from fa_pyg.datasets._xtb_pool import Worker
 
 PART = 100  # snapshots in a part: what a killed run may lose
-KEYS = ("graphs", "state")
 MOLECULES = {  # those of MD17 and rMD17
     "aspirin": "CC(=O)Oc1ccccc1C(=O)O",
     "azobenzene": "c1ccc(cc1)/N=N/c1ccccc1",
@@ -46,8 +46,6 @@ def check_electrons(what: dict[str, Any], **electrons: int) -> None:
 
 
 def _read(path: str | os.PathLike) -> dict[str, Any]:
-    import torch
-
     from fa_pyg.datasets.xyz import read_xyz
 
     structures = read_xyz(path, dtype=torch.float64)
@@ -82,8 +80,7 @@ class Run:
 
     def complete(self) -> bool:
         """Takes in the parts that are there and long enough."""
-        while self._lacking() and _name(len(self.done) + 1) in self.parts:
-            part = self.parts.load(_name(len(self.done) + 1), KEYS)
+        while self._lacking() and (part := self.parts.load(_name(len(self.done) + 1), _check)):
             if len(part["graphs"]["sizes"]) < min(PART, self._lacking()):
                 break  # the end of a shorter run; the whole part begins with the same snapshots
             self.done.append(part)
@@ -96,7 +93,7 @@ class Run:
         """Goes on from the last whole part."""
         stride, equilibration = self.parts.settings["stride"], self.parts.settings["equilibration"]
         ready = min(self.snapshots, PART * len(self.done)) * stride
-        begun = "start" in self.parts
+        begun = bool(self.done) or "start" in self.parts
         with tqdm(
             total=self.snapshots * stride + equilibration,
             initial=ready + equilibration * begun,
@@ -110,12 +107,14 @@ class Run:
 
     def _start(self, worker: Worker) -> dict[str, Any]:
         """The molecule, and where its run begins."""
-        if "start" not in self.parts:
-            molecule = self._molecule(worker)
-            settings = self.dynamics | {"steps": self.parts.settings["equilibration"]}
-            _, state = self._ask(worker, task="thermalise", molecule=molecule, **settings)
-            self.parts.save("start", {"graphs": {}, "state": {**molecule, **state}})
-        return self.parts.load("start", KEYS)
+        if found := self.parts.load("start", lambda part: _check_state(part["state"])):
+            return found
+        molecule = self._molecule(worker)
+        settings = self.dynamics | {"steps": self.parts.settings["equilibration"]}
+        _, state = self._ask(worker, task="thermalise", molecule=molecule, **settings)
+        found = {"graphs": {}, "state": {**molecule, **state}}
+        self.parts.save("start", found)
+        return found
 
     def _molecule(self, worker: Worker) -> dict[str, Any]:
         molecule = self.parts.settings["molecule"]
@@ -153,3 +152,18 @@ class Run:
 
 def _name(number: int) -> str:
     return f"part{number:04d}"
+
+
+def _check(part: dict[str, Any]) -> None:
+    """Raises where it is not what `Run._part` makes."""
+    _check_state(part["state"])
+    if not check_graphs(part["graphs"]):
+        raise ValueError("no snapshots")
+
+
+def _check_state(state: dict[str, Any]) -> None:
+    """Raises where a run cannot go on from there."""
+    numbers = torch.tensor([state["pos"], state["momenta"]], dtype=torch.float64)
+    if numbers.shape != (2, len(state["z"]), 3) or not bool(numbers.isfinite().all()):
+        raise ValueError(f"{list(numbers.shape)} positions and momenta of {len(state['z'])} atoms")
+    int(state["net_charge"]), int(state["unpaired"])

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from fa_pyg.datasets._files import write
-from fa_pyg.datasets._xtb_parts import Parts, packed
+from fa_pyg.datasets._xtb_parts import Parts, check_graphs, packed
 from fa_pyg.datasets._xtb_pool import Workers
+from fa_pyg.files import write_atomically
 
 PART = 64  # SMILES in a part: what a killed run may lose
 WAVE = 16  # parts at once; between waves processes may wait for each other
-KEYS = ("graphs", "molecule", "smiles", "failures", "last")
 Line = tuple[int, str]  # its number in the file, from 0, and its SMILES
 
 
@@ -33,8 +32,8 @@ class Build:
 
     def complete(self) -> bool:
         """Takes in the parts that are there, in order, until there are enough."""
-        while not self._enough() and _name(len(self.done)) in self.parts:
-            self.done.append(self.parts.load(_name(len(self.done)), KEYS))
+        while not self._enough() and (part := self.parts.load(_name(len(self.done)), _check)):
+            self.done.append(part)
         return self._enough()
 
     def _enough(self) -> bool:
@@ -99,11 +98,21 @@ class Build:
         head = [f"# {len(failures)} failures; {self.found()} molecules kept", "# line\tSMILES\treason"]
         head[1:1] = [f"# {count} {kind}" for kind, count in kinds.most_common()]
         text = "\n".join(head + ["\t".join(map(str, failure)) for failure in failures]) + "\n"
-        write(str(self.parts.folder / "failures.txt"), lambda path: Path(path).write_text(text))
+        write_atomically(self.parts.folder / "failures.txt", text, follow_links=False)
 
 
 def _name(number: int) -> str:
     return f"part{number:04d}"
+
+
+def _check(part: dict[str, Any]) -> None:
+    """Raises where it is not what `Build._part` makes."""
+    count = check_graphs(part["graphs"])
+    molecule, smiles = part["molecule"], part["smiles"]
+    if molecule.dtype != torch.long or molecule.shape != (count,) or len(smiles) != count:
+        raise ValueError(f"{count} geometries of {len(smiles)} SMILES")
+    if not isinstance(part["last"], bool) or any(len(failure) != 3 for failure in part["failures"]):
+        raise ValueError("no list of failures")
 
 
 def _reason(answer: dict[str, Any]) -> str:

@@ -5,8 +5,12 @@ It is run as a script, not imported, because RDKit may run for ever and only a p
 
 import json
 import os
+import runpy
 import signal
 import sys
+from pathlib import Path
+
+end_with_parent = runpy.run_path(str(Path(__file__).with_name("_parent.py")))["end_with_parent"]
 
 
 def bonds(z: list[int], pos: list[list[float]], charge: int) -> list[tuple[int, int, float]]:
@@ -48,4 +52,5 @@ def main(seconds: float) -> None:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # this folder, whose modules are not meant to be imported from the top
+    end_with_parent(int(sys.argv[2]), by_kernel=sys.argv[3] == "True")
     main(float(sys.argv[1]))

@@ -2,7 +2,8 @@
 
 import json
 import os
-import shutil
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,22 @@ from torch.nn.functional import pad
 from torch_geometric.data import Data
 
 from fa_pyg import checks
-from fa_pyg.datasets._files import _load, write
+from fa_pyg.datasets._sealed import Damaged
+from fa_pyg.datasets._tensor_files import load, save
+from fa_pyg.files import write_atomically
 
 GRAPH = ("energy", "atomization", "dipole", "quadrupole", "net_charge", "kinetic")  # [G, ...]
 NODE = ("z", "pos", "forces", "charges")  # [N, ...]
 KEPT = ("energy",)  # in float64, whatever the type of the rest
+SHAPES: dict[str, tuple[int, ...]] = dict.fromkeys((*GRAPH, *NODE), ())  # of one
+SHAPES |= {"dipole": (3,), "quadrupole": (3, 3), "pos": (3,), "forces": (3,)}
+OWN = re.compile(r"(part\d{4,}|start)\.pt|about\.json|failures\.txt")
 
 
 class Parts:
     """The folder: parts, and ``about.json`` with the settings and the versions they were made with.
+
+    Parts that do not check out are named in a warning, and count as missing.
 
     Args:
         folder: made where missing.
@@ -31,28 +39,43 @@ class Parts:
     def __init__(self, folder: str | os.PathLike, settings: dict[str, Any], again: bool = False) -> None:
         self.folder, self.settings = Path(folder), settings
         self.about = self.folder / "about.json"
-        if again and self.about.exists():  # no folder that is not ours
-            shutil.rmtree(self.folder)
+        self._damaged: set[str] = set()
+        self._outdated = again or not self._is_ours()
 
     def path(self, name: str) -> str:
         return str(self.folder / f"{name}.pt")
 
     def __contains__(self, name: str) -> bool:
-        return os.path.exists(self.path(name))
+        return not self._outdated and name not in self._damaged and os.path.lexists(self.path(name))
 
     def save(self, name: str, part: dict[str, Any]) -> None:
-        write(self.path(name), lambda path: torch.save(part, path))
+        save(self.path(name), part)
+        self._damaged.discard(name)
 
-    def load(self, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
-        """Raises ValueError for a file that is no part."""
-        return _load(self.path(name), keys)
+    def load(self, name: str, check: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
+        """A part, or None where there is none that checks out; ``check`` raises what is wrong with it."""
+        if name not in self:
+            return None
+        try:
+            found = load(self.path(name))
+            try:
+                check(found)
+            except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+                raise Damaged(Path(self.path(name)), f"no part ({type(error).__name__}: {error})") from error
+            return found
+        except Damaged as damage:
+            self._damaged.add(name)
+            damage.warn(stacklevel=6)
+            return None
 
     def begin(self, versions: dict[str, str]) -> None:
         """Before parts are added. Raises ValueError where those there were made by other versions."""
+        if self._outdated:  # not before: what can be made again is known only now
+            self._forget()
         if not self.about.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"settings": self.settings, "versions": versions}, indent=2) + "\n"
-            write(str(self.about), lambda path: Path(path).write_text(text))
+            write_atomically(self.about, text, follow_links=False)
         found = self._about().get("versions")
         if found != versions:
             raise ValueError(
@@ -60,11 +83,53 @@ class Parts:
                 "they would not fit together; delete the folder or pass force_reload=True"
             )
 
+    def _is_ours(self) -> bool:
+        """Whether what is there belongs to these settings."""
+        try:
+            if not self._names():
+                return True
+            found = self._about()
+            if found.get("settings") != json.loads(json.dumps(self.settings)) or "versions" not in found:
+                raise Damaged(self.about, "other settings")
+            return True
+        except Damaged as damage:
+            damage.warn(stacklevel=5)
+            return False
+
     def _about(self) -> dict[str, Any]:
         try:
-            return dict(json.loads(self.about.read_text()))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{self.about}: found {error}, expected JSON; delete the folder") from error
+            return dict(json.loads(self.about.read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise Damaged(self.about, f"no description of the parts ({error})") from error
+
+    def _names(self) -> list[Path]:
+        """The files that are ours."""
+        there = self.folder.iterdir() if self.folder.is_dir() else ()
+        return [path for path in there if OWN.fullmatch(path.name)]
+
+    def _forget(self) -> None:
+        """Removes what is ours, and nothing else."""
+        for path in self._names():
+            if path.is_file() or path.is_symlink():
+                path.unlink()
+        self._outdated = False
+
+
+def check_graphs(graphs: dict[str, Any]) -> int:
+    """The number of labelled geometries; raises ValueError where they do not lie end to end."""
+    sizes = graphs["sizes"]
+    count, total = len(sizes), int(sizes.sum())
+    if sizes.dtype != torch.long or sizes.dim() != 1 or (count and int(sizes.min()) < 1):
+        raise ValueError("sizes are no numbers of atoms")
+    for key in graphs.keys() - {"sizes"}:
+        rows, value = total if key in NODE else count, graphs[key]
+        if key not in SHAPES or value.dtype != _type(key) or value.shape != (rows, *SHAPES[key]):
+            raise ValueError(f"{key} is {value.dtype} {list(value.shape)}")
+        if not bool(value.isfinite().all()):
+            raise ValueError(f"{key} is not finite")
+    if count and not {"z", "pos", "energy", "forces"} <= graphs.keys():
+        raise ValueError("no labels")
+    return count
 
 
 def packed(answers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,13 +4,12 @@ import json
 import os
 import queue
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from fa_pyg.datasets._exchange import exchange
+from fa_pyg.datasets._exchange import exchange, start_script
 
 SCRIPT = Path(__file__).with_name("_xtb_worker.py")
 STARTING = 120.0  # seconds for the first line; imports from a cold disk are slow
@@ -54,16 +53,8 @@ class Worker:
         self.close()
         if self.closed:
             raise RuntimeError(f"{self.user}: no more requests are taken")
-        pipe, null = subprocess.PIPE, subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(self.seconds)],
-            stdin=pipe,
-            stdout=pipe,
-            stderr=null,
-            text=True,
-            env=os.environ | ONE_THREAD,
-            start_new_session=True,  # an interrupt is for us; a lost worker would look like a failure
-        )
+        # A session of its own: an interrupt is for us; a lost worker would look like a failure.
+        self.process = start_script(SCRIPT, self.seconds, env=os.environ | ONE_THREAD, start_new_session=True)
         answer = self._exchange("", STARTING)
         if "versions" in answer:
             self.versions = answer["versions"]

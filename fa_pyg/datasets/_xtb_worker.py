@@ -17,6 +17,7 @@ from typing import Any
 Answer = dict[str, Any]
 _NAMES = runpy.run_path(str(Path(__file__).with_name("_xtb_tasks.py")))  # a package would load torch
 TASKS, one_line = _NAMES["TASKS"], _NAMES["one_line"]
+end_with_parent = runpy.run_path(str(Path(__file__).with_name("_parent.py")))["end_with_parent"]
 
 
 def versions() -> dict[str, str]:
@@ -70,4 +71,5 @@ def guard(seconds: float) -> None:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # this folder, whose modules are not meant to be imported from the top
+    end_with_parent(int(sys.argv[2]), by_kernel=sys.argv[3] == "True")
     main(float(sys.argv[1]))

@@ -3,23 +3,23 @@
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fa_pyg.datasets._files import write
+from fa_pyg.datasets._lock import Lock, locked
 from fa_pyg.datasets._xyz_blocks import Block, Text, cut, split_lines
+from fa_pyg.datasets._xyz_copies import as_text
 from fa_pyg.datasets._xyz_index import Builder, processes
-from fa_pyg.datasets._xyz_open import XYZError, is_gzip, open_bytes
+from fa_pyg.datasets._xyz_open import XYZError, is_gzip
 from fa_pyg.datasets._xyz_parse import Reading
-from fa_pyg.datasets._xyz_progress import Progress, locked
+from fa_pyg.datasets._xyz_progress import CannotKeep, Progress
 
 VERSION = 1  # of what the files hold
 OPEN = 64  # files kept open at once
@@ -40,19 +40,35 @@ class Index:
         self, files: list[Path], reading: Reading, folder: Path, skip: bool, workers: int | None
     ) -> None:
         self.names, self.reading = list(map(os.fspath, files)), reading
-        with _usable(self, folder, f".fa_xyz-{_digest(self._identity(folder, skip))}") as base:
-            stamps = [_stamp(file) for file in files]
-            base = Path(f"{base}-{_digest(stamps)}")
+        self._open: dict[int, int] = {}
+        self._temporary = None
+        try:
+            self._open_in(folder, skip, workers)
+        except CannotKeep as error:
+            warnings.warn(f"{folder}: no index is kept ({error}); cache= names a folder", stacklevel=3)
+            self._temporary = tempfile.TemporaryDirectory(prefix="fa_xyz")
+            self._open_in(Path(self._temporary.name), skip, workers)
+        self.rows, self.errors = self._progress.rows(), self._progress.errors()
+
+    def _open_in(self, folder: Path, skip: bool, workers: int | None) -> None:
+        """Takes the index that is there, or builds it."""
+        place = folder / f".fa_xyz-{_digest(self._identity(folder, skip))}"
+        with _locked(Path(f"{place}.lock")) as lock:
+            base = Path(f"{place}-{_digest([_stamp(name) for name in self.names])}")
             #: Other files, other contents, or another reading have another key.
             self.key = base.name.removeprefix(".fa_xyz-")
-            self._paths = [_as_text(file, Path(f"{base}-{i}.text")) for i, file in enumerate(files)]
+            self._progress = Progress(base, lock)
+            copies = self._progress.state.copies
+            self._paths = [
+                as_text(name, Path(f"{base}-{i}.text"), i, self._progress)
+                for i, name in enumerate(self.names)
+            ]
             self._stamps = [_stamp(path) for path in self._paths]
-            self._progress = Progress(base)
+            if self._progress.state.copies is not copies:
+                self._progress.save()
             if not self._progress.state.done:
                 self._build(skip, workers)
                 _remove_others(base)
-        self.rows, self.errors = self._progress.rows(), self._progress.errors()
-        self._open: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -118,43 +134,24 @@ class Index:
 
 
 @contextmanager
-def _usable(index: Index, folder: Path, name: str) -> Iterator[Path]:
-    """A place for the index that is ours alone while it is built."""
-    index._temporary = None
-    try:
-        with open(folder / f"{name}.lock", "ab"):
-            pass
-    except OSError as error:
-        warnings.warn(f"{folder}: no index is kept ({error.strerror}); cache= names a folder", stacklevel=4)
-        index._temporary = tempfile.TemporaryDirectory(prefix="fa_xyz")
-        folder = Path(index._temporary.name)
-    with locked(folder / f"{name}.lock"):
-        yield folder / name
-
-
-def _as_text(file: Path, copy: Path) -> str:
-    """The file itself, or a decompressed copy; itself if it cannot be read, which is told later, in order."""
-    try:
-        if is_gzip(file):
-            if not copy.exists():
-                with open_bytes(file) as source:
-                    write(str(copy), lambda path: _copy(source, path))
-            return str(copy)
-    except XYZError:
-        pass
-    return os.fspath(file)
-
-
-def _copy(source: Any, path: str) -> None:
-    with open(path, "wb") as stream:
-        shutil.copyfileobj(source, stream, 1 << 20)
+def _locked(path: Path) -> Iterator[Lock]:
+    with ExitStack() as stack:
+        try:
+            lock = stack.enter_context(locked(path))
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise CannotKeep(f"{path}: {error.strerror}") from error
+        yield lock
 
 
 def _remove_others(base: Path) -> None:
     """Removes what belongs to earlier versions of the files; who reads it still can go on."""
     for path in base.parent.glob(f"{base.name.rsplit('-', 1)[0]}-*"):
-        if not path.name.startswith(base.name) or path.suffix == ".tmp":
-            path.unlink(missing_ok=True)
+        is_old = not path.name.startswith(base.name) or path.suffix == ".tmp"
+        if is_old and path.suffix in (".rows", ".json", ".text", ".tmp"):
+            with suppress(OSError):  # a folder is not ours
+                path.unlink(missing_ok=True)
 
 
 def _stamp(path: str | os.PathLike) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fa_pyg.datasets._parent import end_with_parent
 from fa_pyg.datasets._xyz_chains import Chain, Part, explain, follow, joined
 from fa_pyg.datasets._xyz_parse import Reading
 from fa_pyg.datasets._xyz_progress import Progress
@@ -110,7 +111,7 @@ def in_order(function: Callable, tasks: Iterable[tuple], reading: Reading, worke
     if not workers:
         yield from ((name, function(task, reading)) for name, task in tasks)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(), torch.set_num_threads, (1,))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(), _begin_worker)
     waiting: deque[tuple[object, Future]] = deque()
     try:
         for name, task in tasks:
@@ -123,6 +124,12 @@ def in_order(function: Callable, tasks: Iterable[tuple], reading: Reading, worke
             yield name, future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """A killed parent must not leave it behind, waiting for a task that never comes."""
+    torch.set_num_threads(1)
+    end_with_parent()
 
 
 def processes(workers: int | None, total: int) -> int:

@@ -1,31 +1,37 @@
 """How far an index has come, on disk: a kill at any time loses what was not yet reported, and nothing else.
 
-The rows lie in one file that only grows; a second, small one says how many of them count and where to go
-on. It is replaced in one step, after the rows are on the disk, so that it never speaks of rows that are not
-there.
+The rows lie in one file that only grows; a second, small one says how many of them count, their checksum, and
+where to go on. It is replaced in one step, after the rows are on the disk, so that it never speaks of rows
+that are not there. What does not check out is named and made again.
 """
 
-import json
 import os
 import time
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from fa_pyg.datasets._files import write
+from fa_pyg.datasets._lock import Lock
+from fa_pyg.datasets._sealed import Damaged, is_own, read_sealed, write_sealed
 from fa_pyg.datasets._xyz_open import XYZError
 
 EVERY = 0.5  # seconds between two writes: what a kill may cost
 ROW = ("file", "offset", "length", "line", "atoms")
+CHUNK = 1 << 20  # bytes checked at once
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 @dataclass(frozen=True)
 class State:
-    """Rows that count; the file that is being read, its first row, and where in it to go on."""
+    """Rows that count; the file that is being read, its first row, and where in it to go on.
+
+    Checksums are CRC-32: `check` of the rows, `first_check` of those before the file. `copies` has, for each
+    file that was decompressed, what its copy looks like.
+    """
 
     rows: int = 0
     file: int = 0
@@ -34,12 +40,20 @@ class State:
     line: int = 0
     done: bool = False
     errors: list[list] = field(default_factory=list)
+    check: int = 0
+    first_check: int = 0
+    copies: dict[str, list[int]] = field(default_factory=dict)
+
+
+class CannotKeep(Exception):
+    """The files of an index cannot be written where they belong."""
 
 
 class Progress:
     """Rows `[n, 5]` in `<base>.rows`, the state in `<base>.json`; one process at a time may add to them."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, lock: Lock | None = None) -> None:
+        self._lock, self._key = lock, base.name
         self.rows_path, self.state_path = Path(f"{base}.rows"), Path(f"{base}.json")
         self.state = self._load()
         self._new, self._stored, self._saved = [], self.state.rows, time.monotonic()
@@ -49,23 +63,34 @@ class Progress:
 
     def add(self, rows: np.ndarray, offset: int, line: int) -> None:
         """Takes what was found up to `offset` of the file."""
-        self._new.append(rows)
-        self.state = replace(self.state, rows=self.state.rows + len(rows), offset=offset, line=line)
+        data = rows.astype("<i8").tobytes()
+        self._new.append(data)
+        check = zlib.crc32(data, self.state.check)
+        total = self.state.rows + len(rows)
+        self.state = replace(self.state, rows=total, check=check, offset=offset, line=line)
         if len(rows):
             self.last = tuple(rows[-1, [1, 3]].tolist())
 
     def next_file(self) -> None:
-        self.state = replace(self.state, file=self.state.file + 1, first=self.state.rows, offset=0, line=0)
+        state = self.state
+        begin = {"first": state.rows, "first_check": state.check, "offset": 0, "line": 0}
+        self.state = replace(state, file=state.file + 1, **begin)
         self.last = (0, 0)
 
     def leave_out(self, error: ValueError) -> None:
         """Forgets the rows of this file, and keeps its error."""
         self.save()
         told = list(error.args) if isinstance(error, XYZError) else [str(error)]
-        self.state = replace(self.state, rows=self.state.first, errors=[*self.state.errors, told])
+        state = self.state
+        kept = {"rows": state.first, "check": state.first_check, "errors": [*state.errors, told]}
+        self.state = replace(state, **kept)
         self.next_file()
         self.save()  # before the rows are written over
         self._stored = self.state.rows
+
+    def keep_copy(self, file: int, looks: list[int]) -> None:
+        """Takes what a decompressed copy looks like."""
+        self.state = replace(self.state, copies={**self.state.copies, str(file): looks})
 
     def finish(self) -> None:
         self.state = replace(self.state, done=True)
@@ -73,20 +98,39 @@ class Progress:
 
     def save_now_and_then(self) -> None:
         """Makes sure of everything up to here, if the last time was some time ago."""
+        self.show_life()
         if time.monotonic() - self._saved >= EVERY:
             self.save()
 
+    def show_life(self) -> None:
+        if self._lock is not None:
+            self._lock.show_life()
+
     def save(self) -> None:
-        """Makes sure of everything up to here."""
+        """Makes sure of everything up to here. Raises :class:`CannotKeep`."""
         self._saved = time.monotonic()
-        if self._new:
-            with open(self.rows_path, "r+b" if self.rows_path.exists() else "w+b") as stream:
-                stream.truncate(self._bytes(self._stored))
-                stream.seek(0, os.SEEK_END)
-                stream.write(np.concatenate(self._new).astype("<i8").tobytes())
-                _to_disk(stream)
-            self._new, self._stored = [], self.state.rows
-        write(str(self.state_path), lambda path: _write_text(path, json.dumps(asdict(self.state))))
+        try:
+            if self._new:
+                self._write_rows(b"".join(self._new))
+                self._new, self._stored = [], self.state.rows
+            write_sealed(self.state_path, {"key": self._key, **asdict(self.state)})
+        except (OSError, ValueError) as error:
+            raise CannotKeep(str(error)) from error
+
+    def _write_rows(self, data: bytes) -> None:
+        with self._rows_file() as stream:
+            stream.truncate(self._bytes(self._stored))
+            stream.seek(0, os.SEEK_END)
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def _rows_file(self) -> BinaryIO:
+        """The file to add to; a new one where none of its rows count: others may still read the old one."""
+        if self._stored:
+            return open(os.open(self.rows_path, os.O_RDWR | NO_LINK), "r+b")
+        self.rows_path.unlink(missing_ok=True)
+        return open(os.open(self.rows_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666), "r+b")
 
     def rows(self) -> np.ndarray:
         """The rows that count, left on disk."""
@@ -98,38 +142,44 @@ class Progress:
         return [XYZError(*e) if len(e) > 1 else ValueError(*e) for e in self.state.errors]
 
     def _load(self) -> State:
-        """The state, or a new one where nothing can be believed."""
-        with suppress(OSError, ValueError, TypeError):
-            found = json.loads(self.state_path.read_text())
-            state = State(**found)
-            if found.keys() != asdict(state).keys():
+        """The state, or a new one where there is none or it does not check out."""
+        try:
+            if (found := read_sealed(self.state_path)) is None:
                 return State()
-            if not state.rows or self._bytes(state.rows) <= self.rows_path.stat().st_size:
-                return state
-        return State()
+            if found.pop("key", None) != self._key or found.keys() != asdict(State()).keys():
+                raise Damaged(self.state_path, "the state of another index or version")
+            state = State(**found)
+            self._check_rows(state)
+            return state
+        except Damaged as damage:
+            damage.warn(stacklevel=6)
+            return State()
+
+    def _check_rows(self, state: State) -> None:
+        """Raises Damaged where the rows are not those that were written."""
+        if not state.rows:
+            return
+        try:
+            if not is_own(self.rows_path):
+                raise Damaged(self.rows_path, "a link or a folder")
+            if not state.done and self.rows_path.stat().st_nlink > 1:
+                raise Damaged(self.rows_path, "a file with another name, which must not be added to")
+            check = 0
+            for chunk in _chunks(self.rows_path, self._bytes(state.rows)):
+                check = zlib.crc32(chunk, check)
+        except OSError as error:
+            raise Damaged(self.rows_path, f"no readable file ({error.strerror})") from error
+        if check != state.check:
+            raise Damaged(self.rows_path, "rows that were changed or cut off")
 
     @staticmethod
     def _bytes(rows: int) -> int:
         return rows * len(ROW) * 8
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Waits until no other process is at it; the system ends the lock with the process, however that ends."""
-    with open(path, "ab") as stream:
-        with suppress(ImportError):
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
-def _write_text(path: str, text: str) -> None:
-    with open(path, "wb") as stream:
-        stream.write(text.encode())
-        _to_disk(stream)
-
-
-def _to_disk(stream: BinaryIO) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
+def _chunks(path: Path, size: int) -> Iterator[bytes]:
+    """The first `size` bytes of a file, if it has as many."""
+    with open(path, "rb") as stream:
+        while size > 0 and (chunk := stream.read(min(CHUNK, size))):
+            size -= len(chunk)
+            yield chunk

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
 
 from fa_pyg import checks
-from fa_pyg.datasets._exchange import exchange
+from fa_pyg.datasets._exchange import exchange, start_script
 
 __all__ = ["CovalentBonds", "RDKitBonds", "RadiusGraph"]
 
@@ -152,10 +150,8 @@ class _Worker:
         return {"error": f"no answer within {self.seconds} s" if late else "the process died"}
 
     def _start(self) -> None:
-        command = [sys.executable, str(_WORKER), str(self.seconds)]
-        pipe, null = subprocess.PIPE, subprocess.DEVNULL
         self.owner = os.getpid()  # a forked copy must not talk to, or end, the process of its parent
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True)
+        self.process = start_script(_WORKER, self.seconds)
         if not self._exchange("", seconds=120)[0]:
             raise ImportError("RDKitBonds needs rdkit, which could not be imported")
 

@@ -9,8 +9,9 @@ from urllib.request import urlopen
 
 from torch_geometric.data import InMemoryDataset
 
-from fa_pyg.datasets._files import collated, require, write
+from fa_pyg.datasets._files import collated, require
 from fa_pyg.datasets._graphsat import parse
+from fa_pyg.files import write_atomically
 
 __all__ = ["EXP"]
 
@@ -89,7 +90,7 @@ def _download(path: Path) -> None:
         ) from problem
     _check(URL, content, SHA256, "the published file; nothing was written")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(str(path), lambda temporary: Path(temporary).write_bytes(content))
+    write_atomically(path, content)
 
 
 def _check(source: str, content: bytes, checksum: str, expected: str) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch_geometric.data import InMemoryDataset
 
-from fa_pyg.datasets._files import GRAPHS, Tensors, cached, collated, is_whole, require
+from fa_pyg.datasets._files import Tensors, collated, is_whole, require
 from fa_pyg.datasets._formulas import core, graph, planar
 from fa_pyg.datasets._graphsat import one_hot
+from fa_pyg.datasets._tensor_files import Spec, cached
 
 __all__ = ["EXPLike"]
 
@@ -48,7 +49,8 @@ class EXPLike(InMemoryDataset):
     Shapes: ``x [n, 2]`` (clause, literal: one-hot, float32), ``edge_index [2, E]`` (both directions, sorted),
     ``y [1]`` (1: satisfiable). Nodes are numbered at random, so that the numbering tells nothing.
 
-    Raises ValueError for arguments out of range and for an unreadable cache file.
+    Raises ValueError for arguments out of range. A cache file that does not check out is named in a warning
+    and generated again.
 
     Not guaranteed: that two pairs differ from each other.
     """
@@ -71,12 +73,20 @@ class EXPLike(InMemoryDataset):
         def make() -> Tensors:
             return _generate(num_pairs, seed, lengths)
 
-        tensors = make() if root is None else cached(self.processed_paths[0], GRAPHS, make, force_reload)
+        spec = _spec(2 * num_pairs)
+        tensors = make() if root is None else cached(self.processed_paths[0], spec, make, force_reload)
         self.data, self.slices = collated(tensors, *_share(split, num_pairs))
 
     @property
     def processed_file_names(self) -> list[str]:
         return [f"{self.name}.pt"]
+
+
+def _spec(graphs: int) -> Spec:
+    """The sizes [G], then what lies end to end."""
+    whole = torch.long
+    sizes = dict.fromkeys(("nodes", "edges", "y"), (whole, (graphs,)))
+    return {**sizes, "x": (torch.float32, (None, 2)), "edge_index": (whole, (2, None))}
 
 
 def _share(split: str | None, num_pairs: int) -> tuple[int, int]:

@@ -7,9 +7,12 @@ import torch
 from torch_geometric.data import InMemoryDataset
 
 from fa_pyg.datasets._connected import adjacency, connected_graphs
-from fa_pyg.datasets._files import Tensors, cached, collated, is_whole, require
+from fa_pyg.datasets._files import Tensors, collated, is_whole, require
+from fa_pyg.datasets._tensor_files import cached
 
 __all__ = ["GRAPH8c"]
+
+COUNTS = {1: 1, 2: 1, 3: 2, 4: 6, 5: 21, 6: 112, 7: 853, 8: 11_117, 9: 261_080}  # graphs of n nodes
 
 
 class GRAPH8c(InMemoryDataset):
@@ -36,7 +39,8 @@ class GRAPH8c(InMemoryDataset):
     Shapes: ``x [n, 1]`` (ones, float32), ``edge_index [2, E]`` (both directions, sorted). The order of the
     graphs, by number of edges, and the numbering of their nodes are the same on every machine.
 
-    Raises ValueError for arguments out of range and for an unreadable cache file.
+    Raises ValueError for arguments out of range. A cache file that does not check out is named in a warning
+    and generated again.
 
     Not guaranteed: the order of the graphs, or of their nodes, of the files others use.
     """
@@ -58,7 +62,8 @@ class GRAPH8c(InMemoryDataset):
         def make() -> Tensors:
             return {"masks": torch.from_numpy(connected_graphs(n, progress=log))}
 
-        masks = cached(self.processed_paths[0], ("masks",), make, force_reload)["masks"]
+        spec = {"masks": (torch.long, (COUNTS[n],))}
+        masks = cached(self.processed_paths[0], spec, make, force_reload)["masks"]
         self.data, self.slices = collated(_graphs(masks, n))
 
     @property

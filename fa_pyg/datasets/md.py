@@ -62,9 +62,11 @@ class MDTrajectory(InMemoryDataset):
     depends on the state at the end of the one before and on nothing else (noise is drawn anew for each part,
     the wave function starts from scratch, one thread).
 
-    Raises ValueError for arguments out of range, a molecule that cannot be read, a damaged part, and where
-    other versions of the packages would have to go on with a run; RuntimeError where a run breaks down;
-    ImportError where tblite is missing and something is to be run.
+    A part that does not check out is named in a warning and run again, from the state before it.
+
+    Raises ValueError for arguments out of range, a molecule that cannot be read, and where other versions of
+    the packages would have to go on with a run; RuntimeError where a run breaks down; ImportError where
+    tblite is missing and something is to be run.
 
     Not guaranteed: the same trajectory on another machine, or by other versions of ASE, RDKit or tblite
     (dynamics are chaotic); that a molecule stays whole at a high temperature.

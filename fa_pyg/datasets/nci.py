@@ -62,8 +62,10 @@ class NCIConformers(InMemoryDataset):
     refused or not embedded by RDKit, refused or not converged by xTB, crashed (tried twice), or too slow.
     ``failures`` has them as (line, SMILES, reason).
 
-    Raises ValueError for arguments out of range, for a damaged part, and where other versions of the packages
-    would have to add to a folder; ImportError where tblite is missing and something is to be built.
+    A part that does not check out is named in a warning and built again.
+
+    Raises ValueError for arguments out of range, and where other versions of the packages would have to add
+    to a folder; ImportError where tblite is missing and something is to be built.
 
     Not guaranteed: the same numbers to the last digit on other machines or by other versions of RDKit and
     tblite; on a very slow machine the time limit may leave out others. The orientation of a conformer is

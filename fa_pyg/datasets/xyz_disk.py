@@ -1,25 +1,25 @@
 """Molecules with what was made of them once, bonds for instance, on disk: read one by one, never all."""
 
-import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch_geometric.data import Data, Database, OnDiskDataset
+from torch_geometric.data.database import SQLiteDatabase
 
-from fa_pyg.datasets._files import write
+from fa_pyg.datasets._lock import Lock, locked
 from fa_pyg.datasets._xyz_index import in_order
-from fa_pyg.datasets._xyz_progress import locked
+from fa_pyg.datasets._xyz_layout import PLACE, layout_of, restored, schema, stored
+from fa_pyg.datasets._xyz_prepare import Prepare, prepare
 from fa_pyg.datasets._xyz_splits import Splits, choose
+from fa_pyg.datasets._xyz_store import DAMAGE, TABLE, Store
 from fa_pyg.datasets.xyz_lazy import LazyXYZ
 
 __all__ = ["OnDiskXYZ"]
 
-PLACE = "place"  # column: which structure of the files a row is
 BATCH = 256  # structures of a transaction
 
 
@@ -27,8 +27,10 @@ class OnDiskXYZ(OnDiskDataset):
     r"""The structures of XYZ files after `edges`, `pre_filter` and `pre_transform`, in an SQLite database.
 
     For data sets that do not fit into memory and whose preparation is slow: it is done once, in order, and
-    what is done stays done if the process is killed. All structures must have the same attributes: tensors,
-    or what JSON can hold. Where reading alone is enough, :class:`~fa_pyg.datasets.LazyXYZ` needs less disk.
+    what is done stays done if the process is killed. All structures must have the same attributes, of any
+    names: tensors, or what JSON can hold. Each row has a checksum, and a database that does not check out is
+    named in a warning and made again. Where reading alone is enough, :class:`~fa_pyg.datasets.LazyXYZ` needs
+    less disk.
 
     Args:
         root: Folder of the database and of the index of the files.
@@ -39,8 +41,10 @@ class OnDiskXYZ(OnDiskDataset):
         split, splits, seed: As for `XYZ`, but of the structures that passed the filter.
         transform, pre_transform, pre_filter: As in every PyG dataset.
 
-    Raises ValueError as `XYZ` does, and for a structure whose attributes are others than the first one's;
-    what came before it stays.
+    Raises ValueError as `XYZ` does; for a structure whose attributes are others than the first one's, or
+    cannot be stored (what came before it stays); where `root` cannot be written to; and, naming the file, for
+    a structure that is read from a row that was damaged since: it is made again when the data set is opened
+    the next time. TimeoutError as `LazyXYZ`.
     """
 
     def __init__(
@@ -58,25 +62,24 @@ class OnDiskXYZ(OnDiskDataset):
         pre_filter: Callable[[Data], bool] | None = None,
         **options: Any,
     ) -> None:
-        folder = Path(root) / "processed"
+        check_name(name)
+        folder = Path(root).expanduser() / "processed"  # as PyG does
         source = LazyXYZ(root_or_files, cache=folder, **options)
         self.errors = source.errors
         stamp = source.index.key  # another content of the files, or of their table, is another database
         if source._rows is not None:
             stamp += f"-{source._rows.mark()}"
         self._process_id = os.getpid()
-        self._file = f"{name}-{stamp}.db"
-        state = folder / f"{name}-{stamp}.json"
-        with locked(folder / f"{name}.lock"):
-            is_there = state.exists() and (folder / self._file).exists()
-            made = json.loads(state.read_text()) if is_there else None
-            make = _Prepare(source, pre_filter, pre_transform)
-            self._layout = made["layout"] if made else _layout(make.first())
-            super().__init__(str(root), transform, schema=_schema(self._layout))
-            if not made or not made["done"]:
-                _store(state, self._layout, False)
+        self._store = Store(folder / f"{name}-{stamp}")
+        with _locked(folder / f"{name}.lock") as lock:
+            make = Prepare(source, pre_filter, pre_transform, lock)
+            done = self._store.read()
+            if done is None:
+                self._store.begin(layout_of(make.first()))
+            super().__init__(str(root), transform, schema=schema(self._store.layout))
+            if not done:
                 self._fill(make, workers)
-                _store(state, self._layout, True)
+                self._store.finish(self.len())
         if split is not None:
             self._indices = choose(self.len(), split, splits, seed).tolist()
 
@@ -85,101 +88,105 @@ class OnDiskXYZ(OnDiskDataset):
         """The database, through a connection of this process: they cannot be shared."""
         if self._process_id != os.getpid():
             self._db, self._process_id = None, os.getpid()
-        return super().db
+        if self._db is None:
+            self._db = SQLiteDatabase(str(self._store.file), TABLE, self.schema)
+            self._numel = len(self._db)
+        return self._db
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_db": None}
 
     @property
     def processed_file_names(self) -> str:
-        return self._file
+        return self._store.file.name
 
     def __getitems__(self, indices: list[int]) -> list[Data]:
         """Several structures of this split at once."""
         own = self.indices()
         return self.multi_get([own[i] for i in indices])
 
+    def get(self, idx: int) -> Data:
+        """The structure of that place among all. Raises ValueError, naming the file, where it is damaged."""
+        return self._read([int(idx)])[0]
+
+    def multi_get(self, indices: Any, batch_size: int | None = None) -> list[Data]:
+        """Several structures of all, transformed."""
+        indices = range(self.len())[indices] if isinstance(indices, slice) else indices
+        found = self._read([int(i) for i in indices])
+        return found if self.transform is None else [self.transform(data) for data in found]
+
     def serialize(self, data: Data) -> dict[str, Any]:
-        """A row of the database."""
-        found = _layout(data)
-        if {k: v for k, v in found.items() if k != PLACE} != self._layout:
-            odd = sorted(k for k in found | self._layout if found.get(k) != self._layout.get(k))
+        """A row of the database, without its place."""
+        layout, found = self._store.layout, layout_of(data)
+        if found != layout:
+            odd = sorted(k for k in found | layout if found.get(k) != layout.get(k))
             raise ValueError(
-                f"{data.get('source')}: found {odd[0]} {found.get(odd[0])}, expected "
-                f"{self._layout.get(odd[0])} as in the first structure"
+                f"{data.get('source')}: found {odd[0]} {found.get(odd[0])}, expected {layout.get(odd[0])} "
+                "as in the first structure"
             )
-        row = {name: _stored(data[name]) for name in self._layout}
-        return row | {PLACE: data[PLACE]}
+        return {c: stored(data, name) for c, name in zip(self._store.columns, layout, strict=True)}
 
     def deserialize(self, row: dict[str, Any]) -> Data:
-        return Data(**{name: _restored(row[name]) for name in self._layout})
+        data = Data()
+        for column, name in zip(self._store.columns, self._store.layout, strict=True):
+            data[name] = restored(row[column])
+        return data
 
-    def _fill(self, make: "_Prepare", workers: int) -> None:
-        last = self.db.cursor.execute(f"SELECT MAX(COL_{PLACE}) FROM {self.db.name}").fetchone()[0]
-        starts = range(0 if last is None else last + 1, len(make.source), BATCH)
-        tasks = ((start, range(start, min(start + BATCH, len(make.source)))) for start in starts)
-        for _, batch in in_order(_prepare, tasks, make, workers):
-            if batch:
-                self.extend(batch)
+    def _read(self, indices: list[int]) -> list[Data]:
+        if wrong := [i for i in indices if not 0 <= i < self.len()]:
+            raise IndexError(f"found structure {wrong[0]}, expected 0 to {self.len() - 1}")
+        try:
+            rows = self.db.multi_get(indices) if len(indices) != 1 else [self.db.get(indices[0])]
+            self._store.check(rows, len(indices))
+            return [self.deserialize(row) for row in rows]
+        except sqlite3.ProgrammingError:  # a connection in another thread, for instance
+            raise
+        except DAMAGE as error:
+            self._store.raise_if_busy(error)
+            self._store.doubt(self.len())
+            raise ValueError(
+                f"{self._store.file}: found damage ({error}), expected the structures that were stored; open "
+                "the data set again to have them made again"
+            ) from error
 
+    def _fill(self, make: Prepare, workers: int) -> None:
+        try:
+            last = self.db.cursor.execute(f"SELECT MAX(COL_{PLACE}) FROM {TABLE}").fetchone()[0]
+            starts = range(0 if last is None else last + 1, len(make.source), BATCH)
+            tasks = ((start, range(start, min(start + BATCH, len(make.source)))) for start in starts)
+            for _, batch in in_order(prepare, tasks, make, workers):
+                self._add([self._row(place, data) for place, data in batch])
+        except sqlite3.Error as error:
+            raise OSError(f"{self._store.file}: cannot be written ({error})") from error
+        finally:
+            with suppress(sqlite3.Error):
+                self.close()  # after an error, too: an open transaction would keep others out
+            self._db = None
 
-@dataclass(frozen=True)
-class _Prepare:
-    """What happens to each structure before it is stored."""
+    def _row(self, place: int, data: Data) -> dict[str, Any]:
+        return self._store.signed(self.serialize(data) | {PLACE: place})
 
-    source: LazyXYZ
-    pre_filter: Callable[[Data], bool] | None
-    pre_transform: Callable[[Data], Data] | None
-
-    def each(self, places: Iterable[int]) -> Iterator[Data]:
-        for place in places:
-            data = self.source[place]
-            if self.pre_filter is None or self.pre_filter(data):
-                data = data if self.pre_transform is None else self.pre_transform(data)
-                data[PLACE] = place
-                yield data
-
-    def first(self) -> Data:
-        for data in self.each(range(len(self.source))):
-            del data[PLACE]
-            return data
-        raise ValueError("pre_filter: found no structure that passes, expected at least one")
-
-
-def _prepare(places: range, make: _Prepare) -> list[Data]:
-    return list(make.each(places))
-
-
-def _layout(data: Data) -> dict[str, list | None]:
-    """Type and shape of each attribute, -1 where structures differ; None for what becomes JSON."""
-    layout = {}
-    for name, value in data:
-        layout[name] = None
-        if isinstance(value, Tensor):
-            shape = list(value.shape)
-            if shape:
-                shape[data.__cat_dim__(name, value)] = -1
-            layout[name] = [str(value.dtype).removeprefix("torch."), shape]
-    return layout
+    def _add(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self.db.multi_insert(range(self._numel, self._numel + len(rows)), rows)
+            self._numel += len(rows)
 
 
-def _schema(layout: dict[str, list | None]) -> dict[str, Any]:
-    tensors = {name: kind for name, kind in layout.items() if kind is not None}
-    columns = dict.fromkeys(layout, str) | {
-        name: {"dtype": getattr(torch, dtype), "size": tuple(size)} for name, (dtype, size) in tensors.items()
-    }
-    return columns | {PLACE: int}
+@contextmanager
+def _locked(path: Path) -> Iterator[Lock]:
+    with ExitStack() as stack:
+        try:
+            lock = stack.enter_context(locked(path))
+        except TimeoutError:
+            raise
+        except OSError as error:
+            found = f"{path}, which cannot be opened ({error.strerror})"
+            raise ValueError(f"root: expected a folder that can be written to, found {found}") from error
+        yield lock
 
 
-def _stored(value: Any) -> Any:
-    return value.detach().contiguous() if isinstance(value, Tensor) else json.dumps(value)
-
-
-def _restored(value: Any) -> Any:
-    """A tensor that may be changed, which the bytes of the database may not, or what JSON holds."""
-    return value.clone() if isinstance(value, Tensor) else json.loads(value)
-
-
-def _store(path: Path, layout: dict[str, Any], done: bool) -> None:
-    text = json.dumps({"layout": layout, "done": done})
-    write(str(path), lambda temporary: Path(temporary).write_text(text))
+def check_name(name: str) -> None:
+    """Raises ValueError for what is no name of a file."""
+    is_name = isinstance(name, str) and name not in ("", ".", "..")
+    if not is_name or len(os.fsencode(name)) > 100 or set(name) & set("/\\\0"):
+        raise ValueError(f"name: expected a name for a file, 100 letters or fewer, found {name!r}")

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ class LazyXYZ(Dataset):
     The first time, all files are read once, in parallel, to find where every structure begins and whether it
     is good: whatever :func:`~fa_pyg.datasets.read_xyz` raises is raised then, in the same words. The index,
     40 bytes a structure, is kept in hidden files and read from there, so that the memory does not grow with
-    the files. It is used again as long as names, sizes and times of change of the files are the same. A build
-    that is killed goes on from where it was; several processes that open the same files wait for one of them.
+    the files. It is used again as long as names, sizes and times of change of the files are the same, and its
+    checksum is right; an index that does not check out is named in a warning and built again. A build that is
+    killed ends with its workers, and the next one goes on from where it was. Several processes that open the
+    same files wait for one of them, and say for which.
 
     Args:
         root_or_files, on_error, table, split, splits, seed: As for :class:`~fa_pyg.datasets.XYZ`; a table and
@@ -45,7 +48,8 @@ class LazyXYZ(Dataset):
 
     Attributes: `num_atoms [n]`, of all structures, and `errors`, of the files that were left out.
 
-    Raises ValueError as `XYZ` does, and at reading if a file has changed since.
+    Raises ValueError as `XYZ` does, and at reading if a file has changed since; TimeoutError where the
+    process that builds the index gives no sign of life for ten minutes.
 
     Not guaranteed: that all structures have the same attributes. A file that changes but keeps its size and
     its time of change is taken for the same.
@@ -158,10 +162,18 @@ class XYZStream(IterableDataset):
 
 def _folder(root_or_files: Files, files: list[Path], cache: str | os.PathLike | None) -> Path:
     if cache is not None:
-        Path(cache).mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # the index is then kept elsewhere, with a warning
+            _make_folder(Path(cache))
         return Path(cache)
     is_one = isinstance(root_or_files, str | os.PathLike)
     return Path(root_or_files) if is_one and Path(root_or_files).is_dir() else files[0].parent
+
+
+def _make_folder(cache: Path) -> None:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f"cache: expected a folder, found {cache}, where a file is in the way") from error
 
 
 def _share() -> tuple[int, int]:

@@ -16,6 +16,7 @@ from fa_pyg.dynamics.inputs import calculator, names, start
 from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
 from fa_pyg.dynamics.report import Frames, draw, table, write_energies, write_gaps, write_results
+from fa_pyg.files import atomic_write
 from fa_pyg.models.device import find_device
 
 __all__ = ["compare", "main", "prepare"]
@@ -73,7 +74,7 @@ def _run(atoms: Any, calc: Any, given: argparse.Namespace, folder: Path) -> Traj
     steps = round(1000 * given.picoseconds / given.timestep)
     moving = atoms.copy()
     moving.calc = calc
-    with (folder / "trajectory.xyz").open("w") as file, _bar(steps, folder.name, "step") as bar:
+    with atomic_write(folder / "trajectory.xyz") as file, _bar(steps, folder.name, "step") as bar:
         frames = Frames(file, given.every, given.timestep)
 
         def watch(atoms: Any, step: int) -> None:

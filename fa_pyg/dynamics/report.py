@@ -13,6 +13,7 @@ import numpy as np
 
 from fa_pyg.dynamics.measures import work_gaps
 from fa_pyg.dynamics.nve import Trajectory
+from fa_pyg.files import write_atomically
 
 COLUMNS = (
     ("drift_meV_per_atom_ps", "drift / meV/atom/ps"),
@@ -41,8 +42,6 @@ class Frames:
 
 def write_energies(run: Trajectory, path: Path) -> None:
     """A row for each state; the gap is that of the step which led to it (empty for the start)."""
-    from fa_pyg.train.files import write_atomically
-
     gaps = ["", *(1000 * work_gaps(run.pos, run.potential, run.forces)).tolist()]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -54,15 +53,11 @@ def write_energies(run: Trajectory, path: Path) -> None:
 
 def write_results(path: Path, settings: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
     """What is known of the runs so far."""
-    from fa_pyg.train.files import write_atomically
-
     write_atomically(path, json.dumps({**settings, "runs": list(runs)}, indent=2, allow_nan=False) + "\n")
 
 
 def write_gaps(time: np.ndarray, gaps: Mapping[str, np.ndarray], path: Path) -> None:
     """A row for each step of the shared path, a column (meV) for each model."""
-    from fa_pyg.train.files import write_atomically
-
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["time_ps", *gaps])

@@ -14,11 +14,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from fa_pyg.files import write_atomically
 from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.arguments import TRUST, check_configs, explained, trusted
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
-from fa_pyg.train.files import write_atomically
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.logs import loggers

@@ -5,8 +5,9 @@ import resource
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +16,10 @@ from typing import Any
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from fa_pyg.datasets._parent import end_by_kernel
+from fa_pyg.files import write_atomically
 from fa_pyg.train.cli import FitCLI
-from fa_pyg.train.files import write_atomically
+from fa_pyg.train.results import read_result
 
 
 def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str) -> dict:
@@ -34,15 +37,16 @@ def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str
     """
     name = config.stem
     finished, spent = folder / name / "finished.json", folder / name / "cpu_seconds.json"
-    if finished.exists():
-        return json.loads(finished.read_text())
+    if known := read_result(finished):
+        return known
     command = [sys.executable, script, "--config", config, f"--seed_everything={seed}"]
     command += [f"--name={name}", f"--trainer.default_root_dir={folder}", *arguments]
     if list(folder.glob(f"{name}/version_*/last.ckpt")):
         command += ["--ckpt_path", "last"]
-    before = _cpu_of_children() - (json.loads(spent.read_text()) if spent.exists() else 0.0)
+    before = _cpu_of_children() - (read_result(spent, float) or 0.0)
     try:
-        subprocess.run(list(map(str, command)), check=True)
+        # A run that outlives this process would write to the same folder as the one that goes on with it.
+        subprocess.run(list(map(str, command)), check=True, preexec_fn=_ends_with_us())
     finally:
         seconds = _cpu_of_children() - before
         spent.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +84,12 @@ def seconds_per_epoch(make: type[FitCLI], arguments: Sequence[str], steps: int =
         cli.trainer.fit(cli.model, cli.datamodule)
         batches = len(cli.datamodule.train_dataloader())
     return batches * statistics.median(b - a for a, b in pairwise(clock.times[4:]))
+
+
+def _ends_with_us() -> Callable[[], None] | None:
+    """What a run does first; nothing where the thread that starts it may end before this process."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return end_by_kernel if is_main and sys.platform == "linux" else None
 
 
 def _cpu_of_children() -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from fa_pyg.plot import save_figure
 from fa_pyg.train.logs import read_metrics
 
 
@@ -37,7 +38,7 @@ def plot_losses(
     axes.set(xlabel="epoch", ylabel=label, yscale="log", title=title)
     if axes.lines:
         axes.legend(fontsize=8)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def plot_predictions(
@@ -66,7 +67,7 @@ def plot_predictions(
         axes.set(xlabel="x", ylabel="y", title=f"test system {s + 1}")
         axes.set_aspect("equal", adjustable="datalim")
     panels[0].legend(fontsize=7)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def new_figure(width: float, height: float):

@@ -1,7 +1,6 @@
 """Predictions for XYZ files: read, run in batches and written as extended XYZ, structure by structure."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from fa_pyg.datasets._xyz_open import XYZError
 from fa_pyg.datasets._xyz_parse import Reading, structure
 from fa_pyg.datasets._xyz_stream import each
 from fa_pyg.datasets.elements import SYMBOLS
+from fa_pyg.files import atomic_write
 from fa_pyg.models import Potential
 from fa_pyg.models.device import find_device
 from fa_pyg.train.load import load_potential
@@ -63,20 +63,13 @@ def predict(
     if batch_size < 1:
         raise ValueError(f"batch_size: expected 1 or more, found {batch_size}")
     report, model, out, files = Report(), model.to(find_device(device)), Path(out), list(files)
-    if out.is_dir():
-        raise ValueError(f"out: expected a file to write, found the folder {out}")
     if out.exists() and any(path.exists() and path.samefile(out) for path in _found(files, Report())):
         raise ValueError(f"out: found {out}, which is among the files to read, expected another")
-    temporary = out.with_name(out.name + ".tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for molecules in _batches(_readable(files, report), batch_size):
-                for data, values in _predicted(model, molecules, report):
-                    write_structure(file, data, values, [name for name in values if _of_atoms(model, name)])
-                    report.done += 1
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(out) as file:
+        for molecules in _batches(_readable(files, report), batch_size):
+            for data, values in _predicted(model, molecules, report):
+                write_structure(file, data, values, [name for name in values if _of_atoms(model, name)])
+                report.done += 1
     return report
 
 

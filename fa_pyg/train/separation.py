@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,13 +18,15 @@ from torch_geometric.data import Batch
 from tqdm import tqdm
 
 from fa_pyg.datasets import EXP, GRAPH8c
+from fa_pyg.datasets._sealed import Damaged
+from fa_pyg.datasets._tensor_files import load, save
 from fa_pyg.datasets.exp_like import EXPLike
+from fa_pyg.files import write_atomically
 from fa_pyg.testing.relabelled import relabelled
 from fa_pyg.testing.separation import is_settled, judged, random_outputs
-from fa_pyg.train.checkpoints import AtomicCheckpointIO
 from fa_pyg.train.cli import GraphCLI, main
-from fa_pyg.train.files import write_atomically
 from fa_pyg.train.graphs import whole
+from fa_pyg.train.results import read_result
 from fa_pyg.train.separation_rows import PARTS, Row, factory
 
 SAVE_EVERY = 10.0  # seconds
@@ -71,8 +74,8 @@ class Benchmark:
         "initialisations" or what a :class:`~fa_pyg.train.GraphCLI` keeps as ``results.json``.
         """
         path = self._path(row, part, seed)
-        if path.is_file():
-            return json.loads(path.read_text())
+        if known := read_result(path):
+            return known
         path.parent.mkdir(parents=True, exist_ok=True)
         begin = monotonic()
         found = (self._trained if part == "exp_classify" else self._counted)(row, part, seed)
@@ -85,9 +88,8 @@ class Benchmark:
         graphs, copies = _graphs(data, self.root, self.num_pairs, seed)
         make = factory(row.parts[part], row.trust)
         given = make()
-        outputs, path = [], self._path(row, part, seed).with_suffix(".pt")
-        if path.is_file():
-            outputs = list(torch.load(path, weights_only=True))
+        path = self._path(row, part, seed).with_suffix(".pt")
+        outputs = _read_outputs(path)
         sets = (graphs, copies)
         found = random_outputs(
             lambda: make().model,
@@ -130,7 +132,7 @@ class Benchmark:
             if is_settled(outputs, pairs):
                 return
             if monotonic() - written > SAVE_EVERY:
-                AtomicCheckpointIO().save_checkpoint(torch.stack(outputs), path)
+                save(path, {"outputs": torch.stack(outputs)})
                 written = monotonic()
 
     def _trained(self, row: Row, part: str, seed: int) -> dict[str, Any]:
@@ -172,6 +174,17 @@ class Benchmark:
             settings |= {"data": data, "initialisations": self.initialisations}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         return self.out / "parts" / f"{row.name}_{part}_seed{seed}_{digest}.json"
+
+
+def _read_outputs(path: Path) -> list[Tensor]:
+    """What an interrupted count has found; nothing where the file is damaged, which is said."""
+    try:
+        return list(load(path)["outputs"]) if path.exists() else []
+    except (Damaged, KeyError, TypeError) as error:
+        warnings.warn(
+            f"{path}: expected the outputs of a count, found none ({error}); it begins anew", stacklevel=2
+        )
+        return []
 
 
 @cache

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fa_pyg.train.files import write_atomically
+from fa_pyg.files import write_atomically
+from fa_pyg.plot import save_figure
 from fa_pyg.train.plots import new_figure
 from fa_pyg.train.separation_rows import PARTS, Row
 
@@ -94,7 +95,7 @@ def plot(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
     panels[0].set_yticks(places, [line["title"] for line in lines])
     panels[0].invert_yaxis()
     panels[0].legend(fontsize=7)
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def _count(value: int | None, published: Any) -> str:

@@ -1,6 +1,5 @@
 import os
 from itertools import product
-from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -175,13 +174,6 @@ def test_cached_and_generated_again(tmp_path, monkeypatch):
     for other in ({"force_reload": True}, {"num_pairs": 4}, {"seed": 1}, {"lengths": (4,)}):
         with pytest.raises(pytest.fail.Exception):
             EXPLike(tmp_path, **{"num_pairs": 3, **other})
-
-
-def test_a_bad_cache_is_named_and_never_unpickled(tmp_path):
-    path = Path(EXPLike(tmp_path, 3).processed_paths[0])
-    torch.save(Path("a pickled object"), path)
-    with pytest.raises(ValueError, match=f"{path.name}.*UnpicklingError.*delete the file"):
-        EXPLike(tmp_path, 3)
 
 
 @pytest.mark.parametrize(

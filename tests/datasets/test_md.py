@@ -100,6 +100,22 @@ def test_an_interrupted_run_goes_on_bit_by_bit(small_parts, tmp_path, monkeypatc
 
 
 @XTB
+def test_damaged_parts_are_made_again(small_parts, hydrogen, tmp_path):
+    whole = run(tmp_path, hydrogen, steps=24)
+    (folder,) = (tmp_path / "processed").iterdir()
+    for name, other in (("part0002.pt", "part0001.pt"), ("part0001.pt", "start.pt"), ("part0003.pt", None)):
+        content = (folder / other).read_bytes() if other else b""
+        (folder / name).write_bytes(content)
+        with pytest.warns(UserWarning, match=rf"{name}: found .*made again"):
+            same(run(tmp_path, hydrogen, steps=24), whole)
+    (folder / "start.pt").write_bytes(b"")
+    same(run(tmp_path, hydrogen, steps=24), whole)  # nobody needs it
+    (folder / "part0001.pt").unlink()
+    with pytest.warns(UserWarning, match=r"start\.pt: found .*made again"):
+        same(run(tmp_path, hydrogen, steps=24), whole)
+
+
+@XTB
 def test_settings_have_folders_of_their_own(small_parts, hydrogen, tmp_path):
     one = run(tmp_path, hydrogen)
     for settings in ({"seed": 1}, {"temperature": 300}, {"stride": 4}, {"friction": 0.02}, {"timestep": 0.4}):

@@ -199,11 +199,16 @@ def test_damaged_and_foreign_folders(few, tmp_path):
     with pytest.raises(ValueError, match="would not fit together"):
         build(tmp_path)
     assert len(build(tmp_path, force_reload=True)) == len(SMALL)
-    (folder / "part0001.pt").write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"part0001.pt: found .* delete the file"):
-        build(tmp_path)
-    (folder / "part0001.pt").unlink()
-    assert len(build(tmp_path)) == len(SMALL)
+    whole, part = build(tmp_path), folder / "part0001.pt"
+    (folder / "mine.txt").write_text("precious")
+    for content in (b"PK", (folder / "part0000.pt").read_bytes()):
+        part.write_bytes(content)
+        with pytest.warns(UserWarning, match=r"part0001\.pt: found .*made again"):
+            same(build(tmp_path), whole)
+    about.write_text("[]")
+    with pytest.warns(UserWarning, match=r"about\.json: found .*made again"):
+        same(build(tmp_path), whole)
+    assert (folder / "mine.txt").read_text() == "precious"
 
 
 def test_without_tblite(few, tmp_path, monkeypatch):

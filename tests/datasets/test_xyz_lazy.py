@@ -126,13 +126,13 @@ def test_pickled(path):
 
 
 def test_a_folder_that_cannot_be_written_to(path, monkeypatch):
-    def refuse(file, *mode):
+    def refuse(file, *more, **options):
         if str(file).startswith(f"{path.parent}/.fa_xyz"):
             raise PermissionError(13, "Permission denied")
-        return real(file, *mode)
+        return real(file, *more, **options)
 
-    real = open
-    monkeypatch.setattr("builtins.open", refuse)
+    real = os.open
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.warns(UserWarning, match="no index is kept"):
         dataset = LazyXYZ(path)
     same(dataset, read_xyz(path))
@@ -213,11 +213,14 @@ def test_a_torn_state_is_not_believed(path):
     whole = state.read_text(), rows.read_bytes()
     for broken in ("", whole[0][:20], "[]", "{}", '{"rows": 5}'):
         state.write_text(broken)
-        same(LazyXYZ(path), read_xyz(path))
+        with pytest.warns(UserWarning, match=f"{state.name}: found .*made again"):
+            same(LazyXYZ(path), read_xyz(path))
     rows.write_bytes(whole[1][:100])
-    same(LazyXYZ(path), read_xyz(path))
+    with pytest.warns(UserWarning, match=f"{rows.name}: found .*made again"):
+        same(LazyXYZ(path), read_xyz(path))
     rows.unlink()
-    same(LazyXYZ(path), read_xyz(path))
+    with pytest.warns(UserWarning, match=f"{rows.name}: found .*made again"):
+        same(LazyXYZ(path), read_xyz(path))
 
 
 def test_processes_wait_for_one_another(path):

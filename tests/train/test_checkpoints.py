@@ -18,8 +18,8 @@ def test_interrupted_writing_leaves_the_previous_one(tmp_path, monkeypatch):
     path, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
     io.save_checkpoint({"epoch": 1}, path)
 
-    def interrupted(checkpoint, target):
-        target.write_bytes(b"half a checkpoint")
+    def interrupted(checkpoint, file):
+        file.write(b"half a checkpoint")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -27,5 +27,17 @@ def test_interrupted_writing_leaves_the_previous_one(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             io.save_checkpoint({"epoch": 2}, path)
     assert io.load_checkpoint(path, weights_only=True) == {"epoch": 1}
-    io.save_checkpoint({"epoch": 3}, path)  # what was left behind does no harm
+    assert list(tmp_path.iterdir()) == [path]
+    io.save_checkpoint({"epoch": 3}, path)
     assert io.load_checkpoint(path, weights_only=True) == {"epoch": 3}
+
+
+def test_files_of_likely_names_stay(tmp_path):
+    path, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "last.ckpt.tmp").symlink_to(victim)
+    io.save_checkpoint({"epoch": 1}, path)
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "last.ckpt.tmp").is_symlink()
+    assert io.load_checkpoint(path, weights_only=True) == {"epoch": 1}

@@ -2,7 +2,11 @@
 
 import json
 import subprocess
+import sys
+import time
+from contextlib import suppress
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,6 +58,28 @@ def test_an_interrupted_run_goes_on_and_its_time_counts(script, tmp_path):
     assert result["cpu_seconds"] > spent + 0.29
     _, second = (tmp_path / "runs/one/version_0/log").read_text().splitlines()
     assert second.endswith("--ckpt_path last")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it")
+def test_a_run_ends_with_the_comparison_that_started_it(tmp_path):
+    """Or two of them would write to one folder, when the comparison is started again."""
+    script, pid = tmp_path / "script.py", tmp_path / "pid"
+    script.write_text(f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
+    code = "import sys, pathlib; from fa_pyg.train.compare import trained; "
+    code += "trained(pathlib.Path(sys.argv[1]), pathlib.Path('one.yaml'), 0, pathlib.Path(sys.argv[2]))"
+    comparison = subprocess.Popen([sys.executable, "-c", code, script, tmp_path / "runs"])
+    end = time.monotonic() + 60
+    while not (pid.exists() and pid.read_text()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    run = Path("/proc", pid.read_text(), "stat")
+    assert run.exists()
+    comparison.kill()
+    comparison.wait()
+    with suppress(OSError):  # it is no more
+        while run.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_an_epoch_takes_as_long_as_its_steps(tmp_path, monkeypatch):

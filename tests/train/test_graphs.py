@@ -12,6 +12,7 @@ from fa_pyg import CanonicalFrame, FrameAveraging, SpectralFrame
 from fa_pyg.datasets import EXPLike
 from fa_pyg.models import GIN
 from fa_pyg.train import GraphCLI, GraphData, GraphModule, load_best, main
+from fa_pyg.train.checkpoints import AtomicCheckpointIO
 from fa_pyg.train.logs import read_metrics
 from fa_pyg.transforms import AddFrames, NodeDegree
 
@@ -169,12 +170,15 @@ def test_resumed_run_is_the_uninterrupted_one(text, arguments, monkeypatch):
 
 def test_fewer_checkpoints(arguments, monkeypatch):
     written = []
-    save = torch.save
-    monkeypatch.setattr(
-        torch, "save", lambda state, path: written.append(Path(path).name) or save(state, path)
-    )
+    save = AtomicCheckpointIO.save_checkpoint
+
+    def count(io, checkpoint, path, storage_options=None):
+        written.append(Path(path).name)
+        save(io, checkpoint, path, storage_options)
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", count)
     results = main(arguments(CANONICAL, "--checkpoint_every=2"), GraphCLI)
-    assert written.count("last.ckpt.tmp") == 2
+    assert written.count("last.ckpt") == 2
     assert torch.load(Path(results["folder"]) / "last.ckpt", weights_only=True)["epoch"] == 3
 
 

@@ -287,7 +287,7 @@ def test_files_that_cannot_be_read_are_reported(checkpoint, tmp_path, capsys):
         (["--batch_size", "0"], "--batch_size is 0"),
         (["--batch_size", "-3"], "--batch_size is -3"),
         (["--dtype", "float16"], "--dtype"),
-        (["--out", "{tmp}"], "out: expected a file to write"),
+        (["--out", "{tmp}"], "expected a file that can be written"),
         (["--trust", "no such"], "trust: expected"),
         (["--out", "{tmp}/none/out.xyz"], "none/out.xyz"),
     ],
@@ -302,3 +302,52 @@ def test_absurd_options_are_named(more, text, checkpoint, tmp_path, capsys):
     assert code == 2
     assert text in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["in.xyz"]
+
+
+def test_an_input_called_like_a_temporary_file_is_read_and_stays(checkpoint, tmp_path):
+    out = tmp_path / "out"
+    files = [tmp_path / name for name in ("out.tmp", ".out.tmp", "out.part")]
+    for file in files:
+        file.write_text(WATER.format(""))
+    code, found = predicted(checkpoint, out, *files)
+    assert (code, len(found)) == (0, len(files))
+    assert all(file.read_text() == WATER.format("") for file in files)
+
+
+def test_links_beside_the_output_are_not_followed_and_one_in_its_place_is(checkpoint, tmp_path):
+    victim, target, out = tmp_path / "victim", tmp_path / "far" / "target.extxyz", tmp_path / "out.extxyz"
+    victim.write_text("precious")
+    target.parent.mkdir()
+    (tmp_path / "out.extxyz.tmp").symlink_to(victim)
+    out.symlink_to(target)
+    (tmp_path / "a.xyz").write_text(WATER.format(""))
+    for _ in range(2):
+        code, found = predicted(checkpoint, out, tmp_path / "a.xyz")
+        assert (code, len(found), out.is_symlink(), target.is_file()) == (0, 1, True, True)
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "out.extxyz.tmp").is_symlink()
+
+
+def test_an_output_that_cannot_be_written_is_named_before_anything_is_read(checkpoint, tmp_path, capsys):
+    (tmp_path / "a.xyz").write_text(WATER.format(""))
+    for out in (tmp_path, tmp_path / "none" / "out", "/dev/null", tmp_path / "a.xyz" / "out"):
+        assert main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(out)]) == 2
+        assert f"error: {out}: expected a file" in capsys.readouterr().err
+    link = tmp_path / "link"
+    link.symlink_to("a.xyz")  # an input by another name
+    assert main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(link)]) == 2
+    assert "among the files to read" in capsys.readouterr().err
+    assert (tmp_path / "a.xyz").read_text() == WATER.format("")
+
+
+def test_a_failure_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
+    (tmp_path / "a.xyz").write_text(WATER.format(""))
+    out = tmp_path / "out"
+    out.write_text("old")
+    monkeypatch.setattr(
+        "fa_pyg.train.predict.write_structure", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(out)])
+    assert out.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xyz", "out"]

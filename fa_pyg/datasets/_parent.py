@@ -1,0 +1,60 @@
+"""Worker processes that end with the process that started them, also where that one is killed.
+
+Standard library only: scripts run this file without the package, which would load torch.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+
+PERIOD = 0.5  # seconds between two looks at the parent
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # here: not between fork and exec
+_SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
+
+
+def end_with_parent(parent: int | None = None, by_kernel: bool = True) -> None:
+    """Ends this process soon after its parent has ended.
+
+    Args:
+        parent: the process identifier of the parent, if known: it may have ended before this is called.
+        by_kernel: have Linux kill this process at once, even inside a library that keeps Python from running.
+            It counts the end of the *thread* that started this process as that of the parent.
+
+    Without ``by_kernel``, and elsewhere than on Linux, a thread looks at the parent twice a second.
+    """
+    begun = os.getppid()
+    if by_kernel:
+        end_by_kernel()
+    if os.getppid() != begun or (parent not in (None, begun) and _has_ended(parent)):  # in between
+        os._exit(1)
+    threading.Thread(target=_watch, args=(begun,), name="watches the parent", daemon=True).start()
+
+
+def end_by_kernel() -> None:
+    """Has Linux kill this process, or the program that it becomes, when the thread that started it ends."""
+    if _LIBC is not None:
+        _LIBC.prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)
+
+
+def _has_ended(parent: int) -> bool:
+    """A process that is not our parent may have started us by way of another one that is."""
+    if sys.platform == "win32":  # asking would end it
+        return False
+    try:
+        os.kill(parent, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _watch(begun: int) -> None:
+    started = multiprocessing.parent_process()  # None in a script; behind a fork server not the parent
+    while os.getppid() == begun and (started is None or started.is_alive()):
+        time.sleep(PERIOD)
+    os._exit(1)

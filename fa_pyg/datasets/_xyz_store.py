@@ -1,0 +1,148 @@
+"""The files of a database of structures, ``<base>.db`` and ``<base>.json``, and whether they check out."""
+
+import json
+import os
+import sqlite3
+import zlib
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data.database import SQLiteDatabase
+
+from fa_pyg.datasets._sealed import Damaged, is_own, read_sealed, write_sealed
+from fa_pyg.datasets._xyz_layout import CHECK, PLACE, Layout, columns, schema
+
+VERSION = 2
+TABLE = "structures"
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+DAMAGE = (sqlite3.Error, OSError, AttributeError, OverflowError, RuntimeError, TypeError, ValueError)
+
+
+class Store:
+    """A database and its state: the layout, whether it is done, the number of rows, its time of change.
+
+    Columns are numbered, so that no name that a file brings gets into SQL.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.state, self.file = Path(f"{base}.json"), Path(f"{base}.db")
+        self.identity = {"version": VERSION, "key": base.name}
+
+    def read(self) -> bool | None:
+        """Whether it is done; None where all has to be made. What does not check out is named."""
+        try:
+            found = read_sealed(self.state)
+            if found is None and not os.path.lexists(self.file):
+                return None
+            if found is None or {key: found.get(key) for key in self.identity} != self.identity:
+                raise Damaged(self.state, "no state of this database")
+            self._take(found["layout"])
+            self._check(found)
+            return found["done"]
+        except Damaged as damage:
+            damage.warn(stacklevel=4)
+            return None
+
+    def begin(self, layout: Layout) -> None:
+        """An empty database, in place of what is there."""
+        self._take(layout)
+        try:
+            for suffix in ("", "-journal", "-wal", "-shm"):
+                Path(f"{self.file}{suffix}").unlink(missing_ok=True)
+            os.close(os.open(self.file, NEW, 0o666))
+        except OSError as error:
+            raise ValueError(
+                f"{error.filename or self.file}: expected a file of OnDiskXYZ that can be written, or none, "
+                f"found something else ({error.strerror}); move it elsewhere"
+            ) from error
+        self._write(done=False)
+
+    def finish(self, rows: int) -> None:
+        """Says that all rows are there, and how many."""
+        self._write(done=True, rows=rows, stamp=self._stamp())
+
+    def doubt(self, rows: int) -> None:
+        """Has all rows read when the database is opened the next time."""
+        with suppress(OSError, ValueError):
+            self._write(done=True, rows=rows)
+
+    def signed(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row with its checksum."""
+        return row | {CHECK: self._checksum(row)}
+
+    def check(self, rows: list[dict[str, Any]], count: int) -> None:
+        """Raises Damaged where rows are missing or not those that were stored."""
+        if len(rows) != count:
+            raise Damaged(self.file, f"{len(rows)} of {count} rows")
+        for row in rows:
+            if row[CHECK] != self._checksum(row):
+                raise Damaged(self.file, f"a changed row, of structure {row[PLACE]}")
+
+    def _take(self, layout: Layout) -> None:
+        self.layout, self.columns = layout, columns(layout)
+        self._seed = zlib.crc32(json.dumps([self.identity, layout]).encode())
+
+    def _check(self, found: dict[str, Any]) -> None:
+        """Counts the rows of a database that has not changed since it was done; of others it reads all."""
+        try:
+            if not is_own(self.file):
+                raise Damaged(self.file, "a link or a folder")
+            same = found["done"] and found["stamp"] == self._stamp()
+            if not found["done"] and not self.file.stat().st_size:
+                return
+            self._check_table()
+            with closing(SQLiteDatabase(str(self.file), TABLE, schema(self.layout))) as database:
+                if not same:
+                    self._check_rows(database)
+                if found["done"] and len(database) != found["rows"]:
+                    raise Damaged(self.file, f"{len(database)} structures instead of {found['rows']}")
+        except Damaged:
+            raise
+        except DAMAGE as error:
+            self.raise_if_busy(error)
+            raise Damaged(self.file, f"a damaged database ({error})") from error
+        if found["done"] and not same:
+            with suppress(OSError, ValueError):  # a copy without its times
+                self.finish(found["rows"])
+
+    def _check_table(self) -> None:
+        """Raises Damaged for a database of somebody else's, before it is opened to be written."""
+        with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?immutable=1", uri=True)) as database:
+            query = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+            if database.execute(query, (TABLE,)).fetchone() != (1,):
+                raise Damaged(self.file, f"a database without a table {TABLE}")
+
+    def raise_if_busy(self, error: Exception) -> None:
+        """A database in use by another program is not damaged."""
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise TimeoutError(f"{self.file}: found a database that another program has locked") from error
+
+    def _check_rows(self, database: SQLiteDatabase) -> None:
+        (verdict,) = database.cursor.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise Damaged(self.file, f"a damaged database ({' '.join(verdict.split())})")
+        before = -1
+        for number in range(len(database)):
+            row = database.get(number)
+            self.check([row], 1)
+            if row[PLACE] <= before:
+                raise Damaged(self.file, f"row {number} out of order")
+            before = row[PLACE]
+
+    def _checksum(self, row: dict[str, Any]) -> int:
+        """CRC-32 of a row, its place, and what is said of the columns."""
+        check = zlib.crc32(b"%d" % row[PLACE], self._seed)
+        for column in self.columns:
+            value = row[column]
+            check = zlib.crc32(value.encode() if isinstance(value, str) else value.numpy(), check)
+        return check
+
+    def _stamp(self) -> list[int]:
+        status = self.file.stat()
+        return [status.st_size, status.st_mtime_ns]
+
+    def _write(self, done: bool, rows: int | None = None, stamp: list[int] | None = None) -> None:
+        about = {"layout": self.layout, "done": done, "rows": rows, "stamp": stamp}
+        write_sealed(self.state, {**self.identity, **about})

@@ -1,0 +1,118 @@
+"""Atomic file writes: a reader finds the old file or the new one, and no other file is touched."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+__all__ = ["atomic_write", "write_atomically"]
+
+Path = str | os.PathLike
+LONGEST = 100  # bytes of the target's name in that of the temporary file; file systems allow 255 in all
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> Iterator[IO[Any]]:
+    """Opens a temporary file that replaces ``path`` when the block ends, and is removed when it raises.
+
+    The temporary file lies in the folder of the target, has a name that nobody else uses, and is created
+    exclusively: files and links that are already there are neither opened nor removed. It is on the disk
+    before it takes the name. Permissions are those of the file that it replaces, or else as the umask says.
+
+    Args:
+        path: the file to write.
+        mode: ``"w"`` for text (UTF-8, lines end in a line feed everywhere) or ``"wb"`` for bytes.
+        follow_links: where ``path`` is a symbolic link, write the file that it leads to, as ``open`` does.
+            With False the link itself is replaced: for caches, whose own files are never links.
+
+    Raises:
+        ValueError: where the target is a folder, a device, a pipe, a read-only file, or a link in a circle,
+            and where its folder is missing or cannot be written to. Nothing is written then.
+
+    Not guaranteed: that a killed process leaves no temporary file (``.<name>.<16 digits>.tmp``), nor that
+    hard links to the file that is replaced lead to the new one.
+    """
+    if mode not in ("w", "wb"):
+        raise ValueError(f"mode: expected 'w' or 'wb', found {mode!r}")
+    target = _target(os.fspath(path), follow_links)
+    permissions = _permissions(target)
+    temporary, descriptor = _created(path, target, permissions)
+    try:
+        if permissions is not None and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, permissions)  # the umask has cut them
+        text = {} if mode == "wb" else {"encoding": "utf-8", "newline": "\n"}
+        with open(descriptor, mode, **text) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_atomically(path: Path, content: str | bytes, *, follow_links: bool = True) -> None:
+    """Writes a whole file by :func:`atomic_write`: text in UTF-8, or bytes."""
+    with atomic_write(path, "w" if isinstance(content, str) else "wb", follow_links=follow_links) as file:
+        file.write(content)
+
+
+def _target(name: str, follow_links: bool) -> str:
+    """The file to replace; raises ValueError where that cannot be."""
+    target = os.path.realpath(name) if follow_links else _in_real_folder(name)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise ValueError(f"{name}: expected a file in a folder that exists, found no folder {folder}")
+    if found := _obstacle(name, target, follow_links):
+        raise ValueError(f"{name}: expected a file that can be written, found {found}")
+    return target
+
+
+def _in_real_folder(name: str) -> str:
+    folder, base = os.path.split(name)
+    return os.path.join(os.path.realpath(folder or os.curdir), base)
+
+
+def _obstacle(name: str, target: str, follow_links: bool) -> str | None:
+    """What is in the way of a file."""
+    if name.endswith(os.sep) or not name:
+        return "a folder"
+    try:  # of the name, not of the target: what /dev/stdout leads to has no path
+        kind = os.stat(name, follow_symlinks=follow_links).st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"a path that leads nowhere ({error.strerror})"
+    if stat.S_ISDIR(kind):
+        return "a folder"
+    if not stat.S_ISREG(kind):
+        return None if stat.S_ISLNK(kind) else "a device or a pipe"
+    return "a read-only file" if follow_links and not os.access(target, os.W_OK) else None
+
+
+def _created(path: Path, target: str, permissions: int | None) -> tuple[str, int]:
+    """The name and descriptor of a new file beside the target, never more widely readable than that one."""
+    folder, base = os.path.split(target)
+    short = os.fsencode(base)[:LONGEST].decode(errors="ignore")
+    temporary = os.path.join(folder, f".{short.lstrip('.')}.{secrets.token_hex(8)}.tmp")
+    try:
+        return temporary, os.open(temporary, NEW, 0o666 if permissions is None else permissions)
+    except OSError as error:
+        raise ValueError(
+            f"{os.fspath(path)}: expected a folder that can be written to, found {folder} ({error.strerror})"
+        ) from error
+
+
+def _permissions(target: str) -> int | None:
+    """Those of the file that is replaced, None where there is none."""
+    with suppress(OSError):
+        status = os.lstat(target)
+        if stat.S_ISREG(status.st_mode):
+            return stat.S_IMODE(status.st_mode) & 0o777
+    return None

@@ -10,7 +10,7 @@ from torch_geometric.data import Data, InMemoryDataset
 
 from fa_pyg.datasets._xyz_blocks import cut, load
 from fa_pyg.datasets._xyz_collect import collate, find_files, report
-from fa_pyg.datasets._xyz_parse import Reading, structure
+from fa_pyg.datasets._xyz_parse import Reading, asked, structure
 from fa_pyg.datasets._xyz_rows import Rows
 from fa_pyg.datasets._xyz_splits import Splits, choose
 from fa_pyg.datasets._xyz_table import Table
@@ -135,16 +135,17 @@ class XYZ(InMemoryDataset):
         self.errors: list[ValueError] = []
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error: found {on_error!r}, expected 'raise' or 'skip'")
-        Reading(**options)
+        reading = Reading(**options)
         rows = None if table is None else Table.of(table).read()
         files = find_files(root_or_files)
         structures = self._read(files, on_error, options, rows)
+        brought = _names(structures)
         structures = [structures[i] for i in choose(len(structures), split, splits, seed)]
         structures = [s for s in structures if pre_filter is None or pre_filter(s)]
         structures = [s if pre_transform is None else pre_transform(s) for s in structures]
         if not structures:
             raise ValueError("pre_filter: found no structure that passes, expected at least one")
-        self._data, self.slices = collate(structures)
+        self._data, self.slices = collate(structures, asked(reading, rows) | (_names(structures) - brought))
 
     def _read(
         self, files: list[Path], on_error: str, options: dict[str, Any], rows: Rows | None
@@ -165,3 +166,7 @@ class XYZ(InMemoryDataset):
         except ValueError as error:
             self.errors.append(error)
             return []
+
+
+def _names(structures: list[Data]) -> set[str]:
+    return {name for data in structures for name, _ in data}

@@ -60,6 +60,7 @@ class OnDiskXYZ(OnDiskDataset):
     ) -> None:
         folder = Path(root) / "processed"
         source = LazyXYZ(root_or_files, cache=folder, **options)
+        source.only_alike()
         self.errors = source.errors
         stamp = source.index.key  # another content of the files, or of their table, is another database
         if source._rows is not None:

@@ -33,6 +33,7 @@ _KEY = re.compile(r"[^ \t=,;]+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|' + r"'((?:[^'\\]|\\.)*)'")
 _ESCAPED = re.compile(r"\\([\"'\\])")
 _WORD = re.compile(r"(?:[^ \t,;]+|[,;]+(?![ \t,;]|$|[A-Za-z_]\w*[ \t]*=))*")
+_KEY_END = re.compile(r"[ \t=,;]|$")
 _END = re.compile(r"[ \t,;]|$")
 _KEY_NEXT = re.compile(r"[A-Za-z_][\w-]*=")
 _MORE = {
@@ -101,7 +102,9 @@ def _entries(comment: str) -> Iterator[tuple[str, Raw | None]]:
 def _key(comment: str, at: int) -> tuple[str, int]:
     if comment[at] in "\"'":
         quoted = _QUOTED.match(comment, at)
-        if quoted and quoted.end() > at + 2 and re.compile(r"[ \t=,;]|$").match(comment, quoted.end()):
+        if quoted and _KEY_END.match(comment, quoted.end()):
+            if quoted.end() == at + 2:
+                raise Trouble("a key before '='")
             return _ESCAPED.sub(r"\1", quoted[quoted.lastindex]), quoted.end()
     word = _KEY.match(comment, at)
     if word is None:

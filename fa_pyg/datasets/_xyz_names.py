@@ -44,7 +44,9 @@ def _safe(name: str, of_atoms: bool) -> str:
     name = name.lstrip("_") or "value"
     for part, other in _PARTS.items():
         name = name.replace(part, other)
-    return name + "_" if _has_meaning(name) or (name in _NODES and not of_atoms) else name
+    while _has_meaning(name) or (name in _NODES and not of_atoms):
+        name += "_"
+    return name
 
 
 @lru_cache(4096)

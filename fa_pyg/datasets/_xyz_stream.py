@@ -101,7 +101,7 @@ class Stream(Text):
     def _count_lines(self) -> int:
         """The lines after those that were read."""
         position, lines, last = self._source.tell(), 0, b""
-        piece = self._tail
+        piece = self._tail or self._source.read(self._size)
         while piece:
             whole = last[-1:] + piece
             lines += len(_line_ends(whole)) - len(_line_ends(last[-1:]))

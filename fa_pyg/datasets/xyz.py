@@ -33,9 +33,9 @@ def read_xyz(
     r"""Reads every structure of an XYZ file, one or many, plain or extended, packed (gzip, bzip2, xz) or not.
 
     A structure is a line with the number N of atoms, a comment line, and N lines `element x y z`; blank lines
-    may stand between structures and at the end. The element is a symbol in any case or an atomic number (D and
-    T become hydrogen, their mass is not kept); numbers are finite and may have Fortran's and Mathematica's
-    exponents (`1.0D-5`, `1.0*^-5`). The same holds for extended XYZ.
+    may stand between structures and at the end. The element is a symbol in any case or an atomic number (D
+    and T become hydrogen, their mass is not kept); numbers are finite and may have Fortran's and
+    Mathematica's exponents (`1.0D-5`, `1.0*^-5`). The same holds for extended XYZ.
 
     The **comment line may be missing**: the second line is the first atom if it is an atom line with as many
     columns as the line below it and the same kind of element (symbol or number). Then N atom lines and the
@@ -54,11 +54,11 @@ def read_xyz(
       `mulliken [N]` (e), `idx [1]`, and the texts `smiles`, `inchi` (of GDB-17), `smiles_relaxed` and
       `inchi_relaxed`. Total energies are as large as -2e4 eV, where float32 resolves 2e-3 eV: ask for
       float64 if that matters;
-    * from **extended XYZ** (`Lattice=`, `Properties=` or `pbc=` in the comment, in any case): `cell [1, 3, 3]`
-      (rows are vectors, zero if there is none), `pbc [1, 3]` (true if there is only a lattice), every column
-      `[N]` or `[N, k]` and every entry of the comment `[1]`, `[1, k]` or text, each under its own name.
-      `stress` and `virial` are `[1, 3, 3]` where they are 9 numbers (column by column; of `stress` the upper
-      triangle is read) or 6 (xx yy zz yz xz xy). Integers are int64, `T` and `F` bool.
+    * from **extended XYZ** (the comment has `Lattice=`, `Properties=` or `pbc=`, in any case of letters):
+      `cell [1, 3, 3]` (rows are vectors, zero if there is none), `pbc [1, 3]` (true if there is only a
+      lattice), every column `[N]` or `[N, k]` and every entry of the comment `[1]`, `[1, k]` or text, each
+      under its own name. `stress` and `virial` are `[1, 3, 3]` where they are 9 numbers (column by column; of
+      `stress` the upper triangle is read) or 6 (xx yy zz yz xz xy). Integers are int64, `T` and `F` bool.
 
     Names that PyG gives a meaning, and those of the list above, are changed: `index` in a name becomes `idx`,
     `batch` `group` and `edge` `bond`; underscores in front are cut; a name that is taken, such as `pos`,
@@ -88,10 +88,11 @@ def read_xyz(
             shape. Every structure must have all of them.
 
     Raises:
-        ValueError: With the file, the line, what was found and what was expected, for anything that is not as
-            described: a wrong number of atoms, an unknown element, a coordinate that is no finite number, a
-            header that is nearly one of extended XYZ, a periodic direction without a vector, a truncated file,
-            binary data, a broken packed stream, no file at all. Nothing of it is returned then.
+        ValueError: With the file, the line, what was found and what was expected, for anything that is
+            not as described: a wrong number of atoms, an unknown element, a coordinate that is no finite
+            number, a header that is nearly one of extended XYZ, a periodic direction without a vector, a
+            truncated file, binary data, a broken packed stream, no file at all. Nothing of it is returned
+            then.
 
     Not guaranteed: that the numbers are in these units, XYZ has no place to say so.
     """
@@ -103,10 +104,11 @@ def read_xyz(
 class XYZ(InMemoryDataset):
     r"""Molecules from XYZ files: a folder, a file, or a list of files and folders.
 
-    A folder stands for all its files called `.xyz` or `.extxyz`, also with `.gz`, `.bz2` or `.xz` behind it, in
-    subfolders too, sorted; hidden files are left out. :func:`~fa_pyg.datasets.read_xyz` says what the files may hold, what
-    becomes of it and in what units; its keywords (`dtype`, `comment`, `columns`, `edges`, `targets`) all work
-    here. :class:`~fa_pyg.datasets.LazyXYZ` is for files that are larger than the memory.
+    A folder stands for all its files called `.xyz` or `.extxyz`, also with `.gz`, `.bz2` or `.xz` behind it,
+    in subfolders too, sorted; hidden files are left out. :func:`~fa_pyg.datasets.read_xyz` says what the
+    files may hold, what becomes of it and in what units; its keywords (`dtype`, `comment`, `columns`,
+    `edges`, `targets`) all work here. :class:`~fa_pyg.datasets.LazyXYZ` is for files that are larger than the
+    memory.
 
     Args:
         root_or_files: Where the molecules are. Nothing is written there.
@@ -126,10 +128,10 @@ class XYZ(InMemoryDataset):
         ValueError: If there is no file, if one is bad (`"raise"`) or all are, if nothing passes the filter,
             if a structure has no row of the table or a row no structure, if a split does not fit.
 
-    Where structures differ in what nobody asked for (some have energies, some do not; a number in some is text
-    in others, or has another length), it is left out, and a warning names it. `targets`, `columns`, `table` and
-    what `edges` and `pre_transform` make must be alike. Integers become real numbers where others are, and what
-    has no cell is not periodic where others have one.
+    Where structures differ in what nobody asked for (some have energies, some do not; a number in some is
+    text in others, or has another length), it is left out, and a warning names it. `targets`, `columns`,
+    `table` and what `edges` and `pre_transform` make must be alike. Integers become real numbers where others
+    are, and what has no cell is not periodic where others have one.
     """
 
     def __init__(

@@ -3,9 +3,8 @@
     pip install atheris
     PYTHONPATH=. python tests/fuzz/fuzz_xyz.py CORPUS -max_total_time=3600 -timeout=20
 
-CORPUS is a folder that keeps what reached new code; a run that finds something leaves the input as `crash-...`
-and says what was wrong, `python tests/fuzz/fuzz_xyz.py crash-...` repeats it, and `-minimize_crash=1` makes it
-short. What was found are tests in `tests/datasets/test_xyz_readers.py`, which also uses `check` from here.
+CORPUS is a folder that keeps what reached new code. A run that finds something leaves the input as
+`crash-...` and says what was wrong; `python tests/fuzz/fuzz_xyz.py crash-...` repeats it. What was found are tests in `tests/datasets/test_xyz_readers.py`, which also uses `check` from here.
 
 A fault is: an exception other than ValueError, a hang, a structure whose attributes do not fit its atoms, and
 readers that do not agree, to the last bit or in the words of the error.
@@ -32,15 +31,20 @@ SEEDS = (
     b"3\nwater\nO 0 0 0.1\nH 0 0.7 -0.4\nH 0 -0.7 -0.4\n\n1\n\n2 1.0D-5 0 0\n",
     b"2\nC 0 0 0\nO 0 0 1.1\n1\n6 1*^-6 2 3\n",
     b"1\n%s\nO 0 0 0 1 2 3 4\n2\n%s step=1\nD 0 0 0 1 2 3 4\nH 0 0 1 0 0 0 -1\n" % (HEAD, HEAD),
-    b'1\nproperties=pos:R:3:Z:I:1:s:S:2:l:L:1 a={1 2} b=[[1,2],[3,4]] c="T F" smiles=C[N+](C)=O\n0 0 1 8 a b T\n',
+    b'1\nproperties=pos:R:3:Z:I:1:s:S:2:l:L:1 a={1 2} b=[[1,2],[3,4]] c="T F" s=C[N+](C)=O\n0 0 1 8 a b T\n',
     b'1\npbc=F F F stress="1 2 3 4 5 6" virial="1 2 3 4 5 6 7 8 9" j="_JSON [1, 2]" word nan=nan\nNe 0 0 0\n',
-    b"1\npbc=F x=1 index=2 self=3 place=4 num_nodes=5 edge_index=6 batch=7\nNe 0 0 0\n2\npbc=F x=none\nC 0 0 0\nO 0 0 1\n",
+    b"1\npbc=F x=1 index=2 self=3 place=4 num_nodes=5 edge_index=6 batch=7\nNe 0 0 0\n"
+    b"2\npbc=F x=none\nC 0 0 0\nO 0 0 1\n",
     b"3\ngdb 5 0. 44.5 44.5 2.8 12.9 -0.3 0.01 0.3 48.7 0.01 -93.4 -93.4 -93.4 -93.4 6.2\n"
-    b"C 0 1.1 0 0.1\nN 0 0 1.9*^-6 -0.3\nH 0 2.1 0.0 0.2\n799.0 799.0 2198.4 3490.3\nC#N C#N\nInChI=1 InChI=1\n",
+    b"C 0 1.1 0 0.1\nN 0 0 1.9*^-6 -0.3\nH 0 2.1 0.0 0.2\n799.0 799.0 2198.4 3490.3\n"
+    b"C#N C#N\nInChI=1 InChI=1\n",
 )
-WORDS = b"""Lattice= lattice= Properties= pbc= pbc="TTF" :R:1 :I:1 :L:1 :S:1 species:S:1 pos:R:3 energy= stress= nan inf
-1e39 1e400 1*^5 1D5 _JSON [[ ]] {} "" '' \\" = : , ; T F true D Xx gdb \\x00 \\x0d\\x0a \\x0d \\xef\\xbb\\xbf \\xff \\x1f\\x8b BZh
-x= index= batch= edge self= place= num_nodes= 9999999999999999999 C\\x200\\x200\\x200\\x0a 1\\x0a\\x0a"""
+WORDS = rb"""
+    Lattice= lattice= Properties= pbc= pbc=\"TTF\" :R:1 :I:1 :L:1 :S:1 species:S:1 pos:R:3 energy= stress= nan inf
+    1e39 1e400 1*^5 1D5 _JSON [[ ]] {} \"\" '' = : , ; T F true D Xx gdb x= index= batch= edge self= place=
+    num_nodes= 9999999999999999999 \x00 \x0d\x0a \x0d \xef\xbb\xbf \xff \x1f\x8b BZh 1\x0a\x0a
+    C\x200\x200\x200\x0a
+"""
 SIZES = (1, 7, 64)
 
 
@@ -80,7 +84,7 @@ def outcome(read: Callable[[], Iterable[Data]]) -> list[Data] | str:
 
 
 def check_structure(data: Data) -> None:
-    """Every structure has finite numbers, rows for its atoms, and attributes that are what they are called."""
+    """Every structure has finite numbers, rows for its atoms, and attributes that keep to themselves."""
     atoms = len(data.z)
     assert data.num_nodes == data["num_nodes"] == atoms > 0, "number of nodes"
     assert data.num_edges == 0, "edges"
@@ -136,7 +140,7 @@ def same_in_common(expected: list[Data] | str, found: list[Data] | str) -> None:
 
 
 def form(data: Data, name: str) -> object:
-    value = data[name] if name in data else None
+    value = data.get(name)
     if not isinstance(value, torch.Tensor):
         return type(value)
     return value.dtype == torch.bool, value.shape[1:], math.copysign(1, value.dim())
@@ -167,8 +171,7 @@ def main() -> None:
         for number, seed in enumerate(SEEDS):
             Path(folder, f"seed-{number}").write_bytes(seed)
         words = Path(folder).with_suffix(".dict")
-        quoted = [word.replace(b'"', b'\\"') if b'\\"' not in word else word for word in WORDS.split()]
-        words.write_bytes(b"".join(b'"%s"\n' % word for word in quoted))
+        words.write_bytes(b"".join(b'"%s"\n' % word for word in WORDS.split()))
         args.append(f"-dict={words}")
     atheris.Setup(args, one_input)
     atheris.Fuzz()

@@ -4,7 +4,8 @@
     PYTHONPATH=. python tests/fuzz/fuzz_xyz.py CORPUS -max_total_time=3600 -timeout=20
 
 CORPUS is a folder that keeps what reached new code. A run that finds something leaves the input as
-`crash-...` and says what was wrong; `python tests/fuzz/fuzz_xyz.py crash-...` repeats it. What was found are tests in `tests/datasets/test_xyz_readers.py`, which also uses `check` from here.
+`crash-...` and says what was wrong; `python tests/fuzz/fuzz_xyz.py crash-...` repeats it. What was found are
+tests in `tests/datasets/test_xyz_readers.py`, which also uses `check` from here.
 
 A fault is: an exception other than ValueError, a hang, a structure whose attributes do not fit its atoms, and
 readers that do not agree, to the last bit or in the words of the error.
@@ -40,9 +41,9 @@ SEEDS = (
     b"C#N C#N\nInChI=1 InChI=1\n",
 )
 WORDS = rb"""
-    Lattice= lattice= Properties= pbc= pbc=\"TTF\" :R:1 :I:1 :L:1 :S:1 species:S:1 pos:R:3 energy= stress= nan inf
-    1e39 1e400 1*^5 1D5 _JSON [[ ]] {} \"\" '' = : , ; T F true D Xx gdb x= index= batch= edge self= place=
-    num_nodes= 9999999999999999999 \x00 \x0d\x0a \x0d \xef\xbb\xbf \xff \x1f\x8b BZh 1\x0a\x0a
+    Lattice= lattice= Properties= pbc= pbc=\"TTF\" :R:1 :I:1 :L:1 :S:1 species:S:1 pos:R:3 energy= stress=
+    nan inf 1e39 1e400 1*^5 1D5 _JSON [[ ]] {} \"\" '' = : , ; T F true D Xx gdb x= index= batch= edge
+    self= place= num_nodes= 9999999999999999999 \x00 \x0d\x0a \x0d \xef\xbb\xbf \xff \x1f\x8b BZh 1\x0a\x0a
     C\x200\x200\x200\x0a
 """
 SIZES = (1, 7, 64)

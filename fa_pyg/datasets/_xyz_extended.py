@@ -1,6 +1,5 @@
 """Extended XYZ: cell, periodicity, energy, forces, and whatever else a file names."""
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -9,11 +8,11 @@ import torch
 
 from fa_pyg.datasets._xyz_blocks import Block, Text
 from fa_pyg.datasets._xyz_columns import Column, declared, read_columns, what_is_wrong
-from fa_pyg.datasets._xyz_header import Raw, Trouble, parse_cell, parse_pbc, parse_value, read_header
+from fa_pyg.datasets._xyz_header import Raw, Trouble, read_header
 from fa_pyg.datasets._xyz_names import renamed
+from fa_pyg.datasets._xyz_values import parse_cell, parse_pbc, parse_value
 
 SHORTEST = 1e-30  # of a vector of the cell: float32 would have zero
-_WORD = re.compile(r"[^\W\d][\w-]*")
 
 
 class Header(NamedTuple):
@@ -53,7 +52,7 @@ def _header(comment: str, dtype: torch.dtype, limit: float, exact: Collection[st
     columns = declared(properties and properties.text)
     values = _lattice(entries.pop("Lattice", None), entries.pop("pbc", None))
     _check_size(values, limit)
-    found = {key: parse_value(key, raw) for key, raw in entries.items() if raw or _WORD.fullmatch(key)}
+    found = {key: parse_value(key, raw) for key, raw in entries.items()}
     _check_size({key: value for key, value in found.items() if key not in exact}, limit)
     _check_size(found, np.finfo(np.float64).max)
     names = renamed(found, of_atoms=False)

@@ -1,18 +1,15 @@
-"""The comment line of extended XYZ: words and `key=value` entries, and what the values are.
+"""The comment line of extended XYZ: its words and `key=value` entries, as they stand.
 
 A key and its `=` may be spaced. A value is a word up to the next space, or stands in quotes, braces or
 brackets; these count at its beginning only and close before a space, so that `smiles=C[N+](C)=O` and
 `name=5'-AMP` are words. Everything here takes time linear in the length of the line.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-
-from fa_pyg.datasets._xyz_grammar import NOT_FINITE, NUMBER, NUMBER_TEXT, floats, whole
+from fa_pyg.datasets._xyz_grammar import NUMBER, NUMBER_TEXT
 
 RESERVED = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}  # keys in any case
 MOST = 1000  # entries, and columns, of a structure
@@ -20,9 +17,9 @@ LONGEST = 200  # characters of a key
 
 _NAME = rb"(?i:(properties|lattice|pbc))[\"']?"
 _KEYED = _NAME + rb"[ \t]*="
-_FLAG = rb"(?i:T|F|true|false|\.true\.|\.false\.|[01])"
+FLAG = rb"(?i:T|F|true|false|\.true\.|\.false\.|[01])"
 # The `=` is missing: Lattice "1 0 0 ...", pbc T T F, Properties:species:S:1.
-_LIST = rb"(?:[+-]?[\d.]+(?:[eE][+-]?\d+)?[ \t,]+){2}|(?:" + _FLAG + rb"[ \t,]+" + _FLAG + rb"|[TF]{3})(?!\w)"
+_LIST = rb"(?:[+-]?[\d.]+(?:[eE][+-]?\d+)?[ \t,]+){2}|(?:" + FLAG + rb"[ \t,]+" + FLAG + rb"|[TF]{3})(?!\w)"
 _UNKEYED = _NAME + rb"[ \t]*(?::[ \t]*)?(?:(?:[\"'{\[(][ \t]*)?(?:" + _LIST + rb")|\w+:[RISL]:\d)"
 EXTENDED = re.compile(rb"(?:^|[ \t,;])[\"']?(?:" + _KEYED + rb"|" + _UNKEYED + rb")")
 _NEARLY = re.compile(r"(?:^|[ \t,;])[\"']?(?:" + _UNKEYED.decode() + r")")
@@ -37,16 +34,11 @@ _KEY_END = re.compile(r"[ \t=,;]|$")
 _END = re.compile(r"[ \t,;]|$")
 _KEY_NEXT = re.compile(r"[A-Za-z_][\w-]*=")
 _MORE = {
-    "pbc": re.compile(r"(?:[ \t,]+" + _FLAG.decode() + r"(?![^ \t,;]))*"),
+    "pbc": re.compile(r"(?:[ \t,]+" + FLAG.decode() + r"(?![^ \t,;]))*"),
     "Lattice": re.compile(r"(?:[ \t,]+" + NUMBER.decode() + r"(?![^ \t,;]))*"),
 }
 _NUMBER_NEXT = re.compile(r"[ \t]+" + NUMBER.decode() + r"(?![^ \t,;])")
-_FIELDS = re.compile(r"[^ \t,]+")
-_FLAGS = dict.fromkeys(("T", "true", "True", "TRUE"), True) | dict.fromkeys(
-    ("F", "false", "False", "FALSE"), False
-)
-_LABELS = ("energy", "free_energy", "stress", "virial", "dipole", "magmom")  # numbers, if anything
-_VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]  # xx yy zz yz xz xy
+_NAMED = re.compile(r"[^\W\d][\w-]{,199}")
 
 
 class Trouble(ValueError):
@@ -61,29 +53,37 @@ class Raw(NamedTuple):
 
 
 def read_header(comment: str) -> dict[str, Raw | None]:
-    """The entries of a comment line in order, None for words without a value; reserved keys in one case."""
+    """The entries of a comment line in order, reserved keys in one case; None for names without a value.
+
+    Other words are left out: they are what people write around the entries.
+    """
     entries: dict[str, Raw | None] = {}
     for key, value in _entries(comment):
-        key = RESERVED.get(key.lower(), key)
-        if len(key) > LONGEST:
-            raise Trouble(f"keys of at most {LONGEST} characters")
-        if value is not None and entries.get(key) not in (None, value):
-            raise Trouble(f"one value of {key}")
-        entries[key] = entries.get(key) if value is None else value
+        if value is None:
+            _add_word(key, entries)
+        else:
+            _add(RESERVED.get(key.lower(), key), value, entries)
         if len(entries) > MOST:
             raise Trouble(f"at most {MOST} entries")
-    for key in RESERVED.values():
-        if entries.get(key) is None:
-            entries.pop(key, None)
-    _check_reserved(comment, entries)
-    return entries
-
-
-def _check_reserved(comment: str, entries: dict[str, Raw | None]) -> None:
-    """Refuses a line that names a lattice, say, but where it is no entry."""
     for match in _NEARLY.finditer(comment):
         if (name := RESERVED[match[1].lower()]) not in entries:
             raise Trouble(f"'=' after {name}")
+    return entries
+
+
+def _add_word(word: str, entries: dict[str, Raw | None]) -> None:
+    if "=" in word and EXTENDED.search(word.encode()):  # a whole entry in quotes
+        raise Trouble("quotes around values alone")
+    if _NAMED.fullmatch(word) and word.lower() not in RESERVED:
+        entries.setdefault(word)
+
+
+def _add(key: str, value: Raw, entries: dict[str, Raw | None]) -> None:
+    if len(key) > LONGEST:
+        raise Trouble(f"keys of at most {LONGEST} characters")
+    if entries.get(key) not in (None, value):
+        raise Trouble(f"one value of {key}")
+    entries[key] = value
 
 
 def _entries(comment: str) -> Iterator[tuple[str, Raw | None]]:
@@ -145,105 +145,3 @@ def _closed(comment: str, at: int, key: str) -> int:
         if depth == 0:
             return match.end()
     raise Trouble(f"the value of {key} to end with its bracket")
-
-
-def parse_value(key: str, raw: Raw | None) -> np.ndarray | str:
-    """Numbers or flags, `[]`, `[k]` or `[k, l]`; text if it is neither."""
-    if raw is None:
-        return np.array(True)
-    if key.lower() == "uid":
-        return raw.text
-    array = _json(raw.text) if raw.text.startswith("_JSON ") else _array(raw)
-    if key.lower() in _LABELS and _is_not_finite(raw.text):
-        raise Trouble(f"a finite number for {key}")
-    if array is None or array.size == 0:
-        return raw.text
-    if key.lower() in _LABELS and array.dtype.kind == "i":
-        array = array.astype(np.float64)
-    return _matrix(key, array) if key in ("stress", "virial") else array
-
-
-def _is_not_finite(text: str) -> bool:
-    words = [word.encode() for word in _FIELDS.findall(text.strip("[]"))]
-    odd = [word for word in words if not NUMBER_TEXT.fullmatch(word)]
-    return bool(odd) and all(map(NOT_FINITE.fullmatch, odd))
-
-
-def _matrix(key: str, array: np.ndarray) -> np.ndarray:
-    """Six numbers are in Voigt's order, nine lie column by column; only a symmetric stress has a meaning."""
-    if array.dtype.kind == "f" and array.shape == (6,):
-        return array[_VOIGT]
-    if array.dtype.kind != "f" or array.shape != (9,):
-        return array
-    matrix = array.reshape(3, 3).T
-    return np.triu(matrix) + np.triu(matrix, 1).T if key == "stress" else matrix
-
-
-def _array(raw: Raw) -> np.ndarray | None:
-    text = raw.text
-    if raw.mark == "[":
-        if text.startswith("[[") or "[" in text[1:]:
-            return _nested(text)
-        text = text[1:-1]
-    return _numbers(_FIELDS.findall(text), alone=raw.mark != "[")
-
-
-def _nested(text: str) -> np.ndarray | None:
-    """Rows of equal length in brackets."""
-    rows = re.findall(r"\[([^\[\]]*)\]", text)
-    if re.sub(r"\[[^\[\]]*\]|[ \t,]", "", text) != "[]":
-        return None
-    arrays = [_numbers(_FIELDS.findall(row), alone=False) for row in rows]
-    if not arrays or any(a is None or a.shape != arrays[0].shape for a in arrays):
-        return None
-    kinds = {a.dtype.kind for a in arrays}
-    return np.stack(arrays) if kinds <= {"i", "f"} or kinds == {"b"} else None
-
-
-def _numbers(words: list[str], alone: bool) -> np.ndarray | None:
-    """Integers, real numbers or flags; a single one has no axis if it may stand alone."""
-    array = _parsed(words)
-    return array.reshape(()) if array is not None and alone and len(words) == 1 else array
-
-
-def _parsed(words: list[str]) -> np.ndarray | None:
-    tokens = [word.encode() for word in words]
-    if not tokens:
-        return None
-    if (integers := whole(tokens)) is not None:
-        return integers
-    if all(map(NUMBER_TEXT.fullmatch, tokens)):
-        is_real = any(not token.lstrip(b"+-").isdigit() for token in tokens)
-        return np.array(floats(tokens)) if is_real else None  # digits of more than an integer are a name
-    return np.array([_FLAGS[word] for word in words]) if all(word in _FLAGS for word in words) else None
-
-
-def _json(text: str) -> np.ndarray | None:
-    try:
-        array = np.array(json.loads(text.removeprefix("_JSON ")))
-    except (ValueError, RecursionError, OverflowError):
-        return None
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return None
-    return array if array.dtype.kind in "bif" else None
-
-
-def parse_pbc(raw: Raw) -> np.ndarray:
-    """Which directions are periodic `[3]`: three flags, or one for all."""
-    text = raw.text.removeprefix("_JSON ").strip(" \t[](){}")
-    words = _FIELDS.findall(text)
-    if len(words) == 1 and re.fullmatch(r"[TtFf]{3}|[01]{3}", words[0]):
-        words = list(words[0])
-    if len(words) not in (1, 3) or not all(re.fullmatch(_FLAG.decode(), word) for word in words):
-        raise Trouble('pbc="T T F", three of T and F')
-    flags = [word.strip(".")[0] in "Tt1" for word in words]
-    return np.array(flags if len(flags) == 3 else 3 * flags)
-
-
-def parse_cell(raw: Raw) -> np.ndarray:
-    """The vectors of the cell as rows `[3, 3]`, in float64."""
-    text = raw.text[1:-1] if raw.mark == "[" else raw.text
-    tokens = [word.encode() for word in _FIELDS.findall(text)]
-    if len(tokens) != 9 or not all(map(NUMBER_TEXT.fullmatch, tokens)):
-        raise Trouble('Lattice="..." with nine finite numbers')
-    return np.array(floats(tokens)).reshape(3, 3)

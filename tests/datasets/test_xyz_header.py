@@ -127,6 +127,8 @@ CELLS = "Lattice with independent vectors"
         (f"{HEAD} a=[x y]z", "the value of a to end with its bracket"),
         (f'{HEAD} a="x"b', "the value of a to end with its quote"),
         (f"{HEAD} a= energy=-1", "a value after a="),
+        (f'"Lattice={CELL}" {HEAD}', "quotes around values alone"),
+        (f"'{LATTICE} {HEAD}'", "quotes around values alone"),
         (f"{HEAD} =3", "a key before '='"),
         (f'{HEAD} ""=3', "a key before '='"),
         (f"{HEAD} a=1 a=2", "one value of a"),
@@ -137,6 +139,14 @@ CELLS = "Lattice with independent vectors"
 )
 def test_what_is_refused(refused, comment, expected):
     refused(comment, expected)
+
+
+def test_words_around_the_entries(read):
+    """A name is a flag; what is none is left to the comment."""
+    data = read(f"SAC Pt@C (1.1, h=3.0 Å) 5 -, {'x' * 300} energy energy=-1 {HEAD} 'a title' wide pbc")
+    own = {"z", "pos", "num_nodes", "cell", "pbc", "comment", "source"}
+    assert set(data.keys()) - own == {"SAC", "h", "energy", "wide"}
+    assert (data.SAC.tolist(), data.h.tolist(), data.energy.tolist()) == ([True], [3.0], [-1.0])
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,10 @@ class Reading:
         """The largest number that can be held."""
         return torch.finfo(self.dtype).max
 
+    def without_edges(self) -> "Reading":
+        """The same for what only looks at the files."""
+        return replace(self, edges=None)
+
     def describe(self) -> list[Any]:
         """All that decides which files are good, and how they are cut."""
         parts = (self.columns or {}, self.targets or {})

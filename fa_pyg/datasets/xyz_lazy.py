@@ -3,7 +3,6 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,7 @@ class LazyXYZ(Dataset):
         return data if self._alike is None else self._alike.part(data)
 
     def _look(self) -> Alike:
-        bare = replace(self.reading, edges=None)
+        bare = self.reading.without_edges()
         structures = (self._get(i, bare) for i in range(len(self.index)))
         alike = Alike(structures, asked(bare, self._rows))
         alike.warn(stacklevel=3)

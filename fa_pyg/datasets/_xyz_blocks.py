@@ -16,10 +16,10 @@ from fa_pyg.datasets._xyz_grammar import (
     show,
     what_is_wrong,
 )
+from fa_pyg.datasets._xyz_header import EXTENDED
 from fa_pyg.datasets._xyz_open import XYZError, binary, open_bytes
 
 QM9 = re.compile(rb"[ \t]*gdb[ \t]+(\d{1,18})((?:[ \t]+" + NUMBER + rb"){15})[ \t]*")
-EXTENDED = re.compile(rb"(?:^|[ \t])(?:Properties|Lattice)[ \t]*=")
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from fa_pyg.datasets._xyz_open import XYZError, is_gzip
 from fa_pyg.datasets._xyz_parse import Reading
 from fa_pyg.datasets._xyz_progress import CannotKeep, Progress
 
-VERSION = 1  # of what the files hold
+VERSION = 2  # of what the files hold
 OPEN = 64  # files kept open at once
 
 

@@ -15,8 +15,9 @@ _FIELD = rb"[ \t]+(" + NUMBER + rb")"
 ATOM = re.compile(rb"^[ \t]*([^ \t\n]+)" + 3 * _FIELD + rb"(?:[ \t]+([^ \t\n].*)|[ \t]*)$", re.MULTILINE)
 COUNT = re.compile(rb"[ \t]*(\d{1,18})[ \t]*")
 NUMBER_TEXT = re.compile(NUMBER)
-_fields = re.compile(rb"[^ \t\n]+").findall
-_NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+_WHOLE = re.compile(rb"[+-]?\d{1,19}")
+fields = re.compile(rb"[^ \t\n]+").findall
+NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 
 def floats(tokens: Sequence[bytes]) -> list[float]:
@@ -25,6 +26,14 @@ def floats(tokens: Sequence[bytes]) -> list[float]:
         return list(map(float, tokens))
     except ValueError:  # exponents that Python does not know
         return [float(t.replace(b"*^", b"e").replace(b"D", b"e").replace(b"d", b"e")) for t in tokens]
+
+
+def whole(tokens: Sequence[bytes]) -> np.ndarray | None:
+    """The values of tokens that are integers of 64 bits; None if one is not."""
+    if not all(map(_WHOLE.fullmatch, tokens)):
+        return None
+    values = list(map(int, tokens))
+    return np.array(values, np.int64) if min(values) >= -(2**63) and max(values) < 2**63 else None
 
 
 def parse_atoms(rows: Sequence[bytes], limit: float) -> tuple[np.ndarray, np.ndarray, Sequence[bytes]] | None:
@@ -52,27 +61,27 @@ def is_atom(row: bytes) -> bool:
 
 def looks_like_atom(row: bytes) -> bool:
     """Whether a row may have been meant as an atom line: an element or three numbers are there."""
-    fields = _fields(row)
-    return len(fields) >= 4 and (fields[0] in ATOMIC_NUMBER or ATOM.match(row) is not None)
+    found = fields(row)
+    return len(found) >= 4 and (found[0] in ATOMIC_NUMBER or ATOM.match(row) is not None)
 
 
 def atom_style(row: bytes) -> tuple[bool, int]:
     """Number or symbol, and how many columns: what all atom lines of one block have in common."""
-    fields = _fields(row)
-    return fields[0].isdigit(), len(fields)
+    found = fields(row)
+    return found[0].isdigit(), len(found)
 
 
 def what_is_wrong(row: bytes, limit: float) -> str | None:
     """Why `parse_atoms` refuses a row, in words that follow "expected"; None if it does not."""
     if parse_atoms([row], limit) is not None:
         return None
-    fields = _fields(row)
-    if len(fields) < 4:
+    found = fields(row)
+    if len(found) < 4:
         return "'element x y z'"
-    if fields[0] not in ATOMIC_NUMBER:
-        return f"an element symbol or an atomic number from 1 to 118 in place of {show(fields[0])}"
-    bad = next((f for f in fields[1:4] if not NUMBER_TEXT.fullmatch(f)), None)
-    if bad is None or _NOT_FINITE.fullmatch(bad):
+    if found[0] not in ATOMIC_NUMBER:
+        return f"an element symbol or an atomic number from 1 to 118 in place of {show(found[0])}"
+    bad = next((f for f in found[1:4] if not NUMBER_TEXT.fullmatch(f)), None)
+    if bad is None or NOT_FINITE.fullmatch(bad):
         return f"finite coordinates (at most {limit:.3g} in size)"
     return f"a number in place of {show(bad)}"
 

@@ -1,12 +1,20 @@
 """XYZ files as bytes: opened, decompressed, and the error that says what is wrong with one."""
 
+import bz2
 import gzip
+import io
+import lzma
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+#: How a compressed file begins and ends its name, and what it is called.
+_PACKED = {".gz": (b"\x1f\x8b", "gzip"), ".bz2": (b"BZh", "bzip2"), ".xz": (b"\xfd7zXZ\0", "xz")}
+ENDINGS = tuple(_PACKED)
+_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 
 
 class XYZError(ValueError):
@@ -28,25 +36,103 @@ def binary(file: str, line: int) -> XYZError:
     return XYZError(file, line, "binary data (a zero byte)", "text")
 
 
-def is_gzip(path: str | os.PathLike) -> bool:
-    """Whether a file is a gzip stream or is called `.gz`."""
+def is_packed(path: str | os.PathLike) -> bool:
+    """Whether a file is a gzip, bzip2 or xz stream, or is called so."""
     with _plain(path) as stream:
-        return os.fspath(path).lower().endswith(".gz") or stream.read(2) == b"\x1f\x8b"
+        return _packing(os.fspath(path), stream) is not None
+
+
+is_gzip = is_packed  # its older name
+
+
+def _packing(file: str, stream: BinaryIO) -> str | None:
+    head = stream.read(6)
+    stream.seek(0)
+    by_name = (kind for ending, (_, kind) in _PACKED.items() if file.lower().endswith(ending))
+    by_head = (kind for mark, kind in _PACKED.values() if head.startswith(mark))
+    return next(by_head, None) or next(by_name, None)
 
 
 @contextmanager
 def open_bytes(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """The bytes of a file, decompressed where it is a gzip stream; reading errors become `XYZError`."""
+    """The bytes of a file, decompressed where it is packed; reading errors become `XYZError`."""
     file = os.fspath(path)
     with _plain(path) as stream:
-        zipped = file.lower().endswith(".gz") or stream.read(2) == b"\x1f\x8b"
-        stream.seek(0)
+        kind = _packing(file, stream)
         try:
-            yield gzip.GzipFile(fileobj=stream) if zipped else stream
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise XYZError(file, None, f"a broken gzip stream ({error})", "a whole gzip stream") from error
+            yield _unpacked(stream, kind)
+        except _BROKEN as error:
+            raise XYZError(
+                file, None, f"a broken {kind} stream ({error})", f"a whole {kind} stream"
+            ) from error
         except OSError as error:
             raise _unreadable(file, error) from error
+
+
+def _unpacked(stream: BinaryIO, kind: str | None) -> BinaryIO:
+    if kind is None:
+        return stream
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=stream)
+    make = bz2.BZ2Decompressor if kind == "bzip2" else lzma.LZMADecompressor
+    return io.BufferedReader(Unpacked(stream, make))
+
+
+class Unpacked(io.RawIOBase):
+    """All streams of a bzip2 or xz file.
+
+    The standard library takes a file for ended where a second stream is broken; this one raises.
+    """
+
+    def __init__(self, stream: BinaryIO, make: Callable[[], Any]) -> None:
+        self._stream, self._make = stream, make
+        self.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = b""
+        while not data:
+            packed = self._next()
+            if packed is None:
+                return 0
+            try:
+                data = self._unpack.decompress(packed, len(buffer))
+            except OSError as error:  # bzip2's way to say it
+                raise EOFError(str(error)) from error
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def _next(self) -> bytes | None:
+        """What to unpack next, by a new unpacker behind the end of a stream; None behind the last one."""
+        if self._unpack.eof:
+            rest = self._unpack.unused_data
+            while not (rest := rest.lstrip(b"\0")):  # xz may be padded
+                if not (rest := self._stream.read(io.DEFAULT_BUFFER_SIZE)):
+                    return None
+            self._unpack = self._make()
+            return rest
+        if not self._unpack.needs_input:
+            return b""
+        if packed := self._stream.read(io.DEFAULT_BUFFER_SIZE):
+            return packed
+        raise EOFError("it ends too early")
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Goes to a place, counted from the beginning: a reader around it asks for nothing else."""
+        self._stream.seek(0)
+        self._unpack, self._at = self._make(), 0
+        while self._at < offset and self.readinto(bytearray(min(offset - self._at, 1 << 16))):
+            pass
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
 
 
 def _plain(path: str | os.PathLike) -> BinaryIO:

@@ -1,20 +1,21 @@
 """One structure of an XYZ file, plain, QM9's or extended, as PyG data."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.datasets._xyz_ase import extended_values
-from fa_pyg.datasets._xyz_blocks import EXTENDED, QM9, Block, Text, bad_atom
+from fa_pyg.datasets._xyz_blocks import QM9, Block, Text, bad_atom
+from fa_pyg.datasets._xyz_extended import atoms, header
 from fa_pyg.datasets._xyz_grammar import parse_atoms, parse_columns
+from fa_pyg.datasets._xyz_header import EXTENDED
+from fa_pyg.datasets._xyz_names import FIXED, check_free
 from fa_pyg.datasets._xyz_qm9 import QM9_TARGETS, qm9_values
+from fa_pyg.datasets._xyz_rows import Rows
 from fa_pyg.datasets._xyz_targets import Targets, check_targets, with_targets
-
-FIXED = ("z", "pos", "comment", "source")  # names that every structure has
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,7 @@ class Reading:
     def __post_init__(self) -> None:
         if self.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"dtype: found {self.dtype}, expected torch.float32 or torch.float64")
-        for name, width in (self.columns or {}).items():
-            if name in FIXED or not isinstance(width, int) or width < 1:
-                raise ValueError(f"columns: found {name!r}: {width!r}, expected a free name and its width")
+        check_free(self.columns or {})
         edges = self.edges
         if isinstance(edges, type) or not (edges is None or callable(edges)):
             found = f"the class {edges.__name__}" if isinstance(edges, type) else repr(edges)
@@ -44,30 +43,52 @@ class Reading:
         """The largest number that can be held."""
         return torch.finfo(self.dtype).max
 
+    def without_edges(self) -> "Reading":
+        """The same for what only looks at the files."""
+        return replace(self, edges=None)
+
     def describe(self) -> list[Any]:
         """All that decides which files are good, and how they are cut."""
         parts = (self.columns or {}, self.targets or {})
         return [str(self.dtype), self.comment, *(list(map(list, part.items())) for part in parts)]
 
 
+def asked(reading: Reading, rows: Rows | None = None) -> set[str]:
+    """The attributes that somebody wants: all others may be left out where structures differ in them."""
+    named = (*FIXED, *(reading.targets or ()), *(reading.columns or ()))
+    return {*named, *(() if rows is None else (*rows.names, *rows.text)), "edge_index", "edge_attr"}
+
+
 def structure(text: Text, block: Block, reading: Reading) -> Data:
     """The data of a block."""
     words = block.comment.decode(errors="replace").strip()
     source = f"{text.file}:{text.number(block.start)}"
-    data = Data(**values(text, block, reading), comment=words, source=source)
+    found = values(text, block, reading)
+    data = Data(**found, num_nodes=len(found["z"]), comment=words, source=source)
     return data if reading.edges is None else reading.edges(data)
 
 
 def values(text: Text, block: Block, reading: Reading) -> dict[str, Any]:
     """All numbers and names of a block; this finds whatever is wrong with it."""
-    wide = reading.dtype if reading.targets is None else torch.float64  # the targets stay so
+    targets, limit = reading.targets, reading.limit
+    wide = reading.dtype if targets is None else torch.float64  # the targets stay so
     if EXTENDED.search(block.comment):
-        found, per_graph = extended_values(text, block, wide, reading.limit)
+        said = header(text, block, wide, limit, () if targets is None else targets.values())
+        found = atoms(text, block, said, wide, limit) | said.values
+        per_graph, names = said.values, said.names
     else:
-        found, per_graph = _plain_values(text, block, reading, wide), QM9_TARGETS
-    if reading.targets is None:
+        found, per_graph, names = _plain_values(text, block, reading, wide), QM9_TARGETS, {}
+    if targets is None:
         return found
-    return with_targets(text, block, found, per_graph, reading.targets, reading.dtype)
+    return with_targets(text, block, found, per_graph, names, targets, reading.dtype)
+
+
+def judge(text: Text, block: Block, reading: Reading) -> None:
+    """Raises what `values` does for a block whose last lines are not known, if they cannot change it."""
+    try:
+        values(text, block, replace(reading, dtype=torch.float64, targets=None))
+    except ValueError:
+        values(text, block, reading)
 
 
 def _plain_values(text: Text, block: Block, reading: Reading, dtype: torch.dtype) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from torch_geometric.data import Data
 
 from fa_pyg.datasets._xyz_grammar import show
-from fa_pyg.datasets._xyz_open import XYZError
+from fa_pyg.datasets._xyz_open import ENDINGS, XYZError
 
 Key = tuple[str | None, int | None]  # name of the file, place
 
@@ -91,7 +91,7 @@ class Rows:
 
 def _stem(name: str) -> str:
     """A name without its endings."""
-    for ending in (".gz", ".xyz", ".extxyz"):
+    for ending in (*ENDINGS, ".xyz", ".extxyz"):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     return name
 

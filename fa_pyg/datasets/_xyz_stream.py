@@ -1,6 +1,5 @@
 """XYZ files piece by piece: the lines and structures of a file of any size in a few pieces of memory."""
 
-import gzip
 import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar
@@ -8,10 +7,11 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from torch_geometric.data import Data
 
-from fa_pyg.datasets._xyz_blocks import EXTENDED, Block, Text, cut
+from fa_pyg.datasets._xyz_blocks import Block, Text, cut
 from fa_pyg.datasets._xyz_grammar import parse_atoms
+from fa_pyg.datasets._xyz_header import EXTENDED
 from fa_pyg.datasets._xyz_open import binary, open_bytes
-from fa_pyg.datasets._xyz_parse import Reading, structure, values
+from fa_pyg.datasets._xyz_parse import Reading, judge, structure
 
 PIECE = 1 << 20  # bytes read at once: enough to hide the call, few enough for the cache
 PATIENCE = 20_000  # lines of one structure after which to ask whether its count can be true
@@ -81,9 +81,8 @@ class Stream(Text):
 
     def _raise_binary(self, raw: bytes) -> None:
         self.ended = True
-        if isinstance(self._source, gzip.GzipFile):  # a broken stream counts for more
-            while self._source.read(self._size):
-                pass
+        while self._source.read(self._size):  # where it is packed, a broken stream counts for more
+            pass
         before = raw[: raw.index(b"\0")].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         raise binary(self.file, self.number(len(self.rows) + before.count(b"\n")))
 
@@ -102,7 +101,7 @@ class Stream(Text):
     def _count_lines(self) -> int:
         """The lines after those that were read."""
         position, lines, last = self._source.tell(), 0, b""
-        piece = self._tail
+        piece = self._tail or self._source.read(self._size)
         while piece:
             whole = last[-1:] + piece
             lines += len(_line_ends(whole)) - len(_line_ends(last[-1:]))
@@ -139,7 +138,7 @@ def each(
     """
     with open_bytes(path) as source:
         text = Stream(name or os.fspath(path), source, offset, line, size)
-        text.judge = lambda part, block: values(part, block, reading)
+        text.judge = lambda part, block: judge(part, block, reading)
         try:
             for block in cut(text, reading.comment, reading.limit):
                 yield text, block, make(text, block)

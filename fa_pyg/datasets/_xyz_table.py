@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fa_pyg.datasets._xyz_grammar import NUMBER_TEXT, floats, show
+from fa_pyg.datasets._xyz_names import is_free
 from fa_pyg.datasets._xyz_open import XYZError
 from fa_pyg.datasets._xyz_rows import Key, Rows, named
-from fa_pyg.datasets._xyz_targets import is_free
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Table:
         for name, column in columns.items():
             if column not in head:
                 raise self._error(line, found, f"one called {column}")
-            if not is_free(name):
+            if not is_free(name, of_atoms=False):
                 raise self._error(line, f"the name {name!r}", "one that is free; columns= gives others")
         if strange := [name for name in self.text if name not in columns]:
             raise self._error(line, f"no column for {strange[0]!r} of text=", "a column")

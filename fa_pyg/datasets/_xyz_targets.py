@@ -7,15 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
 from fa_pyg.datasets._xyz_blocks import Block, Text
 from fa_pyg.datasets._xyz_grammar import NUMBER_TEXT, floats
+from fa_pyg.datasets._xyz_names import is_free
 
 Targets = Mapping[str, str | int] | Iterable[str]
 
 _VALUE = re.compile(rb""""([^"]*)"|'([^']*)'|\[([^\]]*)\]|\{([^}]*)\}|([^\s,;"'\[{][^\s,;]*)""")
-_PLAIN = ("x", "y", "time")  # attributes that `Data` has and that are for anyone's use
 
 
 def check_targets(targets: Targets | None) -> dict[str, str | int] | None:
@@ -32,24 +31,20 @@ def check_targets(targets: Targets | None) -> dict[str, str | int] | None:
     return targets or None
 
 
-def is_free(name: Any) -> bool:
-    """Whether an attribute may be called so: PyG gives no meaning to the name, and no structure has it."""
-    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
-        return False
-    if name in ("z", "pos", "comment", "source", "ptr", "face") or "index" in name or "batch" in name:
-        return False
-    return name in _PLAIN or not hasattr(Data, name)
-
-
 def with_targets(
     text: Text,
     block: Block,
     values: dict[str, Any],
     per_graph: Collection[str],
+    names: Mapping[str, str],
     targets: Mapping[str, str | int],
     dtype: torch.dtype,
 ) -> dict[str, Any]:
-    """All values under their new names: targets of structures in float64, everything else in `dtype`."""
+    """All values under their new names: targets of structures in float64, everything else in `dtype`.
+
+    `names` are those that the values have, of the keys of the file.
+    """
+    targets = {name: names.get(where, where) for name, where in targets.items()}
     found = {
         name: _stored(text, block, values[where], where in per_graph, f"{name} ({where})")
         if where in values

@@ -10,7 +10,7 @@ from torch_geometric.data import Data, InMemoryDataset
 
 from fa_pyg.datasets._xyz_blocks import cut, load
 from fa_pyg.datasets._xyz_collect import collate, find_files, report
-from fa_pyg.datasets._xyz_parse import Reading, structure
+from fa_pyg.datasets._xyz_parse import Reading, asked, structure
 from fa_pyg.datasets._xyz_rows import Rows
 from fa_pyg.datasets._xyz_splits import Splits, choose
 from fa_pyg.datasets._xyz_table import Table
@@ -30,11 +30,12 @@ def read_xyz(
     edges: Transform | None = None,
     targets: Targets | None = None,
 ) -> list[Data]:
-    r"""Reads every structure of an XYZ file, one or many, plain or extended, gzipped or not.
+    r"""Reads every structure of an XYZ file, one or many, plain or extended, packed (gzip, bzip2, xz) or not.
 
     A structure is a line with the number N of atoms, a comment line, and N lines `element x y z`; blank lines
-    may stand between structures and at the end. The element is a symbol in any case (D and T are hydrogen) or
-    an atomic number; numbers may have Fortran's and Mathematica's exponents (`1.0D-5`, `1.0*^-5`).
+    may stand between structures and at the end. The element is a symbol in any case or an atomic number (D
+    and T become hydrogen, their mass is not kept); numbers are finite and may have Fortran's and
+    Mathematica's exponents (`1.0D-5`, `1.0*^-5`). The same holds for extended XYZ.
 
     The **comment line may be missing**: the second line is the first atom if it is an atom line with as many
     columns as the line below it and the same kind of element (symbol or number). Then N atom lines and the
@@ -45,18 +46,29 @@ def read_xyz(
 
     Every structure becomes `Data` with, lengths in Angstrom,
 
-    * `z [N]` int64, `pos [N, 3]`, `comment` (text, may be empty), `source` (`"file:line"` of the count);
+    * `z [N]` int64, `pos [N, 3]`, `num_nodes` (N), `comment` (text, may be empty), `source` (`"file:line"` of
+      the count);
     * from **QM9's raw files** (comment `gdb ...`), each `[1]`: `A`, `B`, `C` (GHz), `mu` (D), `alpha`
       (a_0^3), `r2` (a_0^2), `Cv` (cal/(mol K)) as they are, and `homo`, `lumo`, `gap`, `zpve`, `U0`, `U`,
       `H`, `G` in eV, *converted* from the Hartree of the file; `freq [3N - 6 or 3N - 5]` (1/cm),
       `mulliken [N]` (e), `idx [1]`, and the texts `smiles`, `inchi` (of GDB-17), `smiles_relaxed` and
       `inchi_relaxed`. Total energies are as large as -2e4 eV, where float32 resolves 2e-3 eV: ask for
       float64 if that matters;
-    * from **extended XYZ** (`Lattice=` or `Properties=` in the comment; by ASE, in its units, eV and
-      Angstrom): `cell [1, 3, 3]` (rows are vectors, zero if there is none), `pbc [1, 3]`, `energy [1]`,
-      `forces [N, 3]`, `stress [1, 3, 3]`, every other column `[N, ...]`, every other entry of the comment
-      `[1, ...]` or text, each under its own name. Names that PyG gives a meaning are changed: `index` in a
-      name becomes `idx`, `batch` becomes `group`, a name that `Data` has already gets a trailing underscore.
+    * from **extended XYZ** (the comment has `Lattice=`, `Properties=` or `pbc=`, in any case of letters):
+      `cell [1, 3, 3]` (rows are vectors, zero if there is none), `pbc [1, 3]` (true if there is only a
+      lattice), every column `[N]` or `[N, k]` and every entry of the comment `[1]`, `[1, k]` or text, each
+      under its own name. `stress` and `virial` are `[1, 3, 3]` where they are 9 numbers (column by column; of
+      `stress` the upper triangle is read) or 6 (xx yy zz yz xz xy). Integers are int64, `T` and `F` bool.
+
+    Names that PyG gives a meaning, and those of the list above, are changed: `index` in a name becomes `idx`,
+    `batch` `group` and `edge` `bond`; underscores in front are cut; a name that is taken, such as `pos`,
+    `self`, `to`, `num_nodes`, or `x` of a structure, gets a trailing underscore. Columns that are called
+    `energy`, `free_energy`, `stress`, `virial`, `dipole` or `magmom` become `energies`, `free_energies`,
+    `stresses`, `virials`, `dipoles` and `magmoms`: they are of atoms.
+
+    A value that is neither numbers nor flags is text, `nan` too, so that it cannot pass for a number; under
+    those six names `nan` and `inf` are errors, as they are in columns, coordinates and `Lattice`, and as are
+    numbers that `dtype` cannot hold.
 
     Args:
         path: The file.
@@ -76,9 +88,11 @@ def read_xyz(
             shape. Every structure must have all of them.
 
     Raises:
-        ValueError: With the file, the line, what was found and what was expected, for anything that is not as
-            described: a wrong number of atoms, an unknown element, a coordinate that is no finite number, a
-            truncated file, binary data, a broken gzip stream, no file at all. Nothing of it is returned then.
+        ValueError: With the file, the line, what was found and what was expected, for anything that is
+            not as described: a wrong number of atoms, an unknown element, a coordinate that is no finite
+            number, a header that is nearly one of extended XYZ, a periodic direction without a vector, a
+            truncated file, binary data, a broken packed stream, no file at all. Nothing of it is returned
+            then.
 
     Not guaranteed: that the numbers are in these units, XYZ has no place to say so.
     """
@@ -90,10 +104,11 @@ def read_xyz(
 class XYZ(InMemoryDataset):
     r"""Molecules from XYZ files: a folder, a file, or a list of files and folders.
 
-    A folder stands for all its files called `.xyz`, `.extxyz`, `.xyz.gz` or `.extxyz.gz`, in subfolders too,
-    sorted; hidden files are left out. :func:`~fa_pyg.datasets.read_xyz` says what the files may hold, what
-    becomes of it and in what units; its keywords (`dtype`, `comment`, `columns`, `edges`, `targets`) all work
-    here. :class:`~fa_pyg.datasets.LazyXYZ` is for files that are larger than the memory.
+    A folder stands for all its files called `.xyz` or `.extxyz`, also with `.gz`, `.bz2` or `.xz` behind it,
+    in subfolders too, sorted; hidden files are left out. :func:`~fa_pyg.datasets.read_xyz` says what the
+    files may hold, what becomes of it and in what units; its keywords (`dtype`, `comment`, `columns`,
+    `edges`, `targets`) all work here. :class:`~fa_pyg.datasets.LazyXYZ` is for files that are larger than the
+    memory.
 
     Args:
         root_or_files: Where the molecules are. Nothing is written there.
@@ -113,8 +128,10 @@ class XYZ(InMemoryDataset):
         ValueError: If there is no file, if one is bad (`"raise"`) or all are, if nothing passes the filter,
             if a structure has no row of the table or a row no structure, if a split does not fit.
 
-    If the structures do not all have the same attributes (some have energies, some do not), those that all
-    have are kept and a warning names the others.
+    Where structures differ in what nobody asked for (some have energies, some do not; a number in some is
+    text in others, or has another length), it is left out, and a warning names it. `targets`, `columns`,
+    `table` and what `edges` and `pre_transform` make must be alike. Integers become real numbers where others
+    are, and what has no cell is not periodic where others have one.
     """
 
     def __init__(
@@ -135,16 +152,17 @@ class XYZ(InMemoryDataset):
         self.errors: list[ValueError] = []
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error: found {on_error!r}, expected 'raise' or 'skip'")
-        Reading(**options)
+        reading = Reading(**options)
         rows = None if table is None else Table.of(table).read()
         files = find_files(root_or_files)
         structures = self._read(files, on_error, options, rows)
+        brought = _names(structures)
         structures = [structures[i] for i in choose(len(structures), split, splits, seed)]
         structures = [s for s in structures if pre_filter is None or pre_filter(s)]
         structures = [s if pre_transform is None else pre_transform(s) for s in structures]
         if not structures:
             raise ValueError("pre_filter: found no structure that passes, expected at least one")
-        self._data, self.slices = collate(structures)
+        self._data, self.slices = collate(structures, asked(reading, rows) | (_names(structures) - brought))
 
     def _read(
         self, files: list[Path], on_error: str, options: dict[str, Any], rows: Rows | None
@@ -165,3 +183,7 @@ class XYZ(InMemoryDataset):
         except ValueError as error:
             self.errors.append(error)
             return []
+
+
+def _names(structures: list[Data]) -> set[str]:
+    return {name for data in structures for name, _ in data}

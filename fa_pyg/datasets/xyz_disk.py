@@ -65,6 +65,7 @@ class OnDiskXYZ(OnDiskDataset):
         check_name(name)
         folder = Path(root).expanduser() / "processed"  # as PyG does
         source = LazyXYZ(root_or_files, cache=folder, **options)
+        source.only_alike()
         self.errors = source.errors
         stamp = source.index.key  # another content of the files, or of their table, is another database
         if source._rows is not None:

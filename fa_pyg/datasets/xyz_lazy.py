@@ -11,10 +11,11 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 from torch_geometric.data import Data, Dataset
 
+from fa_pyg.datasets._xyz_alike import Alike
 from fa_pyg.datasets._xyz_blocks import Block, Text
 from fa_pyg.datasets._xyz_cache import Index
 from fa_pyg.datasets._xyz_collect import find_files, report
-from fa_pyg.datasets._xyz_parse import Reading, structure
+from fa_pyg.datasets._xyz_parse import Reading, asked, structure
 from fa_pyg.datasets._xyz_splits import Splits, choose
 from fa_pyg.datasets._xyz_stream import each
 from fa_pyg.datasets._xyz_table import Table
@@ -75,6 +76,7 @@ class LazyXYZ(Dataset):
         files = find_files(root_or_files)
         folder = _folder(root_or_files, files, cache)
         self._rows = None if table is None else Table.of(table).read()
+        self._only_alike, self._alike = False, None
         self.index = Index(files, self.reading, folder, skip, workers)
         self.errors = self.index.errors
         if not len(self.index):
@@ -93,9 +95,29 @@ class LazyXYZ(Dataset):
     def len(self) -> int:
         return len(self.index)
 
+    def only_alike(self) -> None:
+        """Leaves out from now on what not all structures have in one form, with a warning, as `XYZ` does.
+
+        The first structure that is asked for takes a pass through all of them.
+        """
+        self._only_alike = True
+
     def get(self, idx: int) -> Data:
         """The structure of that place among all."""
-        data = structure(*self.index.block(int(idx)), self.reading)
+        data = self._get(idx, self.reading)
+        if self._only_alike and self._alike is None:
+            self._alike = self._look()
+        return data if self._alike is None else self._alike.part(data)
+
+    def _look(self) -> Alike:
+        bare = self.reading.without_edges()
+        structures = (self._get(i, bare) for i in range(len(self.index)))
+        alike = Alike(structures, asked(bare, self._rows))
+        alike.warn(stacklevel=3)
+        return alike
+
+    def _get(self, idx: int, reading: Reading) -> Data:
+        data = structure(*self.index.block(int(idx)), reading)
         if self._rows is not None:
             self._rows.add(data, int(self._row[idx]))
         return data

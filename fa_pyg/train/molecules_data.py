@@ -135,4 +135,5 @@ class MoleculeData(SplitData):
             batch[name] = value
             batch._slice_dict[name] = nodes if len(value) == batch.num_nodes else graphs
             batch._inc_dict[name] = None
+        batch._store.pop("num_nodes", None)  # positions say it, as in batches that are read
         return CollatedGraphs(batch, batch._slice_dict, batch._inc_dict).select(ids)

@@ -11,10 +11,11 @@ import torch
 from ase.build import molecule
 from torch_geometric.loader import DataLoader
 
-from fa_pyg.datasets import XYZ, read_xyz
+from fa_pyg.datasets import XYZ, OnDiskXYZ, read_xyz
 
 MOLECULES = Path(__file__).parents[2] / "data" / "molecules"
 WATER = "3\nwater\nO 0 0 0.119262\nH 0 0.763239 -0.477047\nH 0 -0.763239 -0.477047\n"
+FIXED = {"z", "pos", "num_nodes", "comment", "source"}
 WATER_POS = [[0, 0, 0.119262], [0, 0.763239, -0.477047], [0, -0.763239, -0.477047]]
 
 
@@ -116,7 +117,7 @@ def test_second_line_by_argument(write):
 
 def test_named_columns(write):
     path = write("2\n\nC 0 0 1  1 2 3  4 x\nO 0 0 0  5 6 7.5D0 8\n")
-    assert set(read_xyz(path)[0].keys()) == {"z", "pos", "comment", "source"}
+    assert set(read_xyz(path)[0].keys()) == FIXED
     (data,) = read_xyz(path, columns={"forces": 3, "charge": 1})
     assert data.forces.tolist() == [[1, 2, 3], [5, 6, 7.5]]
     assert data.charge.tolist() == [4, 8]
@@ -236,15 +237,62 @@ def test_dataset_equals_read_xyz():
 def test_different_attributes_are_left_out_aloud(write, tmp_path):
     write(WATER, "a.xyz")
     write("1\nProperties=species:S:1:pos:R:3 energy=-1\nHe 0 0 0\n", "b.xyz")
-    with pytest.warns(UserWarning, match=r"cell \(1\), energy \(1\), pbc \(1\)"):
+    with pytest.warns(UserWarning, match=r"left out what not all 2 .*: energy \(1\)$"):
         dataset = XYZ(tmp_path)
-    assert all(set(d.keys()) == {"z", "pos", "comment", "source"} for d in dataset)
+    assert all(set(d.keys()) == {*FIXED, "cell", "pbc"} for d in dataset)
 
 
-def test_different_shapes_are_an_error(write, tmp_path):
-    for name, width in (("a.xyz", 2), ("b.xyz", 3)):
-        write(f"1\nProperties=species:S:1:pos:R:3:q:R:{width}\nHe 0 0 0{' 1' * width}\n", name)
+def test_a_crystal_stays_one_beside_a_plain_structure(write, tmp_path):
+    """What has no cell is not periodic; leaving the cell out would make a molecule of the crystal."""
+    write(WATER, "a.xyz")
+    write('1\nLattice="3 0 0 0 3 0 0 0 3"\nNe 0 0 0\n', "b.xyz")
+    molecule, crystal = XYZ(tmp_path)
+    assert (crystal.cell.tolist(), crystal.pbc.tolist()) == ([(3 * torch.eye(3)).tolist()], [[True] * 3])
+    assert (molecule.cell.tolist(), molecule.pbc.tolist()) == ([[[0.0] * 3] * 3], [[False] * 3])
+
+
+HEAD = "Properties=species:S:1:pos:R:3"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (f"{HEAD} q=1", f"{HEAD} q=none", r"q \(of type str in .*b\.xyz:1, of shape \[\*\] in .*a\.xyz:1\)"),
+        (f'{HEAD} q="1 2"', f'{HEAD} q="1 2 3"', r"q \(of shape \[\*, 3\] in .*, of shape \[\*, 2\] in "),
+        (f"{HEAD} q=T", f"{HEAD} q=1", r"q \(of shape \[\*\] in .*, of shape \[\*\] \(flags\) in "),
+        (f"{HEAD} q=nan", f"{HEAD} q=1", r"q \(of shape \[\*\] in .*, of type str in "),
+        (f'{HEAD} stress="1 2 3 4 5 6"', f"{HEAD} stress=None", r"stress \(of type str in "),
+        (f'{HEAD} virial="1 2 3"', f'{HEAD} virial="1 2 3 4 5 6"', r"virial \(of shape"),
+        (f"{HEAD}:q:R:2", f"{HEAD}:q:R:3", r"q \(of shape \[\*, 3\] in .*, of shape \[\*, 2\] in "),
+        (f"{HEAD}:q:S:2", f"{HEAD}:q:R:3", r"q \(of shape \[\*, 3\] in .*, of type list in "),
+    ],
+)
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_what_nobody_asked_for_does_not_make_files_unreadable(write, tmp_path, one, other, words, kind):
+    files = [
+        write(f"1\n{head} energy=-1\nHe 0 0 0 1 1 1\n", f"{name}.xyz")
+        for name, head in (("a", one), ("b", other))
+    ]
+    with pytest.warns(UserWarning, match="left out what not all 2 structures have in one form: " + words):
+        dataset = XYZ(files) if kind == "memory" else OnDiskXYZ(tmp_path / "root", files)
+    assert [data.energy.tolist() for data in dataset] == [[-1.0], [-1.0]]
+    assert not {"q", "stress", "virial"} & set(dataset[0].keys())
+
+
+def test_what_somebody_asked_for_must_be_alike(write):
+    files = [write(f'1\n{HEAD} mu="{mu}"\nHe 0 0 0\n', f"{n}.xyz") for n, mu in enumerate(("1 2", "1 2 3"))]
     with pytest.raises(
-        ValueError, match=r"b\.xyz:1: found q of shape \[\*, 3\], expected of shape \[\*, 2\].*a\.xyz:1"
+        ValueError, match=r"1\.xyz:1: found mu of shape \[\*, 3\], expected of shape \[\*, 2\].*0\.xyz:1"
     ):
-        XYZ(tmp_path)
+        XYZ(files, targets=["mu"])
+    with pytest.raises(ValueError, match=r"found extra of shape \[\*, 2\], expected of shape \[\*, 1\]"):
+        XYZ(files, pre_transform=lambda d: d.update({"extra": torch.zeros(1, int(d.source[-7]) + 1)}))
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_whole_and_real_numbers_are_real_together(write, tmp_path, kind):
+    write("".join(f"1\n{HEAD} step={step}\nHe 0 0 0\n" for step in (1, 2.5, -3)), "a.xyz")
+    file = tmp_path / "a.xyz"
+    dataset = XYZ(file) if kind == "memory" else OnDiskXYZ(tmp_path / "root", file)
+    assert [data.step.tolist() for data in dataset] == [[1.0], [2.5], [-3.0]]
+    assert {data.step.dtype for data in dataset} == {torch.float32}

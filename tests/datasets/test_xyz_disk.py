@@ -73,10 +73,12 @@ def test_other_files_are_another_database(files, tmp_path):
     assert len(OnDiskXYZ(tmp_path / "out", files)) == 1
 
 
-def test_other_attributes_are_an_error(files, tmp_path):
-    files.write_text(files.read_text() + "1\nProperties=species:S:1:pos:R:3 q=1\nH 0 0 0\n")
-    with pytest.raises(ValueError, match=r"a\.xyz:161: found cell \['float32', \[-1, 3, 3\]\], expected N"):
-        OnDiskXYZ(tmp_path / "out", files)
+def test_other_attributes_of_a_transform_are_an_error(files, tmp_path):
+    def odd(data):
+        return data.update({"q": torch.zeros(1)} if data.source.endswith(":157") else {})
+
+    with pytest.raises(ValueError, match=r"a\.xyz:157: found q \['float32', \[-1\]\], expected None"):
+        OnDiskXYZ(tmp_path / "out", files, pre_transform=odd)
     with pytest.raises(ValueError, match="pre_filter: found no structure"):
         OnDiskXYZ(tmp_path / "none", files, pre_filter=lambda data: False)
 

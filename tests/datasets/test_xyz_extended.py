@@ -65,7 +65,7 @@ def test_round_trip(write):
             data[name].double(), torch.tensor(np.array(value)).double(), rtol=0, atol=1e-7
         )
     assert (data.residue, data.config_type) == (["A", "B", "A", "C"], "bulk")
-    assert set(data.keys()) == {*expected, "residue", "config_type", "comment", "source"}
+    assert set(data.keys()) == {*expected, "residue", "config_type", "num_nodes", "comment", "source"}
     dtypes = {data.pos.dtype, data.cell.dtype, data.energy.dtype, data.forces.dtype, data.tensor.dtype}
     assert dtypes == {torch.float64}
     assert (data.z.dtype, data.tag.dtype, data.pbc.dtype) == (torch.int64, torch.int64, torch.bool)
@@ -102,7 +102,7 @@ def test_constraints(write):
     atoms = Atoms("OHH", np.eye(3))
     atoms.set_constraint(FixAtoms([0]))
     path = write(f"3\n{HEAD}:move_mask:L:1\nO 0 0 0 F\nH 0 0 1 T\nH 0 1 0 T\n")
-    assert read_xyz(path)[0].move_mask.all(1).tolist() == [False, True, True]
+    assert read_xyz(path)[0].move_mask.tolist() == [False, True, True]
     path = write(f"2\n{HEAD}:move_mask:L:3\nO 0 0 0 F T F\nH 0 0 1 T T T\n")
     assert read_xyz(path)[0].move_mask.tolist() == [[False, True, False], [True] * 3]
 
@@ -114,7 +114,7 @@ def test_names_that_pyg_would_misread(write, tmp_path, name):
     write("".join(f"2\n{HEAD}:{name}:I:1 {name}2=5\nO 0 0 0 3\nH 0 0 1 4\n" for _ in range(2)))
     dataset = XYZ(tmp_path)
     batch = next(iter(DataLoader(dataset, batch_size=2)))
-    plain = {"z", "pos", "cell", "pbc", "comment", "source"}
+    plain = {"z", "pos", "cell", "pbc", "num_nodes", "comment", "source"}
     renamed = [key for key in dataset[0].keys() if key not in plain]  # noqa: SIM118
     assert sorted(batch[key].tolist() for key in renamed) == [[3, 4, 3, 4], [5, 5]]
     assert batch.num_nodes == 4
@@ -124,22 +124,38 @@ def test_names_that_pyg_would_misread(write, tmp_path, name):
     ("content", "line", "expected"),
     [
         (f"2\n{HEAD}\nO 0 0 0\n", 4, "atom 2 of 2"),
-        (f"2\n{HEAD}\nO 0 0 0\nH 0 0\n", 4, "an atom line as the comment's Properties describe it"),
-        (f"2\n{HEAD}\nO 0 0 0\nH 0 0 x\n", 4, "an atom line as the comment's Properties describe it"),
-        (f"2\n{HEAD}\nO 0 0 0\nQq 0 0 0\n", 4, "an atom line as the comment's Properties describe it"),
-        (f"2\n{HEAD}:q:R:1\nO 0 0 0 1\nH 0 0 1\n", 4, "an atom line as the comment's Properties describe it"),
-        (f"2\n{HEAD}\nO 0 0 0\nH 0 0 nan\n", 4, "a known element and finite coordinates"),
-        (f"2\n{HEAD}\nO 0 0 inf\nH 0 0 0\n", 3, "a known element and finite coordinates"),
-        (f"2\n{HEAD}\nO 0 0 0\nX 0 0 1\n", 4, "a known element and finite coordinates"),
+        (
+            f"2\n{HEAD}\nO 0 0 0\nH 0 0\n",
+            4,
+            "an atom line of 4 columns",
+        ),
+        (
+            f"2\n{HEAD}\nO 0 0 0\nH 0 0 x\n",
+            4,
+            "a finite number (at most 3.4e+38 in size) for pos",
+        ),
+        (f"2\n{HEAD}\nO 0 0 0\nQq 0 0 0\n", 4, "a known element for species in place of 'Qq'"),
+        (f"2\n{HEAD}:q:R:1\nO 0 0 0 1\nH 0 0 1\n", 4, "an atom line of 5 columns"),
+        (
+            f"2\n{HEAD}\nO 0 0 0\nH 0 0 nan\n",
+            4,
+            "a finite number (at most 3.4e+38 in size) for pos",
+        ),
+        (f"2\n{HEAD}\nO 0 0 inf\nH 0 0 0\n", 3, "a finite number (at most 3.4e+38 in size) for pos"),
+        (f"2\n{HEAD}\nO 0 0 0\nX 0 0 1\n", 4, "a known element for species in place of 'X'"),
         ("1\nProperties=Z:I:1:pos:R:3\n200 0 0 0\n", 3, ""),
         ("1\nProperties=species:S:1\nO 0 0 0\n", 2, "pos:R:3"),
         ("1\nProperties=pos:R:3\n0 0 0\n", 2, "species:S:1"),
         ("1\nProperties=species:S:1:pos:R:2\nO 0 0\n", 2, "pos:R:3"),
         ("1\nProperties=species:S:1:pos:R\nO 0 0\n", 2, "a comment of extended XYZ"),
-        (f"1\n{HEAD}:big:R:99999999\nO 0 0 0\n", 2, "Properties that fit the 4 columns of the first atom"),
+        (f"1\n{HEAD}:big:R:99999999\nO 0 0 0\n", 3, "an atom line of 100000003 columns"),
         (f"1\n{HEAD}:big:R:{'9' * 5000}\nO 0 0 0\n", 2, "a comment of extended XYZ"),
-        (f"1\n{HEAD}:a:R:0\nO 0 0 0\n", 2, "Properties that fit"),
-        ("1\nProperties=species:S:1:pos:Q:3\nO 0 0 0\n", 2, "pos:R:3"),
+        (f"1\n{HEAD}:a:R:0\nO 0 0 0\n", 2, "a width in place of 'a:R:0'"),
+        (
+            "1\nProperties=species:S:1:pos:Q:3\nO 0 0 0\n",
+            2,
+            "a width in place of 'pos:Q:3'",
+        ),
         (f'1\n{HEAD} Lattice="1 2 3"\nO 0 0 0\n', None, ""),
         (f"1\n{HEAD}\nO 0 0 0\nO 0 0 1\n", 4, "a number of atoms or the end of the file"),
     ],

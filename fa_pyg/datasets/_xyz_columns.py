@@ -1,0 +1,116 @@
+"""The columns of extended XYZ: what `Properties` declares, and the atom lines read by it."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fa_pyg.datasets._xyz_grammar import NUMBER_TEXT, fields, floats, show, whole
+from fa_pyg.datasets._xyz_header import MOST, Trouble
+from fa_pyg.datasets.elements import ATOMIC_NUMBER, SYMBOLS
+
+_FLAGS = dict.fromkeys((b"T", b"t", b"True", b"TRUE", b"true", b"1"), True)
+_FLAGS |= dict.fromkeys((b"F", b"f", b"False", b"FALSE", b"false", b"0"), False)
+_WANTED = {"R": "a finite number", "I": "an integer", "L": "T or F", "S": "a word"}
+_ELEMENTS = {("species", "S", 1): "symbol", ("Z", "I", 1): "number"}  # kinds of their own
+_WANTED |= dict.fromkeys(_ELEMENTS.values(), "a known element")
+_DEFAULT = "species:S:1:pos:R:3"
+
+Values = np.ndarray | list
+
+
+class Column(NamedTuple):
+    """Of `kind` R (real), I (integer), L (flag), S (word), or an element's symbol or number."""
+
+    name: str
+    kind: str
+    width: int
+
+
+def declared(properties: str | None) -> list[Column]:
+    """The columns of a comment line, of which one is the position and one the element."""
+    parts = (properties or _DEFAULT).split(":")
+    if len(parts) % 3:
+        raise Trouble("Properties=name:type:width:...")
+    columns = [_column(*parts[i : i + 3]) for i in range(0, len(parts), 3)]
+    names = [column.name for column in columns]
+    if len(columns) > MOST or len(set(names)) < len(names):
+        raise Trouble(f"Properties with at most {MOST} different names")
+    if ("pos", "R", 3) not in columns or not {column.kind for column in columns} & {"symbol", "number"}:
+        raise Trouble("Properties with pos:R:3 and species:S:1 or Z:I:1")
+    return columns
+
+
+def _column(name: str, kind: str, width: str) -> Column:
+    kind, found = kind.upper(), show(f"{name}:{kind}:{width}".encode())
+    if not name or kind not in ("R", "I", "L", "S") or not re.fullmatch(r"[1-9]\d{0,17}", width, re.ASCII):
+        raise Trouble(f"Properties with a name, R, I, L or S, and a width in place of {found}")
+    name = name.lower() if name.lower() in ("species", "pos") else name
+    return Column(name, _ELEMENTS.get((name, kind, int(width)), kind), int(width))
+
+
+def read_columns(columns: Sequence[Column], rows: Sequence[bytes], limit: float) -> dict[str, Values] | int:
+    """Arrays `[N]` or `[N, width]` and lists of words by name, or the index of the first bad row."""
+    split = [fields(row) for row in rows]
+    if (found := _read(columns, split, limit)) is not None:
+        return found
+    return bisect_left(
+        range(len(rows) - 1), True, key=lambda i: _read(columns, split[: i + 1], limit) is None
+    )
+
+
+def _read(columns: Sequence[Column], rows: list[list[bytes]], limit: float) -> dict[str, Values] | None:
+    if min(map(len, rows)) < sum(column.width for column in columns):
+        return None
+    across, found, at = list(zip(*rows, strict=False)), {}, 0
+    for name, kind, width in columns:
+        parts = [_parse(kind, tokens, limit) for tokens in across[at : at + width]]
+        if any(part is None for part in parts):
+            return None
+        found[name] = parts[0] if width == 1 else _beside(parts)
+        at += width
+    return found if _agree(columns, found) else None
+
+
+def _beside(parts: list[Values]) -> Values:
+    is_array = isinstance(parts[0], np.ndarray)
+    return np.stack(parts, axis=1) if is_array else list(map(list, zip(*parts, strict=True)))
+
+
+def _parse(kind: str, tokens: Sequence[bytes], limit: float) -> Values | None:
+    if kind == "symbol":
+        numbers = [ATOMIC_NUMBER.get(token, 0) for token in tokens]
+        return np.array(numbers) if all(numbers) else None
+    if kind == "S":
+        return [token.decode(errors="replace") for token in tokens]
+    if kind == "L":
+        return np.array([_FLAGS[token] for token in tokens]) if all(t in _FLAGS for t in tokens) else None
+    if kind == "R":
+        array = np.array(floats(tokens)) if all(map(NUMBER_TEXT.fullmatch, tokens)) else np.array(np.inf)
+        return array if (np.abs(array) <= limit).all() else None
+    integers = whole(tokens)
+    if integers is None or kind == "I":
+        return integers
+    return integers if ((integers > 0) & (integers < len(SYMBOLS))).all() else None
+
+
+def _agree(columns: Sequence[Column], found: dict[str, Values]) -> bool:
+    """Whether two columns that say the element say the same."""
+    said = [found[column.name] for column in columns if column.kind in ("symbol", "number")]
+    return bool((said[0] == said[-1]).all())
+
+
+def what_is_wrong(columns: Sequence[Column], row: bytes, limit: float) -> str:
+    """Why `read_columns` refuses a row, in words that follow "expected"."""
+    tokens, at = fields(row), 0
+    if len(tokens) < (total := sum(column.width for column in columns)):
+        return f"an atom line of {total} columns as the comment's Properties describe it"
+    for name, kind, width in columns:
+        for token in tokens[at : at + width]:
+            if _parse(kind, [token], limit) is None:
+                size = f" (at most {limit:.3g} in size)" if kind == "R" else ""
+                return f"{_WANTED[kind]}{size} for {name} in place of {show(token)}"
+        at += width
+    return "the same element in species and Z"

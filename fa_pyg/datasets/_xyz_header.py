@@ -1,0 +1,147 @@
+"""The comment line of extended XYZ: its words and `key=value` entries, as they stand.
+
+A key and its `=` may be spaced. A value is a word up to the next space, or stands in quotes, braces or
+brackets; these count at its beginning only and close before a space, so that `smiles=C[N+](C)=O` and
+`name=5'-AMP` are words. Everything here takes time linear in the length of the line.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fa_pyg.datasets._xyz_grammar import NUMBER, NUMBER_TEXT
+
+RESERVED = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}  # keys in any case
+MOST = 1000  # entries, and columns, of a structure
+LONGEST = 200  # characters of a key
+
+_NAME = rb"(?i:(properties|lattice|pbc))[\"']?"
+_KEYED = _NAME + rb"[ \t]*="
+FLAG = rb"(?i:T|F|true|false|\.true\.|\.false\.|[01])"
+# The `=` is missing: Lattice "1 0 0 ...", pbc T T F, Properties:species:S:1.
+_LIST = rb"(?:[+-]?[\d.]+(?:[eE][+-]?\d+)?[ \t,]+){2}|(?:" + FLAG + rb"[ \t,]+" + FLAG + rb"|[TF]{3})(?!\w)"
+_UNKEYED = _NAME + rb"[ \t]*(?::[ \t]*)?(?:(?:[\"'{\[(][ \t]*)?(?:" + _LIST + rb")|\w+:[RISL]:\d)"
+EXTENDED = re.compile(rb"(?:^|[ \t,;])[\"']?(?:" + _KEYED + rb"|" + _UNKEYED + rb")")
+_NEARLY = re.compile(r"(?:^|[ \t,;])[\"']?(?:" + _UNKEYED.decode() + r")")
+
+_SPACE = re.compile(r"[ \t,;]*")
+_EQUALS = re.compile(r"[ \t]*=[ \t]*")
+_KEY = re.compile(r"[^ \t=,;]+")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|' + r"'((?:[^'\\]|\\.)*)'")
+_ESCAPED = re.compile(r"\\([\"'\\])")
+_WORD = re.compile(r"(?:[^ \t,;]+|[,;]+(?![ \t,;]|$|[A-Za-z_]\w*[ \t]*=))*")
+_KEY_END = re.compile(r"[ \t=,;]|$")
+_END = re.compile(r"[ \t,;]|$")
+_KEY_NEXT = re.compile(r"[A-Za-z_][\w-]*=")
+_MORE = {
+    "pbc": re.compile(r"(?:[ \t,]+" + FLAG.decode() + r"(?![^ \t,;]))*"),
+    "Lattice": re.compile(r"(?:[ \t,]+" + NUMBER.decode() + r"(?![^ \t,;]))*"),
+}
+_NUMBER_NEXT = re.compile(r"[ \t]+" + NUMBER.decode() + r"(?![^ \t,;])")
+_NAMED = re.compile(r"[^\W\d][\w-]{,199}")
+
+
+class Trouble(ValueError):
+    """What was expected of a comment line."""
+
+
+class Raw(NamedTuple):
+    """A value as it stands: its text without quotes, and what enclosed it: a quote, `[`, or nothing."""
+
+    text: str
+    mark: str = ""
+
+
+def read_header(comment: str) -> dict[str, Raw | None]:
+    """The entries of a comment line in order, reserved keys in one case; None for names without a value.
+
+    Other words are left out: they are what people write around the entries.
+    """
+    entries: dict[str, Raw | None] = {}
+    for key, value in _entries(comment):
+        if value is None:
+            _add_word(key, entries)
+        else:
+            _add(RESERVED.get(key.lower(), key), value, entries)
+        if len(entries) > MOST:
+            raise Trouble(f"at most {MOST} entries")
+    for match in _NEARLY.finditer(comment):
+        if (name := RESERVED[match[1].lower()]) not in entries:
+            raise Trouble(f"'=' after {name}")
+    return entries
+
+
+def _add_word(word: str, entries: dict[str, Raw | None]) -> None:
+    if "=" in word and EXTENDED.search(word.encode()):  # a whole entry in quotes
+        raise Trouble("quotes around values alone")
+    if _NAMED.fullmatch(word) and word.lower() not in RESERVED:
+        entries.setdefault(word)
+
+
+def _add(key: str, value: Raw, entries: dict[str, Raw | None]) -> None:
+    if len(key) > LONGEST:
+        raise Trouble(f"keys of at most {LONGEST} characters")
+    if entries.get(key) not in (None, value):
+        raise Trouble(f"one value of {key}")
+    entries[key] = value
+
+
+def _entries(comment: str) -> Iterator[tuple[str, Raw | None]]:
+    at = _SPACE.match(comment).end()
+    while at < len(comment):
+        key, at = _key(comment, at)
+        equals = _EQUALS.match(comment, at)
+        if equals is None:
+            yield key, None
+        else:
+            value, at = _value(comment, equals.end(), key, spaced=comment[equals.end() - 1] != "=")
+            yield key, value
+        at = _SPACE.match(comment, at).end()
+
+
+def _key(comment: str, at: int) -> tuple[str, int]:
+    if comment[at] in "\"'":
+        quoted = _QUOTED.match(comment, at)
+        if quoted and _KEY_END.match(comment, quoted.end()):
+            if quoted.end() == at + 2:
+                raise Trouble("a key before '='")
+            return _ESCAPED.sub(r"\1", quoted[quoted.lastindex]), quoted.end()
+    word = _KEY.match(comment, at)
+    if word is None:
+        raise Trouble("a key before '='")
+    return word[0], word.end()
+
+
+def _value(comment: str, at: int, key: str, spaced: bool) -> tuple[Raw, int]:
+    first = comment[at : at + 1]
+    if spaced and _KEY_NEXT.match(comment, at):
+        raise Trouble(f"a value after {key}=")
+    if first and first in "\"'":
+        quoted = _QUOTED.match(comment, at)
+        if quoted is None or not _END.match(comment, quoted.end()):
+            raise Trouble(f"the value of {key} to end with its quote and a space")
+        return Raw(_ESCAPED.sub(r"\1", quoted[quoted.lastindex]), first), quoted.end()
+    if first and first in "[{":
+        closed = _closed(comment, at, key)
+        if _END.match(comment, closed):
+            is_list = first == "["
+            return Raw(comment[at + 1 - is_list : closed - 1 + is_list], first), closed
+        if _WORD.match(comment, at).end() < closed:  # no word as SMILES are
+            raise Trouble(f"the value of {key} to end with its bracket and a space")
+    end = _WORD.match(comment, at).end()
+    more = _MORE.get(RESERVED.get(key.lower(), ""))
+    if more is not None:
+        end = more.match(comment, end).end()
+    elif NUMBER_TEXT.fullmatch(comment[at:end].encode()) and _NUMBER_NEXT.match(comment, end):
+        raise Trouble(f"quotes around the numbers of {key}")
+    return Raw(comment[at:end]), end
+
+
+def _closed(comment: str, at: int, key: str) -> int:
+    """Where the bracket that opens at `at` is closed."""
+    pair, depth = re.compile(r"[\[\]]" if comment[at] == "[" else r"[{}]"), 0
+    for match in pair.finditer(comment, at):
+        depth += 1 if match[0] == comment[at] else -1
+        if depth == 0:
+            return match.end()
+    raise Trouble(f"the value of {key} to end with its bracket")

@@ -1,6 +1,7 @@
 """What is learned of molecules: found in the data, named, in its unit, and finite."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class Targets:
             raise ValueError(
                 f"targets: expected {key!r} for {name!r} in {_where(data, place)}, found {found}"
             )
-        value = torch.as_tensor(data[key])
+        value = _numbers(data[key], key, name, _where(data, place))
         if column:
             value = _column(value, key, column)
         value = value.view(1) if value.dim() == 0 else value
@@ -94,6 +95,15 @@ class MoleculesOnDisk(Graphs):
             )
         cell = {name: data[name] for name in ("cell", "pbc")} if is_periodic(data) else {}
         return Data(z=data.z, pos=data.pos, **cell, **self.targets.of(data, place))
+
+
+def _numbers(value: Any, key: str, name: str, where: str) -> Tensor:
+    """A tensor; text, which is also what a file says that has no number there, is none."""
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        expected = f"numbers under {key!r} for {name!r}"
+        raise ValueError(f"targets: expected {expected} in {where}, found {str(value)[:60]!r}") from error
 
 
 def _column(value: Tensor, key: str, column: str) -> Tensor:

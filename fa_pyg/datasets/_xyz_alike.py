@@ -27,6 +27,7 @@ class Alike:
     def __init__(self, structures: Iterable[Data], asked: Collection[str]) -> None:
         self.total, self._counts = 0, Counter[str]()
         self._first: dict[str, tuple[Form, str]] = {}
+        self._levels: dict[str, tuple[str, str]] = {}
         self._other: dict[str, str] = {}
         self._types: dict[str, torch.dtype] = {}
         self.mixed: dict[str, torch.dtype] = {}
@@ -50,6 +51,8 @@ class Alike:
         first, where = self._first.setdefault(name, (form, source))
         if form == first:
             self._add_type(name, value)
+            if not asked:
+                self._add_level(data, name, value, source)
         elif asked:
             raise ValueError(f"{source}: found {name} {_words(form)}, expected {_words(first)} as in {where}")
         else:
@@ -60,6 +63,14 @@ class Alike:
             known = self._types.setdefault(name, value.dtype)
             if known != value.dtype:
                 self._types[name] = self.mixed[name] = torch.promote_types(known, value.dtype)
+
+    def _add_level(self, data: Data, name: str, value: Any, source: str) -> None:
+        """Of extended XYZ, a column in one structure and an entry of the comment in another are unlike."""
+        level = _level(data, name, value) if "pbc" in data else None
+        if level is not None:
+            first, where = self._levels.setdefault(name, (level, source))
+            if level != first:
+                self._other.setdefault(name, f"of {level} in {source}, of {first} in {where}")
 
     def warn(self, stacklevel: int) -> None:
         """Names what is left out."""
@@ -92,6 +103,13 @@ def _form(data: Data, name: str, value: Any) -> Form:
     if shape:
         shape[data.__cat_dim__(name, value)] = "*"
     return "flags" if value.dtype == torch.bool else "numbers", tuple(shape)
+
+
+def _level(data: Data, name: str, value: Any) -> str | None:
+    """Whether there is one row or one for each atom; None where that is the same, or neither."""
+    if not isinstance(value, Tensor) or not value.dim() or "edge" in name or data.num_nodes == 1:
+        return None
+    return {1: "the structure", data.num_nodes: "its atoms"}.get(len(value))
 
 
 def _words(form: Form) -> str:

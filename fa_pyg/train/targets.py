@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ class Targets:
             raise ValueError(
                 f"targets: expected {key!r} for {name!r} in {_where(data, place)}, found {found}"
             )
-        value = torch.as_tensor(data[key])
+        value = _numbers(data[key], key, name, _where(data, place))
         if column:
             value = _column(value, key, column)
         value = value.view(1) if value.dim() == 0 else value
@@ -108,6 +109,15 @@ class MoleculesOnDisk(Graphs):
             for one in (one for one in molecules if "pbc" not in one):
                 one.cell, one.pbc = one.pos.new_zeros(1, 3, 3), torch.zeros(1, 3, dtype=torch.bool)
         return molecules
+
+
+def _numbers(value: Any, key: str, name: str, where: str) -> Tensor:
+    """A tensor; text, which is also what a file says that has no number there, is none."""
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        expected = f"numbers under {key!r} for {name!r}"
+        raise ValueError(f"targets: expected {expected} in {where}, found {str(value)[:60]!r}") from error
 
 
 def _column(value: Tensor, key: str, column: str) -> Tensor:

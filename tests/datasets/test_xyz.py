@@ -279,6 +279,17 @@ def test_what_nobody_asked_for_does_not_make_files_unreadable(write, tmp_path, o
     assert not {"q", "stress", "virial"} & set(dataset[0].keys())
 
 
+def test_a_column_here_and_an_entry_there_are_unlike(write):
+    """In a batch they would lie in one tensor."""
+    atoms = "He 0 0 0 1\nHe 0 0 1 2\n"
+    path = write(
+        f"2\n{HEAD}:q:R:1 r=1\n{atoms}1\n{HEAD} q=5 r=1\nHe 0 0 0\n2\n{HEAD} q=5 r=1\n{atoms}", "a.xyz"
+    )
+    with pytest.warns(UserWarning, match=r"q \(of the structure in .*:8, of its atoms in .*:1\)$"):
+        dataset = XYZ(path)
+    assert all("q" not in data and data.r.tolist() == [1] for data in dataset)
+
+
 def test_what_somebody_asked_for_must_be_alike(write):
     files = [write(f'1\n{HEAD} mu="{mu}"\nHe 0 0 0\n', f"{n}.xyz") for n, mu in enumerate(("1 2", "1 2 3"))]
     with pytest.raises(

@@ -105,6 +105,21 @@ def test_a_bad_molecule_is_named(path, tmp_path, num_workers):
         list(data.train_dataloader())
 
 
+@pytest.mark.parametrize("gaps", [["1.5"] * 6 + ["nan"] * 2, ["none"] * 8])
+@pytest.mark.parametrize("kind", [XYZ, LazyXYZ])
+def test_text_is_no_target(tmp_path, kind, gaps):
+    head = "2\nProperties=species:S:1:pos:R:3 gap="
+    (tmp_path / "a.xyz").write_text("".join(f"{head}{gap}\nC 0 0 0\nO 0 0 1\n" for gap in gaps))
+    options = {"targets": ("energy",), "attributes": {"energy": "gap"}, "val": 2, "test": 2}
+
+    def read():
+        data = MoleculeData(kind(tmp_path / "a.xyz"), **options)
+        return [list(getattr(data, f"{part}_dataloader")()) for part in ("train", "val", "test")]
+
+    with pytest.raises(ValueError, match=r"targets: expected .*gap.*for 'energy' in .*, found "):
+        read()
+
+
 def test_elements_without_a_reference_are_named(memory, stored):
     fitted = torch.zeros(119, dtype=torch.bool)
     fitted[[1, 6]] = True

@@ -72,7 +72,7 @@ def test_random_motions(group):
         assert (g.translation.abs().max() > 0) == (group[0] in "EST" and group[:2] != "SO")
     for proper in (True, False):
         if proper is False and group[0] not in "OE":
-            with pytest.raises(ValueError, match="has no reflections"):
+            with pytest.raises(ValueError, match="expected a group with reflections"):
                 random_motion(group, proper=False)
         else:
             assert (torch.linalg.det(random_motion(group, proper=proper).rotation) > 0) == proper

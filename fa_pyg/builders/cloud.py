@@ -96,7 +96,6 @@ class Cloud:
             total = scatter_sum(weight, self.batch, self.size)
         return torch.where(pick(total == 0, self.batch), torch.ones_like(weight), weight)
 
-    @torch.no_grad()
     def unseen(self, origin: Tensor | None) -> Tensor | None:
         """The bodies with a node that has a place, but no weight to speak of, ``[B]`` bool; None for none.
 
@@ -104,17 +103,21 @@ class Cloud:
         """
         if self.weight is None or self.types:
             return None
-        found = torch.zeros(self.size, dtype=torch.bool, device=self.device)
-        for quantity in self.read:
-            x, index, weight = self.centred(quantity, origin)
-            if weight is None:
-                continue
-            index = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
-            square = (x * x).sum(1)
-            light = weight <= _SEEN * _largest(weight, index, self.size).index_select(0, index)
-            apart = square > _SEEN**2 * _largest(square, index, self.size).index_select(0, index)
-            found = found | (_largest((light & apart).to(x.dtype), index, self.size) > 0)
+        with torch.no_grad():  # no decorator: torch.compile does not know decorated methods
+            found = torch.zeros(self.size, dtype=torch.bool, device=self.device)
+            for quantity in self.read:
+                x, index, weight = self.centred(quantity, origin)
+                if weight is not None:
+                    found = found | self._overlooks(x, index, weight)
         return found
+
+    def _overlooks(self, x: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
+        """The bodies of :meth:`unseen`, for one quantity."""
+        index = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
+        square = (x * x).sum(1)
+        light = weight <= _SEEN * _largest(weight, index, self.size).index_select(0, index)
+        apart = square > _SEEN**2 * _largest(square, index, self.size).index_select(0, index)
+        return _largest((light & apart).to(x.dtype), index, self.size) > 0
 
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Returns the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""

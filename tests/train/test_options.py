@@ -90,7 +90,7 @@ def test_an_absurd_option_is_named(option, arguments, tmp_path, capsys):
         ("model.lr=0", "lr"),
         ("model.inputs=[foo]", "inputs"),
         ("model.target=foo", "target"),
-        ("model.model.init_args.hidden=-1", "--model"),
+        ("model.model.init_args.hidden=-1", "hidden"),
         ("data.num_samples=0", "num_samples"),
         ("config=none.yaml", "--config"),
     ],

@@ -2,7 +2,8 @@
 
 from fa_pyg.copies.call import Call, Name, Signature
 from fa_pyg.copies.copies import Copies, Slots
-from fa_pyg.copies.layout import LEVELS, NODE_NAMES, Layout
+from fa_pyg.copies.layout import LEVELS, Layout
+from fa_pyg.copies.names import NODE_NAMES, check_feature, is_index_name
 from fa_pyg.copies.sizes import check_batch, graph_count
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "Signature",
     "Slots",
     "check_batch",
+    "check_feature",
     "graph_count",
+    "is_index_name",
 ]

@@ -73,15 +73,25 @@ class Collated:
             return side_by_side(name, value, self.layout, self.pick), self._pointer(slices), None
         if not isinstance(value, Tensor):
             return [value[g] for g in self.pick.graphs.tolist()], self._pointer(slices), None
-        dim, body = self.layout.dim(name, value), self.layout.by_slices(slices, value.device, name)
-        steps = None if incs is None else self._steps(name, path, incs)
+        dim, steps = self.layout.dim(name, value), None if incs is None else self._steps(name, path, incs)
+        body = self._rows(path, value, slices, steps)
         if steps is None:
-            copies = self.pick.rows(value, body, dim)
+            is_local = self.layout.is_numbers(name, value)  # to which collation has added nothing
+            copies = (self.pick.local_index if is_local else self.pick.rows)(value, body, dim)
             incs = incs if incs is None else incs[self.pick.graphs]
         else:
             copies, own = self.pick.incremented(value, body, dim, steps), steps[self.pick.graphs]
             incs = own.cumsum(0) - own
         return copies, self._pointer(slices), incs
+
+    def _rows(self, path: tuple, value: Tensor, slices: Tensor, steps: Tensor | None) -> Tensor:
+        """The graph of each entry of an attribute; node numbers inside a dict or list have rows of their own."""
+        name = path[-1]
+        if len(path) > 1:
+            own = steps is not None
+            return self.layout.rows_by(slices, value.device) if own else self.layout.by_slices(slices, name)
+        is_numbers = self.layout.is_numbers(name, value)
+        return self.layout.columns(name, value) if is_numbers else self.layout.body(name, value)
 
     def _steps(self, name: str, path: tuple, incs: Tensor) -> Tensor | None:
         """What each graph adds to the values of those that follow it ``[B, ...]``; None for nothing."""

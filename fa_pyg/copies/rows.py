@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fa_pyg.copies.call import Name
 from fa_pyg.copies.layout import Layout
+from fa_pyg.copies.sizes import holds
 from fa_pyg.slotted import Slotted
 
 __all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
@@ -61,13 +62,18 @@ class Repeated:
         own = torch.zeros(n, dtype=torch.long, device=device) if index is None else index
         return self._shifted(own, self.step_graphs, 0)
 
-    def node_index(self, value: Tensor) -> Tensor:
-        """Copies numbers of nodes, counted along the last axis: each points into its own copy.
+    def node_index(self, value: Tensor, index: Tensor | None, dim: int = -1, name: Name = "") -> Tensor:
+        """Copies node numbers, entry by entry along an axis: each points into its own copy.
 
-        Negative numbers, which stand for no node, stay.
+        Negative numbers, which stand for no node, become -1. ``index`` is the graph of each entry, ``name``
+        what an error calls them.
         """
-        shifted = self._shifted(value, self.step_nodes, value.dim() - 1)
-        return torch.where(torch.cat([value] * self.k, -1) < 0, -1, shifted)
+        shifted = self._shifted(value, self.step_nodes, dim % value.dim())
+        return torch.where(torch.cat([value] * self.k, dim) < 0, -1, shifted)
+
+    def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
+        """Copies numbers that nodes have within their graphs."""
+        return self.rows(value, index, dim)
 
     def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         """Copies values to which each graph g adds ``steps [B, ...]`` for the graphs that follow it."""
@@ -106,18 +112,18 @@ class Selected:
     def owner(self, index: Tensor | None, n: int, device: torch.device | None = None) -> Tensor:
         return self._find(index, n)[1] - self.begin
 
-    def node_index(self, value: Tensor) -> Tensor:
-        if value is self.layout.edge_index:
-            body = self.layout.edges
-        else:
-            owner = value if value.dim() == 1 else value.flatten(0, -2).amax(0)  # -1 stands for no node
-            body = self.layout.batch.index_select(0, owner.clamp(min=0))
-        found = []
-        for place, (column, _) in zip(self._places, self._slots(body, len(body)), strict=True):
-            chosen = value.index_select(-1, column)
+    def node_index(self, value: Tensor, index: Tensor | None, dim: int = -1, name: Name = "") -> Tensor:
+        found, slots = [], self._slots(index, value.size(dim))
+        for place, (row, _) in zip(self._places, slots, strict=True):
+            chosen = value.index_select(dim, row)
             moved = place.index_select(0, chosen.clamp(min=0).flatten()).view(chosen.shape)
+            if holds((moved < 0) & (chosen >= 0)):
+                raise ValueError(f"{name!r}: expected nodes of one graph in each entry, found those of two")
             found.append(torch.where(chosen < 0, -1, moved))
-        return torch.cat(found, -1)
+        return torch.cat(found, dim)
+
+    def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
+        return self.rows(value, index, dim)
 
     def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         before, own = steps.cumsum(0) - steps, steps[self.graphs]
@@ -139,10 +145,10 @@ class Selected:
     @cached_property
     def _places(self) -> list[Tensor]:
         """The number that every source node has in each slot."""
-        places, first = [], 0
+        places, first = [], 0  # -1: another graph's
         for row, _ in self._slots(self.layout.batch, self.layout.num_nodes):
             number = torch.arange(first, first + len(row), device=row.device)
-            places.append(number.new_zeros(self.layout.num_nodes).scatter_(0, row, number))
+            places.append(number.new_full((self.layout.num_nodes,), -1).scatter_(0, row, number))
             first += len(row)
         return places
 
@@ -164,7 +170,7 @@ def side_by_side(name: Name, value: Any, layout: Layout, pick: Repeated | Select
     index = entries.indices()
     body = None if layout.batch is None else layout.batch.index_select(0, index[0])
     copies = torch.sparse_coo_tensor(
-        pick.node_index(index),
+        pick.node_index(index, body),
         pick.rows(entries.values(), body),
         (pick.num_nodes, pick.num_nodes, *value.shape[2:]),
         check_invariants=False,

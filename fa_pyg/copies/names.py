@@ -1,0 +1,54 @@
+"""What the name of a tensor says: rows of nodes or edges, node numbers, features."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fa_pyg.copies.call import Name
+
+__all__ = ["BY_NAME", "KEPT", "NODE_NAMES", "check_feature", "is_index_name", "is_integer"]
+
+NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by convention, as `edge_*` is edges
+BY_NAME = {"node_id": "place"}
+KEPT = ("frame_", "pose_")  # what transforms store: of no use to a model
+
+# Integers that are features or targets and no node numbers, by the last word of their name.
+_FEATURES = re.compile(
+    r"([xyz]|n_id|e_id)|(y|num|n|is|has)_.*|(frame|pose)_.*|node_id|(.*_)?(batch|ptr|adj|adj_t)|"
+    r"(.*_)?(x|y|z|feat|feats|features?|attrs?|attributes?|weights?|masks?|labels?|targets?|class(es)?|types?|"
+    r"kinds?|colou?rs?|species|elements?|numbers?|charges?|spins?|multiplicity|degrees?|deg|valence|"
+    r"hybridization|chirality|stereo|orders?|hops?|counts?|sizes?|tokens?|shifts?|offsets?|cells?|pbc|natoms)"
+)
+
+
+def is_integer(value: Any) -> bool:
+    """Whether a value is a tensor of integers, which could count something."""
+    if not isinstance(value, Tensor):
+        return False
+    return not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+
+
+def is_index_name(name: Name) -> bool:
+    """Whether PyG takes a tensor of this name for node numbers (``Data.__inc__``)."""
+    return "index" in str(name) or name == "face"
+
+
+def check_feature(name: Name, value: Any, num_nodes: int) -> None:
+    """Raises ValueError for integers that may be node numbers, unless their name makes them features.
+
+    Node numbers are integers below the number of nodes (waits for the device, where no name tells).
+    """
+    if not is_integer(value) or not value.numel() or is_index_name(name) or _FEATURES.fullmatch(str(name)):
+        return
+    low, high = map(int, value.aminmax())
+    if low >= -1 and 0 <= high < num_nodes and value.dtype in (torch.int32, torch.int64):
+        raise ValueError(
+            f"{name!r}: expected a declaration of these integers, which may be node numbers, found "
+            f'{value.dtype} {list(value.shape)}: levels={{{name!r}: "index"}} for node numbers, "node_index" '
+            'for node numbers in a row for each node, "node", "edge" or "graph" for features in rows of '
+            'these, "shared" for what is the same for all'
+        )

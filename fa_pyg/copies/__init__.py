@@ -3,7 +3,7 @@
 from fa_pyg.copies.call import Call, Name, Signature
 from fa_pyg.copies.copies import Copies, Slots
 from fa_pyg.copies.layout import LEVELS, Layout
-from fa_pyg.copies.names import NODE_NAMES, check_feature, is_index_name
+from fa_pyg.copies.names import NODE_NAMES, check_feature, is_feature_name, is_index_name
 from fa_pyg.copies.sizes import check_batch, graph_count
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "check_batch",
     "check_feature",
     "graph_count",
+    "is_feature_name",
     "is_index_name",
 ]

@@ -6,7 +6,6 @@ import copy
 import functools
 import operator
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -85,7 +84,7 @@ class Collated:
         return copies, self._pointer(slices), incs
 
     def _rows(self, path: tuple, value: Tensor, slices: Tensor, steps: Tensor | None) -> Tensor:
-        """The graph of each entry of an attribute; node numbers inside a dict or list have rows of their own."""
+        """The graph of each entry of an attribute; node numbers in a dict or list have rows of their own."""
         name = path[-1]
         if len(path) > 1:
             own = steps is not None
@@ -97,17 +96,11 @@ class Collated:
         """What each graph adds to the values of those that follow it ``[B, ...]``; None for nothing."""
         if type(self.source).__inc__ is Data.__inc__ and "batch" not in name:  # PyG's own rule, by name
             return self.layout.node_slices.diff() if "index" in name or name == "face" else None
-        value = functools.reduce(operator.getitem, path, self._example)
-        step = torch.as_tensor(self._example.__inc__(name, value, self._example._store)).to(incs.dtype)
+        last = self.layout.last_graph
+        value = functools.reduce(operator.getitem, path, last)
+        step = torch.as_tensor(last.__inc__(name, value, last._store)).to(incs.dtype)
         steps = torch.cat([incs.diff(dim=0), step.reshape(1, *incs.shape[1:])])
         return steps if steps.any() else None
-
-    @cached_property
-    def _example(self) -> Data:
-        """The last graph: the increments of the others can be told from those of the next."""
-        data, slices = copy.copy(self.source), self.source._slice_dict
-        data._slice_dict = {k: v for k, v in slices.items() if self.has(k, data.get(k))}
-        return data.get_example(self.layout.num_graphs - 1)
 
     def _pointer(self, slices: Tensor) -> Tensor:
         return pointer(slices.diff(dim=0)[self.pick.graphs])

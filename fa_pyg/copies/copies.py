@@ -12,7 +12,7 @@ from torch_geometric.utils import is_sparse
 
 from fa_pyg.copies.call import Name
 from fa_pyg.copies.collated import Collated
-from fa_pyg.copies.layout import NUMBERS, Layout
+from fa_pyg.copies.layout import Layout
 from fa_pyg.copies.names import check_feature
 from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, SlotRows, pointer, side_by_side
@@ -89,6 +89,11 @@ class Slots:
         """Cuts these slots out of the copies in all frames of a tensor of n rows (``Frames.to_frame``)."""
         return copies[self.source.part(self.first, self.last, index, n)]
 
+    def count(self, index: Tensor | None, n: int) -> int:
+        """The number of rows that a tensor of n rows has in these slots."""
+        part = self.source.part(self.first, self.last, index, n)
+        return part.stop - part.start
+
     def run(self, model: nn.Module, framed: Mapping[Name, Tensor]) -> Any:
         """Returns the model's output on these copies, with the declared inputs ``framed``."""
         call = self.layout.call
@@ -156,17 +161,17 @@ class Slots:
             if self.num_graphs > 1:
                 raise ValueError(f"{name!r}: expected a row for each node number, found a single number")
             return self.pick.node_index(value.view(1), self.layout.columns(name, value.view(1)), 0, name)[0]
-        rows = self.layout.levels.get(name) in NUMBERS[1:]
-        return self.pick.node_index(value, self.layout.columns(name, value), 0 if rows else -1, name)
+        axis = 0 if self.layout.levels.get(name) == "node_index" else -1
+        return self.pick.node_index(value, self.layout.columns(name, value), axis, name)
 
     def _check_increment(self, name: Name, value: Tensor) -> None:
         """A ``Data`` of the user's own may number things in ways that only collation applies."""
         data = self.layout.call.data
         if data is None or name not in data or name in self.layout.levels:
             return
-        own = torch.as_tensor(data.__inc__(name, value, data._store) or 0)
+        own = data.__inc__(name, value, data._store)
         nodes = self.layout.num_nodes if self.layout.is_numbers(name, value) else 0
-        if bool((own != nodes).any()):
+        if bool((torch.as_tensor(0 if own is None else own) != nodes).any()):
             raise ValueError(
                 f"{name!r} is numbered by the __inc__ of its {type(data).__name__}: "
                 "collate the graphs into a Batch"

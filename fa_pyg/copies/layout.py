@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from fa_pyg.copies.call import Call, Name
 from fa_pyg.copies.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer
@@ -16,7 +17,7 @@ from fa_pyg.copies.sizes import check_batch, check_numbers, graph_count
 
 __all__ = ["LEVELS", "NUMBERS", "Layout"]
 
-NUMBERS = ("index", "node_index", "edge_index")
+NUMBERS = ("index", "node_index")
 LEVELS = ("node", "edge", "graph", *NUMBERS, "shared", "place")
 
 
@@ -27,11 +28,12 @@ class Layout:
         call: the call.
         levels: what the caller says of a name: "node", "edge", "graph", "index" (node numbers whose entries
             along the last axis are a level of their own, as the pairs of ``edge_label_index``), "node_index"
-            or "edge_index" (node numbers with a row for each node or edge, as the parents in a tree),
-            "shared" (the same for all) or "place" (a row for each node, which stays where it is when nodes
-            are permuted: that of the name ``node_id``).
+            (node numbers with a row for each node, as the parents in a tree), "shared" (the same for all) or
+            "place" (a row for each node, which stays where it is when nodes are permuted: that of the name
+            ``node_id``).
         nodes: the name of a tensor with one row a node, for calls without ``batch``.
         whole: give the nodes of a call without ``batch`` one, of one graph.
+        pairs_in_edge_order: see :meth:`columns`.
 
     Raises:
         ValueError: if ``batch`` is no vector of integers, or does not fit the number of graphs that is given.
@@ -43,10 +45,11 @@ class Layout:
         levels: Mapping[Name, str] | None = None,
         nodes: Name = "pos",
         whole: bool = False,
+        pairs_in_edge_order: bool = False,
     ) -> None:
         self.call = call
         self.levels = {**BY_NAME, **(levels or {})}
-        self.pairs_in_edge_order = False  # see `columns`; what the outputs ask for
+        self.pairs_in_edge_order = pairs_in_edge_order
         given = call.get("batch")
         self.batch: Tensor | None = call.get(f"{nodes}_batch") if given is None else given
         check_batch(self.batch, "batch" if given is not None else f"{nodes}_batch")
@@ -123,7 +126,7 @@ class Layout:
             raise ValueError("the edge level needs an argument or attribute `edge_index`, [2, E]")
         if self.batch is None:
             return None
-        if not self._counts_nodes(self.edge_name):  # of two sets of nodes: the slices tell
+        if not self.counts_nodes(self.edge_name):  # of two sets of nodes: the slices tell
             return self.rows_by(self.slices(self.edge_name, self.edge_index), self.batch.device)
         return owners(self.batch, self.edge_index[:1], self.edge_name, least=0)
 
@@ -137,10 +140,11 @@ class Layout:
         if level in ("place", "shared"):
             return self.places if level == "place" else None
         if level in ("node", "edge", "graph"):
+            edges = self.edges if level == "edge" else None
             if self.batch is None:
                 # Edges have a body of their own: None stands for the one of the nodes, with their weights.
                 return self.edge_index.new_zeros(self.edge_index.size(1)) if level == "edge" else None
-            return self.edges if level == "edge" else self.graphs if level == "graph" else self.batch
+            return edges if level == "edge" else self.graphs if level == "graph" else self.batch
         value = self.call.get(level)
         body = self.columns(level, value) if self.is_numbers(level, value) else self.body(level, value)
         if body is not None:
@@ -169,11 +173,11 @@ class Layout:
     def _body(self, name: Name, value: Tensor) -> Tensor:
         said = self.levels.get(name)
         if said is not None and said != "index":
-            return self.of(said.removesuffix("_index"))
+            return self.of("node" if said == "node_index" else said)
         pairs = f"{name}_index"
-        if said is None and str(name).endswith("edge_label") and pairs in self.pairs:
-            if len(value) == self.pairs[pairs].size(1):  # whether they are as many as the edges or not
-                return self.columns(pairs, self.pairs[pairs])
+        is_label = said is None and str(name).endswith("edge_label") and pairs in self.pairs
+        if is_label and len(value) == self.pairs[pairs].size(1):  # as many as the edges or not
+            return self.columns(pairs, self.pairs[pairs])
         followed = self.followed(name, value)
         if followed is not None:
             return followed
@@ -199,9 +203,11 @@ class Layout:
     # ------------------------------------------------------------------------------ node numbers
 
     def is_numbers(self, name: Name, value: Any) -> bool:
-        """Whether a tensor holds node numbers, as the caller or PyG's rule for names says."""
+        """Whether a tensor holds node numbers: so declared, or by PyG's rule for names or its ``__inc__``."""
         said = self.levels.get(name)
-        return said in NUMBERS or (said is None and is_integer(value) and is_index_name(name))
+        if said is not None or not is_integer(value):
+            return said in NUMBERS
+        return is_index_name(name) or (self.is_counted(name) and self.counts_nodes(name))
 
     @cached_property
     def pairs(self) -> dict[Name, Tensor]:
@@ -212,12 +218,12 @@ class Layout:
     def columns(self, name: Name, value: Tensor) -> Tensor | None:
         """The graph of each entry of node numbers along their axis: a level of its own, of the edges theirs.
 
-        Where the level "edge" of an output could be that of pairs, these lie in the order of the edges: what
-        is right for the ones is so for the others.
+        With ``pairs_in_edge_order`` pairs that are as many as the edges, graph by graph, are put in frames in
+        the order of the edges: an output that could be of the ones or the others is then right for both.
         """
         if self.edge_index is not None and name == self.edge_name:
             return self.edges
-        if self.batch is None or self.levels.get(name) in NUMBERS[1:]:
+        if self.batch is None or self.levels.get(name) == "node_index":
             return self.body(name, value)
         if name not in self._columns:
             slices = self.slices(name, value)
@@ -227,11 +233,30 @@ class Layout:
             self._columns[name] = self.edges if paired and torch.equal(own, self.edges) else own
         return self._columns[name]
 
+    def node_numbers(self) -> Iterator[tuple[Name, Tensor, Tensor]]:
+        """Node numbers besides the edges ``[k, P]``, with their name and the graph of each entry ``[P]``."""
+        for name, value in self.call.values.items():
+            if name == self.edge_name or not self.is_numbers(name, value) or value is None:
+                continue
+            if self.levels.get(name) != "node_index":
+                value = value.view(1) if not value.dim() else value
+                numbers = self.within_batch(name, value).movedim(self._axis(name, value), -1)
+                yield name, numbers.reshape(-1, numbers.size(-1)), self.columns(name, value)
+
+    def within_batch(self, name: Name, value: Tensor) -> Tensor:
+        """Node numbers counted through the batch; collation may have left those of each graph as they are."""
+        slices = self.slices(name, value)
+        if not isinstance(slices, Tensor) or self.counts_nodes(name):
+            return value
+        starts = self.node_slices[:-1].repeat_interleave(slices.diff()).to(value.device)
+        shape = [-1 if axis == self.dim(name, value) else 1 for axis in range(value.dim())]
+        return torch.where(value < 0, -1, value + starts.view(shape))
+
     def _axis(self, name: Name, value: Tensor) -> int:
         """The axis of a tensor that counts its rows; of node numbers the last one."""
         if isinstance(self.slices(name, value), Tensor):
             return self.dim(name, value)
-        is_own = self.is_numbers(name, value) and self.levels.get(name) not in NUMBERS[1:]
+        is_own = self.is_numbers(name, value) and self.levels.get(name) != "node_index"
         return value.dim() - 1 if is_own else 0
 
     def said(self, name: Name) -> str | None:
@@ -323,12 +348,37 @@ class Layout:
         rows = torch.arange(int(slices[-1]), device=device)
         return torch.bucketize(rows, slices[1:].to(device), right=True)
 
-    def _counts_nodes(self, name: Name) -> bool:
-        """Whether collation has added the nodes before to these node numbers; so to all that it has not."""
+    def increment(self, name: Name) -> Tensor | None:
+        """What the last graph of a collated batch adds to this attribute of the next, by its ``__inc__``."""
         if not isinstance(self.slices(name, self.call.get(name)), Tensor):
+            return None
+        if type(self.call.data).__inc__ is Data.__inc__ and "batch" not in str(name):  # PyG's rule, by name
+            return self.node_slices.diff()[-1] if is_index_name(name) else torch.tensor(0)
+        step = self.last_graph.__inc__(name, self.last_graph[name], self.last_graph._store)
+        return torch.as_tensor(0 if step is None else step)
+
+    def counts_nodes(self, name: Name) -> bool:
+        """Whether collation has added the numbers of nodes before; so to all that was not collated."""
+        step = self.increment(name)
+        if step is None:
             return True
-        incs = self.call.data._inc_dict.get(name)
-        return incs is None or (incs.dim() == 1 and torch.equal(incs, self.node_slices[:-1].to(incs)))
+        incs = self.call.data._inc_dict[name]
+        counted = incs is not None and incs.dim() == 1 and step.dim() == 0
+        return counted and torch.equal(incs, self.node_slices[:-1]) and step == self.node_slices.diff()[-1]
+
+    def is_counted(self, name: Name) -> bool:
+        """Whether a ``__inc__`` of the user's own says that an attribute counts something."""
+        if not self.is_collated or type(self.call.data).__inc__ is Data.__inc__:
+            return False
+        step = self.increment(name)
+        return step is not None and bool((step != 0).any())
+
+    @cached_property
+    def last_graph(self) -> Data:
+        """The last graph of a collated batch; the increments of the others are differences."""
+        data, slices = copy.copy(self.call.data), self.call.data._slice_dict
+        data._slice_dict = {k: v for k, v in slices.items() if self.slices(k, data.get(k)) is not None}
+        return data.get_example(self.num_graphs - 1)
 
     def slices(self, name: Name, value: Any) -> Any:
         """Where each graph's part of an attribute of a collated batch begins; None if that is not known."""
@@ -354,7 +404,9 @@ def owners(batch: Tensor, numbers: Tensor, name: Name, least: int = -1) -> Tenso
         ValueError: for nodes that there are not (seen on a CPU only).
     """
     if not is_integer(numbers) or not numbers.dim():
-        raise ValueError(f"{name}: expected node numbers, int64 [..., n], found {numbers.dtype} {list(numbers.shape)}")
+        raise ValueError(
+            f"{name}: expected node numbers, int64 [..., n], found {numbers.dtype} {list(numbers.shape)}"
+        )
     check_numbers(numbers, least, len(batch), name)
     first = numbers if numbers.dim() == 1 else numbers.flatten(0, -2).amax(0)
     return batch.index_select(0, first.clamp(min=0))
@@ -362,4 +414,6 @@ def owners(batch: Tensor, numbers: Tensor, name: Name, least: int = -1) -> Tenso
 
 def _is_pairs(value: Any) -> bool:
     """Whether a value could be pairs of nodes, ``[2, P]``."""
-    return isinstance(value, Tensor) and value.layout == torch.strided and value.dim() == 2 and len(value) == 2
+    return (
+        isinstance(value, Tensor) and value.layout == torch.strided and value.dim() == 2 and len(value) == 2
+    )

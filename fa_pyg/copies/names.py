@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fa_pyg.copies.call import Name
 
-__all__ = ["BY_NAME", "KEPT", "NODE_NAMES", "check_feature", "is_index_name", "is_integer"]
+__all__ = ["BY_NAME", "KEPT", "NODE_NAMES", "check_feature", "is_feature_name", "is_index_name", "is_integer"]
 
 NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by convention, as `edge_*` is edges
 BY_NAME = {"node_id": "place"}
@@ -18,7 +18,7 @@ KEPT = ("frame_", "pose_")  # what transforms store: of no use to a model
 
 # Integers that are features or targets and no node numbers, by the last word of their name.
 _FEATURES = re.compile(
-    r"([xyz]|n_id|e_id)|(y|num|n|is|has)_.*|(frame|pose)_.*|node_id|(.*_)?(batch|ptr|adj|adj_t)|"
+    r"([xyz]|n_id|e_id)|(y|num|n|is|has|)_.*|(frame|pose)_.*|node_id|(.*_)?(batch|ptr|adj|adj_t)|"
     r"(.*_)?(x|y|z|feat|feats|features?|attrs?|attributes?|weights?|masks?|labels?|targets?|class(es)?|types?|"
     r"kinds?|colou?rs?|species|elements?|numbers?|charges?|spins?|multiplicity|degrees?|deg|valence|"
     r"hybridization|chirality|stereo|orders?|hops?|counts?|sizes?|tokens?|shifts?|offsets?|cells?|pbc|natoms)"
@@ -37,12 +37,17 @@ def is_index_name(name: Name) -> bool:
     return "index" in str(name) or name == "face"
 
 
+def is_feature_name(name: Name) -> bool:
+    """Whether integers of this name are features, targets or counts, and not node numbers."""
+    return _FEATURES.fullmatch(str(name)) is not None
+
+
 def check_feature(name: Name, value: Any, num_nodes: int) -> None:
     """Raises ValueError for integers that may be node numbers, unless their name makes them features.
 
     Node numbers are integers below the number of nodes (waits for the device, where no name tells).
     """
-    if not is_integer(value) or not value.numel() or is_index_name(name) or _FEATURES.fullmatch(str(name)):
+    if not is_integer(value) or not value.numel() or is_index_name(name) or is_feature_name(name):
         return
     low, high = map(int, value.aminmax())
     if low >= -1 and 0 <= high < num_nodes and value.dtype in (torch.int32, torch.int64):

@@ -46,8 +46,8 @@ class Permuted(Selected):
         edges = torch.bincount(self.layout.edges, minlength=len(counted)).to(counted.device)
         if bool((counted == edges.unsqueeze(1)).all(0).any()):
             raise ValueError(
-                "__inc__: expected numbers of nodes or of what stays in its order, found numbers of edges, which "
-                "are sorted where nodes are permuted"
+                "__inc__: expected numbers of nodes, or of what keeps its order, found numbers of edges, "
+                "which are sorted where nodes are permuted"
             )
 
     def matrix(self, value: Tensor) -> Tensor:

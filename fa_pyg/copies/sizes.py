@@ -23,15 +23,13 @@ def check_batch(batch: Any, name: str = "batch") -> None:
     raise ValueError(f"{name}: expected the graph of each node, int64 [N], found {found}")
 
 
-def graph_count(
-    batch: Tensor, given: Any = None, name: str = "num_graphs", batch_name: str = "batch"
-) -> int:
+def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batch_name: str = "batch") -> int:
     """Returns the number of graphs: what is given, or the largest entry of ``batch`` plus one.
 
     Entries are compared with it on a CPU only; elsewhere that would wait for the device, as counting does.
 
     Raises:
-        ValueError: if that is no whole number, there are entries outside, or a million graphs more than nodes.
+        ValueError: if that is no whole number, or far more than nodes, or there are entries outside.
     """
     given = None if given is None else _whole(given, name)
     most = len(batch) + _EMPTY

@@ -241,7 +241,8 @@ class Layout:
             if self.levels.get(name) != "node_index":
                 value = value.view(1) if not value.dim() else value
                 numbers = self.within_batch(name, value).movedim(self._axis(name, value), -1)
-                yield name, numbers.reshape(-1, numbers.size(-1)), self.columns(name, value)
+                rows = numbers.unsqueeze(0) if numbers.dim() == 1 else numbers.flatten(0, -2)
+                yield name, rows, self.columns(name, value)
 
     def within_batch(self, name: Name, value: Tensor) -> Tensor:
         """Node numbers counted through the batch; collation may have left those of each graph as they are."""

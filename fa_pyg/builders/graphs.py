@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import check_batch, graph_count
+from fa_pyg.copies import check_batch, check_edges, graph_count
 from fa_pyg.numbers import Numbers
 
 __all__ = ["Graphs", "check_edges", "colors_of", "graphs_of"]
@@ -106,23 +106,6 @@ def graphs_of(
             raise ValueError(f"{name}: expected [{n}, ...], found {found}")
     features = tuple(() if one is None else (one,) for one in (x, edge_attr))
     return Graphs(edge_index, batch, graph_count(batch, num_graphs), *features)
-
-
-def check_edges(edge_index: Tensor, batch: Tensor) -> None:
-    """Raises ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
-    if edge_index.device.type != "cpu" or not edge_index.numel():
-        return
-    low, high = map(int, edge_index.aminmax())
-    if low < 0 or high >= len(batch):
-        raise ValueError(f"edge_index: expected nodes from 0 to {len(batch) - 1}, found {low} to {high}")
-    tail, head = batch[edge_index]
-    if not torch.equal(tail, head):
-        edge = int((tail != head).nonzero()[0])
-        i, j = edge_index[:, edge].tolist()
-        raise ValueError(
-            f"edge_index: expected edges within graphs, found one from node {i} of graph {int(tail[edge])} "
-            f"to node {j} of graph {int(head[edge])}"
-        )
 
 
 def colors_of(features: Sequence[Tensor]) -> Tensor | None:

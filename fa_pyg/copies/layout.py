@@ -13,7 +13,7 @@ from torch_geometric.data import Batch, Data
 
 from fa_pyg.copies.call import Call, Name
 from fa_pyg.copies.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer
-from fa_pyg.copies.sizes import check_batch, check_numbers, graph_count
+from fa_pyg.copies.sizes import check_batch, check_edges, check_numbers, graph_count
 
 __all__ = ["LEVELS", "NUMBERS", "Layout"]
 
@@ -128,7 +128,9 @@ class Layout:
             return None
         if not self.counts_nodes(self.edge_name):  # of two sets of nodes: the slices tell
             return self.rows_by(self.slices(self.edge_name, self.edge_index), self.batch.device)
-        return owners(self.batch, self.edge_index[:1], self.edge_name, least=0)
+        if len(self.edge_index) == 2:
+            check_edges(self.edge_index, self.batch, self.edge_name)
+        return self.batch.index_select(0, self.edge_index[0])
 
     @cached_property
     def places(self) -> Tensor | None:
@@ -398,7 +400,7 @@ class Layout:
         return (dim or 0) % value.dim()
 
 
-def owners(batch: Tensor, numbers: Tensor, name: Name, least: int = -1) -> Tensor:
+def owners(batch: Tensor, numbers: Tensor, name: Name) -> Tensor:
     """The graph of each entry of node numbers along the last axis; -1 stands for no node.
 
     Raises:
@@ -408,7 +410,7 @@ def owners(batch: Tensor, numbers: Tensor, name: Name, least: int = -1) -> Tenso
         raise ValueError(
             f"{name}: expected node numbers, int64 [..., n], found {numbers.dtype} {list(numbers.shape)}"
         )
-    check_numbers(numbers, least, len(batch), name)
+    check_numbers(numbers, -1, len(batch), name)
     first = numbers if numbers.dim() == 1 else numbers.flatten(0, -2).amax(0)
     return batch.index_select(0, first.clamp(min=0))
 

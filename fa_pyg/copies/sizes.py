@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["check_batch", "check_numbers", "graph_count", "holds"]
+__all__ = ["check_batch", "check_edges", "check_numbers", "graph_count", "holds"]
 
 
 _EMPTY = 1 << 20  # graphs without nodes: numbers beyond are a mistake, and would take all memory
@@ -57,6 +57,21 @@ def check_numbers(numbers: Tensor, least: int, count: int, name: Any) -> None:
     low, high = map(int, numbers.aminmax())
     if low < least or high >= count:
         raise ValueError(f"{name}: expected nodes from 0 to {count - 1}, found {low} to {high}")
+
+
+def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> None:
+    """Raises ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
+    if not is_at_hand(edge_index):
+        return
+    check_numbers(edge_index, 0, len(batch), name)
+    tail, head = batch[edge_index]
+    if not torch.equal(tail, head):
+        edge = int((tail != head).nonzero()[0])
+        i, j = edge_index[:, edge].tolist()
+        raise ValueError(
+            f"{name}: expected edges within graphs, found one from node {i} of graph {int(tail[edge])} "
+            f"to node {j} of graph {int(head[edge])}"
+        )
 
 
 def holds(mask: Tensor) -> bool:

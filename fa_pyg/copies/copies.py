@@ -160,9 +160,12 @@ class Slots:
         if not value.dim():
             if self.num_graphs > 1:
                 raise ValueError(f"{name!r}: expected a row for each node number, found a single number")
-            return self.pick.node_index(value.view(1), self.layout.columns(name, value.view(1)), 0, name)[0]
+            return self._node_numbers(name, value.view(1))[0]
         axis = 0 if self.layout.levels.get(name) == "node_index" else -1
-        return self.pick.node_index(value, self.layout.columns(name, value), axis, name)
+        columns, points = self.layout.columns(name, value), self.layout.batch
+        if points is not None and self.layout.levels.get(name) is None:
+            points = self.layout.points(name)
+        return self.pick.node_index(value, columns, axis, name, points)
 
     def _check_increment(self, name: Name, value: Tensor) -> None:
         """A ``Data`` of the user's own may number things in ways that only collation applies."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from fa_pyg.copies.call import Call, Name
-from fa_pyg.copies.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer
+from fa_pyg.copies.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer, words
 from fa_pyg.copies.sizes import check_batch, check_edges, check_numbers, graph_count
 
 __all__ = ["LEVELS", "NUMBERS", "Layout"]
@@ -66,7 +66,11 @@ class Layout:
         if self.batch is not None:
             return len(self.batch)
         given = None if self.call.data is None else self.call.data.num_nodes
-        return len(self.call.values[nodes]) if given is None else given
+        if given is None and not isinstance(self.call.get(nodes), Tensor):
+            raise ValueError(
+                "num_nodes: expected a number of nodes in the Data, which has no tensor that tells it"
+            )
+        return len(self.call.get(nodes)) if given is None else given
 
     def _num_graphs(self) -> int:
         if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
@@ -211,6 +215,22 @@ class Layout:
             return said in NUMBERS
         return is_index_name(name) or (self.is_counted(name) and self.counts_nodes(name))
 
+    def points(self, name: Name) -> Tensor:
+        """The graph of each of the points that loose numbers of this name count: the nodes, or another set.
+
+        Where the call has ``lig_batch``, ``lig_edge_index`` counts the rows of ``lig``; so ``edge_index_t``
+        those of ``x_t``.
+        """
+        sets = [key for key in self.call.values if str(key).endswith("_batch") and words(key) & words(name)]
+        bodies = {key: self.call.get(key) for key in sets if isinstance(self.call.get(key), Tensor)}
+        if len(bodies) > 1:
+            raise ValueError(f"{name!r}: expected numbers of one set of points, found {', '.join(bodies)}")
+        for key, body in bodies.items():
+            check_batch(body, key)
+            if body.shape != self.batch.shape or not torch.equal(body, self.batch):
+                return body
+        return self.batch
+
     @cached_property
     def pairs(self) -> dict[Name, Tensor]:
         """The pairs of nodes besides the edges, such as ``edge_label_index``, by name."""
@@ -230,7 +250,7 @@ class Layout:
         if name not in self._columns:
             slices = self.slices(name, value)
             by_slices = isinstance(slices, Tensor)
-            own = self.rows_by(slices, value.device) if by_slices else owners(self.batch, value, name)
+            own = self.rows_by(slices, value.device) if by_slices else owners(self.points(name), value, name)
             paired = self.pairs_in_edge_order and name in self.pairs and self.edge_index is not None
             self._columns[name] = self.edges if paired and torch.equal(own, self.edges) else own
         return self._columns[name]
@@ -240,7 +260,7 @@ class Layout:
         for name, value in self.call.values.items():
             if name == self.edge_name or not self.is_numbers(name, value) or value is None:
                 continue
-            if self.levels.get(name) != "node_index":
+            if self.levels.get(name) != "node_index" and self.points(name) is self.batch:
                 value = value.view(1) if not value.dim() else value
                 numbers = self.within_batch(name, value).movedim(self._axis(name, value), -1)
                 rows = numbers.unsqueeze(0) if numbers.dim() == 1 else numbers.flatten(0, -2)

@@ -10,7 +10,16 @@ from torch import Tensor
 
 from fa_pyg.copies.call import Name
 
-__all__ = ["BY_NAME", "KEPT", "NODE_NAMES", "check_feature", "is_feature_name", "is_index_name", "is_integer"]
+__all__ = [
+    "BY_NAME",
+    "KEPT",
+    "NODE_NAMES",
+    "check_feature",
+    "is_feature_name",
+    "is_index_name",
+    "is_integer",
+    "words",
+]
 
 NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by convention, as `edge_*` is edges
 BY_NAME = {"node_id": "place"}
@@ -23,6 +32,11 @@ _FEATURES = re.compile(
     r"kinds?|colou?rs?|species|elements?|numbers?|charges?|spins?|multiplicity|degrees?|deg|valence|"
     r"hybridization|chirality|stereo|orders?|hops?|counts?|sizes?|tokens?|shifts?|offsets?|cells?|pbc|natoms)"
 )
+
+
+def words(name: Name) -> set[str]:
+    """The words of a name that tell sets of points apart."""
+    return set(str(name).split("_")) - {"x", "pos", "z", "feat", "batch", "edge", "node", "index", "label"}
 
 
 def is_integer(value: Any) -> bool:

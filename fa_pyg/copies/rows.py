@@ -62,13 +62,21 @@ class Repeated:
         own = torch.zeros(n, dtype=torch.long, device=device) if index is None else index
         return self._shifted(own, self.step_graphs, 0)
 
-    def node_index(self, value: Tensor, index: Tensor | None, dim: int = -1, name: Name = "") -> Tensor:
+    def node_index(
+        self,
+        value: Tensor,
+        index: Tensor | None,
+        dim: int = -1,
+        name: Name = "",
+        points: Tensor | None = None,
+    ) -> Tensor:
         """Copies node numbers, entry by entry along an axis: each points into its own copy.
 
         Negative numbers, which stand for no node, become -1. ``index`` is the graph of each entry, ``name``
-        what an error calls them.
+        what an error calls them, ``points`` the graph of each of the nodes, where these are another set.
         """
-        shifted = self._shifted(value, self.step_nodes, dim % value.dim())
+        step = self.step_nodes if points is None else len(points)
+        shifted = self._shifted(value, step, dim % value.dim())
         return torch.where(torch.cat([value] * self.k, dim) < 0, -1, shifted)
 
     def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
@@ -112,9 +120,18 @@ class Selected:
     def owner(self, index: Tensor | None, n: int, device: torch.device | None = None) -> Tensor:
         return self._find(index, n)[1] - self.begin
 
-    def node_index(self, value: Tensor, index: Tensor | None, dim: int = -1, name: Name = "") -> Tensor:
+    def node_index(
+        self,
+        value: Tensor,
+        index: Tensor | None,
+        dim: int = -1,
+        name: Name = "",
+        points: Tensor | None = None,
+    ) -> Tensor:
         found, slots = [], self._slots(index, value.size(dim))
-        for place, (row, _) in zip(self._places, slots, strict=True):
+        is_other = points is not None and points is not self.layout.batch
+        places = self._places_of(points) if is_other else self._places
+        for place, (row, _) in zip(places, slots, strict=True):
             chosen = value.index_select(dim, row)
             moved = place.index_select(0, chosen.clamp(min=0).flatten()).view(chosen.shape)
             if holds((moved < 0) & (chosen >= 0)):
@@ -145,10 +162,14 @@ class Selected:
     @cached_property
     def _places(self) -> list[Tensor]:
         """The number that every source node has in each slot."""
-        places, first = [], 0  # -1: another graph's
-        for row, _ in self._slots(self.layout.batch, self.layout.num_nodes):
+        return self._places_of(self.layout.batch)
+
+    def _places_of(self, points: Tensor | None) -> list[Tensor]:
+        """The same of a set of points; -1 for those that a slot does not have."""
+        places, first, size = [], 0, self.layout.num_nodes if points is None else len(points)
+        for row, _ in self._slots(points, size):
             number = torch.arange(first, first + len(row), device=row.device)
-            places.append(number.new_full((self.layout.num_nodes,), -1).scatter_(0, row, number))
+            places.append(number.new_full((size,), -1).scatter_(0, row, number))
             first += len(row)
         return places
 

@@ -138,7 +138,7 @@ def test_numbers_within_each_graph_of_a_batch(frame):
     for k, one in enumerate(graphs):
         for found, right in zip(model(one), OfData()(one), strict=True):
             assert torch.allclose(found, right), k
-    with pytest.raises(ValueError, match="'(root|parent)': expected a declaration of these integers"):
+    with pytest.raises(ValueError, match=r"'(root|parent)': expected a declaration of these integers"):
         FrameAveraging(OfData(), frame, **options | {"levels": None})(batch)
 
 

@@ -1,4 +1,4 @@
-"""Two sets of points in one call: whose rows are whose is said by slices and by <name>_batch, not by sizes."""
+"""Two sets of points in one call: slices and <name>_batch say whose rows are whose, not sizes."""
 
 import pytest
 import torch
@@ -168,10 +168,12 @@ def test_bipartite_edges_outside_a_batch():
     pos, lig = torch.randn(5, 3, dtype=D), torch.randn(7, 3, dtype=D)
     for edges in (torch.tensor([[0, 2], [1, 4]]), torch.tensor([[1, 6], [0, 4]])):
         for frame, chunk in ((WeightedPCAFrame("E(3)"), None), (PCAFrame("E(3)"), 8)):
-            with pytest.raises(ValueError, match="edge_index: expected (nodes from 0 to 4|edges within graphs)"):
+            with pytest.raises(
+                ValueError, match=r"edge_index: expected (nodes from 0 to 4|edges within graphs)"
+            ):
                 FrameAveraging(Loose(), frame, INPUTS, chunk=chunk)(pos, lig, edges, batch, lig_batch)
     one = Bipartite(pos=pos, lig=lig, edge_index=edges, num_nodes=5)
-    one.batch = batch
+    one.batch, one.lig_batch = batch, lig_batch
     with pytest.raises(
         ValueError, match=r"'edge_index' is numbered by the __inc__ of its Bipartite: collate"
     ):

@@ -56,7 +56,9 @@ def _check_said(name: Name, value: Any, layout: Layout) -> None:
 
 
 def _check_unnamed(name: Name, value: Tensor, layout: Layout) -> None:
-    if value.layout == torch.strided and not layout.is_counted(name):
+    # One number a sample, which PyG's data sets call so, is that of the sample.
+    of_samples = name == "idx" and layout.is_collated and len(value) == layout.num_graphs
+    if value.layout == torch.strided and not layout.is_counted(name) and not of_samples:
         check_feature(name, value, layout.num_nodes)
 
 

@@ -105,7 +105,7 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None)
             continue
         level = _level(name, value, layout)
         if level is not None:
-            (nodes if level == "node" else edges).append(value)
+            (nodes if level == "node" else edges).append(value.movedim(layout.axis(name, value), 0))
         elif reads is not None:
             raise ValueError(f"reads: expected tensors of nodes or edges, found {name!r}")
     edge_index, features = _edges(call, layout, tuple(edges))

@@ -6,6 +6,7 @@ import copy
 import functools
 import operator
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from torch_geometric.data import Data
 from torch_geometric.utils import is_sparse
 
 from fa_pyg.copies.call import Name
-from fa_pyg.copies.layout import Layout
+from fa_pyg.copies.layout import NUMBERS, Layout
+from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, pointer, side_by_side
 
 __all__ = ["Collated"]
@@ -79,7 +81,13 @@ class Collated:
             copies = (self.pick.local_index if is_local else self.pick.rows)(value, body, dim)
             incs = incs if incs is None else incs[self.pick.graphs]
         else:
-            copies, own = self.pick.incremented(value, body, dim, steps), steps[self.pick.graphs]
+            # Which of these are node numbers tells the name, or that they count as many as there are nodes.
+            counts_nodes = isinstance(self.pick, Permuted) and self.layout.levels.get(name) in (
+                None,
+                *NUMBERS,
+            )
+            shifted = partial(self.pick.incremented, name=name) if counts_nodes else self.pick.shifted
+            copies, own = shifted(value, body, dim, steps), steps[self.pick.graphs]
             incs = own.cumsum(0) - own
         return copies, self._pointer(slices), incs
 

@@ -155,7 +155,7 @@ class Layout:
         body = self.columns(level, value) if self.is_numbers(level, value) else self.body(level, value)
         if body is not None:
             return body
-        return torch.zeros(value.size(self._axis(level, value)), dtype=torch.long, device=value.device)
+        return torch.zeros(value.size(self.axis(level, value)), dtype=torch.long, device=value.device)
 
     @cached_property
     def nodes_are_graphs(self) -> bool:
@@ -190,7 +190,10 @@ class Layout:
         if self.is_numbers(name, value):
             return self.columns(name, value)
         slices = self.slices(name, value)
-        return self.of(self.level(name, value)) if slices is None else self.by_slices(slices, name)
+        if slices is None:
+            return self.of(self.level(name, value))
+        of_two_sets = self.is_counted(name) and self.increment(name).dim() > 0
+        return self.rows_by(slices, self.batch.device) if of_two_sets else self.by_slices(slices, name)
 
     def followed(self, name: Name, value: Tensor) -> Tensor | None:
         """The graph of each row that ``<name>_batch`` says, as PyG's ``follow_batch`` does; else None."""
@@ -262,7 +265,7 @@ class Layout:
                 continue
             if self.levels.get(name) != "node_index" and self.points(name) is self.batch:
                 value = value.view(1) if not value.dim() else value
-                numbers = self.within_batch(name, value).movedim(self._axis(name, value), -1)
+                numbers = self.within_batch(name, value).movedim(self.axis(name, value), -1)
                 rows = numbers.unsqueeze(0) if numbers.dim() == 1 else numbers.flatten(0, -2)
                 yield name, rows, self.columns(name, value)
 
@@ -275,7 +278,7 @@ class Layout:
         shape = [-1 if axis == self.dim(name, value) else 1 for axis in range(value.dim())]
         return torch.where(value < 0, -1, value + starts.view(shape))
 
-    def _axis(self, name: Name, value: Tensor) -> int:
+    def axis(self, name: Name, value: Tensor) -> int:
         """The axis of a tensor that counts its rows; of node numbers the last one."""
         if isinstance(self.slices(name, value), Tensor):
             return self.dim(name, value)

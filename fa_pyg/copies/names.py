@@ -25,13 +25,18 @@ NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by conventi
 BY_NAME = {"node_id": "place"}
 KEPT = ("frame_", "pose_")  # what transforms store: of no use to a model
 
-# Integers that are features or targets and no node numbers, by the last word of their name.
-_FEATURES = re.compile(
-    r"([xyz]|n_id|e_id)|(y|num|n|is|has|)_.*|(frame|pose)_.*|node_id|(.*_)?(batch|ptr|adj|adj_t)|"
-    r"(.*_)?(x|y|z|feat|feats|features?|attrs?|attributes?|weights?|masks?|labels?|targets?|class(es)?|types?|"
-    r"kinds?|colou?rs?|species|elements?|numbers?|charges?|spins?|multiplicity|degrees?|deg|valence|"
-    r"hybridization|chirality|stereo|orders?|hops?|counts?|sizes?|tokens?|shifts?|offsets?|cells?|pbc|natoms)"
+# Integers that are features, targets or counts and no node numbers: whole names, and last words of names.
+_NAMES = (
+    r"t|[nefs]_?id|node_id|(graph|mol|molecule|sample|system)_(id|idx)|(atomic_)?numbers?|"
+    r"(y|num|n|is|has|frame|pose|)_.*"
 )
+_WORDS = (
+    r"x|y|z|feats?|features?|attrs?|attributes?|weights?|masks?|labels?|targets?|class(es)?|types?|kinds?|"
+    r"colou?rs?|species|elements?|charges?|spins?|multiplicity|degrees?|deg|valence|hybridization|chirality|"
+    r"stereo|bond_orders?|hops?|counts?|sizes?|tokens?|tags?|category|categories|times?|timesteps?|steps?|"
+    r"epochs?|residues?|chains?|clusters?|folds?|splits?|shifts?|offsets?|cells?|pbc|natoms|batch|ptr|adj|adj_t"
+)
+_FEATURES = re.compile(f"{_NAMES}|(.*_)?({_WORDS})")
 
 
 def words(name: Name) -> set[str]:

@@ -83,7 +83,7 @@ class Repeated:
         """Copies numbers that nodes have within their graphs."""
         return self.rows(value, index, dim)
 
-    def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
+    def shifted(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         """Copies values to which each graph g adds ``steps [B, ...]`` for the graphs that follow it."""
         step = steps.sum(0)
         return self._shifted(value, int(step) if step.dim() == 0 else step.to(value.device), dim)
@@ -142,7 +142,7 @@ class Selected:
     def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
         return self.rows(value, index, dim)
 
-    def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
+    def shifted(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         before, own = steps.cumsum(0) - steps, steps[self.graphs]
         added = (own.cumsum(0) - own - before[self.graphs]).to(value.device)
         added = added.view(len(added), *(1,) * (value.dim() + 1 - added.dim()), *added.shape[1:])

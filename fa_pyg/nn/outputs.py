@@ -192,10 +192,10 @@ class Outputs:
         return slots.count(body, len(body))
 
 
-def check_level(spec: Any, level: Any, names: Collection[Name] = (), path: str = "output") -> None:
+def check_level(spec: Any, level: Any, names: Collection[Name] | None = (), path: str = "output") -> None:
     """Raises ValueError if ``level=`` is neither one for all outputs nor one for each that ``spec`` has.
 
-    A level may be the name of an argument (``names``), or one that PyG takes for node numbers.
+    A level may be the name of an argument (``names``; None: of any), or one of node numbers by PyG's rule.
     """
     if isinstance(level, Mapping) and isinstance(spec, dict):
         wrong = [name for name in level if name not in spec]
@@ -221,8 +221,8 @@ def has_level(level: Any, wanted: Callable[[Any], bool]) -> bool:
     return wanted(level)
 
 
-def _is_name(level: Any, names: Collection[Name]) -> bool:
-    return isinstance(level, str) and (level in names or is_index_name(level))
+def _is_name(level: Any, names: Collection[Name] | None) -> bool:
+    return isinstance(level, str) and (names is None or level in names or is_index_name(level))
 
 
 def _has_no_row(rep: Rep, leaf: Tensor) -> bool:

@@ -161,8 +161,8 @@ class Exp(nn.Module):
 def test_what_is_no_number_is_not(number):
     with pytest.raises(ValueError, match=r"output\[1\]\['number'\]: expected a tensor \(a scalar\), found a"):
         FrameAveraging(WithNumber(lambda pos: number), PCAFrame("E(3)"), output=OUTPUT)(points(), BATCH)
+    spec = ("scalar", {"number": "vector"})
     with pytest.raises(ValueError, match=r"output\[1\]\['number'\] of shape \[\] cannot be a vector"):
-        spec = ("scalar", {"number": "vector"})
         FrameAveraging(WithNumber(lambda pos: 1.0), PCAFrame("E(3)"), output=spec)(points(), BATCH)
 
 

@@ -133,6 +133,14 @@ class PermutationFrames(Slotted):
         kind = f"{self.slots} a graph" if self.slots else "ragged"
         return f"PermutationFrames({self.num_frames} of {self.num_bodies} graphs, {kind})"
 
+    @property
+    def moves_edges(self) -> bool:
+        """Whether any edge is one of several in its orbit, over which edge-level outputs are averaged."""
+        if self.edge_orbit is None:
+            return False
+        orbits = torch.stack([self.edge_body, self.edge_orbit], 1)
+        return len(torch.unique(orbits, dim=0)) < len(orbits)
+
     def on(self, batch: Tensor, edge_index: Tensor | None, **known: Tensor | None) -> PermutationFrames:
         """Returns the frames with these tensors for the graph of each node, the edges, and other fields."""
         if batch is self.batch and edge_index is self.edge_index and not known:
@@ -148,9 +156,9 @@ class PermutationFrames(Slotted):
         r"""Returns :math:`\rho(g)^{-1} x` for every frame g: the rows of x in the order of their places.
 
         Args:
-            x: a tensor of nodes, graphs or edges.
+            x: a tensor of nodes, graphs or edges, or with other rows that keep their order.
             rep: scalars.
-            level: "node", "graph" or "edge"; default "node" or "graph", by the size of x.
+            level: "node", "graph", "edge" or the graph of each row; default "node" or "graph", by the size.
 
         Shapes:
             x ``[n, ...]``; the copies ``[M, ...]`` in slot-major order.
@@ -183,7 +191,7 @@ class PermutationFrames(Slotted):
         Args:
             y: a model's outputs on the copies, in the order of :meth:`to_frame`.
             rep: scalars.
-            level: "node", "graph" or "edge"; default "node" or "graph", by the size of y.
+            level: "node", "graph", "edge" or the graph of each row; default "node" or "graph", by the size.
 
         Shapes:
             y ``[M, ...]``; result ``[n, ...]`` in the type of y, summed in the wider of its type and the
@@ -235,13 +243,15 @@ class PermutationFrames(Slotted):
 
     # ---------------------------------------------------------------------------------- rows of copies
 
-    def sources(self, level: str) -> tuple[Tensor, Tensor]:
+    def sources(self, level: str | Tensor) -> tuple[Tensor, Tensor]:
         """Returns the source row and the frame of each row of the copies of a tensor of this level."""
         row, frame = zip(*self.sources_by_slot(level), strict=True)
         return torch.cat(row), torch.cat(frame)
 
-    def sources_by_slot(self, level: str) -> list[tuple[Tensor, Tensor]]:
+    def sources_by_slot(self, level: str | Tensor) -> list[tuple[Tensor, Tensor]]:
         """Returns :meth:`sources` slot by slot."""
+        if isinstance(level, Tensor):
+            return self.rows_by_slot(level, len(level))
         if level == "graph":
             graphs = torch.arange(self.num_bodies, device=self.device)
             return self.rows_by_slot(graphs, self.num_bodies)
@@ -283,36 +293,47 @@ class PermutationFrames(Slotted):
             found.append((row.index_select(0, order), frame.index_select(0, order)))
         return found
 
-    def _rows_of(self, level: str) -> int:
+    def _rows_of(self, level: str | Tensor) -> int:
+        if isinstance(level, Tensor):
+            return len(level)
         if level == "graph":
             return self.num_bodies
         return len(self.batch if level == "node" else self.edge_body)
 
-    def _orbits(self, level: str) -> tuple[Tensor | None, Numbers | None]:
+    def _orbits(self, level: str | Tensor) -> tuple[Tensor | None, Numbers | None]:
+        if isinstance(level, Tensor):
+            return None, None
         if level == "node" and self.orbit is not None:
             return self.orbit, self.numbers
         if level == "edge" and self.edge_orbit is not None:
             return self.edge_orbit, Numbers(self.edge_body, self.num_bodies)
         return None, None
 
-    def _level(self, n: int, level: Level) -> str:
+    def _level(self, n: int, level: Level) -> str | Tensor:
         if level is None:
             level = "node" if self._index(n, None) is self.batch else "graph"
-        if level not in ("node", "graph", "edge"):
-            raise ValueError(f'level: expected "node", "graph" or "edge", found {level!r}')
+        _check_level(level)
         if n != self._rows_of(level):
-            raise ValueError(f"expected {self._rows_of(level)} rows for the {level} level, found {n}")
+            raise ValueError(f"expected {self._rows_of(level)} rows for the {_named(level)}, found {n}")
         return level
 
-    def _copied_level(self, m: int, level: Level) -> str:
+    def _copied_level(self, m: int, level: Level) -> str | Tensor:
         if level is None:
             level = "node" if self._source(m, None)[0] is self.batch else "graph"
-        if level not in ("node", "graph", "edge"):
-            raise ValueError(f'level: expected "node", "graph" or "edge", found {level!r}')
+        _check_level(level)
         expected = len(self.sources(level)[0])
         if m != expected:
-            raise ValueError(f"expected {expected} rows for the copies of the {level} level, found {m}")
+            raise ValueError(f"expected {expected} rows for the copies of the {_named(level)}, found {m}")
         return level
+
+
+def _named(level: str | Tensor) -> str:
+    return "graphs given" if isinstance(level, Tensor) else f"{level} level"
+
+
+def _check_level(level: Level) -> None:
+    if not isinstance(level, Tensor) and level not in ("node", "graph", "edge"):
+        raise ValueError(f'level: expected "node", "graph", "edge" or the graph of each row, found {level!r}')
 
 
 def _check_scalar(rep: RepLike) -> None:

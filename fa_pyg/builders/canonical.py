@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.spectral import SpectralFrame
-from fa_pyg.canonical import canonical_labelling
+from fa_pyg.canonical import Labelling, canonical_labelling
 from fa_pyg.canonical.backends import check_backend
 from fa_pyg.groups import GroupLike
 from fa_pyg.permutations import PermutationFrames
@@ -66,13 +69,10 @@ class CanonicalFrame(PermutationFrame):
         # Ranks by the frame that comes first are made of the features already.
         color = graphs.node_color if self.first is None else self.first.ranks(graphs)
         edge_color = graphs.edge_color
-        found = canonical_labelling(
-            place[graphs.edge_index],
-            numbers.counts,
-            None if color is None else color[numbers.by_body],
-            edge_color,
-            self.backend,
-        )
+        known = (place[graphs.edge_index], numbers.counts, edge_color, self.backend)
+        found = _labelled(*known, None if color is None else color[numbers.by_body])
+        if graphs.marks is not None:
+            found = _kept_apart(found, graphs, place, *known)
         order = found.order - numbers.start.repeat_interleave(numbers.counts, output_size=len(place))
         orbit = numbers.local[numbers.by_body[found.orbit[place]]]
         return PermutationFrames.ragged(
@@ -90,3 +90,36 @@ class CanonicalFrame(PermutationFrame):
     def extra_repr(self) -> str:
         options = "".join(f", {k}={v!r}" for k, v in (("backend", self.backend),) if v is not None)
         return super().extra_repr() + options
+
+
+def _labelled(
+    edges: Tensor, counts: Tensor, edge_color: Tensor | None, backend: str | None, color: Tensor | None
+) -> Labelling:
+    return canonical_labelling(edges, counts, color, edge_color, backend)
+
+
+def _kept_apart(
+    found: Labelling, graphs: Graphs, place: Tensor, edges: Tensor, counts: Tensor, *rest: Any
+) -> Labelling:
+    """The labelling in which automorphisms leave marked nodes alone: another one for graphs that they move.
+
+    Nodes are coloured by the first place that their orbit takes, and by their mark: both are the same for
+    isomorphic graphs with the same marks, and what the new labelling decides are the ties of the old one.
+    """
+    marks = graphs.marks[graphs.numbers.by_body]
+    taken = torch.empty_like(found.order)
+    taken[found.order] = torch.arange(len(taken), device=taken.device)
+    first = torch.full_like(taken, len(taken)).scatter_reduce(0, found.orbit, taken, "amin")[found.orbit]
+    size = torch.bincount(found.orbit, minlength=len(taken))[found.orbit]
+    body = torch.arange(len(counts), device=counts.device).repeat_interleave(counts, output_size=len(taken))
+    moved = torch.zeros_like(counts, dtype=torch.bool)
+    moved[body[(marks >= 0) & (size > 1)]] = True
+    if not bool(moved.any()):
+        return found
+    color = torch.unique(torch.stack([first, marks], 1), dim=0, return_inverse=True)[1]
+    other, of_edges = _labelled(edges, counts, *rest, color), moved[body[edges[0]]]
+    return Labelling(
+        torch.where(moved[body], other.order, found.order),
+        torch.where(moved[body], other.orbit, found.orbit),
+        torch.where(of_edges, other.edge_orbit, found.edge_orbit),
+    )

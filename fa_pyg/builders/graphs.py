@@ -9,10 +9,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import check_batch, graph_count
+from fa_pyg.copies import check_batch, check_edges, graph_count
 from fa_pyg.numbers import Numbers
 
 __all__ = ["Graphs", "check_edges", "colors_of", "graphs_of"]
+
+_UNSIGNED = (torch.uint16, torch.uint32)
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,10 @@ class Graphs:
         size: the number of graphs B.
         node_features, edge_features: whatever the model sees of nodes and edges: what differs there tells
             them apart.
+        marks: different for each node of a graph that the model is told by its number, -1 for the others.
 
     Shapes:
-        edge_index ``[2, E]``, batch ``[N]``, features ``[N, ...]`` and ``[E, ...]``.
+        edge_index ``[2, E]``, batch and marks ``[N]``, features ``[N, ...]`` and ``[E, ...]``.
 
     Raises:
         ValueError: for edges between graphs, or of nodes that there are not (seen on a CPU only).
@@ -38,6 +41,7 @@ class Graphs:
     size: int
     node_features: tuple[Tensor, ...] = ()
     edge_features: tuple[Tensor, ...] = ()
+    marks: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_edges(self.edge_index, self.batch)
@@ -104,25 +108,8 @@ def graphs_of(
     return Graphs(edge_index, batch, graph_count(batch, num_graphs), *features)
 
 
-def check_edges(edge_index: Tensor, batch: Tensor) -> None:
-    """Raises ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
-    if edge_index.device.type != "cpu" or not edge_index.numel():
-        return
-    low, high = map(int, edge_index.aminmax())
-    if low < 0 or high >= len(batch):
-        raise ValueError(f"edge_index: expected nodes from 0 to {len(batch) - 1}, found {low} to {high}")
-    tail, head = batch[edge_index]
-    if not torch.equal(tail, head):
-        edge = int((tail != head).nonzero()[0])
-        i, j = edge_index[:, edge].tolist()
-        raise ValueError(
-            f"edge_index: expected edges within graphs, found one from node {i} of graph {int(tail[edge])} "
-            f"to node {j} of graph {int(head[edge])}"
-        )
-
-
 def colors_of(features: Sequence[Tensor]) -> Tensor | None:
-    """Ranks of the rows of all features together, equal for what is equal bit by bit; all NaN are one."""
+    """Ranks of the rows of all features together, equal for equal numbers; all NaN are one."""
     found = torch.zeros(len(features[0]), dtype=torch.long, device=features[0].device) if features else None
     for one in features:
         rows = _integers(one.detach()).reshape(len(one), -1) if one.numel() else one[:, None][:, :0]
@@ -133,10 +120,18 @@ def colors_of(features: Sequence[Tensor]) -> Tensor | None:
 
 
 def _integers(x: Tensor) -> Tensor:
-    """Integers in the order of the numbers, different wherever these are: for -0 and 0, too."""
+    """Integers in the order of the numbers, and equal where these are, as 0 and -0."""
     x = torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
     if not x.is_floating_point():
-        return x.byte() if x.dtype == torch.bool else x
-    x = torch.where(x.isnan(), torch.nan, x.to(torch.promote_types(x.dtype, torch.float32)))
+        return _wide(x)
+    x = x.to(torch.promote_types(x.dtype, torch.float32)) + 0.0  # no -0
+    x = torch.where(x.isnan(), torch.nan, x)
     bits = x.contiguous().view(torch.int64 if x.dtype == torch.float64 else torch.int32)
     return torch.where(bits < 0, bits ^ torch.iinfo(bits.dtype).max, bits)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Whole numbers of a type that can be sorted."""
+    if x.dtype == torch.uint64:  # the largest would be negative
+        return x.view(torch.int64) ^ torch.iinfo(torch.int64).min
+    return x.byte() if x.dtype == torch.bool else x.long() if x.dtype in _UNSIGNED else x

@@ -12,6 +12,7 @@ from torch_geometric.utils import is_sparse
 
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.graphs import Graphs, check_edges, colors_of
+from fa_pyg.builders.node_numbers import check_numbers, marks_of, pointers_of
 from fa_pyg.copies import NODE_NAMES, Call, Layout, Name
 from fa_pyg.permutations import PermutationFrames
 
@@ -22,11 +23,16 @@ __all__ = ["graph_layout", "read_frames", "read_graphs"]
 _UNREAD = re.compile(r"y|y_.*|.*_y|(.*_)?(label|target)s?|.*_mask|(frame|pose)_.*")
 
 
-def graph_layout(call: Call, levels: Mapping[Name, str]) -> Layout:
+def graph_layout(call: Call, levels: Mapping[Name, str], pairs_in_edge_order: bool = False) -> Layout:
     """Returns the layout of a call whose nodes are permuted.
 
+    Args:
+        call: of the model.
+        levels: what the caller says of its tensors.
+        pairs_in_edge_order: see :meth:`~fa_pyg.copies.Layout.columns`.
+
     Raises:
-        ValueError: if nothing in the call tells the number of nodes.
+        ValueError: if nothing in the call tells the number of nodes, or what some of its integers are.
     """
     for name, value in call.values.items():
         _check_shape(name, value)
@@ -40,9 +46,10 @@ def graph_layout(call: Call, levels: Mapping[Name, str]) -> Layout:
             'the call does not tell its number of nodes: expected `batch`, `x`, or levels={name: "node"} '
             f"for one of {', '.join(map(str, call.values)) or 'its tensors'}"
         )
-    layout = Layout(call, levels, nodes, whole=True)
+    layout = Layout(call, levels, nodes, True, pairs_in_edge_order)
     for name, value in call.values.items():
         _check_meaning(name, value, layout, bool(matrices))
+        check_numbers(name, value, layout)
     return layout
 
 
@@ -98,11 +105,11 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None)
             continue
         level = _level(name, value, layout)
         if level is not None:
-            (nodes if level == "node" else edges).append(value)
+            (nodes if level == "node" else edges).append(value.movedim(layout.axis(name, value), 0))
         elif reads is not None:
             raise ValueError(f"reads: expected tensors of nodes or edges, found {name!r}")
     edge_index, features = _edges(call, layout, tuple(edges))
-    return Graphs(edge_index, layout.batch, layout.num_graphs, tuple(nodes), features)
+    return Graphs(edge_index, layout.batch, layout.num_graphs, tuple(nodes), features, marks_of(layout))
 
 
 def read_frames(
@@ -113,7 +120,7 @@ def read_frames(
     frames, edges = frame.evaluate(graphs), layout.edge_index
     if graphs.edge_index is edges:
         return frames.on(layout.batch, edges, edge_color=graphs.edge_color)
-    # Edges of matrices came behind: what is known of them is for the frame alone.
+    # Edges of matrices and pointers came behind: what is known of them is for the frame alone.
     count = 0 if edges is None else edges.size(1)
     known = {name: getattr(frames, name) for name in ("edge_color", "edge_orbit")}
     cut = {name: None if value is None else value[:count] for name, value in known.items()}
@@ -124,9 +131,7 @@ def _is_unread(name: Name, value: Any, layout: Layout) -> bool:
     text, said = str(name), layout.levels.get(name)
     if said is not None:
         return said not in ("node", "edge")
-    numbers = text in ("batch", "ptr") or text.endswith(("_batch", "_ptr"))
-    if isinstance(value, Tensor) and not value.is_floating_point() and not value.is_complex():
-        numbers = numbers or "index" in text or text == "face"
+    numbers = text in ("batch", "ptr") or text.endswith(("_batch", "_ptr")) or layout.is_numbers(name, value)
     # What is handed to the model by itself is its input, whatever it is called.
     return numbers or (name not in layout.call.arguments and _UNREAD.fullmatch(text) is not None)
 
@@ -151,6 +156,7 @@ def _edges(call: Call, layout: Layout, features: tuple[Tensor, ...]) -> tuple[Te
     none = torch.zeros(2, 0, dtype=torch.long, device=layout.batch.device)
     parts = [(none if layout.edge_index is None else layout.edge_index, features)]
     parts += [_entries(x) for name, x in call.values.items() if _is_adjacency(name, x)]
+    parts += pointers_of(layout)
     parts = [part for part in parts if part[0].size(1)] or parts[:1]
     if len(parts) == 1:
         return parts[0]

@@ -2,8 +2,9 @@
 
 from fa_pyg.copies.call import Call, Name, Signature
 from fa_pyg.copies.copies import Copies, Slots
-from fa_pyg.copies.layout import LEVELS, NODE_NAMES, Layout
-from fa_pyg.copies.sizes import check_batch, graph_count
+from fa_pyg.copies.layout import LEVELS, Layout
+from fa_pyg.copies.names import NODE_NAMES, check_feature, is_feature_name, is_index_name
+from fa_pyg.copies.sizes import check_batch, check_edges, graph_count
 
 __all__ = [
     "LEVELS",
@@ -15,5 +16,9 @@ __all__ = [
     "Signature",
     "Slots",
     "check_batch",
+    "check_edges",
+    "check_feature",
     "graph_count",
+    "is_feature_name",
+    "is_index_name",
 ]

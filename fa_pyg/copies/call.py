@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.data.data import BaseData
 
+from fa_pyg.copies.keywords import is_alias, parts_with_keywords
+
 __all__ = ["Call", "Name", "Signature"]
 
 Name = str | int
@@ -20,18 +22,22 @@ class Signature:
     """The parameters of a module's ``forward``: which names positions have, and what else it takes.
 
     Args:
-        module: any; one round another that publishes its ``signature`` (a framed model) has that one's names.
+        module: any, or a function; a module round another that publishes its ``signature`` (a framed model)
+            has that one's names. ``**kwargs`` that go to parts of the module take what these take.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module | Callable) -> None:
         module = getattr(module, "_orig_mod", module)  # torch.compile hides the signature
         inner = getattr(module, "signature", None)
         self.is_framed = isinstance(inner, Signature)
+        self.parts: list[Signature] | None = None
         if self.is_framed:
+            self.parts = inner.parts
             self.positional, self.named, self.takes_any = inner.positional, inner.named, inner.takes_any
             return
         try:
-            parameters = inspect.signature(module.forward).parameters.values()
+            forward = module.forward if isinstance(module, nn.Module) else module
+            parameters = inspect.signature(forward).parameters.values()
         except ValueError:  # a traced module has no names: its arguments go by position
             parameters = ()
         self.positional = [
@@ -39,10 +45,16 @@ class Signature:
         ]
         self.named = [*self.positional, *(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)]
         self.takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        parts = parts_with_keywords(module) if self.takes_any and isinstance(module, nn.Module) else None
+        self.parts = None if parts is None else [Signature(part) for part in parts]
+        if self.parts and not self.positional and len(self.parts) == 1 and is_alias(type(module).forward):
+            self.positional = self.parts[0].positional
 
     def takes(self, name: str) -> bool:
         """Whether the module can be called with this keyword."""
-        return self.is_framed or self.takes_any or name in self.named
+        if self.is_framed or name in self.named:
+            return True
+        return self.takes_any and all(part.takes(name) for part in self.parts or ())
 
     def name(self, position: int) -> Name:
         """The name of a positional argument; its number where the module has none for it (``*args``)."""

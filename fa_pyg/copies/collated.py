@@ -6,7 +6,7 @@ import copy
 import functools
 import operator
 from collections.abc import Mapping
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from torch_geometric.data import Data
 from torch_geometric.utils import is_sparse
 
 from fa_pyg.copies.call import Name
-from fa_pyg.copies.layout import Layout
+from fa_pyg.copies.layout import NUMBERS, Layout
+from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, pointer, side_by_side
 
 __all__ = ["Collated"]
@@ -73,31 +74,41 @@ class Collated:
             return side_by_side(name, value, self.layout, self.pick), self._pointer(slices), None
         if not isinstance(value, Tensor):
             return [value[g] for g in self.pick.graphs.tolist()], self._pointer(slices), None
-        dim, body = self.layout.dim(name, value), self.layout.by_slices(slices, value.device, name)
-        steps = None if incs is None else self._steps(name, path, incs)
+        dim, steps = self.layout.dim(name, value), None if incs is None else self._steps(name, path, incs)
+        body = self._rows(path, value, slices, steps)
         if steps is None:
-            copies = self.pick.rows(value, body, dim)
+            is_local = self.layout.is_numbers(name, value)  # to which collation has added nothing
+            copies = (self.pick.local_index if is_local else self.pick.rows)(value, body, dim)
             incs = incs if incs is None else incs[self.pick.graphs]
         else:
-            copies, own = self.pick.incremented(value, body, dim, steps), steps[self.pick.graphs]
+            # Which of these are node numbers tells the name, or that they count as many as there are nodes.
+            counts_nodes = isinstance(self.pick, Permuted) and self.layout.levels.get(name) in (
+                None,
+                *NUMBERS,
+            )
+            shifted = partial(self.pick.incremented, name=name) if counts_nodes else self.pick.shifted
+            copies, own = shifted(value, body, dim, steps), steps[self.pick.graphs]
             incs = own.cumsum(0) - own
         return copies, self._pointer(slices), incs
+
+    def _rows(self, path: tuple, value: Tensor, slices: Tensor, steps: Tensor | None) -> Tensor:
+        """The graph of each entry of an attribute; node numbers in a dict or list have rows of their own."""
+        name = path[-1]
+        if len(path) > 1:
+            own = steps is not None
+            return self.layout.rows_by(slices, value.device) if own else self.layout.by_slices(slices, name)
+        is_numbers = self.layout.is_numbers(name, value)
+        return self.layout.columns(name, value) if is_numbers else self.layout.body(name, value)
 
     def _steps(self, name: str, path: tuple, incs: Tensor) -> Tensor | None:
         """What each graph adds to the values of those that follow it ``[B, ...]``; None for nothing."""
         if type(self.source).__inc__ is Data.__inc__ and "batch" not in name:  # PyG's own rule, by name
             return self.layout.node_slices.diff() if "index" in name or name == "face" else None
-        value = functools.reduce(operator.getitem, path, self._example)
-        step = torch.as_tensor(self._example.__inc__(name, value, self._example._store)).to(incs.dtype)
+        last = self.layout.last_graph
+        value = functools.reduce(operator.getitem, path, last)
+        step = torch.as_tensor(last.__inc__(name, value, last._store)).to(incs.dtype)
         steps = torch.cat([incs.diff(dim=0), step.reshape(1, *incs.shape[1:])])
         return steps if steps.any() else None
-
-    @cached_property
-    def _example(self) -> Data:
-        """The last graph: the increments of the others can be told from those of the next."""
-        data, slices = copy.copy(self.source), self.source._slice_dict
-        data._slice_dict = {k: v for k, v in slices.items() if self.has(k, data.get(k))}
-        return data.get_example(self.layout.num_graphs - 1)
 
     def _pointer(self, slices: Tensor) -> Tensor:
         return pointer(slices.diff(dim=0)[self.pick.graphs])

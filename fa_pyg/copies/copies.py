@@ -13,6 +13,7 @@ from torch_geometric.utils import is_sparse
 from fa_pyg.copies.call import Name
 from fa_pyg.copies.collated import Collated
 from fa_pyg.copies.layout import Layout
+from fa_pyg.copies.names import check_feature
 from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, SlotRows, pointer, side_by_side
 from fa_pyg.frames import Frames
@@ -88,6 +89,11 @@ class Slots:
         """Cuts these slots out of the copies in all frames of a tensor of n rows (``Frames.to_frame``)."""
         return copies[self.source.part(self.first, self.last, index, n)]
 
+    def count(self, index: Tensor | None, n: int) -> int:
+        """The number of rows that a tensor of n rows has in these slots."""
+        part = self.source.part(self.first, self.last, index, n)
+        return part.stop - part.start
+
     def run(self, model: nn.Module, framed: Mapping[Name, Tensor]) -> Any:
         """Returns the model's output on these copies, with the declared inputs ``framed``."""
         call = self.layout.call
@@ -134,8 +140,9 @@ class Slots:
             return self.pick.owner(value, len(value))
         if text == "ptr" or text.endswith("_ptr"):
             return pointer(self.pick.rows(value.diff(), self.layout.graphs))
-        if said == "index" or (("index" in text or text == "face") and _is_integer(value)):
-            return self.pick.node_index(value)
+        self._check_increment(name, value)
+        if self.layout.is_numbers(name, value):
+            return self._node_numbers(name, value)
         if "adj" in text and value.dim() > 1 and value.size(0) == value.size(1) == self.layout.num_nodes:
             if isinstance(self.pick, Permuted) and self.last - self.first == 1:
                 return self.pick.matrix(value)
@@ -143,10 +150,22 @@ class Slots:
                 f"{name!r} is a dense adjacency matrix, which cannot be copied for several frames: "
                 "use chunk=1, or a torch.sparse matrix"
             )
-        self._check_increment(name, value)
-        if self.layout.level(name, value) == "shared":
-            return value
-        return self.pick.rows(value, self.layout.body(name, value))
+        is_shared = self.layout.followed(name, value) is None and self.layout.level(name, value) == "shared"
+        if said is None and not self.layout.is_strict:  # else checked before the frames are computed
+            check_feature(name, value, self.layout.num_nodes)
+        return value if is_shared else self.pick.rows(value, self.layout.body(name, value))
+
+    def _node_numbers(self, name: Name, value: Tensor) -> Tensor:
+        """Node numbers, entry by entry along their last axis, or row by row."""
+        if not value.dim():
+            if self.num_graphs > 1:
+                raise ValueError(f"{name!r}: expected a row for each node number, found a single number")
+            return self._node_numbers(name, value.view(1))[0]
+        axis = 0 if self.layout.levels.get(name) == "node_index" else -1
+        columns, points = self.layout.columns(name, value), self.layout.batch
+        if points is not None and self.layout.levels.get(name) is None:
+            points = self.layout.points(name)
+        return self.pick.node_index(value, columns, axis, name, points)
 
     def _check_increment(self, name: Name, value: Tensor) -> None:
         """A ``Data`` of the user's own may number things in ways that only collation applies."""
@@ -154,15 +173,12 @@ class Slots:
         if data is None or name not in data or name in self.layout.levels:
             return
         own = data.__inc__(name, value, data._store)
-        if own is not None and torch.as_tensor(own).any():
+        nodes = self.layout.num_nodes if self.layout.is_numbers(name, value) else 0
+        if bool((torch.as_tensor(0 if own is None else own) != nodes).any()):
             raise ValueError(
                 f"{name!r} is numbered by the __inc__ of its {type(data).__name__}: "
                 "collate the graphs into a Batch"
             )
-
-
-def _is_integer(value: Tensor) -> bool:
-    return not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
 
 
 def _without_tensors(name: Name, value: Any) -> Any:

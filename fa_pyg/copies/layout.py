@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from fa_pyg.copies.call import Call, Name
-from fa_pyg.copies.sizes import check_batch, graph_count
+from fa_pyg.copies.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer, words
+from fa_pyg.copies.sizes import check_batch, check_edges, check_numbers, graph_count
 
-__all__ = ["LEVELS", "NODE_NAMES", "Layout"]
+__all__ = ["LEVELS", "NUMBERS", "Layout"]
 
-LEVELS = ("node", "edge", "graph", "index", "shared", "place")
-NODE_NAMES = ("x", "feat", "pos", "z", "node_type", "n_id")  # nodes by convention, as `edge_*` is edges
-_BY_NAME = {"node_id": "place"}
-_KEPT = ("frame_", "pose_")  # what transforms store: of no use to a model
+NUMBERS = ("index", "node_index")
+LEVELS = ("node", "edge", "graph", *NUMBERS, "shared", "place")
 
 
 class Layout:
@@ -26,11 +26,14 @@ class Layout:
 
     Args:
         call: the call.
-        levels: what the caller says of a name: "node", "edge", "graph", "index" (numbers of nodes, counted
-            along the last axis), "shared" (the same for all) or "place" (a row for each node, which stays
-            where it is when nodes are permuted: that of the name ``node_id``).
+        levels: what the caller says of a name: "node", "edge", "graph", "index" (node numbers whose entries
+            along the last axis are a level of their own, as the pairs of ``edge_label_index``), "node_index"
+            (node numbers with a row for each node, as the parents in a tree), "shared" (the same for all) or
+            "place" (a row for each node, which stays where it is when nodes are permuted: that of the name
+            ``node_id``).
         nodes: the name of a tensor with one row a node, for calls without ``batch``.
         whole: give the nodes of a call without ``batch`` one, of one graph.
+        pairs_in_edge_order: see :meth:`columns`.
 
     Raises:
         ValueError: if ``batch`` is no vector of integers, or does not fit the number of graphs that is given.
@@ -42,11 +45,14 @@ class Layout:
         levels: Mapping[Name, str] | None = None,
         nodes: Name = "pos",
         whole: bool = False,
+        pairs_in_edge_order: bool = False,
     ) -> None:
         self.call = call
-        self.levels = {**_BY_NAME, **(levels or {})}
-        self.batch: Tensor | None = call.get("batch")
-        check_batch(self.batch)
+        self.levels = {**BY_NAME, **(levels or {})}
+        self.pairs_in_edge_order = pairs_in_edge_order
+        given = call.get("batch")
+        self.batch: Tensor | None = call.get(f"{nodes}_batch") if given is None else given
+        check_batch(self.batch, "batch" if given is not None else f"{nodes}_batch")
         self._nodes = nodes
         self.num_nodes = self._num_nodes(nodes)
         self.num_graphs = self._num_graphs()
@@ -54,12 +60,17 @@ class Layout:
         if whole and self.batch is None:
             self.batch = torch.zeros(self.num_nodes, dtype=torch.long, device=self._device())
         self._bodies: dict[Name, Tensor | None] = {}
+        self._columns: dict[Name, Tensor] = {}
 
     def _num_nodes(self, nodes: Name) -> int:
         if self.batch is not None:
             return len(self.batch)
         given = None if self.call.data is None else self.call.data.num_nodes
-        return len(self.call.values[nodes]) if given is None else given
+        if given is None and not isinstance(self.call.get(nodes), Tensor):
+            raise ValueError(
+                "num_nodes: expected a number of nodes in the Data, which has no tensor that tells it"
+            )
+        return len(self.call.get(nodes)) if given is None else given
 
     def _num_graphs(self) -> int:
         if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
@@ -69,13 +80,22 @@ class Layout:
         if self.batch is None:
             return 1
         if isinstance(self.call.data, Batch):
-            return self.call.data.num_graphs
+            self._check_flat()
+            return graph_count(self.batch, self.call.data.num_graphs)
         for name in ("num_graphs", "batch_size"):
             if self.call.get(name) is not None:
                 return graph_count(self.batch, self.call.get(name), name)
         if isinstance(self.call.get("ptr"), Tensor):
             return graph_count(self.batch, len(self.call.get("ptr")) - 1, "len(ptr) - 1")
         return graph_count(self.batch)  # waits for the device
+
+    def _check_flat(self) -> None:
+        """Raises ValueError for a Batch of Batches, whose graphs nothing tells any more."""
+        if {"batch", "ptr"} & set(getattr(self.call.data, "_slice_dict", None) or ()):
+            raise ValueError(
+                f"{self.call.holder!r}: expected a Batch of Data, found a Batch of Batches: collate their "
+                "graphs, Batch.from_data_list([data for batch in batches for data in batch.to_data_list()])"
+            )
 
     def _device(self) -> torch.device | None:
         tensors = (value for value in self.call.values.values() if isinstance(value, Tensor))
@@ -84,12 +104,17 @@ class Layout:
     # ------------------------------------------------------------------------------ levels
 
     @cached_property
+    def edge_name(self) -> Name | None:
+        """The name of the edges: ``edge_index``, or the only pairs of node numbers that the caller names."""
+        if self.call.get("edge_index") is not None:
+            return "edge_index"
+        named = [name for name, level in self.levels.items() if level == "index"]
+        pairs = [name for name in named if _is_pairs(self.call.get(name))]
+        return pairs[0] if len(pairs) == 1 else None
+
+    @cached_property
     def edge_index(self) -> Tensor | None:
-        value = self.call.get("edge_index")
-        if value is None:  # the only numbers of nodes that the caller names
-            named = [self.call.get(name) for name, level in self.levels.items() if level == "index"]
-            pairs = [x for x in named if isinstance(x, Tensor) and x.dim() == 2 and len(x) == 2]
-            value = pairs[0] if len(pairs) == 1 else None
+        value = None if self.edge_name is None else self.call.get(self.edge_name)
         return value if isinstance(value, Tensor) and value.dim() == 2 and not value.is_sparse else None
 
     @cached_property
@@ -103,21 +128,34 @@ class Layout:
         """The graph of each edge; None where there is one graph, which has no ``batch``."""
         if self.edge_index is None:
             raise ValueError("the edge level needs an argument or attribute `edge_index`, [2, E]")
-        return None if self.batch is None else self.batch.index_select(0, self.edge_index[0])
+        if self.batch is None:
+            return None
+        if not self.counts_nodes(self.edge_name):  # of two sets of nodes: the slices tell
+            return self.rows_by(self.slices(self.edge_name, self.edge_index), self.batch.device)
+        if len(self.edge_index) == 2:
+            check_edges(self.edge_index, self.batch, self.edge_name)
+        return self.batch.index_select(0, self.edge_index[0])
 
     @cached_property
     def places(self) -> Tensor | None:
         """The graph of each place for a node: another tensor than that of the nodes."""
         return None if self.batch is None else self.batch.clone()
 
-    def of(self, level: str) -> Tensor | None:
-        """The graph of each row of a level; None where there is one graph."""
-        if level == "place":
-            return self.places
-        if self.batch is None:
-            # Edges have a body of their own: None stands for the one of the nodes, with their weights.
-            return self.edge_index.new_zeros(self.edge_index.size(1)) if level == "edge" else None
-        return self.edges if level == "edge" else self.graphs if level == "graph" else self.batch
+    def of(self, level: Name) -> Tensor | None:
+        """The graph of each row of a level, or of an argument of this name; None where there is one graph."""
+        if level in ("place", "shared"):
+            return self.places if level == "place" else None
+        if level in ("node", "edge", "graph"):
+            edges = self.edges if level == "edge" else None
+            if self.batch is None:
+                # Edges have a body of their own: None stands for the one of the nodes, with their weights.
+                return self.edge_index.new_zeros(self.edge_index.size(1)) if level == "edge" else None
+            return edges if level == "edge" else self.graphs if level == "graph" else self.batch
+        value = self.call.get(level)
+        body = self.columns(level, value) if self.is_numbers(level, value) else self.body(level, value)
+        if body is not None:
+            return body
+        return torch.zeros(value.size(self.axis(level, value)), dtype=torch.long, device=value.device)
 
     @cached_property
     def nodes_are_graphs(self) -> bool:
@@ -129,28 +167,127 @@ class Layout:
     def body(self, name: Name, value: Tensor) -> Tensor | None:
         """The graph of each row of a tensor; None where there is one graph.
 
-        Known by what the caller says of the name, else the slices of a collated batch, else :meth:`level`.
+        Known by what the caller says of the name, else by ``<name>_batch``, as in PyG, else by the slices of
+        a collated batch, else by :meth:`level`.
         """
         if self.batch is None:
             return self.of("edge") if self.levels.get(name) == "edge" else None
-        if name == "edge_label" and name not in self.levels and "edge_label_index" in self.call.values:
-            return self._pairs  # of these pairs, whether they are as many as the edges or not
         if name not in self._bodies:
-            said = self.levels.get(name) is not None
-            slices = None if said else self.slices(name, value)
-            level = self.level(name, value) if slices is None else None
-            by_slices = level is None
-            self._bodies[name] = self.by_slices(slices, value.device, name) if by_slices else self.of(level)
+            self._bodies[name] = self._body(name, value)
         return self._bodies[name]
 
+    def _body(self, name: Name, value: Tensor) -> Tensor:
+        said = self.levels.get(name)
+        if said is not None and said != "index":
+            return self.of("node" if said == "node_index" else said)
+        pairs = f"{name}_index"
+        is_label = said is None and str(name).endswith("edge_label") and pairs in self.pairs
+        if is_label and len(value) == self.pairs[pairs].size(1):  # as many as the edges or not
+            return self.columns(pairs, self.pairs[pairs])
+        followed = self.followed(name, value)
+        if followed is not None:
+            return followed
+        if self.is_numbers(name, value):
+            return self.columns(name, value)
+        slices = self.slices(name, value)
+        if slices is None:
+            return self.of(self.level(name, value))
+        of_two_sets = self.is_counted(name) and self.increment(name).dim() > 0
+        return self.rows_by(slices, self.batch.device) if of_two_sets else self.by_slices(slices, name)
+
+    def followed(self, name: Name, value: Tensor) -> Tensor | None:
+        """The graph of each row that ``<name>_batch`` says, as PyG's ``follow_batch`` does; else None."""
+        key = f"{name}_batch"
+        body = self.call.get(key)
+        if self.batch is None or not isinstance(body, Tensor) or name in self.levels or not value.dim():
+            return None
+        if body is self.batch or (body.shape == self.batch.shape and torch.equal(body, self.batch)):
+            return self.batch if len(value) == self.num_nodes else None
+        check_batch(body, key)
+        if len(body) != len(value):
+            raise ValueError(f"{key}: expected the graph of each row, [{len(value)}], found [{len(body)}]")
+        graph_count(body, self.num_graphs, batch_name=key)
+        return body
+
+    # ------------------------------------------------------------------------------ node numbers
+
+    def is_numbers(self, name: Name, value: Any) -> bool:
+        """Whether a tensor holds node numbers: so declared, or by PyG's rule for names or its ``__inc__``."""
+        said = self.levels.get(name)
+        if said is not None or not is_integer(value):
+            return said in NUMBERS
+        return is_index_name(name) or (self.is_counted(name) and self.counts_nodes(name))
+
+    def points(self, name: Name) -> Tensor:
+        """The graph of each of the points that loose numbers of this name count: the nodes, or another set.
+
+        Where the call has ``lig_batch``, ``lig_edge_index`` counts the rows of ``lig``; so ``edge_index_t``
+        those of ``x_t``.
+        """
+        sets = [key for key in self.call.values if str(key).endswith("_batch") and words(key) & words(name)]
+        bodies = {key: self.call.get(key) for key in sets if isinstance(self.call.get(key), Tensor)}
+        if len(bodies) > 1:
+            raise ValueError(f"{name!r}: expected numbers of one set of points, found {', '.join(bodies)}")
+        for key, body in bodies.items():
+            check_batch(body, key)
+            if body.shape != self.batch.shape or not torch.equal(body, self.batch):
+                return body
+        return self.batch
+
     @cached_property
-    def _pairs(self) -> Tensor:
-        pairs = self.call.get("edge_label_index")
-        return self.batch.index_select(0, pairs[0])
+    def pairs(self) -> dict[Name, Tensor]:
+        """The pairs of nodes besides the edges, such as ``edge_label_index``, by name."""
+        own = {k: v for k, v in self.call.values.items() if k != self.edge_name and self.is_numbers(k, v)}
+        return {k: v for k, v in own.items() if _is_pairs(v) and self.levels.get(k, "index") == "index"}
+
+    def columns(self, name: Name, value: Tensor) -> Tensor | None:
+        """The graph of each entry of node numbers along their axis: a level of its own, of the edges theirs.
+
+        With ``pairs_in_edge_order`` pairs that are as many as the edges, graph by graph, are put in frames in
+        the order of the edges: an output that could be of the ones or the others is then right for both.
+        """
+        if self.edge_index is not None and name == self.edge_name:
+            return self.edges
+        if self.batch is None or self.levels.get(name) == "node_index":
+            return self.body(name, value)
+        if name not in self._columns:
+            slices = self.slices(name, value)
+            by_slices = isinstance(slices, Tensor)
+            own = self.rows_by(slices, value.device) if by_slices else owners(self.points(name), value, name)
+            paired = self.pairs_in_edge_order and name in self.pairs and self.edge_index is not None
+            self._columns[name] = self.edges if paired and torch.equal(own, self.edges) else own
+        return self._columns[name]
+
+    def node_numbers(self) -> Iterator[tuple[Name, Tensor, Tensor]]:
+        """Node numbers besides the edges ``[k, P]``, with their name and the graph of each entry ``[P]``."""
+        for name, value in self.call.values.items():
+            if name == self.edge_name or not self.is_numbers(name, value) or value is None:
+                continue
+            if self.levels.get(name) != "node_index" and self.points(name) is self.batch:
+                value = value.view(1) if not value.dim() else value
+                numbers = self.within_batch(name, value).movedim(self.axis(name, value), -1)
+                rows = numbers.unsqueeze(0) if numbers.dim() == 1 else numbers.flatten(0, -2)
+                yield name, rows, self.columns(name, value)
+
+    def within_batch(self, name: Name, value: Tensor) -> Tensor:
+        """Node numbers counted through the batch; collation may have left those of each graph as they are."""
+        slices = self.slices(name, value)
+        if not isinstance(slices, Tensor) or self.counts_nodes(name):
+            return value
+        starts = self.node_slices[:-1].repeat_interleave(slices.diff()).to(value.device)
+        shape = [-1 if axis == self.dim(name, value) else 1 for axis in range(value.dim())]
+        return torch.where(value < 0, -1, value + starts.view(shape))
+
+    def axis(self, name: Name, value: Tensor) -> int:
+        """The axis of a tensor that counts its rows; of node numbers the last one."""
+        if isinstance(self.slices(name, value), Tensor):
+            return self.dim(name, value)
+        is_own = self.is_numbers(name, value) and self.levels.get(name) != "node_index"
+        return value.dim() - 1 if is_own else 0
 
     def said(self, name: Name) -> str | None:
         """What the caller, or a name that the library gives, says of a tensor."""
-        kept = self.is_strict and str(name).startswith(_KEPT)
+        kept = self.is_strict and str(name).startswith(KEPT)
         return self.levels.get(name, "shared" if kept else None)
 
     def has_nodes(self, name: Name, value: Tensor) -> bool:
@@ -190,7 +327,7 @@ class Layout:
         counts = ", ".join(f"{size} {level}s" for level, size in sizes.items())
         raise ValueError(
             f"{name!r} has {len(value)} rows, the batch {counts}: its level is not clear. "
-            f'Say it: levels={{{name!r}: "node" | "edge" | "graph" | "index" | "shared"}}'
+            f'Say it: levels={{{name!r}: "node" | "edge" | "graph" | "index" | "node_index" | "shared"}}'
         )
 
     # ------------------------------------------------------------------------------ collated batches
@@ -210,27 +347,64 @@ class Layout:
         nodes = self.batch.bincount(minlength=self.num_graphs).cpu()  # waits for the device
         return torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])
 
-    def by_slices(self, slices: Tensor, device: torch.device, name: Name = "") -> Tensor:
-        """The graph of each entry of an attribute with these slices.
+    def by_slices(self, slices: Tensor, name: Name) -> Tensor:
+        """The graph of each entry of an attribute with these slices, that of a level where they are its own.
 
         Raises:
             ValueError: where nodes are permuted and there are as many edges, and the name does not tell.
         """
-        edges = None if self.edge_index is None else self.slices("edge_index", self.edge_index)
+        edges = None if self.edge_index is None else self.slices(self.edge_name, self.edge_index)
         known = {"node": self.node_slices, "graph": torch.arange(self.num_graphs + 1), "edge": edges}
         # without sending them to the device
         fits = [level for level, one in known.items() if one is not None and torch.equal(slices, one)]
         if fits:
             named = "edge" if str(name).startswith("edge_") else "node" if name in NODE_NAMES else None
             unclear = self.is_strict and named is None and {"node", "edge"} <= set(fits)
-            if unclear and not self.nodes_are_graphs and not str(name).startswith(_KEPT):
+            if unclear and not self.nodes_are_graphs and not str(name).startswith(KEPT):
                 raise ValueError(
                     f"{name!r}: expected a name or levels={{{name!r}: ...}} that tells nodes from edges, of "
                     "which every graph has as many"
                 )
             return self.of(named if named in fits else fits[0])
+        return self.rows_by(slices, self.batch.device)
+
+    @staticmethod
+    def rows_by(slices: Tensor, device: torch.device) -> Tensor:
+        """The graph of each entry of what has these slices."""
         rows = torch.arange(int(slices[-1]), device=device)
         return torch.bucketize(rows, slices[1:].to(device), right=True)
+
+    def increment(self, name: Name) -> Tensor | None:
+        """What the last graph of a collated batch adds to this attribute of the next, by its ``__inc__``."""
+        if not isinstance(self.slices(name, self.call.get(name)), Tensor):
+            return None
+        if type(self.call.data).__inc__ is Data.__inc__ and "batch" not in str(name):  # PyG's rule, by name
+            return self.node_slices.diff()[-1] if is_index_name(name) else torch.tensor(0)
+        step = self.last_graph.__inc__(name, self.last_graph[name], self.last_graph._store)
+        return torch.as_tensor(0 if step is None else step)
+
+    def counts_nodes(self, name: Name) -> bool:
+        """Whether collation has added the numbers of nodes before; so to all that was not collated."""
+        step = self.increment(name)
+        if step is None:
+            return True
+        incs = self.call.data._inc_dict[name]
+        counted = incs is not None and incs.dim() == 1 and step.dim() == 0
+        return counted and torch.equal(incs, self.node_slices[:-1]) and step == self.node_slices.diff()[-1]
+
+    def is_counted(self, name: Name) -> bool:
+        """Whether a ``__inc__`` of the user's own says that an attribute counts something."""
+        if not self.is_collated or type(self.call.data).__inc__ is Data.__inc__:
+            return False
+        step = self.increment(name)
+        return step is not None and bool((step != 0).any())
+
+    @cached_property
+    def last_graph(self) -> Data:
+        """The last graph of a collated batch; the increments of the others are differences."""
+        data, slices = copy.copy(self.call.data), self.call.data._slice_dict
+        data._slice_dict = {k: v for k, v in slices.items() if self.slices(k, data.get(k)) is not None}
+        return data.get_example(self.num_graphs - 1)
 
     def slices(self, name: Name, value: Any) -> Any:
         """Where each graph's part of an attribute of a collated batch begins; None if that is not known."""
@@ -247,3 +421,25 @@ class Layout:
         """The axis along which an attribute of the ``Data`` argument is concatenated (``__cat_dim__``)."""
         dim = self.call.data.__cat_dim__(name, value, self.call.data._store)
         return (dim or 0) % value.dim()
+
+
+def owners(batch: Tensor, numbers: Tensor, name: Name) -> Tensor:
+    """The graph of each entry of node numbers along the last axis; -1 stands for no node.
+
+    Raises:
+        ValueError: for nodes that there are not (seen on a CPU only).
+    """
+    if not is_integer(numbers) or not numbers.dim():
+        raise ValueError(
+            f"{name}: expected node numbers, int64 [..., n], found {numbers.dtype} {list(numbers.shape)}"
+        )
+    check_numbers(numbers, -1, len(batch), name)
+    first = numbers if numbers.dim() == 1 else numbers.flatten(0, -2).amax(0)
+    return batch.index_select(0, first.clamp(min=0))
+
+
+def _is_pairs(value: Any) -> bool:
+    """Whether a value could be pairs of nodes, ``[2, P]``."""
+    return (
+        isinstance(value, Tensor) and value.layout == torch.strided and value.dim() == 2 and len(value) == 2
+    )

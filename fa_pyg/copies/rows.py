@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fa_pyg.copies.call import Name
 from fa_pyg.copies.layout import Layout
+from fa_pyg.copies.sizes import holds
 from fa_pyg.slotted import Slotted
 
 __all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
@@ -61,15 +62,28 @@ class Repeated:
         own = torch.zeros(n, dtype=torch.long, device=device) if index is None else index
         return self._shifted(own, self.step_graphs, 0)
 
-    def node_index(self, value: Tensor) -> Tensor:
-        """Copies numbers of nodes, counted along the last axis: each points into its own copy.
+    def node_index(
+        self,
+        value: Tensor,
+        index: Tensor | None,
+        dim: int = -1,
+        name: Name = "",
+        points: Tensor | None = None,
+    ) -> Tensor:
+        """Copies node numbers, entry by entry along an axis: each points into its own copy.
 
-        Negative numbers, which stand for no node, stay.
+        Negative numbers, which stand for no node, become -1. ``index`` is the graph of each entry, ``name``
+        what an error calls them, ``points`` the graph of each of the nodes, where these are another set.
         """
-        shifted = self._shifted(value, self.step_nodes, value.dim() - 1)
-        return torch.where(torch.cat([value] * self.k, -1) < 0, -1, shifted)
+        step = self.step_nodes if points is None else len(points)
+        shifted = self._shifted(value, step, dim % value.dim())
+        return torch.where(torch.cat([value] * self.k, dim) < 0, -1, shifted)
 
-    def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
+    def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
+        """Copies numbers that nodes have within their graphs."""
+        return self.rows(value, index, dim)
+
+    def shifted(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         """Copies values to which each graph g adds ``steps [B, ...]`` for the graphs that follow it."""
         step = steps.sum(0)
         return self._shifted(value, int(step) if step.dim() == 0 else step.to(value.device), dim)
@@ -106,20 +120,29 @@ class Selected:
     def owner(self, index: Tensor | None, n: int, device: torch.device | None = None) -> Tensor:
         return self._find(index, n)[1] - self.begin
 
-    def node_index(self, value: Tensor) -> Tensor:
-        if value is self.layout.edge_index:
-            body = self.layout.edges
-        else:
-            owner = value if value.dim() == 1 else value.flatten(0, -2).amax(0)  # -1 stands for no node
-            body = self.layout.batch.index_select(0, owner.clamp(min=0))
-        found = []
-        for place, (column, _) in zip(self._places, self._slots(body, len(body)), strict=True):
-            chosen = value.index_select(-1, column)
+    def node_index(
+        self,
+        value: Tensor,
+        index: Tensor | None,
+        dim: int = -1,
+        name: Name = "",
+        points: Tensor | None = None,
+    ) -> Tensor:
+        found, slots = [], self._slots(index, value.size(dim))
+        is_other = points is not None and points is not self.layout.batch
+        places = self._places_of(points) if is_other else self._places
+        for place, (row, _) in zip(places, slots, strict=True):
+            chosen = value.index_select(dim, row)
             moved = place.index_select(0, chosen.clamp(min=0).flatten()).view(chosen.shape)
+            if holds((moved < 0) & (chosen >= 0)):
+                raise ValueError(f"{name!r}: expected nodes of one graph in each entry, found those of two")
             found.append(torch.where(chosen < 0, -1, moved))
-        return torch.cat(found, -1)
+        return torch.cat(found, dim)
 
-    def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
+    def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
+        return self.rows(value, index, dim)
+
+    def shifted(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
         before, own = steps.cumsum(0) - steps, steps[self.graphs]
         added = (own.cumsum(0) - own - before[self.graphs]).to(value.device)
         added = added.view(len(added), *(1,) * (value.dim() + 1 - added.dim()), *added.shape[1:])
@@ -139,10 +162,14 @@ class Selected:
     @cached_property
     def _places(self) -> list[Tensor]:
         """The number that every source node has in each slot."""
-        places, first = [], 0
-        for row, _ in self._slots(self.layout.batch, self.layout.num_nodes):
+        return self._places_of(self.layout.batch)
+
+    def _places_of(self, points: Tensor | None) -> list[Tensor]:
+        """The same of a set of points; -1 for those that a slot does not have."""
+        places, first, size = [], 0, self.layout.num_nodes if points is None else len(points)
+        for row, _ in self._slots(points, size):
             number = torch.arange(first, first + len(row), device=row.device)
-            places.append(number.new_zeros(self.layout.num_nodes).scatter_(0, row, number))
+            places.append(number.new_full((size,), -1).scatter_(0, row, number))
             first += len(row)
         return places
 
@@ -164,7 +191,7 @@ def side_by_side(name: Name, value: Any, layout: Layout, pick: Repeated | Select
     index = entries.indices()
     body = None if layout.batch is None else layout.batch.index_select(0, index[0])
     copies = torch.sparse_coo_tensor(
-        pick.node_index(index),
+        pick.node_index(index, body),
         pick.rows(entries.values(), body),
         (pick.num_nodes, pick.num_nodes, *value.shape[2:]),
         check_invariants=False,

@@ -8,41 +8,78 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["check_batch", "graph_count"]
+__all__ = ["check_batch", "check_edges", "check_numbers", "graph_count", "holds"]
 
 
-def check_batch(batch: Any) -> None:
+_EMPTY = 1 << 20  # graphs without nodes: numbers beyond are a mistake, and would take all memory
+
+
+def check_batch(batch: Any, name: str = "batch") -> None:
     """Raises ValueError if ``batch`` is neither None nor a vector of int64."""
     if batch is None or (isinstance(batch, Tensor) and batch.dim() == 1 and batch.dtype == torch.long):
         return
     is_tensor = isinstance(batch, Tensor)
     found = f"{batch.dtype} {list(batch.shape)}" if is_tensor else f"a {type(batch).__name__}"
-    raise ValueError(f"batch: expected the graph of each node, int64 [N], found {found}")
+    raise ValueError(f"{name}: expected the graph of each node, int64 [N], found {found}")
 
 
-def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs") -> int:
+def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batch_name: str = "batch") -> int:
     """Returns the number of graphs: what is given, or the largest entry of ``batch`` plus one.
 
     Entries are compared with it on a CPU only; elsewhere that would wait for the device, as counting does.
 
     Raises:
-        ValueError: if that is no whole number, or there are entries outside.
+        ValueError: if that is no whole number, or far more than nodes, or there are entries outside.
     """
     given = None if given is None else _whole(given, name)
+    most = len(batch) + _EMPTY
+    if given is not None and given > most:
+        raise ValueError(f"{name}: expected at most {most} graphs of {len(batch)} nodes, found {given}")
     if not len(batch):
         return given or 0
-    at_hand = _is_at_hand(batch)
+    at_hand = is_at_hand(batch)
     if given is not None and not at_hand:
         return given
     low, high = map(int, batch.aminmax()) if at_hand else (0, int(batch.max()))
     count = high + 1 if given is None else given
     if low < 0 or high >= count:
         wanted = "from 0 on" if given is None else f"from 0 to {count - 1} ({name}={given})"
-        raise ValueError(f"batch: expected graphs numbered {wanted}, found {low} to {high}")
+        raise ValueError(f"{batch_name}: expected graphs numbered {wanted}, found {low} to {high}")
+    if count > most:
+        raise ValueError(f"{batch_name}: expected at most {most} graphs of {len(batch)} nodes, found {high}")
     return count
 
 
-def _is_at_hand(batch: Tensor) -> bool:
+def check_numbers(numbers: Tensor, least: int, count: int, name: Any) -> None:
+    """Raises ValueError for node numbers outside least, ..., count - 1 (seen on a CPU only)."""
+    if not numbers.numel() or not is_at_hand(numbers):
+        return
+    low, high = map(int, numbers.aminmax())
+    if low < least or high >= count:
+        raise ValueError(f"{name}: expected nodes from 0 to {count - 1}, found {low} to {high}")
+
+
+def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> None:
+    """Raises ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
+    if not is_at_hand(edge_index):
+        return
+    check_numbers(edge_index, 0, len(batch), name)
+    tail, head = batch[edge_index]
+    if not torch.equal(tail, head):
+        edge = int((tail != head).nonzero()[0])
+        i, j = edge_index[:, edge].tolist()
+        raise ValueError(
+            f"{name}: expected edges within graphs, found one from node {i} of graph {int(tail[edge])} "
+            f"to node {j} of graph {int(head[edge])}"
+        )
+
+
+def holds(mask: Tensor) -> bool:
+    """Whether any entry is true, as far as the host sees without waiting for a device."""
+    return is_at_hand(mask) and bool(mask.any())
+
+
+def is_at_hand(batch: Tensor) -> bool:
     """Whether the host can look at the entries without waiting for a device."""
     return batch.device.type == "cpu" and not torch.compiler.is_compiling()
 

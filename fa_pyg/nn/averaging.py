@@ -22,7 +22,7 @@ from fa_pyg.builders.declared import (
 from fa_pyg.builders.read_graphs import graph_layout
 from fa_pyg.copies import LEVELS, Call, Copies, Layout, Name, Signature
 from fa_pyg.nn.call_frames import motion_frames, permutation_frames
-from fa_pyg.nn.outputs import Outputs, check_level, output_spec
+from fa_pyg.nn.outputs import Outputs, check_level, check_scalars, has_level, output_spec
 from fa_pyg.reps import RepLike
 from fa_pyg.slotted import Slotted
 
@@ -55,9 +55,14 @@ class FrameAveraging(nn.Module):
             dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers, or types
             counted from 0) where the call has them.
         level: "node" or "graph" where the output's size does not tell, "edge" for edge-level outputs always;
-            or one for each output.
+            or one for each output. "edge" are the rows of ``edge_index``, or of pairs such as
+            ``edge_label_index`` where the number of rows fits these; the name of an argument says its rows.
         levels: the level of arguments whose name and size do not tell: "node", "edge", "graph", "index"
-            for numbers of nodes, "shared" for no level, "place" for rows that belong to places, not to nodes.
+            for node numbers (their entries along the last axis are a level of their own, as pairs are),
+            "node_index" for node numbers with a row for each node, "shared" for no level, "place" for rows
+            that belong to places, not to nodes. Integers that may be node numbers, whose name says neither
+            so ("index" in it) nor that they are features, must be declared where nodes or copies are numbered
+            anew.
         chunk: slots (frames a graph) that share one call of the model. Default: 1; if the model takes
             ``batch``, all on an accelerator, and on a CPU as many as make no more graphs than the batch has.
             Of one graph without ``batch`` the first slot goes alone unless ``level`` is "node" or "edge": its
@@ -117,29 +122,40 @@ class FrameAveraging(nn.Module):
         self.chunk = chunk
         if not permutes:
             check_reads(self.reads, self.inputs)
+        else:
+            check_scalars(self.output, frame.group)
         self._check_levels()
-        check_level(self.output, level)
+        takes_data = len(self.signature.named) < 2  # perhaps: its attributes are not known yet
+        known = None if takes_data else (*self.signature.named, *self.levels, *self.inputs)
+        check_level(self.output, level, known)
 
     def forward(self, *args, **kwargs) -> Any:
         given = self._pop_frames(kwargs)
         call = Call(self.signature, args, kwargs, extra=self._extra())
         self._check_names(call)
         if self.frame.group.permutes:
-            layout, inputs = graph_layout(call, self.levels), {}
+            layout, inputs = graph_layout(call, self.levels, self._pairs_may_be_edges), {}
             frames = permutation_frames(self.frame, call, layout, self.reads, given)
         else:
             layout = Layout(call, self.levels, nodes=self._nodes)
             inputs = self._quantities(call, layout)
             frames = motion_frames(self.frame, inputs, self.reads, self._weights(call, layout), layout, given)
         framed = {k: frames.to_frame(x, self.inputs[k], inputs[k].index) for k, x in self._given(call)}
-        outputs, versions = Outputs(self.output, self.level, layout), call.versions()
+        outputs, versions = Outputs(self.output, self.level, layout, frames), call.versions()
         for slots in Copies(layout, frames).slots(*self._slots_per_call(call, frames)):
             call.check_unchanged(versions)
             part = {k: slots.part(framed[k], q.index, len(q.value)) for k, q in inputs.items()}
             outputs.add(slots.run(self.model, part), slots)
-        return outputs.average(frames)
+        return outputs.average()
 
     # ------------------------------------------------------------------------------ the call
+
+    @property
+    def _pairs_may_be_edges(self) -> bool:
+        """Whether outputs of the level "edge" could be those of pairs, and none says which pairs."""
+        named = (None, "node", "graph", "edge")
+        is_edge, is_named = (lambda level: level == "edge"), (lambda level: level not in named)
+        return has_level(self.level, is_edge) and not has_level(self.level, is_named)
 
     def _name(self, key: Name) -> Name:
         return self.signature.name(key) if isinstance(key, int) else key

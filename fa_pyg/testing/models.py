@@ -102,9 +102,9 @@ def equivariance_error(
     checks.integer("trials", trials)
     checks.integer("seed", seed, 0, checks.MOST)
     group, spec = Group.of(group), output_spec("scalar" if output is None else output)
-    check_level(spec, level)
     generator = torch.Generator().manual_seed(seed)
     averaged, model = _in_one_frame(model, seed), _Model(model, inputs)
+    check_level(spec, level, model.call.values)
     if group.permutes:
         reps, layout = {}, graph_layout(model.call, levels or {})
     else:
@@ -210,6 +210,8 @@ def _body(value: Tensor, rep: Rep, level: Any, layout: Layout) -> Tensor | None:
     """The graph of each row of an output; None where it has none, or there is one graph."""
     if layout.batch is None or value.dim() <= (1 if rep.flat else rep.rank):
         return None
+    if level not in (None, "node", "graph", "edge"):
+        return layout.of(level)
     levels = {"node": layout.batch, "graph": layout.graphs}
     if layout.edge_index is not None:
         levels["edge"] = layout.edges

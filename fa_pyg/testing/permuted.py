@@ -36,7 +36,7 @@ def permuted(layout: Layout, order: Tensor) -> Iterator[dict[Name, Tensor]]:
 def reordered(value: Tensor, rep: Rep, level: Any, layout: Layout, order: Tensor) -> Iterator[Tensor]:
     """An output as that of the permuted nodes; in every possible reading."""
     has_rows = value.dim() > (1 if rep.flat else rep.rank) and len(value) == layout.num_nodes
-    if not has_rows or level in ("graph", "edge"):
+    if not has_rows or level not in (None, "node"):  # the rows of others keep their order
         yield value
         return
     yield value[order]
@@ -53,8 +53,9 @@ def _ways(layout: Layout, name: Name, value: Any, order: Tensor) -> Iterator[Ten
     said = layout.levels.get(name)
     if said == "place":
         return
-    if said == "index" or (said is None and ("index" in str(name) or name == "face")):
-        yield torch.where(value < 0, value, torch.argsort(order)[value.clamp(min=0)])
+    if layout.is_numbers(name, value):
+        rows = value[order] if said == "node_index" else value
+        yield torch.where(rows < 0, rows, torch.argsort(order)[rows.clamp(min=0)])
     elif value.layout != torch.strided:
         if _is_matrix(value, layout):
             yield _sparse(value, order)

@@ -121,7 +121,7 @@ def test_attributes_replaced_after_collation_follow_their_names(run, frames_of, 
     source = Batch.from_data_list(items)
     source.labels = source.z  # one a graph before, one a node now
     source.edge_index = source.edge_index[:, :-1]  # other edges: the slices no longer fit
-    source.extra = torch.arange(8)
+    source.extra = torch.arange(8.0)
     source.scale = torch.tensor(2.0)
     source.label = "text"
     model = holder()

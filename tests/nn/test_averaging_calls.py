@@ -272,7 +272,7 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("group", ["E(3)", "SE(2)", "O(3)", "T(3)"])
 @pytest.mark.parametrize("chunk", [1, 8])
 def test_uniform_frames_wait_for_the_number_of_graphs_alone(chunk, group, frame, monkeypatch):
-    monkeypatch.setattr(sizes_of_batches, "_is_at_hand", lambda batch: False)  # as on an accelerator
+    monkeypatch.setattr(sizes_of_batches, "is_at_hand", lambda batch: False)  # as on an accelerator
 
     class Vectors(nn.Module):
         def forward(self, z, pos, edge_index, batch, num_graphs=None):

@@ -106,7 +106,7 @@ def test_a_tensor_that_is_none_of_the_arguments():
         ({"chunk": True}, "chunk"),
         (
             {"levels": {"w": "nodes"}},
-            r"levels\['w'\]: expected one of node, edge, graph, index, shared, place, found 'nodes'",
+            r"levels\['w'\]: expected one of node, edge, graph, index, node_index, shared, place, found",
         ),
         (
             {"levels": {"pos": "shared"}},

@@ -117,7 +117,7 @@ def _types(z: Any, num_nodes: int) -> Tensor | None:
 
 def _check_values(name: str, value: Tensor, good: Tensor, wanted: str) -> None:
     """Raises a ValueError that names the first bad value; on a CPU, where looking costs nothing."""
-    looks = sizes._is_at_hand(value) and not torch._C._are_functorch_transforms_active()
+    looks = sizes.is_at_hand(value) and not torch._C._are_functorch_transforms_active()
     if looks and not bool(good.all()):
         node = int((~good).nonzero()[0])
         raise ValueError(f"{name}: expected {wanted}, found {value[node].item()} at node {node}")

@@ -17,7 +17,7 @@ from fa_pyg.datasets._lock import Lock, locked
 from fa_pyg.datasets._xyz_blocks import Block, Text, cut, split_lines
 from fa_pyg.datasets._xyz_copies import as_text
 from fa_pyg.datasets._xyz_index import Builder, processes
-from fa_pyg.datasets._xyz_open import XYZError, is_gzip
+from fa_pyg.datasets._xyz_open import XYZError, is_packed
 from fa_pyg.datasets._xyz_parse import Reading
 from fa_pyg.datasets._xyz_progress import CannotKeep, Progress
 
@@ -91,7 +91,7 @@ class Index:
         whole = [path == name for path, name in zip(self._paths, self.names, strict=True)]
         sizes = [size for size, _ in self._stamps]
         sizes = [
-            -1 if same and size >= 0 and is_gzip(name) else size  # a broken stream
+            -1 if same and size >= 0 and is_packed(name) else size  # a broken stream
             for same, size, name in zip(whole, sizes, self.names, strict=True)
         ]
         reading = replace(self.reading, edges=None)

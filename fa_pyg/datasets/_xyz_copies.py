@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fa_pyg.datasets._sealed import Damaged, is_own
-from fa_pyg.datasets._xyz_open import XYZError, is_gzip, open_bytes
+from fa_pyg.datasets._xyz_open import XYZError, is_packed, open_bytes
 from fa_pyg.datasets._xyz_progress import CannotKeep, Progress
 from fa_pyg.files import atomic_write
 
@@ -21,7 +21,7 @@ def as_text(file: str, copy: Path, number: int, progress: Progress) -> str:
         CannotKeep: where the copy cannot be written.
     """
     try:
-        if not is_gzip(file):
+        if not is_packed(file):
             return file
         expected = progress.state.copies.get(str(number))
         if expected is None or _looks(copy) != expected:

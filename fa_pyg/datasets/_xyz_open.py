@@ -42,9 +42,6 @@ def is_packed(path: str | os.PathLike) -> bool:
         return _packing(os.fspath(path), stream) is not None
 
 
-is_gzip = is_packed  # its older name
-
-
 def _packing(file: str, stream: BinaryIO) -> str | None:
     head = stream.read(6)
     stream.seek(0)

@@ -162,9 +162,8 @@ class Slots:
                 raise ValueError(f"{name!r}: expected a row for each node number, found a single number")
             return self._node_numbers(name, value.view(1))[0]
         axis = 0 if self.layout.levels.get(name) == "node_index" else -1
-        columns, points = self.layout.columns(name, value), self.layout.batch
-        if points is not None and self.layout.levels.get(name) is None:
-            points = self.layout.points(name)
+        points = None if self.layout.batch is None else self.layout.points(name)
+        columns = self.layout.columns(name, value)
         return self.pick.node_index(value, columns, axis, name, points)
 
     def _check_increment(self, name: Name, value: Tensor) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Batch
 
 from fa_pyg.copies.call import Call, Name
-from fa_pyg.copies.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer, words
-from fa_pyg.copies.sizes import check_batch, check_edges, check_numbers, graph_count
+from fa_pyg.copies.collation import Collation
+from fa_pyg.copies.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer, is_pairs, owners, words
+from fa_pyg.copies.sizes import check_batch, check_edges, graph_count
 
 __all__ = ["LEVELS", "NUMBERS", "Layout"]
 
@@ -21,7 +21,7 @@ NUMBERS = ("index", "node_index")
 LEVELS = ("node", "edge", "graph", *NUMBERS, "shared", "place")
 
 
-class Layout:
+class Layout(Collation):
     """The sizes of a call's batch, and the level of each of its tensors.
 
     Args:
@@ -109,7 +109,7 @@ class Layout:
         if self.call.get("edge_index") is not None:
             return "edge_index"
         named = [name for name, level in self.levels.items() if level == "index"]
-        pairs = [name for name in named if _is_pairs(self.call.get(name))]
+        pairs = [name for name in named if is_pairs(self.call.get(name))]
         return pairs[0] if len(pairs) == 1 else None
 
     @cached_property
@@ -195,6 +195,27 @@ class Layout:
         of_two_sets = self.is_counted(name) and self.increment(name).dim() > 0
         return self.rows_by(slices, self.batch.device) if of_two_sets else self.by_slices(slices, name)
 
+    def by_slices(self, slices: Tensor, name: Name) -> Tensor:
+        """The graph of each entry of an attribute with these slices, that of a level where they are its own.
+
+        Raises:
+            ValueError: where nodes are permuted and there are as many edges, and the name does not tell.
+        """
+        edges = None if self.edge_index is None else self.slices(self.edge_name, self.edge_index)
+        known = {"node": self.node_slices, "graph": torch.arange(self.num_graphs + 1), "edge": edges}
+        # without sending them to the device
+        fits = [level for level, one in known.items() if one is not None and torch.equal(slices, one)]
+        if fits:
+            named = "edge" if str(name).startswith("edge_") else "node" if name in NODE_NAMES else None
+            unclear = self.is_strict and named is None and {"node", "edge"} <= set(fits)
+            if unclear and not self.nodes_are_graphs and not str(name).startswith(KEPT):
+                raise ValueError(
+                    f"{name!r}: expected a name or levels={{{name!r}: ...}} that tells nodes from edges, of "
+                    "which every graph has as many"
+                )
+            return self.of(named if named in fits else fits[0])
+        return self.rows_by(slices, self.batch.device)
+
     def followed(self, name: Name, value: Tensor) -> Tensor | None:
         """The graph of each row that ``<name>_batch`` says, as PyG's ``follow_batch`` does; else None."""
         key = f"{name}_batch"
@@ -238,7 +259,7 @@ class Layout:
     def pairs(self) -> dict[Name, Tensor]:
         """The pairs of nodes besides the edges, such as ``edge_label_index``, by name."""
         own = {k: v for k, v in self.call.values.items() if k != self.edge_name and self.is_numbers(k, v)}
-        return {k: v for k, v in own.items() if _is_pairs(v) and self.levels.get(k, "index") == "index"}
+        return {k: v for k, v in own.items() if is_pairs(v) and self.levels.get(k, "index") == "index"}
 
     def columns(self, name: Name, value: Tensor) -> Tensor | None:
         """The graph of each entry of node numbers along their axis: a level of its own, of the edges theirs.
@@ -329,117 +350,3 @@ class Layout:
             f"{name!r} has {len(value)} rows, the batch {counts}: its level is not clear. "
             f'Say it: levels={{{name!r}: "node" | "edge" | "graph" | "index" | "node_index" | "shared"}}'
         )
-
-    # ------------------------------------------------------------------------------ collated batches
-
-    @property
-    def is_collated(self) -> bool:
-        """Whether the ``Data`` argument is a batch that can be taken apart."""
-        return getattr(self.call.data, "_slice_dict", None) is not None
-
-    @cached_property
-    def node_slices(self) -> Tensor:
-        """Where each graph's nodes begin, on the CPU as all slices of a collated batch."""
-        for name in NODE_NAMES:
-            slices = self.call.data._slice_dict.get(name)
-            if slices is not None and slices[-1] == self.num_nodes:
-                return slices
-        nodes = self.batch.bincount(minlength=self.num_graphs).cpu()  # waits for the device
-        return torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])
-
-    def by_slices(self, slices: Tensor, name: Name) -> Tensor:
-        """The graph of each entry of an attribute with these slices, that of a level where they are its own.
-
-        Raises:
-            ValueError: where nodes are permuted and there are as many edges, and the name does not tell.
-        """
-        edges = None if self.edge_index is None else self.slices(self.edge_name, self.edge_index)
-        known = {"node": self.node_slices, "graph": torch.arange(self.num_graphs + 1), "edge": edges}
-        # without sending them to the device
-        fits = [level for level, one in known.items() if one is not None and torch.equal(slices, one)]
-        if fits:
-            named = "edge" if str(name).startswith("edge_") else "node" if name in NODE_NAMES else None
-            unclear = self.is_strict and named is None and {"node", "edge"} <= set(fits)
-            if unclear and not self.nodes_are_graphs and not str(name).startswith(KEPT):
-                raise ValueError(
-                    f"{name!r}: expected a name or levels={{{name!r}: ...}} that tells nodes from edges, of "
-                    "which every graph has as many"
-                )
-            return self.of(named if named in fits else fits[0])
-        return self.rows_by(slices, self.batch.device)
-
-    @staticmethod
-    def rows_by(slices: Tensor, device: torch.device) -> Tensor:
-        """The graph of each entry of what has these slices."""
-        rows = torch.arange(int(slices[-1]), device=device)
-        return torch.bucketize(rows, slices[1:].to(device), right=True)
-
-    def increment(self, name: Name) -> Tensor | None:
-        """What the last graph of a collated batch adds to this attribute of the next, by its ``__inc__``."""
-        if not isinstance(self.slices(name, self.call.get(name)), Tensor):
-            return None
-        if type(self.call.data).__inc__ is Data.__inc__ and "batch" not in str(name):  # PyG's rule, by name
-            return self.node_slices.diff()[-1] if is_index_name(name) else torch.tensor(0)
-        step = self.last_graph.__inc__(name, self.last_graph[name], self.last_graph._store)
-        return torch.as_tensor(0 if step is None else step)
-
-    def counts_nodes(self, name: Name) -> bool:
-        """Whether collation has added the numbers of nodes before; so to all that was not collated."""
-        step = self.increment(name)
-        if step is None:
-            return True
-        incs = self.call.data._inc_dict[name]
-        counted = incs is not None and incs.dim() == 1 and step.dim() == 0
-        return counted and torch.equal(incs, self.node_slices[:-1]) and step == self.node_slices.diff()[-1]
-
-    def is_counted(self, name: Name) -> bool:
-        """Whether a ``__inc__`` of the user's own says that an attribute counts something."""
-        if not self.is_collated or type(self.call.data).__inc__ is Data.__inc__:
-            return False
-        step = self.increment(name)
-        return step is not None and bool((step != 0).any())
-
-    @cached_property
-    def last_graph(self) -> Data:
-        """The last graph of a collated batch; the increments of the others are differences."""
-        data, slices = copy.copy(self.call.data), self.call.data._slice_dict
-        data._slice_dict = {k: v for k, v in slices.items() if self.slices(k, data.get(k)) is not None}
-        return data.get_example(self.num_graphs - 1)
-
-    def slices(self, name: Name, value: Any) -> Any:
-        """Where each graph's part of an attribute of a collated batch begins; None if that is not known."""
-        slices = self.call.data._slice_dict.get(name) if self.is_collated and name in self.call.data else None
-        if not isinstance(slices, Tensor) or slices.dim() != 1:
-            return slices
-        if isinstance(value, Tensor) and value.dim():
-            size = value.size(self.dim(name, value))
-        else:
-            size = len(value) if isinstance(value, list) else None
-        return slices if size == slices[-1] else None  # else replaced since
-
-    def dim(self, name: Name, value: Tensor) -> int:
-        """The axis along which an attribute of the ``Data`` argument is concatenated (``__cat_dim__``)."""
-        dim = self.call.data.__cat_dim__(name, value, self.call.data._store)
-        return (dim or 0) % value.dim()
-
-
-def owners(batch: Tensor, numbers: Tensor, name: Name) -> Tensor:
-    """The graph of each entry of node numbers along the last axis; -1 stands for no node.
-
-    Raises:
-        ValueError: for nodes that there are not (seen on a CPU only).
-    """
-    if not is_integer(numbers) or not numbers.dim():
-        raise ValueError(
-            f"{name}: expected node numbers, int64 [..., n], found {numbers.dtype} {list(numbers.shape)}"
-        )
-    check_numbers(numbers, -1, len(batch), name)
-    first = numbers if numbers.dim() == 1 else numbers.flatten(0, -2).amax(0)
-    return batch.index_select(0, first.clamp(min=0))
-
-
-def _is_pairs(value: Any) -> bool:
-    """Whether a value could be pairs of nodes, ``[2, P]``."""
-    return (
-        isinstance(value, Tensor) and value.layout == torch.strided and value.dim() == 2 and len(value) == 2
-    )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.copies.call import Name
+from fa_pyg.copies.sizes import check_numbers
 
 __all__ = [
     "BY_NAME",
@@ -18,6 +19,8 @@ __all__ = [
     "is_feature_name",
     "is_index_name",
     "is_integer",
+    "is_pairs",
+    "owners",
     "words",
 ]
 
@@ -76,3 +79,25 @@ def check_feature(name: Name, value: Any, num_nodes: int) -> None:
             'for node numbers in a row for each node, "node", "edge" or "graph" for features in rows of '
             'these, "shared" for what is the same for all'
         )
+
+
+def owners(batch: Tensor, numbers: Tensor, name: Name) -> Tensor:
+    """The graph of each entry of node numbers along the last axis; -1 stands for no node.
+
+    Raises:
+        ValueError: for nodes that there are not (seen on a CPU only).
+    """
+    if not is_integer(numbers) or not numbers.dim():
+        raise ValueError(
+            f"{name}: expected node numbers, int64 [..., n], found {numbers.dtype} {list(numbers.shape)}"
+        )
+    check_numbers(numbers, -1, len(batch), name)
+    first = numbers if numbers.dim() == 1 else numbers.flatten(0, -2).amax(0)
+    return batch.index_select(0, first.clamp(min=0))
+
+
+def is_pairs(value: Any) -> bool:
+    """Whether a value could be pairs of nodes, ``[2, P]``."""
+    return (
+        isinstance(value, Tensor) and value.layout == torch.strided and value.dim() == 2 and len(value) == 2
+    )

@@ -10,7 +10,7 @@ from fa_pyg import CanonicalFrame, FrameAveraging, RandomNodeFrame, SpectralFram
 D = torch.float64
 
 
-class Crystal(Data):
+class Mixture(Data):  # PyG knows batches by the name of their class: one of its own
     """Species of which each graph has its own list; nodes and species that belong together."""
 
     def __inc__(self, key, value, *args, **kwargs):
@@ -29,7 +29,7 @@ def crystal(nodes, edges, species, seed=0):
     def draw(n, *size):
         return torch.randint(0, n, size, generator=g)
 
-    return Crystal(
+    return Mixture(
         x=torch.randn(nodes, 2, generator=g, dtype=D),
         edge_index=draw(nodes, 2, edges),
         species=torch.randn(species, 2, generator=g, dtype=D),

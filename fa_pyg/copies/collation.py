@@ -1,0 +1,94 @@
+"""What a collated ``Batch`` knows of its attributes: slices, increments and axes."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from fa_pyg.copies.call import Call, Name
+from fa_pyg.copies.names import NODE_NAMES, is_index_name
+
+__all__ = ["Collation"]
+
+
+class Collation:
+    """The slices and increments of the ``Data`` argument of a call; the base of a layout, which has sizes."""
+
+    call: Call
+    batch: Tensor | None
+    num_nodes: int
+    num_graphs: int
+
+    @property
+    def is_collated(self) -> bool:
+        """Whether the ``Data`` argument is a batch that can be taken apart."""
+        return getattr(self.call.data, "_slice_dict", None) is not None
+
+    @cached_property
+    def node_slices(self) -> Tensor:
+        """Where each graph's nodes begin, on the CPU as all slices of a collated batch."""
+        named = [self.call.data._slice_dict.get(name) for name in NODE_NAMES]
+        fits = [slices for slices in named if slices is not None and slices[-1] == self.num_nodes]
+        if fits and all(torch.equal(slices, fits[0]) for slices in fits):  # else two sets of points
+            return fits[0]
+        nodes = self.batch.bincount(minlength=self.num_graphs).cpu()  # waits for the device
+        return torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])
+
+    @staticmethod
+    def rows_by(slices: Tensor, device: torch.device) -> Tensor:
+        """The graph of each entry of what has these slices."""
+        rows = torch.arange(int(slices[-1]), device=device)
+        return torch.bucketize(rows, slices[1:].to(device), right=True)
+
+    def increment(self, name: Name) -> Tensor | None:
+        """What the last graph of a collated batch adds to this attribute of the next, by its ``__inc__``."""
+        if not isinstance(self.slices(name, self.call.get(name)), Tensor):
+            return None
+        if type(self.call.data).__inc__ is Data.__inc__ and "batch" not in str(name):  # PyG's rule, by name
+            return self.node_slices.diff()[-1] if is_index_name(name) else torch.tensor(0)
+        step = self.last_graph.__inc__(name, self.last_graph[name], self.last_graph._store)
+        return torch.as_tensor(0 if step is None else step)
+
+    def counts_nodes(self, name: Name) -> bool:
+        """Whether collation has added the numbers of nodes before; so to all that was not collated."""
+        step = self.increment(name)
+        if step is None:
+            return True
+        incs = self.call.data._inc_dict[name]
+        counted = incs is not None and incs.dim() == 1 and step.dim() == 0
+        return counted and torch.equal(incs, self.node_slices[:-1]) and step == self.node_slices.diff()[-1]
+
+    def is_counted(self, name: Name) -> bool:
+        """Whether a ``__inc__`` of the user's own says that an attribute counts something."""
+        if not self.is_collated or type(self.call.data).__inc__ is Data.__inc__:
+            return False
+        step = self.increment(name)
+        return step is not None and bool((step != 0).any())
+
+    @cached_property
+    def last_graph(self) -> Data:
+        """The last graph of a collated batch; the increments of the others are differences."""
+        data, slices = copy.copy(self.call.data), self.call.data._slice_dict
+        data._slice_dict = {k: v for k, v in slices.items() if self.slices(k, data.get(k)) is not None}
+        return data.get_example(self.num_graphs - 1)
+
+    def slices(self, name: Name, value: Any) -> Any:
+        """Where each graph's part of an attribute of a collated batch begins; None if that is not known."""
+        slices = self.call.data._slice_dict.get(name) if self.is_collated and name in self.call.data else None
+        if not isinstance(slices, Tensor) or slices.dim() != 1:
+            return slices
+        if isinstance(value, Tensor) and value.dim():
+            size = value.size(self.dim(name, value))
+        else:
+            size = len(value) if isinstance(value, list) else None
+        return slices if size == slices[-1] else None  # else replaced since
+
+    def dim(self, name: Name, value: Tensor) -> int:
+        """The axis along which an attribute of the ``Data`` argument is concatenated (``__cat_dim__``)."""
+        dim = self.call.data.__cat_dim__(name, value, self.call.data._store)
+        return (dim or 0) % value.dim()

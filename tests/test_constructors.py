@@ -65,6 +65,7 @@ BAD: dict[str, tuple] = {
     "module": (None, 3, "model", nn.Linear, len, []),
     "function": (None, 3, "relu", [], 1.5),
     "name": (None, 3, "", "no such name", True, ["sum"], 1.5, nn.Linear),
+    "level": (3, "", True, ["sum"], 1.5, nn.Linear),  # any other name may be an argument's
     "inputs": (3, "pos", ["pos"], {}, {"pos": "points"}, {"pos": 3}, {"pos": None}, True),
     "reads": (3, "pos", [], ["vel"], True, 1.5),
     "levels": (3, "node", ["node"], {"pos": "nodes"}, {"pos": 3}, True),
@@ -221,14 +222,14 @@ ENTRIES: dict[str, Entry] = {
     ),
     "builders.Graphs": Entry(
         {"edge_index": EDGES, "batch": ZEROS, "size": 1},
-        "edge_index:free batch:free size:free node_features:free edge_features:free",
+        "edge_index:free batch:free size:free node_features:free edge_features:free marks:free",
     ),
     "builders.VectorNet": Entry({"out": 3}, "out:size hidden:size inner:size rounds:size"),
     "builders.identity_prior": Entry({"frames": PCAFrame("E(3)")(POS)}, "frames:frame"),
     # ---- layers
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
-        "model:module frame:frame output:output level:name? chunk:positive?" + DECLARED,
+        "model:module frame:frame output:output level:level? chunk:positive?" + DECLARED,
     ),
     "nn.FAMLP": Entry(
         {"frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},

@@ -222,7 +222,9 @@ def has_level(level: Any, wanted: Callable[[Any], bool]) -> bool:
 
 
 def _is_name(level: Any, names: Collection[Name] | None) -> bool:
-    return isinstance(level, str) and (names is None or level in names or is_index_name(level))
+    return (
+        isinstance(level, str) and level != "" and (names is None or level in names or is_index_name(level))
+    )
 
 
 def _has_no_row(rep: Rep, leaf: Tensor) -> bool:

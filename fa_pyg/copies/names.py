@@ -30,7 +30,7 @@ KEPT = ("frame_", "pose_")  # what transforms store: of no use to a model
 
 # Integers that are features, targets or counts and no node numbers: whole names, and last words of names.
 _NAMES = (
-    r"t|[nefs]_?id|node_id|(graph|mol|molecule|sample|system)_(id|idx)|(atomic_)?numbers?|"
+    r"t|h|Z|[nefs]_?id|node_id|(graph|mol|molecule|sample|system)_(id|idx)|atomic_nums?|(atomic_)?numbers?|"
     r"(y|num|n|is|has|frame|pose|)_.*"
 )
 _WORDS = (

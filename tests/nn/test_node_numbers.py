@@ -83,7 +83,20 @@ def test_what_names_make_features_is_not_asked_for():
 
     data = tree(9, 0)
     few, edges = torch.randint(0, 3, (9,)), torch.randint(0, 3, (16,))
-    nodes = ("z", "y", "atom_type", "atomic_numbers", "species", "charge", "degree", "node_mask", "color")
+    nodes = (
+        "z",
+        "Z",
+        "h",
+        "y",
+        "atomic_num",
+        "atom_type",
+        "atomic_numbers",
+        "species",
+        "charge",
+        "degree",
+        "node_mask",
+        "color",
+    )
     found = FrameAveraging(Any(), CanonicalFrame())(
         data.x,
         data.edge_index,

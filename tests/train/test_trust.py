@@ -432,7 +432,7 @@ def test_a_section_is_more_than_nothing(section):
         NBodyCLI(["--config", f"{section}: null"])
 
 
-@pytest.mark.parametrize("spelled", ["local://{victim}", "file://{victim}", "{folder}/../../victim", "{victim}"])
+@pytest.mark.parametrize("spelled", ["local://{victim}", "{folder}/../../victim", "{victim}"])
 def test_what_a_checkpoint_says_was_there_before_is_not_removed(spelled, molecule_arguments, tmp_path):
     """Lightning removes what the state of a callback names as the checkpoint before the new one."""
     run = main(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.linalg import mean, scatter_sum
 
-__all__ = ["HEADS", "Head", "check_heads"]
+__all__ = ["HEADS", "Head", "check_heads", "check_names"]
 
 Read = Callable[[Tensor, "Tensor | None"], Tensor]
 Reduce = Callable[[Tensor, "Tensor | None", int], Tensor]
@@ -41,13 +42,26 @@ class Head:
         return parts if self.reduce is None else self.reduce(parts, batch, size)
 
 
+# What a structure of extended XYZ, where predictions are written, and a batch call otherwise.
+TAKEN = {"z", "pos", "batch", "ptr", "cell", "pbc", "lattice", "properties", "species", "source"}
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises ValueError unless predictions can be called so, in a file and as parts of a network."""
+    for name in names:
+        checks.instance("heads", name, str, "names of predictions")
+        is_free = name.lower() not in TAKEN and not hasattr(torch.nn.ModuleDict(), name)
+        if not re.fullmatch(r"[\w+-]+", name) or not is_free:
+            checks.refuse("heads", "names of predictions: words that mean nothing else", name)
+
+
 def check_heads(heads: Mapping[str, str] | None) -> None:
     """Raises ValueError unless these are names of heads, by what they predict."""
     checks.instance("heads", heads, Mapping, 'a dict such as {"energy": "scalar"}', optional=True)
     if heads is not None and not heads:
         checks.refuse("heads", "one prediction or more, or None", heads)
+    check_names(heads or ())
     for name, spec in (heads or {}).items():
-        checks.instance("heads", name, str, "names of predictions")
         checks.one_of(f"heads[{name!r}]", spec, HEADS)
 
 

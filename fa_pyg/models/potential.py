@@ -22,7 +22,7 @@ from fa_pyg.models.cells import (
     strained,
     volumes,
 )
-from fa_pyg.models.molecule_heads import check_heads
+from fa_pyg.models.molecule_heads import check_heads, check_names
 from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
 from fa_pyg.models.references import AtomicReference
 from fa_pyg.nn import FrameAveraging, radius_graph
@@ -110,6 +110,7 @@ class Potential(nn.Module):
         checks.flag("signed_cell", signed_cell)
         checks.number("cutoff", cutoff, above=0, optional=True)
         named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
+        check_names(named)
         for name, spec in named.items():  # those of the network may be its own
             checks.one_of(f"heads[{name!r}]", spec, REPS)
         if gradient and "forces" in named:

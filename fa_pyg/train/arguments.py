@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fa_pyg.train.allowlist import Allowlist
-from fa_pyg.train.settings import held, parse, read, short
+from fa_pyg.train.settings import Unfit, held, parse, read, short
 from fa_pyg.train.trust import check
 
 __all__ = ["TRUST", "check_configs", "explained", "trusted"]
@@ -42,11 +42,21 @@ def check_configs(args: Sequence[str], kinds: Mapping[str, type], allowed: Allow
     parser.add_argument("-c", "--config", action="append", default=[])
     for config in parser.parse_known_args(list(args))[0].config:
         is_file = os.path.isfile(config)  # False, too, for text that no file could be called
-        if not is_file and not isinstance(held(config), dict):
+        if not is_file and not _is_settings(config):
             expected = "a file of this machine, or settings in YAML"
             raise ValueError(f"--config: expected {expected}, found {short(config)}")
         settings = read(config) if is_file else parse(config, "--config")
-        check(settings, kinds, config if is_file else "--config", allowed)
+        source = config if is_file else "--config"
+        if "config" in settings:  # which would be read, and by nothing that looks at it first
+            raise ValueError(f"{source}: config: expected no other file, found {short(settings['config'])}")
+        check(settings, kinds, source, allowed)
+
+
+def _is_settings(text: str) -> bool:
+    try:
+        return isinstance(held(text), dict)
+    except Unfit:
+        return False
 
 
 def explained(message: str) -> str:

@@ -14,7 +14,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Write a checkpoint beside the one it replaces, then rename: a kill in between loses nothing.
 
     Reads tensors and plain Python values only, whoever wrote the checkpoint and whatever the trainer asks.
+    Removes what it has written itself, and nothing else: a checkpoint says which file its run had written
+    before, which Lightning would remove, be it a folder anywhere.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: set[Path] = set()
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return super().load_checkpoint(path, *args[:1], **{**kwargs, "weights_only": True})
@@ -25,6 +31,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path, "wb") as file:
             torch.save(checkpoint, file)
+        self.written.add(Path(path).resolve())
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        if Path(path).resolve() in self.written:
+            super().remove_checkpoint(path)
 
 
 def checkpoints(folder: str | Path, monitor: str = "val/mse", every: int = 1) -> list[ModelCheckpoint]:

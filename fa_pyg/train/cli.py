@@ -27,7 +27,7 @@ from fa_pyg.train.options import check_options, check_run
 from fa_pyg.train.plots import plot_losses
 from fa_pyg.train.progress import FitProgressBar
 from fa_pyg.train.quiet import quiet
-from fa_pyg.train.resume import check_settings, resumed_step, run_folder
+from fa_pyg.train.resume import check_files, check_settings, resumed_step, run_folder
 from fa_pyg.train.seeds import EpochSeed
 from fa_pyg.train.trust import guarded
 
@@ -130,6 +130,7 @@ class FitCLI(LightningCLI):
             self.folder, self.resume = run_folder(parent, config.ckpt_path)
             self.resumed_step = resumed_step(self.resume)
             if self.resume:
+                check_files(self.folder)
                 check_settings(self.folder, self.parser.dump(config, skip_none=False))
         except ValueError as error:
             self.parser.exit(2, f"error: {error}\n")

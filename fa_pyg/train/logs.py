@@ -24,7 +24,11 @@ class ResumableCSVLogger(CSVLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         if self._experiment is None:
-            rows = [row for row in read_metrics(self.log_dir) if int(row["step"]) < self.start]
+            try:
+                rows = [row for row in read_metrics(self.log_dir) if int(row["step"]) < self.start]
+            except (KeyError, TypeError, ValueError, csv.Error) as error:
+                path = Path(self.log_dir) / "metrics.csv"
+                raise ValueError(f"{path}: expected the table of a run, found another ({error})") from error
             super().experiment.metrics.extend(rows)  # the new writer has deleted the file
             self._experiment.save()
         return self._experiment

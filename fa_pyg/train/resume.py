@@ -20,6 +20,8 @@ FREE = (
     "data.num_fitted",
 )
 
+WRITTEN = (".ckpt", ".csv", ".json", ".png", ".yaml")
+
 
 def run_folder(parent: Path, ckpt_path: str | None) -> tuple[Path, Path | None]:
     """The folder of a run, and the checkpoint it goes on from, None for a new run.
@@ -42,6 +44,13 @@ def run_folder(parent: Path, ckpt_path: str | None) -> tuple[Path, Path | None]:
             f"--ckpt_path is {ckpt_path!r}, but there is no such checkpoint (runs of this name: {parent})"
         )
     return found[-1].parent, found[-1]
+
+
+def check_files(folder: Path) -> None:
+    """Raises ValueError where a file that a run writes is a link, which leads elsewhere, or a pipe."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix in WRITTEN and (path.is_symlink() or not (path.is_file() or path.is_dir())):
+            raise ValueError(f"--ckpt_path: expected files of a run in {folder}, found a link or pipe {path}")
 
 
 def resumed_step(checkpoint: Path | None) -> int:

@@ -7,11 +7,15 @@ from typing import Any
 
 import yaml
 
-__all__ = ["held", "parse", "read", "short"]
+__all__ = ["Unfit", "held", "parse", "read", "short"]
 
 MOST_BYTES, MOST_ENTRIES, DEEPEST = 1_000_000, 20_000, 60
 MOST_MERGED = 10, 1000  # of ``<<``: mappings, and what they have together
-WRONG = (yaml.YAMLError, ValueError, RecursionError, TypeError)  # what YAML of any kind can cause
+ODD = (LookupError, AttributeError, ArithmeticError, RecursionError, TypeError)  # of values, by PyYAML
+
+
+class Unfit(ValueError):
+    """YAML that is more than settings are, or says of a value what it is not (``!!bool maybe``)."""
 
 
 class _Loader(yaml.SafeLoader):  # in Python: too deep a file is an error and not a crash
@@ -22,7 +26,7 @@ class _Loader(yaml.SafeLoader):  # in Python: too deep a file is an error and no
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.level += 1
         if self.level > DEEPEST:
-            raise yaml.YAMLError(f"expected at most {DEEPEST} levels")
+            raise Unfit(f"expected at most {DEEPEST} levels")
         node = super().compose_node(parent, index)
         self.level -= 1
         return node
@@ -30,10 +34,10 @@ class _Loader(yaml.SafeLoader):  # in Python: too deep a file is an error and no
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
         if any(isinstance(one, yaml.SequenceNode) and len(one.value) > MOST_MERGED[0] for one in merged):
-            raise yaml.YAMLError(f"expected at most {MOST_MERGED[0]} mappings after <<")
+            raise Unfit(f"expected at most {MOST_MERGED[0]} mappings after <<")
         super().flatten_mapping(node)
         if merged and len(node.value) > MOST_MERGED[1]:
-            raise yaml.YAMLError(f"expected at most {MOST_MERGED[1]} settings by <<")
+            raise Unfit(f"expected at most {MOST_MERGED[1]} settings by <<")
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -57,9 +61,8 @@ def parse(content: bytes | str, source: str) -> dict[str, Any]:
     try:
         text = content.decode("utf-8") if isinstance(content, bytes) else content
         found = _loaded(text)
-    except WRONG as error:
-        said = str(error) or type(error).__name__
-        raise ValueError(f"{source}: expected a configuration in YAML ({said})") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{source}: expected a configuration in YAML ({error})") from error
     if not isinstance(found, dict):
         raise ValueError(f"{source}: expected settings by their names, found {short(found)}")
     return found
@@ -67,7 +70,10 @@ def parse(content: bytes | str, source: str) -> dict[str, Any]:
 
 def _loaded(text: str) -> Any:
     """What plain YAML holds, with all that its aliases repeat no more than settings can be."""
-    found = yaml.load(text, _Loader)
+    try:
+        found = yaml.load(text, _Loader)
+    except ODD as error:
+        raise Unfit(f"expected values of YAML, found others ({type(error).__name__}: {error})") from error
     entries, layer = 0, [found]
     for _ in range(DEEPEST):
         inner: list[Any] = []
@@ -75,10 +81,10 @@ def _loaded(text: str) -> Any:
             entries += 1 + (len(one) // 100 if isinstance(one, str) else 0)
             inner += _parts(one)
             if entries + len(inner) > MOST_ENTRIES:
-                raise ValueError(f"expected at most {MOST_ENTRIES} entries")
+                raise Unfit(f"expected at most {MOST_ENTRIES} entries")
         layer = inner
     if layer:
-        raise ValueError(f"expected at most {DEEPEST} levels")
+        raise Unfit(f"expected at most {DEEPEST} levels")
     return found
 
 
@@ -89,10 +95,16 @@ def _parts(one: Any) -> list[Any]:
 
 
 def held(text: str) -> Any:
-    """What YAML in a text of settings holds: the text itself, unless it is something else in YAML."""
+    """What YAML in a text of settings holds: the text itself, unless it is something else in YAML.
+
+    Raises:
+        Unfit: for YAML that whoever reads the text as such should not: it may be endless.
+    """
     try:
         return _loaded(text)
-    except WRONG:
+    except Unfit:
+        raise
+    except (yaml.YAMLError, ValueError):
         return text
 
 

@@ -24,7 +24,7 @@ from jsonargparse import _common, set_parsing_settings
 from jsonargparse._parameter_resolvers import get_signature_parameters
 
 from fa_pyg.train.allowlist import EXPECTED, Allowlist
-from fa_pyg.train.settings import held, short
+from fa_pyg.train.settings import Unfit, held, short
 
 __all__ = ["check", "guarded"]
 
@@ -62,6 +62,8 @@ def check(
     for key, value in settings.items():
         walk.key(key, "")
         if key in kinds:
+            if value is None:
+                walk.refuse(key, value, "arguments by their names")
             walk.arguments(value, kinds[key], key)
         else:
             walk.value(value, Takes.DATA, key)
@@ -163,7 +165,10 @@ class _Walk:
         if takes is Takes.CLASSES or (takes is Takes.NAMES and "." in value):
             self.named(value, where)
             return
-        inside = held(value)
+        try:
+            inside = held(value)
+        except Unfit as error:
+            self.refuse(where, value, f"settings, {error}")
         if isinstance(inside, dict | list):
             self.value(inside, Takes.DATA, where)
 

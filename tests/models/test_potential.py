@@ -297,3 +297,17 @@ def test_what_cannot_be_periodic_is_named(crystal, molecules):
         potential()(**molecules, stress=True)
     with pytest.raises(ValueError, match="at least two periodic directions"):
         potential()(**crystal | {"pbc": torch.tensor([[True, False, False]])})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a\nb", 'a" b="c', "a b", "a=b", "a:R:3", "a.b", "Lattice", "pbc", "pos", "SOURCE", "keys", 3],
+)
+def test_predictions_are_called_by_words_that_a_file_can_hold(name):
+    with pytest.raises(ValueError, match="heads: expected names of predictions"):
+        FAENet(8, 1, heads={name: "scalar"})
+    network = nn.Linear(1, 1)
+    for given in ({"heads": {name: "scalar"}}, {}):
+        network.head_names = {} if given else {name: "scalar"}
+        with pytest.raises(ValueError, match="heads: expected names of predictions"):
+            Potential(network, gradient=False, **given)

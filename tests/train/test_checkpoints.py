@@ -41,3 +41,24 @@ def test_files_of_likely_names_stay(tmp_path):
     assert victim.read_text() == "precious"
     assert (tmp_path / "last.ckpt.tmp").is_symlink()
     assert io.load_checkpoint(path, weights_only=True) == {"epoch": 1}
+
+
+def test_removes_what_it_has_written_and_nothing_else(tmp_path, monkeypatch):
+    io, own, other = AtomicCheckpointIO(), tmp_path / "own.ckpt", tmp_path / "other.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, other)
+    io.save_checkpoint({"epoch": 1}, own)
+    monkeypatch.chdir(tmp_path)
+    for path in (
+        other,
+        "other.ckpt",
+        tmp_path,
+        ".",
+        f"local://{tmp_path}",
+        f"local://{own}",
+        tmp_path / "no",
+    ):
+        io.remove_checkpoint(path)
+    assert other.exists()
+    assert own.exists()
+    io.remove_checkpoint("own.ckpt")
+    assert not own.exists()

@@ -1,5 +1,7 @@
 """The table of a run that was interrupted reads as if it had not been."""
 
+import pytest
+
 from fa_pyg.train.logs import ResumableCSVLogger, read_metrics
 
 
@@ -30,3 +32,10 @@ def test_an_interruption_right_after_resuming_loses_nothing(tmp_path):
 
 def test_no_table(tmp_path):
     assert read_metrics(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"step\nx\n", b"step,a\n\xff,1\n", b"a\n1,2\n"])
+def test_what_is_no_table_of_a_run_is_named(content, tmp_path):
+    (tmp_path / "metrics.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"metrics\.csv: expected the table of a run, found another"):
+        write(tmp_path, 4, range(4, 10))

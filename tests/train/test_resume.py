@@ -1,9 +1,11 @@
 """Where runs live, and which checkpoint one goes on from."""
 
+import os
+
 import pytest
 import torch
 
-from fa_pyg.train.resume import check_settings, resumed_step, run_folder
+from fa_pyg.train.resume import check_files, check_settings, resumed_step, run_folder
 
 
 def test_folders_of_runs(tmp_path):
@@ -41,3 +43,22 @@ def test_settings_that_may_change_and_those_that_may_not(tmp_path):
         ValueError, match=r"model.lr \(begun with 0.1, now 0.2\), model.decay .*nothing, now 1"
     ):
         check_settings(tmp_path, begun.replace("lr: 0.1", "lr: 0.2, decay: 1"))
+
+
+@pytest.mark.parametrize(
+    "name", ["best.ckpt", "last.ckpt", "metrics.csv", "loss.png", "results.json", "config.yaml"]
+)
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "pipe"])
+def test_a_run_goes_on_in_files_and_not_where_links_lead(name, kind, tmp_path):
+    folder, victim = tmp_path / "run", tmp_path / "victim"
+    folder.mkdir()
+    (folder / "events.out.tfevents").symlink_to(victim)  # which nobody opens
+    (folder / "plots.png").mkdir()
+    check_files(folder)
+    if kind == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to(victim)
+        victim.touch() if kind == "link" else None
+    with pytest.raises(ValueError, match=rf"--ckpt_path: expected files of a run.*{name}"):
+        check_files(folder)

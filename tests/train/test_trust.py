@@ -194,6 +194,10 @@ TEXTS = {
     "a circle of lists": "model: {model: &a [*a]}",
     "too deep": "model: {model: " + "[" * 400_000 + "]" * 400_000 + "}",
     "too long": "model: {model: '" + "a" * 2_000_000 + "'}",
+    "no truth": "model: !!bool maybe",
+    "no time": "model: {model: !!timestamp abc}",
+    "no number": "model: !!int ''",
+    "beyond numbers": "model: " + ":".join(["1"] * 400) + ".5",
     "not YAML": "model: {model: [",
     "a list": "[model]",
     "nothing": "",
@@ -390,6 +394,60 @@ def test_a_run_is_called_by_a_word(name, place):
     (found,) = names([place])
     assert (place / found).resolve().parent == place
     assert found.isprintable()
+
+
+BOMB = "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 40))
+ENDLESS = {
+    "aliases": BOMB,
+    "merges": BOMB.replace("[1, 1]", "{x: 1}").replace("[", "{<<: [").replace("]", "]}"),
+    "levels": "[" * 5000 + "]" * 5000,
+    "no truth": "!!bool maybe",
+    "beyond numbers": ":".join(["1"] * 400) + ".5",
+}
+
+
+@pytest.mark.parametrize("argument", ["heads", "hidden"])
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_text_holds_no_more_than_settings_do(kind, argument, place):
+    """It is YAML for jsonargparse, which would unfold it without end."""
+    model = inside(spec("fa_pyg.models.FAENet", **{argument: ENDLESS[kind]}))
+    (place / "config.yaml").write_text(yaml.safe_dump({"model": {"model": model}}))
+    torch.save({"state_dict": {}}, place / "best.ckpt")
+    with pytest.raises(ValueError, match=rf"config\.yaml: model\..*\.{argument}: expected settings"):
+        load_potential(place)
+    with pytest.raises(ValueError, match="--config: expected a file of this machine, or settings"):
+        NBodyCLI(["--config", ENDLESS[kind]])
+
+
+def test_a_configuration_names_no_other(place):
+    (place / "other.yaml").write_text("trainer: {max_epochs: 7}")
+    (place / "config.yaml").write_text(f"config: {place / 'other.yaml'}")
+    with pytest.raises(ValueError, match=r"config\.yaml: config: expected no other file, found"):
+        NBodyCLI(["--config", str(place / "config.yaml")])
+
+
+@pytest.mark.parametrize("section", ["trainer", "model", "data"])
+def test_a_section_is_more_than_nothing(section):
+    with pytest.raises(ValueError, match=f"--config: {section}: expected arguments by their names"):
+        NBodyCLI(["--config", f"{section}: null"])
+
+
+@pytest.mark.parametrize("spelled", ["local://{victim}", "{folder}/../../victim", "{victim}"])
+def test_what_a_checkpoint_says_was_there_before_is_not_removed(spelled, molecule_arguments, tmp_path):
+    """Lightning removes what the state of a callback names as the checkpoint before the new one."""
+    run = main(
+        molecule_arguments("--trainer.max_epochs=1", f"--trainer.default_root_dir={tmp_path}"), MoleculeCLI
+    )
+    folder, victim = Path(run["folder"]), tmp_path / "victim"
+    victim.mkdir()
+    (victim / "thesis").touch()
+    kept = torch.load(folder / "last.ckpt", weights_only=True)
+    for state in kept["callbacks"].values():
+        if "best_model_path" in state:
+            state["best_model_path"] = spelled.format(victim=victim, folder=folder)
+    torch.save(kept, folder / "last.ckpt")
+    main(molecule_arguments("--trainer.max_epochs=2", f"--ckpt_path={folder}"), MoleculeCLI)
+    assert (victim / "thesis").exists()
 
 
 # ------------------------------------------------------------------ what is trusted

@@ -228,6 +228,10 @@ def report(cli: FitCLI) -> dict[str, Any]:
     """Test the best checkpoint; print and write what came out."""
     trainer, epochs, monitor = cli.trainer, cli.trainer.current_epoch, cli.model.monitor
     best, val = trainer.checkpoint_callback.best_model_path, trainer.checkpoint_callback.best_model_score
+    if best and Path(best).resolve().parent != cli.folder.resolve():  # what a resumed checkpoint says
+        raise ValueError(
+            f"--ckpt_path: expected a best checkpoint in {cli.folder}, found {best!r} in its state"
+        )
     if not best:  # ended before its first validation
         late = epochs % cli.config.checkpoint_every > 0  # the last checkpoint is older, if there is one
         best = str(cli.folder / ("final.ckpt" if late else "last.ckpt"))

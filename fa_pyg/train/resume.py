@@ -20,6 +20,9 @@ FREE = (
     "data.num_fitted",
 )
 
+# What Lightning reads of a checkpoint to go on.
+PARTS = {"epoch": int, "pytorch-lightning_version": str, "state_dict": dict, "loops": dict, "callbacks": dict}
+PARTS |= {"optimizer_states": list, "lr_schedulers": list}
 WRITTEN = (".ckpt", ".csv", ".json", ".png", ".yaml")
 
 
@@ -61,10 +64,17 @@ def resumed_step(checkpoint: Path | None) -> int:
     if checkpoint is None:
         return 0
     try:
-        return int(torch.load(checkpoint, "cpu", weights_only=True, mmap=True)["global_step"])
+        state = torch.load(checkpoint, "cpu", weights_only=True, mmap=True)
+        wrong = [key for key, kind in PARTS.items() if not isinstance(state[key], kind)]
+        step = int(state["global_step"])
     except Exception as error:  # whatever a file of any kind can cause
-        found = f"a file that cannot be read as one ({type(error).__name__})"
+        found = f"a file that cannot be read as one ({type(error).__name__}: {error})"
         raise ValueError(f"--ckpt_path: expected a checkpoint, found {checkpoint}, {found}") from error
+    if wrong:
+        raise ValueError(
+            f"--ckpt_path: expected a checkpoint of a training, found {checkpoint} with other {wrong}"
+        )
+    return step
 
 
 def check_settings(folder: Path, now: str) -> None:

@@ -62,3 +62,20 @@ def test_a_run_goes_on_in_files_and_not_where_links_lead(name, kind, tmp_path):
         victim.touch() if kind == "link" else None
     with pytest.raises(ValueError, match=rf"--ckpt_path: expected files of a run.*{name}"):
         check_files(folder)
+
+
+WHOLE = {"epoch": 1, "global_step": 7, "pytorch-lightning_version": "2.6.6", "state_dict": {}, "loops": {}}
+WHOLE |= {"callbacks": {}, "optimizer_states": [], "lr_schedulers": []}
+
+
+@pytest.mark.parametrize("key", WHOLE)
+@pytest.mark.parametrize("wrong", ["missing", "of another kind"])
+def test_a_checkpoint_without_its_parts_is_named(key, wrong, tmp_path):
+    path = tmp_path / "last.ckpt"
+    torch.save(WHOLE, path)
+    assert resumed_step(path) == 7
+    torch.save({name: value for name, value in WHOLE.items() if name != key} | {"x": 1}, path)
+    if wrong != "missing":
+        torch.save(WHOLE | {key: b"no"}, path)
+    with pytest.raises(ValueError, match=r"--ckpt_path: expected a checkpoint.*last\.ckpt"):
+        resumed_step(path)

@@ -5,7 +5,8 @@ batch and some alone; a failure is a form that is not that of the first copy. Th
 with the number of classes: the published one (trees, regular graphs), igraph's (plain graphs) or networkx's
 (colored ones). Times are CPU times of a graph: ours in a batch of 500 or more, and alone; the others' alone.
 
-    python benchmarks/labelling.py [--copies 20] [--largest 12] [--seed 0]
+    python benchmarks/labelling.py [families ...] [--copies 20] [--alone 100] [--seed 0]
+    geng -c -d5 -D5 12 graphs.g6; python benchmarks/labelling.py --graph6 graphs.g6     # geng is nauty's
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor
 from fa_pyg.canonical import canonical_labelling
 from fa_pyg.canonical.backends import by_igraph, by_pynauty
 
+LARGEST = {3: 12, 4: 12, 5: 10, 6: 10}  # regular graphs of this degree, which switches find in minutes
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # edge_index, sizes, node colors, edge colors
 
 
@@ -133,20 +135,24 @@ def seconds(graphs: Sequence[nx.Graph]) -> list[float]:
     return times
 
 
-def cases(largest: int, seed: int) -> Iterator[tuple[str, list[nx.Graph], int | None]]:
-    """Name, graphs and the published number of classes of each family."""
-    trees = [n for n in families.TREES if n <= largest + 2]
-    yield (
-        f"trees, 2 to {trees[-1]} nodes",
-        [t for n in trees for t in nx.nonisomorphic_trees(n)],
-        sum(families.TREES[n] for n in trees),
-    )
-    for degree, counts in families.REGULAR.items():
-        sizes = [n for n in counts if n <= largest]
-        found = [graph for n in sizes for graph in families.regular_graphs(degree, n, forms_of, seed)]
-        yield f"{degree}-regular, to {sizes[-1]} nodes", found, sum(counts[n] for n in sizes)
+def cases(named: Sequence[str], seed: int) -> Iterator[tuple[str, list[nx.Graph], int | None]]:
+    """Name, graphs and the published number of classes of the families with these words in their names."""
+
+    def wanted(name: str) -> bool:
+        return not named or any(word in name for word in named)
+
+    if wanted("trees"):
+        trees = [tree for n in families.TREES for tree in nx.nonisomorphic_trees(n)]
+        yield "trees, 2 to 14 nodes", trees, sum(families.TREES.values())
+    for degree, largest in LARGEST.items():
+        name, counts = f"{degree}-regular, to {largest} nodes", families.REGULAR[degree]
+        if wanted(name):
+            sizes = [n for n in counts if n <= largest]
+            found = [graph for n in sizes for graph in families.regular_graphs(degree, n, forms_of, seed)]
+            yield name, found, sum(counts[n] for n in sizes)
     for name, make in families.FAMILIES.items():
-        yield name, list(make()), None
+        if wanted(name):
+            yield name, list(make()), None
 
 
 def forms_of(graphs: Sequence[nx.Graph]) -> list[tuple]:
@@ -156,7 +162,8 @@ def forms_of(graphs: Sequence[nx.Graph]) -> list[tuple]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--copies", type=int, default=20, help="relabellings of every graph (20)")
-    parser.add_argument("--largest", type=int, default=12, help="nodes of the largest regular graphs (12)")
+    parser.add_argument("families", nargs="*", help="words in the names of families; all unless said")
+    parser.add_argument("--graph6", help="the graphs of this file instead, one a line; none is given twice")
     parser.add_argument("--alone", type=int, default=100, help="graphs of a family labelled alone, too (100)")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -164,7 +171,11 @@ def main() -> None:
     torch.set_num_threads(1)
     print("| family | graphs | relabellings | failures | forms | classes | ms | alone | pynauty | igraph |")
     print("|---" * 10 + "|")
-    for name, graphs, known in cases(given.largest, given.seed):
+    chosen = cases(given.families, given.seed)
+    if given.graph6:
+        graphs = nx.read_graph6(given.graph6)
+        chosen = [(given.graph6, graphs, len(graphs))]
+    for name, graphs, known in chosen:
         failed, found = failures(graphs, given.copies, given.alone)
         alone = min(given.alone, len(graphs))
         times = [f"{1000 * t:.2f}" for t in seconds(graphs)] if all(map(plain, graphs)) else [""] * 4

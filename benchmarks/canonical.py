@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator
 
 import torch
+from families import latin_square, repeat
+from networkx import convert_node_labels_to_integers
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import to_undirected
@@ -59,6 +61,12 @@ def paley(q: int) -> Data:
     return of_pairs(pairs, q)
 
 
+def latin_squares(order: int, count: int) -> list[Data]:
+    """Strongly regular graphs, most without symmetries."""
+    graphs = map(convert_node_labels_to_integers, repeat(count, latin_square, order))
+    return [of_pairs(torch.tensor(list(graph.edges())).t(), order * order) for graph in graphs]
+
+
 def triangles(k: int) -> Data:
     return Batch.from_data_list([complete(3)] * k)
 
@@ -71,6 +79,8 @@ def cases(root: str) -> Iterator[tuple[str, list[Data]]]:
     yield "CFI pair over K4", list(cfi_pair(complete(4).edge_index))
     yield "CFI pair over K5", list(cfi_pair(complete(5).edge_index))
     yield "Paley 101", [paley(101)]
+    yield "10 Latin squares of order 7", latin_squares(7, 10)
+    yield "Latin square of order 10", latin_squares(10, 1)
     yield "hypercube, 256 nodes", [hypercube(8)]
     yield "K 20", [complete(20)]
     yield "K 200", [complete(200)]

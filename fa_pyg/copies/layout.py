@@ -312,11 +312,16 @@ class Layout(Collation):
         return self.levels.get(name, "shared" if kept else None)
 
     def has_nodes(self, name: Name, value: Tensor) -> bool:
-        """Whether the rows of a tensor are nodes: for one graph its size may mislead, as a cell's of 3."""
-        if self.batch is not None:
-            return self.body(name, value) is self.batch
-        said = self.levels.get(name, "node" if name != "cell" else "graph")
-        return said == "node" and len(value) == self.num_nodes
+        """Whether the rows of a tensor are nodes; what need not be is never taken for nodes by its size.
+
+        A cell has as many rows as water has atoms, and a set of points with a ``<name>_batch`` of its own may
+        have as many as there are nodes: the others of the batch must not decide that.
+        """
+        own = name == "cell" or str(name).startswith("edge_") or f"{name}_batch" in self.call.values
+        said = self.levels.get(name, "graph" if own and name != self._nodes else "node")
+        if said != "node" or self.batch is None:
+            return said == "node" and len(value) == self.num_nodes
+        return self.body(name, value) is self.batch
 
     def level(self, name: Name, value: Tensor) -> str:
         """The level of a tensor by what the caller says, by its name, or by a size that fits one level only.

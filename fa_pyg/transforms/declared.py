@@ -89,7 +89,7 @@ class Declared:
     def cloud(self, reads: Sequence[str], node_weight: NodeWeight) -> Cloud:
         """Returns what a frame is computed from."""
         rows = {k: self._rows(x, self.inputs[k]) for k, x in self.values.items() if x.is_floating_point()}
-        where = {k: (self._index(k), self.size > 1 or self.layout.has_nodes(k, x)) for k, x in rows.items()}
+        where = {k: (self._index(k), self.layout.has_nodes(k, x)) for k, x in rows.items()}
         quantities = {k: quantity(k, x, self.inputs[k], self.dim, *where[k]) for k, x in rows.items()}
         weight = node_weights(node_weight, self.call, self.layout)
         read = tuple(quantities[name] for name in reads)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Batch, Data
 
-from fa_pyg import FrameAveraging, HaarFrame, PCAFrame, Sample, WeightedPCAFrame
+from fa_pyg import FrameAveraging, GeneralisedQRFrame, HaarFrame, PCAFrame, Sample, WeightedPCAFrame
 from fa_pyg.transforms import AddFrames, RandomMotion, data_frames
 
 D = torch.float64
@@ -178,3 +178,38 @@ def test_bipartite_edges_outside_a_batch():
         ValueError, match=r"'edge_index' is numbered by the __inc__ of its Bipartite: collate"
     ):
         FrameAveraging(Energy(), PCAFrame("E(3)"), INPUTS, chunk=8)(one)
+
+
+class Pockets(nn.Module):
+    """Sees each of the nodes and of the rows of a second tensor."""
+
+    def forward(self, data):
+        batch = data.batch if data.batch is not None else torch.zeros(len(data.pos), dtype=torch.long)
+        own = data.other_batch if "other_batch" in data else data.get("cell_batch")
+        other = data.get("other", data.get("cell"))
+        own = torch.arange(int(batch.max()) + 1).repeat_interleave(3) if own is None else own
+        turned = torch.arange(9, dtype=D).view(3, 3).cos()
+        h = (data.pos @ turned).sin().sum(1) * data.z
+        total = torch.zeros(int(batch.max()) + 1, dtype=D).index_add(0, batch, h)
+        return total.index_add(0, own, (other @ turned).sin().sum(1))
+
+
+@pytest.mark.parametrize(("name", "follow"), [("other", ["other"]), ("cell", ["cell"]), ("cell", [])])
+@pytest.mark.parametrize("reads", [["pos"], ["pos", "second"], ["second"]], ids="-".join)
+@pytest.mark.parametrize("frame", [*FRAMES[:2], GeneralisedQRFrame("E(3)")], ids=str)
+@pytest.mark.parametrize("shape", ["any", "line"])
+def test_rows_that_are_as_many_as_atoms_do_not_weigh_as_these(name, follow, reads, frame, shape):
+    """The three rows of a cell, or of another set, do not weigh as three atoms do."""
+    generator = torch.Generator().manual_seed(3)
+    each = []
+    for n in (3, 5, 3):
+        pos = torch.randn(n, 3 if shape == "any" else 1, generator=generator, dtype=D)
+        pos = pos * torch.tensor([1.0, 2.0, -1.0], dtype=D)
+        rows = torch.randn(3, 3, generator=generator, dtype=D)
+        each.append(Data(pos=pos, z=torch.tensor([6, 8, 1, 7, 9])[:n], **{name: rows}))
+    inputs = {"pos": "point", name: "vector"}
+    reads = [name if one == "second" else one for one in reads]
+    model = FrameAveraging(Pockets(), frame, inputs, reads=reads, level="graph")
+    alone = [model(Batch.from_data_list([one], follow_batch=follow)) for one in each]
+    together = model(Batch.from_data_list(each, follow_batch=follow))
+    assert torch.allclose(together, torch.cat(alone), atol=1e-9)

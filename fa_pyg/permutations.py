@@ -225,8 +225,7 @@ class PermutationFrames(Slotted):
         order = self.order[self._begin[chosen[:, body]] + local].reshape(-1)
         graphs = torch.arange(self.num_bodies, device=self.device).repeat(k)
         weight = self.weight.new_full((len(graphs),), 1 / k)
-        orbits = {"orbit": self.orbit, "edge_orbit": self.edge_orbit} if self.slots == 1 else {}
-        known = {"edge_index": self.edge_index, "edge_color": self.edge_color, **orbits}
+        known = {name: getattr(self, name) for name in ("edge_index", "edge_color", "orbit", "edge_orbit")}
         exact = torch.zeros_like(self.sizes, dtype=torch.bool)
         return PermutationFrames.ragged(order, graphs, weight, numbers, exact, slots=k, **known)
 

@@ -69,6 +69,18 @@ class Graphs:
         """The same of the edges, ``[E]``."""
         return colors_of(self.edge_features)
 
+    @cached_property
+    def equal_edges(self) -> Tensor:
+        """Of each edge the number within its graph of the first that equals it, ends and colour, ``[E]``."""
+        color = (
+            self.edge_index.new_zeros(self.edge_index.size(1)) if self.edge_color is None else self.edge_color
+        )
+        kind = torch.unique(torch.stack([*self.edge_index, color]), dim=1, return_inverse=True)[1]
+        first = torch.full_like(kind, len(kind)).scatter_reduce(
+            0, kind, torch.arange(len(kind), device=kind.device), "amin"
+        )
+        return self.edge_numbers.local[first[kind]]
+
 
 def graphs_of(
     edge_index: Tensor,

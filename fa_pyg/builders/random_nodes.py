@@ -49,6 +49,7 @@ class RandomNodeFrame(PermutationFrame):
         weight = torch.full((len(body),), 1 / self.k, dtype=torch.float64, device=device)
         exact = torch.zeros(graphs.size, dtype=torch.bool, device=device)
         known = {"edge_index": graphs.edge_index, "edge_color": graphs.edge_color}
+        known |= {"edge_orbit": graphs.equal_edges}
         return PermutationFrames.ragged(order, body, weight, numbers, exact, slots=self.k, **known)
 
     def extra_repr(self) -> str:

@@ -62,6 +62,7 @@ class SpectralFrame(PermutationFrame):
     def build(self, graphs: Graphs) -> PermutationFrames:
         made = orders(self.ranks(graphs), graphs.numbers, self.max_frames, self.generator)
         known = {"edge_index": graphs.edge_index, "edge_color": graphs.edge_color}
+        known |= {"edge_orbit": graphs.equal_edges}
         return PermutationFrames.ragged(**made, numbers=graphs.numbers, **known)
 
     def ranks(self, graphs: Graphs) -> Tensor:

@@ -5,9 +5,10 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch_geometric.utils import to_undirected
 
-from fa_pyg import RandomNodeFrame, SpectralFrame
+from fa_pyg import CanonicalFrame, FrameAveraging, RandomNodeFrame, SpectralFrame
 from fa_pyg.builders.graphs import graphs_of
 from fa_pyg.builders.spectral import _grouped
 from fa_pyg.builders.ties import orders
@@ -187,3 +188,23 @@ def test_isolated_nodes_and_empty_graphs():
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+class PlacesOfEdges(nn.Module):
+    """Tells edges apart by their places."""
+
+    def forward(self, x, edge_index, edge_attr, batch):
+        return x[edge_index[0]] + edge_attr + torch.arange(edge_index.size(1), dtype=x.dtype)
+
+
+@pytest.mark.parametrize("frame", [SpectralFrame(), CanonicalFrame()], ids=str)
+def test_the_order_of_equal_edges_does_not_matter(frame):
+    """Edges that nothing tells apart have one output, in whatever order they are given."""
+    edge_index = torch.tensor([[0, 0, 1, 1, 3, 3, 4, 3], [1, 1, 0, 2, 4, 4, 3, 4]])
+    attr = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2]).double()
+    x, batch = torch.tensor([1, 2, 3, 1, 1]).double(), torch.tensor([0, 0, 0, 1, 1])
+    model = FrameAveraging(PlacesOfEdges(), frame, level="edge")
+    right = model(x, edge_index, attr, batch)
+    for _ in range(5):
+        q = torch.randperm(8)
+        assert torch.allclose(model(x, edge_index[:, q], attr[q], batch), right[q], atol=1e-12)

@@ -117,7 +117,8 @@ def test_an_atom_without_a_place_makes_its_molecule_unknown_and_no_other(bad, fr
 
 
 def test_each_head_takes_what_the_network_takes():
-    heads = {name: name for name in ("scalar", "mean", "vector", "tensor", "node scalar", "node vector")}
+    kinds = ("scalar", "mean", "vector", "tensor", "node scalar", "node vector")
+    heads = {kind.replace(" ", "_"): kind for kind in kinds}
     model = faenet(heads=heads)
     shapes = {name: value.shape[1:] for name, value in model(Z, POS, batch=BATCH).items()}
     assert shapes == {
@@ -125,8 +126,8 @@ def test_each_head_takes_what_the_network_takes():
         "mean": (),
         "vector": (3,),
         "tensor": (3, 3),
-        "node scalar": (),
-        "node vector": (3,),
+        "node_scalar": (),
+        "node_vector": (3,),
     }
     for given in ({"num_graphs": 1}, {"batch": -BATCH}):
         with pytest.raises(ValueError, match="batch: expected graph numbers"):

@@ -34,9 +34,8 @@ def periodic_edges(
 
     .. math:: E = \{(j, i, s) : |x_j + s C - x_i| < r_c,\; (j, s) \ne (i, 0)\}
 
-    Found by vesin, where it is installed and all directions are periodic, else by ASE; by a search among
-    explicit images for cells and positions that those are not made for, and for molecules in the batch. On
-    the CPU, graph by graph. No gradient flows through them.
+    Found by vesin, where it is installed and the system is one it is made for, else by a search among
+    explicit images. On the CPU, graph by graph. No gradient flows through them.
 
     Args:
         cutoff: in the unit of ``pos``; may be longer than the cell.
@@ -101,9 +100,7 @@ def _neighbors(
     if not len(pos):
         return np.zeros(0), np.zeros(0), np.zeros((0, 3))
     _check_work(pos, box, cutoff, max_neighbors)
-    if not _is_ordinary(pos, box, cutoff):
-        return neighbors_of_images(pos, box, cutoff)
-    if box.periodic.all():
+    if _is_ordinary(pos, box, cutoff):
         try:
             from vesin import NeighborList
         except ImportError:
@@ -111,22 +108,15 @@ def _neighbors(
         else:
             found = NeighborList(cutoff=cutoff, full_list=True)
             return tuple(found.compute(points=pos, box=box.cell, periodic=True, quantities="ijS"))
-    from ase.neighborlist import primitive_neighbor_list
-
-    return primitive_neighbor_list("ijS", box.periodic, box.cell, pos, cutoff)
+    return neighbors_of_images(pos, box, cutoff)
 
 
 def _is_ordinary(pos: np.ndarray, box: Box, cutoff: float) -> bool:
-    """Whether vesin and ASE are made for the system: crystals and slabs in Angstrom or so, in few bins."""
-    if box.periodic.sum() < 2 or not 1e-3 < cutoff < 1e3 or box.heights.min() < 1e-2 * cutoff:
+    """Whether vesin is made for the system: crystals in Angstrom or so, in few bins."""
+    if not box.periodic.all() or not 1e-3 < cutoff < 1e3 or box.heights.min() < 1e-2 * cutoff:
         return False
-    if not independent(box.cell, 1e-3):
-        return False
-    sides, most = box.heights, MOST_BINS
-    if not box.periodic.all():  # ASE's bins fill the whole cell, and are slow where there are many
-        sides, most = 1 / np.linalg.norm(np.linalg.inv(box.cell), axis=0), MOST_BINS / 10
-        sides = np.where(box.periodic, sides, np.maximum(sides, np.ptp(pos, axis=0).max()))
-    return bool(np.maximum(sides / cutoff, 1).prod() <= most and abs(box.fractional(pos)).max() < FAR)
+    few = np.maximum(box.heights / cutoff, 1).prod() <= MOST_BINS
+    return bool(few and independent(box.cell, 1e-3) and abs(box.fractional(pos)).max() < FAR)
 
 
 def _check_work(pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float) -> None:

@@ -284,7 +284,7 @@ def test_slabs_do_not_depend_on_the_height_of_their_cell(crystal):
     torch.testing.assert_close(model(**crystal | {"pbc": slab, "cell": cell})["energy"], one["energy"])
 
 
-def test_neighbours_by_vesin_and_by_ase_are_the_same(crystal, monkeypatch):
+def test_neighbours_by_vesin_and_without_it_are_the_same(crystal, monkeypatch):
     pytest.importorskip("vesin", reason="vesin is not installed (extra 'chem')")
     model = potential()
     one = model(**crystal)

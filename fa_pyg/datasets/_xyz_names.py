@@ -18,9 +18,10 @@ OF_ATOMS = {
     "magmom": "magmoms",
 }
 _ANYONES = ("x", "y", "time")  # attributes that `Data` has and that are for anyone's use
-# PyG takes the number of nodes from these, makes `ptr`, reads `adj` as a matrix; constructors have a `self`.
+# PyG takes the number of nodes from these, that of edges from `e_id`, makes `ptr`, reads `adj` as a matrix;
+# constructors have a `self`.
 _NODES = ("x", "feat", "node_type", "n_id", "tf")
-_TAKEN = {*FIXED, "cell", "pbc", "ptr", "adj", "adj_t", "self", "bond_method"}
+_TAKEN = {*FIXED, "cell", "pbc", "ptr", "adj", "adj_t", "e_id", "self", "bond_method"}
 # PyG adds numbers of nodes to what is called "index", counts "batch", takes the number of edges from "edge".
 _PARTS = {"index": "idx", "batch": "group", "edge": "bond"}
 

@@ -48,6 +48,7 @@ NAMES = {
     "adj_t": "adj_t_",
     "node_type": "node_type_",
     "n_id": "n_id_",
+    "e_id": "e_id_",
     "feat": "feat_",
     "my_index": "my_idx",
     "pos_batch": "pos_group",

@@ -47,8 +47,16 @@ class Index:
         except CannotKeep as error:
             warnings.warn(f"{folder}: no index is kept ({error}); cache= names a folder", stacklevel=3)
             self._temporary = tempfile.TemporaryDirectory(prefix="fa_xyz")
-            self._open_in(Path(self._temporary.name), skip, workers)
+            self._open_in_temporary(skip, workers)
         self.rows, self.errors = self._progress.rows(), self._progress.errors()
+
+    def _open_in_temporary(self, skip: bool, workers: int | None) -> None:
+        place = self._temporary.name
+        try:
+            self._open_in(Path(place), skip, workers)
+        except CannotKeep as error:
+            self._temporary.cleanup()
+            raise OSError(f"{place}: expected a folder for a temporary index, found {error}") from error
 
     def _open_in(self, folder: Path, skip: bool, workers: int | None) -> None:
         """Takes the index that is there, or builds it."""

@@ -79,6 +79,7 @@ class OnDiskXYZ(OnDiskDataset):
                 self._store.begin(layout_of(make.first()))
             super().__init__(str(root), transform, schema=schema(self._store.layout))
             if not done:
+                source.look()
                 self._fill(make, workers)
                 self._store.finish(self.len())
         if split is not None:

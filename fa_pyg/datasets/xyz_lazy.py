@@ -98,23 +98,24 @@ class LazyXYZ(Dataset):
     def only_alike(self) -> None:
         """Leaves out from now on what not all structures have in one form, with a warning, as `XYZ` does.
 
-        The first structure that is asked for takes a pass through all of them.
+        The first structure that is asked for takes a pass through all of them, unless `look` has.
         """
         self._only_alike = True
+
+    def look(self) -> None:
+        """Takes that pass, once; copies for other processes are spared it then."""
+        if self._only_alike and self._alike is None:
+            bare = self.reading.without_edges()
+            structures = (self._get(i, bare) for i in range(len(self.index)))
+            alike = Alike(structures, asked(bare, self._rows))
+            alike.warn(stacklevel=3)
+            self._alike = alike
 
     def get(self, idx: int) -> Data:
         """The structure of that place among all."""
         data = self._get(idx, self.reading)
-        if self._only_alike and self._alike is None:
-            self._alike = self._look()
+        self.look()
         return data if self._alike is None else self._alike.part(data)
-
-    def _look(self) -> Alike:
-        bare = self.reading.without_edges()
-        structures = (self._get(i, bare) for i in range(len(self.index)))
-        alike = Alike(structures, asked(bare, self._rows))
-        alike.warn(stacklevel=3)
-        return alike
 
     def _get(self, idx: int, reading: Reading) -> Data:
         data = structure(*self.index.block(int(idx)), reading)

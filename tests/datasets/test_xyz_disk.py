@@ -2,13 +2,15 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 
 import pytest
 import torch
 from torch_geometric.loader import DataLoader
 
-from fa_pyg.datasets import XYZ, CovalentBonds, OnDiskXYZ, read_xyz, xyz_disk
+from fa_pyg.datasets import XYZ, CovalentBonds, OnDiskXYZ, read_xyz, xyz_disk, xyz_lazy
+from fa_pyg.datasets._xyz_alike import Alike
 
 TOTAL = 40
 
@@ -107,6 +109,27 @@ def test_a_kill_loses_one_batch_at_most(files, tmp_path):
     assert seen[1].value <= TOTAL - 20 + 1  # 20 of 24 were kept; the first is made once more for its names
     dataset = OnDiskXYZ(tmp_path / "out", files)
     assert [d.comment for d in dataset] == [d.comment for d in read_xyz(files)]
+
+
+def test_what_goes_on_looks_through_the_files_once(files, tmp_path, monkeypatch):
+    """Not each task of each worker: copies of the data set are made for them when they are sent."""
+    looks = []
+    monkeypatch.setattr(xyz_disk, "BATCH", 4)
+    monkeypatch.setattr(xyz_lazy, "Alike", lambda *args: looks.append(args) or Alike(*args))
+
+    def in_order(function, tasks, make, workers):
+        return ((place, function(task, pickle.loads(pickle.dumps(make)))) for place, task in tasks)
+
+    monkeypatch.setattr(xyz_disk, "in_order", in_order)
+    with pytest.raises(ZeroDivisionError):
+        OnDiskXYZ(tmp_path / "root", files, pre_transform=fails_in_the_middle)
+    looks.clear()
+    assert len(OnDiskXYZ(tmp_path / "root", files)) == TOTAL
+    assert len(looks) == 1
+
+
+def fails_in_the_middle(data):
+    return data if data.comment != f"E={TOTAL // 2} n" else 1 / 0
 
 
 def test_a_table_that_has_changed_is_another_database(files, tmp_path):

@@ -125,6 +125,18 @@ def test_pickled(path):
     assert len(pickle.dumps(dataset)) < 20_000
 
 
+def test_no_room_anywhere_is_an_error_that_names_the_folder(path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_xyz_progress, "write_sealed", full)
+    with (
+        pytest.warns(UserWarning, match=r"no index is kept .*No space left"),
+        pytest.raises(OSError, match=r"fa_xyz.*: expected a folder .* found .*No space left"),
+    ):
+        LazyXYZ(path)
+
+
 def test_a_folder_that_cannot_be_written_to(path, monkeypatch):
     def refuse(file, *more, **options):
         if str(file).startswith(f"{path.parent}/.fa_xyz"):

@@ -180,9 +180,10 @@ ENTRIES: dict[str, Entry] = {
     "PCAFrame": Entry(E3, "group:group detach:flag on_degenerate:name"),
     "WeightedPCAFrame": Entry(
         E3,
-        "group:group tau:length gap:share node_weight:function? flat:share "
-        "line:share projection:name detach:flag",
+        "group:group tau:length? gap:share? node_weight:function? smoothness:name? flat:share? "
+        "line:share? projection:name detach:flag",
     ),
+    "CosetFrame": Entry({"frame": PCAFrame("O(3)"), "subgroup": "Oh"}, "frame:frame subgroup:group"),
     "GeneralisedQRFrame": Entry(E3, "group:group"),
     "HaarFrame": Entry(E3, "group:group k:positive generator:generator?"),
     "GroupFrame": Entry({"group": "Oh"}, "group:group translations:flag"),

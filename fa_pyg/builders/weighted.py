@@ -158,15 +158,15 @@ class WeightedPCAFrame(Frame):
         values, axes = safe_eigh(second)
         if not self.group.reflects:
             axes = proper(axes)
-        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
-        odd = moments.odd(axes)
-        values = values + 0 * odd.detach().sum(1, keepdim=True)
         # The distance from the origin tells the rounding of points, not of vectors.
         far = origin if any(quantity.rep.affine for quantity in cloud.read) else None
+        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
         if self.ordered is None:
-            blend = Blend.of(values, far, level.gap, level.line)
+            odd = moments.odd(axes)
+            blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, level.gap, level.line)
             parts = self._chosen_signs(cloud, origin, axes, self._clear(odd, values), blend)
         else:
+            values = values + 0 * values.detach().sum(1, keepdim=True).pow(3)
             scale = 2 / moments.participation().sqrt()
             blend = Blend.of(values, far, level.gap * scale, level.line, level.start, level.near * scale)
             parts = self._all_signs(cloud, origin, axes, second, scale, blend)

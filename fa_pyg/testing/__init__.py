@@ -13,6 +13,7 @@ from fa_pyg.testing.pairs import pairs_not_told_apart
 from fa_pyg.testing.probe import Probe, framed_probe
 from fa_pyg.testing.relabelled import relabelled
 from fa_pyg.testing.separation import Separation, separation
+from fa_pyg.testing.steepness import Steepness, assert_smooth, steepness
 from fa_pyg.testing.symmetry import idealised, point_symmetries
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "NamedCloud",
     "Probe",
     "Separation",
+    "Steepness",
     "assert_conservative",
     "assert_continuous",
     "assert_equivariant",
@@ -30,6 +32,7 @@ __all__ = [
     "assert_frame",
     "assert_permutation_frame",
     "assert_same_sets",
+    "assert_smooth",
     "catalogue",
     "conservation_error",
     "equivariance_error",
@@ -46,4 +49,5 @@ __all__ = [
     "random_motion",
     "relabelled",
     "separation",
+    "steepness",
 ]

@@ -13,11 +13,12 @@ from fa_pyg.testing.pairs import pairs_not_told_apart
 from fa_pyg.testing.probe import Probe, framed_probe
 from fa_pyg.testing.relabelled import relabelled
 from fa_pyg.testing.separation import Separation, separation
-from fa_pyg.testing.steepness import Steepness, assert_smooth, steepness
+from fa_pyg.testing.steepness import Curvature, Steepness, assert_smooth, curvature, steepness, stretches
 from fa_pyg.testing.symmetry import idealised, point_symmetries
 
 __all__ = [
     "LINES",
+    "Curvature",
     "FrameContract",
     "Line",
     "Motion",
@@ -35,6 +36,7 @@ __all__ = [
     "assert_smooth",
     "catalogue",
     "conservation_error",
+    "curvature",
     "equivariance_error",
     "exactness_error",
     "framed_probe",
@@ -50,4 +52,5 @@ __all__ = [
     "relabelled",
     "separation",
     "steepness",
+    "stretches",
 ]

@@ -1,8 +1,9 @@
-"""Models that give energies, as functions of the positions: of one call, or of many displaced copies of it."""
+"""Models that give energies, as functions of the positions of one call or of many displaced copies of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -45,6 +46,11 @@ class System:
             raise ValueError(f"pos: the call has no tensor {pos!r} of shape [N, d]; it has {names}")
         self.pos = value.detach()
 
+    @cached_property
+    def layout(self) -> Layout:
+        """Which rows of the call belong to which graph, as a framed model says."""
+        return Layout(self.call, getattr(self.model, "levels", None), nodes=self.name)
+
     def energy(self, pos: Tensor) -> Tensor:
         """The energy of all graphs together, at other positions."""
         return self.energies(self.call.run(self.model, {self.name: pos})).sum()
@@ -53,17 +59,19 @@ class System:
         """The forces ``[N, d]``."""
         return self.forces_of(lambda pos: self.call.run(self.model, {self.name: pos}), self.pos)
 
-    def energies(self, out: Any) -> Tensor:
-        """The energies among what the model returns, one for each graph."""
+    def energies(self, out: Any, size: int | None = None) -> Tensor:
+        """The energies among what the model returns, one for each graph; ``size`` of them, where it is known."""
         energy = _part(out, "energy", self.energy_key)
         if energy.dim() > 1 and energy[:1].numel() > 1:
             raise ValueError(
                 f"energy: expected one number for each graph, found a tensor of shape {list(energy.shape)}"
             )
+        if size is not None and energy.numel() != size:
+            raise ValueError(f"energy: expected one number for each of {size} graphs, found {energy.numel()}")
         return energy.reshape(-1)
 
-    def forces_of(self, call: Callable[[Tensor], Any], pos: Tensor) -> Tensor:
-        """The forces that a call returns, or minus the gradient of its energies."""
+    def forces_of(self, call: Callable[[Tensor], Any], pos: Tensor, size: int | None = None) -> Tensor:
+        """The forces that a call returns, or minus the gradient of its energies, of ``size`` graphs."""
         with torch.enable_grad():
             pos = pos.detach().clone().requires_grad_()
             out = call(pos)
@@ -72,7 +80,7 @@ class System:
                 if forces.shape != pos.shape:
                     raise ValueError(f"forces: expected {list(pos.shape)}, found {list(forces.shape)}")
                 return forces
-            energy = self.energies(out).sum()
+            energy = self.energies(out, size).sum()
             if not energy.requires_grad:
                 raise ValueError(f"model: its energy has no gradient with respect to {self.name!r}")
             return -torch.autograd.grad(energy, pos)[0]
@@ -96,7 +104,7 @@ class Displaced:
         self, system: System, shift: Tensor, rotation: Tensor, reps: Mapping[Name, RepLike], nodes: int
     ) -> None:
         self.system, call = system, system.call
-        self.layout = layout_of(system)
+        self.layout = system.layout
         frames = Frames.uniform(rotation, None, self.layout.batch)
         self.copies, self.framed = Copies(self.layout, frames), {}
         for name, rep in reps.items():
@@ -121,7 +129,7 @@ class Displaced:
         found = []
         for slots, changed in self._parts():
             pos = changed.pop(self.system.name)
-            force = self.system.forces_of(lambda x, s=slots, c=changed: self._run(model, s, c, x), pos)
+            force = self.system.forces_of(partial(self._run, model, slots, changed), pos, slots.num_graphs)
             norms = force.norm(dim=1).view(-1, len(self.body))
             largest = norms.new_zeros(len(norms), self.layout.num_graphs)
             found.append(largest.scatter_reduce(1, self.body.expand_as(norms), norms, "amax"))
@@ -132,7 +140,8 @@ class Displaced:
         found = []
         for slots, changed in self._parts():
             out = self._run(model, slots, changed, changed[self.system.name])
-            found.append(self.system.energies(out).detach().view(-1, self.layout.num_graphs))
+            energies = self.system.energies(out, slots.num_graphs).detach()
+            found.append(energies.view(-1, self.layout.num_graphs))
         return torch.cat(found).double()
 
     def _parts(self) -> Iterator[tuple[Slots, dict[Name, Tensor]]]:
@@ -141,11 +150,6 @@ class Displaced:
 
     def _run(self, model: Callable, slots: Slots, changed: Mapping[Name, Tensor], pos: Tensor) -> Any:
         return slots.run(model, {**changed, self.system.name: pos})
-
-
-def layout_of(system: System) -> Layout:
-    """Which rows of a call belong to which graph, as a framed model says."""
-    return Layout(system.call, getattr(system.model, "levels", None), nodes=system.name)
 
 
 def _part(out: Any, name: str, key: Any) -> Tensor:

@@ -1,28 +1,25 @@
-"""How steep a frame makes an energy: forces of displaced structures, framed beside bare."""
+"""How steep a frame makes an energy: forces and second differences, framed beside bare."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.builders import Cloud, Frame
-from fa_pyg.builders.pca import unturned
 from fa_pyg.copies import Name
-from fa_pyg.frames import Frames
-from fa_pyg.groups import Group, GroupLike
-from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.groups import GroupLike
 from fa_pyg.reps import RepLike
-from fa_pyg.testing.energies import Displaced, Inputs, System, layout_of
+from fa_pyg.testing.comparison import Comparison
+from fa_pyg.testing.energies import Inputs
 
-__all__ = ["Steepness", "assert_smooth", "steepness"]
+__all__ = ["Curvature", "Steepness", "assert_smooth", "curvature", "steepness", "stretches"]
 
 NODES = 1024  # in a call: what the backward keeps is bounded
+CUT = 4  # the coarse step of second differences divided by the fine one
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,23 @@ class Steepness:
     median: float
     runs: float | None = None
     most_runs: int | None = None
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """Largest second difference of framed energies along lines divided by the bare network's largest.
+
+    Attributes:
+        coarse, fine: at a step h and at h / 4.
+    """
+
+    coarse: float
+    fine: float
+
+    @property
+    def growth(self) -> float:
+        """fine / coarse: 1 where h resolves continuous forces, 4 at a kink of the energy, 16 at a jump."""
+        return self.fine / self.coarse if self.coarse else 1.0
 
 
 def steepness(
@@ -73,7 +87,8 @@ def steepness(
             ``-torch.autograd.grad`` of the energy.
         group: what structures are turned in; "auto" for that of the model's frame, E(d) for other models.
         bare: the network to compare with, called alike. Default, for a model that holds one
-            :class:`~fa_pyg.FrameAveraging`: the same with centroids and no turns for frames.
+            :class:`~fa_pyg.FrameAveraging`: the network in it, as it is, with the centroid in the origin
+            where the group translates.
         input_reps: the inputs that turn; default what a framed model declares, ``{"pos": "point"}`` for
             others.
         sigma: standard deviation of the noise of a coordinate, in units of the positions.
@@ -84,146 +99,171 @@ def steepness(
     Raises:
         ValueError: for a model without one frame and no ``bare``, and what :func:`assert_conservative` does.
 
-    Not guaranteed: that the steepest place is met. It is rare: ``largest`` grows with ``count``.
+    Not guaranteed: that the steepest place is met. It is rare: ``largest`` grows with ``count``. A jump of
+    the energy between two structures is none of their forces: see :func:`curvature`.
     """
     checks.number("sigma", sigma, 0)
     checks.integer("count", count)
     checks.integer("nodes", nodes)
-    checks.integer("seed", seed, 0, checks.MOST)
-    system, framed = System(model, inputs, pos, energy, forces), framed_part(model, bare)
-    generator, x = torch.Generator().manual_seed(seed), system.pos
-    shift = sigma * torch.randn(count, *x.shape, generator=generator, dtype=torch.float64)
-    rotation = turns(system, framed, group, count, generator)
-    copies = Displaced(system, shift.to(x), rotation, moving(system, framed, input_reps), nodes)
-    (found, counts), other = (
-        copies_framed(copies.forces, model, framed),
-        copies_bare(copies.forces, model, framed, bare),
-    )
-    ratio = found / other.max()
-    values = torch.stack([ratio.max(), ratio.flatten().quantile(0.99), ratio.median()]).tolist()
+    generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, checks.MOST))
+    both = Comparison(model, inputs, pos, energy, forces, bare, input_reps, group)
+    shift = sigma * torch.randn(count, *both.pos.shape, generator=generator, dtype=torch.float64)
+    copies = both.copies(shift, count, nodes, generator)
+    found, counts = both.framed(copies.forces)
+    ratio = (found / both.bare(copies.forces).max()).flatten()
+    values = torch.stack([ratio.max(), ratio.quantile(0.99), ratio.median()]).tolist()
     return Steepness(*values, *_runs(counts))
 
 
-def assert_smooth(
-    model: Callable, inputs: Inputs, *args: Any, most: float = 2.0, **options: Any
-) -> Steepness:
-    """Asserts that no force is more than ``most`` times the bare network's largest: see :func:`steepness`.
+def curvature(
+    model: Callable,
+    inputs: Inputs,
+    directions: Tensor | int = 4,
+    pos: Name = "pos",
+    energy: Any = None,
+    group: GroupLike = "auto",
+    *,
+    bare: Callable | None = None,
+    input_reps: Mapping[Name, RepLike] | None = None,
+    span: float = 0.3,
+    steps: int = 256,
+    nodes: int = NODES,
+    seed: int = 0,
+) -> Curvature:
+    r"""Returns how much larger second differences of energies along lines are in a frame: kinks and jumps.
+
+    .. math:: \max_t \Big| \frac{E(t + h) - 2 E(t) + E(t - h)}{h^2} \Big|, \qquad E(t) = E(x + t u),
+              \qquad |t| \le \mathrm{span},
+
+    divided by the bare network's, at the steps h = 8 span / steps and a quarter of it. Both are the largest
+    second derivative where there is one; at a kink of the energy the finer is 4 times the coarser, at a jump
+    16 times. u may be a stretch of bonds (:func:`stretches`), a normal mode, or drawn at random.
 
     Args:
-        model, inputs, args, options: as in :func:`steepness`.
-        most: bound on the largest ratio; frames that dynamics can live with stay below 2.
+        model, inputs, pos, energy, group, bare, input_reps, nodes: as in :func:`steepness`.
+        directions: u ``[L, N, d]``, those of L lines; or how many to draw, in each of which the atom that
+            moves most moves by t.
+        span: half the length of the lines, in units of the positions.
+        steps: of h / 4 that a line is cut into.
+        seed: of the turns, one a line, and of directions that are drawn.
+
+    Raises:
+        ValueError: as :func:`steepness`, and for directions of another shape.
+
+    Not guaranteed: that a line meets a place where frames change; kinks smaller than the network's own
+    curvature times h are not seen.
+    """
+    checks.number("span", span, above=0)
+    checks.integer("steps", steps, 4 * CUT)
+    checks.integer("nodes", nodes)
+    generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, checks.MOST))
+    both = Comparison(model, inputs, pos, energy, None, bare, input_reps, group)
+    u = _directions(directions, both.pos, generator)
+    t = torch.linspace(-span, span, steps + 1, dtype=torch.float64).view(1, -1, 1, 1)
+    copies = both.copies((t * u.unsqueeze(1)).flatten(0, 1), len(u), nodes, generator)
+    framed, plain = both.framed(copies.energies)[0], both.bare(copies.energies)
+    values = torch.stack([framed, plain]).unflatten(1, (len(u), -1))  # [2, L, T, B]
+    coarse, fine = (_second_difference(values, k) for k in (CUT, 1))
+    return Curvature((coarse[0] / coarse[1]).item(), (fine[0] / fine[1]).item())
+
+
+def stretches(pos: Tensor, bonds: Tensor) -> Tensor:
+    """Returns directions that make one bond each longer by 1, by its two atoms alone: for bond scans.
+
+    Args:
+        pos: positions ``[N, d]``.
+        bonds: the two atoms of each, ``[2, L]``.
+
+    Shapes:
+        ``[L, N, d]``.
+
+    Raises:
+        ValueError: for bonds that are no pairs of node numbers.
+    """
+    checks.instance("pos", pos, Tensor, "a tensor [N, d]")
+    is_pairs = isinstance(bonds, Tensor) and bonds.dtype == torch.long and bonds.shape[:-1] == (2,)
+    if not is_pairs or (bonds.numel() and not 0 <= int(bonds.min()) <= int(bonds.max()) < len(pos)):
+        checks.refuse("bonds", f"pairs [2, L] of node numbers below {len(pos)}", bonds)
+    (first, second), which = bonds, torch.arange(bonds.size(1))
+    half = torch.nn.functional.normalize(pos[second] - pos[first], dim=1) / 2
+    found = pos.new_zeros(len(which), *pos.shape)
+    found[which, first], found[which, second] = -half, half
+    return found
+
+
+def assert_smooth(
+    model: Callable,
+    inputs: Inputs,
+    pos: Name = "pos",
+    energy: Any = None,
+    forces: Any = None,
+    group: GroupLike = "auto",
+    *,
+    most: float = 2.0,
+    growth: float = 2.0,
+    directions: Tensor | int = 4,
+    bare: Callable | None = None,
+    input_reps: Mapping[Name, RepLike] | None = None,
+    sigma: float = 0.08,
+    count: int = 200,
+    span: float = 0.3,
+    nodes: int = NODES,
+    seed: int = 0,
+) -> Steepness:
+    """Asserts that a frame makes forces hardly larger than the bare network's, and neither kinks nor jumps.
+
+    Args:
+        model, inputs, pos, energy, forces, group, bare, input_reps, sigma, count, nodes, seed: as in
+            :func:`steepness`.
+        most: bound on the largest ratio of forces; frames that dynamics can live with stay below 2.
+        growth: bound on :attr:`Curvature.growth`.
+        directions, span: as in :func:`curvature`.
 
     Returns:
         The steepness.
 
     Raises:
-        AssertionError: if it is above the bound or not finite.
+        AssertionError: if a figure is above its bound or not finite.
+        ValueError: as :func:`steepness`, and for an energy that is not there.
     """
     checks.number("most", most, above=0)
-    found = steepness(model, inputs, *args, **options)
+    checks.number("growth", growth, above=0)
+    common = {"bare": bare, "input_reps": input_reps, "nodes": nodes, "seed": seed}
+    found = steepness(model, inputs, pos, energy, forces, group, sigma=sigma, count=count, **common)
     if not found.largest <= most:
         runs = "" if found.runs is None else f", {found.runs:.3g} runs a structure"
         raise AssertionError(
             f"not smooth: largest force {found.largest:.3g} times the bare network's (at most {most:g}; "
             f"99 % of structures {found.most:.3g}, median {found.median:.3g}{runs})"
         )
-    return found
-
-
-# ---------------------------------------------------------------------------------- framed and bare
-
-
-def framed_part(model: Callable, bare: Callable | None) -> FrameAveraging | None:
-    """The framed network inside a model; None where there is none and ``bare`` is given."""
-    parts = model.modules() if isinstance(model, nn.Module) else ()
-    found = [one for one in parts if isinstance(one, FrameAveraging) and not one.frame.group.permutes]
-    if len(found) != 1 and bare is None:
-        raise ValueError(
-            f"bare: expected the network to compare with, found None for a {type(model).__name__} "
-            f"that holds {len(found)} FrameAveraging"
+    along = curvature(model, inputs, directions, pos, energy, group, span=span, **common)
+    if not along.growth <= growth:
+        raise AssertionError(
+            f"not smooth: second differences of the energy, {along.coarse:.3g} times the bare network's, "
+            f"{along.growth:.3g} times as large at a quarter of the step (at most {growth:g}; a kink is 4)"
         )
-    return found[0] if len(found) == 1 else None
-
-
-def turns(
-    system: System, framed: FrameAveraging | None, group: GroupLike, count: int, generator: torch.Generator
-) -> Tensor:
-    """Random elements of the group for each copy of each graph, ``[K, B, d, d]``."""
-    dim = system.pos.size(1)
-    if isinstance(group, str) and group == "auto":
-        group = f"E({dim})" if framed is None else framed.frame.group
-    group, size = Group.of(group), layout_of(system).num_graphs
-    if group.dim != dim:
-        raise ValueError(f"group: expected one of {dim} dimensions, found {group}")
-    found = group.haar(count * size, generator, dtype=torch.float64)
-    return found.view(count, size, dim, dim).to(system.pos)
-
-
-def moving(
-    system: System, framed: FrameAveraging | None, reps: Mapping[Name, RepLike] | None
-) -> dict[Name, RepLike]:
-    """How the inputs that turn transform, by name."""
-    if reps is None:
-        reps = framed.inputs if framed is system.model else {}
-    named = {system.call.signature.name(k) if isinstance(k, int) else k: rep for k, rep in reps.items()}
-    return {system.name: "point", **named}
-
-
-def copies_framed(
-    measure: Callable[[Callable], Tensor], model: Callable, framed: FrameAveraging | None
-) -> tuple[Tensor, Tensor | None]:
-    """What is measured of a model, and the number of frames of each structure."""
-    if framed is None:
-        return measure(model), None
-    counted = _Counted(framed.frame)
-    with _framed_by(framed, counted):
-        found = measure(model)
-    if not counted.counts:
-        raise ValueError("bare: expected the network to compare with, found None: the frame is not used")
-    return found, torch.cat(counted.counts)
-
-
-def copies_bare(
-    measure: Callable[[Callable], Tensor],
-    model: Callable,
-    framed: FrameAveraging | None,
-    bare: Callable | None,
-) -> Tensor:
-    """The same of the bare network."""
-    if bare is not None:
-        return measure(bare)
-    with _framed_by(framed, _Unturned(framed.frame.group)):
-        return measure(model)
-
-
-@contextmanager
-def _framed_by(framed: FrameAveraging, frame: Frame) -> Iterator[None]:
-    kept, framed.frame = framed.frame, frame
-    try:
-        yield
-    finally:
-        framed.frame = kept
-
-
-class _Counted(Frame):
-    """Another frame, whose numbers are kept."""
-
-    def __init__(self, frame: Frame) -> None:
-        super().__init__(frame.group)
-        self.frame, self.counts = frame, []
-
-    def evaluate(self, cloud: Cloud) -> Frames:
-        frames = self.frame.evaluate(cloud)
-        self.counts.append(frames.counts.cpu())
-        return frames
-
-
-class _Unturned(Frame):
-    """One frame, the axes of the coordinates, at the centroid where the group translates."""
-
-    def build(self, cloud: Cloud) -> Frames:
-        return unturned(cloud, cloud.origin(self.group), self.group.dim)
+    return found
 
 
 def _runs(counts: Tensor | None) -> tuple[float | None, int | None]:
     return (None, None) if counts is None else (counts.double().mean().item(), int(counts.max()))
+
+
+def _directions(given: Tensor | int, pos: Tensor, generator: torch.Generator) -> Tensor:
+    """The directions ``[L, N, d]`` that are given, or drawn."""
+    if isinstance(given, Tensor):
+        if given.shape[1:] != pos.shape or not len(given):
+            found = list(given.shape)
+            raise ValueError(f"directions: expected [L, {len(pos)}, {pos.size(1)}], L >= 1, found {found}")
+        return given.double()
+    drawn = torch.randn(
+        checks.integer("directions", given), *pos.shape, generator=generator, dtype=torch.float64
+    )
+    return drawn / drawn.norm(dim=2).amax(1).view(-1, 1, 1)
+
+
+def _second_difference(values: Tensor, step: int) -> Tensor:
+    """The largest along the lines of each of ``values [2, L, T, B]``, per step^2."""
+    inner = values[:, :, step:-step]
+    second = values[:, :, 2 * step :] - 2 * inner + values[:, :, : -2 * step]
+    return second.abs().flatten(1).amax(1) / step**2

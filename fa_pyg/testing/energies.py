@@ -60,7 +60,7 @@ class System:
         return self.forces_of(lambda pos: self.call.run(self.model, {self.name: pos}), self.pos)
 
     def energies(self, out: Any, size: int | None = None) -> Tensor:
-        """The energies among what the model returns, one for each graph; ``size`` of them, where it is known."""
+        """The energies among what the model returns, one for each graph; ``size`` of them, where known."""
         energy = _part(out, "energy", self.energy_key)
         if energy.dim() > 1 and energy[:1].numel() > 1:
             raise ValueError(

@@ -185,7 +185,7 @@ def summary(rows: list[Row]) -> list[float]:
     """Runs, the largest at each sigma, the largest 99th percentile, the median, and the scans."""
     runs = statistics.mean(row.found[SIGMAS[0]].runs for row in rows)
     largest = [max(row.found[sigma].largest for row in rows) for sigma in SIGMAS]
-    most = max(one.most for row in rows for one in row.found.values())
+    most = max(one.p99 for row in rows for one in row.found.values())
     median = statistics.median(row.found[SIGMAS[0]].median for row in rows)
     scan = max((row.scan for row in rows), key=lambda scan: scan.fine)
     return [runs, *largest, most, median, scan.fine, max(row.scan.growth for row in rows)]

@@ -483,8 +483,8 @@ ENTRIES: dict[str, Entry] = {
     ),
     "testing.Curvature": Entry({"coarse": 1.0, "fine": 1.0}, "coarse:free fine:free"),
     "testing.Steepness": Entry(
-        {"largest": 1.0, "most": 1.0, "median": 1.0},
-        "largest:free most:free median:free runs:free most_runs:free",
+        {"largest": 1.0, "p99": 1.0, "median": 1.0},
+        "largest:free p99:free median:free runs:free most_runs:free",
     ),
     "testing.steepness": Entry(
         FRAMED | {"count": 2},
@@ -499,7 +499,7 @@ ENTRIES: dict[str, Entry] = {
     "testing.assert_smooth": Entry(
         FRAMED | {"count": 2},
         "model:function inputs:free pos:free energy:free forces:free group:group most:length growth:length "
-        "directions:positive bare:function? input_reps:free sigma:amount count:positive span:length "
+        "directions:positive? bare:function? input_reps:free sigma:amount count:positive span:length "
         "nodes:positive seed:whole",
     ),
     "testing.stretches": Entry({"pos": POS, "bonds": EDGES}, "pos:tensor bonds:tensor"),

@@ -66,14 +66,18 @@ class Comparison:
         return Displaced(self.system, shift.to(self.pos), rotation, self.reps, nodes)
 
     def framed(self, measure: Measure) -> tuple[Tensor, Tensor | None]:
-        """What is measured of the model, and the number of frames of each structure."""
+        """What is measured of the model, and the number of frames of each structure, where all have some."""
         if self.averaging is None:
             return measure(self.model), None
         with self._in(_Counted(self.averaging.frame)) as frame:
             found = measure(self.model)
-        if not frame.counts:
-            raise ValueError("bare: expected the network to compare with, found None: the frame is not used")
-        return found, torch.cat(frame.counts)
+        known = sum(map(len, frame.counts))
+        if known != found.numel() and self.other is None:  # as of crystals, whose frames are others
+            raise ValueError(
+                "bare: expected the network to compare with, found None for a model that asks its frame "
+                f"{known} times for {found.numel()} structures"
+            )
+        return found, torch.cat(frame.counts) if known == found.numel() else None
 
     def bare(self, measure: Measure) -> Tensor:
         """The same of the bare network."""

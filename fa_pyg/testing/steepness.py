@@ -27,12 +27,12 @@ class Steepness:
     """Largest forces of framed structures divided by the bare network's largest, and the runs they took.
 
     Attributes:
-        largest, most, median: over the structures; ``most`` is the 99th percentile.
+        largest, p99, median: over the structures; ``p99`` is the 99th percentile.
         runs, most_runs: frames a structure, on average and at most; None for a model without a frame.
     """
 
     largest: float
-    most: float
+    p99: float
     median: float
     runs: float | None = None
     most_runs: int | None = None
@@ -79,7 +79,7 @@ def steepness(
     (slope of the weights): 1 is as smooth as the network, 100 is a spike that no time step follows.
 
     Args:
-        model: gives an energy for each graph; put it into ``eval()``.
+        model: gives an energy for each graph; put it into ``eval()``, and in float64.
         inputs: what it is called with, as in :func:`~fa_pyg.testing.assert_equivariant`: one structure or a
             batch. What is neither turned nor displaced stays as it is, ``edge_index`` too.
         pos: the name of the positions ``[N, d]``, or their place.
@@ -148,7 +148,8 @@ def curvature(
         seed: of the turns, one a line, and of directions that are drawn.
 
     Raises:
-        ValueError: as :func:`steepness`, and for directions of another shape.
+        ValueError: as :func:`steepness`, for directions of another shape, and where the bare network's own
+            second differences grow by more than 2 as the step shrinks, as below float64 those of rounding do.
 
     Not guaranteed: that a line meets a place where frames change; kinks smaller than the network's own
     curvature times h are not seen.
@@ -164,6 +165,11 @@ def curvature(
     framed, plain = both.framed(copies.energies)[0], both.bare(copies.energies)
     values = torch.stack([framed, plain]).unflatten(1, (len(u), -1))  # [2, L, T, B]
     coarse, fine = (_second_difference(values, k) for k in (CUT, 1))
+    if not fine[1] <= 2 * coarse[1]:
+        raise ValueError(
+            "bare: expected a smooth network, in float64, found second differences that grow from "
+            f"{coarse[1]:.3g} to {fine[1]:.3g} at a quarter of the step"
+        )
     return Curvature((coarse[0] / coarse[1]).item(), (fine[0] / fine[1]).item())
 
 
@@ -201,7 +207,7 @@ def assert_smooth(
     *,
     most: float = 2.0,
     growth: float = 2.0,
-    directions: Tensor | int = 4,
+    directions: Tensor | int | None = 4,
     bare: Callable | None = None,
     input_reps: Mapping[Name, RepLike] | None = None,
     sigma: float = 0.08,
@@ -217,14 +223,16 @@ def assert_smooth(
             :func:`steepness`.
         most: bound on the largest ratio of forces; frames that dynamics can live with stay below 2.
         growth: bound on :attr:`Curvature.growth`.
-        directions, span: as in :func:`curvature`.
+        directions, span: as in :func:`curvature`; None to look at forces alone.
 
     Returns:
         The steepness.
 
     Raises:
         AssertionError: if a figure is above its bound or not finite.
-        ValueError: as :func:`steepness`, and for an energy that is not there.
+        ValueError: as :func:`steepness` and :func:`curvature`.
+
+    Not guaranteed: what these do not; it is a test by samples.
     """
     checks.number("most", most, above=0)
     checks.number("growth", growth, above=0)
@@ -234,8 +242,10 @@ def assert_smooth(
         runs = "" if found.runs is None else f", {found.runs:.3g} runs a structure"
         raise AssertionError(
             f"not smooth: largest force {found.largest:.3g} times the bare network's (at most {most:g}; "
-            f"99 % of structures {found.most:.3g}, median {found.median:.3g}{runs})"
+            f"99 % of structures {found.p99:.3g}, median {found.median:.3g}{runs})"
         )
+    if directions is None:
+        return found
     along = curvature(model, inputs, directions, pos, energy, group, span=span, **common)
     if not along.growth <= growth:
         raise AssertionError(

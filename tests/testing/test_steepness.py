@@ -278,7 +278,7 @@ def test_a_frame_that_is_not_the_one_in_use_is_refused():
     }
     given = {"energy": "energy", "forces": "forces", "count": 2}
     with pytest.raises(
-        ValueError, match=r"bare: expected the network .* asks its frame 0 times for 2 struct"
+        ValueError, match=r"bare: expected the network .* asks its frame 0 times for 2"
     ):
         steepness(model, inputs, **given)
     assert steepness(model, inputs, bare=model, **given).runs is None

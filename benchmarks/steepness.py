@@ -6,8 +6,8 @@ divided by the largest of the bare network (``fa_pyg.testing.steepness``), for s
 one term an atom or one a pair, or for a trained one. The table gives the largest over all structures of all
 molecules and networks at each sigma; the largest 99th percentile of a molecule; the median over molecules of
 the median; and, of scans along random lines and bonds, 0.6 ångström long, how much larger the second
-difference of the energy is than the bare network's and how it grows where the step is a quarter, .0047
-ångström (kink 4, jump 16: ``curvature``).
+difference of the energy is than the bare network's, at steps of .0047 ångström, and how it grows where one
+looks closer and takes a quarter of the step (forces continuous 1, kink 4, jump 16: ``curvature``).
 
     python benchmarks/steepness.py [--quick] [--groups E(3) SE(3)] [--frames PATTERN] [--molecules]
         [--checkpoint run_folder] [--picture docs/images/steepness.png]
@@ -34,7 +34,7 @@ from fa_pyg.plot import save_figure
 from fa_pyg.testing import Curvature, Steepness, curvature, steepness, stretches
 
 SIGMAS = (0.08, 0.03)  # ångström: hydrogens and heavy atoms at room temperature
-RESOLVED = 4.0  # growth of second differences, where the steps of scans resolve the energy
+CONTINUOUS = 2.0  # growth of second differences, below which forces are continuous
 GROUPS = ("E(3)", "SE(3)", "E(2)", "SE(2)")
 LENGTH = 2.0  # ångström: over which a random network changes
 NODES = 256  # in a call: with 48 frames, a few hundred MiB are kept for the backward
@@ -229,7 +229,7 @@ def table(group: str, frames: dict[str, Callable[[str], Frame]], args: argparse.
 def picture(found: dict[str, dict[str, list]], path: str) -> None:
     """Runs against the largest ratio, a panel a group, and the line of what nothing else beats.
 
-    Hollow: on some scan the energy changes within a few thousandths of an ångström, steep or in a jump.
+    Hollow: on some scan the energy has a kink or a jump.
     """
     import matplotlib
 
@@ -239,12 +239,12 @@ def picture(found: dict[str, dict[str, list]], path: str) -> None:
     figure, axes = plt.subplots(1, len(found), figsize=(6 * len(found), 4.8), squeeze=False, dpi=100)
     for ax, (group, points) in zip(axes[0], found.items(), strict=True):
         places = {name: (row[0], max(row[1 : 1 + len(SIGMAS)])) for name, row in points.items()}
-        resolved = {name for name, row in points.items() if row[-1] < RESOLVED}
-        good = [places[name] for name in resolved - set(NOT_INVARIANT)]
+        smooth = {name for name, row in points.items() if row[-1] < CONTINUOUS}
+        good = [places[name] for name in smooth - set(NOT_INVARIANT)]
         best = sorted((x, y) for x, y in good if not any(a <= x and b < y for a, b in good))
         ax.plot(*zip(*best, strict=True), "-", color="0.7", zorder=0, drawstyle="steps-post")
         for k, (name, (x, y)) in enumerate(places.items()):
-            ax.plot(x, y, "o", color=f"C{k % 10}", mfc=f"C{k % 10}" if name in resolved else "w")
+            ax.plot(x, y, "o", color=f"C{k % 10}", mfc=f"C{k % 10}" if name in smooth else "w")
             ax.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=7)
         ax.axhline(1, color="0.85", lw=1, zorder=0)
         ax.set(xscale="log", yscale="log", title=group, xlabel="runs of the network a structure, mean")

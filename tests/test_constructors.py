@@ -481,7 +481,9 @@ ENTRIES: dict[str, Entry] = {
         "model:module inputs:free pos:free energy:free forces:free group:free step:length "
         "trials:positive seed:whole",
     ),
-    "testing.Curvature": Entry({"coarse": 1.0, "fine": 1.0}, "coarse:free fine:free"),
+    "testing.Curvature": Entry(
+        {"coarse": 1.0, "fine": 1.0, "growth": 1.0}, "coarse:free fine:free growth:free"
+    ),
     "testing.Steepness": Entry(
         {"largest": 1.0, "p99": 1.0, "median": 1.0},
         "largest:free p99:free median:free runs:free most_runs:free",

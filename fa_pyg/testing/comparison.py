@@ -58,11 +58,15 @@ class Comparison:
     def pos(self) -> Tensor:
         return self.system.pos
 
-    def copies(self, shift: Tensor, turns: int, nodes: int, generator: torch.Generator) -> Displaced:
-        """Copies displaced by ``shift [K, N, d]``, each K / turns of them in one random orientation."""
+    def turns(self, count: int, generator: torch.Generator) -> Tensor:
+        """Random orientations of each graph, ``[count, B, d, d]``."""
         size, dim = self.system.layout.num_graphs, self.group.dim
-        rotation = self.group.haar(turns * size, generator, dtype=torch.float64).to(self.pos)
-        rotation = rotation.view(turns, size, dim, dim).repeat_interleave(len(shift) // turns, dim=0)
+        found = self.group.haar(count * size, generator, dtype=torch.float64)
+        return found.view(count, size, dim, dim).to(self.pos)
+
+    def copies(self, shift: Tensor, turns: Tensor, nodes: int) -> Displaced:
+        """Copies displaced by ``shift [K, N, d]``, each K / M of them in one of M orientations."""
+        rotation = turns.repeat_interleave(len(shift) // len(turns), dim=0)
         return Displaced(self.system, shift.to(self.pos), rotation, self.reps, nodes)
 
     def framed(self, measure: Measure) -> tuple[Tensor, Tensor | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ __all__ = ["Curvature", "Steepness", "assert_smooth", "curvature", "steepness", 
 
 NODES = 1024  # in a call: what the backward keeps is bounded
 CUT = 4  # the coarse step of second differences divided by the fine one
+ZOOMS, ZOOM = 2, 8  # how often one looks closer, and how much
+SMALL = 0.01  # of the bare network's second differences, below which those of a frame are not looked at
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,13 @@ class Curvature:
 
     Attributes:
         coarse, fine: at a step h and at h / 4.
+        growth: fine / coarse where the largest is, looked at 64 times closer: 1 where forces are continuous,
+            4 at a kink of the energy, 16 at a jump.
     """
 
     coarse: float
     fine: float
-
-    @property
-    def growth(self) -> float:
-        """fine / coarse: 1 where h resolves continuous forces, 4 at a kink of the energy, 16 at a jump."""
-        return self.fine / self.coarse if self.coarse else 1.0
+    growth: float
 
 
 def steepness(
@@ -108,7 +108,7 @@ def steepness(
     generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, checks.MOST))
     both = Comparison(model, inputs, pos, energy, forces, bare, input_reps, group)
     shift = sigma * torch.randn(count, *both.pos.shape, generator=generator, dtype=torch.float64)
-    copies = both.copies(shift, count, nodes, generator)
+    copies = both.copies(shift, both.turns(count, generator), nodes)
     found, counts = both.framed(copies.forces)
     ratio = (found / both.bare(copies.forces).max()).flatten()
     values = torch.stack([ratio.max(), ratio.quantile(0.99), ratio.median()]).tolist()
@@ -135,9 +135,10 @@ def curvature(
     .. math:: \max_t \Big| \frac{E(t + h) - 2 E(t) + E(t - h)}{h^2} \Big|, \qquad E(t) = E(x + t u),
               \qquad |t| \le \mathrm{span},
 
-    divided by the bare network's, at the steps h = 8 span / steps and a quarter of it. Both are the largest
-    second derivative where there is one; at a kink of the energy the finer is 4 times the coarser, at a jump
-    16 times. u may be a stretch of bonds (:func:`stretches`), a normal mode, or drawn at random.
+    divided by the bare network's, at the steps h = 8 span / steps and a quarter of it. Where a frame changes
+    over less than h these grow, and forces are steep between two such steps; whether they are continuous
+    tells the growth where one looks closer. u may be a stretch of bonds (:func:`stretches`), a normal mode,
+    or drawn at random.
 
     Args:
         model, inputs, pos, energy, group, bare, input_reps, nodes: as in :func:`steepness`.
@@ -149,10 +150,10 @@ def curvature(
 
     Raises:
         ValueError: as :func:`steepness`, for directions of another shape, and where the bare network's own
-            second differences grow by more than 2 as the step shrinks, as below float64 those of rounding do.
+            second differences grow as the step shrinks, as in float32 those of rounding do.
 
-    Not guaranteed: that a line meets a place where frames change; kinks smaller than the network's own
-    curvature times h are not seen.
+    Not guaranteed: that a line meets a place where frames change, and that one looks closer at a kink where
+    smooth changes are larger.
     """
     checks.number("span", span, above=0)
     checks.integer("steps", steps, 4 * CUT)
@@ -160,17 +161,20 @@ def curvature(
     generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, checks.MOST))
     both = Comparison(model, inputs, pos, energy, None, bare, input_reps, group)
     u = _directions(directions, both.pos, generator)
-    t = torch.linspace(-span, span, steps + 1, dtype=torch.float64).view(1, -1, 1, 1)
-    copies = both.copies((t * u.unsqueeze(1)).flatten(0, 1), len(u), nodes, generator)
-    framed, plain = both.framed(copies.energies)[0], both.bare(copies.energies)
-    values = torch.stack([framed, plain]).unflatten(1, (len(u), -1))  # [2, L, T, B]
-    coarse, fine = (_second_difference(values, k) for k in (CUT, 1))
-    if not fine[1] <= 2 * coarse[1]:
-        raise ValueError(
-            "bare: expected a smooth network, in float64, found second differences that grow from "
-            f"{coarse[1]:.3g} to {fine[1]:.3g} at a quarter of the step"
-        )
-    return Curvature((coarse[0] / coarse[1]).item(), (fine[0] / fine[1]).item())
+    turns, middle = both.turns(len(u), generator), torch.zeros(len(u), dtype=torch.float64)
+    first = last = _scanned(both, u, turns, middle, span, steps, nodes)
+    for _ in range(ZOOMS):
+        span, line = span / ZOOM, slice(last.line, last.line + 1)
+        u, turns, middle = u[line], turns[line], last.place.view(1)
+        last = _scanned(both, u, turns, middle, span, steps, nodes)
+        if not last.fine[1] <= 2 * first.coarse[1]:
+            raise ValueError(
+                "bare: expected a smooth network, in float64, found second differences that grow from "
+                f"{first.coarse[1]:.3g} to {last.fine[1]:.3g} as the step shrinks"
+            )
+    small = SMALL * first.coarse[1]
+    growth = (last.fine[0] + small) / (last.coarse[0] + small)
+    return Curvature(*((x[0] / x[1]).item() for x in (first.coarse, first.fine)), growth.item())
 
 
 def stretches(pos: Tensor, bonds: Tensor) -> Tensor:
@@ -249,8 +253,8 @@ def assert_smooth(
     along = curvature(model, inputs, directions, pos, energy, group, span=span, **common)
     if not along.growth <= growth:
         raise AssertionError(
-            f"not smooth: second differences of the energy, {along.coarse:.3g} times the bare network's, "
-            f"{along.growth:.3g} times as large at a quarter of the step (at most {growth:g}; a kink is 4)"
+            f"not smooth: second differences of the energy, {along.fine:.3g} times the bare network's, grow "
+            f"{along.growth:.3g} times at a quarter of the step (at most {growth:g}; a kink 4, a jump 16)"
         )
     return found
 
@@ -272,8 +276,30 @@ def _directions(given: Tensor | int, pos: Tensor, generator: torch.Generator) ->
     return drawn / drawn.norm(dim=2).amax(1).view(-1, 1, 1)
 
 
+class _Scan(NamedTuple):
+    """The largest second difference, framed and bare ``[2]``, and the line and place of the framed one."""
+
+    coarse: Tensor
+    fine: Tensor
+    line: int
+    place: Tensor
+
+
+def _scanned(
+    both: Comparison, u: Tensor, turns: Tensor, middle: Tensor, span: float, steps: int, nodes: int
+) -> _Scan:
+    t = middle.unsqueeze(1) + torch.linspace(-span, span, steps + 1, dtype=torch.float64)  # [L, T]
+    shift = t.view(*t.shape, 1, 1) * u.unsqueeze(1)
+    copies, h = both.copies(shift.flatten(0, 1), turns, nodes), 2 * span / steps
+    values = torch.stack([both.framed(copies.energies)[0], both.bare(copies.energies)])
+    values = values.unflatten(1, t.shape).cpu()  # [2, L, T, B]
+    seconds = [_second_difference(values, step) / (step * h) ** 2 for step in (CUT, 1)]
+    found = seconds[1][0].amax(2)  # [L, T - 2]
+    line, place = divmod(int(found.argmax()), found.size(1))
+    return _Scan(*(second.flatten(1).amax(1) for second in seconds), line, t[line, place + 1])
+
+
 def _second_difference(values: Tensor, step: int) -> Tensor:
-    """The largest along the lines of each of ``values [2, L, T, B]``, per step^2."""
+    """Those of ``values [2, L, T, B]`` along the lines, ``[2, L, T - 2 step, B]``."""
     inner = values[:, :, step:-step]
-    second = values[:, :, 2 * step :] - 2 * inner + values[:, :, : -2 * step]
-    return second.abs().flatten(1).amax(1) / step**2
+    return (values[:, :, 2 * step :] - 2 * inner + values[:, :, : -2 * step]).abs()

@@ -121,7 +121,7 @@ def test_steep_frames_fail(name):
 def test_jumps_fail_though_their_forces_are_small():
     frame = Sample(PCAFrame("E(3)"), k=1, generator=torch.Generator().manual_seed(0))
     inputs = molecule("CH3OH")
-    with pytest.raises(AssertionError, match=r"second differences .* times as large at a quarter"):
+    with pytest.raises(AssertionError, match=r"second differences .* grow 1\d.* times at a quarter"):
         assert_smooth(FrameAveraging(Net(), frame), inputs, most=5)
     assert steepness(FrameAveraging(Net(), frame), inputs).largest < 5
 
@@ -144,7 +144,7 @@ def test_second_differences_of_kinks_and_jumps(power, growth):
     h = 8 * 0.32 / 256
     expected = {2: 2, 1: 1 + 1 / h, 0: 1 + 1 / (2 * h * h)}[power]  # bare: 2 everywhere
     assert found.coarse == pytest.approx(expected)
-    assert found.growth == pytest.approx(growth, rel=0.05)
+    assert found.growth == pytest.approx(growth, rel=0.01)
 
 
 def test_stretches_make_one_bond_longer():
@@ -259,7 +259,7 @@ def test_rounding_is_no_curvature():
     model = FrameAveraging(Net().float(), GroupFrame("Oh"), {"pos": "vector"})
     inputs = molecule("NH3") | {"pos": G2["NH3"].pos.float()}
     with pytest.raises(ValueError, match=r"bare: expected a smooth network, in float64, found"):
-        assert_smooth(model, inputs, span=0.03)
+        assert_smooth(model, inputs)
     assert_smooth(model, inputs, directions=None)
 
 
@@ -277,9 +277,7 @@ def test_a_frame_that_is_not_the_one_in_use_is_refused():
         "pbc": torch.ones(1, 3).bool(),
     }
     given = {"energy": "energy", "forces": "forces", "count": 2}
-    with pytest.raises(
-        ValueError, match=r"bare: expected the network .* asks its frame 0 times for 2"
-    ):
+    with pytest.raises(ValueError, match=r"bare: expected the network .* asks its frame 0 times for 2"):
         steepness(model, inputs, **given)
     assert steepness(model, inputs, bare=model, **given).runs is None
 

@@ -3,6 +3,7 @@
 from fa_pyg.testing.catalogue import NamedCloud, catalogue, modified, modifiers
 from fa_pyg.testing.continuity import LINES, Line, assert_continuous, largest_step, lines
 from fa_pyg.testing.contract import FrameContract
+from fa_pyg.testing.curvature import Curvature, curvature, stretches
 from fa_pyg.testing.exactness import assert_exact, exactness_error
 from fa_pyg.testing.forces import assert_conservative, conservation_error
 from fa_pyg.testing.frames import assert_frame, assert_same_sets
@@ -13,7 +14,7 @@ from fa_pyg.testing.pairs import pairs_not_told_apart
 from fa_pyg.testing.probe import Probe, framed_probe
 from fa_pyg.testing.relabelled import relabelled
 from fa_pyg.testing.separation import Separation, separation
-from fa_pyg.testing.steepness import Curvature, Steepness, assert_smooth, curvature, steepness, stretches
+from fa_pyg.testing.steepness import Steepness, assert_smooth, steepness
 from fa_pyg.testing.symmetry import idealised, point_symmetries
 
 __all__ = [

@@ -19,8 +19,9 @@ from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.energies import Displaced, Inputs, System
 
-__all__ = ["Comparison"]
+__all__ = ["NODES", "Comparison"]
 
+NODES = 1024  # in a call: what the backward keeps of all frames is bounded
 Measure = Callable[[Callable], Tensor]
 
 

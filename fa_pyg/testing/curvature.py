@@ -19,7 +19,8 @@ from fa_pyg.testing.energies import Inputs
 __all__ = ["Curvature", "curvature", "stretches"]
 
 CUT = 4  # the coarse step of second differences divided by the fine one
-ZOOMS, ZOOM = 2, 8  # how often one looks closer, and how much
+ZOOMS, ZOOM = 4, 8  # how often one looks closer, and how much
+SMOOTH = 1.2  # growth that the bare network's may have
 SMALL = 0.01  # of the bare network's second differences, below which those of a frame are not looked at
 
 
@@ -29,8 +30,8 @@ class Curvature:
 
     Attributes:
         coarse, fine: at a step h and at h / 4.
-        growth: fine / coarse where the largest is, looked at 64 times closer: 1 where forces are continuous,
-            4 at a kink of the energy, 16 at a jump.
+        growth: fine / coarse where the largest is, looked at ever closer, as long as rounding allows: 1 where
+            forces are continuous, 4 at a kink of the energy, 16 at a jump.
     """
 
     coarse: float
@@ -86,18 +87,21 @@ def curvature(
     u = _directions(directions, both.pos, generator)
     turns, middle = both.turns(len(u), generator), torch.zeros(len(u), dtype=torch.float64)
     first = last = _scanned(both, u, turns, middle, span, steps, nodes)
+    growth, small = None, SMALL * first.coarse[1]
     for _ in range(ZOOMS):
         span, line = span / ZOOM, slice(last.line, last.line + 1)
         u, turns, middle = u[line], turns[line], last.place.view(1)
         last = _scanned(both, u, turns, middle, span, steps, nodes)
-        if not last.fine[1] <= 2 * first.coarse[1]:
-            raise ValueError(
-                "bare: expected a smooth network, in float64, found second differences that grow from "
-                f"{first.coarse[1]:.3g} to {last.fine[1]:.3g} as the step shrinks"
-            )
-    small = SMALL * first.coarse[1]
-    growth = (last.fine[0] + small) / (last.coarse[0] + small)
-    return Curvature(*((x[0] / x[1]).item() for x in (first.coarse, first.fine)), growth.item())
+        framed, bare = (last.fine + small) / (last.coarse + small)
+        if not bare <= SMOOTH:
+            break  # what is left is rounding
+        growth = framed.item()
+    if growth is None:
+        raise ValueError(
+            "bare: expected a smooth network, in float64, found second differences that grow from "
+            f"{first.coarse[1]:.3g} to {last.fine[1]:.3g} at smaller steps"
+        )
+    return Curvature(*((x[0] / x[1]).item() for x in (first.coarse, first.fine)), growth)
 
 
 def stretches(pos: Tensor, bonds: Tensor) -> Tensor:

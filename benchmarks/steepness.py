@@ -27,7 +27,15 @@ import torch
 from small_molecules import KINDS, Structures, planar, small_molecules
 from torch import Tensor, nn
 
-from fa_pyg import FrameAveraging, GeneralisedQRFrame, GroupFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
+from fa_pyg import (
+    CosetFrame,
+    FrameAveraging,
+    GeneralisedQRFrame,
+    GroupFrame,
+    LearnedFrame,
+    PCAFrame,
+    WeightedPCAFrame,
+)
 from fa_pyg.builders import Frame
 from fa_pyg.nn import radius_graph
 from fa_pyg.plot import save_figure
@@ -39,7 +47,9 @@ GROUPS = ("E(3)", "SE(3)", "E(2)", "SE(2)")
 LENGTH = 2.0  # ångström: over which a random network changes
 NODES = 256  # in a call: with 48 frames, a few hundred MiB are kept for the backward
 
-WHOLE = {"E(3)": "T(3):Oh", "SE(3)": "T(3):O", "E(2)": "T(2):D6", "SE(2)": "T(2):C6"}
+# By which frames are right-multiplied: the changes of signs of axes, and those of signs and orders.
+SIGNS = {"E(3)": "D2h", "SE(3)": "D2(3)", "E(2)": "D2", "SE(2)": "C2"}
+ORDERS = {"E(3)": "Oh", "SE(3)": "O", "E(2)": "D4", "SE(2)": "C4"}
 
 
 def learned(group: str) -> Frame:
@@ -63,7 +73,10 @@ FRAMES: dict[str, Callable[[str], Frame]] = {
     "PCA, all signs": PCAFrame,
     "generalised QR": GeneralisedQRFrame,
     "learned, untrained": learned,
-    "fixed group": lambda group: GroupFrame(WHOLE[group]),
+    "fast, all signs": lambda group: CosetFrame(WeightedPCAFrame(group, smoothness="fast"), SIGNS[group]),
+    "PCA, all orders": lambda group: CosetFrame(PCAFrame(group), ORDERS[group]),
+    "learned, all orders": lambda group: CosetFrame(learned(group), ORDERS[group]),
+    "fixed group": lambda group: GroupFrame(ORDERS[group], translations=True),
 }
 NOT_INVARIANT = ("fixed group",)  # for scale: what an average of so many runs can reach
 

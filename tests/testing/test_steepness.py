@@ -115,7 +115,8 @@ def test_steep_frames_fail(name):
     frame = WeightedPCAFrame("SE(3)", tau=0.025, gap=0.05)
     with pytest.raises(AssertionError, match=r"not smooth: largest force(.|\n)*runs a structure"):
         assert_smooth(FrameAveraging(Net(), frame), molecule(name), most=2)
-    assert_smooth(FrameAveraging(Net(), GroupFrame("T(3):Oh")), molecule(name), group="SE(3)", most=2)
+    for smooth in (GroupFrame("T(3):Oh"), WeightedPCAFrame("SE(3)", smoothness="forces")):
+        assert_smooth(FrameAveraging(Net(), smooth), molecule(name), group="SE(3)", most=2)
 
 
 def test_jumps_fail_though_their_forces_are_small():

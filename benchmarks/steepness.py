@@ -45,7 +45,7 @@ SIGMAS = (0.08, 0.03)  # ångström: hydrogens and heavy atoms at room temperatu
 CONTINUOUS = 2.0  # growth of second differences, below which forces are continuous
 GROUPS = ("E(3)", "SE(3)", "E(2)", "SE(2)")
 LENGTH = 2.0  # ångström: over which a random network changes
-NODES = 256  # in a call: with 48 frames, a few hundred MiB are kept for the backward
+NODES = 512  # in a call: with 48 frames, half a GiB is kept for the backward
 
 # By which frames are right-multiplied: the changes of signs of axes, and those of signs and orders.
 SIGNS = {"E(3)": "D2h", "SE(3)": "D2(3)", "E(2)": "D2", "SE(2)": "C2"}

@@ -19,7 +19,7 @@ from fa_pyg.testing.energies import Inputs
 __all__ = ["Curvature", "curvature", "stretches"]
 
 CUT = 4  # the coarse step of second differences divided by the fine one
-ZOOMS, ZOOM = 4, 8  # how often one looks closer, and how much
+ZOOMS, ZOOM, CLOSER = 4, 8, 32  # how often one looks closer, how much, and in how many steps
 SMOOTH = 1.2  # growth that the bare network's may have
 SMALL = 0.01  # of the bare network's second differences, below which those of a frame are not looked at
 
@@ -91,7 +91,7 @@ def curvature(
     for _ in range(ZOOMS):
         span, line = span / ZOOM, slice(last.line, last.line + 1)
         u, turns, middle = u[line], turns[line], last.place.view(1)
-        last = _scanned(both, u, turns, middle, span, steps, nodes)
+        last = _scanned(both, u, turns, middle, span, CLOSER, nodes)
         framed, bare = (last.fine + small) / (last.coarse + small)
         if not bare <= SMOOTH:
             break  # what is left is rounding

@@ -148,6 +148,22 @@ def test_second_differences_of_kinks_and_jumps(power, growth):
     assert found.growth == pytest.approx(growth, rel=0.01)
 
 
+def test_smooth_networks_are_smooth_at_their_points_of_inflection():
+    """Beside them second differences vary by more than they are."""
+
+    class Inflected(nn.Module):
+        def forward(self, pos, batch):
+            return global_add_pool((pos[:, 0] + pos[:, 0].pow(3)).unsqueeze(1), batch)
+
+    def steep(pos, batch):
+        return global_add_pool((30 * pos[:, :1]).cos() + pos[:, :1].pow(3), batch)
+
+    inputs = {"pos": torch.zeros(1, 1, dtype=torch.float64), "batch": torch.tensor([0])}
+    along = torch.ones(1, 1, 1, dtype=torch.float64)
+    found = curvature(steep, inputs, along, group="T(1)", bare=Inflected())
+    assert found.growth == pytest.approx(1, abs=0.01)
+
+
 def test_stretches_make_one_bond_longer():
     pos, bonds = G2["CH3Cl"].pos, torch.tensor([[0, 0, 2], [1, 2, 0]])
     u = stretches(pos, bonds)

@@ -49,7 +49,7 @@ class Level:
 LEVELS = {
     "fast": Level(tau=0.025, gap=0.05),
     "forces": Level(tau=0.035, gap=0.03, start=0.05, order=0.15, near=0.2),
-    "dynamics": Level(tau=0.07, gap=0.12, start=0.05, order=0.8, near=0.3),
+    "dynamics": Level(tau=0.1, gap=0.2, start=0.5, order=0.8, near=0.25),
 }
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fa_pyg import checks
 from fa_pyg.builders import Frame
 from fa_pyg.copies import Signature
+from fa_pyg.models.cell_frames import CellFrame, Crystals, chosen_cell_frame
 from fa_pyg.models.cells import (
     INPUTS,
     Systems,
@@ -53,10 +54,10 @@ class Potential(nn.Module):
     The derivatives (:math:`\eta` is a strain) are taken through the frame. The atomic reference energies are
     float64 and outside of it, so that a rotation does not change a digit of them.
 
-    Of a periodic system the axes are made of the cell's vectors, and the network sees the vectors between
-    neighbours, both framed: wrapping an atom back into the cell changes neither. While the cell is fixed, so
-    are the frames. A batch may mix crystals, slabs, molecules and atoms alone, and says of each what it says
-    of it by itself; ``pbc`` decides which are periodic, and without any a cell is a box that means nothing.
+    Of a periodic system the axes are made of what ``cell_frame`` reads, by default the lattice, and the
+    network sees the vectors between neighbours: wrapping an atom back into the cell changes neither. A batch
+    may mix crystals, slabs, molecules and atoms alone, and says of each what it says of it by itself; ``pbc``
+    decides which are periodic, and without any a cell is a box that means nothing.
 
     Args:
         model: the network, such as :class:`~fa_pyg.models.FAENet`, or any that is called with some of ``z``,
@@ -69,9 +70,12 @@ class Potential(nn.Module):
             cheaper and conserves no energy.
         cutoff: of the neighbours that are searched once for all frames, if the network takes
             ``edge_index``; default the network's ``cutoff``.
-        signed_cell: tell a cell from the one with its vectors reversed. The same crystal then has another
-            energy in another choice of signs, and forces that inversion forbids, but needs 1 run of the
-            network under E(3) or SE(3) (a cube 6 and 3) instead of 8 and 4 (a cube 48 and 24).
+        cell_frame: what the frame of a periodic system is read from, and by which frame; of no use without
+            ``frame``. Default :class:`~fa_pyg.models.LatticeVectors`: the same in every basis of
+            the lattice, 8 runs of the network under E(3) and 4 under SE(3) (a cube 48 and 24).
+            :class:`~fa_pyg.models.LabeledCell` takes 1, for dynamics in one basis;
+            :class:`~fa_pyg.models.NeighborVectors` is the same in every supercell, too.
+        signed_cell: deprecated; ``CellVectors(signed=...)``, which models of before are trained with.
 
     Shapes:
         ``z [N]`` (1 to 118), ``pos [N, 3]`` (half precision is made float32), ``batch [N]``,
@@ -85,11 +89,11 @@ class Potential(nn.Module):
             and of the energy, and no cutoff for a network that cannot do without ``edge_index``. In a call,
             for wrong shapes and types, ``z`` that are no elements, positions that are not finite, ``cell``
             without ``pbc`` and the reverse, flat cells, periodic systems and networks without ``edge_vec``,
-            one periodic direction where there is a frame (its axes would take two), stress where no cell
+            one periodic direction where there is a frame of the cell (which takes two), stress where no cell
             has a volume, and more than 2000 neighbours of an atom, estimated before they are looked for.
 
-    Not guaranteed: for periodic systems the same energy in another cell of the same crystal, as a supercell
-    or a sheared one. Energies of elements that were not in the training set
+    Not guaranteed: for periodic systems the same energy in another cell of the same crystal, but for what
+    ``cell_frame`` guarantees. Energies of elements that were not in the training set
     (:meth:`unknown_elements`).
     """
 
@@ -100,14 +104,16 @@ class Potential(nn.Module):
         heads: Mapping[str, str] | None = None,
         gradient: bool = True,
         cutoff: float | None = None,
-        signed_cell: bool = False,
+        cell_frame: CellFrame | None = None,
+        signed_cell: bool | None = None,
     ) -> None:
         super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")', optional=True)
         check_heads(heads)
         checks.flag("gradient", gradient)
-        checks.flag("signed_cell", signed_cell)
+        checks.instance("cell_frame", cell_frame, CellFrame, "what frames of cells read", optional=True)
+        checks.flag("signed_cell", signed_cell, optional=True)
         checks.number("cutoff", cutoff, above=0, optional=True)
         named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
         check_names(named)
@@ -117,7 +123,8 @@ class Potential(nn.Module):
             raise ValueError("gradient: expected False where a head gives the forces, found True")
         if gradient and named.get("energy") != "scalar":
             raise ValueError(f"gradient: expected a scalar head 'energy', found {named}")
-        self.heads, self.gradient, self.signed_cell = named, gradient, signed_cell
+        self.heads, self.gradient = named, gradient
+        self.cell_frame = None if frame is None else chosen_cell_frame(cell_frame, signed_cell)
         self.takes = {name for name in INPUTS if Signature(model).takes(name)}
         self.cutoff = getattr(model, "cutoff", None) if cutoff is None else cutoff
         if self.cutoff is None and _requires(model, "edge_index"):
@@ -129,8 +136,11 @@ class Potential(nn.Module):
         levels = {name: "node" if spec.startswith("node") else "graph" for name, spec in named.items()}
         output = {"output": "scalar"} if self.returns_tensor else {"output": reps, "level": levels}
         self.network = model if frame is None else FrameAveraging(model, frame, **output)
-        # Shares the network and the frame, which are registered once.
-        self._periodic = [model if frame is None else framed_periodic(model, frame, output)]
+        # Shares the network and the frames, which are registered once.
+        self._periodic = [model]
+        if frame is not None:
+            of_cells = self.cell_frame.of_cells(frame)
+            self._periodic = [framed_periodic(model, of_cells, output)]
         self.references = nn.ModuleDict(
             {name: AtomicReference(spec == "mean") for name, spec in named.items() if spec in REFERENCED}
         )
@@ -152,7 +162,7 @@ class Potential(nn.Module):
         check_pos(pos, z, values)
         size = number_of_graphs(z, batch, num_graphs, values)
         pos = pos.float() if pos.dtype in (torch.float16, torch.bfloat16) else pos
-        periodic = periodic_graphs(cell, pbc, size, self.is_framed)
+        periodic = periodic_graphs(cell, pbc, size, self.cell_frame.least if self.is_framed else 1)
         if stress and self.heads.get("energy") != "scalar":
             raise ValueError(f"stress: expected a scalar head 'energy', found {self.heads}")
         if stress and periodic is None:
@@ -266,13 +276,15 @@ class Potential(nn.Module):
         given["edge_vec"] = strained(vectors, some.strain, owner)
         if self.is_framed:
             box = strained(cell * some.pbc.to(cell).unsqueeze(2), some.strain, None, rows=3)
-            given["cell"] = box if self.signed_cell else torch.cat([box, -box], dim=1)
+            owner = torch.zeros_like(edge_index[1]) if owner is None else owner
+            crystals = Crystals(box, some.pbc, given["edge_vec"], owner, self.cutoff)
+            given["axes"], given["axes_batch"] = self.cell_frame.read(crystals)
             given["batch"] = torch.zeros_like(some.z) if batch is None else batch
         return self._call(self._periodic[0], given)
 
     def _call(self, network: nn.Module, given: Mapping[str, Any]) -> dict[str, Tensor]:
         keep = self.takes | ({"batch", "num_graphs"} if isinstance(network, FrameAveraging) else set())
-        keep = set(given) if "cell" in given else keep
+        keep = set(given) if "axes" in given else keep
         out = network(**{name: value for name, value in given.items() if name in keep})
         return {next(iter(self.heads)): out.reshape(-1)} if isinstance(out, Tensor) else out
 

@@ -22,7 +22,7 @@ __all__ = [
     "merged",
     "periodic_graphs",
     "strained",
-    "volumes",
+    "stresses",
 ]
 
 INPUTS = ("z", "pos", "batch", "edge_index", "edge_vec", "num_graphs")  # what a network may ask for
@@ -126,13 +126,15 @@ def merged(
     }
 
 
-def volumes(cell: Tensor, periodic: Tensor) -> Tensor:
-    """Volumes of the cells ``[B]``, NaN for graphs without; raises ValueError where no graph has one."""
+def stresses(slope: Tensor, cell: Tensor, periodic: Tensor) -> Tensor:
+    """Derivatives by strain over the volumes, ``[B, 3, 3]``; NaN for graphs without a volume, whose gradient
+    is 0. Raises ValueError where no graph has one."""
     volume = torch.linalg.det(cell).abs()
-    volume = volume.masked_fill(~periodic | (volume == 0), torch.nan)
-    if volume.isnan().all():
+    flat = ~periodic | (volume == 0)
+    if flat.all():
         raise ValueError("stress: expected a cell that has a volume, found none in the batch")
-    return volume
+    found = slope / volume.masked_fill(flat, 1).view(-1, 1, 1)
+    return found.masked_fill(flat.view(-1, 1, 1), torch.nan)
 
 
 def derivatives(energy: Tensor, wanted: Sequence[Tensor], keep: bool) -> list[Tensor]:

@@ -21,7 +21,7 @@ from fa_pyg.models.cells import (
     merged,
     periodic_graphs,
     strained,
-    volumes,
+    stresses,
 )
 from fa_pyg.models.molecule_heads import check_heads, check_names
 from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
@@ -145,6 +145,7 @@ class Potential(nn.Module):
             {name: AtomicReference(spec == "mean") for name, spec in named.items() if spec in REFERENCED}
         )
         self.register_buffer("scales", torch.ones(len(named), dtype=torch.float64))
+        self.register_buffer("stress_scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("known", torch.zeros(MAX_Z + 1, dtype=torch.bool))
 
     def forward(
@@ -163,7 +164,7 @@ class Potential(nn.Module):
         size = number_of_graphs(z, batch, num_graphs, values)
         pos = pos.float() if pos.dtype in (torch.float16, torch.bfloat16) else pos
         periodic = periodic_graphs(cell, pbc, size, self.cell_frame.least if self.is_framed else 1)
-        if stress and self.heads.get("energy") != "scalar":
+        if stress and not self.gives_stress:
             raise ValueError(f"stress: expected a scalar head 'energy', found {self.heads}")
         if stress and periodic is None:
             raise ValueError("stress: expected periodic systems, with cell and pbc, found none")
@@ -179,13 +180,18 @@ class Potential(nn.Module):
                 wanted = [pos] if strain is None else [pos, strain]
                 slope = derivatives(out["energy"], wanted, wants_graph)
                 out |= {"forces": -slope[0]} if self.gradient else {}
-                out |= {"stress": slope[1] / volumes(cell.to(pos), periodic).view(-1, 1, 1)} if stress else {}
+                out |= {"stress": stresses(slope[1], cell.to(pos), periodic)} if stress else {}
         return out if wants_graph or not derive else {name: value.detach() for name, value in out.items()}
 
     @property
     def is_framed(self) -> bool:
         """Whether axes are made of the cells of periodic systems."""
         return isinstance(self._periodic[0], FrameAveraging)
+
+    @property
+    def gives_stress(self) -> bool:
+        """Whether there is an energy that stress can be the derivative of."""
+        return self.heads.get("energy") == "scalar" and "stress" not in self.heads
 
     def unknown_elements(self, z: Tensor) -> list[int]:
         """The atomic numbers among ``z`` that were not in the training set; none before a fit.
@@ -199,6 +205,8 @@ class Potential(nn.Module):
 
     def scale(self, name: str) -> Tensor:
         """The scale of a target; that of the energy for its forces."""
+        if name == "stress" and name not in self.heads:
+            return self.stress_scale
         names = list(self.heads)
         return self.scales[names.index("energy" if name == "forces" and self.gradient else name)]
 
@@ -209,17 +217,19 @@ class Potential(nn.Module):
         forces, times 1 in the unit of length, where there are any.
 
         Args:
-            targets: by name, those of the heads and ``"forces"``; a head without one keeps its units, but
-                energies of which the forces alone are known have the scale of these.
+            targets: by name, those of the heads, ``"forces"`` and ``"stress"`` (NaN where it is not known); a
+                head without one keeps its units, but energies of which the forces alone are known have the
+                scale of these.
 
         Raises:
             ValueError: for other names, numbers that are not finite, and ``z`` that are not atomic numbers.
         """
         check_types(z, MAX_Z, least=1)
+        given = {*self.heads, "forces", *(("stress",) if self.gives_stress else ())}
         for name, value in targets.items():
-            if name not in (*self.heads, "forces"):
-                raise ValueError(f"targets: expected some of {[*self.heads, 'forces']}, found {name!r}")
-            if not value.isfinite().all():
+            if name not in given:
+                raise ValueError(f"targets: expected some of {sorted(given)}, found {name!r}")
+            if not (value.isfinite() | value.isnan() & (name == "stress")).all():
                 raise ValueError(f"targets: expected finite numbers, found others in {name!r}")
         self.known.zero_()[z.unique().to(self.known.device)] = True
         for place, (name, spec) in enumerate(self.heads.items()):
@@ -233,10 +243,14 @@ class Potential(nn.Module):
             if rest is not None:
                 scale = rest.square().mean().sqrt()
                 self.scales[place] = torch.where(scale > rounding, scale, torch.ones_like(scale))
+        if self.gives_stress and "stress" in targets:
+            scale = targets["stress"].double().square().nanmean().sqrt()
+            self.stress_scale.copy_(torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # Older checkpoints have those of the references alone.
+        # Older checkpoints have the elements of the references alone, and no stress.
         state_dict.setdefault(f"{prefix}known", self.known)
+        state_dict.setdefault(f"{prefix}stress_scale", self.stress_scale)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     # ------------------------------------------------------------------------------ parts of a call

@@ -34,14 +34,15 @@ from torch import Tensor
 
 from fa_pyg import Frame, Frames, WeightedPCAFrame
 from fa_pyg.builders import Cloud
-from fa_pyg.models import CellVectors, LabeledCell, LatticeVectors, NeighborVectors, Potential
+from fa_pyg.models import CellFrame, CellVectors, LabeledCell, LatticeVectors, NeighborVectors, Potential
 from fa_pyg.testing.probe import EdgeProbe
 
-READS: dict[str, Callable[[], object]] = {
-    "CellVectors (before)": CellVectors,
-    "LatticeVectors": LatticeVectors,
-    "LabeledCell": LabeledCell,
-    "NeighborVectors": NeighborVectors,
+READS: dict[str, Callable[[str], CellFrame]] = {
+    "CellVectors (before)": lambda group: CellVectors(),
+    "LatticeVectors": lambda group: LatticeVectors(),
+    "LatticeVectors, wide": lambda group: LatticeVectors(WeightedPCAFrame(group, tau=0.1, gap=0.2)),
+    "LabeledCell": lambda group: LabeledCell(),
+    "NeighborVectors": lambda group: NeighborVectors(),
 }
 SHEAR = np.array([[1, 1, 0], [0, 1, 0], [-2, 0, 1]])
 MEV = 1e3
@@ -84,8 +85,8 @@ def potential(reads: str | None, given: argparse.Namespace) -> Potential:
     if reads is None:
         return Potential(net).eval()
     frame = WeightedPCAFrame(f"{given.group}(3)")
-    kind = READS[reads]()
-    kind.frame = Counted(kind.default(frame), given.most)
+    kind = READS[reads](f"{given.group}(3)")
+    kind.frame = Counted(kind.of_cells(frame), given.most)
     return Potential(net, frame, cell_frame=kind).eval()
 
 

@@ -196,6 +196,20 @@ def test_a_batch_without_stress_has_none_in_its_loss(batch):
     assert energy > 0
 
 
+def test_means_over_an_epoch_are_those_over_structures_with_a_stress(batch):
+    learner = module({"stress": 1.0, "energy": 1.0})
+    learner.model.fit_units(batch.z, batch.batch, learner._targets(batch))
+    learner.on_train_epoch_start()
+    parts = torch.arange(batch.num_graphs).split(7)
+    shares = [has_stress(part(batch, graphs)).float().mean().item() for graphs in parts]
+    assert min(shares) < max(shares)
+    for graphs in parts:
+        learner.training_step(part(batch, graphs), 0)
+    sums, counts = learner._sum.double()
+    _, stress, energy = learner.measures(learner(batch), batch)
+    assert (sums / counts)[1:].tolist() == pytest.approx([stress.item(), energy.item()], rel=1e-4)
+
+
 def test_training_without_any_stress_is_refused(batch):
     learner = module({"energy": 1.0, "stress": 1.0})
     bare = part(batch, (~has_stress(batch)).nonzero().squeeze(1))
@@ -226,6 +240,7 @@ data:
   val: 4
   test: 4
   batch_size: 8
+  eval_batch_size: 1
 trainer: {max_epochs: 12, enable_progress_bar: false, default_root_dir: ROOT}
 """
 
@@ -251,8 +266,14 @@ def test_a_run_learns_stress_and_reports_it(run, path):
     assert errors[-1] < 0.7 * errors[0]
     assert math.isfinite(json.loads((folder / "results.json").read_text())["test_stress_mae_meV_per_A3"])
     assert (folder / "parity.png").stat().st_size > 1000
-    model = load_potential(folder)
+    model = load_potential(folder).double().eval()
     assert model.stress_scale != 1
+    data = MoleculeData(XYZ(path), val=4, test=4, targets=("energy", "forces", "stress")).split("test")
+    known = has_stress(data)
+    assert 0 < known.sum() < 4  # and batches of one have none
+    out = MoleculeModule(model, weights={"stress": 1.0})(data)
+    error = 1e3 * (out["stress"] - data.stress)[known].abs().mean().item()
+    assert run["test_stress_mae_meV_per_A3"] == pytest.approx(error, rel=1e-3)
     assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["weights"]["stress"] == 1
 
 

@@ -82,7 +82,8 @@ class LatticeVectors(CellFrame):
     has the symmetries of its crystals and more, so that forces and stresses that symmetry forbids are zero.
 
     Not guaranteed: the same frames in supercells repeated differently along different directions, whose
-    lattice is another one; few runs for plates and needles more than ten times as long as wide.
+    lattice is another one; as few runs for cells with one side more than five times as long as the others,
+    such as a layer in vacuum that is periodic all around (graphene 72 instead of 24): say ``T T F`` there.
     """
 
     def read(self, crystals: Crystals) -> tuple[Tensor, Tensor]:
@@ -161,6 +162,6 @@ def chosen_cell_frame(cell_frame: CellFrame | None, signed_cell: bool | None) ->
         f"signed_cell={signed_cell} is deprecated: cell_frame=CellVectors(signed={signed_cell}) is the same, "
         "and LatticeVectors(), the default, does not depend on the choice of the cell",
         DeprecationWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
     return CellVectors(signed=signed_cell)

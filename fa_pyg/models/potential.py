@@ -70,9 +70,9 @@ class Potential(nn.Module):
             cheaper and conserves no energy.
         cutoff: of the neighbours that are searched once for all frames, if the network takes
             ``edge_index``; default the network's ``cutoff``.
-        cell_frame: what the frame of a periodic system is read from, and by which frame; of no use without
-            ``frame``. Default :class:`~fa_pyg.models.LatticeVectors`: the same in every basis of
-            the lattice, 8 runs of the network under E(3) and 4 under SE(3) (a cube 48 and 24).
+        cell_frame: what the frame of a periodic system is read from, and by which frame. Default
+            :class:`~fa_pyg.models.LatticeVectors`: the same in every basis of the lattice, 8 runs of the
+            network under E(3) and 4 under SE(3) (a cube 48 and 24, fcc in its primitive cell 96 and 48).
             :class:`~fa_pyg.models.LabeledCell` takes 1, for dynamics in one basis;
             :class:`~fa_pyg.models.NeighborVectors` is the same in every supercell, too.
         signed_cell: deprecated; ``CellVectors(signed=...)``, which models of before are trained with.
@@ -123,6 +123,8 @@ class Potential(nn.Module):
             raise ValueError("gradient: expected False where a head gives the forces, found True")
         if gradient and named.get("energy") != "scalar":
             raise ValueError(f"gradient: expected a scalar head 'energy', found {named}")
+        if frame is None and cell_frame is not None:
+            raise ValueError(f"cell_frame: expected None without a frame, found {cell_frame}")
         self.heads, self.gradient = named, gradient
         self.cell_frame = None if frame is None else chosen_cell_frame(cell_frame, signed_cell)
         self.takes = {name for name in INPUTS if Signature(model).takes(name)}

@@ -16,7 +16,7 @@ _POWER = 12  # of the soft maximum of the spacings of lattice planes
 _REACH = 8.3  # in units of the shortest reciprocal vector: what lies beyond counts less than 1e-10
 _RADIUS = 2.0  # in units of that spacing: holds three independent vectors of any lattice
 _FALL = 10  # a vector of a cube weighs 13 %, the diagonal of its face 1 %
-_MOST = 100_000  # vectors of a lattice: a plate a hundred times as thick as wide
+_MOST = 100_000  # vectors of a lattice: a cell fifty times as long as wide
 
 
 def lattice_vectors(cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,12 +80,12 @@ def _weighted(vectors: Tensor, graph: int) -> Tensor:
     Box(numbers, np.ones(len(numbers), dtype=bool), graph)  # refuses flat cells
     basis = torch.as_tensor(reduced_basis(numbers)).to(vectors) @ vectors
     dual = torch.linalg.solve(basis @ basis.mT, basis)
-    reciprocal = _combinations(dual, basis, _REACH * _shortest(dual), graph)
+    reciprocal = _combinations(dual, basis, _REACH * _shortest(dual))
     # Relative to the longest spacing, so that no power overflows.
     size = reciprocal.square().sum(1)
     unit = size.detach().min()
     radius = _RADIUS**2 / unit * (unit / size).pow(_POWER / 2).sum().pow(2 / _POWER)
-    short = _combinations(basis, dual, float(radius.detach().sqrt()), graph)
+    short = _combinations(basis, dual, float(radius.detach().sqrt()))
     weight = (1 - short.square().sum(1, keepdim=True) / radius).clamp(min=0) ** _FALL
     return short * weight
 
@@ -96,13 +96,13 @@ def _shortest(basis: Tensor) -> float:
     return float(np.linalg.norm(reduced_basis(numbers) @ numbers, axis=1).min())
 
 
-def _combinations(basis: Tensor, dual: Tensor, radius: float, graph: int) -> Tensor:
+def _combinations(basis: Tensor, dual: Tensor, radius: float) -> Tensor:
     """All vectors of a lattice within the radius, but for 0: their numbers are bounded by the dual basis."""
     most = np.floor(radius * dual.detach().cpu().double().norm(dim=1).numpy() + 1e-6)
     if not np.prod(2 * most + 1) <= 8 * _MOST:
         raise ValueError(
-            f"cell: expected a lattice of fewer than {_MOST} short vectors, found a flat or long one, "
-            f"{basis.tolist()}, in graph {graph}"
+            f"cell: expected a lattice of fewer than {_MOST} short vectors, found one with a side far longer "
+            f"than the others, {basis.tolist()}"
         )
     steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in most), indexing="ij"), -1).reshape(
         -1, len(most)

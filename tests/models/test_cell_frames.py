@@ -208,5 +208,7 @@ def test_a_frame_of_cells_alone():
     assert model.cell_frame.of_cells(None).group == PolarFrame("SE(3)").group
     with pytest.raises(ValueError, match="cell_frame: expected what frames of cells read"):
         potential(PolarFrame("E(3)"))
+    with pytest.raises(ValueError, match="cell_frame: expected None without a frame, found LabeledCell"):
+        potential("labeled", None)
     with pytest.raises(NotImplementedError):
         CellFrame().read(None)

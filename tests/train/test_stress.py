@@ -16,7 +16,7 @@ from torch_geometric.data import Batch, Data
 
 from fa_pyg import WeightedPCAFrame
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ
-from fa_pyg.models import FAENet, LabeledCell, NeighborVectors, Potential
+from fa_pyg.models import CellVectors, FAENet, LabeledCell, LatticeVectors, NeighborVectors, Potential
 from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
 from fa_pyg.train.load import load_potential
 from fa_pyg.train.predict import predict
@@ -275,6 +275,25 @@ def test_a_run_learns_stress_and_reports_it(run, path):
     error = 1e3 * (out["stress"] - data.stress)[known].abs().mean().item()
     assert run["test_stress_mae_meV_per_A3"] == pytest.approx(error, rel=1e-3)
     assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["weights"]["stress"] == 1
+
+
+def test_a_model_of_before_goes_on_to_read_the_cell_it_was_trained_with(run, tmp_path):
+    """Its configuration says ``signed_cell`` and not ``cell_frame``; its checkpoint has no scale of stress."""
+    folder, model = Path(run["folder"]), "model"
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    given = config[model][model]["init_args"]
+    del given["cell_frame"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    state = torch.load(folder / "best.ckpt", weights_only=True)
+    del state["state_dict"]["model.stress_scale"]
+    torch.save(state, tmp_path / "best.ckpt")
+    assert isinstance(load_potential(tmp_path).cell_frame, LatticeVectors)
+    given["signed_cell"] = False
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.warns(DeprecationWarning, match="signed_cell=False is deprecated"):
+        old = load_potential(tmp_path).cell_frame
+    assert isinstance(old, CellVectors)
+    assert not old.signed
 
 
 def test_predictions_have_the_stress_that_the_run_reports(run, path, tmp_path):

@@ -278,7 +278,7 @@ def test_a_run_learns_stress_and_reports_it(run, path):
 
 
 def test_a_model_of_before_goes_on_to_read_the_cell_it_was_trained_with(run, tmp_path):
-    """Its configuration says ``signed_cell`` and not ``cell_frame``; its checkpoint has no scale of stress."""
+    """Its configuration says ``signed_cell``, not ``cell_frame``; its checkpoint has no scale of stress."""
     folder, model = Path(run["folder"]), "model"
     config = yaml.safe_load((folder / "config.yaml").read_text())
     given = config[model][model]["init_args"]

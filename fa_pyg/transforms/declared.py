@@ -66,7 +66,7 @@ class Declared:
             found = "none" if value is None else f"a {type(value).__name__}"
             have = ", ".join(map(str, self.data.keys())) or "nothing"
             raise ValueError(f"{name!r}: expected a tensor ({rep}), found {found}; the data has {have}")
-        if rep.rank or rep.pseudo:
+        if not rep.is_invariant:
             check_real(repr(name), value, f"floating point numbers for {rep}")
         rep.layout(tuple(value.shape), self.dim, repr(name))
         return value
@@ -110,7 +110,7 @@ class Declared:
         how = motion.to_frame if back else motion.from_frame
         for name, rep in self.inputs.items():
             value, index = self.values[name], self._index(name)
-            if rep.rank or rep.pseudo:
+            if not rep.is_invariant:
                 whole = index is None  # one graph: its rows are so many channels
                 self.data[name] = how(value.unsqueeze(0), rep).squeeze(0) if whole else how(value, rep, index)
         return self.data

@@ -75,8 +75,8 @@ class FrameAveraging(nn.Module):
 
     Shapes:
         inputs as the model takes them: the last ``rank`` axes of length d, those between are channels,
-        ``[N, C, d]``; the output as the model gives it. A dense batch ``[B, T, d]`` of B clouds of T points is
-        called with ``batch=torch.arange(B)``; all T count as points, padding too (call with ``[N, d]`` and
+        ``[N, C, d]``; the output as the model gives it. A dense batch ``[B, T, d]`` of B clouds of T points
+        is called with ``batch=torch.arange(B)``; all T count as points, padding too (call with ``[N, d]`` and
         ``batch``, and pad inside the model by PyG's ``to_dense_batch``).
 
     Raises:

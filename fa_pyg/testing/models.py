@@ -12,8 +12,6 @@ from fa_pyg import checks
 from fa_pyg.copies import Name
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.reps import RepLike
-from fa_pyg.testing.apart import has_graphs
-from fa_pyg.testing.judged import largest
 from fa_pyg.testing.trials import Inputs, Trials
 
 __all__ = ["assert_equivariant", "equivariance_error"]
@@ -67,14 +65,16 @@ def assert_equivariant(
     fit.
     """
     checks.number("tol", tol, 0, optional=True)
-    errors, notes = _errors(model, inputs, group, input_reps, output, level, levels, trials, seed)
-    values = _Model(model, inputs).call.values.values()
-    double = any(isinstance(v, Tensor) and v.dtype == torch.float64 for v in values)
+    checks.integer("trials", trials)
+    checks.integer("seed", seed, 0, checks.MOST)
+    test = Trials(model, inputs, Group.of(group), input_reps, output, level, levels, seed)
+    errors = test.errors(trials)
+    double = any(isinstance(v, Tensor) and v.dtype == torch.float64 for v in test.values.values())
     tol = (1e-10 if double else 1e-4) if tol is None else tol
     if not all(error <= tol for error in errors.values()):  # `not <=`: NaN fails
         table = [f"  {case:10s} {error:.3g}" for case, error in errors.items()]
         head = f"not equivariant under {Group.of(group)}, relative error (tol {tol:g}):"
-        raise AssertionError("\n".join([head, *table, *notes]))
+        raise AssertionError("\n".join([head, *table, *test.notes]))
     return errors
 
 
@@ -90,29 +90,6 @@ def equivariance_error(
     seed: int = 0,
 ) -> dict[str, float]:
     """Returns the errors that :func:`assert_equivariant` checks, without judging them."""
-    return _errors(model, inputs, group, input_reps, output, level, levels, trials, seed)[0]
-
-
-def _errors(
-    model: nn.Module,
-    inputs: Inputs,
-    group: GroupLike,
-    input_reps: Mapping[Name, RepLike] | None,
-    output: Any,
-    level: Any,
-    levels: Mapping[Name, str] | None,
-    trials: int,
-    seed: int,
-) -> tuple[dict[str, float], list[str]]:
-    """The errors by case, and what had to be guessed."""
     checks.integer("trials", trials)
     checks.integer("seed", seed, 0, checks.MOST)
-    test = Trials(model, inputs, Group.of(group), input_reps, output, level, levels, seed)
-    errors = {case: largest(test.moved(draw, trials)) for case, draw in test.motions().items()}
-    if test.layout.num_nodes > 1:
-        errors["permuted"] = largest(test.permuted(trials if test.group.permutes else 1))
-    if has_graphs(test.layout):
-        errors["apart"] = largest(test.apart(trials))
-    if test.free:
-        errors["undeclared"] = largest(test.undeclared(trials))
-    return errors, test.notes
+    return Trials(model, inputs, Group.of(group), input_reps, output, level, levels, seed).errors(trials)

@@ -17,7 +17,7 @@ from fa_pyg.groups import Group
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.nn.outputs import check_level, output_spec
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.testing.apart import halves, leaks, others_changed
+from fa_pyg.testing.apart import halves, has_graphs, leaks, others_changed
 from fa_pyg.testing.judged import bodies, largest, leaves, output_errors, smallest
 from fa_pyg.testing.motions import Motion, random_motion
 from fa_pyg.testing.permuted import permutation, permuted, reordered
@@ -81,6 +81,17 @@ class Trials:
 
     def _leaves(self, model: _Model, changed: Mapping[Name, Any]) -> Iterator[tuple[Tensor, Rep, Any]]:
         return leaves(self.spec, self.level, model(changed))
+
+    def errors(self, trials: int) -> dict[str, float]:
+        """The largest error of each case, in so many trials."""
+        errors = {case: largest(self.moved(draw, trials)) for case, draw in self.motions().items()}
+        if self.layout.num_nodes > 1:
+            errors["permuted"] = largest(self.permuted(trials if self.group.permutes else 1))
+        if has_graphs(self.layout):
+            errors["apart"] = largest(self.apart(trials))
+        if self.free:
+            errors["undeclared"] = largest(self.undeclared(trials))
+        return errors
 
     def motions(self) -> dict[str, Callable[[], Motion]]:
         return _cases(self.group, self.generator)

@@ -17,6 +17,7 @@ from fa_pyg.builders.declared import (
     check_node_weight,
     check_reads,
     declared_reps,
+    first_read,
     node_weights,
     quantity,
 )
@@ -52,7 +53,7 @@ class FrameAveraging(nn.Module):
             the output is in the model's.
         output: the representation of the output; a tuple or a dict of them where the model returns one.
             Default "scalar", with a warning for an output of the shape of vectors.
-        reads: the inputs that the axes are made of; default the first declared. All are handed to the frame.
+        reads: the inputs that the axes are made of; default the first that transforms. All are handed to the frame.
             Under S(n) what tells nodes and edges apart; default all of them but those attributes of a Data
             that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
@@ -120,7 +121,7 @@ class FrameAveraging(nn.Module):
         self.inputs = {self._name(k): rep for k, rep in declared.items()}
         self.output = output_spec("scalar" if output is None else output)
         self.output_is_said = output is not None
-        read = (None if permutes else list(self.inputs)[:1]) if reads is None else reads
+        read = (None if permutes else first_read(self.inputs)) if reads is None else reads
         if isinstance(read, str) or not isinstance(read, Iterable | None):
             checks.refuse("reads", "a list of inputs or None", read)
         self.reads = None if read is None else [self._name(k) for k in read]
@@ -213,6 +214,17 @@ class FrameAveraging(nn.Module):
         where = {k: (layout.body(k, x), layout.has_nodes(k, x)) for k, x in given}
         return {k: quantity(k, x, self.inputs[k], dim, *where[k]) for k, x in given}
 
+    def _weights(self, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
+        return node_weights(self.node_weight, call, layout)
+
+    def _pop_frames(self, kwargs: dict[str, Any]) -> Slotted | None:
+        """Takes out frames that are handed over; any other ``frames`` is an argument of the model's own."""
+        own = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), Slotted)
+        given = None if own else kwargs.pop("frames", None)
+        if given is not None and not isinstance(given, Slotted):
+            raise ValueError(f"frames: expected fa_pyg.Frames, found a {type(given).__name__}")
+        return given
+
     # ------------------------------------------------------------------------------ what is not said
 
     def _check_unsaid(self, call: Call, layout: Layout) -> None:
@@ -248,17 +260,6 @@ class FrameAveraging(nn.Module):
 
     def _warn(self, topic: Name, text: str) -> None:
         warn_once(self, topic, text, stacklevel=6)  # whoever calls the module
-
-    def _weights(self, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
-        return node_weights(self.node_weight, call, layout)
-
-    def _pop_frames(self, kwargs: dict[str, Any]) -> Slotted | None:
-        """Takes out frames that are handed over; any other ``frames`` is an argument of the model's own."""
-        own = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), Slotted)
-        given = None if own else kwargs.pop("frames", None)
-        if given is not None and not isinstance(given, Slotted):
-            raise ValueError(f"frames: expected fa_pyg.Frames, found a {type(given).__name__}")
-        return given
 
     # ------------------------------------------------------------------------------ copies
 

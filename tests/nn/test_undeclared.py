@@ -159,6 +159,12 @@ def test_scalars_of_data_may_be_missing():
         FrameAveraging(OnData(), PCAFrame("E(3)"), {"pos": "point", "nromal": "vector"})(batch)
 
 
+def test_scalars_may_come_first():
+    model, inputs = call("node", inputs={"extra": "scalar", "pos": "point"})
+    assert model.reads == ["pos"]
+    assert_equivariant(model, inputs, "E(3)")
+
+
 def test_misspelt_scalars_of_arguments_are_refused():
     model, inputs = call("node", inputs={"pos": "point", "xetra": "scalar"})
     with pytest.raises(ValueError, match="the call has no tensor 'xetra'"):

@@ -54,8 +54,8 @@ class FrameAveraging(nn.Module):
         output: the representation of the output; a tuple or a dict of them where the model returns one.
             Default "scalar", with a warning for an output of the shape of vectors.
         reads: the inputs that the axes are made of; default the first that transforms. All are handed to the
-            frame. Under S(n) what tells nodes and edges apart; default all of them but those attributes of a Data
-            that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
+            frame. Under S(n) what tells nodes and edges apart; default all of them but those attributes of a
+            Data that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
             dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers, or types
             counted from 0) where the call has them.

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
+from fa_pyg.builders.declared import declared_reps
 from fa_pyg.copies import Name, Signature
 from fa_pyg.nn.averaging import FrameAveraging
-from fa_pyg.reps import RepLike
+from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["FAMLP", "FAConv"]
 
@@ -57,9 +58,8 @@ class FAConv(nn.Module):
         super().__init__()
         checks.instance("conv", conv, nn.Module, "a torch.nn.Module")
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
-        checks.instance("inputs", inputs, Mapping, 'a dict such as {"edge_attr": "vector"}', optional=True)
         sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
-        self.averaging = _average(conv, sizes, frame, chunk, inputs)
+        self.averaging = _average(conv, sizes, frame, chunk, {} if inputs is None else declared_reps(inputs))
 
     def forward(
         self,
@@ -119,7 +119,7 @@ class FAMLP(nn.Module):
         sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
         widths = [sizes.features_in, *[hidden] * (layers - 1), sizes.features_out]
         steps = [step for a, b in pairwise(widths) for step in (nn.Linear(a, b), act())]
-        self.averaging = _average(nn.Sequential(*steps[:-1]), sizes, frame, chunk)
+        self.averaging = _average(nn.Sequential(*steps[:-1]), sizes, frame, chunk, {})
 
     def forward(
         self, h: Tensor | None, v: Tensor, batch: Tensor | None = None, num_graphs: int | None = None
@@ -148,9 +148,9 @@ def _average(
     sizes: _Sizes,
     frame: Frame,
     chunk: int | None,
-    inputs: Mapping[Name, RepLike] | None = None,
+    inputs: Mapping[Name, Rep],
 ) -> FrameAveraging:
-    net, reps = _Packed(layer, sizes), {"v": "vector", "h": "scalar", **(inputs or {})}
+    net, reps = _Packed(layer, sizes), {"v": "vector", "h": "scalar", **inputs}
     levels = {"h": "node", "v": "node"}
     return FrameAveraging(net, frame, reps, ("scalar", "vector"), level="node", levels=levels, chunk=chunk)
 

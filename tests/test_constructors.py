@@ -237,7 +237,7 @@ ENTRIES: dict[str, Entry] = {
     # ---- layers
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
-        "model:module frame:frame output:output level:level? chunk:positive?" + DECLARED,
+        "model:module frame:frame output:output? level:level? chunk:positive?" + DECLARED,
     ),
     "nn.FAMLP": Entry(
         {"frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},
@@ -245,7 +245,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "nn.FAConv": Entry(
         {"conv": nn.Linear(4, 4), "frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},
-        "conv:module" + LAYER,
+        "conv:module inputs:inputs?" + LAYER,
     ),
     "nn.GridAveraging": Entry(
         {"model": nn.Conv2d(1, 1, 3)},

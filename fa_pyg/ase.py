@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from fa_pyg.builders import Frame
 from fa_pyg.models import Potential
 from fa_pyg.models.device import find_device
 from fa_pyg.models.molecule_inputs import check_types
@@ -48,12 +49,15 @@ def _calculator() -> type:
             device: to run on.
             dtype: of the network, ``"float32"`` or ``"float64"``; frames are always float64. Optimisations to
                 less than 1e-3 eV/Å and long dynamics are better off with float64.
+            frame: to evaluate in, of the group that the model was trained in: a frame, or the ``smoothness`` of
+                a :class:`~fa_pyg.WeightedPCAFrame`, ``"forces"`` or ``"dynamics"``. Default: the frame of the
+                training.
             trust: classes and modules that the configuration of the run may name beside those of ``fa_pyg``,
                 ``torch.nn`` and ``torch_geometric.nn`` (docs/security.md).
 
         Raises:
-            ValueError: for a device that is not there, a model of no energies; what
-                :func:`~fa_pyg.train.load.load_potential` raises.
+            ValueError: for a device that is not there, a model of no energies, a frame of another group or
+                for a model without a frame; what :func:`~fa_pyg.train.load.load_potential` raises.
                 In a calculation, and also an ASE ``CalculatorSetupError``: for no atoms, elements that the
                 model was not trained on, and whatever :class:`~fa_pyg.models.Potential` refuses, such as
                 positions that are not finite and flat cells.
@@ -67,6 +71,7 @@ def _calculator() -> type:
             device: str = "cpu",
             dtype: str = "float32",
             trust: str | Iterable[str] = (),
+            frame: Frame | str | None = None,
             **kwargs: Any,
         ) -> None:
             super().__init__(**kwargs)
@@ -76,6 +81,8 @@ def _calculator() -> type:
             model = deepcopy(checkpoint) if isinstance(checkpoint, Potential) else _load(checkpoint, trust)
             if model.heads.get("energy") != "scalar":
                 raise ValueError(f"checkpoint: expected a model of energies, found one of {model.heads}")
+            if frame is not None:
+                model.set_frame(frame)
             self.model = model.to(device, getattr(torch, dtype)).eval()
             self.device = device
 

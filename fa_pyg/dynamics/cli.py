@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fa_pyg.dynamics.inputs import calculator, names, start
+from fa_pyg.dynamics.inputs import SMOOTHNESS, calculator, names, start
 from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
 from fa_pyg.dynamics.report import Frames, draw, table, write_energies, write_gaps, write_results
@@ -33,7 +33,7 @@ def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     labels = names(given.checkpoints)
     molecule = start(given.checkpoints[0], given.xyz, given.index, given.trust)
     atoms = thermalised(molecule, given.temperature, given.seed)
-    fixed = (atoms.numbers, given.dtype, given.device, given.trust)
+    fixed = (atoms.numbers, given.dtype, given.device, given.trust, given.frame)
     found = [calculator(one, *fixed) for one in given.checkpoints]
     return atoms, dict(zip(labels, found, strict=True))
 
@@ -124,6 +124,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=64, help="structures run together on the path")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--frame", choices=SMOOTHNESS, help="to evaluate in; that of the training if not given")
     parser.add_argument(
         "--trust",
         action="append",

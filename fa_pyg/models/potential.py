@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.builders import Frame
+from fa_pyg.builders import Frame, WeightedPCAFrame
 from fa_pyg.copies import Signature
 from fa_pyg.models.cells import (
     INPUTS,
@@ -176,6 +177,32 @@ class Potential(nn.Module):
     def is_framed(self) -> bool:
         """Whether axes are made of the cells of periodic systems."""
         return isinstance(self._periodic[0], FrameAveraging)
+
+    def set_frame(self, frame: Frame | str) -> Potential:
+        """Replace the frame, as by a smoother one for evaluation than that of training; returns the model.
+
+        Args:
+            frame: of the same group, of which a copy is taken; or the ``smoothness`` of a
+                :class:`~fa_pyg.WeightedPCAFrame`: ``"fast"``, ``"forces"`` or ``"dynamics"``.
+
+        Raises:
+            ValueError: for a frame of another group, and a model that has none.
+
+        Not guaranteed: the accuracy of the frame that the model was trained in. The two outputs differ by as
+        much as those of the bare network in two orientations.
+        """
+        if not self.is_framed:
+            checks.refuse("frame", "None for a model without a frame", frame)
+        group = self.network.frame.group
+        if isinstance(frame, str):
+            frame = WeightedPCAFrame(group, smoothness=frame)
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+        if frame.group != group:
+            checks.refuse("frame", f"one of {group}, the group of the model", frame)
+        frame = deepcopy(frame).to(self.scales.device).train(self.training)
+        for part in (self.network, *self._periodic):
+            part.frame = frame
+        return self
 
     def unknown_elements(self, z: Tensor) -> list[int]:
         """The atomic numbers among ``z`` that were not in the training set; none before a fit.

@@ -222,12 +222,17 @@ def main(args: Sequence[str] | None = None) -> int:
         help="a class or module that config.yaml may name, beside fa_pyg's",
     )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the network")
+    parser.add_argument(
+        "--frame", choices=("fast", "forces", "dynamics"), help="to evaluate in; default that of the training"
+    )
     given = parser.parse_args(args)
     if given.batch_size < 1:
         parser.error(f"--batch_size is {given.batch_size}, expected 1 or more")
     try:
         find_device(given.device, "--device")
-        model = load_potential(given.checkpoint, given.trust).to(getattr(torch, given.dtype))
+        model = load_potential(given.checkpoint, given.trust)
+        model = model if given.frame is None else model.set_frame(given.frame)
+        model = model.to(getattr(torch, given.dtype))
         report = predict(model, given.files, given.out, given.batch_size, given.device)
     except (ValueError, OSError) as error:
         print(_shown(f"error: {error}"), file=sys.stderr)

@@ -1,9 +1,9 @@
 """Dynamics, vibrations and bond scans of five small molecules with networks in several frames.
 
 ``python benchmarks/vibrations.py`` trains the configurations of ``ROWS`` for equal CPU time on the data of
-``scripts/small_molecules.py``, then runs each molecule with each network: 5 ps at constant energy, vibrations at
-three displacements, and scans of bonds. What is finished is not done again; the tables are written anew after each
-molecule (``tables.md``, ``results.json``), and the picture at the end.
+``scripts/small_molecules.py``, then runs each molecule with each network: 5 ps at constant energy, vibrations
+at three displacements, and scans of bonds. What is finished is not done again; the tables (``tables.md``,
+``results.json``) are written after each molecule.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def main() -> int:
             if not kept.exists():
                 began = time.process_time()
                 calculator = FACalculator(checkpoint, dtype="float64", frame=ROWS[name].frame)
-                found = measured(calculator, tests[molecule], reference(given, tests[molecule], molecule), given)
+                found = measured(
+                    calculator, tests[molecule], reference(given, tests[molecule], molecule), given
+                )
                 found["cpu_seconds"] = time.process_time() - began
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(kept, json.dumps(found))
@@ -84,7 +86,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=8, help="of CPU time to train for, each (8)")
     parser.add_argument("--picoseconds", type=float, default=5.0, help="of dynamics (5)")
     parser.add_argument("--seed", type=int, default=0, help="of the training and the velocities")
-    parser.add_argument("--data", type=Path, default=ROOT / "data" / "small", help="of scripts/small_molecules.py")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT / "data" / "small", help="of scripts/small_molecules.py"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "vibrations", help="where the runs go")
     parser.add_argument("--picture", type=Path, help="a file to draw in")
     return parser.parse_args()
@@ -151,7 +155,9 @@ def errors(model: Any, test: list[Any]) -> dict[str, float]:
     energy, forces = along(model, test[0].z.numpy(), pos)
     true = np.array([data.energy.item() for data in test]), np.stack([data.forces.numpy() for data in test])
     found = np.abs(energy - true[0]).mean(), np.abs(forces - true[1]).mean()
-    return dict(zip(("energy_mae_meV", "forces_mae_meV_per_A"), (1000 * float(x) for x in found), strict=True))
+    return dict(
+        zip(("energy_mae_meV", "forces_mae_meV_per_A"), (1000 * float(x) for x in found), strict=True)
+    )
 
 
 def relax(atoms: Atoms, fmax: float = 1e-4, steps: int = 300) -> float:
@@ -215,7 +221,12 @@ def figures(raw: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """What the tables show of one molecule."""
     moved = {key: value for key, value in raw["nve"].items() if not isinstance(value, list)}
     given = {key: raw[key] for key in ("energy_mae_meV", "forces_mae_meV_per_A", "force")}
-    return given | moved | vibrational(raw["frequencies"], known["frequencies"]) | kinks(raw["scans"], known["scans"])
+    return (
+        given
+        | moved
+        | vibrational(raw["frequencies"], known["frequencies"])
+        | kinks(raw["scans"], known["scans"])
+    )
 
 
 def vibrational(found: Mapping[str, list[float]], known: Mapping[str, list[float]]) -> dict[str, Any]:
@@ -245,7 +256,10 @@ def kinks(found: Mapping[str, list[float]], known: Mapping[str, list[float]]) ->
     curved = {name: curvature(values) for name, values in found.items()}
     true = {name: curvature(values) for name, values in known.items()}
     ratio = {name: float(np.abs(one).max() / np.abs(true[name]).max()) for name, one in curved.items()}
-    rough = {name: float(np.abs(np.diff(one)).max() / np.abs(np.diff(true[name])).max()) for name, one in curved.items()}
+    rough = {
+        name: float(np.abs(np.diff(one)).max() / np.abs(np.diff(true[name])).max())
+        for name, one in curved.items()
+    }
     minima = {name: int((np.diff(np.sign(np.diff(values))) > 0).sum()) for name, values in found.items()}
     return {"curvature": ratio, "roughness": rough, "minima": minima}
 
@@ -287,7 +301,9 @@ def _vibrated(found: list[Result]) -> str:
 def _scanned(found: list[Result]) -> str:
     def cell(one: Result) -> str:
         f = one.figures
-        return ", ".join(f"{name} {f['curvature'][name]:.2f} ({f['roughness'][name]:.1f})" for name in f["curvature"])
+        return ", ".join(
+            f"{name} {f['curvature'][name]:.2f} ({f['roughness'][name]:.1f})" for name in f["curvature"]
+        )
 
     title = "bond scans: largest second difference / xTB's (largest change of it in a step / xTB's)"
     return _table(title, found, cell)
@@ -298,7 +314,7 @@ def _table(title: str, found: list[Result], cell: Callable[[Result], str]) -> st
     cells = {(one.row, one.molecule): cell(one) for one in found}
     lines = [["model", *MOLECULES], ["---"] * (1 + len(MOLECULES))]
     for row in dict.fromkeys(one.row for one in found):
-        lines.append([ROWS[row].title, *(cells.get((row, molecule), "") for molecule in MOLECULES)])
+        lines += [[ROWS[row].title, *(cells.get((row, molecule), "") for molecule in MOLECULES)]]
     return f"{title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

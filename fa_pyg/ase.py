@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from fa_pyg.builders import Frame
@@ -17,6 +19,50 @@ from fa_pyg.models.molecule_inputs import check_types
 from fa_pyg.models.potential import MAX_Z
 
 __all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
+
+STEEP = 0.2  # gap over |change of the forces| |step|: 0.02 and less in dynamics on smooth energies
+FAR = 0.1  # ångström: beyond, the terms that are left out count
+LEAST = 3e-4  # eV times the square root of the number of atoms: a hundredth of k 300 K
+
+
+class StepWatch:
+    r"""Warns once when an energy changes in a small step by what the forces at both ends do not explain.
+
+    .. math:: g = \big| E_1 - E_0 + \tfrac12 (F_0 + F_1) \cdot \Delta x \big|
+              > 0.2 \, |F_1 - F_0| \, |\Delta x|
+
+    The gap g is of third order in the step where E is smooth, the right side of second order. Not watched
+    are steps in which an atom moves by 0.1 Å or more, as in the first steps of an optimization, and gaps
+    below :math:`\sqrt N` times 0.3 meV.
+    """
+
+    def __init__(self) -> None:
+        self.last: tuple[Any, ...] | None = None
+        self.silent = False
+
+    def __call__(self, atoms: Any, energy: float, forces: np.ndarray) -> None:
+        if self.silent:
+            return
+        box = atoms.numbers.tolist(), atoms.cell.array.tolist(), atoms.pbc.tolist()
+        last, self.last = self.last, (box, atoms.positions.copy(), energy, forces)
+        if last is not None and last[0] == box:
+            self._compare(*last[1:], atoms.positions, energy, forces)
+
+    def _compare(
+        self, x0: np.ndarray, e0: float, f0: np.ndarray, x1: np.ndarray, e1: float, f1: np.ndarray
+    ) -> None:
+        step = x1 - x0
+        gap = abs(e1 - e0 + ((f0 + f1) / 2 * step).sum())
+        far = float(np.linalg.norm(step, axis=1).max())
+        explained = STEEP * float(np.linalg.norm(f1 - f0) * np.linalg.norm(step))
+        if far < FAR and gap > max(explained, LEAST * len(step) ** 0.5):
+            self.silent = True
+            warnings.warn(
+                f"the energy changed by {1000 * gap:.2g} meV more than the forces explain in a step of "
+                f"{far:.2g} Å: the frame is too steep for dynamics, vibrations and optimizations. "
+                'FACalculator(..., frame="forces") or "dynamics" evaluates the model in smoother frames',
+                stacklevel=5,
+            )
 
 
 @cache
@@ -49,11 +95,13 @@ def _calculator() -> type:
             device: to run on.
             dtype: of the network, ``"float32"`` or ``"float64"``; frames are always float64. Optimisations to
                 less than 1e-3 eV/Å and long dynamics are better off with float64.
-            frame: to evaluate in, of the group that the model was trained in: a frame, or the ``smoothness`` of
-                a :class:`~fa_pyg.WeightedPCAFrame`, ``"forces"`` or ``"dynamics"``. Default: the frame of the
-                training.
+            frame: to evaluate in, of the group of the training: a frame, or the ``smoothness`` of a
+                :class:`~fa_pyg.WeightedPCAFrame`, ``"forces"`` or ``"dynamics"``. Default: the training's.
             trust: classes and modules that the configuration of the run may name beside those of ``fa_pyg``,
                 ``torch.nn`` and ``torch_geometric.nn`` (docs/security.md).
+
+        Warns once where a small step changes the energy by more than the forces explain, which tells that
+        the frame is too steep (:class:`StepWatch`).
 
         Raises:
             ValueError: for a device that is not there, a model of no energies, a frame of another group or
@@ -85,6 +133,8 @@ def _calculator() -> type:
                 model.set_frame(frame)
             self.model = model.to(device, getattr(torch, dtype)).eval()
             self.device = device
+            # Forces of a head do not fit the energy by themselves.
+            self.watch = StepWatch() if self.model.is_framed and self.model.gradient else None
 
         def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
             super().calculate(atoms, properties, system_changes)
@@ -107,6 +157,8 @@ def _calculator() -> type:
             if stressed:
                 results["stress"] = full_3x3_to_voigt_6_stress(results["stress"][0])
             self.results = results
+            if self.watch is not None:
+                self.watch(atoms, results["energy"], results["forces"])
 
         def _run(self, atoms: Any, stressed: bool) -> dict[str, torch.Tensor]:
             z = torch.as_tensor(atoms.numbers, dtype=torch.long, device=self.device)

@@ -1,7 +1,7 @@
-"""Snapshots of five small molecules as extended XYZ, split by files: the data of ``configs/molecules/small_*.yaml``.
+"""Snapshots of five small molecules as extended XYZ, split by files, for ``configs/molecules/small_*.yaml``.
 
-``python scripts/small_molecules.py`` runs GFN2-xTB dynamics of each molecule at 400 K (two minutes in all) and
-writes ``data/small/{train,val,test}/NH3.xyz`` and so on, with ``energy`` (eV) and ``forces`` (eV/Å).
+``python scripts/small_molecules.py`` runs GFN2-xTB dynamics of each molecule at 400 K (three minutes in all)
+and writes ``data/small/{train,val,test}/NH3.xyz`` and so on, with ``energy`` (eV) and ``forces`` (eV/Å).
 """
 
 from __future__ import annotations

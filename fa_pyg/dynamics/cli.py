@@ -124,7 +124,9 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=64, help="structures run together on the path")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--frame", choices=SMOOTHNESS, help="to evaluate in; that of the training if not given")
+    parser.add_argument(
+        "--frame", choices=SMOOTHNESS, help="to evaluate in; that of the training if not given"
+    )
     parser.add_argument(
         "--trust",
         action="append",

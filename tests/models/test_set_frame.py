@@ -57,7 +57,11 @@ def test_copies_and_the_frame_given_stay_as_they_are(molecules):
 @pytest.mark.parametrize(
     ("own", "frame", "message"),
     [
-        (PCAFrame("E(3)"), WeightedPCAFrame("SE(3)"), r"frame: expected one of E\(3\), the group of the model"),
+        (
+            PCAFrame("E(3)"),
+            WeightedPCAFrame("SE(3)"),
+            r"frame: expected one of E\(3\), the group of the model",
+        ),
         (PCAFrame("SE(3)"), PCAFrame("SE(2)"), r"frame: expected one of SE\(3\)"),
         (None, PCAFrame("E(3)"), "frame: expected None for a model without a frame"),
         (None, "forces", "frame: expected None for a model without a frame, found 'forces'"),

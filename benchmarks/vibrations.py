@@ -12,7 +12,9 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +23,19 @@ import torch
 from ase import Atoms, units
 from ase.optimize import BFGS
 
-from fa_pyg.ase import FACalculator
+from fa_pyg.ase import FACalculator, StepWatch
 from fa_pyg.datasets.xyz import read_xyz
-from fa_pyg.dynamics import along, conservation, nve, thermalised
-from fa_pyg.dynamics.vibrations import bond_scan, degenerate_sets, frequencies, scannable_bonds
+from fa_pyg.dynamics import (
+    Trajectory,
+    along,
+    bond_scan,
+    conservation,
+    frequencies,
+    nve_together,
+    scannable_bonds,
+    splitting,
+    thermalised,
+)
 from fa_pyg.files import write_atomically
 from fa_pyg.plot import _figure, save_figure
 from fa_pyg.train.compare import affordable_epochs, trained
@@ -32,9 +43,10 @@ from fa_pyg.train.molecules import MoleculeCLI
 from fa_pyg.train.results import read_result
 
 ROOT = Path(__file__).resolve().parents[1]
-MOLECULES = ("NH3", "CH4", "C6H6", "CH3OH", "C2H6")
+MULTIPLICITIES = {"NH3": (2, 2), "CH4": (2, 3, 3), "C6H6": (2,) * 10, "CH3OH": (), "C2H6": (2,) * 6}
+MOLECULES = tuple(MULTIPLICITIES)
 DELTAS = (0.01, 0.003, 0.001)  # ångström
-STRETCH = np.arange(-0.2, 0.3001, 0.002)  # ångström
+STRETCH = np.linspace(-0.12, 0.12, 121)  # ångström
 TEMPERATURE, TIMESTEP = 300.0, 0.5  # K, fs
 PLOTTED = "NH3", "N-H"
 
@@ -56,27 +68,33 @@ ROWS = {
     "full_smooth": Row("all 8 PCA frames, evaluated in smooth frames", "small_full", "forces"),
     "e3nn": Row("NequIP (equivariant, e3nn)", "small_e3nn"),
 }
+TITLES = {**{name: row.title for name, row in ROWS.items()}, "xtb": "GFN2-xTB itself"}
 
 
 def main() -> int:
     given = _arguments()
     tests = {name: read_xyz(given.data / "test" / f"{name}.xyz", dtype=torch.float64) for name in MOLECULES}
     for name in given.rows:
-        checkpoint = train(given, ROWS[name])
+        calculator = FACalculator(train(given, ROWS[name]), dtype="float64", frame=ROWS[name].frame)
+        folder = given.out / name / f"seed_{given.seed}"
         for molecule in given.molecules:
-            kept = given.out / name / f"seed_{given.seed}" / f"{molecule}.json"
-            if not kept.exists():
-                began = time.process_time()
-                calculator = FACalculator(checkpoint, dtype="float64", frame=ROWS[name].frame)
-                found = measured(
-                    calculator, tests[molecule], reference(given, tests[molecule], molecule), given
-                )
-                found["cpu_seconds"] = time.process_time() - began
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(kept, json.dumps(found))
+            known = reference(given, tests[molecule], molecule)
+            once(folder / f"{molecule}.json", partial(measured, calculator, tests[molecule], known))
             report(given)
+        once(folder / "nve.json", partial(dynamics, calculator.model, tests, given))
+        report(given)
     print((given.out / "tables.md").read_text())
     return 0
+
+
+def once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a file holds; made and written if it is not there."""
+    if known := read_result(path):
+        return known
+    found = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(found))
+    return found
 
 
 def _arguments() -> argparse.Namespace:
@@ -113,19 +131,17 @@ def train(given: argparse.Namespace, row: Row) -> Path:
 
 def reference(given: argparse.Namespace, test: list[Any], molecule: str) -> dict[str, Any]:
     """Relaxed positions, frequencies and scans of xTB itself, by the same procedure; computed once."""
-    kept = given.out / "xtb" / f"{molecule}.json"
-    if known := read_result(kept):
-        return known
+    return once(given.out / "xtb" / f"{molecule}.json", partial(_xtb, test[0]))
+
+
+def _xtb(start: Any) -> dict[str, Any]:
     from tblite.ase import TBLite
 
-    atoms = Atoms(test[0].z.numpy(), test[0].pos.numpy())
+    atoms = Atoms(start.z.numpy(), start.pos.numpy())
     atoms.calc = TBLite(method="GFN2-xTB", verbosity=0, accuracy=0.01)
     found = {"force": relax(atoms), "pos": atoms.positions.tolist()}
     found["frequencies"] = {str(delta): frequencies(atoms, delta).tolist() for delta in DELTAS}
-    found["scans"] = scans(atoms, atoms, lambda pos: [_energy(atoms, one) for one in pos])
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(kept, json.dumps(found))
-    return found
+    return found | {"scans": scans(atoms, lambda pos: [_energy(atoms, one) for one in pos])}
 
 
 def _energy(atoms: Atoms, pos: np.ndarray) -> float:
@@ -137,16 +153,14 @@ def _energy(atoms: Atoms, pos: np.ndarray) -> float:
 # ------------------------------------------------------------------------------ what is measured
 
 
-def measured(calculator: Any, test: list[Any], known: Mapping[str, Any], given: argparse.Namespace) -> dict:
-    """All figures of one molecule with one calculator."""
-    start = Atoms(test[0].z.numpy(), test[0].pos.numpy(), calculator=calculator)
-    relaxed = Atoms(start.numbers, known["pos"], calculator=calculator)
-    found: dict[str, Any] = errors(calculator.model, test)
-    found["force"] = relax(relaxed)
+def measured(calculator: Any, test: list[Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Errors, vibrations and scans of one molecule with one calculator."""
+    model, shape = calculator.model, Atoms(test[0].z.numpy(), known["pos"])
+    relaxed = shape.copy()
+    relaxed.calc = calculator
+    found: dict[str, Any] = errors(model, test) | {"force": relax(relaxed)}
     found["frequencies"] = {str(delta): frequencies(relaxed, delta).tolist() for delta in DELTAS}
-    shape = Atoms(start.numbers, known["pos"])
-    found["scans"] = scans(shape, shape, lambda pos: along(calculator.model, shape.numbers, pos)[0].tolist())
-    return found | {"nve": dynamics(start, given)}
+    return found | {"scans": scans(shape, lambda pos: along(model, shape.numbers, pos)[0].tolist())}
 
 
 def errors(model: Any, test: list[Any]) -> dict[str, float]:
@@ -160,29 +174,54 @@ def errors(model: Any, test: list[Any]) -> dict[str, float]:
     )
 
 
-def relax(atoms: Atoms, fmax: float = 1e-4, steps: int = 300) -> float:
+def relax(atoms: Atoms, fmax: float = 1e-5, steps: int = 500) -> float:
     """Relax in place; returns the largest force that is left, in eV/Å."""
     BFGS(atoms, logfile=None).run(fmax=fmax, steps=steps)
     return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
 
 
-def scans(shape: Atoms, bonded: Atoms, energies: Callable[[np.ndarray], Any]) -> dict[str, list[float]]:
+def scans(shape: Atoms, energies: Callable[[np.ndarray], list[float]]) -> dict[str, list[float]]:
     """Energies along the scan of each kind of bond, in eV."""
-    bonds = scannable_bonds(bonded)
-    return {name: list(energies(bond_scan(shape, bond, STRETCH))) for name, bond in bonds.items()}
+    return {name: energies(bond_scan(shape, bond, STRETCH)) for name, bond in scannable_bonds(shape).items()}
 
 
-def dynamics(start: Atoms, given: argparse.Namespace) -> dict[str, Any]:
-    """A run at constant energy from a test structure; with the fluctuation that is the integrator's own."""
-    atoms = thermalised(start, TEMPERATURE, given.seed)
-    atoms.calc = start.calc
-    run = nve(atoms, round(1000 * given.picoseconds / TIMESTEP), TIMESTEP)
+def dynamics(model: Any, tests: Mapping[str, list[Any]], given: argparse.Namespace) -> dict[str, Any]:
+    """Runs at constant energy of all molecules, from their first test structures."""
+    starts = [Atoms(test[0].z.numpy(), test[0].pos.numpy()) for test in tests.values()]
+    systems = [thermalised(atoms, TEMPERATURE, given.seed) for atoms in starts]
+    began, steps = time.process_time(), round(1000 * given.picoseconds / TIMESTEP)
+    runs = nve_together(model, systems, steps, TIMESTEP)
+    spent = 1000 * (time.process_time() - began) / steps
+    found = {name: _moved(*one) for name, *one in zip(tests, systems, runs, strict=True)}
+    return {**found, "milliseconds_a_step": spent}
+
+
+def _moved(atoms: Atoms, run: Trajectory) -> dict[str, Any]:
+    """What the energy of a run does, beside what it does for the integrator's sake."""
+    if not len(run.time):
+        return {**conservation(run), "end": run.end, "ps": 0.0}
     squares = ((run.forces**2).sum(2) / atoms.get_masses()).sum(1)
     integrator = 1000 * (TIMESTEP * units.fs) ** 2 / 8 * squares
     kelvin = 2 / 3 * float(run.kinetic.mean()) / len(atoms) / units.kB
+    own = {
+        "integrator_meV": float(integrator.std()),
+        "kelvin": kelvin,
+        "end": run.end,
+        "warned": warned(atoms, run),
+    }
     shown = {"total_meV": (1000 * (run.total - run.total[0])).tolist(), "time_ps": run.time.tolist()}
-    own = {"integrator_meV": float(integrator.std()), "kelvin": kelvin, "end": run.end}
     return {**conservation(run), **own, "ps": float(run.time[-1]), **shown}
+
+
+def warned(atoms: Atoms, run: Trajectory) -> bool:
+    """Whether the calculator would have warned of the frame."""
+    watch, moving = StepWatch(), atoms.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for pos, energy, forces in zip(run.pos, run.potential, run.forces, strict=True):
+            moving.positions = pos
+            watch(moving, energy, forces)
+    return watch.silent
 
 
 # ------------------------------------------------------------------------------ tables
@@ -209,36 +248,36 @@ class Result(NamedTuple):
 
 
 def _results(given: argparse.Namespace) -> Iterator[Result]:
-    for row in ROWS:
+    for row in (*ROWS, "xtb"):
+        folder = given.out / row if row == "xtb" else given.out / row / f"seed_{given.seed}"
+        moved = read_result(folder / "nve.json") or {}
         for molecule in MOLECULES:
-            raw = read_result(given.out / row / f"seed_{given.seed}" / f"{molecule}.json")
+            raw = read_result(folder / f"{molecule}.json")
             known = read_result(given.out / "xtb" / f"{molecule}.json")
             if raw and known:
-                yield Result(row, molecule, raw, figures(raw, known))
+                raw |= {"nve": moved.get(molecule, {})}
+                yield Result(row, molecule, raw, figures(raw, known, molecule))
 
 
-def figures(raw: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def figures(raw: Mapping[str, Any], known: Mapping[str, Any], molecule: str) -> dict[str, Any]:
     """What the tables show of one molecule."""
-    moved = {key: value for key, value in raw["nve"].items() if not isinstance(value, list)}
-    given = {key: raw[key] for key in ("energy_mae_meV", "forces_mae_meV_per_A", "force")}
-    return (
-        given
-        | moved
-        | vibrational(raw["frequencies"], known["frequencies"])
-        | kinks(raw["scans"], known["scans"])
-    )
+    found = {key: raw[key] for key in ("energy_mae_meV", "forces_mae_meV_per_A", "force") if key in raw}
+    found |= {key: value for key, value in raw["nve"].items() if not isinstance(value, list)}
+    found |= vibrational(raw["frequencies"], known["frequencies"], molecule)
+    return found | kinks(raw["scans"], known["scans"])
 
 
-def vibrational(found: Mapping[str, list[float]], known: Mapping[str, list[float]]) -> dict[str, Any]:
+def vibrational(
+    found: Mapping[str, list[float]], known: Mapping[str, list[float]], molecule: str
+) -> dict[str, Any]:
     """How frequencies depend on the displacement, split, and differ from xTB's, all in cm^-1."""
     parts = {delta: _parted(values) for delta, values in found.items()}
-    true = _parted(known[str(DELTAS[0])])[1]
-    sets = degenerate_sets(true)
     modes = {delta: part[1] for delta, part in parts.items()}
+    true, sets = _parted(known[str(DELTAS[-1])])[1], MULTIPLICITIES[molecule]
     return {
-        "rigid": float(max(np.abs(part[0]).max() for part in parts.values())),
+        "rigid": {delta: float(np.abs(part[0]).max()) for delta, part in parts.items()},
         "spread": float(np.ptp(np.stack(list(modes.values())), axis=0).max()),
-        "split": float(max((np.ptp(one[k]) for one in modes.values() for k in sets), default=0.0)),
+        "split": max(splitting(one, sets) for one in modes.values()),
         "error": {delta: float(np.abs(one - true).mean()) for delta, one in modes.items()},
         "highest": {delta: float(one.max()) for delta, one in modes.items()},
         "lowest": {delta: float(one.min()) for delta, one in modes.items()},
@@ -252,7 +291,7 @@ def _parted(values: list[float], rigid: int = 6) -> tuple[np.ndarray, np.ndarray
 
 
 def kinks(found: Mapping[str, list[float]], known: Mapping[str, list[float]]) -> dict[str, Any]:
-    """Second differences along scans: the largest over xTB's, and minima where xTB has one."""
+    """Second differences along scans, and how much they change in a step: the largest over xTB's."""
     curved = {name: curvature(values) for name, values in found.items()}
     true = {name: curvature(values) for name, values in known.items()}
     ratio = {name: float(np.abs(one).max() / np.abs(true[name]).max()) for name, one in curved.items()}
@@ -260,8 +299,7 @@ def kinks(found: Mapping[str, list[float]], known: Mapping[str, list[float]]) ->
         name: float(np.abs(np.diff(one)).max() / np.abs(np.diff(true[name])).max())
         for name, one in curved.items()
     }
-    minima = {name: int((np.diff(np.sign(np.diff(values))) > 0).sum()) for name, values in found.items()}
-    return {"curvature": ratio, "roughness": rough, "minima": minima}
+    return {"curvature": ratio, "roughness": rough}
 
 
 def curvature(values: list[float]) -> np.ndarray:
@@ -271,7 +309,8 @@ def curvature(values: list[float]) -> np.ndarray:
 
 def _accuracy(found: list[Result]) -> str:
     def cell(one: Result) -> str:
-        return f"{one.figures['energy_mae_meV']:.1f} / {one.figures['forces_mae_meV_per_A']:.0f}"
+        f = one.figures
+        return f"{f['energy_mae_meV']:.1f} / {f['forces_mae_meV_per_A']:.0f}" if "energy_mae_meV" in f else ""
 
     return _table("energy MAE / meV, force MAE / meV/Å", found, cell)
 
@@ -279,9 +318,9 @@ def _accuracy(found: list[Result]) -> str:
 def _conserved(found: list[Result]) -> str:
     def cell(one: Result) -> str:
         f = one.figures
-        end = "" if f["end"] is None else f", ends at {f['ps']:g} ps"
-        if f["fluctuation_meV"] is None:
-            return f"-{end}"
+        if f.get("fluctuation_meV") is None:
+            return f.get("end") or ""
+        end = ", warned" * f["warned"] + (f", ends at {f['ps']:g} ps" if f["end"] else "")
         shown = (f["fluctuation_meV"], f["integrator_meV"], f["drift_meV_per_atom_ps"], f["jump_meV"])
         return " / ".join(f"{x:.2g}" for x in shown) + end
 
@@ -292,9 +331,13 @@ def _conserved(found: list[Result]) -> str:
 def _vibrated(found: list[Result]) -> str:
     def cell(one: Result) -> str:
         f = one.figures
-        return f"{f['spread']:.1f} / {f['split']:.1f} / {f['rigid']:.1f} / {f['error'][str(DELTAS[1])]:.0f}"
+        rigid = " ".join(f"{value:.0f}" for value in f["rigid"].values())
+        return f"{f['spread']:.1f} / {f['split']:.1f} / {rigid} / {f['error'][str(DELTAS[-1])]:.0f}"
 
-    title = "vibrations (1/cm): spread over displacements / splitting of degenerate modes / rigid / error"
+    title = (
+        "vibrations (1/cm): largest change of a frequency over displacements / splitting of degenerate sets "
+        f"/ largest frequency of a translation or rotation at displacements {DELTAS} / mean error to xTB"
+    )
     return _table(title, found, cell)
 
 
@@ -314,7 +357,7 @@ def _table(title: str, found: list[Result], cell: Callable[[Result], str]) -> st
     cells = {(one.row, one.molecule): cell(one) for one in found}
     lines = [["model", *MOLECULES], ["---"] * (1 + len(MOLECULES))]
     for row in dict.fromkeys(one.row for one in found):
-        lines += [[ROWS[row].title, *(cells.get((row, molecule), "") for molecule in MOLECULES)]]
+        lines += [[TITLES[row], *(cells.get((row, molecule), "") for molecule in MOLECULES)]]
     return f"{title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -324,12 +367,10 @@ def draw(given: argparse.Namespace, found: list[Result]) -> None:
     figure = _figure(9, 6.5)
     above, below = figure.subplots(2, 1)
     for place, one in enumerate(result for result in found if result.molecule == molecule):
-        title = ROWS[one.row].title
+        title = TITLES[one.row]
         above.plot(STRETCH[1:-1], curvature(one.raw["scans"][bond]), lw=0.9, color=f"C{place}", label=title)
-        time_ps, total = one.raw["nve"]["time_ps"], one.raw["nve"]["total_meV"]
+        time_ps, total = (one.raw["nve"].get(name, []) for name in ("time_ps", "total_meV"))
         below.plot(time_ps, total, lw=0.6, color=f"C{place}", rasterized=True)
-    if known := read_result(given.out / "xtb" / f"{molecule}.json"):
-        above.plot(STRETCH[1:-1], curvature(known["scans"][bond]), "k--", lw=0.9, label="GFN2-xTB")
     above.set(xlabel=f"stretch of {bond} in {molecule} / Å", ylabel="second difference / eV/Å²")
     above.set_yscale("symlog", linthresh=100)
     above.legend(fontsize=7)

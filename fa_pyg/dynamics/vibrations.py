@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 from fa_pyg import checks
 from fa_pyg.dynamics.bonds import Bonds
 
-__all__ = ["bond_scan", "degenerate_sets", "frequencies", "scannable_bonds"]
+__all__ = ["bond_scan", "frequencies", "scannable_bonds", "splitting"]
 
 
 def frequencies(atoms: Any, delta: float = 0.01) -> np.ndarray:
@@ -38,11 +40,32 @@ def frequencies(atoms: Any, delta: float = 0.01) -> np.ndarray:
     return np.sort(found.real - np.abs(found.imag))
 
 
-def degenerate_sets(found: Sequence[float], within: float = 1.0) -> list[list[int]]:
-    """Indices of frequencies that are equal: runs whose neighbors differ by less than ``within`` (cm^-1)."""
-    order = np.argsort(found)
-    cuts = np.flatnonzero(np.diff(np.asarray(found)[order]) >= within) + 1
-    return [part.tolist() for part in np.split(order, cuts) if len(part) > 1]
+def splitting(found: Sequence[float], multiplicities: Sequence[int]) -> float:
+    """The least width in which frequencies can be sets of equal ones, as the symmetry of a molecule asks.
+
+    Args:
+        found: ``[n]``, without translations and rotations.
+        multiplicities: the sizes of the sets with more than one member: (2, 3, 3) for methane.
+
+    Returns:
+        the largest difference (in the unit of ``found``) within a set, for the best choice of runs of
+        neighbors; 0 where nothing is degenerate.
+    """
+    values, sizes = np.sort(found).tolist(), tuple(sorted(multiplicities))
+
+    @cache
+    def best(start: int, left: tuple[int, ...]) -> float:
+        if not left:
+            return 0.0
+        if sum(left) > len(values) - start:
+            return math.inf
+        choices = [best(start + 1, left)]
+        for k in {left.index(size) for size in left}:
+            width = values[start + left[k] - 1] - values[start]
+            choices.append(max(width, best(start + left[k], left[:k] + left[k + 1 :])))
+        return min(choices)
+
+    return best(0, sizes)
 
 
 def scannable_bonds(atoms: Any) -> dict[str, tuple[int, int]]:

@@ -106,8 +106,8 @@ def test_what_counts_as_steep():
     with pytest.warns(UserWarning, match=r"5 meV more than the forces explain in a step of 0.01"):
         assert steps(5e-3).silent
     with pytest.warns(UserWarning, match=STEEP):
-        assert steps(-5e-3, change=1.0).silent
-    assert not steps(5e-3, change=3.0).silent  # 0.2 * 3 * 0.01 is more
+        assert steps(-5e-3, change=30.0).silent
+    assert not steps(5e-3, change=40.0).silent  # 1.5 * 40 * 0.01^2 is more
     assert not steps(5e-3, far=0.11).silent
     assert not steps(5e-4).silent
     assert not steps(5e-3, atoms=400).silent

@@ -10,7 +10,7 @@ from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 from torch import nn
 
-from fa_pyg import WeightedPCAFrame
+from fa_pyg import PCAFrame, WeightedPCAFrame
 from fa_pyg.ase import FACalculator
 from fa_pyg.linalg import scatter_sum
 from fa_pyg.models import FAENet, Potential
@@ -108,6 +108,34 @@ def test_the_model_that_is_given_stays_what_it_is():
     FACalculator(model, dtype="float32")
     assert model.network.model.stiff.dtype == torch.float64
     assert model.training
+
+
+def test_another_frame_than_that_of_the_training():
+    """A copy of the model is evaluated in it; the model that is given keeps its own."""
+    atoms, found = molecule("CH3OH"), {}
+    model = fae().eval()
+    for name, frame in (("own", None), ("plain", PCAFrame("E(3)")), ("smooth", "forces")):
+        atoms.calc = FACalculator(model, dtype="float64", frame=frame)
+        found[name] = atoms.get_potential_energy(), atoms.get_forces()
+    assert len({energy for energy, _ in found.values()}) == 3
+    plain = Potential(model.network.model, PCAFrame("E(3)")).double().eval()
+    atoms.calc = FACalculator(plain, dtype="float64")
+    assert atoms.get_potential_energy() == found["plain"][0]
+    assert (atoms.get_forces() == found["plain"][1]).all()
+    assert isinstance(model.network.frame, WeightedPCAFrame)
+
+
+@pytest.mark.parametrize(
+    ("model", "frame", "message"),
+    [
+        (lambda: fae(), PCAFrame("SE(3)"), r"frame: expected one of E\(3\), the group of the model"),
+        (lambda: fae(), "smooth", "smoothness: expected"),
+        (lambda: Potential(FAENet(hidden=8, layers=1)), "forces", "frame: expected None for a model without"),
+    ],
+)
+def test_frames_that_do_not_fit_the_model_are_refused(model, frame, message):
+    with pytest.raises(ValueError, match=message):
+        FACalculator(model(), frame=frame)
 
 
 def test_unseen_elements_are_refused(water):

@@ -84,6 +84,33 @@ def test_all_of_it(runs, tmp_path, capsys):
     assert "| weighted |" in capsys.readouterr().out
 
 
+def test_smoother_frames_than_those_of_the_training(runs, tmp_path):
+    """Two models of one network differ in their frames alone, and no longer do in a third one."""
+    short = ["--picoseconds", "0.002", "--temperature", "300"]
+    given = [str(runs["weighted"]), str(runs["plain"]), *short]
+    energies = {}
+    for name, more in (("own", []), ("forces", ["--frame", "forces"])):
+        assert main([*given, *more, "-o", str(tmp_path / name)]) == 0
+        files = [tmp_path / name / one / "energy.csv" for one in ("weighted", "plain")]
+        energies[name] = [file.read_text() for file in files]
+    assert energies["own"][0] != energies["own"][1]
+    assert energies["forces"][0] == energies["forces"][1] != energies["own"][0]
+    assert json.loads((tmp_path / "forces/results.json").read_text())["frame"] == "forces"
+
+
+def test_a_model_without_a_frame_has_none_to_replace(runs, tmp_path, capsys):
+    config = yaml.safe_load((runs["plain"] / "config.yaml").read_text())
+    model = config["model"]["model"]["init_args"]
+    del model["frame"]
+    state = torch.load(runs["plain"] / "best.ckpt", weights_only=True)["state_dict"]
+    bare = {key.replace("network.model.", "network."): value for key, value in state.items()}
+    torch.save({"state_dict": bare}, tmp_path / "best.ckpt")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    given = [str(runs["plain"]), str(tmp_path), "--frame", "forces", "-o", str(tmp_path / "out")]
+    assert main(given) == 2
+    assert "expected a model in a frame for --frame forces, found one without" in capsys.readouterr().err
+
+
 def test_a_file_to_start_from_and_a_molecule_that_comes_apart(runs, tmp_path):
     file = tmp_path / "start.xyz"
     write(file, molecule("CH3OH"), format="extxyz")

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SMOOTHNESS", "calculator", "names", "start"]
-
-SMOOTHNESS = ("fast", "forces", "dynamics")  # of WeightedPCAFrame
+__all__ = ["calculator", "names", "start"]
 
 
 def calculator(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
+from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.datasets._xyz_blocks import Block, Text
 from fa_pyg.datasets._xyz_collect import find_files
 from fa_pyg.datasets._xyz_open import XYZError
@@ -222,9 +223,7 @@ def main(args: Sequence[str] | None = None) -> int:
         help="a class or module that config.yaml may name, beside fa_pyg's",
     )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the network")
-    parser.add_argument(
-        "--frame", choices=("fast", "forces", "dynamics"), help="to evaluate in; default that of the training"
-    )
+    parser.add_argument("--frame", choices=LEVELS, help="to evaluate in; that of the training if not given")
     given = parser.parse_args(args)
     if given.batch_size < 1:
         parser.error(f"--batch_size is {given.batch_size}, expected 1 or more")

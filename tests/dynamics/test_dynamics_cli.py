@@ -32,13 +32,16 @@ def data(tmp_path_factory):
 def runs(tmp_path_factory, data):
     """Folders of runs, as a training leaves them."""
     root, folders = tmp_path_factory.mktemp("runs"), {}
-    for name, frame in (("weighted", WeightedPCAFrame), ("plain", PCAFrame)):
+    for name, frame, more in (
+        ("weighted", WeightedPCAFrame, {"smoothness": "fast"}),
+        ("plain", PCAFrame, {}),
+    ):
         net = {"hidden": 8, "layers": 1, "num_radial": 4}
         torch.manual_seed(0)
-        model = Potential(FAENet(**net), frame("SE(3)"))
+        model = Potential(FAENet(**net), frame("SE(3)", **more))
         shown = {
             "model": {"class_path": "fa_pyg.models.FAENet", "init_args": net},
-            "frame": {"class_path": f"fa_pyg.{frame.__name__}", "init_args": {"group": "SE(3)"}},
+            "frame": {"class_path": f"fa_pyg.{frame.__name__}", "init_args": {"group": "SE(3)", **more}},
         }
         source = {"class_path": "fa_pyg.datasets.XYZ", "init_args": {"root_or_files": str(data)}}
         config = {

@@ -23,7 +23,9 @@ import torch
 from ase import Atoms, units
 from ase.optimize import BFGS
 
+from fa_pyg import PCAFrame
 from fa_pyg.ase import FACalculator, StepWatch
+from fa_pyg.builders import Frame
 from fa_pyg.datasets.xyz import read_xyz
 from fa_pyg.dynamics import (
     Trajectory,
@@ -56,7 +58,7 @@ class Row(NamedTuple):
 
     title: str
     config: str
-    frame: str | None = None
+    frame: Frame | str | None = None
 
 
 ROWS = {
@@ -64,8 +66,9 @@ ROWS = {
     "full": Row("all 8 PCA frames", "small_full"),
     "smooth": Row("smooth frames", "small_smooth"),
     "random": Row("random motions, evaluated in smooth frames", "small_random"),
+    "random_fast": Row("random motions, evaluated in fast weighted frames", "small_random", "fast"),
+    "random_full": Row("random motions, evaluated in all 8 PCA frames", "small_random", PCAFrame("E(3)")),
     "weighted_smooth": Row("weighted frames, fast, evaluated in smooth frames", "small_weighted", "forces"),
-    "full_smooth": Row("all 8 PCA frames, evaluated in smooth frames", "small_full", "forces"),
     "e3nn": Row("NequIP (equivariant, e3nn)", "small_e3nn"),
 }
 TITLES = {**{name: row.title for name, row in ROWS.items()}, "xtb": "GFN2-xTB itself"}
@@ -190,6 +193,7 @@ def dynamics(model: Any, tests: Mapping[str, list[Any]], given: argparse.Namespa
     starts = [Atoms(test[0].z.numpy(), test[0].pos.numpy()) for test in tests.values()]
     systems = [thermalised(atoms, TEMPERATURE, given.seed) for atoms in starts]
     began, steps = time.process_time(), round(1000 * given.picoseconds / TIMESTEP)
+    model.share_calls(16)
     runs = nve_together(model, systems, steps, TIMESTEP)
     spent = 1000 * (time.process_time() - began) / steps
     found = {name: _moved(*one) for name, *one in zip(tests, systems, runs, strict=True)}

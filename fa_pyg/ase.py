@@ -22,6 +22,7 @@ __all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
 
 STEEP = 1.5  # 1/Å; in dynamics on smooth energies of molecules at most 0.8, in most steps 0.3 and less
 FAR = 0.1  # ångström: beyond, the terms that are left out count
+COPIES = 500  # atoms in all copies of a molecule that share a call on a CPU: calls of a few cost as much
 LEAST = 3e-4  # eV times the square root of the number of atoms: a hundredth of k 300 K
 
 
@@ -169,6 +170,7 @@ def _calculator() -> type:
             if atoms.pbc.any():
                 cells["cell"] = torch.as_tensor(atoms.cell.array, device=self.device)[None]
                 cells["pbc"] = torch.as_tensor(atoms.pbc, device=self.device)[None]
+            self.model.share_calls(COPIES // len(z) if self.device.type == "cpu" else None)
             pos, batch = torch.as_tensor(atoms.positions, device=self.device), torch.zeros_like(z)
             with torch.no_grad():
                 return self.model(z, pos, batch=batch, num_graphs=1, stress=stressed, **cells)

@@ -125,6 +125,30 @@ def test_another_frame_than_that_of_the_training():
     assert isinstance(model.network.frame, WeightedPCAFrame)
 
 
+@pytest.mark.parametrize("takes", [True, False])
+def test_frames_of_a_small_molecule_share_a_call_where_they_can(takes, water):
+    """And say what they say one by one."""
+    calls = []
+
+    class Counted(Springs):
+        def forward(self, z, pos, edge_index, batch, num_graphs):
+            calls.append(len(z))
+            return super().forward(z, pos, edge_index, batch, num_graphs)
+
+    class Alone(Counted):
+        def forward(self, z, pos, edge_index):
+            return super().forward(z, pos, edge_index, torch.zeros_like(z), 1)
+
+    model = Potential((Counted if takes else Alone)(), PCAFrame("E(3)"), cutoff=10.0)
+    water.calc = FACalculator(model, dtype="float64")
+    together = water.get_forces()
+    assert calls == ([24] if takes else [3] * 8)
+    z, pos = torch.tensor(water.numbers), torch.tensor(water.positions)
+    alone = model.double().eval()(z, pos, torch.zeros_like(z))["forces"]
+    assert len(calls) == (9 if takes else 16)
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("model", "frame", "message"),
     [

@@ -204,6 +204,18 @@ class Potential(nn.Module):
             part.frame = frame
         return self
 
+    def share_calls(self, slots: int | None) -> None:
+        """Let so many frames of each graph share a call of the network, where it takes ``batch``.
+
+        Faster for a small molecule on a CPU, where by default each frame of a graph alone is a call.
+
+        Args:
+            slots: at least 1; None for the default of :class:`~fa_pyg.nn.FrameAveraging`.
+        """
+        if self.is_framed and "batch" in self.takes:
+            for part in (self.network, *self._periodic):
+                part.chunk = slots if slots is None else max(1, slots)
+
     def unknown_elements(self, z: Tensor) -> list[int]:
         """The atomic numbers among ``z`` that were not in the training set; none before a fit.
 

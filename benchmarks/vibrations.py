@@ -225,7 +225,7 @@ def warned(atoms: Atoms, run: Trajectory) -> bool:
         for pos, energy, forces in zip(run.pos, run.potential, run.forces, strict=True):
             moving.positions = pos
             watch(moving, energy, forces)
-    return watch.silent
+    return watch.warned
 
 
 # ------------------------------------------------------------------------------ tables

@@ -39,10 +39,10 @@ class StepWatch:
 
     def __init__(self) -> None:
         self.last: tuple[Any, ...] | None = None
-        self.silent = False
+        self.warned = False
 
     def __call__(self, atoms: Any, energy: float, forces: np.ndarray) -> None:
-        if self.silent:
+        if self.warned:
             return
         box = atoms.numbers.tolist(), atoms.cell.array.tolist(), atoms.pbc.tolist()
         last, self.last = self.last, (box, atoms.positions.copy(), energy, forces)
@@ -57,7 +57,7 @@ class StepWatch:
         far = float(np.linalg.norm(step, axis=1).max())
         explained = STEEP * float(np.linalg.norm(f1 - f0) * np.linalg.norm(step)) * far
         if far < FAR and gap > max(explained, LEAST * len(step) ** 0.5):
-            self.silent = True
+            self.warned = True
             warnings.warn(
                 f"the energy changed by {1000 * gap:.2g} meV more than the forces explain in a step of "
                 f"{far:.2g} Å: the frame is too steep for dynamics, vibrations and optimizations. "

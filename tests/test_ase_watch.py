@@ -104,13 +104,13 @@ def steps(gap, far=0.01, change=0.0, atoms=4):
 
 def test_what_counts_as_steep():
     with pytest.warns(UserWarning, match=r"5 meV more than the forces explain in a step of 0.01"):
-        assert steps(5e-3).silent
+        assert steps(5e-3).warned
     with pytest.warns(UserWarning, match=STEEP):
-        assert steps(-5e-3, change=30.0).silent
-    assert not steps(5e-3, change=40.0).silent  # 1.5 * 40 * 0.01^2 is more
-    assert not steps(5e-3, far=0.11).silent
-    assert not steps(5e-4).silent
-    assert not steps(5e-3, atoms=400).silent
+        assert steps(-5e-3, change=30.0).warned
+    assert not steps(5e-3, change=40.0).warned  # 1.5 * 40 * 0.01^2 is more
+    assert not steps(5e-3, far=0.11).warned
+    assert not steps(5e-4).warned
+    assert not steps(5e-3, atoms=400).warned
 
 
 def test_other_atoms_are_no_step():
@@ -119,7 +119,7 @@ def test_other_atoms_are_no_step():
     cell = Atoms("H2", far.positions, cell=[5, 5, 5], pbc=True)
     for number, atoms in enumerate((near, far, near, cell, near)):
         watch(atoms, float(number), forces)
-    assert not watch.silent
+    assert not watch.warned
     with pytest.warns(UserWarning, match=STEEP):
         watch(Atoms("H2", far.positions), 9.0, forces)
 

@@ -53,7 +53,9 @@ def compare(given: argparse.Namespace, atoms: Any, calculators: Mapping[str, Any
     for (label, one), checkpoint in zip(calculators.items(), given.checkpoints, strict=True):
         began, runs[label] = time.monotonic(), _run(atoms, one, given, out / label)
         spent = time.monotonic() - began
-        found.append({"name": label, "checkpoint": str(checkpoint), **_summary(runs[label], spent)})
+        steep = one.watch is not None and one.watch.warned
+        summary = {**_summary(runs[label], spent), "too_steep": steep}
+        found.append({"name": label, "checkpoint": str(checkpoint), **summary})
         write_results(out / "results.json", settings, found)
         draw(runs, out / "energy.png", title)
     path, gaps = runs[first].pos, {}
@@ -142,6 +144,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     found = compare(given, *prepared)
     print(f"{table(found)}\nwritten to {given.out}")
+    if steep := [one["name"] for one in found if one["too_steep"]]:
+        print(f"frames too steep for these steps: {', '.join(steep)}; try --frame forces", file=sys.stderr)
     return 0
 
 

@@ -114,6 +114,25 @@ def test_a_model_without_a_frame_has_none_to_replace(runs, tmp_path, capsys):
     assert "expected a model in a frame for --frame forces, found one without" in capsys.readouterr().err
 
 
+def test_frames_that_are_too_steep_are_named(runs, tmp_path, capsys):
+    """Where eigenvalues meet, as in methane, plain frames jump, and smooth ones do not."""
+    kept = torch.load(runs["plain"] / "best.ckpt", weights_only=True)
+    kept["state_dict"]["model.network.model.layers.0.angular.weight"] *= 30  # to tell directions apart
+    kept["state_dict"]["model.scales"] *= 200
+    torch.save(kept, tmp_path / "best.ckpt")
+    (tmp_path / "config.yaml").write_text((runs["plain"] / "config.yaml").read_text())
+    file = tmp_path / "start.xyz"
+    write(file, molecule("CH4"), format="extxyz")
+    given = ["--xyz", str(file), "--picoseconds", "0.02", "--temperature", "300", "-o", str(tmp_path / "out")]
+    with pytest.warns(UserWarning, match="the frame is too steep"):
+        assert main([str(tmp_path), *given]) == 0
+    assert "too steep for these steps: plain; try --frame forces" in capsys.readouterr().err
+    (one,) = json.loads((tmp_path / "out/results.json").read_text())["runs"]
+    assert one["too_steep"] is True
+    assert main([str(tmp_path), *given, "--frame", "forces"]) == 0
+    assert "too steep" not in capsys.readouterr().err
+
+
 def test_a_file_to_start_from_and_a_molecule_that_comes_apart(runs, tmp_path):
     file = tmp_path / "start.xyz"
     write(file, molecule("CH3OH"), format="extxyz")

@@ -80,6 +80,8 @@ def resumed_step(checkpoint: Path | None) -> int:
 def check_settings(folder: Path, now: str) -> None:
     """Raises ValueError, naming what differs, if a run in this folder was begun as another experiment.
 
+    A setting that only one of them has is the same where it is None: an option that came later, left alone.
+
     Args:
         folder: of the run; its ``config.yaml`` says how it was begun. Without one nothing is compared.
         now: the configuration to go on with, in YAML.
@@ -94,7 +96,7 @@ def check_settings(folder: Path, now: str) -> None:
     differ = [
         f"{key} (begun with {begun.get(key, missing)}, now {wanted.get(key, missing)})"
         for key in {**begun, **wanted}
-        if begun.get(key, missing) != wanted.get(key, missing)
+        if begun.get(key) != wanted.get(key)
     ]
     if differ:
         raise ValueError(

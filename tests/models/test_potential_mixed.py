@@ -132,7 +132,7 @@ def test_mixed_batches_turn_and_the_bare_network_does_not():
 def test_wires_need_a_network_without_a_frame():
     atoms = [one for one in systems() if one.pbc.sum() == 1]
     given = batch_of(mixture() + atoms)
-    found = r"two periodic directions for a frame, found \[\[2.5, .* in graph 9"
+    found = r"two periodic directions for a frame of the cell, found \[\[2.5, .* in graph 9"
     with pytest.raises(ValueError, match=found):
         potential()(**given)
     pytest.importorskip("e3nn", reason="e3nn is not installed")

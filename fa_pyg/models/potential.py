@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.builders import Frame
+from fa_pyg.builders import Frame, WeightedPCAFrame
 from fa_pyg.copies import Signature
 from fa_pyg.models.cell_frames import CellFrame, Crystals, chosen_cell_frame
 from fa_pyg.models.cells import (
@@ -194,6 +195,44 @@ class Potential(nn.Module):
     def gives_stress(self) -> bool:
         """Whether there is an energy that stress can be the derivative of."""
         return self.heads.get("energy") == "scalar" and "stress" not in self.heads
+
+    def set_frame(self, frame: Frame | str) -> Potential:
+        """Replace the frame, as by a smoother one for evaluation than that of training; returns the model.
+
+        Args:
+            frame: of the same group, of which a copy is taken; or the ``smoothness`` of a
+                :class:`~fa_pyg.WeightedPCAFrame`: ``"fast"``, ``"forces"`` or ``"dynamics"``. Periodic systems
+                keep a frame that ``cell_frame`` has of its own.
+
+        Raises:
+            ValueError: for a frame of another group, and a model that has none.
+
+        Not guaranteed: the accuracy of the frame that the model was trained in. The two outputs differ by as
+        much as those of the bare network in two orientations.
+        """
+        if not self.is_framed:
+            checks.refuse("frame", "None for a model without a frame", frame)
+        group = self.network.frame.group
+        if isinstance(frame, str):
+            frame = WeightedPCAFrame(group, smoothness=frame)
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+        if frame.group != group:
+            checks.refuse("frame", f"one of {group}, the group of the model", frame)
+        frame = deepcopy(frame).to(self.scales.device).train(self.training)
+        self.network.frame, self._periodic[0].frame = frame, self.cell_frame.of_cells(frame)
+        return self
+
+    def share_calls(self, slots: int | None) -> None:
+        """Let so many frames of each graph share a call of the network, where it takes ``batch``.
+
+        Faster for a small molecule on a CPU, where by default each frame of a graph alone is a call.
+
+        Args:
+            slots: at least 1; None for the default of :class:`~fa_pyg.nn.FrameAveraging`.
+        """
+        if self.is_framed and "batch" in self.takes:
+            for part in (self.network, *self._periodic):
+                part.chunk = slots if slots is None else max(1, slots)
 
     def unknown_elements(self, z: Tensor) -> list[int]:
         """The atomic numbers among ``z`` that were not in the training set; none before a fit.

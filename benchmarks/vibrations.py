@@ -62,13 +62,16 @@ class Row(NamedTuple):
 
 
 ROWS = {
-    "weighted": Row("weighted frames, fast", "small_weighted"),
+    "weighted": Row("weighted frames, fast (the default of before)", "small_weighted"),
     "full": Row("all 8 PCA frames", "small_full"),
     "smooth": Row("smooth frames", "small_smooth"),
-    "random": Row("random motions, evaluated in smooth frames", "small_random"),
-    "random_fast": Row("random motions, evaluated in fast weighted frames", "small_random", "fast"),
-    "random_full": Row("random motions, evaluated in all 8 PCA frames", "small_random", PCAFrame("E(3)")),
-    "weighted_smooth": Row("weighted frames, fast, evaluated in smooth frames", "small_weighted", "forces"),
+    "random": Row("trained in random motions, evaluated in smooth frames", "small_random"),
+    "random_dynamics": Row("the same, evaluated in frames for dynamics", "small_random", "dynamics"),
+    "random_fast": Row("the same, evaluated in fast weighted frames", "small_random", "fast"),
+    "random_full": Row("the same, evaluated in all 8 PCA frames", "small_random", PCAFrame("E(3)")),
+    "weighted_smooth": Row(
+        "trained in fast weighted frames, evaluated in smooth frames", "small_weighted", "forces"
+    ),
     "e3nn": Row("NequIP (equivariant, e3nn)", "small_e3nn"),
 }
 TITLES = {**{name: row.title for name, row in ROWS.items()}, "xtb": "GFN2-xTB itself"}

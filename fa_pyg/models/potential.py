@@ -201,8 +201,8 @@ class Potential(nn.Module):
 
         Args:
             frame: of the same group, of which a copy is taken; or the ``smoothness`` of a
-                :class:`~fa_pyg.WeightedPCAFrame`: ``"fast"``, ``"forces"`` or ``"dynamics"``. Periodic
-                systems keep a frame that ``cell_frame`` has of its own.
+                :class:`~fa_pyg.WeightedPCAFrame`: ``"fast"``, ``"forces"`` or ``"dynamics"``. Crystals keep
+                the frame of ``cell_frame`` where that has one of its own.
 
         Raises:
             ValueError: for a frame of another group, and a model that has none.

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
+from fa_pyg import checks
+from fa_pyg.builders import Frame
 from fa_pyg.linalg import mean
 from fa_pyg.models import Potential
 from fa_pyg.plot import plot_parity
@@ -35,7 +37,14 @@ class MoleculeModule(FitModule):
     .. math:: L = \sum_t w_t \operatorname{mean}_b \Big(\frac{\hat y_{tb} - y_{tb}}{s_t}\Big)^2
 
     with the scale :math:`s_t` of each target in the training set (:meth:`Potential.fit_units`), so that the
-    weights have no units. Before training, atomic references and scales are fitted to the training set.
+    weights have no units. With ``consistency`` each step runs the model twice, every structure in two draws
+    of its frame, and trains on
+
+    .. math:: \tfrac12 (L + L') + c \sum_t \operatorname{mean}_b \operatorname{var}_b
+              \Big(\frac{\hat y_{tb}}{s_t}, \frac{\hat y'_{tb}}{s_t}\Big),
+
+    the mean loss of the two and c times the unbiased variance between them. Before training, atomic
+    references and scales are fitted to the training set.
     Reported are the loss and the mean absolute error of each target, ``<target>_mae_<unit>``: of a number of
     the molecule, or of a component of its vectors; the mean over its atoms and components, then over
     molecules.
@@ -46,9 +55,11 @@ class MoleculeModule(FitModule):
         weights: of each target in the loss; they name what is trained on.
         huber: squares of errors below this many scales, linear above.
         units: name and factor of the unit that a target's error is shown in; those of ``UNITS`` otherwise.
+        consistency: the weight c; 0 trains on L alone, in one run a step.
 
     Raises:
-        ValueError: for targets that the model does not give, and what FitModule raises.
+        ValueError: for targets that the model does not give, a ``consistency`` without a frame that is
+            drawn at random in training, and what FitModule raises.
     """
 
     monitor: ClassVar = "loss"
@@ -62,6 +73,7 @@ class MoleculeModule(FitModule):
         weights: dict[str, float] | None = None,
         huber: float | None = None,
         units: dict[str, tuple[str, float]] | None = None,
+        consistency: float = 0.0,
     ) -> None:
         super().__init__(model, lr, weight_decay, schedule)
         weights = {"energy": 1.0, "forces": 1.0} if weights is None else weights
@@ -72,6 +84,11 @@ class MoleculeModule(FitModule):
             raise ValueError(f"weights: expected 0 or more each, and not all 0, found {weights}")
         if huber is not None and huber <= 0:
             raise ValueError(f"huber is {huber}, expected a number > 0 or None")
+        self.consistency = checks.number("consistency", consistency, least=0)
+        frame = getattr(model.network, "frame", None)
+        if consistency and not (isinstance(frame, Frame) and frame.is_random):
+            expected = 'a frame that is drawn at random in training, such as HaarFrame("SE(3)")'
+            checks.refuse("consistency", f"{expected} or Sample(PCAFrame(...)), or 0", frame)
         self.save_hyperparameters(ignore="model")
         self.weights, self.huber = weights, huber
         self.units = {name: {**UNITS, **(units or {})}.get(name, ("", 1.0)) for name in weights}
@@ -109,6 +126,18 @@ class MoleculeModule(FitModule):
         loss = sum(self.weights[name] * self._loss(name, error, batch) for name, error in errors.items())
         scaled = (self.units[name][1] * _mean(error.abs(), batch) for name, error in errors.items())
         return loss, *scaled
+
+    def loss(self, predicted: Mapping[str, Tensor], batch: Any, measures: tuple[Tensor, ...]) -> Tensor:
+        if not self.consistency:
+            return measures[0]
+        again = self(batch)  # in frames that are drawn anew
+        both = (measures[0] + self.measures(again, batch)[0]) / 2
+        return both + self.consistency * self._variance(predicted, again, batch)
+
+    def _variance(self, one: Mapping[str, Tensor], other: Mapping[str, Tensor], batch: Any) -> Tensor:
+        """The unbiased variance of two predictions of each target, in its scale."""
+        apart = {name: (one[name] - other[name]).to(batch.pos.dtype) for name in self.weights}
+        return sum(self._loss(name, value, batch) for name, value in apart.items()) / 2
 
     def _loss(self, name: str, error: Tensor, batch: Any) -> Tensor:
         error = error / self.model.scale(name).to(error)

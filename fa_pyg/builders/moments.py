@@ -29,6 +29,14 @@ class Moments:
         """Returns the sum of the (weighted) covariances, ``[B, d, d]``."""
         return sum(part.second() for part in self.parts)
 
+    def participation(self) -> Tensor:
+        r"""Returns how many rows the second moments are made of, ``[B]``: at least 1.
+
+        .. math:: N = \Big(\sum_i m_i\Big)^2 \Big/ \sum_i m_i^2, \qquad m_i = c_i |x_i|^2
+        """
+        total, squares = (sum(both) for both in zip(*(part.shares() for part in self.parts), strict=True))
+        return torch.where(squares > 0, total * total / torch.where(squares > 0, squares, 1), 1)
+
     def odd(self, axes: Tensor) -> Tensor:
         """Returns numbers ``[B, d]`` that turn their sign with that of their axis, and with nothing else.
 
@@ -58,6 +66,11 @@ class _Columns:
         upper = {(i, j): self._total(self.x[i] * weighted[j]) for i in d for j in d if i <= j}
         full = torch.stack([upper[min(i, j), max(i, j)] for i in d for j in d]) / self.amount
         return full.view(len(d), len(d), -1).movedim(-1, 0)
+
+    def shares(self) -> tuple[Tensor, Tensor]:
+        """The sums ``[B]`` of what each row adds to the trace of the mean squares, and of its squares."""
+        share = sum(column * column for column in self.x) * self.c / pick(self.amount, self.index)
+        return self._total(share), self._total(share * share)
 
     def along(self, axes: Tensor) -> Tensor:
         """The means ``[4, B, d]`` of s^3, |s|^3, s and s^2 along axes, the last two by squared weights."""
@@ -111,8 +124,25 @@ class Blend:
         return Blend(*(getattr(self, one.name).index_select(0, bodies) for one in fields(self)))
 
     @classmethod
-    def of(cls, values: Tensor, origin: Tensor | None, gap: float, line: float) -> Blend:
-        """Returns the shares for eigenvalues ``[B, d]`` (ascending) in d = 1, 2 or 3 dimensions."""
+    def of(
+        cls,
+        values: Tensor,
+        origin: Tensor | None,
+        gap: float | Tensor,
+        line: float,
+        start: float = 0.5,
+        near: float | Tensor | None = None,
+    ) -> Blend:
+        """Returns the shares for eigenvalues ``[B, d]`` (ascending) in d = 1, 2 or 3 dimensions.
+
+        Args:
+            values: the eigenvalues.
+            origin: of the points, whose distance tells their rounding.
+            gap: relative gap from which on eigenvalues are apart.
+            line: relative spread across a line.
+            start: share of ``gap`` from which on the blend begins.
+            near: in three dimensions, the anisotropy from which on any axis is good, blended from 0.
+        """
         top = values[:, -1]
         # All that is left of a point far from the origin when its centroid is taken off.
         far = 0 if origin is None else (origin * origin).sum(1)
@@ -121,21 +151,29 @@ class Blend:
         if values.size(1) == 1:
             return cls(none + 1, none, none, none, none, point)
         if values.size(1) == 2:
-            upper = torch.where(point, none, step((top - values[:, 0]) / unit / gap))
+            upper = torch.where(point, none, step((top - values[:, 0]) / unit / gap, start))
             return cls(upper, none, none, none, 1 - upper, point)
         low, second = values[:, 0], values[:, 1]
-        upper = torch.where(point, none, step(2 * _both(top - second, top - low) / unit / gap))
+        upper = torch.where(point, none, step(2 * _both(top - second, top - low) / unit / gap, start))
         long = step((second + low) / unit / line**2)
         lower = _both(second - low, top - low) / (_both(second, top) + 1e-12 * unit)
-        lower = torch.where(point, none, step(lower / gap))
+        lower = torch.where(point, none, step(lower / gap, start))
+        good = none + 1 if near is None else step(_anisotropy(values) / near, start)
         return cls(
-            generic=upper * lower * long,
-            top=upper * (1 - lower) * long,
-            line=upper * (1 - long),
-            bottom=(1 - upper) * lower,
-            free=(1 - upper) * (1 - lower),
+            generic=good * upper * lower * long,
+            top=good * upper * (1 - lower) * long,
+            line=good * upper * (1 - long),
+            bottom=good * (1 - upper) * lower,
+            free=1 - good + good * (1 - upper) * (1 - lower),
             point=point,
         )
+
+
+def _anisotropy(values: Tensor) -> Tensor:
+    """The norm of the traceless part over the trace: 0 for a sphere, 0.4 for a disk, 0.8 for a line."""
+    total = values.sum(1, keepdim=True)
+    square = (values / (total + (total == 0)) - 1 / values.size(1)).square().sum(1)
+    return torch.where(square > 0, square, 1).sqrt() * (square > 0)
 
 
 def _both(a: Tensor, b: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from fa_pyg.builders.candidates import Candidates
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.moments import Blend
+from fa_pyg.builders.orders import AS_THEY_ARE, EVERY, SORTED, SWAPPED
 from fa_pyg.projections import Projection
 
 __all__ = ["Rays", "symmetric_frames"]
@@ -20,6 +21,9 @@ __all__ = ["Rays", "symmetric_frames"]
 # How many pairs of an axis and a candidate are looked at together, which bounds the memory, and from how
 # many on those without weight are left out before anything is differentiated.
 _PAIRS, _FEW = 1 << 17, 1 << 12
+
+# About how many axes of a body, and how many candidates across each, share the weight at most, ties apart.
+_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Rays:
         at = at.index_select(0, best)
         body = candidates.body.index_select(0, at)
         score, axis = candidates.height(at)
-        best, weight = sharp.ragged(score, body, candidates.size)
+        best, weight = sharp.ragged(score, body, candidates.size, _MOST)
         axis, body = axis.index_select(0, best), body.index_select(0, best)
         lost = ((share > 0) & (torch.bincount(body, minlength=candidates.size) == 0)).nonzero().squeeze(1)
         axis = torch.cat([axis, axis.new_tensor([[0.0, 0.0, 1.0]]).expand(len(lost), -1)])
@@ -90,12 +94,12 @@ def symmetric_frames(
     cloud: Cloud,
     origin: Tensor | None,
     axes: Tensor,
-    odd: Tensor,
+    odd: Tensor | None,
     blend: Blend,
     reflects: bool,
     sharp: Projection,
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    r"""Returns rotation, body and weight of the frames of bodies whose principal axes are not enough.
+) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+    r"""Returns rotation, body, weight and way of the frames of bodies whose principal axes are not enough.
 
     A frame is made of a weighted axis a and a weighted candidate x, one of the points and vectors read, or
     for lines and points, of all that are declared:
@@ -111,39 +115,59 @@ def symmetric_frames(
     What lies on a line is left alone by all turns about it. Its frames are averaged over quarter turns, which
     for tensors of rank 3 is the same as over all; at a point, over the 24 rotations of a cube.
 
+    Args:
+        odd: odd moments along the axes; None where each frame will be taken in all signs of its axes. Then
+            one of those that differ by signs is returned, without turns: ``way`` says in which orders of
+            its axes it is to be taken (:func:`~fa_pyg.builders.orders.soft_orders`).
+
     Shapes:
         axes ``[B, d, d]`` with the smallest first, odd ``[B, d]`` for d = 2 or 3; returns ``[F, d, d]``,
-        ``[F]`` and ``[F]``, or None where there is no such body (it waits for the device to know).
+        ``[F]``, ``[F]`` and ``[F]``, or None where there is no such body (it waits for the device to know).
     """
     bodies = (blend.generic < 1).nonzero().squeeze(1)
     if not len(bodies):
         return None
-    blend, axes, odd = blend.of_bodies(bodies), axes.index_select(0, bodies), odd.index_select(0, bodies)
+    blend, axes = blend.of_bodies(bodies), axes.index_select(0, bodies)
     candidates = Candidates.of(cloud, origin, bodies, blend.point, reflects)
-    if axes.size(-1) == 2:
-        rays = Rays.upright(blend.free, blend.point)
-    else:
-        ends = sharp.dense(torch.stack([odd, -odd], dim=-1))
-        top, bottom = ends[:, -1], ends[:, 0]
-        shares = (top, blend.top), (top, blend.line), (bottom, blend.bottom)
-        rays = Rays.along(axes, *(end * share.unsqueeze(1) for end, share in shares))
-        if (blend.free > 0).any():
-            rays = Rays.cat([rays, Rays.through(candidates, blend.free, blend.point, sharp)])
-    rotation, ray, weight = _completed(rays, candidates, reflects, sharp)
+    rays, kept = _rays(axes, odd if odd is None else odd.index_select(0, bodies), blend, candidates, sharp)
+    hands = rays.axis.new_tensor([1.0, -1.0] if reflects and odd is not None else [1.0])
+    rotation, ray, weight = _completed(rays, candidates, hands, sharp)
     body, weight = rays.body.index_select(0, ray), weight * rays.weight.index_select(0, ray)
-    rotation, copy = _copied(rotation, rays.turns.index_select(0, ray))
+    turns = rays.turns.index_select(0, ray)
+    way = torch.where(turns == 24, EVERY, torch.where(turns == 4, SWAPPED, SORTED))
+    way = torch.where((ray >= kept) & (turns == 1), AS_THEY_ARE, way)
+    rotation, copy = _copied(rotation, turns if odd is not None else torch.ones_like(turns))
     first = rays.first.index_select(0, ray).index_select(0, copy)
     rotation = torch.where(first[:, None, None], rotation.roll(1, dims=-1), rotation)
-    weight = (weight / rays.turns.index_select(0, ray)).index_select(0, copy)
+    weight = (weight if odd is None else weight / turns).index_select(0, copy)
     d = axes.size(-1)
-    return rotation[:, :d, :d], bodies.index_select(0, body.index_select(0, copy)), weight
+    return rotation[:, :d, :d], bodies.index_select(0, body.index_select(0, copy)), weight, way[copy]
+
+
+def _rays(
+    axes: Tensor, odd: Tensor | None, blend: Blend, candidates: Candidates, sharp: Projection
+) -> tuple[Rays, int]:
+    """The weighted axes of bodies, and how many of them, the first, are principal axes."""
+    if axes.size(-1) == 2:
+        rays = Rays.upright(blend.free, blend.point)
+        return rays, len(rays.axis)
+    if odd is None:  # one end: the other one is among the signs
+        ends = axes.new_tensor([1.0, 0.0]).expand(*axes.shape[:2], 2)
+    else:
+        ends = sharp.dense(torch.stack([odd, -odd], dim=-1))
+    top, bottom = ends[:, -1], ends[:, 0]
+    shares = (top, blend.top), (top, blend.line), (bottom, blend.bottom)
+    rays = Rays.along(axes, *(end * share.unsqueeze(1) for end, share in shares))
+    kept = len(rays.axis)
+    if (blend.free > 0).any():
+        rays = Rays.cat([rays, Rays.through(candidates, blend.free, blend.point, sharp)])
+    return rays, kept
 
 
 def _completed(
-    rays: Rays, candidates: Candidates, reflects: bool, sharp: Projection
+    rays: Rays, candidates: Candidates, hands: Tensor, sharp: Projection
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames ``(e, +- a x e, a)`` of weighted rays a: rotation, ray and weight."""
-    hands = rays.axis.new_tensor([1.0, -1.0] if reflects else [1.0])
     found = []
     with torch.no_grad():
         for ray, at in _pairs(rays, candidates):
@@ -155,7 +179,8 @@ def _completed(
             found.append((ray, at))
     ray, at = (torch.cat(part) for part in zip(*found, strict=True)) if len(found) > 1 else found[0]
     score, e, up = candidates.across(rays.axis[ray], rays.turns[ray] > 1, at, hands)
-    best, weight = sharp.ragged(score.flatten(), ray.repeat_interleave(len(hands)), len(rays.body))
+    owner = ray.repeat_interleave(len(hands))
+    best, weight = sharp.ragged(score.flatten(), owner, len(rays.body), _MOST * len(hands))
     best, hand = best // len(hands), best % len(hands)
     e, up, ray = (value.index_select(0, best) for value in (e, up, ray))
     lost = (torch.bincount(ray, minlength=len(rays.body)) == 0).nonzero().squeeze(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.moments import Blend, Moments, step
+from fa_pyg.builders.orders import SORTED, soft_orders
 from fa_pyg.builders.pca import proper, unturned
 from fa_pyg.builders.symmetric import symmetric_frames
 from fa_pyg.eigh import safe_eigh
@@ -19,7 +20,37 @@ from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
 from fa_pyg.projections import Projection
 
-__all__ = ["WeightedPCAFrame"]
+__all__ = ["LEVELS", "Level", "WeightedPCAFrame"]
+
+
+@dataclass(frozen=True)
+class Level:
+    """How wide the blends of a weighted frame are: the wider, the more frames and the less steep outputs.
+
+    Args:
+        tau: temperature of the scores of candidates, and of the odd moments if signs are chosen by them.
+        gap: relative gap of eigenvalues from which on they are apart.
+        start: share of the gap from which on its blend begins.
+        flat, line: relative spreads along an axis, and across a line.
+        order: difference of the logarithms of two spreads from which on their order is clear; None where
+            signs are chosen, else each frame is taken in all signs.
+        near: anisotropy below which a cloud has no good axis.
+    """
+
+    tau: float
+    gap: float
+    start: float = 0.5
+    flat: float = 0.1
+    line: float = 0.1
+    order: float | None = None
+    near: float | None = None
+
+
+LEVELS = {
+    "fast": Level(tau=0.025, gap=0.05),
+    "forces": Level(tau=0.04, gap=0.0125, start=0.05, order=0.05, near=0.2),
+    "dynamics": Level(tau=0.1, gap=0.04, start=0.05, order=0.4, near=0.3),
+}
 
 
 class WeightedPCAFrame(Frame):
@@ -73,23 +104,29 @@ class WeightedPCAFrame(Frame):
     def __init__(
         self,
         group: GroupLike,
-        tau: float = 0.025,
-        gap: float = 0.05,
+        tau: float | None = None,
+        gap: float | None = None,
         node_weight: Callable[[Tensor], Tensor] | None = None,
         *,
-        flat: float = 0.1,
-        line: float = 0.1,
+        smoothness: str | None = None,
+        flat: float | None = None,
+        line: float | None = None,
         projection: str = "entmax15",
         detach: bool = False,
     ) -> None:
         super().__init__(group)
         if self.group.rotates and self.group.dim > 3:
             raise ValueError(f"group: expected at most 3 dimensions, found {self.group}")
-        tau = checks.number("tau", tau, above=0)
-        for name, value in (("gap", gap), ("flat", flat), ("line", line)):
-            checks.number(name, value, above=0, below=1)
-        self.sharp = Projection(checks.one_of("projection", projection, Projection.POWERS), tau)
-        self.gap, self.flat, self.line = gap, flat, line
+        given = {"tau": tau, "gap": gap, "flat": flat, "line": line}
+        given = {name: checks.number(name, x, above=0) for name, x in given.items() if x is not None}
+        for name in given.keys() - {"tau"}:
+            checks.number(name, given[name], above=0, below=1)
+        if smoothness is None:  # what these parameters meant before there were levels
+            smoothness = "fast" if given else "forces"
+        self.smoothness = checks.one_of("smoothness", smoothness, LEVELS)
+        self.level = replace(LEVELS[smoothness], **given)
+        self.sharp = Projection(checks.one_of("projection", projection, Projection.POWERS), self.level.tau)
+        self.ordered = Projection(projection, self.level.order / 2) if self.level.order else None
         self.node_weight = checks.function("node_weight", node_weight, optional=True)
         self.detach = checks.flag("detach", detach)
         self.register_buffer("signs", self.group.signs(), persistent=False)
@@ -104,30 +141,35 @@ class WeightedPCAFrame(Frame):
             return self._rotating(cloud, origin)
 
     def _rotating(self, cloud: Cloud, origin: Tensor | None) -> Frames:
-        moments = Moments(cloud, origin)
-        values, axes = safe_eigh(moments.second())
+        moments, level = Moments(cloud, origin), self.level
+        second = moments.second()
+        values, axes = safe_eigh(second)
         if not self.group.reflects:
             axes = proper(axes)
-        size = values.sum(1, keepdim=True)  # and not the largest, which has a kink where it meets the second
-        odd = moments.odd(axes) * step(values / (size + (size == 0)) / self.flat**2, 0)
+        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
+        odd = moments.odd(axes)
+        values = values + 0 * odd.detach().sum(1, keepdim=True)
         # The distance from the origin tells the rounding of points, not of vectors.
         far = origin if any(quantity.rep.affine for quantity in cloud.read) else None
-        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
-        blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, self.gap, self.line)
-        parts = self._signed(axes, odd, blend.generic)
-        others = None
-        if self.group.dim > 1:
-            others = symmetric_frames(cloud, origin, axes, odd, blend, self.group.reflects, self.sharp)
+        if self.ordered is None:
+            blend = Blend.of(values, far, level.gap, level.line)
+            parts = self._chosen_signs(cloud, origin, axes, self._clear(odd, values), blend)
+        else:
+            scale = 2 / moments.participation().sqrt()
+            blend = Blend.of(values, far, level.gap * scale, level.line, level.start, level.near * scale)
+            parts = self._all_signs(cloud, origin, axes, second, scale, blend)
         # Frames of lines and points are only as exact as the average over quarter turns, and know no tensors.
         rank = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else -1
         exact = torch.where((blend.line > 0) | blend.point, rank, ALL_RANKS)
         unseen = cloud.unseen(origin)
         if unseen is not None:  # what does not lie on the line, for all that the axes know
             exact = torch.where((exact < ALL_RANKS) & unseen, -1, exact)
-        given = {"origin": origin, "batch": cloud.batch, "size": cloud.size, "exact": exact}
-        if others is not None:
-            parts = tuple(torch.cat(both) for both in zip(parts, others, strict=True))
-        return Frames.ragged(*parts, **given)
+        return Frames.ragged(*parts, cloud.size, origin, cloud.batch, exact)
+
+    def _clear(self, odd: Tensor, values: Tensor) -> Tensor:
+        """The odd moments, but of axes along which there is little."""
+        size = values.sum(1, keepdim=True)  # and not the largest, which has a kink where it meets the second
+        return odd * step(values / (size + (size == 0)) / self.level.flat**2, 0)
 
     def _own_weight(self, cloud: Cloud) -> Tensor:
         """The weights that the callable makes of those of the call."""
@@ -137,16 +179,50 @@ class WeightedPCAFrame(Frame):
             raise ValueError(f"node_weight: expected a function to {list(cloud.weight.shape)}, found {found}")
         return weight
 
-    def _signed(self, axes: Tensor, odd: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The principal axes in the signs that have weight: rotation, body and weight, heaviest first."""
+    def _chosen_signs(
+        self, cloud: Cloud, origin: Tensor | None, axes: Tensor, odd: Tensor, blend: Blend
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotation, body and weight of frames in the signs of weight, the principal axes' heaviest first."""
         signs = self.signs.to(axes)
         weight, pattern = self.sharp.ranked(odd @ signs.T)
-        weight = weight * share.unsqueeze(1)
+        weight = weight * blend.generic.unsqueeze(1)
         slot, body = (~(weight.detach().T <= 0)).nonzero().unbind(1)  # a NaN keeps its frames
         pattern = pattern[body, slot]
         rotation = axes.index_select(0, body) * signs.index_select(0, pattern).unsqueeze(1)
-        return rotation, body, weight[body, slot]
+        parts = rotation, body, weight[body, slot]
+        if self.group.dim > 1:
+            others = symmetric_frames(cloud, origin, axes, odd, blend, self.group.reflects, self.sharp)
+            if others is not None:
+                parts = tuple(torch.cat(both) for both in zip(parts, others[:3], strict=True))
+        return parts
+
+    def _all_signs(
+        self,
+        cloud: Cloud,
+        origin: Tensor | None,
+        axes: Tensor,
+        second: Tensor,
+        scale: Tensor,
+        blend: Blend,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotation, body and weight of frames in all signs, and in the orders of weight."""
+        body = (~(blend.generic.detach() <= 0)).nonzero().squeeze(1)
+        parts = axes.index_select(0, body), body, blend.generic[body], torch.full_like(body, SORTED)
+        if self.group.dim > 1:
+            others = symmetric_frames(cloud, origin, axes, None, blend, self.group.reflects, self.sharp)
+            if others is not None:
+                parts = tuple(torch.cat(both) for both in zip(parts, others, strict=True))
+        rotation, body, weight, way = parts
+        moment, width = second.index_select(0, body), scale.index_select(0, body)
+        rotation, frame, share = soft_orders(rotation, moment, width, way, self.ordered)
+        if not self.group.reflects:
+            rotation = proper(rotation)
+        body, weight = body.index_select(0, frame), weight.index_select(0, frame) * share
+        signs, k = self.signs.to(rotation), len(self.signs)
+        rotation = (rotation * signs[:, None, None, :]).flatten(0, 1)
+        return rotation, body.repeat(k), weight.repeat(k) / k
 
     def extra_repr(self) -> str:
         tail = ", detach=True" if self.detach else ""
-        return f"{super().extra_repr()}, tau={self.sharp.tau}, gap={self.gap}{tail}"
+        settings = f"smoothness={self.smoothness!r}, tau={self.level.tau}, gap={self.level.gap}"
+        return f"{super().extra_repr()}, {settings}{tail}"

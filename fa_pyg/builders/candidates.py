@@ -94,10 +94,20 @@ class Candidates:
         third = _turned(self.third.index_select(0, body), axis.unsqueeze(-1)).squeeze(1)
         return square.log() + self.bonus.index_select(0, at) + third, axis
 
-    def across(self, a: Tensor, turned: Tensor, at: Tensor, hands: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def across(
+        self, a: Tensor, turned: Tensor, oriented: Tensor, at: Tensor, chiral: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Scores ``[n, hands]`` of candidates across axes a, their direction e and a x e.
 
-        ``turned`` says of which axes the frames are averaged over turns: those of lines and points.
+        Args:
+            a: unit vectors.
+            turned: of which axes the frames are averaged over turns: those of lines and points.
+            oriented: which axes are told from their opposites; scores for others are the same for both.
+            at: the candidates.
+            chiral: of each hand, the sign of the pseudoscalars in its score; 0 where mirror images are equal.
+
+        Shapes:
+            a ``[n, 3]``, turned, oriented and at ``[n]``, chiral ``[hands]``.
         """
         x = self.x.index_select(0, at)
         height = (x * a).sum(1, keepdim=True)
@@ -111,13 +121,14 @@ class Candidates:
         third = _turned(third, torch.stack([e, up, a], dim=-1))
         serves = self.read.index_select(0, at) | turned
         apart = (square > _ACROSS**2) & serves.unsqueeze(1)
-        even = torch.where(apart, square, 1).log() + height / (1 + height * height).sqrt()
+        side = torch.where(oriented.unsqueeze(1), height / (1 + height * height).sqrt(), 0)
+        even = torch.where(apart, square, 1).log() + side
         even = torch.where(apart, even, -torch.inf)
         even = even + (self.bonus.index_select(0, at) + third[:, 0]).unsqueeze(1)
         odd = third[:, [13, 1, 25, 19]].sum(1, keepdim=True)  # uuu, eeu, aau and aeu of (e, u, a)
         # Across a line both hands weigh the same: what they tell apart would depend on its direction at once.
-        odd = torch.where(turned.unsqueeze(1), 0, odd)
-        return even + odd * hands, e, up
+        odd = torch.where((turned | ~oriented).unsqueeze(1), 0, odd)
+        return even + odd * chiral, e, up
 
 
 def _spread(x: Tensor, c: Tensor, body: Tensor, size: int) -> tuple[Tensor, Tensor]:

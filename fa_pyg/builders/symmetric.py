@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 
 import torch
@@ -36,6 +36,7 @@ class Rays:
         first: whether the axis is the first of its frames, as the smallest principal axis is; else the last.
         turns: 1, 4 or 24: whether its frames are averaged over the quarter turns about it, or over all 24
             rotations of a cube.
+        oriented: whether the axis is told from its opposite; else it stands for both.
     """
 
     axis: Tensor
@@ -43,19 +44,22 @@ class Rays:
     weight: Tensor
     first: Tensor
     turns: Tensor
+    oriented: Tensor
 
     @classmethod
     def along(cls, axes: Tensor, top: Tensor, line: Tensor, bottom: Tensor) -> Rays:
         """Returns the ends with a weight of the principal axes: of the largest in two families, the smallest.
 
-        Shapes: axes ``[B, d, d]``; top, line and bottom ``[B, 2]``, the weights of the two ends.
+        Shapes: axes ``[B, d, d]``; top, line and bottom ``[B, 2]``, the weights of the two ends, or
+        ``[B, 1]``, those of axes that stand for both ends.
         """
         weight = torch.stack([top, line, bottom])
         family, body, end = (weight > 0).nonzero().unbind(1)
         first = family == 2
         axis = torch.where(first.unsqueeze(1), axes[..., 0][body], axes[..., -1][body])
         axis = axis * (1 - 2 * end).to(axis).unsqueeze(1)
-        return cls(axis, body, weight[family, body, end], first, torch.where(family == 1, 4, 1))
+        oriented = torch.full_like(first, top.size(1) == 2)
+        return cls(axis, body, weight[family, body, end], first, torch.where(family == 1, 4, 1), oriented)
 
     @classmethod
     def through(cls, candidates: Candidates, share: Tensor, point: Tensor, sharp: Projection) -> Rays:
@@ -74,7 +78,8 @@ class Rays:
         body = torch.cat([body, lost])
         weight = torch.cat([weight, weight.new_ones(len(lost))]) * share.index_select(0, body)
         turns = torch.where(point.index_select(0, body), 24, 1)
-        return cls(axis, body, weight, torch.zeros_like(body, dtype=torch.bool), turns)
+        no = torch.zeros_like(body, dtype=torch.bool)
+        return cls(axis, body, weight, no, turns, ~no)
 
     @classmethod
     def upright(cls, share: Tensor, point: Tensor) -> Rays:
@@ -82,12 +87,17 @@ class Rays:
         body = (share > 0).nonzero().squeeze(1)
         axis = share.new_tensor([[0.0, 0.0, 1.0]]).expand(len(body), -1)
         turns = torch.where(point.index_select(0, body), 4, 1)
-        return cls(axis, body, share.index_select(0, body), torch.zeros_like(body, dtype=torch.bool), turns)
+        no = torch.zeros_like(body, dtype=torch.bool)
+        return cls(axis, body, share.index_select(0, body), no, turns, ~no)
+
+    def axes(self, ray: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Some axes, whether frames are averaged over turns about them, and whether they are oriented."""
+        turned = self.turns.index_select(0, ray) > 1
+        return self.axis.index_select(0, ray), turned, self.oriented.index_select(0, ray)
 
     @classmethod
     def cat(cls, rays: list[Rays]) -> Rays:
-        parts = zip(*[(r.axis, r.body, r.weight, r.first, r.turns) for r in rays], strict=True)
-        return cls(*(torch.cat(part) for part in parts))
+        return cls(*(torch.cat([getattr(one, part.name) for one in rays]) for part in fields(cls)))
 
 
 def symmetric_frames(
@@ -131,7 +141,8 @@ def symmetric_frames(
     candidates = Candidates.of(cloud, origin, bodies, blend.point, reflects)
     rays, kept = _rays(axes, odd if odd is None else odd.index_select(0, bodies), blend, candidates, sharp)
     hands = rays.axis.new_tensor([1.0, -1.0] if reflects and odd is not None else [1.0])
-    rotation, ray, weight = _completed(rays, candidates, hands, sharp)
+    chiral = 0 * hands if reflects and odd is None else hands  # where both hands are among the signs
+    rotation, ray, weight = _completed(rays, candidates, hands, chiral, sharp)
     body, weight = rays.body.index_select(0, ray), weight * rays.weight.index_select(0, ray)
     turns = rays.turns.index_select(0, ray)
     way = torch.where(turns == 24, EVERY, torch.where(turns == 4, SWAPPED, SORTED))
@@ -151,10 +162,9 @@ def _rays(
     if axes.size(-1) == 2:
         rays = Rays.upright(blend.free, blend.point)
         return rays, len(rays.axis)
-    if odd is None:  # one end: the other one is among the signs
-        ends = axes.new_tensor([1.0, 0.0]).expand(*axes.shape[:2], 2)
-    else:
-        ends = sharp.dense(torch.stack([odd, -odd], dim=-1))
+    # One end, if the other one is among the signs.
+    one = axes.new_ones(*axes.shape[:2], 1)
+    ends = one if odd is None else sharp.dense(torch.stack([odd, -odd], dim=-1))
     top, bottom = ends[:, -1], ends[:, 0]
     shares = (top, blend.top), (top, blend.line), (bottom, blend.bottom)
     rays = Rays.along(axes, *(end * share.unsqueeze(1) for end, share in shares))
@@ -165,20 +175,20 @@ def _rays(
 
 
 def _completed(
-    rays: Rays, candidates: Candidates, hands: Tensor, sharp: Projection
+    rays: Rays, candidates: Candidates, hands: Tensor, chiral: Tensor, sharp: Projection
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames ``(e, +- a x e, a)`` of weighted rays a: rotation, ray and weight."""
     found = []
     with torch.no_grad():
         for ray, at in _pairs(rays, candidates):
             if len(ray) > _FEW:
-                score = candidates.across(rays.axis[ray], rays.turns[ray] > 1, at, hands)[0]
+                score = candidates.across(*rays.axes(ray), at, chiral)[0]
                 best, _ = sharp.ragged(score.flatten(), ray.repeat_interleave(len(hands)), len(rays.body))
                 best = (best // len(hands)).unique_consecutive()
                 ray, at = ray.index_select(0, best), at.index_select(0, best)
             found.append((ray, at))
     ray, at = (torch.cat(part) for part in zip(*found, strict=True)) if len(found) > 1 else found[0]
-    score, e, up = candidates.across(rays.axis[ray], rays.turns[ray] > 1, at, hands)
+    score, e, up = candidates.across(*rays.axes(ray), at, chiral)
     owner = ray.repeat_interleave(len(hands))
     best, weight = sharp.ragged(score.flatten(), owner, len(rays.body), _MOST * len(hands))
     best, hand = best // len(hands), best % len(hands)

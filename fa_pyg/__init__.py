@@ -5,6 +5,7 @@ from typing import Any
 
 from fa_pyg.builders import (
     CanonicalFrame,
+    CosetFrame,
     Frame,
     GeneralisedQRFrame,
     GroupFrame,
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CanonicalFrame",
+    "CosetFrame",
     "Frame",
     "FrameAveraging",
     "Frames",

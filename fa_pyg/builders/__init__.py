@@ -4,6 +4,7 @@ from fa_pyg.builders.base import Frame, PermutationFrame
 from fa_pyg.builders.canonical import CanonicalFrame
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.combine import PerMode, Sample
+from fa_pyg.builders.coset import CosetFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.group import GroupFrame
 from fa_pyg.builders.haar import HaarFrame
@@ -19,6 +20,7 @@ from fa_pyg.builders.weighted import WeightedPCAFrame
 __all__ = [
     "CanonicalFrame",
     "Cloud",
+    "CosetFrame",
     "Frame",
     "GeneralisedQRFrame",
     "Graphs",

@@ -48,8 +48,8 @@ class Level:
 
 LEVELS = {
     "fast": Level(tau=0.025, gap=0.05),
-    "forces": Level(tau=0.04, gap=0.0125, start=0.05, order=0.05, near=0.2),
-    "dynamics": Level(tau=0.1, gap=0.04, start=0.05, order=0.4, near=0.3),
+    "forces": Level(tau=0.035, gap=0.02, start=0.05, order=0.1, near=0.2),
+    "dynamics": Level(tau=0.1, gap=0.08, start=0.05, order=0.4, near=0.3),
 }
 
 

@@ -1,6 +1,6 @@
 """Every frame keeps the contract. A new frame adds a class here and inherits all of its tests."""
 
-from fa_pyg import HaarFrame, PCAFrame, PerMode, Sample, WeightedPCAFrame
+from fa_pyg import CosetFrame, HaarFrame, PCAFrame, PerMode, Sample, WeightedPCAFrame
 from fa_pyg.testing import LINES, FrameContract, assert_exact, catalogue, lines
 
 SOME = ("O(1)", "SO(2)", "E(3)", "SE(3)", "T(2)", "E(4)")  # for frames made of others
@@ -63,7 +63,59 @@ class TestWeighted(FrameContract):
     resolution = 0.025 * 0.05  # tau * gap
 
     def make(self, group):
-        return WeightedPCAFrame(group)
+        return WeightedPCAFrame(group, smoothness="fast")
+
+
+class TestForces(FrameContract):
+    groups = ("O(1)", "SO(2)", "E(2)", "SO(3)", "E(3)", "T(3)")
+    resolution = 0.035 * 0.02  # tau * gap
+
+    def make(self, group):
+        return WeightedPCAFrame(group, smoothness="forces")
+
+
+class TestForcesWhereItIsHard(TestForces):
+    groups = ("E(2)", "SE(2)", "E(3)", "SE(3)")
+    exact = continuous = smooth = True
+
+    def clouds(self, dim):
+        return [cloud for cloud in catalogue(dim) if len(cloud.pos) <= 12]
+
+    def lines(self, dim):
+        return lines(len(LINES[dim]), dim)
+
+
+class TestDynamicsWhereItIsHard(TestForcesWhereItIsHard):
+    groups = ("E(2)", "SE(3)")
+
+    def clouds(self, dim):
+        return [cloud for cloud in catalogue(dim) if len(cloud.pos) <= 8]
+
+    def make(self, group):
+        return WeightedPCAFrame(group, smoothness="dynamics")
+
+
+class TestCoset(FrameContract):
+    groups = ("SO(3)", "E(3)")
+
+    def make(self, group):
+        return CosetFrame(PCAFrame(group), "O")
+
+
+class TestCosetOfWeighted(FrameContract):
+    groups = ("E(2)", "SE(3)")
+    resolution = 0.025 * 0.05
+    exact = continuous = smooth = True
+
+    def make(self, group):
+        frame = WeightedPCAFrame(group, smoothness="fast")
+        return CosetFrame(frame, "C4" if group[-2] == "2" else "D2(3)")
+
+    def clouds(self, dim):
+        return [cloud for cloud in catalogue(dim) if len(cloud.pos) <= 8]
+
+    def lines(self, dim):
+        return lines(len(LINES[dim]), dim)
 
 
 class TestWeightedWhereItIsHard(TestWeighted):

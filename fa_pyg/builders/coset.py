@@ -1,0 +1,111 @@
+"""Any frame, right-multiplied by a finite group: less steep outputs for more runs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fa_pyg import checks
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud
+from fa_pyg.frames import Frames
+from fa_pyg.groups import FiniteGroup, Group, GroupLike
+
+__all__ = ["CosetFrame"]
+
+_SAME = 1e-12  # frames that differ by less, entry by entry, are one
+_MATRICES = 1 << 21  # that are compared at most: of more frames all are left as they are
+
+
+class CosetFrame(Frame):
+    r"""A frame F right-multiplied by a finite group H: every frame g becomes the coset gH.
+
+    .. math:: (FH)(x) = \{g h : g \in F(x),\ h \in H\}, \quad w_{gh} = w_g / |H|, \qquad
+              \langle\Phi\rangle_{FH} = \langle\Phi_H\rangle_F, \quad
+              \Phi_H(x) = \frac{1}{|H|} \sum_{h \in H} \rho_{out}(h)\, \Phi(\rho_{in}(h)^{-1} x)
+
+    It is a frame as F is, since F(gx) H = g F(x) H, and exact and continuous as F is: averaging in it is
+    averaging the model's group average over H in F. What F chooses, one sign or order of axes rather than
+    another, matters less the more H makes alike. With all signs, ``"D2(3)"`` or ``"D2h"``, no choice of signs
+    is left; with ``"O"`` or ``"Oh"`` none of orders either, and only those parts of an output tell frames
+    apart that are of degree 4 and more.
+
+    Frames that differ by an element of H are run once and their weights added: of
+    :class:`~fa_pyg.PCAFrame` where H has all its signs, and of other frames where their rotations carry
+    no gradient (frames that coincide at one input part in its neighborhood, which second derivatives see).
+
+    Args:
+        frame: of motions, e.g. ``PCAFrame("SE(3)")``, ``LearnedFrame("SE(3)")``; inside of
+            :class:`~fa_pyg.LocalFrame` it serves every node.
+        subgroup: H: the name of a finite group of the same dimension, without reflections if the frame's
+            group has none.
+
+    Raises:
+        ValueError: for a frame of permutations or translations alone, and another group.
+
+    Not guaranteed: more than the frame guarantees. For :class:`~fa_pyg.WeightedPCAFrame` the levels of
+    ``smoothness=`` cost fewer runs.
+    """
+
+    def __init__(self, frame: Frame, subgroup: GroupLike) -> None:
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+        if frame.group.permutes or not frame.group.rotates:
+            raise ValueError(f"frame: expected a frame of rotations, found {frame}")
+        super().__init__(frame.group)
+        found = Group.of(subgroup)
+        allowed = isinstance(found, FiniteGroup) and found.dim == frame.group.dim and not found.translates
+        if not allowed or (found.reflects and not frame.group.reflects):
+            kind = "rotations and reflections" if frame.group.reflects else "rotations"
+            wanted = f'a finite group of {kind} in {frame.group.dim} dimensions such as "D2" or "O"'
+            raise ValueError(f"subgroup: expected {wanted}, found {found}")
+        self.frame, self.subgroup = frame, found
+        self.register_buffer("elements", found.elements(), persistent=False)
+        has_signs = not isinstance(frame.group, FiniteGroup)
+        self.has_signs = has_signs and self._has(torch.diag_embed(frame.group.signs()))
+
+    def build(self, cloud: Cloud) -> Frames:
+        frames = self.frame.build(cloud)
+        if frames.signs is not None and self.has_signs:
+            return self._uniform(frames.axes.unsqueeze(0), frames)
+        if frames.slots == 1:
+            return self._uniform(frames.rotation.unsqueeze(0), frames)
+        rotation, body, weight = self._merged(frames)
+        elements, k = self.elements.to(rotation), len(self.elements)
+        rotation = (rotation @ elements.unsqueeze(1)).flatten(0, 1)
+        parts = rotation, body.repeat(k), weight.repeat(k) / k
+        return Frames.ragged(*parts, cloud.size, frames.origin, frames.batch, frames.exact)
+
+    def _has(self, matrices: Tensor) -> bool:
+        """Whether these are elements of H."""
+        return bool((self.subgroup.distance(matrices.to(self.elements)) < _SAME).all())
+
+    def _uniform(self, rotation: Tensor, frames: Frames) -> Frames:
+        """The coset of one frame a body."""
+        rotation = rotation @ self.elements.to(rotation).unsqueeze(1)
+        return Frames.uniform(rotation, frames.origin, frames.batch, frames.exact)
+
+    def _merged(self, frames: Frames) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotation, body and weight of one frame of each coset."""
+        rotation, body, weight = frames.rotation, frames.body, frames.weight
+        counts = frames.counts.index_select(0, body)
+        if (torch.is_grad_enabled() and rotation.requires_grad) or (
+            counts.sum() * self.subgroup.order > _MATRICES
+        ):
+            return rotation, body, weight
+        order, start = frames._by_body
+        one = torch.arange(len(body), device=body.device).repeat_interleave(counts)
+        before = (counts.cumsum(0) - counts).repeat_interleave(counts)
+        place = torch.arange(len(one), device=body.device) - before
+        other = order.index_select(0, start.index_select(0, body.index_select(0, one)) + place)
+        between = rotation.index_select(0, one).mT @ rotation.index_select(0, other)
+        same = self.subgroup.distance(between) < _SAME
+        first = torch.arange(len(body), device=body.device)
+        first = first.scatter_reduce(0, one[same], other[same], "amin")
+        while not torch.equal(first, again := first.index_select(0, first)):  # where rounding decides, chains
+            first = again
+        kept = (first == torch.arange(len(body), device=body.device)).nonzero().squeeze(1)
+        total = torch.zeros_like(weight).index_add(0, first, weight)
+        return rotation.index_select(0, kept), body.index_select(0, kept), total.index_select(0, kept)
+
+    def extra_repr(self) -> str:
+        return f'"{self.subgroup}"'

@@ -131,10 +131,8 @@ class FitCLI(LightningCLI):
             self.resumed_step = resumed_step(self.resume)
             if self.resume:
                 check_files(self.folder)
-                now, sections = (
-                    self.parser.dump(config, skip_none=False),
-                    {"model": self.module, "data": self.data},
-                )
+                now = self.parser.dump(config, skip_none=False)
+                sections = {"model": self.module, "data": self.data}
                 check_settings(self.folder, now, sections, self.allowed.find)
         except ValueError as error:
             self.parser.exit(2, f"error: {error}\n")

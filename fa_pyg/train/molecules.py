@@ -43,8 +43,8 @@ class MoleculeModule(FitModule):
     .. math:: \tfrac12 (L + L') + c \sum_t \operatorname{mean}_b \operatorname{var}_b
               \Big(\frac{\hat y_{tb}}{s_t}, \frac{\hat y'_{tb}}{s_t}\Big),
 
-    the mean loss of the two and c times the unbiased variance between them. Before training, atomic
-    references and scales are fitted to the training set.
+    the mean loss of the two and c times the unbiased variance between them (with ``huber`` half the Huber
+    loss of their difference). Before training, atomic references and scales are fitted to the training set.
     Reported are the loss and the mean absolute error of each target, ``<target>_mae_<unit>``: of a number of
     the molecule, or of a component of its vectors; the mean over its atoms and components, then over
     molecules.

@@ -2,10 +2,10 @@
 
 On conformers that RDKit embeds from the NCI SMILES of its own wheel: (a) the time of the frame, (b) frames
 a molecule, (c) training steps of a message-passing network (four EdgeConv layers, 64 wide; the gradient is
-that of the weights and of the positions, through the frames), (d) peak memory, (e) frames a molecule against
-how steep outputs and forces are, for a grid of tau and gap. Times are ratios within interleaved rounds.
+that of the weights and of the positions, through the frames), (d) peak memory. Times are ratios within
+interleaved rounds. How steep forces are: ``steepness.py``.
 
-    python benchmarks/weighted.py [--quick] [--parts a b c d e] [--threads 1] [--picture trade_off.png]
+    python benchmarks/weighted.py [--quick] [--parts a b c d] [--threads 1]
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ import argparse
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from conformers import nci
-from lipschitz import Slopes, near_symmetric, slopes
 from overhead import Net, backward
 from timing import interleaved, median_ms, ratio
 from torch_geometric.data import Batch, Data
@@ -27,11 +25,9 @@ from torch_geometric.data import Batch, Data
 from fa_pyg import FrameAveraging, PCAFrame, Sample, WeightedPCAFrame
 from fa_pyg.builders import Frame
 from fa_pyg.nn import radius_graph
-from fa_pyg.plot import save_figure
 
 GROUPS = ("E(3)", "SE(3)")
 CACHE = Path("runs/benchmarks/nci.pt")
-TAUS, GAPS = (0.015, 0.02, 0.025, 0.05), (0.025, 0.05, 0.1, 0.2)
 MEMORY = {
     "inputs alone": None,
     "bare": lambda net: net,
@@ -130,63 +126,7 @@ def peak(name: str, size: int) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def trade_off(args: argparse.Namespace) -> None:
-    """(e) Frames against steepness."""
-    some, near = args.molecules[: args.clouds], near_symmetric(args.clouds)
-    print(f"\n(e) slopes per ångström: the largest, and of nine in ten of {len(some)} conformers and")
-    print(f"    {len(near)} nearly symmetric molecules; frames of {args.conformers} conformers")
-    print(f"{'':24}   frames          conformers: output, force    nearly symmetric: output, force")
-    print(f"{'':24}  E(3)  SE(3)" + "   largest      90%" * 4)
-
-    def row(name: str, frame: Frame | None, count: Callable[[str], float]) -> tuple:
-        counts, found = [count(group) for group in GROUPS], [slopes(frame, part) for part in (some, near)]
-        numbers = "".join(f"{x:10.3g}{y:9.3g}" for one in found for x, y in (one[:2], one[2:]))
-        print(f"{name:24}{counts[0]:6.3f}{counts[1]:7.3f}{numbers}", flush=True)
-        return counts, *found
-
-    row("bare", None, lambda group: 1)
-    row("PCAFrame", PCAFrame("E(3)"), lambda group: len(PCAFrame(group).signs))
-    found = {}
-    for gap in GAPS:
-        for tau in TAUS:
-
-            def count(group: str, tau: float = tau, gap: float = gap) -> float:
-                frame = WeightedPCAFrame(group, tau, gap)
-                with torch.no_grad():
-                    frames = frames_of(frame, args.molecules, dtype=torch.float64)()
-                return frames.num_frames / frames.num_bodies
-
-            found[tau, gap] = row(f"tau={tau}, gap={gap}", WeightedPCAFrame("E(3)", tau, gap), count)
-    if args.picture:
-        picture(found, args.picture)
-
-
-def picture(found: dict[tuple[float, float], tuple[list[float], Slopes, Slopes]], path: str) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(7, 3), sharey=True, dpi=100)
-    titles = ("conformers", "nearly symmetric molecules")
-    for place, (ax, title) in enumerate(zip(axes, titles, strict=True)):
-        for gap, marker in zip(GAPS, "o^sd", strict=True):
-            rows = [found[tau, gap] for tau in TAUS]
-            x = [row[0][0] for row in rows]
-            for kind, style in (("force", "-"), ("output", ":")):
-                y = [getattr(row[1 + place], f"{kind}_most") for row in rows]
-                ax.plot(x, y, style + marker, color=f"C{GAPS.index(gap)}", ms=4, label=f"{kind}, gap {gap}")
-        ax.set(yscale="log", title=title, xlabel="mean number of frames, E(3)")
-        ax.axvline(1.6, color="0.8", lw=1, zorder=0)
-    axes[0].set_ylabel("slope of nine in ten (1 / Å)")
-    axes[1].legend(fontsize=6, title="tau " + ", ".join(map(str, TAUS)), title_fontsize=6)
-    figure.tight_layout()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_figure(figure, path)
-    print(f"picture: {path}")
-
-
-PARTS = {"a": frame_time, "b": number_of_frames, "c": training, "d": memory, "e": trade_off}
+PARTS = {"a": frame_time, "b": number_of_frames, "c": training, "d": memory}
 
 
 def main() -> None:
@@ -197,7 +137,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="less of everything: under three minutes")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batches", type=int, nargs="+", default=[100, 500], help="sizes in (c); last: (d)")
-    parser.add_argument("--picture", help="where to write the picture of (e)")
     parser.add_argument("--peak", choices=MEMORY, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -205,7 +144,7 @@ def main() -> None:
     if args.peak:
         print(peak(args.peak, args.batches[-1]))
         return
-    args.conformers, args.seconds, args.clouds = 500, (8 if args.quick else 60), (40 if args.quick else 200)
+    args.conformers, args.seconds = 500, 8 if args.quick else 60
     args.batches = [100] if args.quick else args.batches
     args.molecules = nci(512, cache=CACHE)[: args.conformers]
     for part in args.parts:

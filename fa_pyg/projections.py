@@ -12,6 +12,8 @@ from fa_pyg.linalg import scatter_sum
 
 __all__ = ["Projection", "entmax15", "ragged", "sparsemax"]
 
+_TIMES = 3  # that scores are told apart more sharply, at most
+
 
 def sparsemax(score: Tensor) -> Tensor:
     r"""The point of the simplex nearest to the scores (Martins and Astudillo 2016), along the last axis.
@@ -60,20 +62,24 @@ class Projection:
     ) -> tuple[Tensor, Tensor]:
         r"""Returns places and weights as :func:`ragged` does.
 
-        Where more than about ``most`` scores of one index share the weight, all its scores are told apart
-        more sharply, by the smooth factor :math:`(1 + (n / \mathrm{most})^4)^{1/4}` with the participation
-        number :math:`n = 1 / \sum_i p_i^2`. Equal scores keep equal weights, however many they are.
+        Where the participation number :math:`n = 1 / \sum_i p_i^2` of one index is above ``most``, its scores
+        are told apart more sharply, by the differentiable factor :math:`1 + (n / m - 1)^2 m / n`, and that
+        up to three times. Equal scores keep equal weights, however many they are.
         """
-        power = self.POWERS[self.name]
-        place, weight = ragged(score / self.tau, index, size, power)
-        if most is None:
-            return place, weight
-        score, index = score.index_select(0, place), index.index_select(0, place)
-        square = scatter_sum(weight * weight, index, size)
-        factor = (1 + (1 / torch.where(square > 0, square, 1) / most) ** 4) ** 0.25
-        # A sharper projection of the same scores has a smaller support: nothing is lost.
-        inside, weight = ragged(score * factor.index_select(0, index) / self.tau, index, size, power)
-        return place.index_select(0, inside), weight
+        power, score = self.POWERS[self.name], score / self.tau
+        place, weight = ragged(score, index, size, power)
+        found = place
+        for _ in range(0 if most is None else _TIMES):
+            score, index = score.index_select(0, found), index.index_select(0, found)
+            square = scatter_sum(weight * weight, index, size)
+            many = (1 / torch.where(square > 0, square, 1) / most).clamp(min=1)
+            if not (many > 1).any():
+                break
+            score = score * (1 + (many - 1) ** 2 / many).index_select(0, index)
+            # A sharper projection of the same scores has a smaller support: none is lost.
+            found, weight = ragged(score, index, size, power)
+            place = place.index_select(0, found)
+        return place, weight
 
 
 def ragged(score: Tensor, index: Tensor, size: int, power: int = 2) -> tuple[Tensor, Tensor]:

@@ -152,6 +152,12 @@ ENERGY = {
     "energy": "energy",
     "forces": "forces",
 }
+FRAMED = {
+    "model": fa_pyg.FrameAveraging(Sums(), fa_pyg.GroupFrame("C1(3)"), {"x": "vector"}),
+    "inputs": {"x": CLOUD.pos},
+    "pos": "x",
+    "nodes": 1,
+}
 RUN = {"time": np.arange(3.0), "potential": np.zeros(3), "kinetic": np.zeros(3), "pos": np.zeros((3, 1, 3)),
        "forces": np.zeros((3, 1, 3))}  # fmt: skip
 ALONG = {"model": Energies(), "z": np.ones(5, int), "pos": np.random.default_rng(0).normal(size=(2, 5, 3))}
@@ -180,9 +186,10 @@ ENTRIES: dict[str, Entry] = {
     "PCAFrame": Entry(E3, "group:group detach:flag on_degenerate:name"),
     "WeightedPCAFrame": Entry(
         E3,
-        "group:group tau:length gap:share node_weight:function? flat:share "
-        "line:share projection:name detach:flag",
+        "group:group tau:length? gap:share? node_weight:function? smoothness:name? flat:share? "
+        "line:share? projection:name detach:flag",
     ),
+    "CosetFrame": Entry({"frame": PCAFrame("O(3)"), "subgroup": "Oh"}, "frame:frame subgroup:group"),
     "GeneralisedQRFrame": Entry(E3, "group:group"),
     "HaarFrame": Entry(E3, "group:group k:positive generator:generator?"),
     "GroupFrame": Entry({"group": "Oh"}, "group:group translations:flag"),
@@ -475,6 +482,30 @@ ENTRIES: dict[str, Entry] = {
         "model:module inputs:free pos:free energy:free forces:free group:free step:length "
         "trials:positive seed:whole",
     ),
+    "testing.Curvature": Entry(
+        {"coarse": 1.0, "fine": 1.0, "growth": 1.0}, "coarse:free fine:free growth:free"
+    ),
+    "testing.Steepness": Entry(
+        {"largest": 1.0, "p99": 1.0, "median": 1.0},
+        "largest:free p99:free median:free runs:free most_runs:free",
+    ),
+    "testing.steepness": Entry(
+        FRAMED | {"count": 2},
+        "model:function inputs:free pos:free energy:free forces:free group:group bare:function? "
+        "input_reps:free sigma:amount count:positive nodes:positive seed:whole",
+    ),
+    "testing.curvature": Entry(
+        FRAMED | {"directions": 1, "steps": 16},
+        "model:function inputs:free directions:positive pos:free energy:free group:group bare:function? "
+        "input_reps:free span:length steps:positive nodes:positive seed:whole",
+    ),
+    "testing.assert_smooth": Entry(
+        FRAMED | {"count": 2},
+        "model:function inputs:free pos:free energy:free forces:free group:group most:length growth:length "
+        "directions:positive? bare:function? input_reps:free sigma:amount count:positive span:length "
+        "nodes:positive seed:whole",
+    ),
+    "testing.stretches": Entry({"pos": POS, "bonds": EDGES}, "pos:tensor bonds:tensor"),
     "testing.assert_continuous": Entry(
         CURVE, "f:function line:module steps:positive zooms:size shrink:length floor:radius"
     ),

@@ -52,7 +52,10 @@ class CosetFrame(Frame):
         if frame.group.permutes or not frame.group.rotates:
             raise ValueError(f"frame: expected a frame of rotations, found {frame}")
         super().__init__(frame.group)
-        found = Group.of(subgroup)
+        try:
+            found = Group.of(subgroup)
+        except ValueError as error:
+            raise ValueError(str(error).replace("group:", "subgroup:", 1)) from None
         allowed = isinstance(found, FiniteGroup) and found.dim == frame.group.dim and not found.translates
         if not allowed or (found.reflects and not frame.group.reflects):
             kind = "rotations and reflections" if frame.group.reflects else "rotations"

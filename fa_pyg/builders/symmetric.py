@@ -22,8 +22,8 @@ __all__ = ["Rays", "symmetric_frames"]
 # many on those without weight are left out before anything is differentiated.
 _PAIRS, _FEW = 1 << 17, 1 << 12
 
-# About how many axes of a body, and how many candidates across each, share the weight at most, ties apart.
-_MOST = 8
+# About how many axes of a body, and candidates across each, share the weight at most; ties are not counted.
+_MOST_AXES, _MOST_ACROSS = 16, 8
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Rays:
         at = at.index_select(0, best)
         body = candidates.body.index_select(0, at)
         score, axis = candidates.height(at)
-        best, weight = sharp.ragged(score, body, candidates.size, _MOST)
+        best, weight = sharp.ragged(score, body, candidates.size, _MOST_AXES)
         axis, body = axis.index_select(0, best), body.index_select(0, best)
         lost = ((share > 0) & (torch.bincount(body, minlength=candidates.size) == 0)).nonzero().squeeze(1)
         axis = torch.cat([axis, axis.new_tensor([[0.0, 0.0, 1.0]]).expand(len(lost), -1)])
@@ -190,7 +190,7 @@ def _completed(
     ray, at = (torch.cat(part) for part in zip(*found, strict=True)) if len(found) > 1 else found[0]
     score, e, up = candidates.across(*rays.axes(ray), at, chiral)
     owner = ray.repeat_interleave(len(hands))
-    best, weight = sharp.ragged(score.flatten(), owner, len(rays.body), _MOST * len(hands))
+    best, weight = sharp.ragged(score.flatten(), owner, len(rays.body), _MOST_ACROSS * len(hands))
     best, hand = best // len(hands), best % len(hands)
     e, up, ray = (value.index_select(0, best) for value in (e, up, ray))
     lost = (torch.bincount(ray, minlength=len(rays.body)) == 0).nonzero().squeeze(1)

@@ -48,46 +48,55 @@ class Level:
 
 LEVELS = {
     "fast": Level(tau=0.025, gap=0.05),
-    "forces": Level(tau=0.035, gap=0.02, start=0.05, order=0.1, near=0.2),
-    "dynamics": Level(tau=0.1, gap=0.08, start=0.05, order=0.4, near=0.3),
+    "forces": Level(tau=0.035, gap=0.03, start=0.05, order=0.15, near=0.2),
+    "dynamics": Level(tau=0.07, gap=0.12, start=0.05, order=0.8, near=0.3),
 }
 
 
 class WeightedPCAFrame(Frame):
-    r"""Few weighted frames a graph: exact on every input, continuous in it, one on most inputs.
+    r"""Weighted principal axes: exact on every input, continuous in it, and as smooth as one pays runs for.
 
     A robust frame in the sense of Dym, Lawrence and Siegel (2024), who show that no single frame can be
-    continuous. On a generic cloud these are the principal axes of Puny et al. (2022), not in all signs s but
-    in those of positive weight
+    continuous. On a generic cloud these are the principal axes :math:`V` of Puny et al. (2022). With
+    ``smoothness="forces"`` (the default) and ``"dynamics"`` they are taken in all signs h, and in every order
+    :math:`\pi` of positive weight, so that neither signs nor orders are chosen:
 
-    .. math:: w(s) = \mathrm{entmax}_{1.5}\Big(\tfrac1\tau \textstyle\sum_k s_k m_k\Big), \qquad
+    .. math:: F(x) = \{(V \pi h,\ w(\pi) / 2^d)\}, \qquad w(\pi) = \mathrm{entmax}_{1.5}\Big(
+              \frac{1}{s \cdot \mathrm{order}} \textstyle\sum_k k \log \lambda_{\pi(k)}\Big)
+
+    (half as many signs without reflections; s is about how fast relative spreads change with the positions).
+    With ``"fast"`` the signs are chosen, with the weights
+
+    .. math:: w(h) = \mathrm{entmax}_{1.5}\Big(\tfrac1\tau \textstyle\sum_k h_k m_k\Big), \qquad
               m_k = \Big(\frac{\sum_i c_i s_{ik}^3}{\sum_i c_i |s_{ik}|^3}
               + \frac{\sum_i c_i^2 s_{ik}}{\sqrt{\sum_i c_i^2 \sum_i c_i^2 s_{ik}^2}}\Big)\; \sigma\Big(
               \frac{\lambda_k}{\mathrm{flat}^2 \sum_j \lambda_j}\Big), \qquad s_{ik} = v_k \cdot x_i
 
     (:math:`\sigma` a smooth step from 0 to 1, :math:`c_i` the node weights): one pattern where all odd
-    moments m are clear, equal weights where the cloud is its own mirror image, as exactness asks. Where
-    eigenvalues nearly meet, where the cloud is nearly a line, and where it is a point, other frames take
-    over, blended and never switched (:func:`~fa_pyg.builders.symmetric.symmetric_frames`). All weights are
+    moments m are clear, equal weights where the cloud is its own mirror image. Where an odd moment is small
+    that is *steep*: forces have spikes of a hundred times the model's own.
+
+    Where eigenvalues nearly meet, where the cloud is nearly a line or a sphere, and where it is a point,
+    other frames take over, blended and never switched (``fa_pyg/builders/symmetric.py``). All weights are
     once differentiable with a Lipschitz continuous derivative, so that outputs and the forces -dE/dx of
-    smooth models are continuous. A molecule of m symmetries has at least m frames: methane 24 under O(3),
-    12 under SO(3).
+    smooth models are continuous. A molecule of m symmetries has at least m frames.
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` for d <= 3, or ``"T(d)"``.
-        tau: odd moments above this are clear. Larger: smoother in the input, more frames.
-        gap: eigenvalues nearly meet where 1 - smaller / larger is below this; blended from half of it (with
-            a third one far away, from a quarter).
-        flat: share of the whole spread (root of the trace) below which an axis loses its sign.
-        line: share of the largest spread below which the others together make the cloud a line: blended from
-            1 / sqrt 2 of it.
+        tau: temperature of the scores of candidates, and of odd moments in ``"fast"``.
+        gap: eigenvalues nearly meet where 1 - smaller / larger is below this (times s, but in ``"fast"``).
         node_weight: makes invariant weights >= 0 of the node weights that the call hands over, e.g. masses of
             atomic numbers; default as they are.
+        smoothness: how wide the blends are. MEASURED
+            Default ``"forces"``; but ``"fast"`` where ``tau``, ``gap``, ``flat`` or ``line`` is given.
+        flat: share of the whole spread (root of the trace) below which an axis loses its sign in ``"fast"``.
+        line: share of the largest spread below which the others together make the cloud a line: blended from
+            1 / sqrt 2 of it.
         projection: ``"entmax15"``, or ``"sparsemax"``: fewer frames, continuous outputs but not forces.
         detach: treat the frames as constants. Faster, but forces taken through them are *wrong*.
 
     Raises:
-        ValueError: for another dimension, or a parameter out of its range.
+        ValueError: for another dimension or level, or a parameter out of its range.
 
     Not guaranteed:
 
@@ -97,8 +106,10 @@ class WeightedPCAFrame(Frame):
     * more digits than rounding / (tau * gap), the rounding being that of the input relative to its size;
     * continuity of outputs other than scalars, and of forces, where all points meet in one; of any where,
       near a line, a declared vector that is not read goes to 0;
-    * a bound on the number of frames: thousands of points evenly on a sphere or in a ball are nearly as
-      symmetric as it, and have more frames than points. Take a smaller ``gap``, or a :class:`~fa_pyg.Sample`.
+    * a steepness: a network that changes within a tenth of an angstrom is steeper in any frame than one that
+      is smooth over molecules;
+    * fewer frames than symmetries: beyond these there are at most some 16 axes and 8 candidates across each,
+      in all signs, however many points are nearly as symmetric as a sphere.
     """
 
     def __init__(
@@ -117,10 +128,11 @@ class WeightedPCAFrame(Frame):
         super().__init__(group)
         if self.group.rotates and self.group.dim > 3:
             raise ValueError(f"group: expected at most 3 dimensions, found {self.group}")
-        given = {"tau": tau, "gap": gap, "flat": flat, "line": line}
-        given = {name: checks.number(name, x, above=0) for name, x in given.items() if x is not None}
-        for name in given.keys() - {"tau"}:
-            checks.number(name, given[name], above=0, below=1)
+        shares = {"gap": gap, "flat": flat, "line": line}
+        given = {
+            name: checks.number(name, x, above=0, below=1) for name, x in shares.items() if x is not None
+        }
+        given |= {} if tau is None else {"tau": checks.number("tau", tau, above=0)}
         if smoothness is None:  # what these parameters meant before there were levels
             smoothness = "fast" if given else "forces"
         self.smoothness = checks.one_of("smoothness", smoothness, LEVELS)
@@ -146,15 +158,15 @@ class WeightedPCAFrame(Frame):
         values, axes = safe_eigh(second)
         if not self.group.reflects:
             axes = proper(axes)
-        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
-        odd = moments.odd(axes)
-        values = values + 0 * odd.detach().sum(1, keepdim=True)
         # The distance from the origin tells the rounding of points, not of vectors.
         far = origin if any(quantity.rep.affine for quantity in cloud.read) else None
+        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
         if self.ordered is None:
-            blend = Blend.of(values, far, level.gap, level.line)
+            odd = moments.odd(axes)
+            blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, level.gap, level.line)
             parts = self._chosen_signs(cloud, origin, axes, self._clear(odd, values), blend)
         else:
+            values = values + 0 * values.detach().sum(1, keepdim=True).pow(3)
             scale = 2 / moments.participation().sqrt()
             blend = Blend.of(values, far, level.gap * scale, level.line, level.start, level.near * scale)
             parts = self._all_signs(cloud, origin, axes, second, scale, blend)

@@ -3,6 +3,7 @@
 from fa_pyg.testing.catalogue import NamedCloud, catalogue, modified, modifiers
 from fa_pyg.testing.continuity import LINES, Line, assert_continuous, largest_step, lines
 from fa_pyg.testing.contract import FrameContract
+from fa_pyg.testing.curvature import Curvature, curvature, stretches
 from fa_pyg.testing.exactness import assert_exact, exactness_error
 from fa_pyg.testing.forces import assert_conservative, conservation_error
 from fa_pyg.testing.frames import assert_frame, assert_same_sets
@@ -13,16 +14,19 @@ from fa_pyg.testing.pairs import pairs_not_told_apart
 from fa_pyg.testing.probe import Probe, framed_probe
 from fa_pyg.testing.relabelled import relabelled
 from fa_pyg.testing.separation import Separation, separation
+from fa_pyg.testing.steepness import Steepness, assert_smooth, steepness
 from fa_pyg.testing.symmetry import idealised, point_symmetries
 
 __all__ = [
     "LINES",
+    "Curvature",
     "FrameContract",
     "Line",
     "Motion",
     "NamedCloud",
     "Probe",
     "Separation",
+    "Steepness",
     "assert_conservative",
     "assert_continuous",
     "assert_equivariant",
@@ -30,8 +34,10 @@ __all__ = [
     "assert_frame",
     "assert_permutation_frame",
     "assert_same_sets",
+    "assert_smooth",
     "catalogue",
     "conservation_error",
+    "curvature",
     "equivariance_error",
     "exactness_error",
     "framed_probe",
@@ -46,4 +52,6 @@ __all__ = [
     "random_motion",
     "relabelled",
     "separation",
+    "steepness",
+    "stretches",
 ]

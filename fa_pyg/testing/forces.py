@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from fa_pyg import checks
-from fa_pyg.copies import Call, Name, Signature
+from fa_pyg.copies import Name
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
 from fa_pyg.linalg import scatter_sum
 from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.testing.energies import Inputs, System
 
 __all__ = ["assert_conservative", "conservation_error"]
-
-Inputs = Data | Mapping[Name, Any] | Sequence[Any]
 
 
 def assert_conservative(
@@ -92,12 +89,12 @@ def conservation_error(
     checks.number("step", step, above=0)
     checks.integer("trials", trials)
     checks.integer("seed", seed, 0, checks.MOST)
-    system = _System(model, inputs, pos, energy, forces)
+    system = System(model, inputs, pos, energy, forces)
     x, force = system.pos, system.forces()
     generator, worst, scale = torch.Generator().manual_seed(seed), [], []
     for _ in range(trials):
         v = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
-        slopes = torch.stack([system.slope(v, step / k) for k in (1, 10, 100)])
+        slopes = torch.stack([_slope(system, v, step / k) for k in (1, 10, 100)])
         error = (slopes + (force * v).sum()).abs()
         best = error.argmin()
         worst.append(error[best])
@@ -107,7 +104,7 @@ def conservation_error(
         return errors
     if group == "auto":
         group = model.frame.group if isinstance(model, FrameAveraging) else f"E({x.size(1)})"
-    group, size, batch = Group.of(group), *system.graphs()
+    group, size, batch = Group.of(group), *_graphs(system)
     if group.translates:
         errors["net force"] = _ratio(*_total(force, batch, size))
     if group.rotates and not isinstance(group, FiniteGroup):
@@ -121,67 +118,17 @@ def conservation_error(
     return errors
 
 
-class _System:
-    """A model as a function of the positions."""
-
-    def __init__(self, model: nn.Module, inputs: Inputs, pos: Name, energy: Any, forces: Any) -> None:
-        args, kwargs = (inputs,) if isinstance(inputs, Data) else inputs, {}
-        if isinstance(inputs, Mapping):
-            args, kwargs = (), inputs
-        self.model, self.energy_key, self.forces_key = model, energy, forces
-        self.call = Call(Signature(model), tuple(args), kwargs, extra=("batch", "num_graphs"))
-        self.name = self.call.signature.name(pos) if isinstance(pos, int) else pos
-        value = self.call.get(self.name)
-        if not isinstance(value, Tensor) or value.dim() != 2:
-            names = ", ".join(map(str, self.call.values))
-            raise ValueError(f"pos: the call has no tensor {pos!r} of shape [N, d]; it has {names}")
-        self.pos = value.detach()
-
-    def energy(self, pos: Tensor) -> Tensor:
-        energy = _part(self.call.run(self.model, {self.name: pos}), "energy", self.energy_key)
-        if energy.dim() > 1 and energy[:1].numel() > 1:
-            raise ValueError(
-                f"energy: expected one number for each graph, found a tensor of shape {list(energy.shape)}"
-            )
-        return energy.sum()
-
-    def forces(self) -> Tensor:
-        pos = self.pos.clone().requires_grad_()
-        if self.forces_key is not None:
-            forces = _part(self.call.run(self.model, {self.name: pos}), "forces", self.forces_key).detach()
-            if forces.shape != pos.shape:
-                raise ValueError(f"forces: expected {list(pos.shape)}, found {list(forces.shape)}")
-            return forces
-        energy = self.energy(pos)
-        if not energy.requires_grad:
-            raise ValueError(f"model: its energy has no gradient with respect to {self.name!r}")
-        return -torch.autograd.grad(energy, pos)[0]
-
-    def slope(self, v: Tensor, h: float) -> Tensor:
-        """The derivative of E along v, up to terms of the order h^4."""
-        e = {k: self.energy(self.pos + k * h * v).detach() for k in (-2, -1, 1, 2)}
-        return (8 * (e[1] - e[-1]) - (e[2] - e[-2])) / (12 * h)
-
-    def graphs(self) -> tuple[int, Tensor]:
-        batch = self.call.get("batch")
-        if batch is None:
-            batch = torch.zeros(len(self.pos), dtype=torch.long, device=self.pos.device)
-        return int(batch.max()) + 1, batch
+def _slope(system: System, v: Tensor, h: float) -> Tensor:
+    """The derivative of E along v, up to terms of the order h^4."""
+    e = {k: system.energy(system.pos + k * h * v).detach() for k in (-2, -1, 1, 2)}
+    return (8 * (e[1] - e[-1]) - (e[2] - e[-2])) / (12 * h)
 
 
-def _part(out: Any, name: str, key: Any) -> Tensor:
-    """The energy or the forces among what a model returns."""
-    try:
-        value = out if key is None else None if isinstance(out, Tensor) else out[key]
-    except (KeyError, IndexError, TypeError):
-        value = None
-    if isinstance(value, Tensor):
-        return value
-    keys = out.keys() if hasattr(out, "keys") else range(len(out)) if isinstance(out, (tuple, list)) else ()
-    which = ", ".join(f"{name}={one!r}" for one in keys)
-    found = type(out).__name__ + ("" if key is None else f" and {name}={key!r}")
-    hint = f": say which it is, of {which}" if which else ""
-    raise ValueError(f"{name}: expected a tensor, found that the model returns a {found}{hint}")
+def _graphs(system: System) -> tuple[int, Tensor]:
+    batch = system.call.get("batch")
+    if batch is None:
+        batch = torch.zeros(len(system.pos), dtype=torch.long, device=system.pos.device)
+    return int(batch.max()) + 1, batch
 
 
 def _total(x: Tensor, batch: Tensor, size: int) -> tuple[Tensor, Tensor]:

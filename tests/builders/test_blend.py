@@ -30,7 +30,7 @@ def through(values, seed):
 
 def forces(z, pos, batch):
     pos = pos.clone().requires_grad_()
-    out = framed_probe(WeightedPCAFrame("E(3)"))(z, pos, batch)
+    out = framed_probe(WeightedPCAFrame("E(3)", smoothness="fast"))(z, pos, batch)
     return torch.autograd.grad(out["graph scalar"].sum() + out["node scalar"].sum(), pos)[0]
 
 
@@ -67,6 +67,6 @@ def test_shares_sum_to_one():
 
 @pytest.mark.parametrize("group", ["E(2)", "SE(3)", "E(3)"])
 def test_points_all_in_one_place_leave_the_axes_to_what_they_carry(group):
-    frame = WeightedPCAFrame(group)
+    frame = WeightedPCAFrame(group, smoothness="fast")
     clouds = list(catalogue(frame.group.dim, ["coincident"]))
     assert_exact(frame, clouds, velocities=True, trials=3)

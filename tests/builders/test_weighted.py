@@ -134,7 +134,8 @@ def collated(clouds, motion=None):
         ({"tau": "sharp"}, "tau: .* found 'sharp'"),
         ({"gap": 0.0}, r"gap: expected a number between 0 and 1, found 0.0"),
         ({"gap": 1}, "gap: .* found 1"),
-        ({"gap": None}, "gap: .* found None"),
+        ({"gap": "wide"}, "gap: .* found 'wide'"),
+        ({"smoothness": "smooth"}, "smoothness: expected .*, found 'smooth'"),
         ({"flat": -0.1}, "flat: .* found -0.1"),
         ({"line": float("nan")}, "line: .* found nan"),
         ({"projection": "softmax"}, 'projection: expected "sparsemax" or "entmax15", found .softmax.'),
@@ -176,7 +177,7 @@ def test_what_is_not_finite_stays_in_its_graph(group, poison):
 
 
 def test_empty_graphs():
-    frame, pos = WeightedPCAFrame("E(3)"), CLOUDS["methane"].pos
+    frame, pos = WeightedPCAFrame("E(3)", smoothness="fast"), CLOUDS["methane"].pos
     frames = frame(pos, batch=torch.full((5,), 2), num_graphs=4)
     assert frames.counts.tolist()[2] == 24
     assert frames.rotation.isfinite().all()
@@ -205,6 +206,6 @@ def test_weights_of_very_different_size(ratio):
     methane = CLOUDS["methane"]
     for centre, corner in ((ratio, 1.0), (1.0, ratio)):
         weight = torch.tensor([centre, *[corner] * 4])
-        assert WeightedPCAFrame("E(3)")(methane.pos, node_weight=weight).num_frames == 24
+        assert WeightedPCAFrame("E(3)", smoothness="fast")(methane.pos, node_weight=weight).num_frames == 24
     one = methane._replace(z=torch.tensor([1, 1, 1, 1, int(min(ratio, 1e12))]))
     assert_exact(WeightedPCAFrame("E(3)", node_weight=lambda z: z.double()), [one], tol=1e-6)

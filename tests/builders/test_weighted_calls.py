@@ -57,7 +57,7 @@ def blended():
     for seed in range(1000):
         g = torch.Generator().manual_seed(seed)
         pos = torch.randn(5, 3, generator=g, dtype=torch.float64) * torch.tensor([1.0, 1.0, 1.5])
-        weight = WeightedPCAFrame("E(3)")(pos).weight
+        weight = WeightedPCAFrame("E(3)", smoothness="fast")(pos).weight
         if 1 < len(weight) < 8 and weight.max() - weight.min() > 0.2:
             return pos, weight
     raise AssertionError("no such cloud")
@@ -67,7 +67,7 @@ def test_samples_are_drawn_by_weight():
     pos, weight = blended()
     n = 4000
     many, batch = pos.repeat(n, 1), torch.arange(n).repeat_interleave(5)
-    full = WeightedPCAFrame("E(3)")
+    full = WeightedPCAFrame("E(3)", smoothness="fast")
     sample = Sample(full, k=1, generator=torch.Generator().manual_seed(0))
     drawn = sample(many, batch=batch)
     assert drawn.num_frames == n
@@ -87,8 +87,8 @@ def test_samples_are_drawn_by_weight():
 def test_samples_are_unbiased():
     pos, _ = blended()
     n, args = 4000, {"z": None}
-    model = framed_probe(WeightedPCAFrame("E(3)")).double()
-    sampled = framed_probe(Sample(WeightedPCAFrame("E(3)"), k=2)).double().train()
+    model = framed_probe(WeightedPCAFrame("E(3)", smoothness="fast")).double()
+    sampled = framed_probe(Sample(WeightedPCAFrame("E(3)", smoothness="fast"), k=2)).double().train()
     plain = model(**args, pos=pos, batch=torch.zeros(5, dtype=torch.long))["graph vector"]
     found = sampled(**args, pos=pos.repeat(n, 1), batch=torch.arange(n).repeat_interleave(5))["graph vector"]
     error = found.std(0) / n**0.5
@@ -98,9 +98,9 @@ def test_samples_are_unbiased():
 
 def test_per_mode():
     pos, _ = blended()
-    frame = PerMode(HaarFrame("E(3)", k=1), WeightedPCAFrame("E(3)"))
+    frame = PerMode(HaarFrame("E(3)", k=1), WeightedPCAFrame("E(3)", smoothness="fast"))
     assert frame.train()(pos).num_frames == 1
-    assert torch.equal(frame.eval()(pos).rotation, WeightedPCAFrame("E(3)")(pos).rotation)
+    assert torch.equal(frame.eval()(pos).rotation, WeightedPCAFrame("E(3)", smoothness="fast")(pos).rotation)
 
 
 class Messages(nn.Module):
@@ -137,7 +137,7 @@ def ragged_batch():
 
 
 def framed_messages(chunk=None, norm=False):
-    frame = WeightedPCAFrame("E(3)")
+    frame = WeightedPCAFrame("E(3)", smoothness="fast")
     return FrameAveraging(Messages(norm), frame, output=OUT, level=LEVEL, node_weight="z", chunk=chunk)
 
 
@@ -145,7 +145,9 @@ def framed_messages(chunk=None, norm=False):
 def test_chunks_of_ragged_frames(chunk):
     data = ragged_batch()
     args = {"pos": data.pos, "edge_index": data.edge_index, "batch": data.batch, "z": data.z}
-    counts = WeightedPCAFrame("E(3)")(data.pos, batch=data.batch, node_weight=data.z).counts
+    counts = WeightedPCAFrame("E(3)", smoothness="fast")(
+        data.pos, batch=data.batch, node_weight=data.z
+    ).counts
     assert counts.tolist() == [24, 2, 16, 1]
     plain, found = framed_messages()(**args), framed_messages(chunk)(**args)
     for name, expected in plain.items():
@@ -163,7 +165,12 @@ def test_data_in():
 
     data = ragged_batch()
     model = FrameAveraging(
-        OnData(), WeightedPCAFrame("E(3)"), {"pos": "point"}, OUT, level=LEVEL, node_weight="z"
+        OnData(),
+        WeightedPCAFrame("E(3)", smoothness="fast"),
+        {"pos": "point"},
+        OUT,
+        level=LEVEL,
+        node_weight="z",
     )
     expected = framed_messages()(pos=data.pos, edge_index=data.edge_index, batch=data.batch, z=data.z)
     for name, found in model(data).items():

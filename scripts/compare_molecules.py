@@ -20,6 +20,8 @@ SCRIPT = ROOT / "scripts" / "train_molecules.py"
 ROWS = {
     "schnet": "SchNet (invariant)",
     "e3nn": "NequIP (equivariant, e3nn)",
+    "haar": "FA-FAENet, random motions, evaluated in smooth frames",
+    "consistent": "FA-FAENet, the same with a consistency loss",
     "full": "FA-FAENet, all 4 frames",
     "sampled": "FA-FAENet, 1 of 4 frames drawn",
     "sampled_direct": "FA-FAENet, 1 of 4 frames drawn, forces by a head",

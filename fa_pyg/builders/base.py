@@ -34,6 +34,12 @@ class Frame(nn.Module):
             wanted = '"S(n)"' if self.permutes else 'a group of motions such as "E(3)"'
             raise ValueError(f"group of a {type(self).__name__}: expected {wanted}, found {self.group}")
 
+    @property
+    def is_random(self) -> bool:
+        """Whether frames are drawn at random in training, so that two calls differ; of a frame that wraps
+        others, whether one of these is."""
+        return any(one.is_random for one in self.children() if isinstance(one, Frame))
+
     def build(self, cloud: Cloud) -> Frames:
         """Returns the frames of a batch."""
         raise NotImplementedError

@@ -42,6 +42,10 @@ class Sample(Frame):
             "generator", generator, torch.Generator, "a torch.Generator", optional=True
         )
 
+    @property
+    def is_random(self) -> bool:
+        return True
+
     def build(self, cloud: Cloud) -> Frames:
         frames = self.frame.build(cloud)
         k = self.k if self.training else self.eval_k
@@ -71,6 +75,10 @@ class PerMode(Frame):
             raise ValueError(f"train and eval: expected one group, found {train.group} and {eval.group}")
         self.in_training = train
         self.in_evaluation = eval
+
+    @property
+    def is_random(self) -> bool:
+        return self.in_training.is_random
 
     def build(self, cloud: Cloud) -> Frames:
         return (self.in_training if self.training else self.in_evaluation).build(cloud)

@@ -39,6 +39,10 @@ class HaarFrame(Frame):
             "generator", generator, torch.Generator, "a torch.Generator", optional=True
         )
 
+    @property
+    def is_random(self) -> bool:
+        return self.group.rotates
+
     def build(self, cloud: Cloud) -> Frames:
         n, dim = self.k * cloud.size, self.group.dim
         rotation = self.group.haar(n, self.generator, cloud.device, cloud.dtype)

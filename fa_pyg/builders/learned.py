@@ -87,6 +87,10 @@ class LearnedFrame(Frame):
         self.net, self.noise, self.k, self.eval_k = net, noise, k, eval_k
         self.generator, self.eps = generator, eps
 
+    @property
+    def is_random(self) -> bool:
+        return self.noise > 0
+
     def build(self, cloud: Cloud) -> Frames:
         origin = cloud.origin(self.group)
         k = self.k if self.training or self.eval_k is None else self.eval_k

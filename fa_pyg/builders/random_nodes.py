@@ -38,6 +38,10 @@ class RandomNodeFrame(PermutationFrame):
             "generator", generator, torch.Generator, "a torch.Generator", optional=True
         )
 
+    @property
+    def is_random(self) -> bool:
+        return True
+
     def build(self, graphs: Graphs) -> PermutationFrames:
         numbers, device = graphs.numbers, graphs.device
         where = self.generator.device if self.generator is not None else device

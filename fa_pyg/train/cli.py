@@ -86,7 +86,7 @@ class FitCLI(LightningCLI):
     def __init__(self, args: Sequence[str] | None = None) -> None:
         quiet()
         trust, args = trusted(sys.argv[1:] if args is None else args)
-        allowed = Allowlist(trust)
+        self.allowed = allowed = Allowlist(trust)
         check_configs(args, {"trainer": Trainer, "model": self.module, "data": self.data}, allowed)
         with guarded(allowed):
             super().__init__(
@@ -131,7 +131,9 @@ class FitCLI(LightningCLI):
             self.resumed_step = resumed_step(self.resume)
             if self.resume:
                 check_files(self.folder)
-                check_settings(self.folder, self.parser.dump(config, skip_none=False))
+                now = self.parser.dump(config, skip_none=False)
+                sections = {"model": self.module, "data": self.data}
+                check_settings(self.folder, now, sections, self.allowed.find)
         except ValueError as error:
             self.parser.exit(2, f"error: {error}\n")
 

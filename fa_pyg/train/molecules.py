@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
+from fa_pyg import checks
+from fa_pyg.builders import Frame
 from fa_pyg.linalg import mean
 from fa_pyg.models import Potential
 from fa_pyg.plot import plot_parity
@@ -37,7 +39,14 @@ class MoleculeModule(FitModule):
     .. math:: L = \sum_t w_t \operatorname{mean}_b \Big(\frac{\hat y_{tb} - y_{tb}}{s_t}\Big)^2
 
     with the scale :math:`s_t` of each target in the training set (:meth:`Potential.fit_units`), so that the
-    weights have no units. Before training, atomic references and scales are fitted to the training set.
+    weights have no units. With ``consistency`` each step runs the model twice, every structure in two draws
+    of its frame, and trains on
+
+    .. math:: \tfrac12 (L + L') + c \sum_t \operatorname{mean}_b \operatorname{var}_b
+              \Big(\frac{\hat y_{tb}}{s_t}, \frac{\hat y'_{tb}}{s_t}\Big),
+
+    the mean loss of the two and c times the unbiased variance between them (with ``huber`` half the Huber
+    loss of their difference). Before training, atomic references and scales are fitted to the training set.
     Reported are the loss and the mean absolute error of each target, ``<target>_mae_<unit>``: of a number of
     the molecule, or of a component of its vectors; the mean over its atoms and components, then over
     molecules. ``"stress"`` counts where it is known and the system is periodic in three directions, and no
@@ -49,9 +58,11 @@ class MoleculeModule(FitModule):
         weights: of each target in the loss; they name what is trained on.
         huber: squares of errors below this many scales, linear above.
         units: name and factor of the unit that a target's error is shown in; those of ``UNITS`` otherwise.
+        consistency: the weight c; 0 trains on L alone, in one run a step.
 
     Raises:
-        ValueError: for targets that the model does not give, and what FitModule raises.
+        ValueError: for targets that the model does not give, a ``consistency`` without a frame that is
+            drawn at random in training, and what FitModule raises.
     """
 
     monitor: ClassVar = "loss"
@@ -65,6 +76,7 @@ class MoleculeModule(FitModule):
         weights: dict[str, float] | None = None,
         huber: float | None = None,
         units: dict[str, tuple[str, float]] | None = None,
+        consistency: float = 0.0,
     ) -> None:
         super().__init__(model, lr, weight_decay, schedule)
         weights = {"energy": 1.0, "forces": 1.0} if weights is None else weights
@@ -76,6 +88,11 @@ class MoleculeModule(FitModule):
             raise ValueError(f"weights: expected 0 or more each, and not all 0, found {weights}")
         if huber is not None and huber <= 0:
             raise ValueError(f"huber is {huber}, expected a number > 0 or None")
+        self.consistency = checks.number("consistency", consistency, least=0)
+        frame = getattr(model.network, "frame", None)
+        if consistency and not (isinstance(frame, Frame) and frame.is_random):
+            expected = 'a frame that is drawn at random in training, such as HaarFrame("SE(3)")'
+            checks.refuse("consistency", f"{expected} or Sample(PCAFrame(...)), or 0", frame)
         self.save_hyperparameters(ignore="model")
         self.weights, self.huber = weights, huber
         self.units = {name: {**UNITS, **(units or {})}.get(name, ("", 1.0)) for name in weights}
@@ -129,7 +146,11 @@ class MoleculeModule(FitModule):
             value = predicted[name]
             target = batch[name].reshape(value.shape)
             errors[name] = (value - target).to(batch.pos.dtype)
-        if self._learns_stress:  # 0 where there is none: NaN would reach all gradients
+        return self._known(errors, batch)
+
+    def _known(self, errors: dict[str, Tensor], batch: Any) -> dict[str, Tensor]:
+        """Errors that are 0 where there is no stress: NaN would reach all gradients."""
+        if self._learns_stress:
             errors["stress"] = torch.where(has_stress(batch).view(-1, 1, 1), errors["stress"], 0)
         return errors
 
@@ -145,6 +166,19 @@ class MoleculeModule(FitModule):
         known = int(has_stress(batch).sum()) if self._learns_stress else 0
         of_stress = [name == "stress" and self._learns_stress for name in self.weights]
         return batch.num_graphs, *(known if one else batch.num_graphs for one in of_stress)
+
+    def loss(self, predicted: Mapping[str, Tensor], batch: Any, measures: tuple[Tensor, ...]) -> Tensor:
+        if not self.consistency:
+            return measures[0]
+        again = self(batch)  # in frames that are drawn anew
+        both = (measures[0] + self.measures(again, batch)[0]) / 2
+        return both + self.consistency * self._variance(predicted, again, batch)
+
+    def _variance(self, one: Mapping[str, Tensor], other: Mapping[str, Tensor], batch: Any) -> Tensor:
+        """The unbiased variance of two predictions of each target, in its scale."""
+        apart = {name: (one[name] - other[name]).to(batch.pos.dtype) for name in self.weights}
+        apart = self._known(apart, batch)
+        return sum(self._loss(name, value, batch) for name, value in apart.items()) / 2
 
     def _loss(self, name: str, error: Tensor, batch: Any) -> Tensor:
         error = error / self.model.scale(name).to(error)

@@ -1,6 +1,7 @@
 """Where a run lives, and whether an interrupted one can go on from there."""
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,21 @@ def resumed_step(checkpoint: Path | None) -> int:
     return step
 
 
-def check_settings(folder: Path, now: str) -> None:
+def check_settings(
+    folder: Path,
+    now: str,
+    sections: Mapping[str, type] | None = None,
+    find: Callable[[Any], Any] = lambda name: None,
+) -> None:
     """Raises ValueError, naming what differs, if a run in this folder was begun as another experiment.
 
-    A setting that only one of them has is the same where it is None: an option that came later, left alone.
+    Options that came after the run was begun differ only where they are not left at their default.
 
     Args:
         folder: of the run; its ``config.yaml`` says how it was begun. Without one nothing is compared.
         now: the configuration to go on with, in YAML.
+        sections: the class that ``"model"``, or another section, holds the arguments of.
+        find: gives the class of a ``class_path``, None for one that it does not know.
     """
     if not (folder / "config.yaml").is_file():
         return
@@ -92,6 +100,8 @@ def check_settings(folder: Path, now: str) -> None:
         {key: value for key, value in _flat(settings) if _is_fixed(key)}
         for settings in (read(folder / "config.yaml"), parse(now, "--config"))
     )
+    added = {key: value for key, value in wanted.items() if key not in begun}
+    begun |= {key: one for key, one in added.items() if _is_default(key, one, wanted, sections or {}, find)}
     missing = "nothing"
     differ = [
         f"{key} (begun with {begun.get(key, missing)}, now {wanted.get(key, missing)})"
@@ -116,3 +126,18 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _is_fixed(key: str) -> bool:
     return f"{key}.".startswith(tuple(f"{name}." for name in FIXED)) and key not in FREE
+
+
+def _is_default(
+    key: str,
+    value: Any,
+    settings: Mapping[str, Any],
+    sections: Mapping[str, type],
+    find: Callable[[Any], Any],
+) -> bool:
+    """Whether an argument has the value that it has where it is left out."""
+    owner, _, name = key.rpartition(".")
+    path = f"{owner.removesuffix('init_args')}class_path"
+    made = sections.get(owner) or (find(settings.get(path)) if owner.endswith(".init_args") else None)
+    argument = inspect.signature(made).parameters.get(name) if made else None
+    return argument is not None and type(value) is type(argument.default) and value == argument.default

@@ -8,6 +8,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 
+from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.datasets import XYZ
 from fa_pyg.models import FAENet, Potential
 from fa_pyg.models.potential import REPS
@@ -114,6 +115,25 @@ def test_configurations_build_exact_models_of_their_targets(path):
     for name in one:
         spec = REPS[model.heads.get(name, "node vector")]
         torch.testing.assert_close(other[name], turned[spec](one[name]), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "level"),
+    [
+        ("tau: 0.025, gap: 0.05, node_weight: null, flat: 0.1, line: 0.1, projection: entmax15", "fast"),
+        ("tau: 0.04, gap: 0.0125", "fast"),
+        ("smoothness: dynamics", "dynamics"),
+    ],
+)
+def test_older_configurations_keep_their_frame(arguments, level, tmp_path):
+    """What a run of a version without levels of smoothness kept is what it was trained with."""
+    frame = f"{{class_path: fa_pyg.WeightedPCAFrame, init_args: {{group: SE(3), {arguments}}}}}"
+    net = "{class_path: fa_pyg.models.FAENet, init_args: {hidden: 8, layers: 1}}"
+    made = f"{{class_path: fa_pyg.models.Potential, init_args: {{model: {net}, frame: {frame}}}}}"
+    (tmp_path / "config.yaml").write_text(f"model: {{model: {made}}}")
+    found = built(tmp_path / "config.yaml", "model", MoleculeModule).model.network.frame
+    assert found.smoothness == level
+    assert (found.level == LEVELS[level]) == (arguments.partition(",")[0] != "tau: 0.04")
 
 
 @pytest.mark.parametrize("name", ["XYZ", "LazyXYZ", "OnDiskXYZ"])

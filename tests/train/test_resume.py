@@ -5,6 +5,8 @@ import os
 import pytest
 import torch
 
+from fa_pyg.train import MoleculeModule
+from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.resume import check_files, check_settings, resumed_step, run_folder
 
 
@@ -44,6 +46,22 @@ def test_settings_that_may_change_and_those_that_may_not(tmp_path):
         ValueError, match=r"model.lr \(begun with 0.1, now 0.2\), model.decay .*nothing, now 1"
     ):
         check_settings(tmp_path, begun.replace("lr: 0.1", "lr: 0.2, decay: 1"))
+
+
+def test_options_that_are_newer_than_the_run_have_their_default(tmp_path):
+    frame = "{class_path: fa_pyg.Sample, init_args: {k: 2%s}}"
+    text = "model: {model: {class_path: fa_pyg.models.Potential, init_args: {frame: %s}}, lr: 0.1%s}"
+    (tmp_path / "config.yaml").write_text(text % (frame % "", ""))
+    given = {"sections": {"model": MoleculeModule}, "find": Allowlist().find}
+    check_settings(tmp_path, text % (frame % ", eval_k: null", ", consistency: 0.0"), **given)
+    for changed, key in (
+        (text % (frame % "", ", consistency: 0.1"), "model.consistency"),
+        (text % (frame % ", eval_k: 2", ""), "eval_k"),
+        (text % (frame.replace("fa_pyg.Sample", "somebody.Sample") % ", eval_k: null", ""), "class_path"),
+        (text % (frame % "", ", nothing: 0.0"), "model.nothing"),
+    ):
+        with pytest.raises(ValueError, match=rf"{key} \(begun with"):
+            check_settings(tmp_path, changed, **given)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ from fa_pyg.dynamics import (
     thermalised,
 )
 from fa_pyg.files import write_atomically
-from fa_pyg.plot import _figure, save_figure
+from fa_pyg.plot import save_figure
 from fa_pyg.train.compare import affordable_epochs, trained
 from fa_pyg.train.molecules import MoleculeCLI
 from fa_pyg.train.results import read_result
@@ -50,7 +50,7 @@ MOLECULES = tuple(MULTIPLICITIES)
 DELTAS = (0.01, 0.003, 0.001)  # ångström
 STRETCH = np.linspace(-0.12, 0.12, 121)  # ångström
 TEMPERATURE, TIMESTEP = 300.0, 0.5  # K, fs
-PLOTTED = "NH3", "N-H"
+DRAWN, SCANNED, MOVED = ("weighted", "random", "e3nn", "xtb"), ("CH4", "C-H"), "NH3"  # in the picture
 
 
 class Row(NamedTuple):
@@ -376,19 +376,20 @@ def _table(title: str, found: list[Result], cell: Callable[[Result], str]) -> st
 
 def draw(given: argparse.Namespace, found: list[Result]) -> None:
     """Second differences along a bond scan, and total energies of a run, for each network."""
-    molecule, bond = PLOTTED
-    figure = _figure(9, 6.5)
-    above, below = figure.subplots(2, 1)
-    for place, one in enumerate(result for result in found if result.molecule == molecule):
-        title = TITLES[one.row]
-        above.plot(STRETCH[1:-1], curvature(one.raw["scans"][bond]), lw=0.9, color=f"C{place}", label=title)
-        time_ps, total = (one.raw["nve"].get(name, []) for name in ("time_ps", "total_meV"))
-        below.plot(time_ps, total, lw=0.6, color=f"C{place}", rasterized=True)
+    import matplotlib.pyplot as plt
+
+    molecule, bond = SCANNED
+    figure, (above, below) = plt.subplots(2, 1, figsize=(9, 7.5), dpi=100)
+    for one in (result for result in found if result.row in DRAWN):
+        look = {"lw": 1.0, "color": f"C{DRAWN.index(one.row)}", "label": TITLES[one.row]}
+        if one.molecule == molecule:
+            above.plot(STRETCH[1:-1], curvature(one.raw["scans"][bond]), **look)
+        if one.molecule == MOVED and "total_meV" in one.raw["nve"]:
+            below.plot(one.raw["nve"]["time_ps"], one.raw["nve"]["total_meV"], **look | {"lw": 0.5})
     above.set(xlabel=f"stretch of {bond} in {molecule} / Å", ylabel="second difference / eV/Å²")
-    above.set_yscale("symlog", linthresh=100)
+    below.set(xlabel="time / ps", ylabel=f"total energy of {MOVED} - start / meV")
     above.legend(fontsize=7)
-    below.set(xlabel="time / ps", ylabel="total energy - start / meV")
-    below.set_yscale("symlog", linthresh=3)
+    figure.tight_layout()
     save_figure(figure, given.picture)
 
 

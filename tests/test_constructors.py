@@ -537,6 +537,21 @@ ENTRIES: dict[str, Entry] = {
         "atoms:free steps:whole timestep:length watch:function?",
         runs=False,
     ),
+    "dynamics.nve_together": Entry(
+        {"model": Energies(), "systems": (), "steps": 1, "timestep": 1.0},
+        "model:free systems:free steps:whole timestep:length watch:function?",
+        runs=False,
+    ),
+    "dynamics.frequencies": Entry({"atoms": None}, "atoms:free delta:length", runs=False),
+    "dynamics.splitting": Entry(
+        {"found": (1.0, 2.0), "multiplicities": (2,)}, "found:free multiplicities:free"
+    ),
+    "dynamics.scannable_bonds": Entry({"atoms": None}, "atoms:free", runs=False),
+    "dynamics.bond_scan": Entry(
+        {"atoms": None, "bond": (0, 1), "stretch": np.zeros(1)},
+        "atoms:free bond:free stretch:free",
+        runs=False,
+    ),
     "dynamics.thermalised": Entry(
         {"atoms": None, "temperature": 300.0}, "atoms:free temperature:amount seed:whole", runs=False
     ),

@@ -560,7 +560,7 @@ ENTRIES: dict[str, Entry] = {
         "pos:free energy:free forces:free",
     ),
     "ase.FACalculator": Entry(
-        {"checkpoint": "none"}, "checkpoint:free device:free dtype:free trust:free", runs=False
+        {"checkpoint": "none"}, "checkpoint:free device:free dtype:free trust:free frame:free", runs=False
     ),
     "plot.plot_energies": Entry({"runs": {}}, "runs:free path:free title:free shared:free", runs=False),
     "plot.plot_errors": Entry({"errors": {}}, "errors:free path:free title:free tol:free", runs=False),

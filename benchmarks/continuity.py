@@ -21,6 +21,7 @@ from fa_pyg import Frame, PCAFrame, WeightedPCAFrame
 from fa_pyg.testing.continuity import LINES, Line, assert_continuous, lines
 from fa_pyg.testing.probe import framed_probe
 
+LEVEL = "fast"  # the steepest of the three: the table of docs/frames.md
 PART = 128  # clouds in a batch: bounds the memory
 
 
@@ -53,7 +54,10 @@ def jumps_on(function, line: Line) -> bool:
 def count_jumps(count: int, groups: list[str]) -> None:
     """On how many lines outputs and forces jump."""
     for group in groups:
-        for name, frame in (("weighted", WeightedPCAFrame(group)), ("PCA", PCAFrame(group))):
+        for name, frame in (
+            ("weighted", WeightedPCAFrame(group, smoothness=LEVEL)),
+            ("PCA", PCAFrame(group)),
+        ):
             model, jumps = framed_probe(frame), {"outputs": 0, "forces": 0}
 
             def outputs(z, pos, batch, model=model):
@@ -88,7 +92,7 @@ def main() -> None:
 
 def table(pieces: list[int]) -> None:
     """The largest steps on a line of each kind."""
-    frames = {"weighted": WeightedPCAFrame("E(3)"), "PCA": PCAFrame("E(3)")}
+    frames = {"weighted": WeightedPCAFrame("E(3)", smoothness=LEVEL), "PCA": PCAFrame("E(3)")}
     columns = [f"{frame}: {what}" for frame in frames for what in ("vectors", "forces")]
     print("| through | " + " | ".join(columns) + " |\n" + "|---" * 5 + "|")
     for line in lines(len(LINES[3])):

@@ -11,6 +11,7 @@ interleaved rounds. How steep forces are: ``steepness.py``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import resource
 import subprocess
 import sys
@@ -27,11 +28,13 @@ from fa_pyg.builders import Frame
 from fa_pyg.nn import radius_graph
 
 GROUPS = ("E(3)", "SE(3)")
+LEVELS = ("fast", "forces", "dynamics")
 CACHE = Path("runs/benchmarks/nci.pt")
 MEMORY = {
     "inputs alone": None,
     "bare": lambda net: net,
-    "weighted": lambda net: FrameAveraging(net, WeightedPCAFrame("E(3)")),
+    "fast": lambda net: FrameAveraging(net, WeightedPCAFrame("E(3)", smoothness="fast")),
+    "forces": lambda net: FrameAveraging(net, WeightedPCAFrame("E(3)", smoothness="forces")),
     "8 frames, chunk=1": lambda net: FrameAveraging(net, PCAFrame("E(3)"), chunk=1),
     "8 frames, chunk=8": lambda net: FrameAveraging(net, PCAFrame("E(3)"), chunk=8),
 }
@@ -52,7 +55,8 @@ def frame_time(args: argparse.Namespace) -> None:
     molecules, calls = nci(512, cache=CACHE), {}
     for group in GROUPS:
         calls[f"PCAFrame {group}"] = frames_of(PCAFrame(group), molecules)
-        calls[f"WeightedPCAFrame {group}"] = frames_of(WeightedPCAFrame(group), molecules)
+        for level in LEVELS:
+            calls[f"{level} {group}"] = frames_of(WeightedPCAFrame(group, smoothness=level), molecules)
     times = interleaved(calls, args.seconds / 2)
     print(
         f"\n(a) frames of 512 conformers ({len(times['PCAFrame E(3)'])} rounds)\n{'':24}     ms   / PCAFrame"
@@ -65,13 +69,13 @@ def frame_time(args: argparse.Namespace) -> None:
 @torch.no_grad()
 def number_of_frames(args: argparse.Namespace) -> None:
     """(b) Frames a molecule."""
-    print(f"\n(b) frames a molecule, {args.conformers} conformers\n{'':28}  mean   max   with one")
-    for group in GROUPS:
-        for weighted in (True, False):
-            found = frames_of(WeightedPCAFrame(group), args.molecules, weighted, torch.float64)()
-            name = f"{group}, {'atomic numbers' if weighted else 'all atoms alike'}"
-            one = (found.counts == 1).double().mean().item()
-            print(f"{name:28}{found.counts.double().mean():6.3f}{int(found.counts.max()):6}{one:10.0%}")
+    print(f"\n(b) frames a molecule, {args.conformers} conformers\n{'':36}  mean   max with fewest")
+    for group, level, weighted in itertools.product(GROUPS, LEVELS, (True, False)):
+        frame = WeightedPCAFrame(group, smoothness=level)
+        counts = frames_of(frame, args.molecules, weighted, torch.float64)().counts
+        name = f"{level} {group}, {'atomic numbers' if weighted else 'all atoms alike'}"
+        least = (counts == counts.min()).double().mean().item()
+        print(f"{name:36}{counts.double().mean():6.3f}{int(counts.max()):6}{least:10.0%}")
 
 
 def inputs(molecules: list[Data]) -> dict:
@@ -87,7 +91,9 @@ def training(args: argparse.Namespace) -> None:
         given, net = inputs(args.molecules[:size]), Net()
         models = {"bare": net}
         for group in GROUPS:
-            models[f"weighted {group}"] = FrameAveraging(net, WeightedPCAFrame(group))
+            for level in LEVELS[:2]:
+                frame = WeightedPCAFrame(group, smoothness=level)
+                models[f"{level} {group}"] = FrameAveraging(net, frame)
         models["1 of 8 frames, E(3)"] = FrameAveraging(net, Sample(PCAFrame("E(3)"), k=1))
         models["8 frames, E(3)"] = FrameAveraging(net, PCAFrame("E(3)"))
         steps = {name: backward(model, given) for name, model in models.items()}

@@ -2,20 +2,68 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from fa_pyg.builders import Frame
 from fa_pyg.models import Potential
 from fa_pyg.models.device import find_device
 from fa_pyg.models.molecule_inputs import check_types
 from fa_pyg.models.potential import MAX_Z
 
 __all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
+
+STEEP = 1.5  # 1/Å; in dynamics on smooth energies of molecules at most 0.8, in most steps 0.3 and less
+FAR = 0.1  # ångström: beyond, the terms that are left out count
+COPIES = 500  # atoms in all copies of a molecule that share a call on a CPU: calls of a few cost as much
+LEAST = 3e-4  # eV times the square root of the number of atoms: a hundredth of k 300 K
+
+
+class StepWatch:
+    r"""Warns once when an energy changes in a small step by what the forces at both ends do not explain.
+
+    .. math:: g = \big| E_1 - E_0 + \tfrac12 (F_0 + F_1) \cdot \Delta x \big|
+              > \frac{1.5}{\text{Å}} \, |F_1 - F_0| \, |\Delta x| \, \max_i |\Delta x_i|
+
+    The gap of a smooth energy is a twelfth of its third derivative along the step, for which the right side
+    is an estimate: the second derivative over a length of bonds. Not watched are steps in which an atom moves
+    by 0.1 Å or more, as in the first steps of an optimization, and gaps below :math:`\sqrt N` times 0.3 meV.
+    """
+
+    def __init__(self) -> None:
+        self.last: tuple[Any, ...] | None = None
+        self.warned = False
+
+    def __call__(self, atoms: Any, energy: float, forces: np.ndarray) -> None:
+        if self.warned:
+            return
+        box = atoms.numbers.tolist(), atoms.cell.array.tolist(), atoms.pbc.tolist()
+        last, self.last = self.last, (box, atoms.positions.copy(), energy, forces)
+        if last is not None and last[0] == box:
+            self._compare(*last[1:], atoms.positions, energy, forces)
+
+    def _compare(
+        self, x0: np.ndarray, e0: float, f0: np.ndarray, x1: np.ndarray, e1: float, f1: np.ndarray
+    ) -> None:
+        step = x1 - x0
+        gap = abs(e1 - e0 + ((f0 + f1) / 2 * step).sum())
+        far = float(np.linalg.norm(step, axis=1).max())
+        explained = STEEP * float(np.linalg.norm(f1 - f0) * np.linalg.norm(step)) * far
+        if far < FAR and gap > max(explained, LEAST * len(step) ** 0.5):
+            self.warned = True
+            warnings.warn(
+                f"the energy changed by {1000 * gap:.2g} meV more than the forces explain in a step of "
+                f"{far:.2g} Å: the frame is too steep for dynamics, vibrations and optimizations. "
+                'FACalculator(..., frame="forces") or "dynamics" evaluates the model in smoother frames',
+                stacklevel=5,
+            )
 
 
 @cache
@@ -48,12 +96,17 @@ def _calculator() -> type:
             device: to run on.
             dtype: of the network, ``"float32"`` or ``"float64"``; frames are always float64. Optimisations to
                 less than 1e-3 eV/Å and long dynamics are better off with float64.
+            frame: to evaluate in, of the group of the training: a frame, or the ``smoothness`` of a
+                :class:`~fa_pyg.WeightedPCAFrame`, ``"forces"`` or ``"dynamics"``. Default: the training's.
             trust: classes and modules that the configuration of the run may name beside those of ``fa_pyg``,
                 ``torch.nn`` and ``torch_geometric.nn`` (docs/security.md).
 
+        Warns once where a small step changes the energy by more than the forces explain, which tells that
+        the frame is too steep (:class:`StepWatch`).
+
         Raises:
-            ValueError: for a device that is not there, a model of no energies; what
-                :func:`~fa_pyg.train.load.load_potential` raises.
+            ValueError: for a device that is not there, a model of no energies, a frame of another group or
+                for a model without a frame; what :func:`~fa_pyg.train.load.load_potential` raises.
                 In a calculation, and also an ASE ``CalculatorSetupError``: for no atoms, elements that the
                 model was not trained on, and whatever :class:`~fa_pyg.models.Potential` refuses, such as
                 positions that are not finite and flat cells.
@@ -67,6 +120,7 @@ def _calculator() -> type:
             device: str = "cpu",
             dtype: str = "float32",
             trust: str | Iterable[str] = (),
+            frame: Frame | str | None = None,
             **kwargs: Any,
         ) -> None:
             super().__init__(**kwargs)
@@ -76,8 +130,12 @@ def _calculator() -> type:
             model = deepcopy(checkpoint) if isinstance(checkpoint, Potential) else _load(checkpoint, trust)
             if model.heads.get("energy") != "scalar":
                 raise ValueError(f"checkpoint: expected a model of energies, found one of {model.heads}")
+            if frame is not None:
+                model.set_frame(frame)
             self.model = model.to(device, getattr(torch, dtype)).eval()
             self.device = device
+            # Forces of a head do not fit the energy by themselves.
+            self.watch = StepWatch() if self.model.is_framed and self.model.gradient else None
 
         def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
             super().calculate(atoms, properties, system_changes)
@@ -100,6 +158,8 @@ def _calculator() -> type:
             if stressed:
                 results["stress"] = full_3x3_to_voigt_6_stress(results["stress"][0])
             self.results = results
+            if self.watch is not None:
+                self.watch(atoms, results["energy"], results["forces"])
 
         def _run(self, atoms: Any, stressed: bool) -> dict[str, torch.Tensor]:
             z = torch.as_tensor(atoms.numbers, dtype=torch.long, device=self.device)
@@ -110,6 +170,7 @@ def _calculator() -> type:
             if atoms.pbc.any():
                 cells["cell"] = torch.as_tensor(atoms.cell.array, device=self.device)[None]
                 cells["pbc"] = torch.as_tensor(atoms.pbc, device=self.device)[None]
+            self.model.share_calls(COPIES // len(z) if self.device.type == "cpu" else None)
             pos, batch = torch.as_tensor(atoms.positions, device=self.device), torch.zeros_like(z)
             with torch.no_grad():
                 return self.model(z, pos, batch=batch, num_graphs=1, stress=stressed, **cells)

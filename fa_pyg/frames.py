@@ -141,7 +141,7 @@ class Frames(Slotted):
         order = torch.argsort(rank_in_body(body, counts) * size + body)
         rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
         given = {"rotation": rotation, "body": body, "weight": weight, "origin": origin, "batch": batch}
-        slots = 1 if len(body) == size else 0
+        slots = len(body) if size == 1 else int(len(body) == size)
         return cls._made(**given, num_bodies=size, slots=slots, exact=exact)
 
     # ---------------------------------------------------------------------------------- what it is

@@ -60,6 +60,11 @@ class Rep:
             f"{name}: unknown representation {checks.shown(spec)}: expected a Rep or one of {known}"
         )
 
+    @property
+    def is_invariant(self) -> bool:
+        """Whether no motion changes the quantity."""
+        return not (self.rank or self.pseudo)
+
     def layout(self, shape: tuple[int, ...], dim: int, what: str = "a tensor") -> tuple[int, ...]:
         """Returns ``shape`` with explicit geometric axes, ``[..., d, ..., d]``; checks that they are there.
 

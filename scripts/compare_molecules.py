@@ -7,12 +7,11 @@ that are finished are not run again, one that was interrupted goes on from its l
 
 import argparse
 import csv
-import json
 import statistics
 from pathlib import Path
 
 from fa_pyg.files import atomic_write, write_atomically
-from fa_pyg.train.compare import seconds_per_epoch, trained
+from fa_pyg.train.compare import affordable_epochs, trained
 from fa_pyg.train.molecules import MoleculeCLI
 from fa_pyg.train.results import read_result
 
@@ -49,25 +48,14 @@ def main() -> None:
     for seed in given.seeds:
         for row in given.rows:
             config = ROOT / "configs" / "molecules" / f"aspirin_{row}.yaml"
-            epochs = affordable(config, data, 60 * given.minutes, folder)
+            kept = folder / "epochs" / f"{config.stem}.json"
+            epochs = affordable_epochs(MoleculeCLI, config, data, 60 * given.minutes, kept)
             every = max(1, epochs // 20)
             arguments = [*data, f"--trainer.max_epochs={epochs}"]
             arguments += [f"--trainer.check_val_every_n_epoch={every}", f"--checkpoint_every={every}"]
             trained(SCRIPT, config, seed, folder / f"seed_{seed}", *arguments)
             write(folder)
     print((folder / "table.md").read_text())
-
-
-def affordable(config: Path, data: list[str], seconds: float, folder: Path) -> int:
-    """How many epochs fit in this CPU time; asked once and kept, so that all seeds get equally many."""
-    kept = folder / "epochs" / f"{config.stem}.json"
-    if known := read_result(kept, int):
-        return known
-    cost = seconds_per_epoch(MoleculeCLI, ["--config", str(config), *data])
-    epochs = max(1, int(seconds / cost))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(kept, json.dumps(epochs))
-    return epochs
 
 
 def write(folder: Path) -> None:

@@ -10,7 +10,7 @@ from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 from torch import nn
 
-from fa_pyg import WeightedPCAFrame
+from fa_pyg import PCAFrame, WeightedPCAFrame
 from fa_pyg.ase import FACalculator
 from fa_pyg.linalg import scatter_sum
 from fa_pyg.models import FAENet, Potential
@@ -110,6 +110,58 @@ def test_the_model_that_is_given_stays_what_it_is():
     assert model.training
 
 
+def test_another_frame_than_that_of_the_training():
+    """A copy of the model is evaluated in it; the model that is given keeps its own."""
+    atoms, found = molecule("CH3OH"), {}
+    model = fae("fast").eval()
+    for name, frame in (("own", None), ("plain", PCAFrame("E(3)")), ("smooth", "dynamics")):
+        atoms.calc = FACalculator(model, dtype="float64", frame=frame)
+        found[name] = atoms.get_potential_energy(), atoms.get_forces()
+    assert len({energy for energy, _ in found.values()}) == 3
+    plain = Potential(model.network.model, PCAFrame("E(3)")).double().eval()
+    atoms.calc = FACalculator(plain, dtype="float64")
+    assert atoms.get_potential_energy() == found["plain"][0]
+    assert (atoms.get_forces() == found["plain"][1]).all()
+    assert isinstance(model.network.frame, WeightedPCAFrame)
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_frames_of_a_small_molecule_share_a_call_where_they_can(takes, water):
+    """And say what they say one by one."""
+    calls = []
+
+    class Counted(Springs):
+        def forward(self, z, pos, edge_index, batch, num_graphs):
+            calls.append(len(z))
+            return super().forward(z, pos, edge_index, batch, num_graphs)
+
+    class Alone(Counted):
+        def forward(self, z, pos, edge_index):
+            return super().forward(z, pos, edge_index, torch.zeros_like(z), 1)
+
+    model = Potential((Counted if takes else Alone)(), PCAFrame("E(3)"), cutoff=10.0)
+    water.calc = FACalculator(model, dtype="float64")
+    together = water.get_forces()
+    assert calls == ([24] if takes else [3] * 8)
+    z, pos = torch.tensor(water.numbers), torch.tensor(water.positions)
+    alone = model.double().eval()(z, pos, torch.zeros_like(z))["forces"]
+    assert len(calls) == (9 if takes else 16)
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "frame", "message"),
+    [
+        (lambda: fae(), PCAFrame("SE(3)"), r"frame: expected one of E\(3\), the group of the model"),
+        (lambda: fae(), "smooth", "smoothness: expected"),
+        (lambda: Potential(FAENet(hidden=8, layers=1)), "forces", "frame: expected None for a model without"),
+    ],
+)
+def test_frames_that_do_not_fit_the_model_are_refused(model, frame, message):
+    with pytest.raises(ValueError, match=message):
+        FACalculator(model(), frame=frame)
+
+
 def test_unseen_elements_are_refused(water):
     model = springs()
     model.fit_units(torch.tensor([1, 8]), torch.tensor([0, 0]), {"energy": torch.tensor([1.0])})
@@ -119,9 +171,10 @@ def test_unseen_elements_are_refused(water):
         atoms.get_potential_energy()
 
 
-def fae():
+def fae(smoothness="forces"):
     torch.manual_seed(0)
-    return Potential(FAENet(hidden=8, layers=1, num_radial=4, cutoff=4.0), WeightedPCAFrame("E(3)"))
+    frame = WeightedPCAFrame("E(3)", smoothness=smoothness)
+    return Potential(FAENet(hidden=8, layers=1, num_radial=4, cutoff=4.0), frame)
 
 
 def bad(numbers=(8, 1), positions=((0.0, 0, 0), (0, 0, 1.0)), **kwargs):

@@ -191,6 +191,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "CosetFrame": Entry({"frame": PCAFrame("O(3)"), "subgroup": "Oh"}, "frame:frame subgroup:group"),
     "GeneralisedQRFrame": Entry(E3, "group:group"),
+    "PolarFrame": Entry(E3, "group:group"),
     "HaarFrame": Entry(E3, "group:group k:positive generator:generator?"),
     "GroupFrame": Entry({"group": "Oh"}, "group:group translations:flag"),
     "LearnedFrame": Entry(
@@ -236,7 +237,7 @@ ENTRIES: dict[str, Entry] = {
     # ---- layers
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
-        "model:module frame:frame output:output level:level? chunk:positive?" + DECLARED,
+        "model:module frame:frame output:output? level:level? chunk:positive?" + DECLARED,
     ),
     "nn.FAMLP": Entry(
         {"frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},
@@ -244,7 +245,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "nn.FAConv": Entry(
         {"conv": nn.Linear(4, 4), "frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},
-        "conv:module" + LAYER,
+        "conv:module inputs:inputs?" + LAYER,
     ),
     "nn.GridAveraging": Entry(
         {"model": nn.Conv2d(1, 1, 3)},
@@ -292,8 +293,14 @@ ENTRIES: dict[str, Entry] = {
     ),
     "models.Potential": Entry(
         {"model": fa_pyg.models.FAENet(8, 1), "frame": PCAFrame("E(3)")},
-        "model:module frame:frame? heads:inputs? gradient:flag cutoff:length? signed_cell:flag",
+        "model:module frame:frame? heads:inputs? gradient:flag cutoff:length? cell_frame:module? "
+        "signed_cell:flag?",
     ),
+    "models.CellFrame": Entry({}, "frame:frame?"),
+    "models.CellVectors": Entry({}, "frame:frame? signed:flag"),
+    "models.LabeledCell": Entry({}, "frame:frame?"),
+    "models.LatticeVectors": Entry({}, "frame:frame?"),
+    "models.NeighborVectors": Entry({}, "frame:frame?"),
     "models.FAGNN": Entry({}, "hidden:size layers:count dim:size edge_dim:count fused:flag"),
     "models.GNN": Entry({}, "hidden:size layers:count dim:size"),
     "models.Linear": Entry({}, ""),

@@ -40,7 +40,9 @@ def test_the_bare_network_fails_where_the_framed_one_passes(names):
 def test_what_its_comments_say(names):
     z, pos, batch = names["z"], names["pos"], names["batch"]
     frames = names["WeightedPCAFrame"]("E(3)")(pos, batch=batch, node_weight=z)
-    assert frames.counts.tolist() == [24, 4]
+    assert frames.counts.tolist() == [96, 8]
+    fast = names["WeightedPCAFrame"]("E(3)", smoothness="fast")(pos, batch=batch, node_weight=z)
+    assert fast.counts.tolist() == [24, 4]
     assert frames.exact_for("tensor").tolist() == [True, True]
     plain = names["PCAFrame"]
     assert plain("E(3)")(pos, batch=batch).exact_for("scalar").tolist() == [False, True]

@@ -16,6 +16,7 @@ FLOORS = (
     "reps",
     "groups",
     "eigh",
+    "polar",
     "linalg",
     "projections",
     "slots",

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
-from fa_pyg.datasets import NBody
+from fa_pyg.datasets import XYZ, NBody
 from fa_pyg.models import Linear
 from fa_pyg.train import load_best, main
 
@@ -148,3 +149,20 @@ def test_demo_moves_predictions_back(demo, data_root):
     assert found.shape == (4, 5, 5, 3)
     expected = (test.pos + test.vel).double().view(4, 1, 5, 3)
     torch.testing.assert_close(found, expected.expand_as(found), atol=1e-5, rtol=0)
+
+
+def test_snapshots_of_small_molecules_are_files_that_are_read_again(tmp_path):
+    script = runpy.run_path(str(ROOT / "scripts/small_molecules.py"))
+    torch.manual_seed(0)
+    atoms = {"z": torch.tensor([7, 1, 1, 1]), "pos": torch.randn(4, 3).double()}
+    labels = [
+        {"energy": torch.tensor([-1e4 - k / 3]).double(), "forces": torch.randn(4, 3).double()}
+        for k in (0, 1)
+    ]
+    script["write"]([Data(**atoms, **one) for one in labels], "NH3", tmp_path / "train")
+    found = XYZ(tmp_path / "train", targets=["energy"], dtype=torch.float64)
+    assert [file.name for file in (tmp_path / "train").iterdir()] == ["NH3.xyz"]
+    for data, one in zip(found, labels, strict=True):
+        assert (data.z == atoms["z"]).all()
+        for name, value in {"pos": atoms["pos"], **one}.items():
+            torch.testing.assert_close(data[name], value, rtol=0, atol=1e-9)

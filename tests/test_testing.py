@@ -83,13 +83,11 @@ def test_random_motions(group):
 
 def test_right_models_pass_and_errors_are_returned():
     errors = assert_equivariant(Fn(pairs), {"pos": POS, "batch": BATCH}, "E(3)")
-    assert set(errors) == {"proper", "improper", "translated", "permuted"}
+    assert set(errors) == {"proper", "improper", "translated", "permuted", "apart"}
     assert max(errors.values()) < 1e-12
-    assert set(equivariance_error(Fn(pairs), {"pos": POS, "batch": BATCH}, "SO(3)")) == {"proper", "permuted"}
-    assert set(equivariance_error(Fn(pairs), {"pos": POS, "batch": BATCH}, "T(3)")) == {
-        "translated",
-        "permuted",
-    }
+    for group, kinds in {"SO(3)": {"proper"}, "T(3)": {"translated"}}.items():
+        errors = equivariance_error(Fn(pairs), {"pos": POS, "batch": BATCH}, group)
+        assert set(errors) == {*kinds, "permuted", "apart"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from fa_pyg.builders.haar import HaarFrame
 from fa_pyg.builders.learned import LearnedFrame, identity_prior
 from fa_pyg.builders.local import LocalFrame, LocalPCAFrame
 from fa_pyg.builders.pca import PCAFrame
+from fa_pyg.builders.polar import PolarFrame
 from fa_pyg.builders.qr import GeneralisedQRFrame
 from fa_pyg.builders.random_nodes import RandomNodeFrame
 from fa_pyg.builders.spectral import SpectralFrame
@@ -32,6 +33,7 @@ __all__ = [
     "PCAFrame",
     "PerMode",
     "PermutationFrame",
+    "PolarFrame",
     "Quantity",
     "RandomNodeFrame",
     "Sample",

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from fa_pyg.builders.unsaid import channels_or_samples
 from fa_pyg.copies import check_batch, graph_count
 from fa_pyg.groups import Group
 from fa_pyg.linalg import check_device, check_real, mean, pick, scatter_sum, working_dtype
@@ -197,10 +198,14 @@ def cloud_of(
         pos and vectors ``[N, d]`` or ``[N, C, d]``; batch and node_weight ``[N]``.
 
     Raises:
-        ValueError: for what is no tensor, shapes that do not fit each other or the group's dimension, a
-            batch that is not int64, or that does not fit ``num_graphs`` (seen on a CPU only).
+        ValueError: for what is no tensor, shapes that do not fit each other or the group's dimension, points
+            ``[B, T, d]`` without ``batch``, which may be a dense batch, a batch that is not int64, or that
+            does not fit ``num_graphs`` (seen on a CPU only).
     """
     _check(group, pos, vectors, batch, node_weight)
+    unclear = channels_or_samples("pos", pos, Rep(1), group.dim) if group.translates else None
+    if unclear is not None and batch is None:
+        raise ValueError(unclear)
     size = 1 if batch is None else graph_count(batch, num_graphs)
     reps = [Rep(1, affine=group.translates), *[Rep(1)] * len(vectors)]
     read = tuple(Quantity(x, rep, batch) for x, rep in zip((pos, *vectors), reps, strict=True))

@@ -15,7 +15,15 @@ from fa_pyg.copies import Call, Layout, Name, sizes
 from fa_pyg.linalg import check_real
 from fa_pyg.reps import Rep, RepLike
 
-__all__ = ["NodeWeight", "check_node_weight", "check_reads", "declared_reps", "node_weights", "quantity"]
+__all__ = [
+    "NodeWeight",
+    "check_node_weight",
+    "check_reads",
+    "declared_reps",
+    "first_read",
+    "node_weights",
+    "quantity",
+]
 
 NodeWeight = str | Callable[[dict], Tensor] | None
 
@@ -32,6 +40,11 @@ def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
     if not inputs:
         raise ValueError("inputs: expected at least one input that transforms, found none")
     return {name: Rep.of(rep, f"inputs[{name!r}]") for name, rep in inputs.items()}
+
+
+def first_read(inputs: Mapping[Name, Rep]) -> list[Name]:
+    """Returns what axes are made of by default: the first declared input that transforms."""
+    return [name for name, rep in inputs.items() if not rep.is_invariant][:1] or list(inputs)[:1]
 
 
 def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:

@@ -141,7 +141,7 @@ class Blend:
             gap: relative gap from which on eigenvalues are apart.
             line: relative spread across a line.
             start: share of ``gap`` from which on the blend begins.
-            near: in three dimensions, the anisotropy from which on any axis is good, blended from 0.
+            near: in three dimensions, the anisotropy from which on any axis is good, blended from 0.05 of it.
         """
         top = values[:, -1]
         # All that is left of a point far from the origin when its centroid is taken off.
@@ -158,7 +158,7 @@ class Blend:
         long = step((second + low) / unit / line**2)
         lower = _both(second - low, top - low) / (_both(second, top) + 1e-12 * unit)
         lower = torch.where(point, none, step(lower / gap, start))
-        good = none + 1 if near is None else step(_anisotropy(values) / near, start)
+        good = none + 1 if near is None else step(_anisotropy(values) / near, 0.05)
         return cls(
             generic=good * upper * lower * long,
             top=good * upper * (1 - lower) * long,

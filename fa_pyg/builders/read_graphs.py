@@ -16,11 +16,11 @@ from fa_pyg.builders.node_numbers import check_numbers, marks_of, pointers_of
 from fa_pyg.copies import NODE_NAMES, Call, Layout, Name
 from fa_pyg.permutations import PermutationFrames
 
-__all__ = ["graph_layout", "read_frames", "read_graphs"]
+__all__ = ["UNREAD", "graph_layout", "read_frames", "read_graphs"]
 
 # What a model is to predict, and where it is told, must not decide the order of its input; nor what
 # transforms have stored.
-_UNREAD = re.compile(r"y|y_.*|.*_y|(.*_)?(label|target)s?|.*_mask|(frame|pose)_.*")
+UNREAD = re.compile(r"y|y_.*|.*_y|(.*_)?(label|target)s?|.*_mask|(frame|pose)_.*")
 
 
 def graph_layout(call: Call, levels: Mapping[Name, str], pairs_in_edge_order: bool = False) -> Layout:
@@ -133,7 +133,7 @@ def _is_unread(name: Name, value: Any, layout: Layout) -> bool:
         return said not in ("node", "edge")
     numbers = text in ("batch", "ptr") or text.endswith(("_batch", "_ptr")) or layout.is_numbers(name, value)
     # What is handed to the model by itself is its input, whatever it is called.
-    return numbers or (name not in layout.call.arguments and _UNREAD.fullmatch(text) is not None)
+    return numbers or (name not in layout.call.arguments and UNREAD.fullmatch(text) is not None)
 
 
 def _level(name: Name, value: Any, layout: Layout) -> str | None:

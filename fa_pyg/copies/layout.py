@@ -117,6 +117,12 @@ class Layout(Collation):
         value = None if self.edge_name is None else self.call.get(self.edge_name)
         return value if isinstance(value, Tensor) and value.dim() == 2 and not value.is_sparse else None
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of nodes and graphs, and of edges where there are any."""
+        edges = () if self.edge_index is None else (self.edge_index.size(1),)
+        return (self.num_nodes, self.num_graphs, *edges)
+
     @cached_property
     def graphs(self) -> Tensor:
         """All graphs, ``[B]``."""

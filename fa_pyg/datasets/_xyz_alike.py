@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 Form = tuple[str, tuple[int | str, ...] | None]
+MATRIX: Form = ("numbers", ("*", 3, 3))
 
 
 class Alike:
@@ -38,12 +39,14 @@ class Alike:
         missing = {name for name, count in self._counts.items() if count < self.total}
         #: What a structure without a cell gets, where others have one: that it is not periodic.
         self.cells = missing & {"cell", "pbc"}
-        self.unlike = (missing - self.cells) | self._other.keys()
+        #: NaN where others have one: molecules beside crystals have no stress.
+        self.stresses = {n for n in missing & {"stress", "virial"} if self._first[n][0] == MATRIX}
+        self.unlike = (missing - self.cells - self.stresses) | self._other.keys()
 
     @property
     def differ(self) -> bool:
         """Whether there is anything to change."""
-        return bool(self.unlike or self.mixed or self.cells)
+        return bool(self.unlike or self.mixed or self.cells or self.stresses)
 
     def _add(self, data: Data, name: str, value: Any, asked: bool) -> None:
         self._counts[name] += 1
@@ -92,6 +95,8 @@ class Alike:
             kept[name] = (
                 data.pos.new_zeros(1, 3, 3) if name == "cell" else torch.zeros(1, 3, dtype=torch.bool)
             )
+        for name in self.stresses - self.unlike - set(kept.keys()):
+            kept[name] = torch.full((1, 3, 3), torch.nan, dtype=self._types[name])
         return kept
 
 

@@ -131,7 +131,8 @@ class XYZ(InMemoryDataset):
     Where structures differ in what nobody asked for (some have energies, some do not; a number in some is
     text in others, or has another length), it is left out, and a warning names it. `targets`, `columns`,
     `table` and what `edges` and `pre_transform` make must be alike. Integers become real numbers where others
-    are, and what has no cell is not periodic where others have one.
+    are, and what has no cell is not periodic where others have one; `stress` and `virial` that only some have
+    are NaN in the others.
     """
 
     def __init__(

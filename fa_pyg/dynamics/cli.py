@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.dynamics.inputs import calculator, names, start
 from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
@@ -33,7 +34,7 @@ def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     labels = names(given.checkpoints)
     molecule = start(given.checkpoints[0], given.xyz, given.index, given.trust)
     atoms = thermalised(molecule, given.temperature, given.seed)
-    fixed = (atoms.numbers, given.dtype, given.device, given.trust)
+    fixed = (atoms.numbers, given.dtype, given.device, given.trust, given.frame)
     found = [calculator(one, *fixed) for one in given.checkpoints]
     return atoms, dict(zip(labels, found, strict=True))
 
@@ -52,7 +53,9 @@ def compare(given: argparse.Namespace, atoms: Any, calculators: Mapping[str, Any
     for (label, one), checkpoint in zip(calculators.items(), given.checkpoints, strict=True):
         began, runs[label] = time.monotonic(), _run(atoms, one, given, out / label)
         spent = time.monotonic() - began
-        found.append({"name": label, "checkpoint": str(checkpoint), **_summary(runs[label], spent)})
+        steep = one.watch is not None and one.watch.warned
+        summary = {**_summary(runs[label], spent), "too_steep": steep}
+        found.append({"name": label, "checkpoint": str(checkpoint), **summary})
         write_results(out / "results.json", settings, found)
         draw(runs, out / "energy.png", title)
     path, gaps = runs[first].pos, {}
@@ -124,6 +127,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=64, help="structures run together on the path")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--frame", choices=LEVELS, help="to evaluate in; that of the training if not given")
     parser.add_argument(
         "--trust",
         action="append",
@@ -140,6 +144,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     found = compare(given, *prepared)
     print(f"{table(found)}\nwritten to {given.out}")
+    if steep := [one["name"] for one in found if one["too_steep"]]:
+        print(f"frames too steep for these steps: {', '.join(steep)}; try --frame forces", file=sys.stderr)
     return 0
 
 

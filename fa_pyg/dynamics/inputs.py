@@ -12,9 +12,14 @@ __all__ = ["calculator", "names", "start"]
 
 
 def calculator(
-    checkpoint: str | Path, numbers: Any, dtype: str, device: str, trust: str | Iterable[str] = ()
+    checkpoint: str | Path,
+    numbers: Any,
+    dtype: str,
+    device: str,
+    trust: str | Iterable[str] = (),
+    frame: str | None = None,
 ) -> Any:
-    """Load the calculator of a run.
+    """Load the calculator of a run, to evaluate in a frame of another smoothness where one is given.
 
     Raises:
         ValueError: naming the checkpoint, where it gives no forces or was not trained on one of the elements;
@@ -25,6 +30,10 @@ def calculator(
     from fa_pyg.ase import FACalculator
 
     found = FACalculator(checkpoint, device=device, dtype=dtype, trust=trust)
+    if frame is not None and not found.model.is_framed:
+        raise ValueError(f"{checkpoint}: expected a model in a frame for --frame {frame}, found one without")
+    if frame is not None:
+        found.model.set_frame(frame)
     if not found.model.gradient and "forces" not in found.model.heads:
         raise ValueError(f"{checkpoint}: expected a model of forces, found one of {found.model.heads}")
     if unknown := found.model.unknown_elements(torch.as_tensor(numbers, device=device)):

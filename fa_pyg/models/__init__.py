@@ -2,6 +2,7 @@
 
 from fa_pyg.models.adjacency_mlp import AdjacencyMLP
 from fa_pyg.models.baselines import GAT, GCN, ChebNet, ConvStack, largest_eigenvalues
+from fa_pyg.models.cell_frames import CellFrame, CellVectors, LabeledCell, LatticeVectors, NeighborVectors
 from fa_pyg.models.faenet import FAENet
 from fa_pyg.models.fagnn import FAGNN
 from fa_pyg.models.gin import GIN
@@ -25,12 +26,17 @@ __all__ = [
     "PPGN",
     "AdjacencyMLP",
     "AtomicReference",
+    "CellFrame",
+    "CellVectors",
     "ChebNet",
     "ConvStack",
     "FAENet",
     "GNNML3Supports",
+    "LabeledCell",
     "LambdaMax",
+    "LatticeVectors",
     "Linear",
+    "NeighborVectors",
     "NequIP",
     "Potential",
     "gnnml3_supports",

@@ -22,42 +22,43 @@ __all__ = [
     "merged",
     "periodic_graphs",
     "strained",
-    "volumes",
+    "stresses",
 ]
 
 INPUTS = ("z", "pos", "batch", "edge_index", "edge_vec", "num_graphs")  # what a network may ask for
 
 
 class _OnCells(nn.Module):
-    """A network that is handed the cell, too, for the frame to read."""
+    """A network that is also given the vectors that the frame reads."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
         self.takes = {name for name in INPUTS if Signature(model).takes(name)}
 
-    def forward(self, z, edge_index, edge_vec, cell, batch, num_graphs):
+    def forward(self, z, edge_index, edge_vec, axes, axes_batch, batch, num_graphs):
         given = {"z": z, "edge_index": edge_index, "edge_vec": edge_vec, "batch": batch}
         given["num_graphs"] = num_graphs
         return self.model(**{name: value for name, value in given.items() if name in self.takes})
 
 
 def framed_periodic(model: nn.Module, frame: Frame, output: Mapping[str, Any]) -> FrameAveraging:
-    """Returns a network on neighbour vectors in a frame that is read from the cell."""
-    inputs, levels = {"edge_vec": "vector", "cell": "vector"}, {"edge_vec": "edge", "cell": "graph"}
-    return FrameAveraging(_OnCells(model), frame, inputs, reads=["cell"], levels=levels, **output)
+    """Returns a network on neighbour vectors in a frame that is read from ``axes``."""
+    inputs = {"edge_vec": "vector", "axes": "vector"}
+    given = {"reads": ["axes"], "levels": {"edge_vec": "edge"}, "node_weight": None}
+    return FrameAveraging(_OnCells(model), frame, inputs, **given, **output)
 
 
-def periodic_graphs(cell: Tensor | None, pbc: Tensor | None, size: int, framed: bool) -> Tensor | None:
+def periodic_graphs(cell: Tensor | None, pbc: Tensor | None, size: int, least: int = 1) -> Tensor | None:
     """Which graphs of a batch are periodic, ``[B]``; None if none is.
 
     Args:
         size: B.
-        framed: whether axes are made of the cells, which takes two vectors.
+        least: how many periodic directions the frame needs.
 
     Raises:
         ValueError: for one of ``cell`` and ``pbc`` without the other, wrong shapes or types, cells that are
-            not finite, and one periodic direction where two are needed; with the number of the graph.
+            not finite, and too few periodic directions; with the number of the graph.
     """
     if pbc is None and cell is not None:
         raise ValueError("pbc: expected the periodic directions of cell, found None")
@@ -73,8 +74,8 @@ def periodic_graphs(cell: Tensor | None, pbc: Tensor | None, size: int, framed: 
         return None
     if cell is None:
         raise ValueError(f"cell: expected real numbers [{size}, 3, 3] for pbc, found None")
-    if framed:
-        _refuse(pbc.sum(1) == 1, cell, "at least two periodic directions for a frame")
+    if least > 1:
+        _refuse(pbc.sum(1) == 1, cell, "at least two periodic directions for a frame of the cell")
     return pbc.any(1)
 
 
@@ -125,13 +126,15 @@ def merged(
     }
 
 
-def volumes(cell: Tensor, periodic: Tensor) -> Tensor:
-    """Volumes of the cells ``[B]``, NaN for graphs without; raises ValueError where no graph has one."""
+def stresses(slope: Tensor, cell: Tensor, periodic: Tensor) -> Tensor:
+    """Derivatives by strain over the volumes, ``[B, 3, 3]``; NaN for graphs without a volume, whose gradient
+    is 0. Raises ValueError where no graph has one."""
     volume = torch.linalg.det(cell).abs()
-    volume = volume.masked_fill(~periodic | (volume == 0), torch.nan)
-    if volume.isnan().all():
+    flat = ~periodic | (volume == 0)
+    if flat.all():
         raise ValueError("stress: expected a cell that has a volume, found none in the batch")
-    return volume
+    found = slope / volume.masked_fill(flat, 1).view(-1, 1, 1)
+    return found.masked_fill(flat.view(-1, 1, 1), torch.nan)
 
 
 def derivatives(energy: Tensor, wanted: Sequence[Tensor], keep: bool) -> list[Tensor]:

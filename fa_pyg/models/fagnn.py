@@ -91,7 +91,7 @@ class FAGNN(nn.Module):
         self.fused = fused
         self.embed = FAMLP(frame, 0, 2, 0, channels, hidden, chunk=2**dim)
         self.convs = nn.ModuleList(
-            FAConv(EdgeMLPConv(hidden, edge_dim + 1), frame, scalars=0, vectors=channels)
+            FAConv(EdgeMLPConv(hidden, edge_dim + 1), frame, 0, channels, inputs={"edge_attr": "scalar"})
             for _ in range(layers)
         )
         self.decode = FAMLP(frame, 0, channels, 0, 1, hidden, chunk=2**dim)
@@ -123,7 +123,7 @@ class FAGNN(nn.Module):
                 frames = conv.averaging.frame(v, **graphs)
                 v = signed_conv(conv.averaging.model.layer, frames, v, edge_index, edge)
             else:
-                v = conv(None, v, edge_index, edge, **graphs)[1]
+                v = conv(None, v, edge_index, edge_attr=edge, **graphs)[1]
         return pos + self._mlp(self.decode, v, graphs).squeeze(1)
 
     def _mlp(self, mlp: FAMLP, v: Tensor, graphs: dict[str, Any]) -> Tensor:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.builders import Frame
+from fa_pyg.builders import Frame, WeightedPCAFrame
 from fa_pyg.copies import Signature
+from fa_pyg.models.cell_frames import CellFrame, Crystals, chosen_cell_frame
 from fa_pyg.models.cells import (
     INPUTS,
     Systems,
@@ -20,7 +22,7 @@ from fa_pyg.models.cells import (
     merged,
     periodic_graphs,
     strained,
-    volumes,
+    stresses,
 )
 from fa_pyg.models.molecule_heads import check_heads, check_names
 from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
@@ -53,10 +55,10 @@ class Potential(nn.Module):
     The derivatives (:math:`\eta` is a strain) are taken through the frame. The atomic reference energies are
     float64 and outside of it, so that a rotation does not change a digit of them.
 
-    Of a periodic system the axes are made of the cell's vectors, and the network sees the vectors between
-    neighbours, both framed: wrapping an atom back into the cell changes neither. While the cell is fixed, so
-    are the frames. A batch may mix crystals, slabs, molecules and atoms alone, and says of each what it says
-    of it by itself; ``pbc`` decides which are periodic, and without any a cell is a box that means nothing.
+    Of a periodic system the axes are made of what ``cell_frame`` reads, by default the lattice, and the
+    network sees the vectors between neighbours: wrapping an atom back into the cell changes neither. A batch
+    may mix crystals, slabs, molecules and atoms alone, and says of each what it says of it by itself; ``pbc``
+    decides which are periodic, and without any a cell is a box that means nothing.
 
     Args:
         model: the network, such as :class:`~fa_pyg.models.FAENet`, or any that is called with some of ``z``,
@@ -69,9 +71,12 @@ class Potential(nn.Module):
             cheaper and conserves no energy.
         cutoff: of the neighbours that are searched once for all frames, if the network takes
             ``edge_index``; default the network's ``cutoff``.
-        signed_cell: tell a cell from the one with its vectors reversed. The same crystal then has another
-            energy in another choice of signs, and forces that inversion forbids, but needs 1 run of the
-            network under E(3) or SE(3) (a cube 6 and 3) instead of 8 and 4 (a cube 48 and 24).
+        cell_frame: what the frame of a periodic system is read from, and by which frame. Default
+            :class:`~fa_pyg.models.LatticeVectors`: the same in every basis of the lattice, 8 runs of the
+            network under E(3) and 4 under SE(3) (a cube 48 and 24, fcc in its primitive cell 96 and 48).
+            :class:`~fa_pyg.models.LabeledCell` takes 1, for dynamics in one basis;
+            :class:`~fa_pyg.models.NeighborVectors` is the same in every supercell, too.
+        signed_cell: deprecated; ``CellVectors(signed=...)``, which models of before are trained with.
 
     Shapes:
         ``z [N]`` (1 to 118), ``pos [N, 3]`` (half precision is made float32), ``batch [N]``,
@@ -85,11 +90,11 @@ class Potential(nn.Module):
             and of the energy, and no cutoff for a network that cannot do without ``edge_index``. In a call,
             for wrong shapes and types, ``z`` that are no elements, positions that are not finite, ``cell``
             without ``pbc`` and the reverse, flat cells, periodic systems and networks without ``edge_vec``,
-            one periodic direction where there is a frame (its axes would take two), stress where no cell
+            one periodic direction where there is a frame of the cell (which takes two), stress where no cell
             has a volume, and more than 2000 neighbours of an atom, estimated before they are looked for.
 
-    Not guaranteed: for periodic systems the same energy in another cell of the same crystal, as a supercell
-    or a sheared one. Energies of elements that were not in the training set
+    Not guaranteed: for periodic systems the same energy in another cell of the same crystal, but for what
+    ``cell_frame`` guarantees. Energies of elements that were not in the training set
     (:meth:`unknown_elements`).
     """
 
@@ -100,14 +105,16 @@ class Potential(nn.Module):
         heads: Mapping[str, str] | None = None,
         gradient: bool = True,
         cutoff: float | None = None,
-        signed_cell: bool = False,
+        cell_frame: CellFrame | None = None,
+        signed_cell: bool | None = None,
     ) -> None:
         super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")', optional=True)
         check_heads(heads)
         checks.flag("gradient", gradient)
-        checks.flag("signed_cell", signed_cell)
+        checks.instance("cell_frame", cell_frame, CellFrame, "what frames of cells read", optional=True)
+        checks.flag("signed_cell", signed_cell, optional=True)
         checks.number("cutoff", cutoff, above=0, optional=True)
         named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
         check_names(named)
@@ -117,7 +124,10 @@ class Potential(nn.Module):
             raise ValueError("gradient: expected False where a head gives the forces, found True")
         if gradient and named.get("energy") != "scalar":
             raise ValueError(f"gradient: expected a scalar head 'energy', found {named}")
-        self.heads, self.gradient, self.signed_cell = named, gradient, signed_cell
+        if frame is None and cell_frame is not None:
+            raise ValueError(f"cell_frame: expected None without a frame, found {cell_frame}")
+        self.heads, self.gradient = named, gradient
+        self.cell_frame = None if frame is None else chosen_cell_frame(cell_frame, signed_cell)
         self.takes = {name for name in INPUTS if Signature(model).takes(name)}
         self.cutoff = getattr(model, "cutoff", None) if cutoff is None else cutoff
         if self.cutoff is None and _requires(model, "edge_index"):
@@ -129,12 +139,16 @@ class Potential(nn.Module):
         levels = {name: "node" if spec.startswith("node") else "graph" for name, spec in named.items()}
         output = {"output": "scalar"} if self.returns_tensor else {"output": reps, "level": levels}
         self.network = model if frame is None else FrameAveraging(model, frame, **output)
-        # Shares the network and the frame, which are registered once.
-        self._periodic = [model if frame is None else framed_periodic(model, frame, output)]
+        # Shares the network and the frames, which are registered once.
+        self._periodic = [model]
+        if frame is not None:
+            of_cells = self.cell_frame.of_cells(frame)
+            self._periodic = [framed_periodic(model, of_cells, output)]
         self.references = nn.ModuleDict(
             {name: AtomicReference(spec == "mean") for name, spec in named.items() if spec in REFERENCED}
         )
         self.register_buffer("scales", torch.ones(len(named), dtype=torch.float64))
+        self.register_buffer("stress_scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("known", torch.zeros(MAX_Z + 1, dtype=torch.bool))
 
     def forward(
@@ -152,8 +166,8 @@ class Potential(nn.Module):
         check_pos(pos, z, values)
         size = number_of_graphs(z, batch, num_graphs, values)
         pos = pos.float() if pos.dtype in (torch.float16, torch.bfloat16) else pos
-        periodic = periodic_graphs(cell, pbc, size, self.is_framed)
-        if stress and self.heads.get("energy") != "scalar":
+        periodic = periodic_graphs(cell, pbc, size, self.cell_frame.least if self.is_framed else 1)
+        if stress and not self.gives_stress:
             raise ValueError(f"stress: expected a scalar head 'energy', found {self.heads}")
         if stress and periodic is None:
             raise ValueError("stress: expected periodic systems, with cell and pbc, found none")
@@ -169,13 +183,56 @@ class Potential(nn.Module):
                 wanted = [pos] if strain is None else [pos, strain]
                 slope = derivatives(out["energy"], wanted, wants_graph)
                 out |= {"forces": -slope[0]} if self.gradient else {}
-                out |= {"stress": slope[1] / volumes(cell.to(pos), periodic).view(-1, 1, 1)} if stress else {}
+                out |= {"stress": stresses(slope[1], cell.to(pos), periodic)} if stress else {}
         return out if wants_graph or not derive else {name: value.detach() for name, value in out.items()}
 
     @property
     def is_framed(self) -> bool:
         """Whether axes are made of the cells of periodic systems."""
         return isinstance(self._periodic[0], FrameAveraging)
+
+    @property
+    def gives_stress(self) -> bool:
+        """Whether there is an energy that stress can be the derivative of."""
+        return self.heads.get("energy") == "scalar" and "stress" not in self.heads
+
+    def set_frame(self, frame: Frame | str) -> Potential:
+        """Replace the frame, as by a smoother one for evaluation than that of training; returns the model.
+
+        Args:
+            frame: of the same group, of which a copy is taken; or the ``smoothness`` of a
+                :class:`~fa_pyg.WeightedPCAFrame`: ``"fast"``, ``"forces"`` or ``"dynamics"``. Crystals keep
+                the frame of ``cell_frame`` where that has one of its own.
+
+        Raises:
+            ValueError: for a frame of another group, and a model that has none.
+
+        Not guaranteed: the accuracy of the frame that the model was trained in. The two outputs differ by as
+        much as those of the bare network in two orientations.
+        """
+        if not self.is_framed:
+            checks.refuse("frame", "None for a model without a frame", frame)
+        group = self.network.frame.group
+        if isinstance(frame, str):
+            frame = WeightedPCAFrame(group, smoothness=frame)
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+        if frame.group != group:
+            checks.refuse("frame", f"one of {group}, the group of the model", frame)
+        frame = deepcopy(frame).to(self.scales.device).train(self.training)
+        self.network.frame, self._periodic[0].frame = frame, self.cell_frame.of_cells(frame)
+        return self
+
+    def share_calls(self, slots: int | None) -> None:
+        """Let so many frames of each graph share a call of the network, where it takes ``batch``.
+
+        Faster for a small molecule on a CPU, where by default each frame of a graph alone is a call.
+
+        Args:
+            slots: at least 1; None for the default of :class:`~fa_pyg.nn.FrameAveraging`.
+        """
+        if self.is_framed and "batch" in self.takes:
+            for part in (self.network, *self._periodic):
+                part.chunk = slots if slots is None else max(1, slots)
 
     def unknown_elements(self, z: Tensor) -> list[int]:
         """The atomic numbers among ``z`` that were not in the training set; none before a fit.
@@ -189,6 +246,8 @@ class Potential(nn.Module):
 
     def scale(self, name: str) -> Tensor:
         """The scale of a target; that of the energy for its forces."""
+        if name == "stress" and name not in self.heads:
+            return self.stress_scale
         names = list(self.heads)
         return self.scales[names.index("energy" if name == "forces" and self.gradient else name)]
 
@@ -199,17 +258,19 @@ class Potential(nn.Module):
         forces, times 1 in the unit of length, where there are any.
 
         Args:
-            targets: by name, those of the heads and ``"forces"``; a head without one keeps its units, but
-                energies of which the forces alone are known have the scale of these.
+            targets: by name, those of the heads, ``"forces"`` and ``"stress"`` (NaN where it is not known); a
+                head without one keeps its units, but energies of which the forces alone are known have the
+                scale of these.
 
         Raises:
             ValueError: for other names, numbers that are not finite, and ``z`` that are not atomic numbers.
         """
         check_types(z, MAX_Z, least=1)
+        given = {*self.heads, "forces", *(("stress",) if self.gives_stress else ())}
         for name, value in targets.items():
-            if name not in (*self.heads, "forces"):
-                raise ValueError(f"targets: expected some of {[*self.heads, 'forces']}, found {name!r}")
-            if not value.isfinite().all():
+            if name not in given:
+                raise ValueError(f"targets: expected some of {sorted(given)}, found {name!r}")
+            if not (value.isfinite() | value.isnan() & (name == "stress")).all():
                 raise ValueError(f"targets: expected finite numbers, found others in {name!r}")
         self.known.zero_()[z.unique().to(self.known.device)] = True
         for place, (name, spec) in enumerate(self.heads.items()):
@@ -223,10 +284,14 @@ class Potential(nn.Module):
             if rest is not None:
                 scale = rest.square().mean().sqrt()
                 self.scales[place] = torch.where(scale > rounding, scale, torch.ones_like(scale))
+        if self.gives_stress and "stress" in targets:
+            scale = targets["stress"].double().square().nanmean().sqrt()
+            self.stress_scale.copy_(torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # Older checkpoints have those of the references alone.
+        # Older checkpoints have the elements of the references alone, and no stress.
         state_dict.setdefault(f"{prefix}known", self.known)
+        state_dict.setdefault(f"{prefix}stress_scale", self.stress_scale)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     # ------------------------------------------------------------------------------ parts of a call
@@ -266,13 +331,15 @@ class Potential(nn.Module):
         given["edge_vec"] = strained(vectors, some.strain, owner)
         if self.is_framed:
             box = strained(cell * some.pbc.to(cell).unsqueeze(2), some.strain, None, rows=3)
-            given["cell"] = box if self.signed_cell else torch.cat([box, -box], dim=1)
+            owner = torch.zeros_like(edge_index[1]) if owner is None else owner
+            crystals = Crystals(box, some.pbc, given["edge_vec"], owner, self.cutoff)
+            given["axes"], given["axes_batch"] = self.cell_frame.read(crystals)
             given["batch"] = torch.zeros_like(some.z) if batch is None else batch
         return self._call(self._periodic[0], given)
 
     def _call(self, network: nn.Module, given: Mapping[str, Any]) -> dict[str, Tensor]:
         keep = self.takes | ({"batch", "num_graphs"} if isinstance(network, FrameAveraging) else set())
-        keep = set(given) if "cell" in given else keep
+        keep = set(given) if "axes" in given else keep
         out = network(**{name: value for name, value in given.items() if name in keep})
         return {next(iter(self.heads)): out.reshape(-1)} if isinstance(out, Tensor) else out
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -16,10 +17,12 @@ from fa_pyg.builders.declared import (
     check_node_weight,
     check_reads,
     declared_reps,
+    first_read,
     node_weights,
     quantity,
 )
-from fa_pyg.builders.read_graphs import graph_layout
+from fa_pyg.builders.read_graphs import UNREAD, graph_layout
+from fa_pyg.builders.unsaid import channels_or_samples, declaration, looks_geometric, undeclared, warn_once
 from fa_pyg.copies import LEVELS, Call, Copies, Layout, Name, Signature
 from fa_pyg.nn.call_frames import motion_frames, permutation_frames
 from fa_pyg.nn.outputs import Outputs, check_level, check_scalars, has_level, output_spec
@@ -45,12 +48,14 @@ class FrameAveraging(nn.Module):
         model: any module; its ``forward`` names the inputs.
         frame: the frame F, e.g. ``PCAFrame("E(3)")``.
         inputs: the representation of each input that transforms, by parameter name, by position, or by
-            attribute of the ``Data`` argument. All others are taken as invariant. Points in ångström or any
-            other unit: the output is in the model's.
+            attribute of the ``Data`` argument. All others are taken as invariant, with a warning for those
+            that have the shape of vectors; "scalar" says that they are. Points in ångström or any other unit:
+            the output is in the model's.
         output: the representation of the output; a tuple or a dict of them where the model returns one.
-        reads: the inputs that the axes are made of; default the first declared. All are handed to the frame.
-            Under S(n) what tells nodes and edges apart; default all of them but those attributes of a Data
-            that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
+            Default "scalar", with a warning for an output of the shape of vectors.
+        reads: the inputs that the axes are made of; default the first that transforms. All are handed to the
+            frame. Under S(n) what tells nodes and edges apart; default all of them but those attributes of a
+            Data that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
             dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers, or types
             counted from 0) where the call has them.
@@ -70,13 +75,17 @@ class FrameAveraging(nn.Module):
             then belong to all copies together, as equivariance asks.
 
     Shapes:
-        inputs as the model takes them: the last ``rank`` axes of length d; the output as the model gives it.
+        inputs as the model takes them: the last ``rank`` axes of length d, those between are channels,
+        ``[N, C, d]``; the output as the model gives it. A dense batch ``[B, T, d]`` of B clouds of T points
+        is called with ``batch=torch.arange(B)``; all T count as points, padding too (call with ``[N, d]`` and
+        ``batch``, and pad inside the model by PyG's ``to_dense_batch``).
 
     Raises:
-        ValueError: for a name that the call does not have, a shape that does not fit its representation, an
-            output whose level is not clear, several copies in one call of a model that takes no ``batch``,
-            a model that changes its arguments in place, which the next slot would see, or ``frames=`` that
-            do not fit this batch in size, or carry no gradient where an input asks for one.
+        ValueError: for a name that the call does not have, a shape that does not fit its representation,
+            points ``[B, T, d]`` without ``batch``, an output whose level is not clear, several copies in one
+            call of a model that takes no ``batch``, a model that changes its arguments in place, which the
+            next slot would see, or ``frames=`` that do not fit this batch in size, or carry no gradient where
+            an input asks for one.
 
     Not guaranteed: more than the frame guarantees (see there). Dropout draws anew for every copy, so that
     single training steps are equivariant in expectation only.
@@ -87,7 +96,7 @@ class FrameAveraging(nn.Module):
         model: nn.Module,
         frame: Frame,
         inputs: Mapping[Name, RepLike] | None = None,
-        output: Output = "scalar",
+        output: Output | None = None,
         reads: Sequence[Name] | None = None,
         node_weight: NodeWeight = "auto",
         level: Any = None,
@@ -110,8 +119,9 @@ class FrameAveraging(nn.Module):
             )
         declared = {} if permutes else declared_reps(inputs)
         self.inputs = {self._name(k): rep for k, rep in declared.items()}
-        self.output = output_spec(output)
-        read = (None if permutes else list(self.inputs)[:1]) if reads is None else reads
+        self.output = output_spec("scalar" if output is None else output)
+        self.output_is_said = output is not None
+        read = (None if permutes else first_read(self.inputs)) if reads is None else reads
         if isinstance(read, str) or not isinstance(read, Iterable | None):
             checks.refuse("reads", "a list of inputs or None", read)
         self.reads = None if read is None else [self._name(k) for k in read]
@@ -139,6 +149,7 @@ class FrameAveraging(nn.Module):
         else:
             layout = Layout(call, self.levels, nodes=self._nodes)
             inputs = self._quantities(call, layout)
+            self._check_unsaid(call, layout)
             frames = motion_frames(self.frame, inputs, self.reads, self._weights(call, layout), layout, given)
         framed = {k: frames.to_frame(x, self.inputs[k], inputs[k].index) for k, x in self._given(call)}
         outputs, versions = Outputs(self.output, self.level, layout, frames), call.versions()
@@ -146,7 +157,9 @@ class FrameAveraging(nn.Module):
             call.check_unchanged(versions)
             part = {k: slots.part(framed[k], q.index, len(q.value)) for k, q in inputs.items()}
             outputs.add(slots.run(self.model, part), slots)
-        return outputs.average()
+        average = outputs.average()
+        self._check_output(average)
+        return average
 
     # ------------------------------------------------------------------------------ the call
 
@@ -178,6 +191,8 @@ class FrameAveraging(nn.Module):
     def _check_names(self, call: Call) -> None:
         given = [name for name, value in call.values.items() if isinstance(value, Tensor)]
         for name in self.inputs:
+            if self.inputs[name].is_invariant and (name in call.values or call.data is not None):
+                continue  # said of what some calls have, and of no consequence
             optional = name in self.signature.named and name not in self.reads and call.get(name) is None
             if name not in given and call.get(name) is not None:
                 raise ValueError(
@@ -190,8 +205,9 @@ class FrameAveraging(nn.Module):
             raise ValueError(f"levels: the call has no {wrong[0]!r}; it has {_list(call.values)}")
 
     def _given(self, call: Call) -> Iterator[tuple[Name, Tensor]]:
-        """The declared inputs that this call has."""
-        return ((name, call.get(name)) for name in self.inputs if call.get(name) is not None)
+        """The declared inputs that this call has and that transform."""
+        moves = (name for name, rep in self.inputs.items() if not rep.is_invariant)
+        return ((name, call.get(name)) for name in moves if call.get(name) is not None)
 
     def _quantities(self, call: Call, layout: Layout) -> dict[Name, Quantity]:
         dim, given = self.frame.group.dim, list(self._given(call))
@@ -208,6 +224,42 @@ class FrameAveraging(nn.Module):
         if given is not None and not isinstance(given, Slotted):
             raise ValueError(f"frames: expected fa_pyg.Frames, found a {type(given).__name__}")
         return given
+
+    # ------------------------------------------------------------------------------ what is not said
+
+    def _check_unsaid(self, call: Call, layout: Layout) -> None:
+        """Refuses what may be a dense batch; warns of inputs that look geometric and are not declared.
+
+        Raises:
+            ValueError: for points ``[B, T, d]`` without ``batch``.
+        """
+        name, dim = self._nodes, self.frame.group.dim
+        rep, is_said = self.inputs[name], self.levels.get(name) == "node"
+        is_said = is_said or layout.batch is not None or call.data is not None  # a Data is one graph
+        unclear = None if is_said else channels_or_samples(name, call.get(name), rep, dim)
+        if unclear is not None and rep.affine:
+            raise ValueError(unclear)
+        if torch.compiler.is_compiling():
+            return
+        if unclear is not None and not rep.flat:
+            self._warn("batch", f'{unclear}, as it is taken now (levels={{{name!r}: "node"}} says so, too)')
+        held = () if call.data is None else call.data.keys()
+        read = {k: x for k, x in call.values.items() if not (k in held and UNREAD.fullmatch(k))}
+        for key, x in undeclared(read, self.inputs, dim, layout.sizes).items():
+            hint = declaration(self.inputs, key, x)
+            self._warn(key, f"{key!r}: found {list(x.shape)}, taken as invariant; expected {hint}")
+
+    def _check_output(self, output: Any) -> None:
+        """Warns of an output that looks geometric where nobody has said what it is."""
+        if self.output_is_said or self.frame.group.permutes or torch.compiler.is_compiling():
+            return
+        if looks_geometric(output, self.frame.group.dim) and output.dim() > 1:
+            hint = 'output="vector" (or "point", "pseudovector", "tensor", ...) if it transforms'
+            text = f"output: found {list(output.shape)}, averaged as invariant; expected {hint}"
+            self._warn("output", f'{text}; output="scalar" if it does not')
+
+    def _warn(self, topic: Name, text: str) -> None:
+        warn_once(self, topic, text, stacklevel=6)  # whoever calls the module
 
     # ------------------------------------------------------------------------------ copies
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import torch
@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.copies import Signature
+from fa_pyg.builders.declared import declared_reps
+from fa_pyg.copies import Name, Signature
 from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["FAMLP", "FAConv"]
 
@@ -32,6 +34,8 @@ class FAConv(nn.Module):
         scalars, vectors: numbers of scalars H and of vector channels C that enter.
         out_scalars, out_vectors: those that leave; default the same.
         chunk: as in :class:`~fa_pyg.FrameAveraging`.
+        inputs: the representation of further arguments of the layer that transform, by name or by position in
+            the call of this module, as ``{"edge_attr": "vector"}``; all others are invariant.
 
     Shapes:
         h ``[N, H]`` (None where H = 0), v ``[N, C, d]``; returns ``[N, H']`` and ``[N, C', d]``.
@@ -49,12 +53,13 @@ class FAConv(nn.Module):
         out_scalars: int | None = None,
         out_vectors: int | None = None,
         chunk: int | None = None,
+        inputs: Mapping[Name, RepLike] | None = None,
     ) -> None:
         super().__init__()
         checks.instance("conv", conv, nn.Module, "a torch.nn.Module")
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
         sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
-        self.averaging = _average(conv, sizes, frame, chunk)
+        self.averaging = _average(conv, sizes, frame, chunk, {} if inputs is None else declared_reps(inputs))
 
     def forward(
         self,
@@ -114,7 +119,7 @@ class FAMLP(nn.Module):
         sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
         widths = [sizes.features_in, *[hidden] * (layers - 1), sizes.features_out]
         steps = [step for a, b in pairwise(widths) for step in (nn.Linear(a, b), act())]
-        self.averaging = _average(nn.Sequential(*steps[:-1]), sizes, frame, chunk)
+        self.averaging = _average(nn.Sequential(*steps[:-1]), sizes, frame, chunk, {})
 
     def forward(
         self, h: Tensor | None, v: Tensor, batch: Tensor | None = None, num_graphs: int | None = None
@@ -138,12 +143,16 @@ class _Sizes:
         self.features_out = self.out_scalars + self.out_vectors * dim
 
 
-def _average(layer: nn.Module, sizes: _Sizes, frame: Frame, chunk: int | None) -> FrameAveraging:
-    net = _Packed(layer, sizes)
+def _average(
+    layer: nn.Module,
+    sizes: _Sizes,
+    frame: Frame,
+    chunk: int | None,
+    inputs: Mapping[Name, Rep],
+) -> FrameAveraging:
+    net, reps = _Packed(layer, sizes), {"v": "vector", "h": "scalar", **inputs}
     levels = {"h": "node", "v": "node"}
-    return FrameAveraging(
-        net, frame, {"v": "vector"}, ("scalar", "vector"), level="node", levels=levels, chunk=chunk
-    )
+    return FrameAveraging(net, frame, reps, ("scalar", "vector"), level="node", levels=levels, chunk=chunk)
 
 
 class _Packed(nn.Module):
@@ -166,10 +175,10 @@ class _Packed(nn.Module):
         **kwargs,
     ) -> tuple[Tensor, Tensor]:
         sizes = self.sizes
-        if (h.size(-1), v.size(-2)) != (sizes.scalars, sizes.vectors):
+        if h.dim() != 2 or v.dim() != 3 or (h.size(1), v.size(1)) != (sizes.scalars, sizes.vectors):
             raise ValueError(
-                f"expected {sizes.scalars} scalars and {sizes.vectors} vectors a node, "
-                f"found {h.size(-1)} and {v.size(-2)}"
+                f"expected {sizes.scalars} scalars and {sizes.vectors} vectors a node, [N, {sizes.scalars}] "
+                f"and [N, {sizes.vectors}, {sizes.dim}], found {list(h.shape)} and {list(v.shape)}"
             )
         if self.takes_batch:
             kwargs["batch"] = batch

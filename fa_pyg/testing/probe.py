@@ -11,7 +11,7 @@ from fa_pyg.linalg import mean
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import Rep
 
-__all__ = ["Probe", "framed_probe"]
+__all__ = ["EdgeProbe", "Probe", "framed_probe"]
 
 REPS = ("scalar", "vector", "pseudovector", "tensor")
 
@@ -75,3 +75,42 @@ def framed_probe(frame: Frame, **options) -> FrameAveraging:
     names = [f"{level} {rep}" for level in ("node", "graph") for rep in REPS]
     output, level = ({name: name.split()[k] for name in names} for k in (1, 0))
     return FrameAveraging(probe, frame, inputs, output, level=level, chunk=32)  # frames may be many
+
+
+class EdgeProbe(nn.Module):
+    r"""A smooth network on the vectors between neighbors, with forces and a strong dependence on directions.
+
+    .. math:: E = \sum_i a \cdot \tanh\Big(\sum_j (1 - r_{ij}^2 / r_c^2)^3 \cos(W r_{ij} + b + z_j u)\Big)
+
+    Its energies tell frames apart, also those of cubic crystals, of which networks without training see
+    little: they are nearly polynomials of low degree in the directions.
+
+    Args:
+        cutoff: r_c.
+        width: rows of W.
+        seed: of the random numbers W (of size 1 / unit of length), a, b and u.
+    """
+
+    def __init__(self, cutoff: float = 3.4, width: int = 16, seed: int = 0) -> None:
+        super().__init__()
+        self.cutoff = cutoff
+        draw = torch.Generator().manual_seed(seed)
+        for name, rows in (("wave", 3), ("phase", 1), ("kind", 1), ("mix", 1)):
+            value = torch.randn(rows, width, generator=draw, dtype=torch.float64)
+            self.register_buffer(name, value.squeeze(0))
+
+    def forward(
+        self,
+        z: Tensor,
+        edge_index: Tensor,
+        edge_vec: Tensor,
+        batch: Tensor | None = None,
+        num_graphs: int = 1,
+    ) -> Tensor:
+        source, target = edge_index
+        weight = (1 - edge_vec.square().sum(1, keepdim=True) / self.cutoff**2).clamp(min=0) ** 3
+        kind = z.index_select(0, source).unsqueeze(1) * self.kind
+        waves = weight * torch.cos(edge_vec @ self.wave + self.phase + kind)
+        energy = torch.zeros(len(z), len(self.mix)).to(waves).index_add(0, target, waves).tanh() @ self.mix
+        batch = torch.zeros_like(z) if batch is None else batch
+        return energy.new_zeros(num_graphs).index_add(0, batch, energy)

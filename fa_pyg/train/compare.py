@@ -86,6 +86,26 @@ def seconds_per_epoch(make: type[FitCLI], arguments: Sequence[str], steps: int =
     return batches * statistics.median(b - a for a, b in pairwise(clock.times[4:]))
 
 
+def affordable_epochs(
+    make: type[FitCLI], config: Path, arguments: Sequence[str], seconds: float, kept: Path
+) -> int:
+    """The number of epochs that fit in this CPU time; measured once and kept in a file, equal for all seeds.
+
+    Args:
+        make: what is trained.
+        config, arguments: of the run.
+        seconds: of CPU time.
+        kept: the file.
+    """
+    if known := read_result(kept, int):
+        return known
+    cost = seconds_per_epoch(make, ["--config", str(config), *arguments])
+    epochs = max(1, int(seconds / cost))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(kept, json.dumps(epochs))
+    return epochs
+
+
 def _ends_with_us() -> Callable[[], None] | None:
     """What a run does first; nothing where the thread that starts it may end before this process."""
     is_main = threading.current_thread() is threading.main_thread()

@@ -50,6 +50,10 @@ class FitModule(LightningModule):
         """The figures of ``names``, each a mean over the graphs of a batch."""
         raise NotImplementedError
 
+    def counts(self, batch: Any) -> tuple[int, ...]:
+        """How many graphs of a batch each measure is the mean of; all unless said otherwise."""
+        return (batch.num_graphs,) * len(self.names)
+
     def loss(self, predicted: Tensor, batch: Any, measures: tuple[Tensor, ...]) -> Tensor:
         """What is trained on; the first measure unless said otherwise."""
         return measures[0]
@@ -61,19 +65,20 @@ class FitModule(LightningModule):
         return {name: batch[name] for name in names}
 
     def on_train_epoch_start(self) -> None:
-        self._sum = torch.zeros(len(self.names) + 1, device=self.device)
+        self._sum = torch.zeros(2, len(self.names), device=self.device)
 
     def training_step(self, batch, batch_idx: int) -> Tensor:
         predicted = self(batch)
         measures = self.measures(predicted, batch)
         seen = torch.stack([one.detach() for one in measures])
         # Summed here and logged once an epoch: ``log`` on every step would cost a tenth of a step.
-        self._sum += torch.cat([seen, seen.new_ones(1)]) * batch.num_graphs
+        counts = seen.new_tensor(self.counts(batch))
+        self._sum += torch.stack([seen * counts, counts])
         return self.loss(predicted, batch, measures)
 
     def on_train_epoch_end(self) -> None:
-        *sums, graphs = self.trainer.strategy.reduce(self._sum, reduce_op="sum")
-        means = {f"train/{name}": one / graphs for name, one in zip(self.names, sums, strict=True)}
+        sums, counts = self.trainer.strategy.reduce(self._sum, reduce_op="sum")
+        means = {f"train/{name}": one for name, one in zip(self.names, sums / counts, strict=True)}
         for name, mean in means.items():
             self.log(name, mean, logger=False, sync_dist=self.trainer.world_size > 1)
         for logger in self.loggers:  # at once: before the checkpoint from which this epoch is not repeated
@@ -84,15 +89,15 @@ class FitModule(LightningModule):
             logger.save()
 
     def validation_step(self, batch, batch_idx: int) -> None:
-        self._log("val", batch)
+        self._log("val", batch, self(batch))
 
     def test_step(self, batch, batch_idx: int) -> None:
-        self._log("test", batch)
+        self._log("test", batch, self(batch))
 
-    def _log(self, split: str, batch) -> None:
-        distributed = self.trainer.world_size > 1
-        for name, value in zip(self.names, self.measures(self(batch), batch), strict=True):
-            self.log(f"{split}/{name}", value, batch_size=batch.num_graphs, sync_dist=distributed)
+    def _log(self, split: str, batch: Any, predicted: Any) -> None:
+        distributed, measures = self.trainer.world_size > 1, self.measures(predicted, batch)
+        for name, value, count in zip(self.names, measures, self.counts(batch), strict=True):
+            self.log(f"{split}/{name}", value, batch_size=count, sync_dist=distributed)
 
     def _last_lr(self) -> float:
         return self.optimizers().param_groups[0]["lr"]

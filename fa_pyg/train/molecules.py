@@ -16,6 +16,7 @@ from fa_pyg.plot import plot_parity
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.molecules_data import MoleculeData
+from fa_pyg.train.targets import has_stress
 
 UNITS = {
     "energy": ("meV", 1e3),
@@ -24,6 +25,7 @@ UNITS = {
     "lumo": ("meV", 1e3),
     "gap": ("meV", 1e3),
     "forces": ("meV/A", 1e3),
+    "stress": ("meV/A3", 1e3),
     "dipole": ("e_A", 1.0),
     "quadrupole": ("e_A2", 1.0),
     "charges": ("e", 1.0),
@@ -47,7 +49,8 @@ class MoleculeModule(FitModule):
     loss of their difference). Before training, atomic references and scales are fitted to the training set.
     Reported are the loss and the mean absolute error of each target, ``<target>_mae_<unit>``: of a number of
     the molecule, or of a component of its vectors; the mean over its atoms and components, then over
-    molecules.
+    molecules. ``"stress"`` counts where it is known and the system is periodic in three directions, and no
+    other system enters its mean.
 
     Args:
         model: gives all the targets.
@@ -78,6 +81,7 @@ class MoleculeModule(FitModule):
         super().__init__(model, lr, weight_decay, schedule)
         weights = {"energy": 1.0, "forces": 1.0} if weights is None else weights
         given = {*model.heads, *(("forces",) if model.gradient else ())}
+        given |= {"stress"} if model.gives_stress else set()
         if not weights or not set(weights) <= given:
             raise ValueError(f"weights: expected some of {sorted(given)}, found {sorted(weights)}")
         if not all(0 <= weight < math.inf for weight in weights.values()) or not any(weights.values()):
@@ -102,15 +106,38 @@ class MoleculeModule(FitModule):
     def setup(self, stage: str) -> None:
         if stage == "fit":  # a run that goes on gets those of its checkpoint afterwards
             data = self.trainer.datamodule.sample()
-            self.model.fit_units(data.z, data.batch, {name: data[name] for name in self.weights})
+            self.model.fit_units(data.z, data.batch, self._targets(data))
             fitted = [one.known for name, one in self.model.references.items() if name in self.weights]
             if fitted:
                 self.trainer.datamodule.expect(fitted[0].cpu())
 
+    def _targets(self, data: Any) -> dict[str, Tensor]:
+        """What is trained on, of a batch of training molecules; raises ValueError where none has a stress."""
+        found = {name: data[name] for name in self.weights}
+        if self._learns_stress:
+            known = has_stress(data)
+            if not known.any():
+                raise ValueError(
+                    "weights: found stress, expected 'stress' or 'virial' of some training structures that "
+                    "are periodic in three directions"
+                )
+            found["stress"] = data.stress[known]
+        return found
+
+    @property
+    def _learns_stress(self) -> bool:
+        return "stress" in self.weights and self.model.gives_stress
+
     def forward(self, data: Any) -> dict[str, Tensor]:
         """What the model says of a PyG Batch."""
         cells = {name: data[name] for name in ("cell", "pbc") if name in data}
-        return self.model(data.z, data.pos, batch=data.batch, num_graphs=data.num_graphs, **cells)
+        stress = self._learns_stress and bool(has_stress(data).any())
+        out = self.model(
+            data.z, data.pos, batch=data.batch, num_graphs=data.num_graphs, stress=stress, **cells
+        )
+        if self._learns_stress and not stress:
+            out["stress"] = data.pos.new_full((data.num_graphs, 3, 3), torch.nan)
+        return out
 
     def errors(self, predicted: Mapping[str, Tensor], batch: Any) -> dict[str, Tensor]:
         """What is predicted less what is true, taken in the wider type of both."""
@@ -119,13 +146,26 @@ class MoleculeModule(FitModule):
             value = predicted[name]
             target = batch[name].reshape(value.shape)
             errors[name] = (value - target).to(batch.pos.dtype)
+        return self._known(errors, batch)
+
+    def _known(self, errors: dict[str, Tensor], batch: Any) -> dict[str, Tensor]:
+        """Errors that are 0 where there is no stress: NaN would reach all gradients."""
+        if self._learns_stress:
+            errors["stress"] = torch.where(has_stress(batch).view(-1, 1, 1), errors["stress"], 0)
         return errors
 
     def measures(self, predicted: Mapping[str, Tensor], batch: Any) -> tuple[Tensor, ...]:
         errors = self.errors(predicted, batch)
         loss = sum(self.weights[name] * self._loss(name, error, batch) for name, error in errors.items())
-        scaled = (self.units[name][1] * _mean(error.abs(), batch) for name, error in errors.items())
+        scaled = (
+            self.units[name][1] * self._mean(name, error.abs(), batch) for name, error in errors.items()
+        )
         return loss, *scaled
+
+    def counts(self, batch: Any) -> tuple[int, ...]:
+        known = int(has_stress(batch).sum()) if self._learns_stress else 0
+        of_stress = [name == "stress" and self._learns_stress for name in self.weights]
+        return batch.num_graphs, *(known if one else batch.num_graphs for one in of_stress)
 
     def loss(self, predicted: Mapping[str, Tensor], batch: Any, measures: tuple[Tensor, ...]) -> Tensor:
         if not self.consistency:
@@ -137,13 +177,21 @@ class MoleculeModule(FitModule):
     def _variance(self, one: Mapping[str, Tensor], other: Mapping[str, Tensor], batch: Any) -> Tensor:
         """The unbiased variance of two predictions of each target, in its scale."""
         apart = {name: (one[name] - other[name]).to(batch.pos.dtype) for name in self.weights}
+        apart = self._known(apart, batch)
         return sum(self._loss(name, value, batch) for name, value in apart.items()) / 2
 
     def _loss(self, name: str, error: Tensor, batch: Any) -> Tensor:
         error = error / self.model.scale(name).to(error)
         if self.huber is None:
-            return _mean(error.square(), batch)
-        return _mean(smooth_l1_loss(error, torch.zeros_like(error), beta=self.huber, reduction="none"), batch)
+            return self._mean(name, error.square(), batch)
+        loss = smooth_l1_loss(error, torch.zeros_like(error), beta=self.huber, reduction="none")
+        return self._mean(name, loss, batch)
+
+    def _mean(self, name: str, x: Tensor, batch: Any) -> Tensor:
+        """The mean over the graphs that have this target; 0 where none has."""
+        if name == "stress" and self._learns_stress:
+            return x.mean((1, 2)).sum() / has_stress(batch).sum().clamp(min=1)
+        return _mean(x, batch)
 
     # ------------------------------------------------------------------------------ parity
 
@@ -152,13 +200,13 @@ class MoleculeModule(FitModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         predicted = self(batch)
-        distributed = self.trainer.world_size > 1
-        for name, value in zip(self.names, self.measures(predicted, batch), strict=True):
-            self.log(f"test/{name}", value, batch_size=batch.num_graphs, sync_dist=distributed)
+        self._log("test", batch, predicted)
         for name, seen in self.seen.items():
             if sum(one.size(1) for one in seen) < PARITY_POINTS:
                 value = predicted[name].detach().reshape(-1)
-                seen.append(torch.stack([batch[name].reshape(-1).to(value), value]).double().cpu())
+                pair = torch.stack([batch[name].reshape(-1).to(value), value]).double().cpu()
+                known = ~pair.isnan().any(0) if name == "stress" else slice(None)
+                seen.append(pair[:, known])
 
     def parity(self) -> dict[str, Tensor]:
         """True and predicted numbers [2, n] of the last test, by target and unit."""

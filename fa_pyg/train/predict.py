@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
+from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.datasets._xyz_blocks import Block, Text
 from fa_pyg.datasets._xyz_collect import find_files
 from fa_pyg.datasets._xyz_open import XYZError
@@ -222,12 +223,15 @@ def main(args: Sequence[str] | None = None) -> int:
         help="a class or module that config.yaml may name, beside fa_pyg's",
     )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the network")
+    parser.add_argument("--frame", choices=LEVELS, help="to evaluate in; that of the training if not given")
     given = parser.parse_args(args)
     if given.batch_size < 1:
         parser.error(f"--batch_size is {given.batch_size}, expected 1 or more")
     try:
         find_device(given.device, "--device")
-        model = load_potential(given.checkpoint, given.trust).to(getattr(torch, given.dtype))
+        model = load_potential(given.checkpoint, given.trust)
+        model = model if given.frame is None else model.set_frame(given.frame)
+        model = model.to(getattr(torch, given.dtype))
         report = predict(model, given.files, given.out, given.batch_size, given.device)
     except (ValueError, OSError) as error:
         print(_shown(f"error: {error}"), file=sys.stderr)

@@ -106,7 +106,7 @@ def check_settings(
     differ = [
         f"{key} (begun with {begun.get(key, missing)}, now {wanted.get(key, missing)})"
         for key in {**begun, **wanted}
-        if begun.get(key, missing) != wanted.get(key, missing)
+        if begun.get(key) != wanted.get(key)
     ]
     if differ:
         raise ValueError(

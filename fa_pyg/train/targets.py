@@ -11,7 +11,7 @@ from torch_geometric.data import Data, Dataset
 
 from fa_pyg.datasets.elements import SYMBOLS
 
-__all__ = ["MoleculesOnDisk", "Targets", "boxes"]
+__all__ = ["MoleculesOnDisk", "Targets", "boxes", "has_stress"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class Targets:
         attributes: where one is in the data, if not under its own name: that of another attribute, or
             ``"y:7"``, the column 7 of the attribute y.
         factors: what one is multiplied with.
+
+    ``"stress"`` may be missing, and is NaN then. It is that of ASE, the derivative of the energy by strain
+    over the volume; where there is a ``virial`` instead, or ``attributes`` says ``"virial"``, it is
+    -virial / volume.
 
     Raises ValueError for the name of an input, such as ``"pos"``.
     """
@@ -46,6 +50,8 @@ class Targets:
 
     def _one(self, name: str, data: Data, place: int | None) -> Tensor:
         key, _, column = self.attributes.get(name, name).partition(":")
+        if name == "stress":
+            return _stress(data, key, place) * self.factors.get(name, 1)
         if key not in data:
             found = ", ".join(sorted(data.keys()))
             raise ValueError(
@@ -69,6 +75,12 @@ class Targets:
             )
             raise ValueError(f"targets: expected finite numbers, found others in {name!r} of {where}")
         return value
+
+
+def has_stress(batch: Data) -> Tensor:
+    """Which graphs of a batch have a stress to learn, ``[B]``: one is known, and three directions repeat."""
+    finite = batch.stress.isfinite().flatten(1).all(1)
+    return finite & batch.pbc.all(1) if "pbc" in batch else torch.zeros_like(finite)
 
 
 class MoleculesOnDisk(Graphs):
@@ -109,6 +121,31 @@ class MoleculesOnDisk(Graphs):
             for one in (one for one in molecules if "pbc" not in one):
                 one.cell, one.pbc = one.pos.new_zeros(1, 3, 3), torch.zeros(1, 3, dtype=torch.bool)
         return molecules
+
+
+def _stress(data: Data, key: str, place: int | None) -> Tensor:
+    """The stress ``[B, 3, 3]`` of a molecule, or of a batch of all; NaN without it and without a virial."""
+    graphs = data.num_graphs if place is None else 1
+    found = torch.full((graphs, 3, 3), torch.nan, dtype=data.pos.dtype, device=data.pos.device)
+    for name in dict.fromkeys((key, "virial")):
+        if data.get(name) is None:
+            continue
+        value, where = _numbers(data[name], name, "stress", _where(data, place)), _where(data, place)
+        if value.numel() != 9 * graphs:
+            shape = list(value.shape)
+            raise ValueError(f"targets: expected [{graphs}, 3, 3] of {name!r} in {where}, found {shape}")
+        value = value.reshape(graphs, 3, 3).to(found)
+        odd = ~(value.isfinite().flatten(1).all(1) | value.isnan().flatten(1).all(1))
+        if odd.any():
+            where = _where(data, place, int(odd.nonzero()[0]) if place is None else None)
+            raise ValueError(f"targets: expected finite numbers, found others in {name!r} of {where}")
+        if name == "virial":
+            volume = (
+                torch.linalg.det(_box(data, "cell", (3, 3), place, graphs).to(found)).abs().view(-1, 1, 1)
+            )
+            value = torch.where(volume > 0, -(value + value.mT) / (2 * volume), torch.nan)
+        found = torch.where(found.isnan(), value, found)
+    return found
 
 
 def _numbers(value: Any, key: str, name: str, where: str) -> Tensor:

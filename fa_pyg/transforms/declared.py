@@ -11,6 +11,7 @@ from torch_geometric.data import Batch, Data
 from fa_pyg import checks
 from fa_pyg.builders import Cloud
 from fa_pyg.builders.declared import NodeWeight, node_weights, quantity
+from fa_pyg.builders.unsaid import declaration, undeclared, warn_once
 from fa_pyg.copies import LEVELS, Call, Layout, Signature
 from fa_pyg.frames import Frames
 from fa_pyg.linalg import check_real
@@ -66,7 +67,7 @@ class Declared:
             found = "none" if value is None else f"a {type(value).__name__}"
             have = ", ".join(map(str, self.data.keys())) or "nothing"
             raise ValueError(f"{name!r}: expected a tensor ({rep}), found {found}; the data has {have}")
-        if rep.rank or rep.pseudo:
+        if not rep.is_invariant:
             check_real(repr(name), value, f"floating point numbers for {rep}")
         rep.layout(tuple(value.shape), self.dim, repr(name))
         return value
@@ -88,7 +89,8 @@ class Declared:
 
     def cloud(self, reads: Sequence[str], node_weight: NodeWeight) -> Cloud:
         """Returns what a frame is computed from."""
-        rows = {k: self._rows(x, self.inputs[k]) for k, x in self.values.items() if x.is_floating_point()}
+        moves = {k: x for k, x in self.values.items() if not self.inputs[k].is_invariant}
+        rows = {k: self._rows(x, self.inputs[k]) for k, x in moves.items()}
         where = {k: (self._index(k), self.layout.has_nodes(k, x)) for k, x in rows.items()}
         quantities = {k: quantity(k, x, self.inputs[k], self.dim, *where[k]) for k, x in rows.items()}
         weight = node_weights(node_weight, self.call, self.layout)
@@ -97,6 +99,13 @@ class Declared:
 
     def _rows(self, value: Tensor, rep: Rep) -> Tensor:
         return value.unsqueeze(0) if value.dim() == rep.rank and self.size == 1 else value
+
+    def warn_undeclared(self, transform: Any) -> None:
+        """Warns, once a transform, of attributes that look geometric and stay as they are."""
+        for name, x in undeclared(self.call.values, self.inputs, self.dim, self.layout.sizes).items():
+            hint = declaration(self.inputs, name, x)
+            text = f"{name!r}: found {list(x.shape)}, left as it is while the data move; expected {hint}"
+            warn_once(transform, name, text, stacklevel=4)  # whoever calls the transform
 
     def moved(self, motion: Frames, back: bool = False) -> Data:
         r"""Returns the data with :math:`\rho(g)\, x` in it, or :math:`\rho(g)^{-1} x` to go back.
@@ -110,7 +119,7 @@ class Declared:
         how = motion.to_frame if back else motion.from_frame
         for name, rep in self.inputs.items():
             value, index = self.values[name], self._index(name)
-            if rep.rank or rep.pseudo:
+            if not rep.is_invariant:
                 whole = index is None  # one graph: its rows are so many channels
                 self.data[name] = how(value.unsqueeze(0), rep).squeeze(0) if whole else how(value, rep, index)
         return self.data

@@ -28,7 +28,8 @@ class RandomMotion(BaseTransform):
     .. math:: x \mapsto \rho(g)\, x, \qquad g = (R, t), \quad R \sim \mathrm{Haar}, \quad
               t \sim \mathcal N(0, \text{scale}^2)
 
-    Declare everything that transforms, targets too: what is not declared stays (PyG's ``RandomRotate`` turns
+    Declare everything that transforms, targets too: what is not declared stays, with a warning where it has
+    the shape of vectors (declare "scalar" what does not transform; PyG's ``RandomRotate`` turns
     ``pos`` alone, and forces would no longer belong to it). Every graph of a ``Batch`` has its own motion.
     Computed in float64 and rounded to the type of each attribute.
 
@@ -75,6 +76,7 @@ class RandomMotion(BaseTransform):
     def forward(self, data: Data) -> Data:
         declared = Declared(data, self.inputs, self.group.dim, self.levels)
         check_free(data)
+        declared.warn_undeclared(self)
         return declared.moved(self._draw(declared.size, declared.like))
 
     def _draw(self, size: int, like: Tensor) -> Frames:

@@ -41,6 +41,7 @@ class CanonicalPose(FrameTransform):
     Args:
         frame: e.g. ``PCAFrame("E(3)")``; of several elements one is taken, as above.
         inputs: the representation of each attribute that transforms, targets too; default points in ``pos``.
+            What is not declared stays, with a warning where it has the shape of vectors, unless "scalar".
         reads: those that the axes are made of; default the first.
         node_weight: as in :class:`~fa_pyg.FrameAveraging`: default "auto", integers ``z`` where there are.
         levels: as in :class:`~fa_pyg.transforms.RandomMotion`.
@@ -62,6 +63,7 @@ class CanonicalPose(FrameTransform):
         if isinstance(self.reading, GraphReading):
             return self.reading.in_first_frame(data)
         declared = self.reading.declared(data)
+        declared.warn_undeclared(self)
         cloud = declared.cloud(self.reading.reads, self.reading.node_weight)
         pose = heaviest(self.reading.frame.evaluate(cloud), cloud)
         declared.moved(pose, back=True)

@@ -9,7 +9,7 @@ from torch_geometric.transforms import BaseTransform
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.builders.declared import NodeWeight, check_node_weight, check_reads, declared_reps
+from fa_pyg.builders.declared import NodeWeight, check_node_weight, check_reads, declared_reps, first_read
 from fa_pyg.frames import Frames
 from fa_pyg.reps import RepLike
 from fa_pyg.transforms.declared import Declared, check_levels, described
@@ -33,7 +33,7 @@ class Reading:
         self.inputs = declared_reps(inputs)
         check_levels(levels)
         check_node_weight(node_weight)
-        self.reads = list(self.inputs)[:1] if reads is None else reads
+        self.reads = first_read(self.inputs) if reads is None else reads
         self.node_weight = node_weight
         self.levels = levels
         check_reads(self.reads, self.inputs)

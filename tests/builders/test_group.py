@@ -27,7 +27,7 @@ class Net(nn.Module):
         self.shape = (dim,) * rank
 
     def forward(self, x):
-        return (self.layers(x) + x.norm()).view(len(x), *self.shape)
+        return (self.layers(x) + x.norm(dim=1, keepdim=True)).view(len(x), *self.shape)
 
 
 def cloud(frame, n=10):

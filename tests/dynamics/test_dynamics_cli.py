@@ -32,13 +32,16 @@ def data(tmp_path_factory):
 def runs(tmp_path_factory, data):
     """Folders of runs, as a training leaves them."""
     root, folders = tmp_path_factory.mktemp("runs"), {}
-    for name, frame in (("weighted", WeightedPCAFrame), ("plain", PCAFrame)):
+    for name, frame, more in (
+        ("weighted", WeightedPCAFrame, {"smoothness": "fast"}),
+        ("plain", PCAFrame, {}),
+    ):
         net = {"hidden": 8, "layers": 1, "num_radial": 4}
         torch.manual_seed(0)
-        model = Potential(FAENet(**net), frame("SE(3)"))
+        model = Potential(FAENet(**net), frame("SE(3)", **more))
         shown = {
             "model": {"class_path": "fa_pyg.models.FAENet", "init_args": net},
-            "frame": {"class_path": f"fa_pyg.{frame.__name__}", "init_args": {"group": "SE(3)"}},
+            "frame": {"class_path": f"fa_pyg.{frame.__name__}", "init_args": {"group": "SE(3)", **more}},
         }
         source = {"class_path": "fa_pyg.datasets.XYZ", "init_args": {"root_or_files": str(data)}}
         config = {
@@ -82,6 +85,52 @@ def test_all_of_it(runs, tmp_path, capsys):
     largest = max(abs(float(step["plain"])) for step in steps)
     assert (len(steps), largest) == (20, pytest.approx(found["runs"][1]["path_jump_meV"]))
     assert "| weighted |" in capsys.readouterr().out
+
+
+def test_smoother_frames_than_those_of_the_training(runs, tmp_path):
+    """Two models of one network differ in their frames alone, and no longer do in a third one."""
+    short = ["--picoseconds", "0.002", "--temperature", "300"]
+    given = [str(runs["weighted"]), str(runs["plain"]), *short]
+    energies = {}
+    for name, more in (("own", []), ("forces", ["--frame", "forces"])):
+        assert main([*given, *more, "-o", str(tmp_path / name)]) == 0
+        files = [tmp_path / name / one / "energy.csv" for one in ("weighted", "plain")]
+        energies[name] = [file.read_text() for file in files]
+    assert energies["own"][0] != energies["own"][1]
+    assert energies["forces"][0] == energies["forces"][1] != energies["own"][0]
+    assert json.loads((tmp_path / "forces/results.json").read_text())["frame"] == "forces"
+
+
+def test_a_model_without_a_frame_has_none_to_replace(runs, tmp_path, capsys):
+    config = yaml.safe_load((runs["plain"] / "config.yaml").read_text())
+    model = config["model"]["model"]["init_args"]
+    del model["frame"]
+    state = torch.load(runs["plain"] / "best.ckpt", weights_only=True)["state_dict"]
+    bare = {key.replace("network.model.", "network."): value for key, value in state.items()}
+    torch.save({"state_dict": bare}, tmp_path / "best.ckpt")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    given = [str(runs["plain"]), str(tmp_path), "--frame", "forces", "-o", str(tmp_path / "out")]
+    assert main(given) == 2
+    assert "expected a model in a frame for --frame forces, found one without" in capsys.readouterr().err
+
+
+def test_frames_that_are_too_steep_are_named(runs, tmp_path, capsys):
+    """Where eigenvalues meet, as in methane, plain frames jump, and smooth ones do not."""
+    kept = torch.load(runs["plain"] / "best.ckpt", weights_only=True)
+    kept["state_dict"]["model.network.model.layers.0.angular.weight"] *= 30  # to tell directions apart
+    kept["state_dict"]["model.scales"] *= 200
+    torch.save(kept, tmp_path / "best.ckpt")
+    (tmp_path / "config.yaml").write_text((runs["plain"] / "config.yaml").read_text())
+    file = tmp_path / "start.xyz"
+    write(file, molecule("CH4"), format="extxyz")
+    given = ["--xyz", str(file), "--picoseconds", "0.02", "--temperature", "300", "-o", str(tmp_path / "out")]
+    with pytest.warns(UserWarning, match="the frame is too steep"):
+        assert main([str(tmp_path), *given]) == 0
+    assert "too steep for these steps: plain; try --frame forces" in capsys.readouterr().err
+    (one,) = json.loads((tmp_path / "out/results.json").read_text())["runs"]
+    assert one["too_steep"] is True
+    assert main([str(tmp_path), *given, "--frame", "forces"]) == 0
+    assert "too steep" not in capsys.readouterr().err
 
 
 def test_a_file_to_start_from_and_a_molecule_that_comes_apart(runs, tmp_path):

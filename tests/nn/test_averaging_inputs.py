@@ -149,7 +149,7 @@ def test_frames_see_explicit_axes():
 
     frame = Seen("E(3)")
     FrameAveraging(Returns(lambda x, b: x.sum(1)), frame, {"pos": Rep(1, affine=True, flat=True)})(
-        torch.randn(5, 6)
+        torch.randn(5, 6), batch=torch.zeros(5, dtype=torch.long)
     )
     assert frame.seen.value.shape == (5, 2, 3)
     assert frame.seen.rep == Rep(1, affine=True)

@@ -21,9 +21,12 @@ def graphs(dim=3, scalars=2, vectors=3, dtype=torch.float64):
     return {"h": h, "v": v, "edge_index": edge_index, "batch": batch}
 
 
+REPS = {"v": "vector", "h": "scalar"}
+
+
 def check(layer, inputs, group, **kwargs):
     return assert_equivariant(
-        layer, inputs, group, {"v": "vector"}, ("scalar", "vector"), level="node", tol=1e-10, **kwargs
+        layer, inputs, group, REPS, ("scalar", "vector"), level="node", tol=1e-10, **kwargs
     )
 
 

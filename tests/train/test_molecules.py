@@ -188,7 +188,7 @@ def test_wrong_data_and_weights_are_named(dataset):
         MoleculeData(dataset, val=8, test=8, targets=("energies",)).setup()
     with pytest.raises(ValueError, match="val and test are 20 and 20"):
         MoleculeData(dataset, val=20, test=20)
-    with pytest.raises(ValueError, match=r"\['energy', 'forces'\], found \['homo'\]"):
+    with pytest.raises(ValueError, match=r"\['energy', 'forces', 'stress'\], found \['homo'\]"):
         MoleculeModule(Potential(FAENet()), weights={"homo": 1.0})
 
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from ase.io import read
 
+from fa_pyg.datasets import read_xyz
+from fa_pyg.train.load import load_potential
 from fa_pyg.train.predict import main
 
 DATA = Path(__file__).parents[2] / "data" / "molecules"
@@ -58,6 +60,19 @@ def test_rotating_the_file_rotates_the_predictions(name, checkpoint, tmp_path):
         assert abs(atoms.get_potential_energy() - energy) <= max(1e-6 * abs(energy), 1e-5)
         assert np.abs(atoms.get_forces() - forces @ q.T).max() <= 1e-5
         assert np.abs(atoms.get_dipole_moment() - found[0].get_dipole_moment() @ q.T).max() <= 1e-5
+
+
+def test_predictions_in_smoother_frames(checkpoint, tmp_path):
+    file, found = DATA / "methane.xyz", {}
+    for name, more in (("own", []), ("fast", ["--frame", "fast"]), ("dynamics", ["--frame", "dynamics"])):
+        out = tmp_path / f"{name}.extxyz"
+        assert main([str(checkpoint), str(file), "-o", str(out), "--dtype", "float64", *more]) == 0
+        found[name] = read(out).get_potential_energy()
+    model = load_potential(checkpoint).set_frame("dynamics").double()
+    (data,) = read_xyz(file, dtype=torch.float64)
+    expected = model(data.z, data.pos)["energy"].item()
+    assert found["dynamics"] == pytest.approx(expected, abs=1e-8)
+    assert abs(found["fast"] - found["dynamics"]) > 1e-5
 
 
 def test_bad_molecules_are_reported_and_the_rest_is_done(checkpoint, molecule_run, tmp_path, capsys):

@@ -41,6 +41,7 @@ def test_settings_that_may_change_and_those_that_may_not(tmp_path):
     (tmp_path / "config.yaml").write_text(begun)
     check_settings(tmp_path, begun.replace("devices: 1", "devices: 2").replace("root: a", "root: b"))
     check_settings(tmp_path / "elsewhere", "model: {lr: 9}")
+    check_settings(tmp_path, begun.replace("lr: 0.1", "lr: 0.1, later: null"))  # an option that came later
     with pytest.raises(
         ValueError, match=r"model.lr \(begun with 0.1, now 0.2\), model.decay .*nothing, now 1"
     ):

@@ -144,7 +144,7 @@ def test_frames_are_replaced(molecules):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_xyz_files_through_a_loader(where, workers):
     """Methane has 24 frames, others 2: what is loaded gives what is computed, and nothing is computed."""
-    frame = WeightedPCAFrame("E(3)")
+    frame = WeightedPCAFrame("E(3)", smoothness="fast")
     dataset = XYZ(MOLECULES, dtype=torch.float64, **{where: AddFrames(frame)})
     plain = DataLoader(XYZ(MOLECULES, dtype=torch.float64), batch_size=6)
     model = FrameAveraging(Net(), frame, output=OUTPUT)

@@ -146,7 +146,7 @@ def test_frames_for_nodes_images_and_data_sets():
     energy = model(together.z, together.pos, together.batch, frames=data_frames(together))
     assert torch.allclose(energy, model(together.z, together.pos, together.batch))
     proper = RandomMotion("SE(3)", inputs={"pos": "point", "force": "vector"})(data)
-    posed = CanonicalPose(WeightedPCAFrame("SE(3)"))
+    posed = CanonicalPose(WeightedPCAFrame("SE(3)"), inputs={"pos": "point", "force": "vector"})
     assert torch.allclose(posed(proper).pos, posed(data).pos)
 
 

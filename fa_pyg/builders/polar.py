@@ -1,0 +1,110 @@
+"""The polar decomposition of three labeled vectors, such as those of a cell: one frame, infinitely smooth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fa_pyg.builders.base import Frame
+from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.pca import unturned
+from fa_pyg.copies.sizes import is_at_hand
+from fa_pyg.frames import ALL_RANKS, Frames
+from fa_pyg.groups import GroupLike
+from fa_pyg.polar import orthogonal_factor
+
+__all__ = ["PolarFrame"]
+
+_FLAT = 1e-10  # of the determinant of unit vectors, below which they count as dependent
+
+
+class PolarFrame(Frame):
+    r"""The polar decomposition of three labeled vectors of each graph: one frame, infinitely smooth.
+
+    .. math:: U = (a/|a|,\; b/|b|,\; c/|c|)^\top = P\,Q, \qquad P = (U U^\top)^{1/2}, \qquad
+              F = \{Q^\top\}, \qquad U g^\top = P\,(Q g^\top) \;\Rightarrow\; F \mapsto g F
+
+    The axes are those nearest to the three unit vectors (symmetric orthogonalization, Löwdin 1950), and a
+    rotation turns Q alone. Lengths do not matter: a cell repeated n1 x n2 x n3 times along its vectors has
+    the axes of the cell. Under SO(3) and SE(3) the axes of a left-handed triple are reversed, -Q.
+
+    Where one vector is zero, as in a slab, the normal of the other two takes its place. It is a pseudovector:
+    under O(3) and E(3) there are two frames, one for each of its signs.
+
+    Args:
+        group: ``"O(3)"``, ``"SO(3)"``, ``"E(3)"``, ``"SE(3)"`` or ``"T(3)"``.
+
+    Shapes:
+        reads three rows of each graph in their order, ``[B, 3, 3]`` or ``[3 B, 3]``.
+
+    Raises:
+        ValueError: for another dimension, another number of vectors, and (on a CPU) dependent vectors.
+
+    Not guaranteed: independence of the order, the signs and the choice of the vectors: a frame of labeled
+    vectors knows none of the symmetries of a crystal. Right multiplication by ``"Oh"`` makes order and signs
+    irrelevant at 48 runs.
+    """
+
+    def __init__(self, group: GroupLike) -> None:
+        super().__init__(group)
+        if self.group.dim != 3:
+            raise ValueError(f"group: expected three dimensions, found {self.group}")
+
+    def build(self, cloud: Cloud) -> Frames:
+        origin = cloud.origin(self.group)
+        if not self.group.rotates:
+            return unturned(cloud, origin, 3)
+        vectors, absent = _unit(_labeled(cloud))
+        flat = absent.any(1)
+        # Row i of a slab becomes the normal, in the cyclic order that makes the determinant positive.
+        normal = torch.linalg.cross(vectors.roll(-1, 1), vectors.roll(-2, 1), dim=2)
+        normal = torch.nn.functional.normalize(torch.where(absent.unsqueeze(2), normal, 0).sum(1), dim=1)
+        vectors = torch.where(absent.unsqueeze(2), normal.unsqueeze(1), vectors)
+        _check_independent(vectors, absent)
+        rotation = orthogonal_factor(vectors).mT
+        if not self.group.reflects:
+            rotation = rotation * torch.linalg.det(rotation.detach()).sign().view(-1, 1, 1)
+            return Frames.uniform(rotation.unsqueeze(0), origin, cloud.batch, exact=ALL_RANKS)
+        other = torch.where(absent.unsqueeze(1), -rotation, rotation)
+        body = torch.arange(cloud.size, device=cloud.device)
+        second = flat.nonzero().squeeze(1)
+        return Frames.ragged(
+            torch.cat([rotation, other.index_select(0, second)]),
+            torch.cat([body, second]),
+            (1 / (1 + flat.to(rotation)))[torch.cat([body, second])],
+            cloud.size,
+            origin,
+            cloud.batch,
+            torch.full_like(body, ALL_RANKS),
+        )
+
+
+def _labeled(cloud: Cloud) -> Tensor:
+    """The three vectors of each body, ``[B, 3, 3]``."""
+    rows, index, _ = cloud.rows(cloud.read[0])
+    if index is not None:
+        rows = rows.index_select(0, index.argsort(stable=True))
+    wrong = len(cloud.read) != 1 or len(rows) != 3 * cloud.size
+    if wrong or (
+        index is not None and is_at_hand(index) and (index.bincount(minlength=cloud.size) != 3).any()
+    ):
+        raise ValueError(
+            f"vectors: expected three of each of {cloud.size} graphs, in one input, found {len(rows)} rows"
+        )
+    return rows.view(cloud.size, 3, 3)
+
+
+def _unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """The vectors of length 1, and which of them are zero, ``[B, 3]``."""
+    absent = (vectors == 0).all(2)
+    square = vectors.square().sum(2) + absent
+    return vectors / square.sqrt().unsqueeze(2), absent
+
+
+def _check_independent(vectors: Tensor, absent: Tensor) -> None:
+    """Raises ValueError for what has no axes; on a CPU, where looking costs nothing."""
+    if is_at_hand(vectors):
+        wrong = (torch.linalg.det(vectors.detach()).abs() < _FLAT) | (absent.sum(1) > 1)
+        if wrong.any():
+            graph = int(wrong.nonzero()[0])
+            raise ValueError(f"vectors: expected three independent ones, or two and a zero, in graph {graph}")

@@ -1,0 +1,88 @@
+"""What a call leaves unsaid: tensors that may transform and are not declared, samples without ``batch``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fa_pyg.copies import KEPT, Name
+from fa_pyg.reps import NAMED, Rep
+
+__all__ = ["channels_or_samples", "declaration", "looks_geometric", "undeclared", "warn_once"]
+
+
+def looks_geometric(value: Any, dim: int, sizes: Collection[int] = ()) -> bool:
+    """Whether a value has the type and shape of vectors or tensors in ``dim`` dimensions.
+
+    Args:
+        value: any. Vectors are floating point ``[n, ..., d]``, or ``[d]`` where no axis of rows is that long.
+        dim: d. On a line a column of scalars looks the same, and nothing is taken for vectors.
+        sizes: numbers of rows that the batch has: of nodes, edges, graphs.
+    """
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout is not torch.strided:
+        return False
+    if dim < 2 or not value.dim() or value.size(-1) != dim:
+        return False
+    return value.dim() > 1 or dim not in sizes
+
+
+def undeclared(
+    values: Mapping[Name, Any], declared: Collection[Name], dim: int, sizes: Collection[int] = ()
+) -> dict[Name, Tensor]:
+    """Returns the values that look geometric (:func:`looks_geometric`) and are not declared, by name.
+
+    Frames and poses that transforms have stored are left out.
+    """
+    free = {k: v for k, v in values.items() if k not in declared and not str(k).startswith(KEPT)}
+    return {k: v for k, v in free.items() if looks_geometric(v, dim, sizes)}
+
+
+def declaration(inputs: Mapping[Name, Rep], name: Name, value: Tensor) -> str:
+    """Returns what to write for an undeclared input, as the end of a sentence."""
+    reps = {rep: text for text, rep in NAMED.items()}
+    shown = {k: f'"{reps[rep]}"' if rep in reps else str(rep) for k, rep in inputs.items()}
+    said = "".join(f"{_quoted(k)}: {rep}, " for k, rep in shown.items())
+    rows = f", as [n, {value.size(-1)}] with a row for each graph" if value.dim() == 1 else ""
+    return (
+        f'inputs={{{said}{_quoted(name)}: "vector"}} (or "point", "pseudovector", "tensor", ...) if it '
+        f'transforms{rows}; {_quoted(name)}: "scalar" if it does not'
+    )
+
+
+def _quoted(name: Name) -> str:
+    return f'"{name}"' if isinstance(name, str) else str(name)
+
+
+def warn_once(owner: Any, topic: Name, text: str, stacklevel: int) -> None:
+    """Warns, unless ``owner`` has warned of the topic before; ``stacklevel`` as seen by who calls this."""
+    told = getattr(owner, "_told", frozenset())
+    if topic not in told:
+        owner._told = told | {topic}
+        warnings.warn(text, UserWarning, stacklevel=stacklevel + 1)
+
+
+def channels_or_samples(name: Name, value: Tensor, rep: Rep, dim: int) -> str | None:
+    """Returns what an input without ``batch`` leaves open, and how to say it; None where all is clear.
+
+    ``[B, T, d]`` is one cloud of B nodes with T channels, or a dense batch of B clouds, whose samples would
+    share one frame.
+
+    Args:
+        name: of the input.
+        value: the input, of this representation in ``dim`` dimensions.
+        rep, dim: its representation, the dimension of space.
+    """
+    shape = rep.layout(tuple(value.shape), dim, repr(name))
+    rows, *channels = shape[: len(shape) - rep.rank] or (1,)
+    if rows < 2 or not channels or (rep.flat and channels == [1]):
+        return None
+    each = " x ".join(map(str, channels))
+    return (
+        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {each} points "
+        f"(a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with {each} "
+        f"channels with batch=torch.zeros({rows}, dtype=torch.long)"
+    )

@@ -1,0 +1,205 @@
+"""One model with one call, moved, permuted and changed in every way: the errors of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from fa_pyg.builders import Sample
+from fa_pyg.builders.read_graphs import graph_layout
+from fa_pyg.builders.unsaid import channels_or_samples, looks_geometric, undeclared
+from fa_pyg.copies import Call, Layout, Name, Signature
+from fa_pyg.groups import Group
+from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.nn.outputs import check_level, output_spec
+from fa_pyg.reps import Rep, RepLike
+from fa_pyg.testing.apart import halves, has_graphs, leaks, others_changed
+from fa_pyg.testing.judged import bodies, largest, leaves, output_errors, smallest
+from fa_pyg.testing.motions import Motion, random_motion
+from fa_pyg.testing.permuted import permutation, permuted, reordered
+
+__all__ = ["Inputs", "Trials"]
+
+Inputs = Data | Mapping[Name, Any] | Sequence[Any]
+
+
+class Trials:
+    """A model with its call, what is known of both, and its output; the arguments are those of the test."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        group: Group,
+        input_reps: Mapping[Name, RepLike] | None,
+        output: Any,
+        level: Any,
+        levels: Mapping[Name, str] | None,
+        seed: int,
+    ) -> None:
+        is_said = output is not None
+        if isinstance(model, FrameAveraging):
+            is_said = is_said or model.output_is_said
+            input_reps, output = input_reps or model.inputs, model.output if output is None else output
+            level, levels = model.level if level is None else level, levels or model.levels
+        self.model, self.group, self.level = _Model(model, inputs), group, level
+        self.values, self.generator = self.model.call.values, torch.Generator().manual_seed(seed)
+        self.spec, self.notes = output_spec("scalar" if output is None else output), []
+        check_level(self.spec, level, self.values)
+        self.reps, self.free, self.layout = self._layout(input_reps, levels)
+        value = self.model({})
+        if not (is_said or group.permutes) and looks_geometric(value, group.dim, self.layout.sizes):
+            self.spec = Rep(1)
+            self.notes.append(f"  The output {list(value.shape)} is tested as a vector: say output=.")
+        self.reference = list(leaves(self.spec, level, value))
+        averaged = _in_one_frame(model, seed)
+        usual = self.reference if averaged is None else list(self._leaves(_Model(averaged, inputs), {}))
+        where = (next(iter(bodies(*leaf, self.layout)), None) for leaf in self.reference)
+        self.known = [(leaf[0], body) for leaf, body in zip(usual, where, strict=True)]
+
+    def _layout(
+        self, input_reps: Mapping[Name, RepLike] | None, levels: Mapping[Name, str] | None
+    ) -> tuple[dict[Name, Rep], dict[Name, Tensor], Layout]:
+        """What transforms, what may transform and is not declared, and the level of each tensor."""
+        call, group = self.model.call, self.group
+        if group.permutes:
+            return {}, {}, graph_layout(call, levels or {})
+        declared = self.model.reps({"pos": "point"} if input_reps is None else input_reps)
+        reps = {name: rep for name, rep in declared.items() if not rep.is_invariant}
+        nodes = next(iter(reps or declared))
+        layout = Layout(call, levels, nodes)
+        _check_samples(nodes, declared[nodes], layout, group.dim)
+        free = undeclared(call.values, declared, group.dim, layout.sizes) if group.rotates else {}
+        for name, value in free.items():
+            hint = f'"vector" or "scalar" in input_reps= (inputs= of a {FrameAveraging.__name__})'
+            self.notes.append(f"  {name!r} {list(value.shape)} is not declared: say {hint}.")
+        return reps, free, layout
+
+    def _leaves(self, model: _Model, changed: Mapping[Name, Any]) -> Iterator[tuple[Tensor, Rep, Any]]:
+        return leaves(self.spec, self.level, model(changed))
+
+    def errors(self, trials: int) -> dict[str, float]:
+        """The largest error of each case, in so many trials."""
+        errors = {case: largest(self.moved(draw, trials)) for case, draw in self.motions().items()}
+        if self.layout.num_nodes > 1:
+            errors["permuted"] = largest(self.permuted(trials if self.group.permutes else 1))
+        if has_graphs(self.layout):
+            errors["apart"] = largest(self.apart(trials))
+        if self.free:
+            errors["undeclared"] = largest(self.undeclared(trials))
+        return errors
+
+    def motions(self) -> dict[str, Callable[[], Motion]]:
+        return _cases(self.group, self.generator)
+
+    def moved(self, draw: Callable[[], Motion], trials: int) -> list[float]:
+        """The errors as all that is declared moves."""
+        errors = []
+        for g in (draw() for _ in range(trials)):
+            changed = {name: g(self.values[name], rep) for name, rep in self.reps.items()}
+            expected = ([g(value, rep)] for value, rep, _ in self.reference)
+            errors += output_errors(self._leaves(self.model, changed), expected, self.known)
+        return errors
+
+    def permuted(self, trials: int) -> list[float]:
+        """The errors as nodes change places within their graphs."""
+        errors = []
+        for _ in range(trials):
+            order, readings = permutation(self.layout, self.generator).to(_device(self.values)), []
+            for changed in permuted(self.layout, order):
+                expected = (list(reordered(*leaf, self.layout, order)) for leaf in self.reference)
+                found = self._leaves(self.model, changed)
+                readings.append(largest(output_errors(found, expected, self.known)))
+            errors.append(smallest(readings))
+        return errors
+
+    def apart(self, trials: int) -> list[float]:
+        """What half of the graphs give, as the others change."""
+        errors, usual = [], [size for size, _ in self.known]
+        for _ in range(trials):
+            g = random_motion(self.group, self.generator) if self.reps else None
+            for keep in halves(self.layout, self.generator):
+                changed = others_changed(self.layout, self.reps, keep, g)
+                found = self._leaves(self.model, changed)
+                errors += leaks(found, self.reference, usual, self.layout, keep)
+        return errors
+
+    def undeclared(self, trials: int) -> list[float]:
+        """The errors as that is rotated, alone, which may transform and is not declared."""
+        errors = []
+        rotations = [draw for case, draw in self.motions().items() if case != "translated"]
+        for g in (draw() for draw in rotations * trials):
+            changed = {name: g(value, "vector") for name, value in self.free.items()}
+            expected = ([value] for value, *_ in self.reference)
+            errors += output_errors(self._leaves(self.model, changed), expected, self.known)
+        return errors
+
+
+def _check_samples(name: Name, rep: Rep, layout: Layout, dim: int) -> None:
+    """Raises ValueError for points that may be a dense batch, as a framed model does."""
+    is_said = layout.batch is not None or layout.call.data is not None or layout.levels.get(name) == "node"
+    unclear = (
+        None if is_said or not rep.affine else channels_or_samples(name, layout.call.get(name), rep, dim)
+    )
+    if unclear is not None:
+        raise ValueError(unclear)
+
+
+def _device(values: Mapping[Name, Any]) -> torch.device:
+    return next(value.device for value in values.values() if isinstance(value, Tensor))
+
+
+class _Model:
+    """A model with its arguments, some of which can be replaced."""
+
+    def __init__(self, model: nn.Module, inputs: Inputs) -> None:
+        args, kwargs = (inputs,) if isinstance(inputs, Data) else inputs, {}
+        if isinstance(inputs, Mapping):
+            args, kwargs = (), inputs
+        self.model = model
+        self.call = Call(Signature(model), tuple(args), kwargs, extra=("batch", "num_graphs"))
+
+    def __call__(self, changed: Mapping[Name, Any]) -> Any:
+        return self.call.run(self.model, changed)
+
+    def reps(self, reps: Mapping[Name, RepLike]) -> dict[Name, Rep]:
+        name = self.call.signature.name
+        named = {name(k) if isinstance(k, int) else k: Rep.of(rep, "input_reps") for k, rep in reps.items()}
+        transforms = [k for k, rep in named.items() if not rep.is_invariant]
+        missing = [k for k in transforms if not isinstance(self.call.values.get(k), Tensor)]
+        if missing:
+            found = ", ".join(map(str, self.call.values))
+            raise ValueError(f"input_reps: the call has no tensor {missing[0]!r}; it has {found}")
+        return named
+
+
+def _in_one_frame(model: nn.Module, seed: int) -> FrameAveraging | None:
+    """The framed model in one of its frames a graph, which tells the size of what is averaged."""
+    if not isinstance(model, FrameAveraging):
+        return None
+    one = Sample(model.frame, k=1, generator=torch.Generator().manual_seed(seed))
+    options = {k: getattr(model, k) for k in ("reads", "node_weight", "level", "levels", "chunk")}
+    framed = FrameAveraging(model.model, one, model.inputs or None, model.output, **options)
+    framed._told = getattr(model, "_told", frozenset())  # the model itself has warned
+    return framed
+
+
+def _cases(group: Group, generator: torch.Generator) -> dict[str, Callable[[], Motion]]:
+    """A draw of each kind of motion in the group, rotations and translations apart."""
+
+    def rotation(proper: bool) -> Motion:
+        g = random_motion(group, generator, proper=proper)
+        return Motion(g.rotation, torch.zeros_like(g.translation))
+
+    def translation() -> Motion:
+        g = random_motion(group, generator)
+        return Motion(torch.eye(group.dim, dtype=torch.float64), g.translation)
+
+    cases = {"proper": lambda: rotation(True)} if group.rotates else {}
+    if group.reflects:
+        cases["improper"] = lambda: rotation(False)
+    return {**cases, "translated": translation} if group.translates else cases

@@ -32,7 +32,7 @@ class CosetFrame(Frame):
 
     Frames that differ by an element of H are run once and their weights added: of
     :class:`~fa_pyg.PCAFrame` where H has all its signs, and of other frames where their rotations carry
-    no gradient (frames that coincide at one input part in its neighborhood, which second derivatives see).
+    no derivative (frames that coincide at one input part in its neighborhood, which derivatives see).
 
     Args:
         frame: of motions, e.g. ``PCAFrame("SE(3)")``, ``LearnedFrame("SE(3)")``; inside of
@@ -91,9 +91,7 @@ class CosetFrame(Frame):
         """Rotation, body and weight of one frame of each coset."""
         rotation, body, weight = frames.rotation, frames.body, frames.weight
         counts = frames.counts.index_select(0, body)
-        if (torch.is_grad_enabled() and rotation.requires_grad) or (
-            counts.sum() * self.subgroup.order > _MATRICES
-        ):
+        if _is_differentiated(rotation) or counts.sum() * self.subgroup.order > _MATRICES:
             return rotation, body, weight
         order, start = frames._by_body
         one = torch.arange(len(body), device=body.device).repeat_interleave(counts)
@@ -112,3 +110,10 @@ class CosetFrame(Frame):
 
     def extra_repr(self) -> str:
         return f'"{self.subgroup}"'
+
+
+def _is_differentiated(x: Tensor) -> bool:
+    """Whether a derivative is taken through x, in reverse or in forward mode."""
+    reverse = torch.is_grad_enabled() and x.requires_grad
+    traced = torch._C._are_functorch_transforms_active()
+    return reverse or traced or torch.autograd.forward_ad.unpack_dual(x).tangent is not None

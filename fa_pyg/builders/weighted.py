@@ -141,6 +141,8 @@ class WeightedPCAFrame(Frame):
         if smoothness is None:  # what these parameters meant before there were levels
             smoothness = "fast" if given else "forces"
         self.smoothness = checks.one_of("smoothness", smoothness, LEVELS)
+        if LEVELS[smoothness].order and given.get("gap", 0) >= 0.5:  # s is up to 2, and on lines gap s < 1
+            checks.refuse("gap", f'a number below 0.5 for smoothness="{smoothness}"', gap)
         self.level = replace(LEVELS[smoothness], **given)
         self.sharp = Projection(checks.one_of("projection", projection, Projection.POWERS), self.level.tau)
         self.ordered = Projection(projection, self.level.order / 2) if self.level.order else None
@@ -155,7 +157,8 @@ class WeightedPCAFrame(Frame):
             origin = cloud.origin(self.group)
             if not self.group.rotates:
                 return unturned(cloud, origin, self.group.dim)
-            return self._rotating(cloud, origin)
+            frames = self._rotating(cloud, origin)
+        return frames.detach() if self.detach else frames  # forward-mode derivatives do not ask for grad mode
 
     def _rotating(self, cloud: Cloud, origin: Tensor | None) -> Frames:
         moments, level = Moments(cloud, origin), self.level
@@ -169,7 +172,9 @@ class WeightedPCAFrame(Frame):
         if self.ordered is None:
             odd = moments.odd(axes)
             blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, level.gap, level.line)
-            parts = self._chosen_signs(cloud, origin, axes, self._clear(odd, values), blend)
+            # At a point these are moments of rounding.
+            odd = torch.where(blend.point.unsqueeze(1), 0, self._clear(odd, values))
+            parts = self._chosen_signs(cloud, origin, axes, odd, blend)
         else:
             values = values + 0 * values.detach().sum(1, keepdim=True).pow(3)
             scale = 2 / moments.participation().sqrt()

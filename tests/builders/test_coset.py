@@ -142,3 +142,20 @@ def test_samples():
 def test_wrong_arguments_are_named(frame, subgroup, message):
     with pytest.raises(ValueError, match=message):
         CosetFrame(frame, subgroup)
+
+
+def test_forward_mode_sees_what_coincides_at_one_input():
+    base = torch.tensor([[1, 1, 0], [1, -1, 0], [-1, 1, 0], [-1, -1, 0], [0, 0, 0.7]], dtype=torch.float64)
+    frame = CosetFrame(WeightedPCAFrame("SE(3)", smoothness="fast"), "D2(3)")
+    step = torch.randn(5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def energy(pos):
+        frames = frame(pos)
+        x = frames.to_frame(pos, "point", "node")
+        row = (x + torch.tensor([0.3, 0.1, 0.2])).sin().prod(1)
+        share = frames.weight.index_select(0, frames.rows(None, len(pos))[1])
+        return (row * share).sum()
+
+    slope = torch.func.jvp(energy, (base,), (step,))[1]
+    pos = base.clone().requires_grad_()
+    torch.testing.assert_close(slope, (torch.autograd.grad(energy(pos), pos)[0] * step).sum())

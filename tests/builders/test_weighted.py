@@ -136,6 +136,7 @@ def collated(clouds, motion=None):
         ({"gap": 1}, "gap: .* found 1"),
         ({"gap": "wide"}, "gap: .* found 'wide'"),
         ({"smoothness": "smooth"}, "smoothness: expected .*, found 'smooth'"),
+        ({"smoothness": "forces", "gap": 0.5}, 'gap: expected a number below 0.5 for smoothness="forces"'),
         ({"flat": -0.1}, "flat: .* found -0.1"),
         ({"line": float("nan")}, "line: .* found nan"),
         ({"projection": "softmax"}, 'projection: expected "sparsemax" or "entmax15", found .softmax.'),
@@ -209,3 +210,44 @@ def test_weights_of_very_different_size(ratio):
         assert WeightedPCAFrame("E(3)", smoothness="fast")(methane.pos, node_weight=weight).num_frames == 24
     one = methane._replace(z=torch.tensor([1, 1, 1, 1, int(min(ratio, 1e12))]))
     assert_exact(WeightedPCAFrame("E(3)", node_weight=lambda z: z.double()), [one], tol=1e-6)
+
+
+@pytest.mark.parametrize("smoothness", ["forces", "dynamics"])
+def test_wide_gaps_of_uneven_dimers(smoothness):
+    """s is about 2 there: the axis stays good as long as gap s is below 1."""
+    pos, weight = torch.tensor([[0.0, 0.1, 0.2], [0.7, -0.4, 0.5]]).double(), torch.tensor([50.0, 1.0])
+
+    class Net(nn.Module):
+        def forward(self, pos, batch):
+            x = (pos + torch.tensor([0.1, 0.2, 0.3]).double()).tanh()
+            return (x.unsqueeze(2) * x.exp().unsqueeze(1)).sum(0, keepdim=True)
+
+    frame = WeightedPCAFrame("E(3)", smoothness=smoothness, gap=0.49)
+    model = FrameAveraging(Net(), frame, output="tensor", level="graph", node_weight="weight")
+    args = {"pos": pos, "batch": torch.zeros(2, dtype=torch.long), "weight": weight}
+    assert frame(pos, node_weight=weight).exact_for("tensor").all()
+    assert max(equivariance_error(model, args, "E(3)").values()) < 1e-10
+
+
+@pytest.mark.parametrize("smoothness", ["fast", "forces"])
+def test_points_of_the_line(smoothness):
+    """What a centroid leaves is rounding, whose odd moments choose no sign."""
+    pos = torch.tensor([[0.1], [0.1], [0.1], [0.3], [0.3], [0.3]], dtype=torch.float64)
+    frames = WeightedPCAFrame("E(1)", smoothness=smoothness)(pos, batch=torch.tensor([0, 0, 0, 1, 1, 1]))
+    assert frames.counts.tolist() == [2, 2]
+    assert torch.allclose(frames.weight, torch.full_like(frames.weight, 0.5))
+
+
+@pytest.mark.parametrize("smoothness", ["fast", "forces"])
+def test_detached_in_forward_mode_as_well(smoothness):
+    pos = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    frame = WeightedPCAFrame("O(3)", smoothness=smoothness, detach=True)
+
+    def energy(x):
+        return (frame(x).rotation * torch.arange(9.0).view(3, 3)).sin().sum() + x.sum()
+
+    slope = torch.func.jvp(energy, (pos,), (torch.ones_like(pos),))[1]
+    assert slope.item() == pytest.approx(15)
+    live = WeightedPCAFrame("O(3)", smoothness=smoothness)
+    turned = torch.func.jvp(lambda x: (live(x).rotation[0]).sum(), (pos,), (pos.roll(1, 0),))[1]
+    assert turned.abs() > 1e-3

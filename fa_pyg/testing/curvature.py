@@ -115,12 +115,16 @@ def stretches(pos: Tensor, bonds: Tensor) -> Tensor:
         ``[L, N, d]``.
 
     Raises:
-        ValueError: for bonds that are no pairs of node numbers.
+        ValueError: for positions of another shape, and bonds that are not pairs of different nodes.
     """
     checks.instance("pos", pos, Tensor, "a tensor [N, d]")
+    if pos.dim() != 2 or not pos.is_floating_point():
+        raise ValueError(f"pos: expected floating point [N, d], found {pos.dtype} {list(pos.shape)}")
     is_pairs = isinstance(bonds, Tensor) and bonds.dtype == torch.long and bonds.shape[:-1] == (2,)
     if not is_pairs or (bonds.numel() and not 0 <= int(bonds.min()) <= int(bonds.max()) < len(pos)):
         checks.refuse("bonds", f"pairs [2, L] of node numbers below {len(pos)}", bonds)
+    if (bonds[0] == bonds[1]).any():
+        checks.refuse("bonds", "pairs of different nodes", bonds)
     (first, second), which = bonds, torch.arange(bonds.size(1))
     half = torch.nn.functional.normalize(pos[second] - pos[first], dim=1) / 2
     found = pos.new_zeros(len(which), *pos.shape)
@@ -134,6 +138,8 @@ def _directions(given: Tensor | int, pos: Tensor, generator: torch.Generator) ->
         if given.shape[1:] != pos.shape or not len(given):
             found = list(given.shape)
             raise ValueError(f"directions: expected [L, {len(pos)}, {pos.size(1)}], L >= 1, found {found}")
+        if given.is_complex():
+            raise ValueError(f"directions: expected real numbers, found {given.dtype}")
         return given.double()
     drawn = torch.randn(
         checks.integer("directions", given), *pos.shape, generator=generator, dtype=torch.float64

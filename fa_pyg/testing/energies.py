@@ -44,6 +44,8 @@ class System:
         if not isinstance(value, Tensor) or value.dim() != 2:
             names = ", ".join(map(str, self.call.values))
             raise ValueError(f"pos: the call has no tensor {pos!r} of shape [N, d]; it has {names}")
+        if not len(value):
+            raise ValueError(f"pos: expected at least one row, found {list(value.shape)}")
         self.pos = value.detach()
 
     @cached_property

@@ -308,3 +308,14 @@ def test_a_bare_network_is_needed():
             curvature(FrameAveraging(Net(), PCAFrame("E(3)")), molecule("NH3"), wrong)
     with pytest.raises(ValueError, match="bonds: expected pairs"):
         stretches(G2["NH3"].pos, torch.tensor([[0], [4]]))
+
+
+def test_what_has_no_direction_is_refused():
+    pos = torch.eye(3, dtype=torch.float64)
+    for wrong, bonds, message in (
+        (pos[0], torch.tensor([[0], [1]]), r"pos: expected floating point \[N, d\]"),
+        (pos.long(), torch.tensor([[0], [1]]), "pos: expected floating point"),
+        (pos, torch.tensor([[0], [0]]), "bonds: expected pairs of different nodes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            stretches(wrong, bonds)

@@ -64,7 +64,7 @@ class WeightedPCAFrame(Frame):
     .. math:: F(x) = \{(V \pi h,\ w(\pi) / 2^d)\}, \qquad w(\pi) = \mathrm{entmax}_{1.5}\Big(
               \frac{1}{s \cdot \mathrm{order}} \textstyle\sum_k k \log \lambda_{\pi(k)}\Big)
 
-    (half as many signs without reflections; s is about how fast relative spreads change with the positions).
+    (half as many signs without reflections; s: how fast relative spreads change with points, 1 for vectors).
     With ``"fast"`` the signs are chosen, with the weights
 
     .. math:: w(h) = \mathrm{entmax}_{1.5}\Big(\tfrac1\tau \textstyle\sum_k h_k m_k\Big), \qquad
@@ -177,7 +177,8 @@ class WeightedPCAFrame(Frame):
             parts = self._chosen_signs(cloud, origin, axes, odd, blend)
         else:
             values = values + 0 * values.detach().sum(1, keepdim=True).pow(3)
-            scale = 2 / moments.participation().sqrt()
+            # The number of vectors says nothing: edges go both ways, and cells may be repeated.
+            scale = torch.ones_like(values[:, 0]) if far is None else 2 / moments.participation().sqrt()
             blend = Blend.of(values, far, level.gap * scale, level.line, level.start, level.near * scale)
             parts = self._all_signs(cloud, origin, axes, second, scale, blend)
         # Frames of lines and points are only as exact as the average over quarter turns, and know no tensors.

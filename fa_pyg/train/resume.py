@@ -111,8 +111,8 @@ def check_settings(
     if differ:
         raise ValueError(
             f"--ckpt_path: the run in {folder} goes on with the settings it was begun with, found others: "
-            f"{', '.join(differ)}. Give its own config.yaml as --config to go on, or leave --ckpt_path out for "
-            "a new run"
+            f"{', '.join(differ)}. Give its own config.yaml as --config to go on, or leave --ckpt_path out "
+            "for a new run"
         )
 
 

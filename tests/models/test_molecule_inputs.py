@@ -158,7 +158,10 @@ def test_references_refuse_what_they_cannot_be_fitted_to(z, batch, target, messa
 def test_units_refuse_names_and_numbers():
     model = Potential(faenet())
     for targets, message in (
-        ({"enrgy": torch.ones(2)}, r"targets: expected some of \['energy', 'forces'\], found 'enrgy'"),
+        (
+            {"enrgy": torch.ones(2)},
+            r"targets: expected some of \['energy', 'forces', 'stress'\], found 'enrgy'",
+        ),
         (
             {"energy": torch.tensor([1, math.nan])},
             "targets: expected finite numbers, found others in 'energy'",

@@ -1,4 +1,4 @@
-"""Principal axes with few, weighted signs; exact and continuous on every input."""
+"""Principal axes in chosen or in all signs, weighted; exact and continuous on every input."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class WeightedPCAFrame(Frame):
             odd = torch.where(blend.point.unsqueeze(1), 0, self._clear(odd, values))
             parts = self._chosen_signs(cloud, origin, axes, odd, blend)
         else:
-            values = values + 0 * values.detach().sum(1, keepdim=True).pow(3)
+            values = values + 0 * values.detach().sum(1, keepdim=True).pow(1.5)
             # The number of vectors says nothing: edges go both ways, and cells may be repeated.
             scale = torch.ones_like(values[:, 0]) if far is None else 2 / moments.participation().sqrt()
             blend = Blend.of(values, far, level.gap * scale, level.line, level.start, level.near * scale)

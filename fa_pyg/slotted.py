@@ -99,7 +99,7 @@ class Slotted:
         u = torch.rand(size, generator=generator, device=where, dtype=torch.float64).to(device)
         points = (u + torch.arange(k, device=device).unsqueeze(1)) / k
         # Frames in body-major order: those of body b occupy `counts[b]` places from `start[b]` on.
-        by_body = self._by_body[0]
+        by_body = self.by_body[0]
         # A NaN must not reach the bodies behind.
         weight = self.weight.detach().to(u.dtype).nan_to_num(0, 0, 0)
         total = weight.index_select(0, by_body).cumsum(0)
@@ -150,7 +150,7 @@ class Slotted:
         return {}
 
     @cached_property
-    def _by_body(self) -> tuple[Tensor, Tensor]:
+    def by_body(self) -> tuple[Tensor, Tensor]:
         """The frames body after body, their slots in order, and where each body's begin."""
         return torch.argsort(self.body, stable=True), self.counts.cumsum(0) - self.counts
 

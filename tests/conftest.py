@@ -1,6 +1,8 @@
 """For every test: one thread, the same seed, and two floating-point types where it asks for ``dtype``."""
 
 import os
+import warnings
+from collections.abc import Callable
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch, and for the processes that tests start
 
@@ -23,3 +25,16 @@ def _seed() -> None:
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
 def dtype(request: pytest.FixtureRequest) -> torch.dtype:
     return request.param
+
+
+@pytest.fixture(scope="session")
+def caught() -> Callable[[Callable], list[str]]:
+    """Calls a function and returns the texts of all warnings that it gives."""
+
+    def texts(run: Callable) -> list[str]:
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            run()
+        return [str(one.message) for one in found]
+
+    return texts

@@ -198,9 +198,9 @@ def cloud_of(
         pos and vectors ``[N, d]`` or ``[N, C, d]``; batch and node_weight ``[N]``.
 
     Raises:
-        ValueError: for what is no tensor, shapes that do not fit each other or the group's dimension, points
-            ``[B, T, d]`` without ``batch``, which may be a dense batch, a batch that is not int64, or that
-            does not fit ``num_graphs`` (seen on a CPU only).
+        ValueError: if an argument is not a tensor; if shapes do not fit each other or the group's dimension;
+            for points ``[B, T, d]`` without ``batch``, which may be a dense batch; and if ``batch`` is not
+            int64 or exceeds ``num_graphs`` (checked on a CPU only).
     """
     _check(group, pos, vectors, batch, node_weight)
     unclear = channels_or_samples("pos", pos, Rep(1), group.dim) if group.translates else None

@@ -93,7 +93,7 @@ class CosetFrame(Frame):
         counts = frames.counts.index_select(0, body)
         if _is_differentiated(rotation) or counts.sum() * self.subgroup.order > _MATRICES:
             return rotation, body, weight
-        order, start = frames._by_body
+        order, start = frames.by_body
         one = torch.arange(len(body), device=body.device).repeat_interleave(counts)
         before = (counts.cumsum(0) - counts).repeat_interleave(counts)
         place = torch.arange(len(one), device=body.device) - before

@@ -44,15 +44,8 @@ def call(rows, **options):
     return model, {"pos": randn(9, 3), "extra": extra, "edge_index": EDGES, "batch": BATCH}
 
 
-def caught(run):
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        run()
-    return [str(one.message) for one in found]
-
-
 @pytest.mark.parametrize("rows", ROWS)
-def test_one_warning_that_says_what_to_write(rows):
+def test_one_warning_that_says_what_to_write(rows, caught):
     model, inputs = call(rows)
     found = caught(lambda: (model(**inputs), model(**inputs), copy.deepcopy(model)(**inputs)))
     assert len(found) == 1
@@ -63,7 +56,7 @@ def test_one_warning_that_says_what_to_write(rows):
 
 @pytest.mark.parametrize("rep", ["vector", "scalar", "pseudovector"])
 @pytest.mark.parametrize("rows", ROWS)
-def test_what_is_declared_is_silent(rows, rep):
+def test_what_is_declared_is_silent(rows, rep, caught):
     model, inputs = call(rows, inputs={"pos": "point", "extra": rep})
     assert not caught(lambda: model(**inputs))
 
@@ -112,7 +105,7 @@ def test_scalars_that_are_declared_are_those_that_are_not():
     ],
     ids=lambda x: f"{x.dtype} {list(x.shape)}" if isinstance(x, torch.Tensor) else str(x),
 )
-def test_what_is_no_vector_is_silent(extra):
+def test_what_is_no_vector_is_silent(extra, caught):
     class Any(nn.Module):
         def forward(self, pos, extra, edge_index, batch):
             return pos.sum(1)
@@ -121,7 +114,7 @@ def test_what_is_no_vector_is_silent(extra):
     assert not caught(lambda: model(randn(9, 3), extra, EDGES, BATCH))
 
 
-def test_a_field_that_is_the_same_for_all():
+def test_a_field_that_is_the_same_for_all(caught):
     class InField(nn.Module):
         def forward(self, pos, field):
             return pos @ field
@@ -141,7 +134,7 @@ def data(**more):
     return Batch.from_data_list([Data(**one), Data(**{k: v + 1 for k, v in one.items()})])
 
 
-def test_attributes_of_data():
+def test_attributes_of_data(caught):
     model, batch = FrameAveraging(OnData(), PCAFrame("E(3)")), data()
     found = caught(lambda: (model(batch), model(batch)))
     assert [text.split(":")[0] for text in found] == ["'normal'"]
@@ -152,7 +145,7 @@ def test_attributes_of_data():
     assert not caught(lambda: right(batch))
 
 
-def test_scalars_of_data_may_be_missing():
+def test_scalars_of_data_may_be_missing(caught):
     inputs = {"pos": "point", "normal": "vector", "force": "scalar"}
     model, batch = FrameAveraging(OnData(), PCAFrame("E(3)"), inputs), data()
     assert not caught(lambda: (model(batch), model(data(force=randn(4, 3)))))
@@ -195,7 +188,7 @@ SHAPES = ("node", "channels", "tensor", "graph")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_an_output_that_nobody_describes_warns_once_and_fails_the_test(shape):
+def test_an_output_that_nobody_describes_warns_once_and_fails_the_test(shape, caught):
     model = FrameAveraging(Gives(shape), WeightedPCAFrame("O(3)"), {"pos": "vector"})
     inputs = {"pos": randn(9, 3), "batch": BATCH}
     found = caught(lambda: (model(**inputs), model(**inputs)))
@@ -225,7 +218,7 @@ def test_outputs_of_bare_models():
 
 
 @pytest.mark.parametrize("make", [lambda p: p.sum(1), lambda p: p[:, :2], lambda p: p.sum()])
-def test_other_outputs_are_silent(make):
+def test_other_outputs_are_silent(make, caught):
     class Any(nn.Module):
         def forward(self, pos):
             return make(pos)
@@ -236,7 +229,7 @@ def test_other_outputs_are_silent(make):
 # ------------------------------------------------------------------------------------ layers and compilers
 
 
-def test_edge_vectors_of_a_layer():
+def test_edge_vectors_of_a_layer(caught):
     h, v, edge_attr = randn(9, 3), randn(9, 2, 3), randn(10, 3)
     conv = GATConv(9, 9, edge_dim=3)
     inputs = {"h": h, "v": v, "edge_index": EDGES, "edge_attr": edge_attr, "batch": BATCH}
@@ -256,12 +249,12 @@ def test_edge_vectors_of_a_layer():
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_the_models_of_the_package_are_silent(fused):
+def test_the_models_of_the_package_are_silent(fused, caught):
     model = FAGNN(hidden=6, layers=2, edge_dim=2, fused=fused).double()
     assert not caught(lambda: model(randn(9, 3), randn(9, 3), None, EDGES, randn(10, 2), BATCH))
 
 
-def test_permutations_know_of_no_space():
+def test_permutations_know_of_no_space(caught):
     class Any(nn.Module):
         def forward(self, x, edge_index, batch):
             return x.cumsum(0)
@@ -271,7 +264,7 @@ def test_permutations_know_of_no_space():
     assert "undeclared" not in equivariance_error(model, (randn(9, 3), EDGES, BATCH), "S(n)")
 
 
-def test_compiled_and_functional_calls():
+def test_compiled_and_functional_calls(caught):
     def run(model, inputs):
         return torch.func.grad(lambda pos: model(**{**inputs, "pos": pos}).sum())(inputs["pos"])
 

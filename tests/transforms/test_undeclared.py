@@ -1,7 +1,5 @@
 """Transforms that move data say what they leave behind."""
 
-import warnings
-
 import pytest
 import torch
 from torch_geometric.data import Batch, Data
@@ -20,16 +18,9 @@ def data(**more):
     return Data(pos=torch.randn(5, 3), z=torch.arange(5), charge=torch.randn(5), x=torch.randn(5, 4), **more)
 
 
-def caught(run):
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        run()
-    return [str(one.message) for one in found]
-
-
 @pytest.mark.parametrize("mover", MOVERS)
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_what_is_left_behind_is_named_once(mover, name):
+def test_what_is_left_behind_is_named_once(mover, name, caught):
     transform, value = MOVERS[mover](), torch.randn(ATTRIBUTES[name])
     found = caught(lambda: [transform(data(**{name: value})) for _ in range(3)])
     assert len(found) == 1
@@ -41,7 +32,7 @@ def test_what_is_left_behind_is_named_once(mover, name):
 @pytest.mark.parametrize("mover", MOVERS)
 @pytest.mark.parametrize("rep", ["vector", "scalar"])
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_what_is_declared_is_silent(mover, rep, name):
+def test_what_is_declared_is_silent(mover, rep, name, caught):
     value = torch.randn(ATTRIBUTES[name])
     transform, one = MOVERS[mover](inputs={"pos": "point", name: rep}), data(**{name: value})
     found = []
@@ -50,9 +41,9 @@ def test_what_is_declared_is_silent(mover, rep, name):
 
 
 @pytest.mark.parametrize("mover", MOVERS)
-def test_other_attributes_are_silent(mover):
+def test_other_attributes_are_silent(mover, caught):
     assert not caught(lambda: MOVERS[mover]()(data()))
 
 
-def test_frames_that_are_only_added_move_nothing():
+def test_frames_that_are_only_added_move_nothing(caught):
     assert not caught(lambda: AddFrames(PCAFrame("E(3)"))(data(force=torch.randn(5, 3))))

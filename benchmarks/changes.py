@@ -24,7 +24,7 @@ from fa_pyg import WeightedPCAFrame
 from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.groups import Group
 from fa_pyg.models import Potential
-from fa_pyg.train.load import load_potential
+from fa_pyg.potential.load import load_potential
 
 STEP, CHUNK = 1e-3, 10
 

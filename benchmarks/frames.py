@@ -24,7 +24,8 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import NormalizeRotation
 from torch_geometric.utils import to_dense_batch
 
-from fa_pyg import PCAFrame, linalg
+from fa_pyg import PCAFrame
+from fa_pyg.math import linalg
 
 EAGER, COMPILED, PADDED = "fa_pyg", "fa_pyg, compiled", "frame-averaging-pytorch"
 FAENET, POSE = "faenet", "NormalizeRotation (1 copy)"

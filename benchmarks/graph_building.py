@@ -22,7 +22,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from fa_pyg.nn.graph_building import knn_graph, radius_graph
+from fa_pyg.neighbors.edges import knn_graph, radius_graph
 
 POINTS, MOLECULES, ATOMS = 100_000, 512, 18
 

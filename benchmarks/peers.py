@@ -14,7 +14,7 @@ from torch_geometric.transforms import NormalizeRotation
 
 from fa_pyg import Frame, Frames
 from fa_pyg.builders import Cloud
-from fa_pyg.linalg import mean
+from fa_pyg.math.linalg import mean
 
 __all__ = ["PeerFrame", "peer_frames"]
 

@@ -139,7 +139,7 @@ def random_cases(dim: int, count: int) -> Iterator[Case]:
 
 
 def trained_case(folder: str) -> Case:
-    from fa_pyg.train.load import load_potential
+    from fa_pyg.potential.load import load_potential
 
     model = load_potential(folder).double()
     if not model.is_framed:

@@ -24,7 +24,7 @@ from ase import Atoms, units
 from ase.optimize import BFGS
 
 from fa_pyg import PCAFrame
-from fa_pyg.ase import FACalculator, StepWatch
+from fa_pyg.ase import FACalculator
 from fa_pyg.builders import Frame
 from fa_pyg.datasets.xyz import read_xyz
 from fa_pyg.dynamics import (
@@ -40,9 +40,10 @@ from fa_pyg.dynamics import (
 )
 from fa_pyg.files import write_atomically
 from fa_pyg.plot import save_figure
+from fa_pyg.potential.calculator import StepWatch
 from fa_pyg.train.compare import affordable_epochs, trained
-from fa_pyg.train.molecules import MoleculeCLI
 from fa_pyg.train.results import read_result
+from fa_pyg.train.tasks.molecules import MoleculeCLI
 
 ROOT = Path(__file__).resolve().parents[1]
 MULTIPLICITIES = {"NH3": (2, 2), "CH4": (2, 3, 3), "C6H6": (2,) * 10, "CH3OH": (), "C2H6": (2,) * 6}

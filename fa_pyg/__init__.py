@@ -23,10 +23,13 @@ from fa_pyg.builders import (
     WeightedPCAFrame,
 )
 from fa_pyg.frames import Frames
+from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import Group
+from fa_pyg.moved import install
 from fa_pyg.nn import FrameAveraging
-from fa_pyg.permutations import PermutationFrames
 from fa_pyg.reps import Rep
+
+install()
 
 __version__ = "0.1.0"
 

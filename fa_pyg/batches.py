@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["check_batch", "check_edges", "check_numbers", "graph_count", "holds"]
+from fa_pyg.reps import Rep
+
+__all__ = ["channels_or_samples", "check_batch", "check_edges", "check_numbers", "graph_count", "holds"]
 
 
 _EMPTY = 1 << 20  # graphs without nodes: numbers beyond are a mistake, and would take all memory
@@ -92,3 +94,26 @@ def _whole(value: Any, name: str) -> int:
     if number < 0:
         raise ValueError(f"{name}: expected a whole number of graphs, found {value!r}")
     return number
+
+
+def channels_or_samples(name: str | int, value: Tensor, rep: Rep, dim: int) -> str | None:
+    """Returns what an input without ``batch`` leaves open, and how to say it; None where all is clear.
+
+    ``[B, T, d]`` is one cloud of B nodes with T channels, or a dense batch of B clouds, whose samples would
+    share one frame.
+
+    Args:
+        name: of the input.
+        value: the input, of this representation in ``dim`` dimensions.
+        rep, dim: its representation, the dimension of space.
+    """
+    shape = rep.layout(tuple(value.shape), dim, repr(name))
+    rows, *channels = shape[: len(shape) - rep.rank] or (1,)
+    if rows < 2 or not channels or (rep.flat and channels == [1]):
+        return None
+    each = " x ".join(map(str, channels))
+    return (
+        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {each} points "
+        f"(a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with {each} "
+        f"channels with batch=torch.zeros({rows}, dtype=torch.long)"
+    )

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from fa_pyg.files import atomic_write, write_atomically
 from fa_pyg.train.compare import affordable_epochs, trained
-from fa_pyg.train.molecules import MoleculeCLI
 from fa_pyg.train.results import read_result
+from fa_pyg.train.tasks.molecules import MoleculeCLI
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts" / "train_molecules.py"

@@ -6,7 +6,7 @@ predicted is reported by file and line, and the rest is done.
 
 import sys
 
-from fa_pyg.train.predict import main
+from fa_pyg.potential.predict import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,9 +11,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from fa_pyg.train.separation import Benchmark
-from fa_pyg.train.separation_rows import PARTS, Row, check
-from fa_pyg.train.separation_table import write
+from fa_pyg.train.separation.benchmark import Benchmark
+from fa_pyg.train.separation.rows import PARTS, Row, check
+from fa_pyg.train.separation.table import write
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs" / "separation"

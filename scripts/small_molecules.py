@@ -14,7 +14,7 @@ import torch
 
 from fa_pyg.datasets import MDTrajectory
 from fa_pyg.files import atomic_write
-from fa_pyg.train.predicted import write_structure
+from fa_pyg.potential.predicted import write_structure
 
 ROOT = Path(__file__).resolve().parents[1]
 MOLECULES = {"NH3": "N", "CH4": "C", "C6H6": "c1ccccc1", "CH3OH": "CO", "C2H6": "CC"}

@@ -6,7 +6,7 @@ setting.
 """
 
 from fa_pyg.train.cli import main
-from fa_pyg.train.molecules import MoleculeCLI
+from fa_pyg.train.tasks.molecules import MoleculeCLI
 
 if __name__ == "__main__":
     main(make=MoleculeCLI)

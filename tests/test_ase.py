@@ -12,7 +12,7 @@ from torch import nn
 
 from fa_pyg import PCAFrame, WeightedPCAFrame
 from fa_pyg.ase import FACalculator
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.models import FAENet, Potential
 
 

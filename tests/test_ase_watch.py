@@ -12,10 +12,11 @@ from ase.optimize import BFGS
 from torch import nn
 
 from fa_pyg import WeightedPCAFrame
-from fa_pyg.ase import FACalculator, StepWatch
+from fa_pyg.ase import FACalculator
 from fa_pyg.dynamics import nve, thermalised
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.models import Potential
+from fa_pyg.potential.calculator import StepWatch
 
 STEEP = "the frame is too steep"
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fa_pyg import eigh
-from fa_pyg.eigh import safe_axes, safe_eigh
+from fa_pyg.math import eigh
+from fa_pyg.math.eigh import safe_axes, safe_eigh
 
 SPECTRA = {
     "apart": [1.0, 2.0, 5.0],

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fa_pyg import linalg
+from fa_pyg.math import linalg
 
 BATCH = torch.tensor([2, 0, 0, 2, 4, 2, 4])  # unsorted; graphs 1 and 3 are empty
 

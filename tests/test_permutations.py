@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fa_pyg import PermutationFrames
-from fa_pyg.numbers import Numbers
+from fa_pyg.frames.local_index import Numbers
 
 BATCH = torch.tensor([1, 0, 0, 2, 1, 0, 2])  # unsorted; three, two and two nodes
 EDGES = torch.tensor([[1, 2, 5, 0, 3, 6, 2], [2, 1, 2, 4, 6, 3, 5]])

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fa_pyg.projections import Projection, entmax15, ragged, sparsemax
+from fa_pyg.math.projections import Projection, entmax15, ragged, sparsemax
 
 DENSE = {1: sparsemax, 2: entmax15}
 

@@ -11,36 +11,41 @@ FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")
 
 # Each room sees the floors below its own; docs/architecture.md says what each is for.
 FLOORS = (
+    "moved",
     "checks",
     "files",
+    "workers",
     "reps",
     "groups",
-    "eigh",
-    "polar",
-    "linalg",
-    "projections",
-    "slots",
-    "slotted",
-    "numbers",
+    "math",
+    "batches",
     "canonical",
-    "permutations",
     "frames",
-    "copies",
     "builders",
+    "calls",
+    "copies",
+    "neighbors",
     "nn",
     "models",
+    "separation",
+    "config",
     "plot",
+    "potential",
     "train",
     "ase",
     "dynamics",
 )
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
-SEES["datasets"] = ("checks", "files", "nn.radius_graph", "nn.knn_graph")  # they know nothing of frames
+SEES["neighbors"] = ("checks", "batches")
+SEES["io"] = ("checks", "files", "workers")
+SEES["datasets"] = ("checks", "files", "workers", "neighbors", "io", "loader")  # they know nothing of frames
+SEES["loader"] = ("checks",)
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
-SEES["testing"] = FLOORS[: FLOORS.index("models")]
+SEES["testing"] = (*FLOORS[: FLOORS.index("models")], "separation")
 SEES["plot"] = FLOORS[: FLOORS.index("nn")]
-SEES["train"] += ("datasets", "transforms", "testing")
-SEES["dynamics"] += ("datasets",)
+SEES["potential"] += ("io", "train")
+SEES["train"] += ("datasets", "io", "loader", "transforms", "testing")
+SEES["dynamics"] += ("datasets", "io")
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}
@@ -65,7 +70,7 @@ def fault(room: str, name: str, lazy: bool) -> str | None:
     if top == "fa_pyg":
         seen = any(rest == target or rest.startswith(f"{target}.") for target in (room, *SEES[room]))
         return None if seen else f"{room} is not above {name}"
-    if top in TRAIN_ONLY and room != "train":
+    if top in TRAIN_ONLY and room not in ("train", "config", "potential"):
         return f"{top} belongs to fa_pyg.train"
     return f"{top} must be imported where it is used" if top in IN_FUNCTIONS_ONLY and not lazy else None
 
@@ -115,7 +120,10 @@ def test_a_wrong_import_is_found(file, source):
         ("nn/conv.py", "import torch\nfrom fa_pyg.reps import Rep\nfrom .averaging import FrameAveraging"),
         ("nn/conv.py", "from .. import frames\nfrom ..builders import PCAFrame"),
         ("nn/__init__.py", "from . import conv\nfrom fa_pyg.nn.conv import FAConv"),
-        ("datasets/xyz.py", "def f():\n    import ase.io\n    from fa_pyg.nn import radius_graph"),
+        (
+            "datasets/xyz.py",
+            "def f():\n    import ase.io\n    from fa_pyg.neighbors import edges",
+        ),
         ("train/cli.py", "from lightning.pytorch import Trainer\nfrom fa_pyg.datasets import NBody"),
     ],
 )

@@ -10,8 +10,8 @@ from torch import nn
 from fa_pyg.builders.cloud import Cloud, cloud_of
 from fa_pyg.builders.graphs import Graphs, graphs_of
 from fa_pyg.frames import Frames
+from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import Group, GroupLike
-from fa_pyg.permutations import PermutationFrames
 
 __all__ = ["Frame", "PermutationFrame"]
 

@@ -12,8 +12,8 @@ from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.spectral import SpectralFrame
 from fa_pyg.canonical import Labelling, canonical_labelling
 from fa_pyg.canonical.backends import check_backend
+from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import GroupLike
-from fa_pyg.permutations import PermutationFrames
 
 __all__ = ["CanonicalFrame"]
 

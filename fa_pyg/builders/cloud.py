@@ -8,10 +8,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.unsaid import channels_or_samples
-from fa_pyg.copies import check_batch, graph_count
+from fa_pyg.batches import channels_or_samples, check_batch, graph_count
 from fa_pyg.groups import Group
-from fa_pyg.linalg import check_device, check_real, mean, pick, scatter_sum, working_dtype
+from fa_pyg.math.linalg import check_device, check_real, mean, pick, scatter_sum, working_dtype
 from fa_pyg.reps import Rep
 
 __all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "type_weights"]
@@ -72,7 +71,7 @@ class Cloud:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type to compute frames in (:func:`fa_pyg.linalg.working_dtype`)."""
+        """The type to compute frames in (:func:`fa_pyg.math.linalg.working_dtype`)."""
         return working_dtype(self.declared[0].value)
 
     @property

@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from fa_pyg.linalg import det
+from fa_pyg.math.linalg import det
 
 __all__ = ["completed", "gram_schmidt", "rejected", "signed_permutations"]
 

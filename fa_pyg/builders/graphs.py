@@ -9,8 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import check_batch, check_edges, graph_count
-from fa_pyg.numbers import Numbers
+from fa_pyg.batches import check_batch, check_edges, graph_count
+from fa_pyg.frames.local_index import Numbers
 
 __all__ = ["Graphs", "check_edges", "colors_of", "graphs_of"]
 

@@ -15,7 +15,7 @@ from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.vector_net import VectorNet
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
-from fa_pyg.linalg import mean, pick
+from fa_pyg.math.linalg import mean, pick
 
 __all__ = ["LearnedFrame", "identity_prior"]
 

@@ -11,7 +11,7 @@ from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.pca import PCAFrame
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
-from fa_pyg.linalg import check_device, check_real, working_dtype
+from fa_pyg.math.linalg import check_device, check_real, working_dtype
 from fa_pyg.reps import Rep
 
 __all__ = ["LocalFrame", "LocalPCAFrame"]

@@ -10,10 +10,10 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
-from fa_pyg.eigh import safe_axes
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
-from fa_pyg.linalg import covariance, det, second_moments
+from fa_pyg.math.eigh import safe_axes
+from fa_pyg.math.linalg import covariance, det, second_moments
 
 __all__ = ["PCAFrame", "proper", "unturned"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fa_pyg.batches import is_at_hand
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.pca import unturned
-from fa_pyg.copies.sizes import is_at_hand
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
-from fa_pyg.polar import orthogonal_factor
+from fa_pyg.math.polar import orthogonal_factor
 
 __all__ = ["PolarFrame"]
 

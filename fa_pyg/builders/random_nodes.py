@@ -7,8 +7,8 @@ import torch
 from fa_pyg import checks
 from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
+from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import GroupLike
-from fa_pyg.permutations import PermutationFrames
 
 __all__ = ["RandomNodeFrame"]
 

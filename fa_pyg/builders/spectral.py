@@ -9,8 +9,8 @@ from fa_pyg import checks
 from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.ties import orders
+from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import GroupLike
-from fa_pyg.permutations import PermutationFrames
 
 __all__ = ["SpectralFrame"]
 

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from fa_pyg.numbers import Numbers
+from fa_pyg.frames.local_index import Numbers
 
 __all__ = ["orders"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["VectorNet"]
 

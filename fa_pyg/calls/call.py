@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.data.data import BaseData
 
-from fa_pyg.copies.keywords import is_alias, parts_with_keywords
+from fa_pyg.calls.keywords import is_alias, parts_with_keywords
 
 __all__ = ["Call", "Name", "Signature"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.copies.call import Call, Name
-from fa_pyg.copies.names import NODE_NAMES, is_index_name
+from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.names import NODE_NAMES, is_index_name
 
 __all__ = ["Collation"]
 

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fa_pyg import batches as sizes
 from fa_pyg import checks
 from fa_pyg.builders.cloud import MOST_TYPES, Quantity, check_weight
-from fa_pyg.copies import Call, Layout, Name, sizes
-from fa_pyg.linalg import check_real
+from fa_pyg.calls import Call, Layout, Name
+from fa_pyg.math.linalg import check_real
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = [

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders import Cloud, Frame, Quantity
-from fa_pyg.builders.read_graphs import read_frames
-from fa_pyg.copies import Call, Layout, Name
+from fa_pyg.calls import Call, Layout, Name
+from fa_pyg.calls.graphs import read_frames
 from fa_pyg.frames import Frames
-from fa_pyg.permutations import PermutationFrames
-from fa_pyg.slotted import Slotted
+from fa_pyg.frames.base import Slotted
+from fa_pyg.frames.permutation import PermutationFrames
 
 __all__ = ["motion_frames", "permutation_frames"]
 

@@ -12,9 +12,9 @@ from torch_geometric.utils import is_sparse
 
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.graphs import Graphs, check_edges, colors_of
-from fa_pyg.builders.node_numbers import check_numbers, marks_of, pointers_of
-from fa_pyg.copies import NODE_NAMES, Call, Layout, Name
-from fa_pyg.permutations import PermutationFrames
+from fa_pyg.calls import NODE_NAMES, Call, Layout, Name
+from fa_pyg.calls.node_indices import check_numbers, marks_of, pointers_of
+from fa_pyg.frames.permutation import PermutationFrames
 
 __all__ = ["UNREAD", "graph_layout", "read_frames", "read_graphs"]
 

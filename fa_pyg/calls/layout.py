@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from fa_pyg.copies.call import Call, Name
-from fa_pyg.copies.collation import Collation
-from fa_pyg.copies.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer, is_pairs, owners, words
-from fa_pyg.copies.sizes import check_batch, check_edges, graph_count
+from fa_pyg.batches import check_batch, check_edges, graph_count
+from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.collation import Collation
+from fa_pyg.calls.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer, is_pairs, owners, words
 
 __all__ = ["LEVELS", "NUMBERS", "Layout"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.copies.call import Name
-from fa_pyg.copies.sizes import check_numbers
+from fa_pyg.batches import check_numbers
+from fa_pyg.calls.call import Name
 
 __all__ = [
     "BY_NAME",

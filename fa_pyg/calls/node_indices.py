@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import Layout, Name, check_feature, is_feature_name
-from fa_pyg.slots import rank_in_body
+from fa_pyg.calls import Layout, Name, check_feature, is_feature_name
+from fa_pyg.math.ragged import rank_in_body
 
 __all__ = ["check_numbers", "marks_of", "pointers_of"]
 

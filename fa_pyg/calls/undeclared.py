@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import KEPT, Name
+from fa_pyg.calls import KEPT, Name
 from fa_pyg.reps import NAMED, Rep
 
-__all__ = ["channels_or_samples", "declaration", "looks_geometric", "undeclared", "warn_once"]
+__all__ = ["declaration", "looks_geometric", "undeclared", "warn_once"]
 
 
 def looks_geometric(value: Any, dim: int, sizes: Collection[int] = ()) -> bool:
@@ -63,26 +63,3 @@ def warn_once(owner: Any, topic: Name, text: str, stacklevel: int) -> None:
     if topic not in told:
         owner._told = told | {topic}
         warnings.warn(text, UserWarning, stacklevel=stacklevel + 1)
-
-
-def channels_or_samples(name: Name, value: Tensor, rep: Rep, dim: int) -> str | None:
-    """Returns what an input without ``batch`` leaves open, and how to say it; None where all is clear.
-
-    ``[B, T, d]`` is one cloud of B nodes with T channels, or a dense batch of B clouds, whose samples would
-    share one frame.
-
-    Args:
-        name: of the input.
-        value: the input, of this representation in ``dim`` dimensions.
-        rep, dim: its representation, the dimension of space.
-    """
-    shape = rep.layout(tuple(value.shape), dim, repr(name))
-    rows, *channels = shape[: len(shape) - rep.rank] or (1,)
-    if rows < 2 or not channels or (rep.flat and channels == [1]):
-        return None
-    each = " x ".join(map(str, channels))
-    return (
-        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {each} points "
-        f"(a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with {each} "
-        f"channels with batch=torch.zeros({rows}, dtype=torch.long)"
-    )

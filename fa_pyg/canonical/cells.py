@@ -12,7 +12,7 @@ from torch import Tensor
 from fa_pyg.canonical.graphs import Graphs
 from fa_pyg.canonical.integers import chosen, heads, mix, spans, sum_by
 from fa_pyg.canonical.partition import Partition
-from fa_pyg.slots import rank_in_body
+from fa_pyg.math.ragged import rank_in_body
 
 __all__ = ["Cells"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from fa_pyg.canonical.integers import chosen, heads, join, lexsort
 from fa_pyg.canonical.orbits import COLLISION, Orbits, first_alike, matched
 from fa_pyg.canonical.tree import Tree
-from fa_pyg.slots import rank_in_body
+from fa_pyg.math.ragged import rank_in_body
 
 __all__ = ["Level"]
 

@@ -23,8 +23,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from jsonargparse import _common, set_parsing_settings
 from jsonargparse._parameter_resolvers import get_signature_parameters
 
-from fa_pyg.train.allowlist import EXPECTED, Allowlist
-from fa_pyg.train.settings import Unfit, held, short
+from fa_pyg.config.allowlist import EXPECTED, Allowlist
+from fa_pyg.config.settings import Unfit, held, short
 
 __all__ = ["check", "guarded"]
 
@@ -50,7 +50,7 @@ def check(
     """Refuse settings that name what is not on the list, or a class where none is expected.
 
     Args:
-        settings: as :func:`~fa_pyg.train.settings.read` gives them.
+        settings: as :func:`~fa_pyg.config.settings.read` gives them.
         kinds: the class that is built from each section; other settings are numbers and text.
         source: what errors call it.
         allowed: the list.

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import is_sparse
 
-from fa_pyg.copies.call import Name
-from fa_pyg.copies.layout import NUMBERS, Layout
+from fa_pyg.calls.call import Name
+from fa_pyg.calls.layout import NUMBERS, Layout
 from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, pointer, side_by_side
 

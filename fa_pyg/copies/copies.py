@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.utils import is_sparse
 
-from fa_pyg.copies.call import Name
+from fa_pyg.calls.call import Name
+from fa_pyg.calls.layout import Layout
+from fa_pyg.calls.names import check_feature
 from fa_pyg.copies.collated import Collated
-from fa_pyg.copies.layout import Layout
-from fa_pyg.copies.names import check_feature
 from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, SlotRows, pointer, side_by_side
 from fa_pyg.frames import Frames
-from fa_pyg.permutations import PermutationFrames
+from fa_pyg.frames.permutation import PermutationFrames
 
 __all__ = ["Copies", "Slots"]
 

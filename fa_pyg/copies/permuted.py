@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fa_pyg.copies.call import Name
+from fa_pyg.calls.call import Name
 from fa_pyg.copies.rows import Selected, pointer
 
 __all__ = ["Permuted"]

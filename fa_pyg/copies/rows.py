@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.copies.call import Name
-from fa_pyg.copies.layout import Layout
-from fa_pyg.copies.sizes import holds
-from fa_pyg.slotted import Slotted
+from fa_pyg.batches import holds
+from fa_pyg.calls.call import Name
+from fa_pyg.calls.layout import Layout
+from fa_pyg.frames.base import Slotted
 
 __all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
 

@@ -1,20 +1,20 @@
 """Data sets, generators and loaders."""
 
-from fa_pyg.datasets._xyz_table import Table
 from fa_pyg.datasets.bonds import CovalentBonds, RadiusGraph, RDKitBonds
-from fa_pyg.datasets.disk_loader import OnDiskLoader
 from fa_pyg.datasets.exp import EXP
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.datasets.graph8c import GRAPH8c
 from fa_pyg.datasets.hard_graphs import cfi_pair, csl, rook, shrikhande, strongly_regular_pair
-from fa_pyg.datasets.loader import InMemoryLoader
 from fa_pyg.datasets.md import MDTrajectory
+from fa_pyg.datasets.molecule_statistics import Statistics, statistics
 from fa_pyg.datasets.nbody import NBody
 from fa_pyg.datasets.nci import NCIConformers
 from fa_pyg.datasets.xyz import XYZ, read_xyz
 from fa_pyg.datasets.xyz_disk import OnDiskXYZ
 from fa_pyg.datasets.xyz_lazy import LazyXYZ, XYZStream
-from fa_pyg.datasets.xyz_statistics import Statistics, statistics
+from fa_pyg.io.xyz.table import Table
+from fa_pyg.loader.in_memory import InMemoryLoader
+from fa_pyg.loader.on_disk import OnDiskLoader
 
 __all__ = [
     "EXP",

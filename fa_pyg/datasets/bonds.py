@@ -13,11 +13,11 @@ from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
 
 from fa_pyg import checks
-from fa_pyg.datasets._exchange import exchange, start_script
+from fa_pyg.workers.exchange import exchange, start_script
 
 __all__ = ["CovalentBonds", "RDKitBonds", "RadiusGraph"]
 
-_WORKER = Path(__file__).with_name("_rdkit_worker.py")
+_WORKER = Path(__file__).parents[1] / "workers/rdkit.py"
 
 
 class CovalentBonds(BaseTransform):
@@ -117,7 +117,7 @@ class RadiusGraph(BaseTransform):
         self.max_num_neighbors = checks.integer("max_num_neighbors", max_num_neighbors, 0, optional=True)
 
     def forward(self, data: Data) -> Data:
-        from fa_pyg.nn import radius_graph
+        from fa_pyg.neighbors.edges import radius_graph
 
         data.edge_index = radius_graph(data.pos, self.r, max_num_neighbors=self.max_num_neighbors)
         return data

@@ -6,8 +6,7 @@ from torch.nn.functional import pad
 from torch_geometric.data import Data
 
 from fa_pyg import checks
-
-Tensors = dict[str, Tensor]
+from fa_pyg.files.tensors import Tensors
 
 
 def collated(tensors: Tensors, first: int = 0, last: int | None = None) -> tuple[Data, dict[str, Tensor]]:

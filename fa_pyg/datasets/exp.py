@@ -9,8 +9,8 @@ from urllib.request import urlopen
 
 from torch_geometric.data import InMemoryDataset
 
-from fa_pyg.datasets._files import collated, require
-from fa_pyg.datasets._graphsat import parse
+from fa_pyg.datasets.collation import collated, require
+from fa_pyg.datasets.generators.graphsat import parse
 from fa_pyg.files import write_atomically
 
 __all__ = ["EXP"]

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch_geometric.data import InMemoryDataset
 
-from fa_pyg.datasets._files import Tensors, collated, is_whole, require
-from fa_pyg.datasets._formulas import core, graph, planar
-from fa_pyg.datasets._graphsat import one_hot
-from fa_pyg.datasets._tensor_files import Spec, cached
+from fa_pyg.datasets.collation import Tensors, collated, is_whole, require
+from fa_pyg.datasets.generators.formulas import core, graph, planar
+from fa_pyg.datasets.generators.graphsat import one_hot
+from fa_pyg.files.tensors import Spec, cached
 
 __all__ = ["EXPLike"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import torch
 from torch_geometric.data import InMemoryDataset
 
-from fa_pyg.datasets._connected import adjacency, connected_graphs
-from fa_pyg.datasets._files import Tensors, collated, is_whole, require
-from fa_pyg.datasets._tensor_files import cached
+from fa_pyg.datasets.collation import Tensors, collated, is_whole, require
+from fa_pyg.datasets.generators.connected import adjacency, connected_graphs
+from fa_pyg.files.tensors import cached
 
 __all__ = ["GRAPH8c"]
 

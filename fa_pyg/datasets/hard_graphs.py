@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import coalesce
 
 from fa_pyg import checks
-from fa_pyg.datasets._files import is_whole, require
+from fa_pyg.datasets.collation import is_whole, require
 
 __all__ = ["cfi_pair", "csl", "rook", "shrikhande", "strongly_regular_pair"]
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch_geometric.data import InMemoryDataset
 
-from fa_pyg.datasets._files import is_whole, require
-from fa_pyg.datasets._md_build import PART, Run, check_electrons, folder, named
-from fa_pyg.datasets._xtb_parts import Parts, collated, is_positive
-from fa_pyg.datasets._xtb_pool import Worker
+from fa_pyg.datasets.collation import is_whole, require
+from fa_pyg.datasets.xtb.md import PART, Run, check_electrons, folder, named
+from fa_pyg.datasets.xtb.parts import Parts, collated, is_positive
+from fa_pyg.datasets.xtb.pool import Worker
 
 __all__ = ["MDTrajectory"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch_geometric.data import Data
 
-from fa_pyg.datasets.elements import SYMBOLS
+from fa_pyg.io.elements import SYMBOLS
 
 __all__ = ["Statistics", "TargetStatistics", "statistics"]
 

@@ -12,7 +12,7 @@ from torch_geometric.data import Data, InMemoryDataset
 from tqdm import tqdm
 
 from fa_pyg import checks
-from fa_pyg.datasets._tensor_files import cached
+from fa_pyg.files.tensors import cached
 
 DT, STRIDE, BOX = 1e-3, 100, 5.0  # time step, steps between stored frames, half the box of the initial states
 PAIRS = 12800  # integrated side by side: enough to hide the interpreter, few enough for the cache

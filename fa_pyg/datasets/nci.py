@@ -6,10 +6,10 @@ from collections.abc import Callable
 import torch
 from torch_geometric.data import InMemoryDataset
 
-from fa_pyg.datasets._files import is_whole, require
-from fa_pyg.datasets._nci_build import PART, Build
-from fa_pyg.datasets._xtb_parts import Parts, collated, is_positive
-from fa_pyg.datasets._xtb_pool import Workers
+from fa_pyg.datasets.collation import is_whole, require
+from fa_pyg.datasets.xtb.nci import PART, Build
+from fa_pyg.datasets.xtb.parts import Parts, collated, is_positive
+from fa_pyg.datasets.xtb.pool import Workers
 
 __all__ = ["NCIConformers"]
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch_geometric.data import Data, InMemoryDataset
 
-from fa_pyg.datasets._xyz_blocks import cut, load
-from fa_pyg.datasets._xyz_collect import collate, find_files, report
-from fa_pyg.datasets._xyz_parse import Reading, asked, structure
-from fa_pyg.datasets._xyz_rows import Rows
-from fa_pyg.datasets._xyz_splits import Splits, choose
-from fa_pyg.datasets._xyz_table import Table
-from fa_pyg.datasets._xyz_targets import Targets
+from fa_pyg.datasets.splits import Splits, choose
+from fa_pyg.io.xyz.blocks import cut, load
+from fa_pyg.io.xyz.collect import collate, find_files, report
+from fa_pyg.io.xyz.parse import Reading, asked, structure
+from fa_pyg.io.xyz.rows import Rows
+from fa_pyg.io.xyz.table import Table
+from fa_pyg.io.xyz.targets import Targets
 
 __all__ = ["XYZ", "read_xyz"]
 

@@ -10,13 +10,13 @@ from typing import Any
 from torch_geometric.data import Data, Database, OnDiskDataset
 from torch_geometric.data.database import SQLiteDatabase
 
-from fa_pyg.datasets._lock import Lock, locked
-from fa_pyg.datasets._xyz_index import in_order
-from fa_pyg.datasets._xyz_layout import PLACE, layout_of, restored, schema, stored
-from fa_pyg.datasets._xyz_prepare import Prepare, prepare
-from fa_pyg.datasets._xyz_splits import Splits, choose
-from fa_pyg.datasets._xyz_store import DAMAGE, TABLE, Store
+from fa_pyg.datasets.database.layout import PLACE, layout_of, restored, schema, stored
+from fa_pyg.datasets.database.prepare import Prepare, prepare
+from fa_pyg.datasets.database.store import DAMAGE, TABLE, Store
+from fa_pyg.datasets.splits import Splits, choose
 from fa_pyg.datasets.xyz_lazy import LazyXYZ
+from fa_pyg.files.lock import Lock, locked
+from fa_pyg.io.xyz.index.build import in_order
 
 __all__ = ["OnDiskXYZ"]
 

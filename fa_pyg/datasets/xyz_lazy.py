@@ -11,14 +11,14 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 from torch_geometric.data import Data, Dataset
 
-from fa_pyg.datasets._xyz_alike import Alike
-from fa_pyg.datasets._xyz_blocks import Block, Text
-from fa_pyg.datasets._xyz_cache import Index
-from fa_pyg.datasets._xyz_collect import find_files, report
-from fa_pyg.datasets._xyz_parse import Reading, asked, structure
-from fa_pyg.datasets._xyz_splits import Splits, choose
-from fa_pyg.datasets._xyz_stream import each
-from fa_pyg.datasets._xyz_table import Table
+from fa_pyg.datasets.splits import Splits, choose
+from fa_pyg.io.xyz.alike import Alike
+from fa_pyg.io.xyz.blocks import Block, Text
+from fa_pyg.io.xyz.collect import find_files, report
+from fa_pyg.io.xyz.index.cache import Index
+from fa_pyg.io.xyz.parse import Reading, asked, structure
+from fa_pyg.io.xyz.stream import each
+from fa_pyg.io.xyz.table import Table
 
 __all__ = ["LazyXYZ", "XYZStream"]
 

@@ -18,7 +18,7 @@ from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
 from fa_pyg.dynamics.report import Frames, draw, table, write_energies, write_gaps, write_results
 from fa_pyg.files import atomic_write
-from fa_pyg.models.device import find_device
+from fa_pyg.potential.device import find_device
 
 __all__ = ["compare", "main", "prepare"]
 

@@ -82,7 +82,7 @@ def start(checkpoint: str | Path, xyz: str | None, index: int, trust: str | Iter
 
 
 def _tested(checkpoint: str | Path, index: int, trust: str | Iterable[str]) -> Any:
-    from fa_pyg.train.load_split import load_split
+    from fa_pyg.train.tasks.load_split import load_split
 
     split = load_split(checkpoint, "test", trust)
     if not 0 <= index < len(split):
@@ -98,7 +98,7 @@ def _file(checkpoint: str | Path) -> Path:
 
 def _name(file: Path) -> str:
     """What a run is called: a word that names a folder below the one to write to, and no other."""
-    from fa_pyg.train.settings import read
+    from fa_pyg.config.settings import read
 
     try:
         found = read(file.parent / "config.yaml").get("name")

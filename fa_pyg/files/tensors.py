@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.datasets._files import Tensors
-from fa_pyg.datasets._sealed import Damaged
 from fa_pyg.files import atomic_write
+from fa_pyg.files.sealed import Damaged
 
+Tensors = dict[str, Tensor]
 Spec = dict[str, tuple[torch.dtype, tuple[int | None, ...]]]  # None: any size
 ABOUT = "about"  # key: which file it is, so that none passes for another
 

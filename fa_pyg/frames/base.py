@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from fa_pyg.slots import rows_by_slot
+from fa_pyg.frames.slots import rows_by_slot
 
 __all__ = ["Level", "Slotted"]
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.linalg import det, pick, scatter_sum, signed_copies, turn, turn_back
+from fa_pyg.frames.base import Level, Slotted
+from fa_pyg.frames.slots import slot_major
+from fa_pyg.math.linalg import det, pick, scatter_sum, signed_copies, turn, turn_back
+from fa_pyg.math.ragged import rank_in_body
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.slots import rank_in_body, slot_major
-from fa_pyg.slotted import Level, Slotted
 
 __all__ = ["ALL_RANKS", "Frames"]
 

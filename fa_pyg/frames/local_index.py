@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.slots import rank_in_body
+from fa_pyg.math.ragged import rank_in_body
 
 __all__ = ["Numbers", "checked_orders"]
 

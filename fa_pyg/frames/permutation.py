@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.linalg import scatter_sum
-from fa_pyg.numbers import Numbers, checked_orders
+from fa_pyg.frames.base import Level, Slotted
+from fa_pyg.frames.local_index import Numbers, checked_orders
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.slotted import Level, Slotted
 
 __all__ = ["PermutationFrames"]
 

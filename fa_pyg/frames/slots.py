@@ -9,17 +9,10 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.linalg import check_real
+from fa_pyg.math.linalg import check_real
+from fa_pyg.math.ragged import rank_in_body
 
-__all__ = ["rank_in_body", "rows_by_slot", "slot_major"]
-
-
-def rank_in_body(body: Tensor, counts: Tensor, by_body: Tensor | None = None) -> Tensor:
-    """For each entry, how many entries before it belong to the same body; ``by_body``: their stable order."""
-    by_body = torch.argsort(body, stable=True) if by_body is None else by_body
-    start = counts.cumsum(0) - counts
-    place = torch.arange(len(body), device=body.device)
-    return torch.empty_like(body).scatter_(0, by_body, place - start[body[by_body]])
+__all__ = ["rows_by_slot", "slot_major"]
 
 
 def rows_by_slot(body: Tensor, counts: Tensor, sizes: list[int]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -9,8 +9,8 @@ from torch.utils.data import Sampler
 from torch_geometric.data import Batch, InMemoryDataset
 
 from fa_pyg import checks
-from fa_pyg.datasets._epochs import EpochLoader
-from fa_pyg.datasets.collated import CollatedGraphs, select_graphs
+from fa_pyg.loader.collated import CollatedGraphs, select_graphs
+from fa_pyg.loader.epochs import EpochLoader
 
 __all__ = ["InMemoryLoader", "select_graphs"]
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset as Graphs
 from torch_geometric.data import Batch, Data, OnDiskDataset
 
 from fa_pyg import checks
-from fa_pyg.datasets._epochs import EpochLoader
+from fa_pyg.loader.epochs import EpochLoader
 
 __all__ = ["OnDiskLoader"]
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["Projection", "entmax15", "ragged", "sparsemax"]
 

@@ -1,20 +1,26 @@
 """Published compositions, and the baselines they are compared with."""
 
-from fa_pyg.models.adjacency_mlp import AdjacencyMLP
-from fa_pyg.models.baselines import GAT, GCN, ChebNet, ConvStack, largest_eigenvalues
-from fa_pyg.models.cell_frames import CellFrame, CellVectors, LabeledCell, LatticeVectors, NeighborVectors
-from fa_pyg.models.faenet import FAENet
-from fa_pyg.models.fagnn import FAGNN
-from fa_pyg.models.gin import GIN
-from fa_pyg.models.gnn import GNN
-from fa_pyg.models.gnnml3 import GNNML3
-from fa_pyg.models.lambda_max import LambdaMax
-from fa_pyg.models.linear import Linear
-from fa_pyg.models.nequip import NequIP
-from fa_pyg.models.potential import Potential
-from fa_pyg.models.ppgn import PPGN
-from fa_pyg.models.references import AtomicReference
-from fa_pyg.models.supports import GNNML3Supports, gnnml3_supports
+from fa_pyg.models.graphs.adjacency_mlp import AdjacencyMLP
+from fa_pyg.models.graphs.baselines import GAT, GCN, ChebNet, ConvStack, largest_eigenvalues
+from fa_pyg.models.graphs.gin import GIN
+from fa_pyg.models.graphs.gnnml3 import GNNML3
+from fa_pyg.models.graphs.lambda_max import LambdaMax
+from fa_pyg.models.graphs.ppgn import PPGN
+from fa_pyg.models.graphs.supports import GNNML3Supports, gnnml3_supports
+from fa_pyg.models.molecules.cell_frames import (
+    CellFrame,
+    CellVectors,
+    LabeledCell,
+    LatticeVectors,
+    NeighborVectors,
+)
+from fa_pyg.models.molecules.faenet import FAENet
+from fa_pyg.models.molecules.nequip import NequIP
+from fa_pyg.models.molecules.potential import Potential
+from fa_pyg.models.molecules.references import AtomicReference
+from fa_pyg.models.particles.fagnn import FAGNN
+from fa_pyg.models.particles.gnn import GNN
+from fa_pyg.models.particles.linear import Linear
 
 __all__ = [
     "FAGNN",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fa_pyg.nn.neighbor_points import Points
+from fa_pyg.neighbors.points import Points
 
 BLOCK = 64  # queries a block, at most
 BLOCK_PAIRS = 2**21  # comparisons a block, at most (but one query)

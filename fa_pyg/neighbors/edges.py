@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.nn.neighbor_points import by_graph, checked, directions, in_range, numbered
-from fa_pyg.nn.neighbors import search
+from fa_pyg.neighbors.points import by_graph, checked, directions, in_range, numbered
+from fa_pyg.neighbors.search import search
 
 
 def radius_graph(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fa_pyg.nn.graph_building import radius
+from fa_pyg.neighbors.edges import radius
 
 __all__ = ["Box", "independent", "neighbors_of_images", "pairs_in_bins"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fa_pyg.nn.periodic_images import Box
+from fa_pyg.neighbors.images import Box
 
 __all__ = ["lattice_vectors", "reduced_basis"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fa_pyg.nn.periodic_images import Box, independent, neighbors_of_images, pairs_in_bins
+from fa_pyg.neighbors.images import Box, independent, neighbors_of_images, pairs_in_bins
 
 __all__ = ["edge_vectors", "periodic_edges"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from fa_pyg.nn.neighbor_blocks import Pairs, Points, cells, compare, whole_graphs
+from fa_pyg.neighbors.blocks import Pairs, Points, cells, compare, whole_graphs
 
 CELL_DIMENSIONS = 3  # beyond, 3^(d-1) ranges cost more than they save
 GRAPH_LIMIT = 768  # points a query sees on average, up to which whole graphs are faster than cells

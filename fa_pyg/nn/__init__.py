@@ -1,7 +1,7 @@
 """Modules: the operator, layers that use it, and what PyG's models need to run."""
 
+from fa_pyg.neighbors.edges import RadiusInteractionGraph, knn, knn_graph, radius, radius_graph
 from fa_pyg.nn.averaging import FrameAveraging
-from fa_pyg.nn.graph_building import RadiusInteractionGraph, knn, knn_graph, radius, radius_graph
 from fa_pyg.nn.grid import GridAveraging, GridMotion
 from fa_pyg.nn.layers import FAMLP, FAConv
 from fa_pyg.nn.local_conv import LocalFrameConv, smooth_cutoff

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fa_pyg import checks
+from fa_pyg.batches import channels_or_samples
 from fa_pyg.builders import Frame, Quantity
-from fa_pyg.builders.declared import (
+from fa_pyg.calls import LEVELS, Call, Layout, Name, Signature
+from fa_pyg.calls.declared import (
     NodeWeight,
     check_node_weight,
     check_reads,
@@ -21,13 +23,13 @@ from fa_pyg.builders.declared import (
     node_weights,
     quantity,
 )
-from fa_pyg.builders.read_graphs import UNREAD, graph_layout
-from fa_pyg.builders.unsaid import channels_or_samples, declaration, looks_geometric, undeclared, warn_once
-from fa_pyg.copies import LEVELS, Call, Copies, Layout, Name, Signature
-from fa_pyg.nn.call_frames import motion_frames, permutation_frames
+from fa_pyg.calls.frames import motion_frames, permutation_frames
+from fa_pyg.calls.graphs import UNREAD, graph_layout
+from fa_pyg.calls.undeclared import declaration, looks_geometric, undeclared, warn_once
+from fa_pyg.copies import Copies
+from fa_pyg.frames.base import Slotted
 from fa_pyg.nn.outputs import Outputs, check_level, check_scalars, has_level, output_spec
 from fa_pyg.reps import RepLike
-from fa_pyg.slotted import Slotted
 
 __all__ = ["FrameAveraging"]
 

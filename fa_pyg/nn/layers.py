@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.builders.declared import declared_reps
-from fa_pyg.copies import Name, Signature
+from fa_pyg.calls import Name, Signature
+from fa_pyg.calls.declared import declared_reps
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import Rep, RepLike
 

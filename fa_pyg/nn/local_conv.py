@@ -14,7 +14,7 @@ from fa_pyg import checks
 from fa_pyg.builders.local import check_edges, check_shape, edge_vectors
 from fa_pyg.frames import Frames
 from fa_pyg.groups.continuous import MOST_DIMENSIONS
-from fa_pyg.linalg import check_real
+from fa_pyg.math.linalg import check_real
 from fa_pyg.nn.averaging import _uses_batch_statistics
 from fa_pyg.nn.channels import Channels
 from fa_pyg.reps import RepLike

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import Layout, Name, Slots, is_index_name
+from fa_pyg.calls import Layout, Name, is_index_name
+from fa_pyg.copies import Slots
 from fa_pyg.frames import Frames
+from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import Group
-from fa_pyg.permutations import PermutationFrames
 from fa_pyg.reps import Rep
 
 __all__ = ["Outputs", "check_level", "check_scalars", "has_level", "output_spec"]

@@ -4,7 +4,7 @@ import torch
 import torch_geometric.typing
 from torch import Tensor
 
-from fa_pyg.nn.graph_building import find_pairs
+from fa_pyg.neighbors.edges import find_pairs
 
 
 def _radius(x, y, ptr_x, ptr_y, r, max_num_neighbors, num_workers, ignore_same_index) -> Tensor:

@@ -14,9 +14,9 @@ import torch
 
 from fa_pyg.builders import Frame
 from fa_pyg.models import Potential
-from fa_pyg.models.device import find_device
-from fa_pyg.models.molecule_inputs import check_types
-from fa_pyg.models.potential import MAX_Z
+from fa_pyg.models.molecules.inputs import check_types
+from fa_pyg.models.molecules.potential import MAX_Z
+from fa_pyg.potential.device import find_device
 
 __all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
 
@@ -106,7 +106,7 @@ def _calculator() -> type:
 
         Raises:
             ValueError: for a device that is not there, a model of no energies, a frame of another group or
-                for a model without a frame; what :func:`~fa_pyg.train.load.load_potential` raises.
+                for a model without a frame; what :func:`~fa_pyg.potential.load.load_potential` raises.
                 In a calculation, and also an ASE ``CalculatorSetupError``: for no atoms, elements that the
                 model was not trained on, and whatever :class:`~fa_pyg.models.Potential` refuses, such as
                 positions that are not finite and flat cells.
@@ -180,7 +180,7 @@ def _calculator() -> type:
 
 
 def _load(checkpoint: str | Path, trust: str | Iterable[str]) -> Potential:
-    from fa_pyg.train.load import load_potential
+    from fa_pyg.potential.load import load_potential
 
     return load_potential(checkpoint, trust)
 

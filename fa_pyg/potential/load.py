@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentParser
 
+from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.settings import read
+from fa_pyg.config.trust import check, guarded
 from fa_pyg.models import Potential
-from fa_pyg.train.allowlist import Allowlist
-from fa_pyg.train.molecules import MoleculeModule
-from fa_pyg.train.settings import read
-from fa_pyg.train.trust import check, guarded
+from fa_pyg.train.tasks.molecules import MoleculeModule
 
 __all__ = ["built", "load_potential"]
 

@@ -11,17 +11,17 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from fa_pyg.builders.weighted import LEVELS
-from fa_pyg.datasets._xyz_blocks import Block, Text
-from fa_pyg.datasets._xyz_collect import find_files
-from fa_pyg.datasets._xyz_open import XYZError
-from fa_pyg.datasets._xyz_parse import Reading, structure
-from fa_pyg.datasets._xyz_stream import each
-from fa_pyg.datasets.elements import SYMBOLS
 from fa_pyg.files import atomic_write
+from fa_pyg.io.elements import SYMBOLS
+from fa_pyg.io.xyz.blocks import Block, Text
+from fa_pyg.io.xyz.collect import find_files
+from fa_pyg.io.xyz.open import XYZError
+from fa_pyg.io.xyz.parse import Reading, structure
+from fa_pyg.io.xyz.stream import each
 from fa_pyg.models import Potential
-from fa_pyg.models.device import find_device
-from fa_pyg.train.load import load_potential
-from fa_pyg.train.predicted import is_periodic, write_structure
+from fa_pyg.potential.device import find_device
+from fa_pyg.potential.load import load_potential
+from fa_pyg.potential.predicted import is_periodic, write_structure
 
 __all__ = ["Report", "main", "predict"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.datasets.elements import SYMBOLS
+from fa_pyg.io.elements import SYMBOLS
 
 __all__ = ["is_periodic", "write_structure"]
 

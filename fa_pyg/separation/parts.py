@@ -12,11 +12,11 @@ from torch_geometric.data import Batch
 
 from fa_pyg.builders import SpectralFrame
 from fa_pyg.builders.graphs import Graphs
-from fa_pyg.builders.read_graphs import graph_layout, read_graphs
 from fa_pyg.builders.ties import orders
-from fa_pyg.copies import Call
+from fa_pyg.calls import Call
+from fa_pyg.calls.graphs import graph_layout, read_graphs
+from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.nn.averaging import FrameAveraging
-from fa_pyg.permutations import PermutationFrames
 
 __all__ = ["Part", "parts_of"]
 

@@ -12,9 +12,9 @@ from torch_geometric.data import Batch
 from tqdm import tqdm
 
 from fa_pyg import checks
-from fa_pyg.testing.framed_parts import Part, parts_of
-from fa_pyg.testing.pairs import check_pairs, pairs_not_told_apart
-from fa_pyg.testing.relabelled import relabelled
+from fa_pyg.separation.pairs import check_pairs, pairs_not_told_apart
+from fa_pyg.separation.parts import Part, parts_of
+from fa_pyg.separation.relabelled import relabelled
 
 __all__ = ["Separation", "random_outputs", "separation"]
 

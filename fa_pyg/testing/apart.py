@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import KEPT, Layout, Name
+from fa_pyg.calls import KEPT, Layout, Name
 from fa_pyg.reps import Rep
 from fa_pyg.testing.judged import bodies, error, smallest
 from fa_pyg.testing.motions import Motion

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fa_pyg import checks
 from fa_pyg.builders import Cloud, Frame
 from fa_pyg.builders.pca import unturned
-from fa_pyg.copies import Name
+from fa_pyg.calls import Name
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.nn.averaging import FrameAveraging

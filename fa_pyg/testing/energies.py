@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.copies import Call, Copies, Layout, Name, Signature
+from fa_pyg.calls import Call, Layout, Name, Signature
+from fa_pyg.copies import Copies
 from fa_pyg.copies.copies import Slots
 from fa_pyg.frames import Frames
 from fa_pyg.reps import Rep, RepLike

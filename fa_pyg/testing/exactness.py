@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import Rep
 from fa_pyg.testing.catalogue import NamedCloud, catalogue

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.copies import Name
+from fa_pyg.calls import Name
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.testing.energies import Inputs, System
 

@@ -11,7 +11,7 @@ from torch_geometric.utils import to_undirected
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.permutations import PermutationFrames
+from fa_pyg.frames.permutation import PermutationFrames
 
 __all__ = ["assert_permutation_frame", "graph_catalogue"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import Layout
+from fa_pyg.calls import Layout
 from fa_pyg.reps import Rep
 
 __all__ = ["bodies", "error", "largest", "leaves", "output_errors", "smallest"]

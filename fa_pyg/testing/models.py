@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.copies import Name
+from fa_pyg.calls import Name
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.trials import Inputs, Trials

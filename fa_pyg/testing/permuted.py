@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.copies import NODE_NAMES, Layout, Name
+from fa_pyg.calls import NODE_NAMES, Layout, Name
 from fa_pyg.reps import Rep
 
 __all__ = ["permutation", "permuted", "reordered"]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.linalg import mean
+from fa_pyg.math.linalg import mean
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import Rep
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.copies import Name
+from fa_pyg.calls import Name
 from fa_pyg.groups import GroupLike
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.comparison import NODES, Comparison

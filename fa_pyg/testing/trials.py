@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from fa_pyg.batches import channels_or_samples
 from fa_pyg.builders import Sample
-from fa_pyg.builders.read_graphs import graph_layout
-from fa_pyg.builders.unsaid import channels_or_samples, looks_geometric, undeclared
-from fa_pyg.copies import Call, Layout, Name, Signature
+from fa_pyg.calls import Call, Layout, Name, Signature
+from fa_pyg.calls.graphs import graph_layout
+from fa_pyg.calls.undeclared import looks_geometric, undeclared
 from fa_pyg.groups import Group
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.nn.outputs import check_level, output_spec

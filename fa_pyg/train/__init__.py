@@ -4,11 +4,11 @@ from fa_pyg.train.cli import FitCLI, GraphCLI, NBodyCLI, load_best, main
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.ema import EMA
 from fa_pyg.train.fit import FitModule
-from fa_pyg.train.graphs import GraphData, GraphModule
-from fa_pyg.train.module import NBodyModule
-from fa_pyg.train.molecules import MoleculeCLI, MoleculeModule
-from fa_pyg.train.molecules_data import MoleculeData
 from fa_pyg.train.seeds import EpochSeed
+from fa_pyg.train.tasks.graphs import GraphData, GraphModule
+from fa_pyg.train.tasks.molecules import MoleculeCLI, MoleculeModule
+from fa_pyg.train.tasks.molecules_data import MoleculeData
+from fa_pyg.train.tasks.nbody import NBodyModule
 
 __all__ = [
     "EMA",

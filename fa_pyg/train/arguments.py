@@ -7,9 +7,9 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from fa_pyg.train.allowlist import Allowlist
-from fa_pyg.train.settings import Unfit, held, parse, read, short
-from fa_pyg.train.trust import check
+from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.settings import Unfit, held, parse, read, short
+from fa_pyg.config.trust import check
 
 __all__ = ["TRUST", "check_configs", "explained", "trusted"]
 

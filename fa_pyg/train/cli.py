@@ -14,22 +14,22 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.trust import guarded
 from fa_pyg.files import write_atomically
-from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.arguments import TRUST, check_configs, explained, trusted
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.fit import FitModule
-from fa_pyg.train.graphs import GraphData, GraphModule
 from fa_pyg.train.logs import loggers
-from fa_pyg.train.module import NBodyModule
 from fa_pyg.train.options import check_options, check_run
 from fa_pyg.train.plots import plot_losses
 from fa_pyg.train.progress import FitProgressBar
 from fa_pyg.train.quiet import quiet
 from fa_pyg.train.resume import check_files, check_settings, resumed_step, run_folder
 from fa_pyg.train.seeds import EpochSeed
-from fa_pyg.train.trust import guarded
+from fa_pyg.train.tasks.graphs import GraphData, GraphModule
+from fa_pyg.train.tasks.nbody import NBodyModule
 
 DEFAULTS = {
     "devices": 1,
@@ -273,7 +273,7 @@ def load_best(
     """Load the module of a run with the weights of its best validation error, in evaluation mode, on the CPU.
 
     Its data are built as for training. A file of somebody else may name the classes of an allowlist and of
-    ``trust``, as for :func:`~fa_pyg.train.load.load_potential`, and no others.
+    ``trust``, as for :func:`~fa_pyg.potential.load.load_potential`, and no others.
 
     Raises:
         ValueError: naming the file, for a configuration that names what is not trusted.

@@ -16,10 +16,10 @@ from typing import Any
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from fa_pyg.datasets._parent import end_by_kernel
 from fa_pyg.files import write_atomically
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.results import read_result
+from fa_pyg.workers.parent import end_by_kernel
 
 
 def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str) -> dict:

@@ -10,11 +10,11 @@ from torch_geometric.data import Batch, Data
 
 from fa_pyg import checks
 from fa_pyg.builders import Cloud
-from fa_pyg.builders.declared import NodeWeight, node_weights, quantity
-from fa_pyg.builders.unsaid import declaration, undeclared, warn_once
-from fa_pyg.copies import LEVELS, Call, Layout, Signature
+from fa_pyg.calls import LEVELS, Call, Layout, Signature
+from fa_pyg.calls.declared import NodeWeight, node_weights, quantity
+from fa_pyg.calls.undeclared import declaration, undeclared, warn_once
 from fa_pyg.frames import Frames
-from fa_pyg.linalg import check_real
+from fa_pyg.math.linalg import check_real
 from fa_pyg.reps import NAMED, Rep
 
 __all__ = ["Declared", "check_levels", "described"]

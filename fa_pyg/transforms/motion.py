@@ -11,10 +11,10 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg import checks
-from fa_pyg.builders.declared import declared_reps
+from fa_pyg.calls.declared import declared_reps
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
-from fa_pyg.linalg import working_dtype
+from fa_pyg.math.linalg import working_dtype
 from fa_pyg.reps import RepLike
 from fa_pyg.transforms.declared import Declared, check_levels, described
 from fa_pyg.transforms.stored import check_free

@@ -6,7 +6,7 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
-from fa_pyg.slots import rank_in_body
+from fa_pyg.math.ragged import rank_in_body
 
 __all__ = ["NodeID"]
 

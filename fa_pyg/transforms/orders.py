@@ -10,10 +10,11 @@ from torch.nn.functional import pad
 from torch_geometric.data import Batch, Data
 
 from fa_pyg.builders import Frame
-from fa_pyg.builders.read_graphs import graph_layout, read_frames
-from fa_pyg.copies import Call, Copies, Layout, Signature
-from fa_pyg.numbers import Numbers
-from fa_pyg.permutations import PermutationFrames
+from fa_pyg.calls import Call, Layout, Signature
+from fa_pyg.calls.graphs import graph_layout, read_frames
+from fa_pyg.copies import Copies
+from fa_pyg.frames.local_index import Numbers
+from fa_pyg.frames.permutation import PermutationFrames
 
 __all__ = ["GraphReading", "data_orders", "has_orders", "store_orders"]
 

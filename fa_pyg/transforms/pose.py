@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 
 from fa_pyg.builders import Cloud
 from fa_pyg.frames import Frames
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.transforms.orders import GraphReading
 from fa_pyg.transforms.reading import FrameTransform
 from fa_pyg.transforms.stored import check_free, store_frames

@@ -9,7 +9,7 @@ from torch_geometric.transforms import BaseTransform
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.builders.declared import NodeWeight, check_node_weight, check_reads, declared_reps, first_read
+from fa_pyg.calls.declared import NodeWeight, check_node_weight, check_reads, declared_reps, first_read
 from fa_pyg.frames import Frames
 from fa_pyg.reps import RepLike
 from fa_pyg.transforms.declared import Declared, check_levels, described

@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 
 from fa_pyg import checks
 from fa_pyg.frames import Frames
-from fa_pyg.permutations import PermutationFrames
+from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.transforms.declared import Declared
 from fa_pyg.transforms.orders import data_orders, has_orders
 

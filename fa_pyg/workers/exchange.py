@@ -11,7 +11,7 @@ from typing import Any
 
 
 def start_script(script: Path, seconds: float, **options: Any) -> subprocess.Popen:
-    """Starts a script that answers, and that ends with this process (see `_parent.py`).
+    """Starts a script that answers, and that ends with this process (see `parent.py`).
 
     Linux would end it with the thread that started it, so that only the main thread has it do so.
     """

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-end_with_parent = runpy.run_path(str(Path(__file__).with_name("_parent.py")))["end_with_parent"]
+end_with_parent = runpy.run_path(str(Path(__file__).with_name("parent.py")))["end_with_parent"]
 
 
 def bonds(z: list[int], pos: list[list[float]], charge: int) -> list[tuple[int, int, float]]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fa_pyg import WeightedPCAFrame
-from fa_pyg.builders.moments import Blend
+from fa_pyg.builders.weighted.moments import Blend
 from fa_pyg.testing import catalogue
 from fa_pyg.testing.continuity import Line, largest_step
 from fa_pyg.testing.exactness import assert_exact

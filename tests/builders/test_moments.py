@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fa_pyg.builders.moments import Blend, step
+from fa_pyg.builders.weighted.moments import Blend, step
 
 FAMILIES = ("generic", "top", "line", "bottom", "free")
 

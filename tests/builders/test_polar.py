@@ -5,7 +5,7 @@ import torch
 
 from fa_pyg import FrameAveraging, PolarFrame
 from fa_pyg.groups import Group
-from fa_pyg.polar import orthogonal_factor
+from fa_pyg.math.polar import orthogonal_factor
 
 GROUPS = ["O(3)", "SO(3)", "E(3)", "SE(3)"]
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from fa_pyg import FrameAveraging, PCAFrame, read_xyz
-from fa_pyg.builders import qr
 from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.qr import GeneralisedQRFrame
+from fa_pyg.builders.qr import frame as qr
 from fa_pyg.frames import Frames
 from fa_pyg.testing import assert_equivariant, assert_frame, equivariance_error, random_motion
 

@@ -12,7 +12,7 @@ from fa_pyg import CanonicalFrame, FrameAveraging, RandomNodeFrame, SpectralFram
 from fa_pyg.builders.graphs import graphs_of
 from fa_pyg.builders.spectral import _grouped
 from fa_pyg.builders.ties import orders
-from fa_pyg.numbers import Numbers
+from fa_pyg.frames.local_index import Numbers
 
 
 def cycle(n):

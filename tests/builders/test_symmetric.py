@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fa_pyg import FrameAveraging, PCAFrame, WeightedPCAFrame
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.reps import Rep
 from fa_pyg.testing import assert_frame, catalogue, modified, random_motion
 

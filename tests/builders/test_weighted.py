@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fa_pyg import FrameAveraging, PCAFrame, Rep, WeightedPCAFrame
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.testing import (
     assert_equivariant,
     assert_frame,

@@ -6,7 +6,7 @@ from torch import nn
 from torch_geometric.data import Batch, Data
 
 from fa_pyg import FrameAveraging, HaarFrame, PerMode, Sample, WeightedPCAFrame
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.testing import (
     assert_equivariant,
     catalogue,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fa_pyg import PCAFrame, WeightedPCAFrame
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.testing import (
     catalogue,
     random_motion,

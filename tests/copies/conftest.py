@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from fa_pyg import Frames
-from fa_pyg.copies import Call, Copies, Layout, Signature
+from fa_pyg.calls import Call, Layout, Signature
+from fa_pyg.copies import Copies
 
 
 def _frames_of(counts, batch=None, seed=0):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Batch, Data, HeteroData
 
-from fa_pyg.copies import Call, Signature
+from fa_pyg.calls import Call, Signature
 
 
 class Forward(nn.Module):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Batch, Data
 
-from fa_pyg.copies import Call, Layout, Signature
+from fa_pyg.calls import Call, Layout, Signature
 
 
 class Anything(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fa_pyg import FrameAveraging, PCAFrame
-from fa_pyg.copies import graph_count
+from fa_pyg.batches import graph_count
 
 POS, BATCH = torch.randn(3, 3), torch.tensor([0, 5, 7])
 

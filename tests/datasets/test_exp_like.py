@@ -8,7 +8,7 @@ import torch
 from torch_geometric.data import Batch
 
 from fa_pyg.datasets import EXPLike, InMemoryLoader
-from fa_pyg.datasets._formulas import core, planar
+from fa_pyg.datasets.generators.formulas import core, planar
 
 
 def brute_force(variables, clauses):

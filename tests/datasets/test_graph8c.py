@@ -10,7 +10,7 @@ from torch_geometric.data import Batch
 from torch_geometric.utils import to_networkx
 
 from fa_pyg.datasets import GRAPH8c, InMemoryLoader
-from fa_pyg.datasets._connected import adjacency, canonical_masks, connected_graphs
+from fa_pyg.datasets.generators.connected import adjacency, canonical_masks, connected_graphs
 
 COUNTS = {1: 1, 2: 1, 3: 2, 4: 6, 5: 21, 6: 112, 7: 853, 8: 11_117}  # 9: 261 080
 
@@ -62,7 +62,7 @@ def test_each_is_one_graph_of_the_atlas(graphs):
 
 def test_without_canonical_forms_there_are_copies(monkeypatch):
     """Negative control of the count: the order of colours alone leaves several numberings of one graph."""
-    monkeypatch.setattr("fa_pyg.datasets._connected.canonical_masks", lambda masks, n: masks)
+    monkeypatch.setattr("fa_pyg.datasets.generators.connected.canonical_masks", lambda masks, n: masks)
     found = [nx.from_numpy_array(a) for a in adjacency(connected_graphs(6), 6)]
     assert len(found) > COUNTS[6]
     groups = by_fingerprint(found).values()

@@ -4,7 +4,7 @@ from torch_geometric.data import Batch, Data, HeteroData, InMemoryDataset
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import InMemoryLoader
-from fa_pyg.datasets.loader import select_graphs
+from fa_pyg.loader.in_memory import select_graphs
 
 
 class Graphs(InMemoryDataset):

@@ -13,15 +13,18 @@ from functools import partial
 
 import pytest
 
-from fa_pyg.datasets import LazyXYZ, OnDiskXYZ, RDKitBonds, _lock, read_xyz
-from fa_pyg.datasets._lock import locked
-from fa_pyg.datasets._xtb_pool import Worker
+from fa_pyg.datasets import LazyXYZ, OnDiskXYZ, RDKitBonds, read_xyz
+from fa_pyg.datasets.xtb.pool import Worker
+from fa_pyg.files import lock as _lock
+from fa_pyg.files.lock import locked
 
 FILE = "".join(f"1\nE={i}\nHe 0 0 {i}\n" for i in range(40))
 
 BUILD = """
 import multiprocessing, os, sys, time
-from fa_pyg.datasets import LazyXYZ, OnDiskXYZ, _xyz_chains, _xyz_index
+from fa_pyg.datasets import LazyXYZ, OnDiskXYZ
+from fa_pyg.io.xyz.index import chains as _xyz_chains
+from fa_pyg.io.xyz.index import build as _xyz_index
 
 kind, method, folder = sys.argv[1:]
 
@@ -268,7 +271,7 @@ if kind == "rdkit":
     worker = _Worker(600)
     worker._start()
 else:
-    from fa_pyg.datasets._xtb_pool import Worker
+    from fa_pyg.datasets.xtb.pool import Worker
     worker = Worker(600, "test")
     worker.start()
 open(f"{folder}/{worker.process.pid}", "w").close()

@@ -5,7 +5,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from fa_pyg.datasets import MDTrajectory, _md_build, _xtb_pool
+from fa_pyg.datasets import MDTrajectory
+from fa_pyg.datasets.xtb import md as _md_build
+from fa_pyg.datasets.xtb import pool as _xtb_pool
 
 XTB = pytest.mark.usefixtures("tblite")
 K_B = 8.617333e-5  # eV/K

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fa_pyg.datasets import InMemoryLoader, NCIConformers, _nci_build, _xtb_pool
+from fa_pyg.datasets import InMemoryLoader, NCIConformers
+from fa_pyg.datasets.xtb import nci as _nci_build
+from fa_pyg.datasets.xtb import pool as _xtb_pool
 
 XTB = pytest.mark.usefixtures("tblite")
 SMALL = ["CCO", "C=O", "CC#N", "CO", "OO", "NCC=O", "C1CC1", "CS", "O=C=O", "CF", "OCF", "C[NH3+]", "CN"]
@@ -150,7 +152,8 @@ def test_crashes_and_endless_runs(few, tmp_path, monkeypatch):
 CHAINS = ((left, middle, right) for left in range(1, 7) for middle in "ONS" for right in range(1, 7))
 MANY = ["C" * left + middle + "C" * right + "F" for left, middle, right in CHAINS]
 SCRIPT = f"""
-from fa_pyg.datasets import NCIConformers, _nci_build
+from fa_pyg.datasets import NCIConformers
+from fa_pyg.datasets.xtb import nci as _nci_build
 _nci_build.PART, _nci_build.source = 4, lambda: {MANY!r}
 NCIConformers("killed", workers=1, log=False)
 """

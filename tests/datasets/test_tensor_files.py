@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from fa_pyg.datasets import EXPLike, GRAPH8c, NBody
-from fa_pyg.datasets._sealed import Damaged
-from fa_pyg.datasets._tensor_files import load, save
-from fa_pyg.datasets._xtb_parts import Parts, check_graphs
+from fa_pyg.datasets.xtb.parts import Parts, check_graphs
+from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.tensors import load, save
 
 SMALL = {"num_particles": 3, "length": 300, "input_frame": 0, "target_frame": 1, "log": False}
 MAKERS = {

@@ -12,7 +12,7 @@ from tblite import library
 from tblite.ase import TBLite
 from tblite.interface import Calculator
 
-from fa_pyg.datasets._xtb_tasks import XTB, described, embed, free_atom, labelled
+from fa_pyg.datasets.xtb.tasks import XTB, described, embed, free_atom, labelled
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from fa_pyg.datasets import LazyXYZ, OnDiskXYZ, read_xyz
-from fa_pyg.datasets._sealed import Damaged, read_sealed, write_sealed
+from fa_pyg.files.sealed import Damaged, read_sealed, write_sealed
 
 TOTAL = 12
 

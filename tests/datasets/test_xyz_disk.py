@@ -10,7 +10,7 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, CovalentBonds, OnDiskXYZ, read_xyz, xyz_disk, xyz_lazy
-from fa_pyg.datasets._xyz_alike import Alike
+from fa_pyg.io.xyz.alike import Alike
 
 TOTAL = 40
 

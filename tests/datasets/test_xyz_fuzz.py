@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fa_pyg.datasets import read_xyz
-from fa_pyg.datasets._xyz_grammar import parse_atoms, what_is_wrong
-from fa_pyg.datasets.elements import ATOMIC_NUMBER, SYMBOLS
+from fa_pyg.io.elements import ATOMIC_NUMBER, SYMBOLS
+from fa_pyg.io.xyz.grammar import parse_atoms, what_is_wrong
 
 LIMIT = torch.finfo(torch.float64).max
 quick = settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])

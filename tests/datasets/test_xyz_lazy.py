@@ -12,17 +12,11 @@ import pytest
 import torch
 from torch_geometric.loader import DataLoader
 
-from fa_pyg.datasets import (
-    XYZ,
-    CovalentBonds,
-    LazyXYZ,
-    XYZStream,
-    _xyz_chains,
-    _xyz_index,
-    _xyz_progress,
-    read_xyz,
-)
-from fa_pyg.datasets._xyz_cache import Index
+from fa_pyg.datasets import XYZ, CovalentBonds, LazyXYZ, XYZStream, read_xyz
+from fa_pyg.io.xyz.index import build as _xyz_index
+from fa_pyg.io.xyz.index import chains as _xyz_chains
+from fa_pyg.io.xyz.index import progress as _xyz_progress
+from fa_pyg.io.xyz.index.cache import Index
 
 TOTAL = 60
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from fa_pyg.datasets import LazyXYZ, XYZStream, read_xyz
-from fa_pyg.datasets import _xyz_stream as stream
-from fa_pyg.datasets._xyz_chains import Part, follow
-from fa_pyg.datasets._xyz_index import Builder
-from fa_pyg.datasets._xyz_parse import Reading
-from fa_pyg.datasets._xyz_progress import Progress
-from fa_pyg.datasets._xyz_stream import structures
+from fa_pyg.io.xyz import stream as stream
+from fa_pyg.io.xyz.index.build import Builder
+from fa_pyg.io.xyz.index.chains import Part, follow
+from fa_pyg.io.xyz.index.progress import Progress
+from fa_pyg.io.xyz.parse import Reading
+from fa_pyg.io.xyz.stream import structures
 
 MUTANTS = int(os.environ.get("FA_PYG_MUTANTS", "1000"))  # five thousand take about a minute of one core
 PLAIN = b"3\nwater\nO 0 0 0.1\nH 0 0.7 -0.4\nH 0 -0.7 -0.4\n\n1\n\n2 1.0D-5 0 0\n"
@@ -171,7 +171,7 @@ def test_a_wrong_count_does_not_fill_the_memory(tmp_path):
 def test_errors_keep_their_type_through_pickle():
     import pickle
 
-    from fa_pyg.datasets._xyz_open import XYZError
+    from fa_pyg.io.xyz.open import XYZError
 
     assert str(XYZError("only words")) == "only words"
     assert replace(Reading(), dtype=torch.float64).limit > Reading().limit

@@ -7,8 +7,8 @@ import lzma
 import pytest
 
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ, XYZStream, read_xyz
-from fa_pyg.datasets import _xyz_stream as stream
-from fa_pyg.datasets._xyz_open import open_bytes
+from fa_pyg.io.xyz import stream as stream
+from fa_pyg.io.xyz.open import open_bytes
 
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 KINDS = {"gz": "gzip", "bz2": "bzip2", "xz": "xz"}

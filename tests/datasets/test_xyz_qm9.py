@@ -6,7 +6,7 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, read_xyz
-from fa_pyg.datasets._xyz_qm9 import QM9_TARGETS
+from fa_pyg.io.xyz.qm9 import QM9_TARGETS
 
 # The first molecule of QM9 (Ramakrishnan et al. 2014, CC0), as its raw file has it.
 METHANE = """5

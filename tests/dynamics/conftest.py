@@ -6,7 +6,7 @@ from ase.build import molecule
 from torch import nn
 
 from fa_pyg import WeightedPCAFrame
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.models import Potential
 
 

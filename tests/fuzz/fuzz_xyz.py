@@ -54,8 +54,8 @@ SIZES = (1, 7, 64)
 def check(content: bytes, folder: Path) -> list[Data] | str:
     """What `read_xyz` makes of a file, after all other readers made the same of it; AssertionError if not."""
     from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ, XYZStream, read_xyz
-    from fa_pyg.datasets import _xyz_stream as stream
-    from fa_pyg.datasets._xyz_parse import Reading
+    from fa_pyg.io.xyz import stream as stream
+    from fa_pyg.io.xyz.parse import Reading
 
     path = folder / "a.xyz"
     path.write_bytes(content)

@@ -5,7 +5,7 @@ import torch
 from torch_geometric.data import Batch
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
-from fa_pyg.models.dense import dense_batches, in_order
+from fa_pyg.models.graphs.dense import dense_batches, in_order
 
 
 @pytest.mark.parametrize("at_once", [1, 400, 1 << 20])

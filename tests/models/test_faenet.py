@@ -6,7 +6,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from fa_pyg import FrameAveraging, WeightedPCAFrame
 from fa_pyg.models import FAENet
-from fa_pyg.models.molecule_heads import HEADS
+from fa_pyg.models.molecules.heads import HEADS
 from fa_pyg.testing import assert_conservative, assert_equivariant, equivariance_error
 
 ALL = {name.replace(" ", "_"): name for name in HEADS}

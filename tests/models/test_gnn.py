@@ -3,8 +3,8 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from fa_pyg import FrameAveraging, HaarFrame, PCAFrame, PerMode
-from fa_pyg.models.gnn import GNN, NEAR, pair_inputs
-from fa_pyg.models.linear import Linear
+from fa_pyg.models.particles.gnn import GNN, NEAR, pair_inputs
+from fa_pyg.models.particles.linear import Linear
 
 
 @pytest.fixture(autouse=True)

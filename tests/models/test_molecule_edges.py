@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fa_pyg.models import FAENet, NequIP
-from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of, polynomial_envelope
+from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, polynomial_envelope
 from fa_pyg.nn import radius_graph
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from fa_pyg.models import FAENet, NequIP, Potential
-from fa_pyg.models.nequip import Interaction
+from fa_pyg.models.molecules.nequip import Interaction
 from fa_pyg.nn import radius_graph
 from fa_pyg.testing import assert_conservative, assert_equivariant, equivariance_error
 

@@ -346,7 +346,7 @@ def test_positions_of_half_precision_are_taken_as_they_are(dtype):
 
 @pytest.mark.parametrize("pbc", [True, False])
 def test_crowds_are_refused_before_the_network_runs(pbc, monkeypatch):
-    monkeypatch.setattr("fa_pyg.models.potential.MAX_NEIGHBORS", 20)
+    monkeypatch.setattr("fa_pyg.models.molecules.potential.MAX_NEIGHBORS", 20)
     atoms = Atoms("H24", np.full((24, 3), 2.0), cell=[60, 60, 60], pbc=pbc)
     message = "pos: expected at most 20 neighbours of an atom within the cutoff, found 23 of atom 3"
     with pytest.raises(ValueError, match=message):

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.nn import global_add_pool
 
 from fa_pyg import FrameAveraging, HaarFrame, PCAFrame, Sample
-from fa_pyg.copies import sizes as sizes_of_batches
+from fa_pyg import batches as sizes_of_batches
 
 SIZES = [4, 1, 6]
 

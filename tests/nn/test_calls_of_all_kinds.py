@@ -16,7 +16,7 @@ from torch_geometric.nn import (
 )
 
 from fa_pyg import CanonicalFrame, FrameAveraging, PCAFrame, SpectralFrame, WeightedPCAFrame
-from fa_pyg.copies import Signature
+from fa_pyg.calls import Signature
 from fa_pyg.transforms import AddFrames, CanonicalPose, RandomMotion
 
 D = torch.float64

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fa_pyg.neighbors.edges import knn, knn_graph, radius, radius_graph
 from fa_pyg.nn import neighbors
-from fa_pyg.nn.graph_building import knn, knn_graph, radius, radius_graph
 
 SIZES = [7, 0, 1, 23, 2, 40, 1]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from ase.build import bulk
 
-from fa_pyg.nn.lattice import lattice_vectors, reduced_basis
+from fa_pyg.neighbors.lattice import lattice_vectors, reduced_basis
 
 PBC = torch.ones(1, 3) > 0
 CELLS = {

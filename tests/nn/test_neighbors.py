@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
+from fa_pyg.neighbors.edges import knn_graph, radius_graph
 from fa_pyg.nn import neighbor_blocks, neighbor_points, neighbors
-from fa_pyg.nn.graph_building import knn_graph, radius_graph
 
 
 def large_clouds():

@@ -11,9 +11,9 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from fa_pyg.neighbors.images import Box
+from fa_pyg.neighbors.periodic import edge_vectors, periodic_edges
 from fa_pyg.nn import radius_graph
-from fa_pyg.nn.periodic import edge_vectors, periodic_edges
-from fa_pyg.nn.periodic_images import Box
 
 FCC = [[0, 1.8, 1.8], [1.8, 0, 1.8], [1.8, 1.8, 0]]
 CELLS = {  # name: cell, cutoff

@@ -20,8 +20,8 @@ from fa_pyg import (
     Sample,
     SpectralFrame,
 )
+from fa_pyg.math.ragged import rank_in_body
 from fa_pyg.models import GIN, AdjacencyMLP
-from fa_pyg.slots import rank_in_body
 from fa_pyg.testing import assert_equivariant
 from fa_pyg.transforms import AddFrames, CanonicalPose, NodeID, data_frames
 

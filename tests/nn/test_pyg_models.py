@@ -14,8 +14,8 @@ from torch_geometric.nn import DynamicEdgeConv, GravNetConv, knn_interpolate
 from torch_geometric.nn.models import DimeNetPlusPlus, SchNet, ViSNet
 from torch_geometric.transforms import KNNGraph, RadiusGraph
 
+from fa_pyg.neighbors.edges import RadiusInteractionGraph
 from fa_pyg.nn import graph_building
-from fa_pyg.nn.graph_building import RadiusInteractionGraph
 from fa_pyg.nn.pyg_models import provide_pyg_operators
 
 

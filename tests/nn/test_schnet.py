@@ -5,7 +5,7 @@ import torch
 import torch_geometric.typing
 from torch_geometric.nn.models import SchNet
 
-from fa_pyg.nn.graph_building import RadiusInteractionGraph, radius_graph
+from fa_pyg.neighbors.edges import RadiusInteractionGraph, radius_graph
 
 without_pyg_lib = pytest.mark.skipif(torch_geometric.typing.WITH_PYG_LIB, reason="pyg-lib is installed")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fa_pyg import Frame, FrameAveraging, Frames, PCAFrame
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.testing import LINES, Line, Probe, assert_continuous, framed_probe, largest_step, lines
 
 

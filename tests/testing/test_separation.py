@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch_geometric.data import Batch, Data
 
-import fa_pyg.testing.pairs as pairs_module
+import fa_pyg.separation.pairs as pairs_module
 from fa_pyg import CanonicalFrame, FrameAveraging, RandomNodeFrame, SpectralFrame
 from fa_pyg.models import GIN, AdjacencyMLP
+from fa_pyg.separation.parts import parts_of
+from fa_pyg.separation.protocol import is_settled, random_outputs
 from fa_pyg.testing import Separation, pairs_not_told_apart, relabelled, separation
-from fa_pyg.testing.framed_parts import parts_of
-from fa_pyg.testing.separation import is_settled, random_outputs
 
 DOUBLE = torch.float64
 

@@ -266,8 +266,8 @@ def test_a_run_is_loaded_predicts_and_calculates_in_the_smooth_frame(run, molecu
     from ase.io import read
 
     from fa_pyg.ase import FACalculator
-    from fa_pyg.train.load import load_potential
-    from fa_pyg.train.predict import main as predict
+    from fa_pyg.potential.load import load_potential
+    from fa_pyg.potential.predict import main as predict
 
     model = load_potential(run["folder"])
     assert not model.training

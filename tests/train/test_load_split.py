@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fa_pyg.train import MoleculeData
-from fa_pyg.train.load_split import load_split
+from fa_pyg.train.tasks.load_split import load_split
 
 
 @pytest.mark.parametrize("name", ["train", "val", "test"])

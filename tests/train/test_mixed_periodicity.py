@@ -13,9 +13,9 @@ from ase.io import read, write
 
 from fa_pyg.ase import FACalculator
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ
+from fa_pyg.potential.load import load_potential
+from fa_pyg.potential.predict import predict
 from fa_pyg.train import MoleculeCLI, MoleculeData, main
-from fa_pyg.train.load import load_potential
-from fa_pyg.train.predict import predict
 
 NET = "{hidden: 8, layers: 1, num_radial: 4, cutoff: 4.0}"
 CONFIG = """

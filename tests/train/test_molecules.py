@@ -11,9 +11,9 @@ from jsonargparse import ArgumentParser
 from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.datasets import XYZ
 from fa_pyg.models import FAENet, Potential
-from fa_pyg.models.potential import REPS
+from fa_pyg.models.molecules.potential import REPS
+from fa_pyg.potential.load import built, load_potential
 from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
-from fa_pyg.train.load import built, load_potential
 from fa_pyg.train.logs import read_metrics
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "molecules").glob("*.yaml"))

@@ -7,7 +7,7 @@ import torch
 
 from fa_pyg.ase import FACalculator
 from fa_pyg.models import FAENet, Potential
-from fa_pyg.models.device import find_device
+from fa_pyg.potential.device import find_device
 from fa_pyg.train import MoleculeCLI, NBodyCLI, main
 
 MODEL = "model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden: 4, layers: 1}}}"

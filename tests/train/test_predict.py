@@ -8,8 +8,8 @@ import torch
 from ase.io import read
 
 from fa_pyg.datasets import read_xyz
-from fa_pyg.train.load import load_potential
-from fa_pyg.train.predict import main
+from fa_pyg.potential.load import load_potential
+from fa_pyg.potential.predict import main
 
 DATA = Path(__file__).parents[2] / "data" / "molecules"
 
@@ -229,7 +229,7 @@ class Moody(torch.nn.Module):
 )
 def test_a_model_that_fails_for_one_molecule_gives_those_of_all_others(how, tmp_path):
     from fa_pyg.models import Potential
-    from fa_pyg.train.predict import predict
+    from fa_pyg.potential.predict import predict
 
     model = Potential(Moody(how), gradient=False).eval()
     for reference in model.references.values():
@@ -360,7 +360,7 @@ def test_a_failure_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.write_text("old")
     monkeypatch.setattr(
-        "fa_pyg.train.predict.write_structure", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        "fa_pyg.potential.predict.write_structure", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
         main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(out)])

@@ -6,9 +6,9 @@ import warnings
 import pytest
 import torch
 
-from fa_pyg.datasets._tensor_files import save
+from fa_pyg.files.tensors import save
 from fa_pyg.train.results import read_result
-from fa_pyg.train.separation import _read_outputs
+from fa_pyg.train.separation.benchmark import _read_outputs
 
 
 def test_what_was_kept(tmp_path):

@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
+from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.train import MoleculeModule
-from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.resume import check_files, check_settings, resumed_step, run_folder
 
 

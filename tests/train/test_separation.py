@@ -9,11 +9,11 @@ import torch
 from torch_geometric.data import Batch
 
 from fa_pyg.datasets import EXPLike
-from fa_pyg.testing.relabelled import relabelled
-from fa_pyg.train import separation
-from fa_pyg.train.separation import Benchmark
-from fa_pyg.train.separation_rows import PARTS, Row, check, factory
-from fa_pyg.train.separation_table import write
+from fa_pyg.separation.relabelled import relabelled
+from fa_pyg.train.separation import benchmark as separation
+from fa_pyg.train.separation.benchmark import Benchmark
+from fa_pyg.train.separation.rows import PARTS, Row, check, factory
+from fa_pyg.train.separation.table import write
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "separation").glob("*.yaml"))
 INVARIANT = {"gcn", "gat", "gin", "chebnet", "ppgn", "gnnml3"}

@@ -17,10 +17,10 @@ from torch_geometric.data import Batch, Data
 from fa_pyg import WeightedPCAFrame
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ
 from fa_pyg.models import CellVectors, FAENet, LabeledCell, LatticeVectors, NeighborVectors, Potential
+from fa_pyg.potential.load import load_potential
+from fa_pyg.potential.predict import predict
 from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
-from fa_pyg.train.load import load_potential
-from fa_pyg.train.predict import predict
-from fa_pyg.train.targets import Targets, has_stress
+from fa_pyg.train.tasks.targets import Targets, has_stress
 
 
 @pytest.fixture(autouse=True)

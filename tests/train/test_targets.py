@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
-from fa_pyg.train.targets import MoleculesOnDisk, Targets, boxes
+from fa_pyg.train.tasks.targets import MoleculesOnDisk, Targets, boxes
 
 
 def molecule(n, **changes):

@@ -10,18 +10,18 @@ import yaml
 from torch import nn
 
 from fa_pyg.ase import FACalculator
+from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.settings import read
 from fa_pyg.dynamics.cli import main as dynamics
 from fa_pyg.dynamics.inputs import names
 from fa_pyg.models import FAENet, Potential
+from fa_pyg.potential.load import load_potential
+from fa_pyg.potential.predict import main as predict
 from fa_pyg.train import MoleculeCLI, NBodyCLI, load, load_best, main
-from fa_pyg.train.allowlist import Allowlist
 from fa_pyg.train.checkpoints import AtomicCheckpointIO
-from fa_pyg.train.load import load_potential
-from fa_pyg.train.load_split import load_split
-from fa_pyg.train.predict import main as predict
 from fa_pyg.train.resume import check_settings, resumed_step
-from fa_pyg.train.separation_rows import Row
-from fa_pyg.train.settings import read
+from fa_pyg.train.separation.rows import Row
+from fa_pyg.train.tasks.load_split import load_split
 
 
 class Loaded(nn.Module):
@@ -142,9 +142,9 @@ HOSTILE = {
     "torch.hub": lambda p: inside(spec("torch.hub.load", repo_or_dir=str(p), model="a", source="local")),
     "a method": lambda p: inside(spec("torch_geometric.nn.SchNet.from_qm9_pretrained", root=str(p))),
     "a method of torch": lambda p: inside(spec("torch.nn.Embedding.from_pretrained", embeddings=[[1.0]])),
-    "a function of fa_pyg": lambda p: inside(spec("fa_pyg.train.load.load_potential", checkpoint=str(p))),
+    "a function of fa_pyg": lambda p: inside(spec("fa_pyg.potential.load.load_potential", checkpoint=str(p))),
     "a command line of fa_pyg": lambda p: inside(spec("fa_pyg.train.NBodyCLI", args=[])),
-    "a hidden class of fa_pyg": lambda p: inside(spec("fa_pyg.datasets._xtb_pool.Workers")),
+    "a hidden class of fa_pyg": lambda p: inside(spec("fa_pyg.datasets.xtb.pool.Workers")),
     "a short name": lambda p: inside(spec("Loaded", path=str(p / "canary"))),
     "a short name as text": lambda p: inside("Loaded"),
     "a name of the test": lambda p: inside(spec(f"{__name__}.Loaded", path=str(p / "canary"))),

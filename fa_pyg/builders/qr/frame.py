@@ -10,10 +10,10 @@ from torch import Tensor
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.gram_schmidt import completed, rejected, signed_permutations
-from fa_pyg.builders.qr_rows import Rows, rows_of
+from fa_pyg.builders.qr.rows import Rows, rows_of
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import Group, GroupLike
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["GeneralisedQRFrame"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.groups import Group
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["Rows", "rows_of"]
 

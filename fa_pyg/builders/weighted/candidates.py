@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud
-from fa_pyg.linalg import scatter_sum
+from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["Candidates"]
 

@@ -11,14 +11,14 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
-from fa_pyg.builders.moments import Blend, Moments, step
-from fa_pyg.builders.orders import SORTED, soft_orders
 from fa_pyg.builders.pca import proper, unturned
-from fa_pyg.builders.symmetric import symmetric_frames
-from fa_pyg.eigh import safe_eigh
+from fa_pyg.builders.weighted.moments import Blend, Moments, step
+from fa_pyg.builders.weighted.orders import SORTED, soft_orders
+from fa_pyg.builders.weighted.symmetric import symmetric_frames
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
-from fa_pyg.projections import Projection
+from fa_pyg.math.eigh import safe_eigh
+from fa_pyg.math.projections import Projection
 
 __all__ = ["LEVELS", "Level", "WeightedPCAFrame"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud, Quantity
-from fa_pyg.linalg import pick, scatter_sum
+from fa_pyg.math.linalg import pick, scatter_sum
 
 __all__ = ["Blend", "Moments", "step"]
 

@@ -8,7 +8,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from fa_pyg.projections import Projection
+from fa_pyg.math.projections import Projection
 
 __all__ = ["AS_THEY_ARE", "EVERY", "SORTED", "SWAPPED", "soft_orders"]
 

@@ -10,11 +10,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.candidates import Candidates
 from fa_pyg.builders.cloud import Cloud
-from fa_pyg.builders.moments import Blend
-from fa_pyg.builders.orders import AS_THEY_ARE, EVERY, SORTED, SWAPPED
-from fa_pyg.projections import Projection
+from fa_pyg.builders.weighted.candidates import Candidates
+from fa_pyg.builders.weighted.moments import Blend
+from fa_pyg.builders.weighted.orders import AS_THEY_ARE, EVERY, SORTED, SWAPPED
+from fa_pyg.math.projections import Projection
 
 __all__ = ["Rays", "symmetric_frames"]
 
@@ -128,7 +128,7 @@ def symmetric_frames(
     Args:
         odd: odd moments along the axes; None where each frame will be taken in all signs of its axes. Then
             one of those that differ by signs is returned, without turns: ``way`` says in which orders of
-            its axes it is to be taken (:func:`~fa_pyg.builders.orders.soft_orders`).
+            its axes it is to be taken (:func:`~fa_pyg.builders.weighted.orders.soft_orders`).
 
     Shapes:
         axes ``[B, d, d]`` with the smallest first, odd ``[B, d]`` for d = 2 or 3; returns ``[F, d, d]``,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch_geometric.data import Data
 
-from fa_pyg.datasets._lock import Lock
 from fa_pyg.datasets.xyz_lazy import LazyXYZ
+from fa_pyg.files.lock import Lock
 
 
 @dataclass(frozen=True)

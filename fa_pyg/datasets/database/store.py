@@ -10,8 +10,8 @@ from typing import Any
 
 from torch_geometric.data.database import SQLiteDatabase
 
-from fa_pyg.datasets._sealed import Damaged, is_own, read_sealed, write_sealed
-from fa_pyg.datasets._xyz_layout import CHECK, PLACE, Layout, columns, schema
+from fa_pyg.datasets.database.layout import CHECK, PLACE, Layout, columns, schema
+from fa_pyg.files.sealed import Damaged, is_own, read_sealed, write_sealed
 
 VERSION = 2
 TABLE = "structures"

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 import torch
 
-from fa_pyg.datasets._files import Tensors
+from fa_pyg.datasets.collation import Tensors
 
 LONGEST = 60  # letters of a line in an error
 LABELS = KINDS = range(2)

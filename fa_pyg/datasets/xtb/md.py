@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from fa_pyg.datasets._files import require
-from fa_pyg.datasets._xtb_parts import Parts, check_graphs, packed
-from fa_pyg.datasets._xtb_pool import Worker
+from fa_pyg.datasets.collation import require
+from fa_pyg.datasets.xtb.parts import Parts, check_graphs, packed
+from fa_pyg.datasets.xtb.pool import Worker
 
 PART = 100  # snapshots in a part: what a killed run may lose
 MOLECULES = {  # those of MD17 and rMD17

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from fa_pyg.datasets._xtb_parts import Parts, check_graphs, packed
-from fa_pyg.datasets._xtb_pool import Workers
+from fa_pyg.datasets.xtb.parts import Parts, check_graphs, packed
+from fa_pyg.datasets.xtb.pool import Workers
 from fa_pyg.files import write_atomically
 
 PART = 64  # SMILES in a part: what a killed run may lose

@@ -13,9 +13,9 @@ from torch.nn.functional import pad
 from torch_geometric.data import Data
 
 from fa_pyg import checks
-from fa_pyg.datasets._sealed import Damaged
-from fa_pyg.datasets._tensor_files import load, save
 from fa_pyg.files import write_atomically
+from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.tensors import load, save
 
 GRAPH = ("energy", "atomization", "dipole", "quadrupole", "net_charge", "kinetic")  # [G, ...]
 NODE = ("z", "pos", "forces", "charges")  # [N, ...]

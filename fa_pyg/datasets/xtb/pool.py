@@ -1,4 +1,4 @@
-"""Processes that answer requests (`_xtb_worker.py`), and that are stopped when an answer does not come."""
+"""Processes that answer requests (`worker.py`), and that are stopped when an answer does not come."""
 
 import json
 import os
@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from fa_pyg.datasets._exchange import exchange, start_script
+from fa_pyg.workers.exchange import exchange, start_script
 
-SCRIPT = Path(__file__).with_name("_xtb_worker.py")
+SCRIPT = Path(__file__).with_name("worker.py")
 STARTING = 120.0  # seconds for the first line; imports from a cold disk are slow
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 

@@ -1,6 +1,6 @@
 """Embedding, labelling and moving one molecule, by RDKit, GFN2-xTB (tblite) and ASE.
 
-It runs in a process of its own (`_xtb_worker.py`), which does not load the package, nor torch.
+It runs in a process of its own (`worker.py`), which does not load the package, nor torch.
 """
 
 from collections.abc import Iterator

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 Answer = dict[str, Any]
-_NAMES = runpy.run_path(str(Path(__file__).with_name("_xtb_tasks.py")))  # a package would load torch
+_NAMES = runpy.run_path(str(Path(__file__).with_name("tasks.py")))  # a package would load torch
 TASKS, one_line = _NAMES["TASKS"], _NAMES["one_line"]
-end_with_parent = runpy.run_path(str(Path(__file__).with_name("_parent.py")))["end_with_parent"]
+end_with_parent = runpy.run_path(str(Path(__file__).parents[2] / "workers/parent.py"))["end_with_parent"]
 
 
 def versions() -> dict[str, str]:

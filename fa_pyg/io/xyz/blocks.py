@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fa_pyg.datasets._xyz_grammar import (
+from fa_pyg.io.xyz.grammar import (
     COUNT,
     NUMBER,
     atom_style,
@@ -16,8 +16,8 @@ from fa_pyg.datasets._xyz_grammar import (
     show,
     what_is_wrong,
 )
-from fa_pyg.datasets._xyz_header import EXTENDED
-from fa_pyg.datasets._xyz_open import XYZError, binary, open_bytes
+from fa_pyg.io.xyz.header import EXTENDED
+from fa_pyg.io.xyz.open import XYZError, binary, open_bytes
 
 QM9 = re.compile(rb"[ \t]*gdb[ \t]+(\d{1,18})((?:[ \t]+" + NUMBER + rb"){15})[ \t]*")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch_geometric.data import Data, InMemoryDataset
 
-from fa_pyg.datasets._xyz_alike import Alike
+from fa_pyg.io.xyz.alike import Alike
 
 _NAME = re.compile(r"[^.].*\.(ext)?xyz(\.gz|\.bz2|\.xz)?", re.IGNORECASE)
 

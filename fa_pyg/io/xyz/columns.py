@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fa_pyg.datasets._xyz_grammar import NUMBER_TEXT, fields, floats, show, whole
-from fa_pyg.datasets._xyz_header import MOST, Trouble
-from fa_pyg.datasets.elements import ATOMIC_NUMBER, SYMBOLS
+from fa_pyg.io.elements import ATOMIC_NUMBER, SYMBOLS
+from fa_pyg.io.xyz.grammar import NUMBER_TEXT, fields, floats, show, whole
+from fa_pyg.io.xyz.header import MOST, Trouble
 
 _FLAGS = dict.fromkeys((b"T", b"t", b"True", b"TRUE", b"true", b"1"), True)
 _FLAGS |= dict.fromkeys((b"F", b"f", b"False", b"FALSE", b"false", b"0"), False)

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from fa_pyg.datasets._xyz_blocks import Block, Text
-from fa_pyg.datasets._xyz_columns import Column, declared, read_columns, what_is_wrong
-from fa_pyg.datasets._xyz_header import Raw, Trouble, read_header
-from fa_pyg.datasets._xyz_names import renamed
-from fa_pyg.datasets._xyz_values import parse_cell, parse_pbc, parse_value
+from fa_pyg.io.xyz.blocks import Block, Text
+from fa_pyg.io.xyz.columns import Column, declared, read_columns, what_is_wrong
+from fa_pyg.io.xyz.header import Raw, Trouble, read_header
+from fa_pyg.io.xyz.names import renamed
+from fa_pyg.io.xyz.values import parse_cell, parse_pbc, parse_value
 
 SHORTEST = 1e-30  # of a vector of the cell: float32 would have zero
 

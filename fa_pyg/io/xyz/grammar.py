@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from fa_pyg.datasets.elements import ATOMIC_NUMBER
+from fa_pyg.io.elements import ATOMIC_NUMBER
 
 # Fortran writes 1.0D-5, Mathematica 1.0*^-5; nan and inf are no numbers here. Alternatives start with
 # different characters and none can match a space, so that a match takes linear time whatever the input.

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fa_pyg.datasets._xyz_grammar import NUMBER, NUMBER_TEXT
+from fa_pyg.io.xyz.grammar import NUMBER, NUMBER_TEXT
 
 RESERVED = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}  # keys in any case
 MOST = 1000  # entries, and columns, of a structure

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.datasets._xyz_blocks import QM9, Block, Text, bad_atom
-from fa_pyg.datasets._xyz_extended import atoms, header
-from fa_pyg.datasets._xyz_grammar import parse_atoms, parse_columns
-from fa_pyg.datasets._xyz_header import EXTENDED
-from fa_pyg.datasets._xyz_names import FIXED, check_free
-from fa_pyg.datasets._xyz_qm9 import QM9_TARGETS, qm9_values
-from fa_pyg.datasets._xyz_rows import Rows
-from fa_pyg.datasets._xyz_targets import Targets, check_targets, with_targets
+from fa_pyg.io.xyz.blocks import QM9, Block, Text, bad_atom
+from fa_pyg.io.xyz.extended import atoms, header
+from fa_pyg.io.xyz.grammar import parse_atoms, parse_columns
+from fa_pyg.io.xyz.header import EXTENDED
+from fa_pyg.io.xyz.names import FIXED, check_free
+from fa_pyg.io.xyz.qm9 import QM9_TARGETS, qm9_values
+from fa_pyg.io.xyz.rows import Rows
+from fa_pyg.io.xyz.targets import Targets, check_targets, with_targets
 
 
 @dataclass(frozen=True)

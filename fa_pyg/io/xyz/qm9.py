@@ -5,8 +5,8 @@ import re
 import torch
 from torch import Tensor
 
-from fa_pyg.datasets._xyz_blocks import QM9, Block, Text
-from fa_pyg.datasets._xyz_grammar import NUMBER, floats
+from fa_pyg.io.xyz.blocks import QM9, Block, Text
+from fa_pyg.io.xyz.grammar import NUMBER, floats
 
 HARTREE = 27.211386245988  # eV, CODATA 2018
 

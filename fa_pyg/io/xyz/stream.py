@@ -7,11 +7,11 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from torch_geometric.data import Data
 
-from fa_pyg.datasets._xyz_blocks import Block, Text, cut
-from fa_pyg.datasets._xyz_grammar import parse_atoms
-from fa_pyg.datasets._xyz_header import EXTENDED
-from fa_pyg.datasets._xyz_open import binary, open_bytes
-from fa_pyg.datasets._xyz_parse import Reading, judge, structure
+from fa_pyg.io.xyz.blocks import Block, Text, cut
+from fa_pyg.io.xyz.grammar import parse_atoms
+from fa_pyg.io.xyz.header import EXTENDED
+from fa_pyg.io.xyz.open import binary, open_bytes
+from fa_pyg.io.xyz.parse import Reading, judge, structure
 
 PIECE = 1 << 20  # bytes read at once: enough to hide the call, few enough for the cache
 PATIENCE = 20_000  # lines of one structure after which to ask whether its count can be true

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fa_pyg.datasets._xyz_grammar import NUMBER_TEXT, floats, show
-from fa_pyg.datasets._xyz_names import is_free
-from fa_pyg.datasets._xyz_open import XYZError
-from fa_pyg.datasets._xyz_rows import Key, Rows, named
+from fa_pyg.io.xyz.grammar import NUMBER_TEXT, floats, show
+from fa_pyg.io.xyz.names import is_free
+from fa_pyg.io.xyz.open import XYZError
+from fa_pyg.io.xyz.rows import Key, Rows, named
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 
-from fa_pyg.datasets._xyz_grammar import NOT_FINITE, NUMBER_TEXT, floats, whole
-from fa_pyg.datasets._xyz_header import FLAG, Raw, Trouble
-from fa_pyg.datasets._xyz_names import OF_ATOMS
+from fa_pyg.io.xyz.grammar import NOT_FINITE, NUMBER_TEXT, floats, whole
+from fa_pyg.io.xyz.header import FLAG, Raw, Trouble
+from fa_pyg.io.xyz.names import OF_ATOMS
 
 _FIELDS = re.compile(r"[^ \t,]+")
 _FLAGS = dict.fromkeys(("T", "true", "True", "TRUE"), True)

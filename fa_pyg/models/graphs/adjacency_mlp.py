@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.models.dense import dense_batches
-from fa_pyg.models.readout import Activation, checked_batch, widths
+from fa_pyg.models.graphs.dense import dense_batches
+from fa_pyg.models.graphs.readout import Activation, checked_batch, widths
 
 __all__ = ["AdjacencyMLP"]
 

@@ -12,8 +12,8 @@ from torch_geometric.nn import ChebConv, GATConv, GCNConv
 from torch_geometric.utils import get_laplacian
 
 from fa_pyg import checks
-from fa_pyg.models.dense import dense_batches, in_order
-from fa_pyg.models.readout import Activation, Readout, check_graphs, checked_batch, widths
+from fa_pyg.models.graphs.dense import dense_batches, in_order
+from fa_pyg.models.graphs.readout import Activation, Readout, check_graphs, checked_batch, widths
 
 __all__ = ["GAT", "GCN", "ChebNet", "ConvStack", "largest_eigenvalues"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fa_pyg.slots import rank_in_body
+from fa_pyg.math.ragged import rank_in_body
 
 __all__ = ["Dense", "dense_batches", "in_order"]
 

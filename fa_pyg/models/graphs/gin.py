@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch_geometric.nn import GINConv
 
 from fa_pyg import checks
-from fa_pyg.models.baselines import ConvStack
-from fa_pyg.models.readout import checked_batch, widths
-from fa_pyg.slots import rank_in_body
+from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.models.graphs.baselines import ConvStack
+from fa_pyg.models.graphs.readout import checked_batch, widths
 
 __all__ = ["GIN"]
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.models.dense import Dense, dense_batches, in_order
-from fa_pyg.models.readout import Activation, Head, checked_batch, is_mean
-from fa_pyg.models.supports import check_spectrum, gnnml3_supports
+from fa_pyg.models.graphs.dense import Dense, dense_batches, in_order
+from fa_pyg.models.graphs.readout import Activation, Head, checked_batch, is_mean
+from fa_pyg.models.graphs.supports import check_spectrum, gnnml3_supports
 
 __all__ = ["GNNML3"]
 

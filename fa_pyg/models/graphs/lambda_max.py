@@ -6,7 +6,7 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
-from fa_pyg.models.baselines import largest_eigenvalues
+from fa_pyg.models.graphs.baselines import largest_eigenvalues
 
 __all__ = ["LambdaMax"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.models.dense import Dense, dense_batches, in_order
-from fa_pyg.models.readout import Activation, Head, checked_batch, is_mean, widths
+from fa_pyg.models.graphs.dense import Dense, dense_batches, in_order
+from fa_pyg.models.graphs.readout import Activation, Head, checked_batch, is_mean, widths
 
 __all__ = ["PPGN"]
 

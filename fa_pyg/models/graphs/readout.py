@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.copies import check_batch
-from fa_pyg.linalg import mean, scatter_sum
+from fa_pyg.batches import check_batch
+from fa_pyg.math.linalg import mean, scatter_sum
 
 __all__ = ["Activation", "Head", "Readout", "check_edge_index", "check_graphs", "checked_batch", "widths"]
 

@@ -9,9 +9,9 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg import checks
-from fa_pyg.eigh import safe_eigh
-from fa_pyg.models.dense import Dense, dense_batches
-from fa_pyg.models.readout import check_graphs
+from fa_pyg.math.eigh import safe_eigh
+from fa_pyg.models.graphs.dense import Dense, dense_batches
+from fa_pyg.models.graphs.readout import check_graphs
 
 __all__ = ["GNNML3Supports", "check_spectrum", "gnnml3_supports"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame, PolarFrame
-from fa_pyg.nn.lattice import lattice_vectors
+from fa_pyg.neighbors.lattice import lattice_vectors
 
 __all__ = [
     "CellFrame",
@@ -75,7 +75,7 @@ class CellFrame(nn.Module):
 
 
 class LatticeVectors(CellFrame):
-    """The short vectors of the lattice with smooth weights (:func:`~fa_pyg.nn.lattice.lattice_vectors`).
+    """Short lattice vectors with smooth weights (:func:`~fa_pyg.neighbors.lattice.lattice_vectors`).
 
     The same for every basis of the lattice, sheared and left-handed ones included, and for supercells
     n x n x n. While the cell is fixed so are the frames, and forces are as smooth as the network. A lattice

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg.builders import Frame
-from fa_pyg.copies import Signature
-from fa_pyg.models.molecule_inputs import found
+from fa_pyg.calls import Signature
+from fa_pyg.models.molecules.inputs import found
 from fa_pyg.nn import FrameAveraging
 
 __all__ = [

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.models.molecule_inputs import check_edges, check_pos
-from fa_pyg.nn.graph_building import radius_graph
+from fa_pyg.models.molecules.inputs import check_edges, check_pos
+from fa_pyg.neighbors.edges import radius_graph
 
 __all__ = ["EdgeFeatures", "edges_of", "placed", "polynomial_envelope"]
 

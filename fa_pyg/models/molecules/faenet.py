@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.linalg import mean, pick, scatter_sum
-from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of, placed
-from fa_pyg.models.molecule_heads import Head, check_heads
-from fa_pyg.models.molecule_inputs import read_molecules
+from fa_pyg.math.linalg import mean, pick, scatter_sum
+from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, placed
+from fa_pyg.models.molecules.heads import Head, check_heads
+from fa_pyg.models.molecules.inputs import read_molecules
 
 __all__ = ["FAENet"]
 

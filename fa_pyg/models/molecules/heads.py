@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.linalg import mean, scatter_sum
+from fa_pyg.math.linalg import mean, scatter_sum
 
 __all__ = ["HEADS", "Head", "check_heads", "check_names"]
 

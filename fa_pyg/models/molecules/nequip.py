@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.linalg import scatter_sum
-from fa_pyg.models.molecule_edges import EdgeFeatures, edges_of, placed
-from fa_pyg.models.molecule_inputs import read_molecules
+from fa_pyg.math.linalg import scatter_sum
+from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, placed
+from fa_pyg.models.molecules.inputs import read_molecules
 
 __all__ = ["NequIP"]
 
@@ -29,7 +29,7 @@ class NequIP(nn.Module):
               h_i^l \leftarrow g\big(A\, m_i^l + B_{z_i} h_i^l\big)
 
     with harmonics and couplings of e3nn, radial networks :math:`R` of Bessel functions, the envelope u of
-    :func:`~fa_pyg.models.molecule_edges.polynomial_envelope` and a gate: SiLU of scalars, and the others
+    :func:`~fa_pyg.models.molecules.edges.polynomial_envelope` and a gate: SiLU of scalars, and the others
     times a sigmoid of scalars. Features have the parity :math:`(-1)^l`, so that only :math:`l_1 + l_2 + l_3`
     even occur. The energy is twice differentiable in the positions, and smooth at the cutoff.
 

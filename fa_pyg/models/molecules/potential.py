@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame, WeightedPCAFrame
-from fa_pyg.copies import Signature
-from fa_pyg.models.cell_frames import CellFrame, Crystals, chosen_cell_frame
-from fa_pyg.models.cells import (
+from fa_pyg.calls import Signature
+from fa_pyg.models.molecules.cell_frames import CellFrame, Crystals, chosen_cell_frame
+from fa_pyg.models.molecules.cells import (
     INPUTS,
     Systems,
     derivatives,
@@ -24,11 +24,11 @@ from fa_pyg.models.cells import (
     strained,
     stresses,
 )
-from fa_pyg.models.molecule_heads import check_heads, check_names
-from fa_pyg.models.molecule_inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
-from fa_pyg.models.references import AtomicReference
+from fa_pyg.models.molecules.heads import check_heads, check_names
+from fa_pyg.models.molecules.inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
+from fa_pyg.models.molecules.references import AtomicReference
+from fa_pyg.neighbors.periodic import edge_vectors, periodic_edges
 from fa_pyg.nn import FrameAveraging, radius_graph
-from fa_pyg.nn.periodic import edge_vectors, periodic_edges
 
 __all__ = ["Potential"]
 
@@ -80,10 +80,10 @@ class Potential(nn.Module):
 
     Shapes:
         ``z [N]`` (1 to 118), ``pos [N, 3]`` (half precision is made float32), ``batch [N]``,
-        ``cell [B, 3, 3]``, ``pbc [B, 3]`` as in :func:`~fa_pyg.nn.periodic.periodic_edges`. Returns a dict
-        of what the heads are called, energies in float64; ``"forces" [N, 3]``; with ``stress=True`` also
-        ``"stress" [B, 3, 3]``, NaN for molecules and slabs whose cell has no height, and of other slabs by
-        the volume of their cell, vacuum and all.
+        ``cell [B, 3, 3]``, ``pbc [B, 3]`` as in :func:`~fa_pyg.neighbors.periodic.periodic_edges`. Returns
+        a dict of what the heads are called, energies in float64; ``"forces" [N, 3]``; with ``stress=True``
+        also ``"stress" [B, 3, 3]``, NaN for molecules and slabs whose cell has no height, and of other slabs
+        by the volume of their cell, vacuum and all.
 
     Raises:
         ValueError: naming the argument, and the graph or atom where there is one. For forces both of a head

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.linalg import mean, scatter_sum
-from fa_pyg.models.molecule_inputs import check_types, is_checkable, number_of_graphs
+from fa_pyg.math.linalg import mean, scatter_sum
+from fa_pyg.models.molecules.inputs import check_types, is_checkable, number_of_graphs
 
 __all__ = ["AtomicReference"]
 

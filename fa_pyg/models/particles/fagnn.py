@@ -12,7 +12,7 @@ from fa_pyg import checks
 from fa_pyg.builders import PCAFrame
 from fa_pyg.frames import Frames
 from fa_pyg.groups.continuous import MOST_SIGNS
-from fa_pyg.linalg import mean, pick, scatter_sum
+from fa_pyg.math.linalg import mean, pick, scatter_sum
 from fa_pyg.nn.layers import FAMLP, FAConv
 
 __all__ = ["FAGNN", "EdgeMLPConv"]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.linalg import mean, pick, scatter_sum
+from fa_pyg.math.linalg import mean, pick, scatter_sum
 
 NEAR = 1e-6  # squared distance that keeps 1 / r finite where two particles meet
 

@@ -18,16 +18,16 @@ from torch_geometric.data import Batch
 from tqdm import tqdm
 
 from fa_pyg.datasets import EXP, GRAPH8c
-from fa_pyg.datasets._sealed import Damaged
-from fa_pyg.datasets._tensor_files import load, save
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.files import write_atomically
-from fa_pyg.testing.relabelled import relabelled
-from fa_pyg.testing.separation import is_settled, judged, random_outputs
+from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.tensors import load, save
+from fa_pyg.separation.protocol import is_settled, judged, random_outputs
+from fa_pyg.separation.relabelled import relabelled
 from fa_pyg.train.cli import GraphCLI, main
-from fa_pyg.train.graphs import whole
 from fa_pyg.train.results import read_result
-from fa_pyg.train.separation_rows import PARTS, Row, factory
+from fa_pyg.train.separation.rows import PARTS, Row, factory
+from fa_pyg.train.tasks.graphs import whole
 
 SAVE_EVERY = 10.0  # seconds
 

@@ -11,11 +11,11 @@ from lightning.pytorch import Trainer
 from torch import nn
 from torch_geometric.transforms import BaseTransform, Compose
 
-from fa_pyg.train.allowlist import Allowlist
-from fa_pyg.train.graphs import GraphData, GraphModule
-from fa_pyg.train.settings import read
-from fa_pyg.train.trust import check as check_names
-from fa_pyg.train.trust import guarded
+from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.settings import read
+from fa_pyg.config.trust import check as check_names
+from fa_pyg.config.trust import guarded
+from fa_pyg.train.tasks.graphs import GraphData, GraphModule
 
 PARTS = ("graph8c", "exp", "exp_classify")
 

@@ -10,7 +10,7 @@ from typing import Any
 from fa_pyg.files import write_atomically
 from fa_pyg.plot import save_figure
 from fa_pyg.train.plots import new_figure
-from fa_pyg.train.separation_rows import PARTS, Row
+from fa_pyg.train.separation.rows import PARTS, Row
 
 TITLES = {"graph8c": "GRAPH8c", "exp": "EXP", "exp_classify": "EXP-classify"}
 NOTE = (

@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch_geometric.data import Batch, InMemoryDataset
 from torch_geometric.transforms import BaseTransform
 
-from fa_pyg.datasets.collated import CollatedGraphs
+from fa_pyg.loader.collated import CollatedGraphs
 from fa_pyg.train.data import SplitData
 from fa_pyg.train.fit import FitModule
 from fa_pyg.transforms import data_frames

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from torch_geometric.data import Batch
 
-from fa_pyg.train.load import built
-from fa_pyg.train.molecules_data import MoleculeData
-from fa_pyg.train.targets import MoleculesOnDisk
+from fa_pyg.potential.load import built
+from fa_pyg.train.tasks.molecules_data import MoleculeData
+from fa_pyg.train.tasks.targets import MoleculesOnDisk
 
 __all__ = ["load_split"]
 
@@ -26,7 +26,7 @@ def load_split(
     Args:
         checkpoint: the file, or the folder of the run.
         name: ``"train"``, ``"val"`` or ``"test"``.
-        trust: more names that the configuration may hold, as for :func:`~fa_pyg.train.load.load_potential`.
+        trust: more names that the configuration may hold (:func:`~fa_pyg.potential.load.load_potential`).
 
     Raises:
         ValueError: naming the file, where it is missing, describes no data or names what is not trusted;

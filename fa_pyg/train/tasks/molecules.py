@@ -10,13 +10,13 @@ from torch.nn.functional import smooth_l1_loss
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.linalg import mean
+from fa_pyg.math.linalg import mean
 from fa_pyg.models import Potential
 from fa_pyg.plot import plot_parity
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
-from fa_pyg.train.molecules_data import MoleculeData
-from fa_pyg.train.targets import has_stress
+from fa_pyg.train.tasks.molecules_data import MoleculeData
+from fa_pyg.train.tasks.targets import has_stress
 
 UNITS = {
     "energy": ("meV", 1e3),

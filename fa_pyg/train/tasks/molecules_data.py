@@ -8,11 +8,11 @@ from torch import Tensor
 from torch_geometric.data import Batch, Dataset, InMemoryDataset
 
 from fa_pyg.datasets import OnDiskLoader
-from fa_pyg.datasets.collated import CollatedGraphs
-from fa_pyg.datasets.elements import SYMBOLS
+from fa_pyg.io.elements import SYMBOLS
+from fa_pyg.loader.collated import CollatedGraphs
 from fa_pyg.train.data import SplitData
-from fa_pyg.train.graphs import whole
-from fa_pyg.train.targets import MoleculesOnDisk, Targets, boxes
+from fa_pyg.train.tasks.graphs import whole
+from fa_pyg.train.tasks.targets import MoleculesOnDisk, Targets, boxes
 
 
 class MoleculeData(SplitData):

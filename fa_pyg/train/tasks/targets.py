@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as Graphs
 from torch_geometric.data import Data, Dataset
 
-from fa_pyg.datasets.elements import SYMBOLS
+from fa_pyg.io.elements import SYMBOLS
 
 __all__ = ["MoleculesOnDisk", "Targets", "boxes", "has_stress"]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fa_pyg.datasets._parent import end_with_parent
-from fa_pyg.datasets._xyz_chains import Chain, Part, explain, follow, joined
-from fa_pyg.datasets._xyz_parse import Reading
-from fa_pyg.datasets._xyz_progress import Progress
+from fa_pyg.io.xyz.index.chains import Chain, Part, explain, follow, joined
+from fa_pyg.io.xyz.index.progress import Progress
+from fa_pyg.io.xyz.parse import Reading
+from fa_pyg.workers.parent import end_with_parent
 
 SPAN = 8 << 20  # bytes a worker reads before it reports
 MANY = 500  # small files that it reads at once, at most

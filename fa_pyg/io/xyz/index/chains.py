@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fa_pyg.datasets._xyz_blocks import Block, Text
-from fa_pyg.datasets._xyz_grammar import COUNT
-from fa_pyg.datasets._xyz_open import open_bytes
-from fa_pyg.datasets._xyz_parse import Reading, values
-from fa_pyg.datasets._xyz_stream import PIECE, Stream, each
+from fa_pyg.io.xyz.blocks import Block, Text
+from fa_pyg.io.xyz.grammar import COUNT
+from fa_pyg.io.xyz.open import open_bytes
+from fa_pyg.io.xyz.parse import Reading, values
+from fa_pyg.io.xyz.stream import PIECE, Stream, each
 
 FIELDS = ("offset", "length", "line", "atoms")  # bytes, bytes, lines before it, atoms
 GUESSES = 16  # lines that look like a count, tried as the first of a structure

@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from fa_pyg.datasets._lock import Lock
-from fa_pyg.datasets._sealed import Damaged, is_own, read_sealed, write_sealed
-from fa_pyg.datasets._xyz_open import XYZError
+from fa_pyg.files.lock import Lock
+from fa_pyg.files.sealed import Damaged, is_own, read_sealed, write_sealed
+from fa_pyg.io.xyz.open import XYZError
 
 EVERY = 0.5  # seconds between two writes: what a kill may cost
 ROW = ("file", "offset", "length", "line", "atoms")

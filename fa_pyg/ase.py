@@ -1,0 +1,11 @@
+"""The ASE calculator of a trained potential under its public name (:mod:`fa_pyg.potential.calculator`)."""
+
+from typing import Any
+
+from fa_pyg.potential import calculator
+
+__all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(calculator, name)  # which loads ASE for the class

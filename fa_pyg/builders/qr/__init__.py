@@ -1,0 +1,5 @@
+"""Frames by a generalised QR decomposition."""
+
+from fa_pyg.builders.qr.frame import GeneralisedQRFrame
+
+__all__ = ["GeneralisedQRFrame"]

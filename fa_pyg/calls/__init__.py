@@ -1,0 +1,18 @@
+"""The arguments of a model's call by name, their levels, and what a frame reads of them."""
+
+from fa_pyg.calls.call import Call, Name, Signature
+from fa_pyg.calls.layout import LEVELS, Layout
+from fa_pyg.calls.names import KEPT, NODE_NAMES, check_feature, is_feature_name, is_index_name
+
+__all__ = [
+    "KEPT",
+    "LEVELS",
+    "NODE_NAMES",
+    "Call",
+    "Layout",
+    "Name",
+    "Signature",
+    "check_feature",
+    "is_feature_name",
+    "is_index_name",
+]

@@ -1,0 +1,1 @@
+"""Databases of structures on disk."""

@@ -1,0 +1,1 @@
+"""XYZ files, plain, QM9's and extended."""

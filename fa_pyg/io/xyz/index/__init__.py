@@ -1,0 +1,1 @@
+"""An index of XYZ files larger than memory, kept on disk."""

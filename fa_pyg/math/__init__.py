@@ -1,0 +1,1 @@
+"""Numerics on batches of small matrices and scores; knows nothing of frames."""

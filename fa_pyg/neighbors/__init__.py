@@ -1,0 +1,1 @@
+"""Neighbor search in batches of point clouds and periodic systems, in plain tensor operations."""

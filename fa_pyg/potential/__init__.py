@@ -1,0 +1,1 @@
+"""Trained potentials: loaded, used for predictions and in ASE."""

@@ -1,0 +1,1 @@
+"""Graph separation: how many graphs a model tells apart."""

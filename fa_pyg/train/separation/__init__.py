@@ -1,0 +1,1 @@
+"""The graph separation benchmark: all rows, parts and figures."""

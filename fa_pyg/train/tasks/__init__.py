@@ -1,0 +1,1 @@
+"""What is trained: the step and the data of each task."""

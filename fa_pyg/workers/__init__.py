@@ -1,0 +1,1 @@
+"""Worker processes: one JSON line in, one JSON line out, within a time limit."""

@@ -87,8 +87,8 @@ def test_integer_weights():
 def test_turn(dim, rank, channels):
     x = torch.randn(4, *channels, *(dim,) * rank, dtype=torch.float64)
     m = torch.randn(4, dim, dim, dtype=torch.float64)
-    out = linalg.turn(x, m, rank)
-    back = linalg.turn_back(x, m, rank)
+    out = linalg.rotate(x, m, rank)
+    back = linalg.rotate_back(x, m, rank)
     for row in range(4):
         expected, inverse = x[row], x[row]
         for axis in range(len(channels), len(channels) + rank):
@@ -100,7 +100,7 @@ def test_turn(dim, rank, channels):
 
 def test_turn_takes_leading_axes():
     x, m = torch.randn(6, 2, 3), torch.randn(5, 6, 3, 3)
-    many = linalg.turn(x.unsqueeze(0), m, 1)
+    many = linalg.rotate(x.unsqueeze(0), m, 1)
     assert torch.allclose(many, torch.einsum("ncd,kndb->kncb", x, m), atol=1e-6)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fa_pyg import PermutationFrames
-from fa_pyg.frames.local_index import Numbers
+from fa_pyg.frames.local_index import LocalIndex
 
 BATCH = torch.tensor([1, 0, 0, 2, 1, 0, 2])  # unsorted; three, two and two nodes
 EDGES = torch.tensor([[1, 2, 5, 0, 3, 6, 2], [2, 1, 2, 4, 6, 3, 5]])
@@ -119,7 +119,7 @@ def test_with_one_frame(ragged):
 
 
 def test_numbers():
-    numbers = Numbers(BATCH, 4)
+    numbers = LocalIndex(BATCH, 4)
     assert numbers.local.tolist() == [0, 0, 1, 0, 1, 2, 1]
     assert numbers.counts.tolist() == [3, 2, 2, 0]
     assert torch.equal(numbers.whole(BATCH, numbers.local), torch.arange(7))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fa_pyg.batches import channels_or_samples, check_batch, graph_count
 from fa_pyg.groups import Group
-from fa_pyg.math.linalg import check_device, check_real, mean, pick, scatter_sum, working_dtype
+from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
 from fa_pyg.reps import Rep
 
 __all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "type_weights"]
@@ -94,7 +94,7 @@ class Cloud:
             total = weight.sum(0, keepdim=True)
         else:
             total = scatter_sum(weight, self.batch, self.size)
-        return torch.where(pick(total == 0, self.batch), torch.ones_like(weight), weight)
+        return torch.where(gather(total == 0, self.batch), torch.ones_like(weight), weight)
 
     def unseen(self, origin: Tensor | None) -> Tensor | None:
         """The bodies with a node that has a place, but no weight to speak of, ``[B]`` bool; None for none.
@@ -147,7 +147,7 @@ class Cloud:
         """Returns :meth:`rows`, points relative to ``origin``."""
         rows, index, weight = self.rows(quantity)
         if quantity.rep.affine and origin is not None:
-            rows = rows - pick(origin, index)
+            rows = rows - gather(origin, index)
         return rows, index, weight
 
 

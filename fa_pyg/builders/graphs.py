@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.batches import check_batch, check_edges, graph_count
-from fa_pyg.frames.local_index import Numbers
+from fa_pyg.frames.local_index import LocalIndex
 
 __all__ = ["Graphs", "check_edges", "colors_of", "graphs_of"]
 
@@ -51,13 +51,13 @@ class Graphs:
         return self.batch.device
 
     @cached_property
-    def numbers(self) -> Numbers:
+    def numbers(self) -> LocalIndex:
         """The numbers of the nodes within their graphs."""
-        return Numbers(self.batch, self.size)
+        return LocalIndex(self.batch, self.size)
 
     @cached_property
-    def edge_numbers(self) -> Numbers:
-        return Numbers(self.batch.index_select(0, self.edge_index[0]), self.size)
+    def edge_numbers(self) -> LocalIndex:
+        return LocalIndex(self.batch.index_select(0, self.edge_index[0]), self.size)
 
     @cached_property
     def node_color(self) -> Tensor | None:

@@ -15,7 +15,7 @@ from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.vector_net import VectorNet
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
-from fa_pyg.math.linalg import mean, pick
+from fa_pyg.math.linalg import gather, mean
 
 __all__ = ["LearnedFrame", "identity_prior"]
 
@@ -185,4 +185,4 @@ def _channels(cloud: Cloud, quantity: Quantity, origin: Tensor | None, leader: Q
     # Where they cancel, as edges in both directions do, rounding is left, which the net would make large.
     size = mean(value.detach().flatten(1).abs(), quantity.index, cloud.size).amax(1, keepdim=True)
     average = torch.where(average.abs() <= 64 * torch.finfo(average.dtype).eps * size, 0, average)
-    return pick(average, leader.index).expand(len(leader.value), -1).unflatten(1, value.shape[1:])
+    return gather(average, leader.index).expand(len(leader.value), -1).unflatten(1, value.shape[1:])

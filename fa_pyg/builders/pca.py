@@ -15,7 +15,7 @@ from fa_pyg.groups import GroupLike
 from fa_pyg.math.eigh import safe_axes
 from fa_pyg.math.linalg import covariance, det, second_moments
 
-__all__ = ["PCAFrame", "proper", "unturned"]
+__all__ = ["PCAFrame", "identity_frames", "make_proper"]
 
 
 class PCAFrame(Frame):
@@ -56,7 +56,7 @@ class PCAFrame(Frame):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)
             if not self.group.rotates:
-                return unturned(cloud, origin, self.group.dim)
+                return identity_frames(cloud, origin, self.group.dim)
             axes, moments = self._axes(cloud, origin)
             alone = self._alone(cloud, origin)
             frames = Frames.signed(axes, self.signs.to(axes), origin, cloud.batch, moments, alone)
@@ -72,7 +72,7 @@ class PCAFrame(Frame):
         parts = [cloud.centred(quantity, origin) for quantity in cloud.read]
         total = sum(moments(rows, index, cloud.size, weight) for rows, index, weight in parts)
         axes = safe_axes(total)
-        return axes if self.group.reflects else proper(axes), total
+        return axes if self.group.reflects else make_proper(axes), total
 
     def _alone(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
         """Whether the axes are made of all that is declared, of all nodes; ``[B]`` where bodies differ."""
@@ -98,13 +98,13 @@ class PCAFrame(Frame):
         return super().extra_repr() + (", detach=True" if self.detach else "")
 
 
-def unturned(cloud: Cloud, origin: Tensor | None, dim: int) -> Frames:
+def identity_frames(cloud: Cloud, origin: Tensor | None, dim: int) -> Frames:
     """The one frame of a group that only translates."""
     eye = torch.eye(dim, dtype=cloud.dtype, device=cloud.device)  # the first declared may be a scalar
     return Frames.uniform(eye.expand(1, cloud.size, -1, -1), origin, cloud.batch, exact=ALL_RANKS)
 
 
-def proper(axes: Tensor) -> Tensor:
+def make_proper(axes: Tensor) -> Tensor:
     """Returns axes ``[B, d, d]`` of determinant +1: the last may be turned over."""
     sign = det(axes.detach()).sign()[:, None, None]
     return torch.cat([axes[..., :-1], axes[..., -1:] * sign], dim=-1)

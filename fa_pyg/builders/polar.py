@@ -8,7 +8,7 @@ from torch import Tensor
 from fa_pyg.batches import is_at_hand
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
-from fa_pyg.builders.pca import unturned
+from fa_pyg.builders.pca import identity_frames
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.polar import orthogonal_factor
@@ -53,7 +53,7 @@ class PolarFrame(Frame):
     def build(self, cloud: Cloud) -> Frames:
         origin = cloud.origin(self.group)
         if not self.group.rotates:
-            return unturned(cloud, origin, 3)
+            return identity_frames(cloud, origin, 3)
         vectors, absent = _unit(_labeled(cloud))
         flat = absent.any(1)
         # Row i of a slab becomes the normal, in the cyclic order that makes the determinant positive.

@@ -8,13 +8,13 @@ import math
 import torch
 from torch import Tensor
 
-from fa_pyg.frames.local_index import Numbers
+from fa_pyg.frames.local_index import LocalIndex
 
 __all__ = ["orders"]
 
 
 def orders(
-    rank: Tensor, numbers: Numbers, most: int, generator: torch.Generator | None = None
+    rank: Tensor, numbers: LocalIndex, most: int, generator: torch.Generator | None = None
 ) -> dict[str, Tensor]:
     """Returns the frames of nodes sorted by rank: those that tie take their places in every order.
 
@@ -61,7 +61,7 @@ def orders(
     return {"order": order, "body": graph, "weight": 1 / count.double()[graph], "exact": exact}
 
 
-def _strides(logs: Tensor, body: Tensor, numbers: Numbers, exact: Tensor) -> Tensor:
+def _strides(logs: Tensor, body: Tensor, numbers: LocalIndex, exact: Tensor) -> Tensor:
     """In how many orders the nodes before each can be, where a class begins; of graphs with few orders."""
     logs = torch.where(exact[body], logs, 0.0)  # the sum stays small, and its rounding
     before = logs.cumsum(0) - logs

@@ -11,14 +11,14 @@ from fa_pyg.builders import Cloud, Frame, Quantity
 from fa_pyg.calls import Call, Layout, Name
 from fa_pyg.calls.graphs import read_frames
 from fa_pyg.frames import Frames
-from fa_pyg.frames.base import Slotted
+from fa_pyg.frames.base import FrameSet
 from fa_pyg.frames.permutation import PermutationFrames
 
 __all__ = ["motion_frames", "permutation_frames"]
 
 
 def permutation_frames(
-    frame: Frame, call: Call, layout: Layout, reads: Sequence[Name] | None, given: Slotted | None
+    frame: Frame, call: Call, layout: Layout, reads: Sequence[Name] | None, given: FrameSet | None
 ) -> PermutationFrames:
     """Returns the orders of the nodes of a call's graphs.
 
@@ -44,7 +44,7 @@ def motion_frames(
     reads: Sequence[Name],
     weight: tuple[Tensor | None, bool],
     layout: Layout,
-    given: Slotted | None,
+    given: FrameSet | None,
 ) -> Frames:
     """Returns the motions of the graphs of a call, from its declared inputs.
 

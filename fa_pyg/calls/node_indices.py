@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.calls import Layout, Name, check_feature, is_feature_name
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["check_numbers", "marks_of", "pointers_of"]
 
@@ -87,7 +87,7 @@ def marks_of(layout: Layout) -> Tensor | None:
     """
     marks, first, found = torch.full_like(layout.batch, torch.iinfo(torch.long).max), 0, False
     for _, numbers, body in layout.node_numbers():
-        local = rank_in_body(body, torch.bincount(body, minlength=layout.num_graphs))
+        local = index_within_body(body, torch.bincount(body, minlength=layout.num_graphs))
         step = int(local.max()) + 1 if len(local) else 1
         codes = first + torch.arange(len(numbers), device=local.device).unsqueeze(1) * step + local
         real = numbers >= 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import join
+from fa_pyg.canonical.integers import union
 from fa_pyg.canonical.orbits import Labels
 
 __all__ = ["BACKENDS", "check_backend", "outside_labels"]
@@ -99,5 +99,5 @@ def _joined(graphs: Graphs, place: Tensor, node: list[Tensor], image: list[Tenso
         arc.append(arcs[int(graphs.ptr[source[0]]) : int(graphs.ptr[source[-1] + 1])])
         target.append(graphs.find(moved[graphs.row[arc[-1]]], moved[graphs.col[arc[-1]]])[0])
     return Labels(
-        place, join(nodes, torch.cat(node), torch.cat(image)), join(arcs, torch.cat(arc), torch.cat(target))
+        place, union(nodes, torch.cat(node), torch.cat(image)), union(arcs, torch.cat(arc), torch.cat(target))
     )

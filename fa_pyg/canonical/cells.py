@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import chosen, heads, mix, spans, sum_by
+from fa_pyg.canonical.integers import flatnonzero, hash_rows, ragged_arange, run_starts, sum_by
 from fa_pyg.canonical.partition import Partition
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["Cells"]
 
@@ -76,7 +76,7 @@ class Cells:
     @cached_property
     def count(self) -> Tensor:
         """The number of cells of each partition."""
-        cell = chosen(torch.bincount(self.places) > 0)
+        cell = flatnonzero(torch.bincount(self.places) > 0)
         return torch.bincount(self.own[cell], minlength=len(self.graph))
 
     @cached_property
@@ -86,7 +86,7 @@ class Cells:
 
     def entries(self, some: Tensor) -> Tensor:
         """Where some of the partitions lie in the line."""
-        return spans(self.first[some], self.sizes[some])[0]
+        return ragged_arange(self.first[some], self.sizes[some])[0]
 
     def select(self, some: Tensor) -> Cells:
         """Some of the partitions, by number."""
@@ -106,11 +106,11 @@ class Cells:
     def refine(self) -> Cells:
         """Splits cells until the nodes of each have equally many neighbors in every cell (1-WL)."""
         color, part, at = self._open()
-        state, total = mix(part.color), 0
+        state, total = hash_rows(part.color), 0
         while len(part.graph) and total < ROUNDS:
             rounds = max(total, 2)
             for _ in range(rounds):
-                state = mix(state, part.around(state))
+                state = hash_rows(state, part.around(state))
             finer, total = part.split(state), total + rounds
             finer, state, at = finer.where(finer.count > part.count, state, at)
             color[at] = finer.color
@@ -123,8 +123,8 @@ class Cells:
         """Individualizes some node of the target cell, again and again, until each cell is one node."""
         color, part, at = self._open()
         while len(part.graph):
-            member = chosen(part.color == part.target()[part.own])
-            node = member[heads(part.own[member])]  # the first of each partition
+            member = flatnonzero(part.color == part.target()[part.own])
+            node = member[run_starts(part.own[member])]  # the first of each partition
             part = part.individualize(node).refine()
             color[at] = part.color
             part, at = part.where(part.count < part.sizes, at)
@@ -137,13 +137,13 @@ class Cells:
         A graph stands there once for as many of its partitions as there are columns: their average number.
         """
         graphs, count = self.graphs, torch.bincount(self.graph, minlength=len(self.graphs.sizes))
-        some = chosen(count > 0)
+        some = flatnonzero(count > 0)
         width = -(-len(self.graph) // len(some))
         times = (count + width - 1) // width
         if not bool((times == 1).all()):
             graph = torch.repeat_interleave(times)
             graphs = graphs.copies(graph, torch.zeros(int(graphs.sizes[graph].sum()), dtype=torch.long))
-        rank = rank_in_body(self.graph, count)
+        rank = index_within_body(self.graph, count)
         copy = (times.cumsum(0) - times)[self.graph] + rank // width
         node = torch.arange(len(self.color)) + (graphs.first[copy] - self.first)[self.own]
         return graphs, node * width + (rank % width)[self.own], width
@@ -172,14 +172,14 @@ class Cells:
             key, order = key.flatten(), order.flatten() + self.offset
         else:
             key, order = (self.places << BITS | key).sort()
-        head = heads(key)
+        head = run_starts(key)
         head[self.first] = True
         place = torch.arange(len(key)).where(head, 0).cummax(0).values - self.offset
         return self.colored(torch.empty_like(place).scatter_(0, order, place))
 
     def score(self) -> Tensor:
         """Of each partition a hash of its cells and arcs: of the whole graph, if each cell is a node."""
-        return sum_by(self.own, mix(self.color, self.around(mix(self.color))), len(self.graph))
+        return sum_by(self.own, hash_rows(self.color, self.around(hash_rows(self.color))), len(self.graph))
 
     def target(self) -> Tensor:
         """Of each partition the color of the first of its smallest cells of two or more, or -1."""
@@ -197,7 +197,7 @@ class Cells:
         """The partitions for which a mask holds, and their parts of some more lines."""
         if mask.all():
             return self, *lines
-        some = chosen(mask)
+        some = flatnonzero(mask)
         node = self.entries(some)
         return Cells(self.graphs, self.graph[some], self.color[node]), *(line[node] for line in lines)
 

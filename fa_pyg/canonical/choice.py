@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fa_pyg.canonical.cells import Cells
 from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import chosen, heads, join, lexsort, spans, sum_by
+from fa_pyg.canonical.integers import flatnonzero, lexsort, ragged_arange, run_starts, sum_by, union
 from fa_pyg.canonical.level import MOST, Level
 from fa_pyg.canonical.orbits import Labels, Orbits, form_hash, matched
 from fa_pyg.canonical.tree import Tree
@@ -66,10 +66,10 @@ class Choice:
     @classmethod
     def of(cls, graphs: Graphs) -> Choice | None:
         """Returns the choice; None if there is nothing to choose."""
-        todo = chosen(graphs.sizes > 1)
+        todo = flatnonzero(graphs.sizes > 1)
         if not len(todo):
             return None
-        orbits, found = Orbits(graphs), [Cells.of(graphs).select(chosen(graphs.sizes <= 1))]
+        orbits, found = Orbits(graphs), [Cells.of(graphs).select(flatnonzero(graphs.sizes <= 1))]
         found += [_search(graphs, some, orbits) for some in _portions(graphs, todo)]
         graph, color = (
             torch.cat([cells.graph for cells in found]),
@@ -85,24 +85,24 @@ class Choice:
         place = labels.place - after.offset
         taken = self._least(place)
         first, start = after.first[taken], after.ptr[after.first[taken]]
-        node, own = spans(first, after.sizes[taken])
+        node, own = ragged_arange(first, after.sizes[taken])
         orbit = labels.node[node] + (before.first - first)[own]
-        arc, arc_own = spans(start, after.arcs[taken])
+        arc, arc_own = ragged_arange(start, after.arcs[taken])
         arc_orbit = labels.arc[arc] + (before.ptr[before.first] - start)[arc_own]
         return Labels(
             place[node] + before.offset,
-            join(self.orbits.node, torch.arange(len(before)), orbit),
-            join(self.orbits.arc, torch.arange(len(before.row)), arc_orbit),
+            union(self.orbits.node, torch.arange(len(before)), orbit),
+            union(self.orbits.arc, torch.arange(len(before.row)), arc_orbit),
         )
 
     def _least(self, place: Tensor) -> Tensor:
         """Of each graph the candidate of least form; others of the same form tell automorphisms."""
         before, after, graph = self.before, self.after, self.graph
-        node, _ = spans(before.first[graph], after.sizes)
+        node, _ = ragged_arange(before.first[graph], after.sizes)
         form = form_hash(after, place, (before.color - before.offset)[node])
         order = lexsort(graph, form)
-        taken = order[heads(graph[order])]
-        other = chosen((form == form[taken[graph]]) & (taken[graph] != torch.arange(len(graph))))
+        taken = order[run_starts(graph[order])]
+        other = flatnonzero((form == form[taken[graph]]) & (taken[graph] != torch.arange(len(graph))))
         _, node, image = matched(place, after.first, after.sizes, other, taken[graph[other]])
         self.orbits.learn(graph[other], node, image)
         return taken
@@ -110,14 +110,14 @@ class Choice:
 
 def _search(graphs: Graphs, some: Tensor, orbits: Orbits) -> Cells:
     """Returns the candidates of some of the graphs, and adds to the orbits."""
-    node, _ = spans(graphs.first[some], graphs.sizes[some])
+    node, _ = ragged_arange(graphs.first[some], graphs.sizes[some])
     part = graphs.copies(some, (graphs.color - graphs.offset)[node])
     known, tree, graph, color = Orbits(part), Tree.roots(part), [], []
     while len(tree.graph):
         tree = Level(tree, known).explore()
         _check(part, tree.graph)
         whole = (tree.score & 1).bool()
-        done, tree = tree.select(chosen(~whole)).cells, tree.select(chosen(whole))
+        done, tree = tree.select(flatnonzero(~whole)).cells, tree.select(flatnonzero(whole))
         graph.append(some[done.graph])
         color.append(done.color)
     orbits.insert(some, known)
@@ -137,7 +137,7 @@ def _check(graphs: Graphs, graph: Tensor) -> None:
     count = torch.bincount(graph, minlength=len(graphs.sizes))
     beyond = (count - 1).clamp(min=0) * (graphs.sizes + graphs.arcs)
     total = sum_by(graphs.owner, beyond, int(graphs.owner.max()) + 1)
-    hard = chosen(total > TOO_MANY)
+    hard = flatnonzero(total > TOO_MANY)
     if len(hard):
         most = int(count[graphs.owner == hard[0]].max())
         raise ValueError(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.graphs import Graphs, cells
-from fa_pyg.canonical.integers import chosen, heads, lexsort, ranks
+from fa_pyg.canonical.integers import flatnonzero, lexsort, ranks, run_starts
 
 __all__ = ["simple_graphs"]
 
@@ -26,7 +26,7 @@ def simple_graphs(edge_index: Tensor, sizes: Tensor, node_color: Tensor, edge_co
     key, kind = _lists(row * len(graph) + col, token, graph[row])
     row, col = key // max(len(graph), 1), key % max(len(graph), 1)
     kind = _within(kind, graph[row], len(sizes))
-    arc, loop = chosen(row != col), chosen(row == col)
+    arc, loop = flatnonzero(row != col), flatnonzero(row == col)
     looped = torch.full_like(graph, -1).scatter_(0, row[loop], kind[loop])
     color = cells(ranks(graph, node_color, looped))
     return Graphs(sizes, color, row[arc], col[arc], kind[arc], torch.arange(len(sizes)))
@@ -36,14 +36,14 @@ def _lists(key: Tensor, token: Tensor, graph: Tensor) -> tuple[Tensor, Tensor]:
     """The different keys, and the rank of the list of tokens of each; ranks grow from graph to graph."""
     order = lexsort(key, token)
     key, token, graph = key[order], token[order], graph[order]
-    run = chosen(heads(key, token))  # equal tokens become one, with their number
+    run = flatnonzero(run_starts(key, token))  # equal tokens become one, with their number
     number = torch.diff(run, append=torch.tensor([len(key)]))
     key, token, graph = key[run], ranks(token[run], number), graph[run]
-    first = chosen(heads(key))
+    first = flatnonzero(run_starts(key))
     length = torch.diff(first, append=torch.tensor([len(key)]))
     value, count = graph[first], len(key) + 1
     for place in range(int(length.max()) if len(length) else 0):
-        longer = chosen(length > place)
+        longer = flatnonzero(length > place)
         value[longer] = ranks(value[longer] * count + token[first[longer] + place])
     return key[first], ranks(graph[first], length, value)
 

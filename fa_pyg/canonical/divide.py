@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.graphs import Graphs, cells
-from fa_pyg.canonical.integers import chosen, heads, join, lexsort, ranks, spans
+from fa_pyg.canonical.integers import flatnonzero, lexsort, ragged_arange, ranks, run_starts, union
 from fa_pyg.canonical.orbits import COLLISION, Labels, first_alike, form_hash
 
 __all__ = ["Division", "pieces"]
@@ -46,12 +46,12 @@ class Division:
         """Returns the division of the graphs; None if each is one piece."""
         piece = pieces(graphs)
         node = lexsort(graphs.graph, piece)
-        first = chosen(heads(piece[node]))
+        first = flatnonzero(run_starts(piece[node]))
         sizes = torch.diff(first, append=torch.tensor([len(graphs)]))
         if len(sizes) == int((graphs.sizes > 0).sum()):
             return None
         parent = graphs.graph[node[first]]
-        inner = chosen(piece[graphs.row] == piece[graphs.col])
+        inner = flatnonzero(piece[graphs.row] == piece[graphs.col])
         after, arc = graphs.part(node, sizes, graphs.owner[parent], inner)
         after = after.colored(cells(ranks(after.graph, after.color)))
         return cls(graphs, after, node, arc, parent)
@@ -65,19 +65,19 @@ class Division:
         place = torch.empty_like(self.node)
         place[self.node] = start[self.after.graph] + local
         nodes, arcs = self._exchanges(order, head, start, place)
-        node = join(
+        node = union(
             torch.arange(len(self.node)),
             torch.cat([self.node, nodes[0]]),
             torch.cat([self.node[labels.node], nodes[1]]),
         )
-        arc = join(
+        arc = union(
             torch.arange(len(self.before.row)),
             torch.cat([self.arc, arcs[0]]),
             torch.cat([self.arc[labels.arc], arcs[1]]),
         )
         across = torch.ones_like(arc, dtype=torch.bool)
         across[self.arc] = False
-        across = chosen(across)
+        across = flatnonzero(across)
         ends = node[self.before.row[across]], node[self.before.col[across]]
         arc[across] = across[first_alike(ends[0] * len(node) + ends[1])]
         return Labels(place, node, arc)
@@ -87,12 +87,12 @@ class Division:
         color = self.before.color - self.before.offset
         hashes = form_hash(self.after, place, color[self.node])
         order = lexsort(self.parent, hashes)
-        return order, heads(self.parent[order], hashes[order])
+        return order, run_starts(self.parent[order], hashes[order])
 
     def _exchanges(self, order: Tensor, head: Tensor, start: Tensor, place: Tensor) -> tuple[tuple, tuple]:
         """Pairs of nodes and of arcs at the same place of equal pieces; that these are equal is verified."""
         before, after = self.before, self.after
-        first = order[chosen(head)[head.cumsum(0) - 1]]
+        first = order[flatnonzero(head)[head.cumsum(0) - 1]]
         piece, first = order[~head], first[~head]
         at = torch.empty_like(place).scatter_(0, place, torch.arange(len(place)))
         if not (
@@ -100,14 +100,14 @@ class Division:
             and torch.equal(after.arcs[piece], after.arcs[first])
         ):
             raise RuntimeError(COLLISION)
-        there, own = spans(start[piece], after.sizes[piece])
+        there, own = ragged_arange(start[piece], after.sizes[piece])
         here, other = at[there], at[there + (start[first] - start[piece])[own]]
         # The arcs of each piece in the order of their ends' places, so that equal pieces have equal lists.
         ends = place[before.row[self.arc]], place[before.col[self.arc]]
         by_place = (ends[0] * len(place) + ends[1]).argsort()
         count = after.arcs[order]
         start_arc = torch.empty_like(order).scatter_(0, order, count.cumsum(0) - count)
-        there, own = spans(start_arc[piece], after.arcs[piece])
+        there, own = ragged_arange(start_arc[piece], after.arcs[piece])
         a, b = by_place[there], by_place[there + (start_arc[first] - start_arc[piece])[own]]
         shift = (start[piece] - start[first])[own]
         same = (
@@ -123,7 +123,7 @@ class Division:
 
 def pieces(graphs: Graphs) -> Tensor:
     """The first node of each node's piece."""
-    return join(torch.arange(len(graphs)), *_telling(graphs))
+    return union(torch.arange(len(graphs)), *_telling(graphs))
 
 
 def _telling(graphs: Graphs) -> tuple[Tensor, Tensor]:
@@ -134,15 +134,17 @@ def _telling(graphs: Graphs) -> tuple[Tensor, Tensor]:
     relation = ranks(ends[0] * len(graphs) + ends[1], graphs.kind)
     count = torch.bincount(relation)[relation] if len(relation) else relation
     pairs = size[ends[0]] * (size[ends[1]] - (ends[0] == ends[1]).long())
-    few = chosen(2 * count <= pairs)
+    few = flatnonzero(2 * count <= pairs)
     # Of a common arc the pairs without it, of which there are fewer.
-    common = chosen((2 * count > pairs) & (count < pairs))
-    one = common[chosen(first_alike(relation[common]) == torch.arange(len(common)))]  # arc of each relation
+    common = flatnonzero((2 * count > pairs) & (count < pairs))
+    one = common[
+        flatnonzero(first_alike(relation[common]) == torch.arange(len(common)))
+    ]  # arc of each relation
     width = size[ends[1][one]]
-    pair, own = spans(torch.zeros_like(width), size[ends[0][one]] * width)
+    pair, own = ragged_arange(torch.zeros_like(width), size[ends[0][one]] * width)
     at = color.argsort()  # cells lie in one piece
     row = at[ends[0][one][own] + pair // width[own]]
     col = at[ends[1][one][own] + pair % width[own]]
     arc, found = graphs.find(row, col)
-    without = chosen((row != col) & ~(found & (graphs.kind[arc] == graphs.kind[one][own])))
+    without = flatnonzero((row != col) & ~(found & (graphs.kind[arc] == graphs.kind[one][own])))
     return torch.cat([graphs.row[few], row[without]]), torch.cat([graphs.col[few], col[without]])

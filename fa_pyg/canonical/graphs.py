@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fa_pyg.canonical.integers import chosen, heads, spans
+from fa_pyg.canonical.integers import flatnonzero, ragged_arange, run_starts
 
 __all__ = ["Graphs", "cells"]
 
@@ -108,7 +108,7 @@ class Graphs:
         """Copies of some graphs, one after the other, in new colours (counted from their first nodes)."""
         sizes, first = self.sizes[graph], self.first[graph]
         shift = sizes.cumsum(0) - sizes - first
-        arc, copy = spans(self.ptr[first], self.arcs[graph])
+        arc, copy = ragged_arange(self.ptr[first], self.arcs[graph])
         row, col = self.row[arc] + shift[copy], self.col[arc] + shift[copy]
         color = color + torch.repeat_interleave(first + shift, sizes)
         return Graphs(sizes, color, row, col, self.kind[arc], self.owner[graph])
@@ -128,5 +128,5 @@ class Graphs:
 def cells(rank: Tensor) -> Tensor:
     """The first place of each node's cell, from ranks that grow from graph to graph."""
     order = rank.argsort(stable=True)
-    head = heads(rank[order])
-    return torch.empty_like(order).scatter_(0, order, chosen(head)[head.cumsum(0) - 1])
+    head = run_starts(rank[order])
+    return torch.empty_like(order).scatter_(0, order, flatnonzero(head)[head.cumsum(0) - 1])

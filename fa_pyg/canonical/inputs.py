@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.canonical.integers import chosen
+from fa_pyg.canonical.integers import flatnonzero
 
 __all__ = ["check"]
 
@@ -25,7 +25,7 @@ def check(edge_index: Any, sizes: Any, node_color: Any, edge_color: Any) -> tupl
         raise ValueError(f"edge_index: expected int64 [2, E], found {_found(edge_index)}")
     edge_index, sizes = edge_index.detach().cpu(), sizes.detach().cpu()
     if bool((sizes < 0).any()):
-        graph = int(chosen(sizes < 0)[0])
+        graph = int(flatnonzero(sizes < 0)[0])
         raise ValueError(f"sizes: expected numbers of nodes, found {int(sizes[graph])} for graph {graph}")
     _ends(edge_index, sizes)
     counts = int(sizes.sum()), edge_index.size(1)
@@ -52,7 +52,7 @@ def _ends(edge_index: Tensor, sizes: Tensor) -> None:
     low, high = map(int, edge_index.aminmax())
     if low < 0 or high >= len(graph):
         raise ValueError(f"edge_index: expected nodes from 0 to {len(graph) - 1}, found {low} to {high}")
-    across = chosen(graph[edge_index[0]] != graph[edge_index[1]])
+    across = flatnonzero(graph[edge_index[0]] != graph[edge_index[1]])
     if len(across):
         edge = int(across[0])
         row, col = edge_index[:, edge].tolist()

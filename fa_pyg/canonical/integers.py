@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["chosen", "heads", "join", "lexsort", "mix", "ranks", "spans", "sum_by"]
+__all__ = ["flatnonzero", "hash_rows", "lexsort", "ragged_arange", "ranks", "run_starts", "sum_by", "union"]
 
 FACTORS = (0x1B873593CC9E2D51, 0x27D4EB2F165667C5, 0x3C6EF372FE94F82B)  # odd, arbitrary
 
 
-def mix(number: Tensor, *others: Tensor) -> Tensor:
+def hash_rows(number: Tensor, *others: Tensor) -> Tensor:
     """A hash of each row of up to three columns of int64; sums of hashes wrap, to one number in any order."""
     x = number * FACTORS[0] + 0x165667B19E3779F9
     for other, factor in zip(others, FACTORS[1:], strict=False):
@@ -33,7 +33,7 @@ def lexsort(*keys: Tensor) -> Tensor:
     return order
 
 
-def heads(*sorted_keys: Tensor) -> Tensor:
+def run_starts(*sorted_keys: Tensor) -> Tensor:
     """Marks the rows that differ from the row before; the first one does."""
     head = torch.ones_like(sorted_keys[0], dtype=torch.bool)
     head[1:] = False
@@ -45,25 +45,25 @@ def heads(*sorted_keys: Tensor) -> Tensor:
 def ranks(*keys: Tensor) -> Tensor:
     """The rank of each row among the different rows: 0, 1, 2, ... without gaps."""
     order = lexsort(*keys)
-    return torch.empty_like(order).scatter_(0, order, heads(*(key[order] for key in keys)).cumsum(0) - 1)
+    return torch.empty_like(order).scatter_(0, order, run_starts(*(key[order] for key in keys)).cumsum(0) - 1)
 
 
-def spans(first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+def ragged_arange(first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     """The numbers first, first + 1, ... (``count`` of them) of all rows in one line, and the row of each."""
     row = torch.repeat_interleave(count)
     return torch.arange(len(row)) + (first - count.cumsum(0) + count)[row], row
 
 
-def chosen(mask: Tensor) -> Tensor:
+def flatnonzero(mask: Tensor) -> Tensor:
     """The places where a mask holds."""
     return mask.nonzero().view(-1)
 
 
-def join(label: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def union(label: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Joins the sets of a[i] and b[i]; ``label`` is the smallest member of each element's set."""
     while True:
         low, high = label[a], label[b]
-        differ = chosen(low != high)
+        differ = flatnonzero(low != high)
         if not len(differ):
             return label
         a, b, low, high = a[differ], b[differ], low[differ], high[differ]

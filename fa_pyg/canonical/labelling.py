@@ -15,7 +15,7 @@ from fa_pyg.canonical.colors import simple_graphs
 from fa_pyg.canonical.divide import Division
 from fa_pyg.canonical.graphs import Graphs
 from fa_pyg.canonical.inputs import check
-from fa_pyg.canonical.integers import chosen
+from fa_pyg.canonical.integers import flatnonzero
 from fa_pyg.canonical.orbits import Labels, first_alike
 from fa_pyg.canonical.twins import Twins
 
@@ -117,6 +117,6 @@ def _edge_orbits(graphs: Graphs, labels: Labels, edge_index: Tensor, edge_color:
     """Edges between the same two nodes are alike if their colours are equal."""
     row, col = edge_index
     orbit = labels.node[row]
-    other = chosen(row != col)
+    other = flatnonzero(row != col)
     orbit[other] = labels.arc[graphs.find(row[other], col[other])[0]]
     return first_alike((row == col).long(), orbit, edge_color)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fa_pyg.canonical.integers import chosen, heads, join, lexsort
+from fa_pyg.canonical.integers import flatnonzero, lexsort, run_starts, union
 from fa_pyg.canonical.orbits import COLLISION, Orbits, first_alike, matched
 from fa_pyg.canonical.tree import Tree
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["Level"]
 
@@ -28,7 +28,7 @@ class Level:
     def __init__(self, tree: Tree, orbits: Orbits) -> None:
         self.tree, self.orbits, self.cells, self.graphs = tree, orbits, tree.cells, tree.cells.graphs
         own = self.cells.own
-        member = chosen(self.cells.color == self.cells.target()[own])
+        member = flatnonzero(self.cells.color == self.cells.target()[own])
         self.of, self.node = own[member], member - self.cells.offset[member]
         self.number = torch.full_like(own, -1).scatter_(0, member, torch.arange(len(member)))
         self.label = torch.arange(len(member))
@@ -52,32 +52,34 @@ class Level:
         """Some children of each graph in no visited one's orbit; more from round to round."""
         seen = torch.zeros_like(self.visited)
         seen[self.label[self.visited]] = True
-        child = chosen((self.label == torch.arange(len(self.label))) & ~seen)
+        child = flatnonzero((self.label == torch.arange(len(self.label))) & ~seen)
         graph, weight = self.tree.graph[self.of[child]], self.weight[child]
         quota = (AT_ONCE // weight).clamp(min=4) * 4 ** min(round_, 10)
         quota = quota.minimum((MOST // weight).clamp(min=1))
-        return child[rank_in_body(graph, torch.bincount(graph, minlength=len(self.graphs.sizes))) < quota]
+        return child[
+            index_within_body(graph, torch.bincount(graph, minlength=len(self.graphs.sizes))) < quota
+        ]
 
     def _best(self, tree: Tree, other: Tree | None, even: bool = False) -> Tree:
         """The nodes of ``tree`` of least score among both trees; ``even``: without the last bit."""
         best = torch.full_like(self.graphs.sizes, torch.iinfo(torch.int64).max)
         for some in (tree,) if other is None else (tree, other):
             best.scatter_reduce_(0, some.graph, some.score & ~1 if even else some.score, "amin")
-        return tree.select(chosen(tree.score == best[tree.graph]))
+        return tree.select(flatnonzero(tree.score == best[tree.graph]))
 
     def _prune(self, tree: Tree) -> Tree:
         """Keeps one of the tree nodes that automorphisms map to each other."""
         order = lexsort(tree.graph, tree.leaf_score)
-        head = heads(tree.graph[order], tree.leaf_score[order])
-        twin, first = order[~head], order[chosen(head)[head.cumsum(0) - 1]][~head]
+        head = run_starts(tree.graph[order], tree.leaf_score[order])
+        twin, first = order[~head], order[flatnonzero(head)[head.cumsum(0) - 1]][~head]
         count = 1
         while len(twin):  # few automorphisms generate the others
-            some = rank_in_body(tree.graph[twin], torch.bincount(tree.graph[twin])) < count
+            some = index_within_body(tree.graph[twin], torch.bincount(tree.graph[twin])) < count
             self._learn(tree, twin[some], first[some])
-            apart = chosen(self.label[tree.child[twin]] != self.label[tree.child[first]])
+            apart = flatnonzero(self.label[tree.child[twin]] != self.label[tree.child[first]])
             twin, first, count = twin[apart], first[apart], count * 2
         label = self.label[tree.child]
-        return tree.select(chosen(first_alike(label) == torch.arange(len(label))))
+        return tree.select(flatnonzero(first_alike(label) == torch.arange(len(label))))
 
     def _learn(self, tree: Tree, a: Tensor, b: Tensor) -> None:
         """Verifies the automorphisms from the leaves of ``a`` to those of ``b``, and joins what they map."""
@@ -92,5 +94,5 @@ class Level:
         ):
             raise RuntimeError(COLLISION)
         self.orbits.learn(tree.graph[a], node, image)
-        member = chosen(self.number[parent] >= 0)
-        self.label = join(self.label, self.number[parent[member]], self.number[other[member]])
+        member = flatnonzero(self.number[parent] >= 0)
+        self.label = union(self.label, self.number[parent[member]], self.number[other[member]])

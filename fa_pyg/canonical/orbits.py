@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import chosen, heads, join, lexsort, mix, spans, sum_by
+from fa_pyg.canonical.integers import (
+    flatnonzero,
+    hash_rows,
+    lexsort,
+    ragged_arange,
+    run_starts,
+    sum_by,
+    union,
+)
 
 __all__ = ["COLLISION", "Labels", "Orbits", "first_alike", "form_hash", "matched"]
 
@@ -47,33 +55,33 @@ class Orbits:
         graphs = self.graphs
         sizes, first = graphs.sizes[graph], torch.repeat_interleave(graphs.first[graph], graphs.sizes[graph])
         node, image = node + first, image + first
-        arc, own = spans(graphs.ptr[graphs.first[graph]], graphs.arcs[graph])
+        arc, own = ragged_arange(graphs.ptr[graphs.first[graph]], graphs.arcs[graph])
         shift = (sizes.cumsum(0) - sizes - graphs.first[graph])[own]
         other, found = graphs.find(image[graphs.row[arc] + shift], image[graphs.col[arc] + shift])
         same = found.all() and torch.equal(graphs.kind[other], graphs.kind[arc])
         if not (same and torch.equal(graphs.color[node], graphs.color[image])):
             raise RuntimeError(COLLISION)
-        self.node, self.arc = join(self.node, node, image), join(self.arc, arc, other)
+        self.node, self.arc = union(self.node, node, image), union(self.arc, arc, other)
 
     def insert(self, some: Tensor, known: Orbits) -> None:
         """Takes over what is known of copies of some graphs."""
         graphs = self.graphs
-        node, _ = spans(graphs.first[some], graphs.sizes[some])
-        arc, _ = spans(graphs.ptr[graphs.first[some]], graphs.arcs[some])
+        node, _ = ragged_arange(graphs.first[some], graphs.sizes[some])
+        arc, _ = ragged_arange(graphs.ptr[graphs.first[some]], graphs.arcs[some])
         self.node[node], self.arc[arc] = node[known.node], arc[known.arc]
 
 
 def first_alike(*keys: Tensor) -> Tensor:
     """Of each row the first row that equals it."""
     order = lexsort(*keys)
-    head = heads(*(key[order] for key in keys))
-    return torch.empty_like(order).scatter_(0, order, order[chosen(head)[head.cumsum(0) - 1]])
+    head = run_starts(*(key[order] for key in keys))
+    return torch.empty_like(order).scatter_(0, order, order[flatnonzero(head)[head.cumsum(0) - 1]])
 
 
 def form_hash(graphs: Graphs, place: Tensor, color: Tensor) -> Tensor:
     """Of each graph a hash of its arcs and of the colours of its nodes, with the nodes in their places."""
-    total = sum_by(graphs.graph, mix(place, color), len(graphs.sizes))
-    arcs = mix(place[graphs.row], place[graphs.col], graphs.kind)
+    total = sum_by(graphs.graph, hash_rows(place, color), len(graphs.sizes))
+    arcs = hash_rows(place[graphs.row], place[graphs.col], graphs.kind)
     return total.index_add_(0, graphs.graph[graphs.row], arcs)
 
 
@@ -86,8 +94,8 @@ def matched(
         place: of the nodes of all rows in one line, counted from 0 in each.
         first, sizes: where each row begins, and its length.
     """
-    here, own = spans(first[a], sizes[a])
-    there, _ = spans(first[b], sizes[b])
+    here, own = ragged_arange(first[a], sizes[a])
+    there, _ = ragged_arange(first[b], sizes[b])
     line = (sizes[a].cumsum(0) - sizes[a])[own]
     at = torch.empty_like(there).scatter_(0, line + place[there], there - first[b][own])
     return own, here - first[a][own], at[line + place[here]]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import chosen, heads, lexsort, mix, spans
+from fa_pyg.canonical.integers import flatnonzero, hash_rows, lexsort, ragged_arange, run_starts
 
 __all__ = ["Partition"]
 
@@ -43,14 +43,14 @@ class Partition:
     def _news(self, node: Tensor, old: Tensor | None) -> tuple[Tensor, Tensor]:
         """The nodes in cells of two or more with a changed neighbour, and a hash of what has changed."""
         graphs = self.graphs
-        arc, source = spans(graphs.ptr[node], graphs.degree[node])
+        arc, source = ragged_arange(graphs.ptr[node], graphs.degree[node])
         to = graphs.col[arc]
-        open_ = chosen(self.size[self.color[to]] > 1)
+        open_ = flatnonzero(self.size[self.color[to]] > 1)
         arc, source, to = arc[open_], source[open_], to[open_]
         kind, offset = graphs.kind[arc], graphs.offset[node]
-        value = mix((self.color[node] - offset)[source], kind)
+        value = hash_rows((self.color[node] - offset)[source], kind)
         if old is not None:
-            value -= mix((old - offset)[source], kind)
+            value -= hash_rows((old - offset)[source], kind)
         turn = torch.arange(len(to))
         self._mark[to] = turn
         touched = to[self._mark[to] == turn]  # each once, whichever was written last
@@ -63,15 +63,15 @@ class Partition:
         order = lexsort(self.color[node], total)
         node, total = node[order], total[order]
         cell = self.color[node]
-        head, part_head = heads(cell), heads(cell, total)
-        first, part = chosen(head), chosen(part_head)
+        head, part_head = run_starts(cell), run_starts(cell, total)
+        first, part = flatnonzero(head), flatnonzero(part_head)
         number = head.cumsum(0) - 1
         touched = torch.diff(first, append=torch.tensor([len(node)]))
         rest = self.size[cell[first]] - touched
         place = (cell[first] + rest - first)[number] + part[part_head.cumsum(0) - 1]
         self.size[cell[first]] = rest  # overwritten below where no one is left
         self.size[place[part]] = torch.diff(part, append=torch.tensor([len(node)]))
-        moved = chosen(place != cell)
+        moved = flatnonzero(place != cell)
         node, cell = node[moved], cell[moved]
         self.color[node] = place[moved]
         return node, cell

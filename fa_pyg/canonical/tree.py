@@ -10,7 +10,7 @@ from torch import Tensor
 from fa_pyg.canonical.cells import Cells
 from fa_pyg.canonical.divide import pieces
 from fa_pyg.canonical.graphs import Graphs
-from fa_pyg.canonical.integers import chosen
+from fa_pyg.canonical.integers import flatnonzero
 
 __all__ = ["Tree"]
 
@@ -59,11 +59,13 @@ class Tree:
         Where there are few cells nobody looks, and it is set too.
         """
         cells, bit = self.cells, torch.ones_like(self.score)
-        some = chosen(cells.count * MANY >= cells.sizes)
+        some = flatnonzero(cells.count * MANY >= cells.sizes)
         if len(some):
             graphs = self.select(some).cells.copies
             piece = torch.bincount(pieces(graphs), minlength=len(graphs))
-            bit[some] = (torch.bincount(graphs.graph[chosen(piece > 1)], minlength=len(some)) == 1).long()
+            bit[some] = (
+                torch.bincount(graphs.graph[flatnonzero(piece > 1)], minlength=len(some)) == 1
+            ).long()
         return replace(self, score=self.score | bit)
 
     def with_leaves(self) -> Tree:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fa_pyg.canonical.cells import Cells
 from fa_pyg.canonical.graphs import Graphs, cells
-from fa_pyg.canonical.integers import chosen, heads, join, lexsort, mix, ranks, sum_by
+from fa_pyg.canonical.integers import flatnonzero, hash_rows, lexsort, ranks, run_starts, sum_by, union
 from fa_pyg.canonical.orbits import COLLISION, Labels, first_alike
 
 __all__ = ["Twins"]
@@ -46,10 +46,10 @@ class Twins:
         own = torch.arange(len(graphs))
         if torch.equal(first, own):
             return None
-        _verify(graphs, chosen(first != own), first)
-        node = chosen(first == own)
+        _verify(graphs, flatnonzero(first != own), first)
+        node = flatnonzero(first == own)
         sizes = sum_by(graphs.graph, (first == own).long(), len(graphs.sizes))
-        inner = chosen((first == own)[graphs.row] & (first == own)[graphs.col])
+        inner = flatnonzero((first == own)[graphs.row] & (first == own)[graphs.col])
         after, arc = graphs.part(node, sizes, graphs.owner, inner)
         size = torch.bincount(first, minlength=len(graphs))
         after = after.colored(cells(ranks(after.color, kind[node], size[node])))
@@ -60,11 +60,11 @@ class Twins:
         before, own = self.before, torch.arange(len(self.before))
         key = torch.zeros_like(own).scatter_(0, self.node, labels.place)[self.first]
         place = torch.empty_like(own).scatter_(0, key.argsort(stable=True), own)
-        node = join(self.first, self.node, self.node[labels.node])
+        node = union(self.first, self.node, self.node[labels.node])
         ends = self.first[before.row], self.first[before.col]
-        arc = join(torch.arange(len(before.row)), self.arc, self.arc[labels.arc])
-        between, within = chosen(ends[0] != ends[1]), chosen(ends[0] == ends[1])
-        arc = join(arc, between, before.find(ends[0][between], ends[1][between])[0])
+        arc = union(torch.arange(len(before.row)), self.arc, self.arc[labels.arc])
+        between, within = flatnonzero(ends[0] != ends[1]), flatnonzero(ends[0] == ends[1])
+        arc = union(arc, between, before.find(ends[0][between], ends[1][between])[0])
         arc[within] = within[first_alike(node[before.row[within]])]
         return Labels(place, node, arc)
 
@@ -73,25 +73,25 @@ def _classes(graphs: Graphs) -> tuple[Tensor, Tensor]:
     """Of each node its first twin, by hashes of the neighbours; and what kind of twins these are."""
     row, col, kind = graphs.row, graphs.col, graphs.kind
     local = torch.arange(len(graphs)) - graphs.offset
-    around = sum_by(row, mix(local[col], kind), len(graphs))
+    around = sum_by(row, hash_rows(local[col], kind), len(graphs))
     order = lexsort(graphs.color, around)
-    head = heads(graphs.color[order], around[order])
-    first = torch.empty_like(order).scatter_(0, order, order[chosen(head)[head.cumsum(0) - 1]])
+    head = run_starts(graphs.color[order], around[order])
+    first = torch.empty_like(order).scatter_(0, order, order[flatnonzero(head)[head.cumsum(0) - 1]])
     # Neighbours are twins if they have the same neighbours but for one another.
-    arc = chosen((graphs.color[row] == graphs.color[col]) & (row < col))
+    arc = flatnonzero((graphs.color[row] == graphs.color[col]) & (row < col))
     u, v, kind = row[arc], col[arc], kind[arc]
-    same = around[u] - mix(local[v], kind) == around[v] - mix(local[u], kind)
+    same = around[u] - hash_rows(local[v], kind) == around[v] - hash_rows(local[u], kind)
     same &= graphs.kind[graphs.find(v, u)[0]] == kind
     what = (torch.bincount(first, minlength=len(graphs))[first] > 1).long()
     what[u[same]] = what[v[same]] = kind[same] + 2
-    return join(first, u[same], v[same]), what
+    return union(first, u[same], v[same]), what
 
 
 def _verify(graphs: Graphs, node: Tensor, first: Tensor) -> None:
     """Exchanges each of the nodes with its first twin and looks for all its arcs."""
     twin = torch.zeros(len(graphs), dtype=torch.bool)
     twin[node] = True
-    arc = chosen(twin[graphs.row])
+    arc = flatnonzero(twin[graphs.row])
     row, col = graphs.row[arc], graphs.col[arc]
     other, found = graphs.find(first[row], torch.where(col == first[row], row, col))
     same = found.all() and torch.equal(graphs.kind[other], graphs.kind[arc])

@@ -12,7 +12,7 @@ from torch import Tensor
 from fa_pyg.batches import holds
 from fa_pyg.calls.call import Name
 from fa_pyg.calls.layout import Layout
-from fa_pyg.frames.base import Slotted
+from fa_pyg.frames.base import FrameSet
 
 __all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
 
@@ -24,7 +24,7 @@ class SlotRows:
         frames: the frames of the batch.
     """
 
-    def __init__(self, frames: Slotted) -> None:
+    def __init__(self, frames: FrameSet) -> None:
         self.frames = frames
         self.bounds = [0, *accumulate(frames.slot_sizes)]  # of the frames, by slot
 

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from fa_pyg.frames.slots import rows_by_slot
 
-__all__ = ["Level", "Slotted"]
+__all__ = ["FrameSet", "Level"]
 
 Level = str | Tensor | None
-Self = TypeVar("Self", bound="Slotted")
+Self = TypeVar("Self", bound="FrameSet")
 
 
-class Slotted:
+class FrameSet:
     """The value of a frame on a batch: weighted group elements of each body, in slot-major order.
 
     Slot-major: the first frame of every body, then the second of every body that has one, and so on. A

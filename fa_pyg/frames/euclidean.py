@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.frames.base import Level, Slotted
+from fa_pyg.frames.base import FrameSet, Level
 from fa_pyg.frames.slots import slot_major
-from fa_pyg.math.linalg import det, pick, scatter_sum, signed_copies, turn, turn_back
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.linalg import det, gather, rotate, rotate_back, scatter_sum, signed_copies
+from fa_pyg.math.ragged import index_within_body
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["ALL_RANKS", "Frames"]
@@ -29,7 +29,7 @@ _NO_SPREAD = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Frames(Slotted):
+class Frames(FrameSet):
     r"""The frames F(x) of a batch: finitely many weighted motions :math:`g = (R, t)` for each body.
 
     .. math:: \langle\Phi\rangle(x) = \sum_{g \in F(x)} w_g\, \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
@@ -139,7 +139,7 @@ class Frames(Slotted):
         """Returns frames of any order and number, at least one a body, without a check and without a sync."""
         counts = torch.bincount(body, minlength=size)
         # Also where each body has one: they may come in any order.
-        order = torch.argsort(rank_in_body(body, counts) * size + body)
+        order = torch.argsort(index_within_body(body, counts) * size + body)
         rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
         given = {"rotation": rotation, "body": body, "weight": weight, "origin": origin, "batch": batch}
         slots = len(body) if size == 1 else int(len(body) == size)
@@ -207,22 +207,22 @@ class Frames(Slotted):
         rep, index = Rep.of(rep), self._index(len(x), level)
         y = self._explicit(x, rep)
         if rep.affine and self.origin is not None:
-            y = y - _align(pick(self.origin, index), y)
+            y = y - _align(gather(self.origin, index), y)
         if self.signs is not None and rep.rank and not rep.pseudo:
-            y = turn(y, pick(self.axes, index), rep.rank).to(x.dtype)
+            y = rotate(y, gather(self.axes, index), rep.rank).to(x.dtype)
             if torch.compiler.is_compiling():
                 y = torch.stack(y.unbind(-1), dim=-1)  # stored: every slot would turn it anew
             pattern = self._pattern(rep, y.unsqueeze(0))
             return signed_copies(y, pattern).reshape(self.slots * len(x), *x.shape[1:])
         row, frame = self.rows(index, len(x))
         y = y if self.slots == 1 else y.index_select(0, row)
-        return self._turned(turn, y, frame, rep).to(x.dtype).reshape(len(row), *x.shape[1:])
+        return self._turned(rotate, y, frame, rep).to(x.dtype).reshape(len(row), *x.shape[1:])
 
     def from_frame(self, y: Tensor, rep: RepLike = "vector", level: Level = None) -> Tensor:
         r"""Returns :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
         rep, (index, n) = Rep.of(rep), self._source(len(y), level)
         frame = self.rows(index, n)[1]
-        z = self._turned(turn_back, self._explicit(y, rep), frame, rep)
+        z = self._turned(rotate_back, self._explicit(y, rep), frame, rep)
         if rep.affine and self.origin is not None:
             z = z + _align(self.origin.index_select(0, self.body.index_select(0, frame)), z)
         return z.to(y.dtype).reshape(y.shape)
@@ -246,14 +246,14 @@ class Frames(Slotted):
         if self.signs is not None and not rep.pseudo:  # equal weights; one turn for all K copies
             z = z.unflatten(0, (self.slots, n))
             z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)
-            z = turn_back(z, pick(self.axes, index), rep.rank)
+            z = rotate_back(z, gather(self.axes, index), rep.rank)
         else:
             row, frame = self.rows(index, n)
-            z = self._turned(turn_back, z, frame, rep)
+            z = self._turned(rotate_back, z, frame, rep)
             z = z * _align(self.weight.index_select(0, frame), z)
             z = z.unflatten(0, (self.slots, n)).sum(0) if self.slots else scatter_sum(z, row, n)
         if rep.affine and self.origin is not None:
-            z = z + _align(pick(self.origin, index), z)
+            z = z + _align(gather(self.origin, index), z)
         return z.to(y.dtype).reshape(n, *y.shape[1:])
 
     def with_one_frame(self, bodies: Tensor) -> Frames:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 
-__all__ = ["Numbers", "checked_orders"]
+__all__ = ["LocalIndex", "checked_orders"]
 
 
-class Numbers:
+class LocalIndex:
     """The numbers that the nodes (or edges) of a batch have within their graphs.
 
     Args:
@@ -24,7 +24,7 @@ class Numbers:
         self.counts = torch.bincount(body, minlength=size)
         self.start = self.counts.cumsum(0) - self.counts
         self.by_body = torch.argsort(body, stable=True)
-        self.local = rank_in_body(body, self.counts, self.by_body)
+        self.local = index_within_body(body, self.counts, self.by_body)
 
     def whole(self, body: Tensor, local: Tensor) -> Tensor:
         """The numbers in the batch of those with these numbers in their graphs."""
@@ -64,7 +64,7 @@ def checked_orders(
     weight = 1 / counts[body].double() if weight is None else weight
     if weight.shape != body.shape:
         raise ValueError(f"weight: expected {len(body)} numbers, found {list(weight.shape)}")
-    by_slot = torch.argsort(rank_in_body(body, counts) * size + body)
+    by_slot = torch.argsort(index_within_body(body, counts) * size + body)
     slot = torch.empty_like(by_slot).scatter_(0, by_slot, torch.arange(len(body), device=sizes.device))
     order = order[torch.argsort(slot[frame], stable=True)]
     most = int(counts.max()) if size else 1

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.frames.base import Level, Slotted
-from fa_pyg.frames.local_index import Numbers, checked_orders
+from fa_pyg.frames.base import FrameSet, Level
+from fa_pyg.frames.local_index import LocalIndex, checked_orders
 from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.reps import Rep, RepLike
 
@@ -18,7 +18,7 @@ __all__ = ["PermutationFrames"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PermutationFrames(Slotted):
+class PermutationFrames(FrameSet):
     r"""The frames F(x) of a batch of graphs under G = S(n): a few weighted orders of each one's nodes.
 
     .. math:: \langle\Phi\rangle(x) = \sum_{g \in F(x)} w_g\, \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
@@ -86,7 +86,7 @@ class PermutationFrames(Slotted):
         order: Tensor,
         body: Tensor,
         weight: Tensor,
-        numbers: Numbers,
+        numbers: LocalIndex,
         exact: Tensor | None = None,
         slots: int = 0,
         **known: Tensor | None,
@@ -107,9 +107,9 @@ class PermutationFrames(Slotted):
         return len(self.sizes)
 
     @cached_property
-    def numbers(self) -> Numbers:
+    def numbers(self) -> LocalIndex:
         """The numbers of the nodes within their graphs."""
-        return Numbers(self.batch, self.num_bodies)
+        return LocalIndex(self.batch, self.num_bodies)
 
     @cached_property
     def edge_body(self) -> Tensor:
@@ -299,13 +299,13 @@ class PermutationFrames(Slotted):
             return self.num_bodies
         return len(self.batch if level == "node" else self.edge_body)
 
-    def _orbits(self, level: str | Tensor) -> tuple[Tensor | None, Numbers | None]:
+    def _orbits(self, level: str | Tensor) -> tuple[Tensor | None, LocalIndex | None]:
         if isinstance(level, Tensor):
             return None, None
         if level == "node" and self.orbit is not None:
             return self.orbit, self.numbers
         if level == "edge" and self.edge_orbit is not None:
-            return self.edge_orbit, Numbers(self.edge_body, self.num_bodies)
+            return self.edge_orbit, LocalIndex(self.edge_body, self.num_bodies)
         return None, None
 
     def _level(self, n: int, level: Level) -> str | Tensor:
@@ -341,7 +341,7 @@ def _check_scalar(rep: RepLike) -> None:
         raise ValueError(f'expected "scalar", found {rep}: under S(n) all numbers of a node are scalars')
 
 
-def _orbit_mean(z: Tensor, orbit: Tensor, numbers: Numbers) -> Tensor:
+def _orbit_mean(z: Tensor, orbit: Tensor, numbers: LocalIndex) -> Tensor:
     whole = numbers.whole(numbers.body, orbit)
     count = torch.bincount(whole, minlength=len(z)).clamp(min=1).view(-1, *(1,) * (z.dim() - 1))
     return (scatter_sum(z, whole, len(z)) / count).index_select(0, whole)

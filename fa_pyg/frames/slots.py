@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import check_real
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["rows_by_slot", "slot_major"]
 
@@ -67,7 +67,7 @@ def slot_major(
         raise ValueError(f"weight: expected {count} numbers, found {weight.dtype} {list(weight.shape)}")
     if origin is not None and origin.shape != (size, rotation.size(1)):
         raise ValueError(f"origin: expected {[size, rotation.size(1)]}, found {list(origin.shape)}")
-    order = torch.argsort(rank_in_body(body, counts) * size + body)
+    order = torch.argsort(index_within_body(body, counts) * size + body)
     most = int(counts.max()) if size else 1
     return {
         "rotation": rotation.index_select(0, order),

@@ -10,13 +10,13 @@ __all__ = [
     "check_real",
     "covariance",
     "det",
+    "gather",
     "mean",
-    "pick",
+    "rotate",
+    "rotate_back",
     "scatter_sum",
     "second_moments",
     "signed_copies",
-    "turn",
-    "turn_back",
     "working_dtype",
 ]
 
@@ -82,7 +82,7 @@ def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = Non
     first = _sum(x, index, size, weight) / amount
     if len(x) <= 128 * size:
         return first
-    return first + _sum(x - pick(first, index), index, size, weight) / amount
+    return first + _sum(x - gather(first, index), index, size, weight) / amount
 
 
 def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
@@ -105,7 +105,7 @@ def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | 
     return torch.stack(full).view(d, d, size).movedim(-1, 0)
 
 
-def pick(x: Tensor, index: Tensor | None) -> Tensor:
+def gather(x: Tensor, index: Tensor | None) -> Tensor:
     """Returns ``x[index]``, the row of each element's body; ``x`` itself, to be broadcast, for one body."""
     return x if index is None else x.index_select(0, index)
 
@@ -144,7 +144,7 @@ def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -
     return total + (total == 0)
 
 
-def turn(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
+def rotate(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
     r"""Returns x turned by M along each of its last ``rank`` axes.
 
     .. math:: y_{a b \dots} = \sum_{i j \dots} x_{i j \dots} M_{i a} M_{j b} \dots
@@ -163,9 +163,9 @@ def turn(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
     return x
 
 
-def turn_back(y: Tensor, matrix: Tensor, rank: int) -> Tensor:
-    """The inverse of :func:`turn` for orthogonal matrices."""
-    return turn(y, matrix.transpose(-1, -2), rank)
+def rotate_back(y: Tensor, matrix: Tensor, rank: int) -> Tensor:
+    """The inverse of :func:`rotate` for orthogonal matrices."""
+    return rotate(y, matrix.transpose(-1, -2), rank)
 
 
 def _contract(x: Tensor, matrix: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["rank_in_body"]
+__all__ = ["index_within_body"]
 
 
-def rank_in_body(body: Tensor, counts: Tensor, by_body: Tensor | None = None) -> Tensor:
+def index_within_body(body: Tensor, counts: Tensor, by_body: Tensor | None = None) -> Tensor:
     """For each entry, how many entries before it belong to the same body; ``by_body``: their stable order."""
     by_body = torch.argsort(body, stable=True) if by_body is None else by_body
     start = counts.cumsum(0) - counts

@@ -27,7 +27,7 @@ from fa_pyg.calls.frames import motion_frames, permutation_frames
 from fa_pyg.calls.graphs import UNREAD, graph_layout
 from fa_pyg.calls.undeclared import declaration, looks_geometric, undeclared, warn_once
 from fa_pyg.copies import Copies
-from fa_pyg.frames.base import Slotted
+from fa_pyg.frames.base import FrameSet
 from fa_pyg.nn.outputs import Outputs, check_level, check_scalars, has_level, output_spec
 from fa_pyg.reps import RepLike
 
@@ -219,11 +219,11 @@ class FrameAveraging(nn.Module):
     def _weights(self, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
         return node_weights(self.node_weight, call, layout)
 
-    def _pop_frames(self, kwargs: dict[str, Any]) -> Slotted | None:
+    def _pop_frames(self, kwargs: dict[str, Any]) -> FrameSet | None:
         """Takes out frames that are handed over; any other ``frames`` is an argument of the model's own."""
-        own = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), Slotted)
+        own = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), FrameSet)
         given = None if own else kwargs.pop("frames", None)
-        if given is not None and not isinstance(given, Slotted):
+        if given is not None and not isinstance(given, FrameSet):
             raise ValueError(f"frames: expected fa_pyg.Frames, found a {type(given).__name__}")
         return given
 
@@ -265,7 +265,7 @@ class FrameAveraging(nn.Module):
 
     # ------------------------------------------------------------------------------ copies
 
-    def _slots_per_call(self, call: Call, frames: Slotted) -> tuple[int | None, bool]:
+    def _slots_per_call(self, call: Call, frames: FrameSet) -> tuple[int | None, bool]:
         """How many slots share a call of the model (see ``Copies.slots``), and if the first goes alone."""
         slots = len(frames.slot_sizes)
         if slots == 1:

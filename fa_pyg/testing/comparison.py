@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Cloud, Frame
-from fa_pyg.builders.pca import unturned
+from fa_pyg.builders.pca import identity_frames
 from fa_pyg.calls import Name
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
@@ -138,7 +138,7 @@ class _Unturned(Frame):
 
     def build(self, cloud: Cloud) -> Frames:
         origin = cloud.origin(self.group)
-        return unturned(cloud, None if origin is None else origin.detach(), self.group.dim)
+        return identity_frames(cloud, None if origin is None else origin.detach(), self.group.dim)
 
 
 def _averaging(model: Callable, bare: Callable | None) -> FrameAveraging | None:

@@ -6,7 +6,7 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["NodeID"]
 
@@ -34,7 +34,7 @@ class NodeID(BaseTransform):
             raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
         batch = data.get("batch")
         if batch is not None:
-            data.node_id = rank_in_body(batch, torch.bincount(batch))
+            data.node_id = index_within_body(batch, torch.bincount(batch))
         elif data.num_nodes is None:
             raise ValueError("data: expected nodes (x, or num_nodes), found none")
         else:

@@ -13,7 +13,7 @@ from fa_pyg.builders import Frame
 from fa_pyg.calls import Call, Layout, Signature
 from fa_pyg.calls.graphs import graph_layout, read_frames
 from fa_pyg.copies import Copies
-from fa_pyg.frames.local_index import Numbers
+from fa_pyg.frames.local_index import LocalIndex
 from fa_pyg.frames.permutation import PermutationFrames
 
 __all__ = ["GraphReading", "data_orders", "has_orders", "store_orders"]
@@ -91,7 +91,7 @@ def data_orders(data: Data, name: str) -> PermutationFrames:
         raise ValueError(f"{name}_weight, {name}_count: expected tensors beside {name}_order, found none")
     batch = data.get("batch")
     batch = count.new_zeros(data.num_nodes) if batch is None else batch
-    numbers = Numbers(batch, len(count))
+    numbers = LocalIndex(batch, len(count))
     known = {field: data.get(f"{name}_{part}") for part, field in _OPTIONAL.items()}
     known["edge_index"], exact = data.get("edge_index"), known.pop("exact")
     graphs = torch.arange(len(count), device=count.device)

@@ -12,7 +12,7 @@ from fa_pyg import CanonicalFrame, FrameAveraging, RandomNodeFrame, SpectralFram
 from fa_pyg.builders.graphs import graphs_of
 from fa_pyg.builders.spectral import _grouped
 from fa_pyg.builders.ties import orders
-from fa_pyg.frames.local_index import Numbers
+from fa_pyg.frames.local_index import LocalIndex
 
 
 def cycle(n):
@@ -125,7 +125,7 @@ def test_orders_against_a_loop():
     """Ranks 0 0 2 | 0 | 0 0 2 2: two, one and four orders."""
     rank = torch.tensor([0, 0, 2, 0, 2, 0, 2, 0])
     body = torch.tensor([0, 0, 0, 1, 2, 2, 2, 2])
-    made = orders(rank, Numbers(body, 3), 4)
+    made = orders(rank, LocalIndex(body, 3), 4)
     found, begin = {0: [], 1: [], 2: []}, 0
     for graph in made["body"].tolist():
         n = int((body == graph).sum())
@@ -142,12 +142,12 @@ def test_orders_against_a_loop():
 def test_drawn_orders_are_uniform():
     rank = torch.tensor([0, 0, 0, 3])
     generator = torch.Generator().manual_seed(0)
-    made = orders(rank, Numbers(torch.zeros(4, dtype=torch.long), 1), 5, generator)
+    made = orders(rank, LocalIndex(torch.zeros(4, dtype=torch.long), 1), 5, generator)
     assert made["order"].view(5, 4)[:, 3].eq(3).all()
     assert not made["exact"].any()
     counts = {}
     for _ in range(600):
-        for one in orders(rank, Numbers(torch.zeros(4, dtype=torch.long), 1), 5, generator)["order"].view(
+        for one in orders(rank, LocalIndex(torch.zeros(4, dtype=torch.long), 1), 5, generator)["order"].view(
             5, 4
         ):
             key = tuple(one.tolist())

@@ -7,7 +7,7 @@ import torch
 from fa_pyg.canonical import cells
 from fa_pyg.canonical.cells import Cells
 from fa_pyg.canonical.colors import simple_graphs
-from fa_pyg.canonical.integers import heads, join, lexsort, ranks, spans
+from fa_pyg.canonical.integers import lexsort, ragged_arange, ranks, run_starts, union
 
 
 def refined(edges, color):
@@ -100,14 +100,14 @@ def test_integer_tools():
     assert order == sorted(range(200), key=lambda i: rows[i])
     names = {row: i for i, row in enumerate(sorted(set(rows)))}
     assert ranks(a, b).tolist() == [names[row] for row in rows]
-    assert int(heads(a[order], b[order]).sum()) == len(names)
-    number, row = spans(torch.tensor([5, 0, 9]), torch.tensor([2, 0, 3]))
+    assert int(run_starts(a[order], b[order]).sum()) == len(names)
+    number, row = ragged_arange(torch.tensor([5, 0, 9]), torch.tensor([2, 0, 3]))
     assert (number.tolist(), row.tolist()) == ([5, 6, 9, 10, 11], [0, 0, 2, 2, 2])
 
 
 def test_join():
     ends = torch.randint(0, 100, (2, 70))
-    label, expected = join(torch.arange(100), *ends), list(range(100))
+    label, expected = union(torch.arange(100), *ends), list(range(100))
     for _ in range(100):
         for a, b in ends.t().tolist():
             expected[a] = expected[b] = min(expected[a], expected[b])

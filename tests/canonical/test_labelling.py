@@ -72,7 +72,7 @@ def test_poor_hashes_never_make_a_wrong_form(make, monkeypatch, bits):
         return sum(number * (i + 1) ** 2 for i, number in enumerate(numbers)) % 2**bits
 
     for module in (cells, orbits, partition, twins):
-        monkeypatch.setattr(module, "mix", poor)
+        monkeypatch.setattr(module, "hash_rows", poor)
     least, errors = {}, 0
     for _ in range(200):
         graph = random_graph(4)

@@ -20,7 +20,7 @@ from fa_pyg import (
     Sample,
     SpectralFrame,
 )
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 from fa_pyg.models import GIN, AdjacencyMLP
 from fa_pyg.testing import assert_equivariant
 from fa_pyg.transforms import AddFrames, CanonicalPose, NodeID, data_frames
@@ -39,7 +39,7 @@ class Net(nn.Module):
 
     def forward(self, x, edge_index, edge_attr, batch=None):
         batch = torch.zeros(len(x), dtype=torch.long) if batch is None else batch
-        place = rank_in_body(batch, torch.bincount(batch))
+        place = index_within_body(batch, torch.bincount(batch))
         h = torch.tanh(self.conv(self.first(x) + self.ids(place), edge_index, edge_attr))
         edges = self.edge(torch.cat([h[edge_index[0]], h[edge_index[1]] * place[edge_index[1], None]], 1))
         return {"node": h, "edge": edges, "graph": global_add_pool(h**2, batch)}
@@ -285,7 +285,7 @@ def test_node_ids_belong_to_places(batch):
 def test_sets_need_no_edges():
     class Sequence(nn.Module):
         def forward(self, x, batch):
-            place = rank_in_body(batch, torch.bincount(batch))
+            place = index_within_body(batch, torch.bincount(batch))
             return global_add_pool(x * (place + 1.0)[:, None], batch)
 
     x, batch = torch.randn(9, 2, dtype=torch.double), torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 1])
@@ -322,7 +322,7 @@ def test_inside_frames_of_motions():
 
     class Points(nn.Module):
         def forward(self, pos, edge_index, batch):
-            place = rank_in_body(batch, torch.bincount(batch))
+            place = index_within_body(batch, torch.bincount(batch))
             return global_add_pool((pos * (place + 1.0)[:, None]).exp(), batch)
 
     torch.manual_seed(0)

@@ -10,13 +10,13 @@ from torch_geometric.transforms import RandomLinkSplit
 
 from fa_pyg import CanonicalFrame, FrameAveraging, SpectralFrame
 from fa_pyg.builders.graphs import colors_of
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 from fa_pyg.testing import separation
 from fa_pyg.transforms import AddFrames, data_frames
 
 
 def places(batch):
-    return rank_in_body(batch, torch.bincount(batch)).double()
+    return index_within_body(batch, torch.bincount(batch)).double()
 
 
 class Weigh(nn.Module):

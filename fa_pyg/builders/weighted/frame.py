@@ -11,7 +11,7 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
-from fa_pyg.builders.pca import proper, unturned
+from fa_pyg.builders.pca import identity_frames, make_proper
 from fa_pyg.builders.weighted.moments import Blend, Moments, step
 from fa_pyg.builders.weighted.orders import SORTED, soft_orders
 from fa_pyg.builders.weighted.symmetric import symmetric_frames
@@ -156,7 +156,7 @@ class WeightedPCAFrame(Frame):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)
             if not self.group.rotates:
-                return unturned(cloud, origin, self.group.dim)
+                return identity_frames(cloud, origin, self.group.dim)
             frames = self._rotating(cloud, origin)
         return frames.detach() if self.detach else frames  # forward-mode derivatives do not ask for grad mode
 
@@ -165,7 +165,7 @@ class WeightedPCAFrame(Frame):
         second = moments.second()
         values, axes = safe_eigh(second)
         if not self.group.reflects:
-            axes = proper(axes)
+            axes = make_proper(axes)
         # The distance from the origin tells the rounding of points, not of vectors.
         far = origin if any(quantity.rep.affine for quantity in cloud.read) else None
         # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
@@ -239,7 +239,7 @@ class WeightedPCAFrame(Frame):
         moment, width = second.index_select(0, body), scale.index_select(0, body)
         rotation, frame, share = soft_orders(rotation, moment, width, way, self.ordered)
         if not self.group.reflects:
-            rotation = proper(rotation)
+            rotation = make_proper(rotation)
         body, weight = body.index_select(0, frame), weight.index_select(0, frame) * share
         signs, k = self.signs.to(rotation), len(self.signs)
         rotation = (rotation * signs[:, None, None, :]).flatten(0, 1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud, Quantity
-from fa_pyg.math.linalg import pick, scatter_sum
+from fa_pyg.math.linalg import gather, scatter_sum
 
 __all__ = ["Blend", "Moments", "step"]
 
@@ -69,7 +69,7 @@ class _Columns:
 
     def shares(self) -> tuple[Tensor, Tensor]:
         """The sums ``[B]`` of what each row adds to the trace of the mean squares, and of its squares."""
-        share = sum(column * column for column in self.x) * self.c / pick(self.amount, self.index)
+        share = sum(column * column for column in self.x) * self.c / gather(self.amount, self.index)
         return self._total(share), self._total(share * share)
 
     def along(self, axes: Tensor) -> Tensor:
@@ -77,9 +77,9 @@ class _Columns:
         # A node of weight 0 leaves no trace, and a centroid weighted by c does not make the mean by c^2 zero.
         u, found = self.c * self.c, []
         for axis in axes.permute(2, 1, 0).contiguous():
-            s = self.x[0] * pick(axis[0], self.index)
+            s = self.x[0] * gather(axis[0], self.index)
             for column, share in zip(self.x[1:], axis[1:], strict=True):
-                s = torch.addcmul(s, column, pick(share, self.index))
+                s = torch.addcmul(s, column, gather(share, self.index))
             square = s * s
             cube = square * s * self.c
             found.append([self._total(one) for one in (cube, cube.abs(), s * u, square * u)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["Dense", "dense_batches", "in_order"]
 
@@ -86,7 +86,7 @@ def dense_batches(
     at_once = at_once or AT_ONCE.get(batch.device.type, AT_ONCE["else"])
     part, row, room_of_part = _parts(rooms, None if places is not None else at_once)
     room, source, target = rooms[batch], *edge_index
-    place = rank_in_body(batch, sizes)
+    place = index_within_body(batch, sizes)
     slot = row[batch] * room + place
     pair = slot[source] * room[source] + place[target]
     groups = [_split(index, len(room_of_part)) for index in (part, part[batch], part[batch[source]])]
@@ -114,7 +114,7 @@ def _parts(rooms: Tensor, at_once: int | None) -> tuple[Tensor, Tensor, list[int
     room, kind, count = rooms.unique(return_inverse=True, return_counts=True)
     per_part = count.clamp(min=1) if at_once is None else (at_once // room**2).clamp(min=1)
     parts = (count + per_part - 1) // per_part
-    rank = rank_in_body(kind, count)
+    rank = index_within_body(kind, count)
     part = (parts.cumsum(0) - parts)[kind] + rank // per_part[kind]
     return part, rank % per_part[kind], room.repeat_interleave(parts).tolist()
 

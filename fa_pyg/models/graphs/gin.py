@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GINConv
 
 from fa_pyg import checks
-from fa_pyg.math.ragged import rank_in_body
+from fa_pyg.math.ragged import index_within_body
 from fa_pyg.models.graphs.baselines import ConvStack
 from fa_pyg.models.graphs.readout import checked_batch, widths
 
@@ -75,7 +75,7 @@ class GIN(nn.Module):
         return self.stack(x, edge_index, batch)
 
     def _codes(self, x: Tensor, batch: Tensor, node_id: Tensor | None) -> Tensor:
-        place = rank_in_body(batch, torch.bincount(batch)) if node_id is None else node_id
+        place = index_within_body(batch, torch.bincount(batch)) if node_id is None else node_id
         if place.shape != batch.shape or place.dtype != torch.long:
             found = f"{place.dtype} {list(place.shape)}"
             raise ValueError(f"node_id: expected {len(x)} integers (int64), found {found}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.math.linalg import mean, pick, scatter_sum
+from fa_pyg.math.linalg import gather, mean, scatter_sum
 from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, placed
 from fa_pyg.models.molecules.heads import Head, check_heads
 from fa_pyg.models.molecules.inputs import read_molecules
@@ -107,7 +107,7 @@ class FAENet(nn.Module):
         h, e = placed(self.embed(z), pos), self.radial(waves) * (weight * self.shrink)
         for layer in self.layers:
             h = layer(h, e, directions, source, target)
-        x = None if pos is None else (pos - pick(mean(pos, batch, size), batch)).to(h.dtype)
+        x = None if pos is None else (pos - gather(mean(pos, batch, size), batch)).to(h.dtype)
         out = {name: head(self.readout[name](h), x, batch, size) for name, head in self.heads.items()}
         return out["energy"] if self.is_single else out
 
@@ -128,7 +128,7 @@ class Interaction(nn.Module):
 
     def forward(self, h: Tensor, e: Tensor, directions: Tensor, source: Tensor, target: Tensor) -> Tensor:
         filters = self.radial(e) * (1 + self.angular(directions))
-        total = scatter_sum(filters * pick(self.value(h), source), target, len(h))
+        total = scatter_sum(filters * gather(self.value(h), source), target, len(h))
         return h + self.update(torch.cat([h, total], dim=-1))
 
 

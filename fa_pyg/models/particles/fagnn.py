@@ -12,7 +12,7 @@ from fa_pyg import checks
 from fa_pyg.builders import PCAFrame
 from fa_pyg.frames import Frames
 from fa_pyg.groups.continuous import MOST_SIGNS
-from fa_pyg.math.linalg import mean, pick, scatter_sum
+from fa_pyg.math.linalg import gather, mean, scatter_sum
 from fa_pyg.nn.layers import FAMLP, FAConv
 
 __all__ = ["FAGNN", "EdgeMLPConv"]
@@ -115,7 +115,7 @@ class FAGNN(nn.Module):
         edge = torch.cat(
             [distance, edge_attr.flatten(1) if edge_attr.dim() > 1 else edge_attr.unsqueeze(1)], dim=-1
         )
-        centred = pos - pick(mean(pos, batch, num_graphs), batch)
+        centred = pos - gather(mean(pos, batch, num_graphs), batch)
         graphs = {"batch": batch, "num_graphs": num_graphs}
         v = self._mlp(self.embed, torch.stack([centred, vel], dim=1), graphs)
         for conv in self.convs:
@@ -172,7 +172,7 @@ class _Signed:
     """Vectors ``[N, C, d]`` in K frames of equal axes, by their parts along each axis."""
 
     def __init__(self, frames: Frames, v: Tensor) -> None:
-        self.axes, self.signs = pick(frames.axes, frames.batch).to(v.dtype), frames.signs.to(v.dtype)
+        self.axes, self.signs = gather(frames.axes, frames.batch).to(v.dtype), frames.signs.to(v.dtype)
         self.parts = (self.axes.transpose(1, 2) @ v.transpose(1, 2)).transpose(0, 1)  # [d, N, C]
 
     def copies(self, weight: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.math.linalg import mean, pick, scatter_sum
+from fa_pyg.math.linalg import gather, mean, scatter_sum
 
 NEAR = 1e-6  # squared distance that keeps 1 / r finite where two particles meet
 
@@ -58,7 +58,7 @@ class GNN(nn.Module):
         # The first place of its number among all serves as a graph's: to count graphs is to wait for a GPU.
         graph = None if batch is None else torch.searchsorted(batch.sort().values, batch)
         centre = mean(pos, graph, 1 if graph is None else len(pos))
-        h = self.embed(torch.cat([pos - pick(centre, graph), vel, charge], dim=-1))
+        h = self.embed(torch.cat([pos - gather(centre, graph), vel, charge], dim=-1))
         source, target = edge_index
         pair = pair_inputs(pos, vel, charge, source, target)
         for layer in self.layers:
@@ -82,15 +82,15 @@ class MessagePassingLayer(nn.Module):
         self.update = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
 
     def forward(self, h: Tensor, pair: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        wide = pick(self.to_target(h), target) + pick(self.from_source(h), source)
+        wide = gather(self.to_target(h), target) + gather(self.from_source(h), source)
         messages = self.message(wide + self.from_pair(pair))
         return h + self.update(torch.cat([h, scatter_sum(messages, target, len(h))], dim=-1))
 
 
 def pair_inputs(pos: Tensor, vel: Tensor, charge: Tensor, source: Tensor, target: Tensor) -> Tensor:
     """What one particle sees of another [E, dim + 5]: all but the displacement is invariant."""
-    r, v = (pick(x, target) - pick(x, source) for x in (pos, vel))
-    charges = pick(charge, target) * pick(charge, source)
+    r, v = (gather(x, target) - gather(x, source) for x in (pos, vel))
+    charges = gather(charge, target) * gather(charge, source)
     square = r.square().sum(-1, keepdim=True)
     inverse = (square + NEAR).rsqrt()
     return torch.cat([r, square, inverse, charges, charges * inverse, (v * r).sum(-1, keepdim=True)], dim=-1)

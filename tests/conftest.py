@@ -1,4 +1,4 @@
-"""For every test: one thread, the same seed, and two floating-point types where it asks for ``dtype``."""
+"""For every test: one thread, the same seed, two types (``dtype``), and trainings of a second."""
 
 import os
 import warnings
@@ -38,3 +38,88 @@ def caught() -> Callable[[Callable], list[str]]:
         return [str(one.message) for one in found]
 
     return texts
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory):
+    """A cache with 20 samples of each split."""
+    from fa_pyg.train import NBodyData
+
+    root = tmp_path_factory.mktemp("nbody")
+    NBodyData(root, num_samples=20).prepare_data()
+    return root
+
+
+TINY_POTENTIAL = """
+name: tiny
+model:
+  model:
+    class_path: fa_pyg.models.Potential
+    init_args:
+      model:
+        class_path: fa_pyg.models.FAENet
+        init_args: {hidden: 8, layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
+      frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: E(3)}}
+  lr: 0.01
+  schedule: cosine
+  weights: {energy: 0.1, forces: 1.0, dipole: 0.1}
+data:
+  dataset: {class_path: fa_pyg.datasets.XYZ, dict_kwargs: {targets: [energy]}}
+  val: 8
+  test: 8
+  batch_size: 8
+trainer:
+  max_epochs: 3
+  enable_progress_bar: false
+  callbacks:
+  - {class_path: fa_pyg.train.EMA, init_args: {decay: 0.9}}
+"""
+
+
+@pytest.fixture(scope="session")
+def molecule_root(tmp_path_factory):
+    """Folders with 40 labelled molecules each, in ASE's extended XYZ: labels of a potential of pairs."""
+    import numpy as np
+    from ase.build import molecule
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.io import write
+
+    root, rng, frames = tmp_path_factory.mktemp("molecules"), np.random.default_rng(0), []
+    for name in ["CH4", "H2O", "CH3OH", "C6H6"] * 10:
+        atoms = molecule(name)
+        atoms.rattle(0.1, rng=rng)
+        vectors = atoms.positions - atoms.positions[:, None]
+        squares = (vectors**2).sum(-1)
+        forces = (-0.2 * vectors * np.exp(-squares / 4)[..., None]).sum(0)
+        energy = 0.2 * np.exp(-squares / 4)[np.triu_indices(len(atoms), 1)].sum() * 2
+        energy -= float((1000.123456789 * atoms.numbers).sum())
+        results = {"energy": energy, "forces": forces, "dipole": atoms.positions[0] - atoms.positions[1]}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        frames.append(atoms)
+    write(root / "all.xyz", frames, format="extxyz")
+    (root / "tiny.yaml").write_text(TINY_POTENTIAL)
+    return root
+
+
+@pytest.fixture(scope="session")
+def molecule_arguments(molecule_root, tmp_path_factory):
+    """Command line of a run of seconds."""
+    runs = tmp_path_factory.mktemp("runs")
+
+    def make(*more):
+        data = f"--data.dataset.init_args.root_or_files={molecule_root / 'all.xyz'}"
+        config = ["--config", str(molecule_root / "tiny.yaml")]
+        return [*config, data, f"--trainer.default_root_dir={runs}", *more]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def molecule_run(molecule_arguments):
+    """The results of a run of three epochs; ``folder`` holds its checkpoints."""
+    from unittest.mock import patch
+
+    from fa_pyg.train import MoleculeCLI, main
+
+    with patch("sys.argv", ["train"]):
+        return main(molecule_arguments(), MoleculeCLI)

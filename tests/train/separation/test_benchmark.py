@@ -15,7 +15,7 @@ from fa_pyg.train.separation.benchmark import Benchmark
 from fa_pyg.train.separation.rows import PARTS, Row, check, factory
 from fa_pyg.train.separation.table import write
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "separation").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[3] / "configs" / "separation").glob("*.yaml"))
 INVARIANT = {"gcn", "gat", "gin", "chebnet", "ppgn", "gnnml3"}
 INVARIANT |= {f"fa_{name}_canonical{first}" for name in ("mlp", "gin_id") for first in ("", "_spectral")}
 

@@ -16,7 +16,7 @@ from fa_pyg.potential.load import built, load_potential
 from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
 from fa_pyg.train.logs import read_metrics
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "molecules").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[3] / "configs" / "molecules").glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True)

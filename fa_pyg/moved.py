@@ -56,7 +56,6 @@ MOVED = {
     "models.readout": "models.graphs.readout",
     "models.references": "models.molecules.references",
     "models.supports": "models.graphs.supports",
-    "nn.call_frames": "calls.frames",
     "nn.graph_building": "neighbors.edges",
     "nn.lattice": "neighbors.lattice",
     "nn.neighbor_blocks": "neighbors.blocks",

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from fa_pyg import Frame, FrameAveraging, Frames, HaarFrame, PCAFrame, Rep, read_xyz
+from fa_pyg import FrameAveraging, Frames, HaarFrame, MotionFrame, PCAFrame, Rep, read_xyz
 from fa_pyg.reps import NAMED
 from fa_pyg.testing import Motion, assert_equivariant, assert_frame, equivariance_error, random_motion
 
@@ -55,7 +55,7 @@ def test_translations_of_the_line():
 # Group averaging: F(x) = G ------------------------------------------------------------------------
 
 
-class Whole(Frame):
+class Whole(MotionFrame):
     """The whole of a finite group, at every input."""
 
     def __init__(self, group, elements):

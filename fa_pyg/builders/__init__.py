@@ -1,6 +1,6 @@
 """Frames as modules: from what they read of a batch to :class:`fa_pyg.Frames`; one file an idea."""
 
-from fa_pyg.builders.base import Frame, PermutationFrame
+from fa_pyg.builders.base import Frame, MotionFrame, PermutationFrame
 from fa_pyg.builders.canonical import CanonicalFrame
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.combine import PerMode, Sample
@@ -30,6 +30,7 @@ __all__ = [
     "LearnedFrame",
     "LocalFrame",
     "LocalPCAFrame",
+    "MotionFrame",
     "PCAFrame",
     "PerMode",
     "PermutationFrame",

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import Frame, MotionFrame
 from fa_pyg.builders.cloud import Cloud
-from fa_pyg.frames import Frames
+from fa_pyg.frames import Frames, SignedFrames
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
 
 __all__ = ["CosetFrame"]
@@ -17,7 +17,7 @@ _SAME = 1e-12  # frames that differ by less, entry by entry, are one
 _MATRICES = 1 << 21  # that are compared at most: of more frames all are left as they are
 
 
-class CosetFrame(Frame):
+class CosetFrame(MotionFrame):
     r"""A frame F right-multiplied by a finite group H: every frame g becomes the coset gH.
 
     .. math:: (FH)(x) = \{g h : g \in F(x),\ h \in H\}, \quad w_{gh} = w_g / |H|, \qquad
@@ -49,7 +49,7 @@ class CosetFrame(Frame):
 
     def __init__(self, frame: Frame, subgroup: GroupLike) -> None:
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
-        if frame.group.permutes or not frame.group.rotates:
+        if not frame.group.rotates:
             raise ValueError(f"frame: expected a frame of rotations, found {frame}")
         super().__init__(frame.group)
         try:
@@ -68,7 +68,7 @@ class CosetFrame(Frame):
 
     def build(self, cloud: Cloud) -> Frames:
         frames = self.frame.build(cloud)
-        if frames.signs is not None and self.has_signs:
+        if isinstance(frames, SignedFrames) and self.has_signs:
             return self._uniform(frames.axes.unsqueeze(0), frames)
         if frames.slots == 1:
             return self._uniform(frames.rotation.unsqueeze(0), frames)

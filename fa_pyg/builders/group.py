@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
@@ -13,7 +13,7 @@ from fa_pyg.groups import FiniteGroup, Group, GroupLike
 __all__ = ["GroupFrame"]
 
 
-class GroupFrame(Frame):
+class GroupFrame(MotionFrame):
     r"""All elements of a finite group, at every input: group averaging (the Reynolds operator).
 
     .. math:: \langle\Phi\rangle(x) = \frac{1}{|G|} \sum_{g \in G} \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)

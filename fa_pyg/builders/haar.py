@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import Frames
 from fa_pyg.groups import GroupLike
@@ -13,7 +13,7 @@ from fa_pyg.groups import GroupLike
 __all__ = ["HaarFrame"]
 
 
-class HaarFrame(Frame):
+class HaarFrame(MotionFrame):
     r"""k random motions for each graph: group averaging over Haar (uniform) samples.
 
     .. math:: \langle\Phi\rangle(x) \approx \frac1k \sum_{i=1}^k \rho(g_i) \Phi(\rho(g_i)^{-1} x),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.vector_net import VectorNet
@@ -20,7 +20,7 @@ from fa_pyg.math.linalg import gather, mean
 __all__ = ["LearnedFrame", "identity_prior"]
 
 
-class LearnedFrame(Frame):
+class LearnedFrame(MotionFrame):
     r"""Frames that are learned, "Equivariance with Learned Canonicalization Functions" (Kaba et al. 2023).
 
     .. math:: F(x) = \{(\mathrm{GramSchmidt}(v_1, v_2, \dots),\ \bar x)\}, \qquad v = \mathrm{net}(x)
@@ -167,7 +167,7 @@ def _nodes(cloud: Cloud, origin: Tensor | None, reflects: bool) -> tuple[Tensor,
         found = ", ".join(str(q.rep) for q in cloud.declared)
         raise ValueError(f"a learned frame needs a declared point or vector, found {found}")
     leader = next((q for q in cloud.declared if q.rep.affine), cloud.read[0])
-    n, index = len(leader.value), leader.index
+    n, index = len(leader.value), leader.rows.body
     x = torch.cat([_channels(cloud, q, origin, leader) for q in usable], dim=1)
     weight = cloud.node_weight
     scalars = x.new_ones(n, 1) if weight is None or len(weight) != n else weight.unsqueeze(-1)
@@ -179,10 +179,10 @@ def _channels(cloud: Cloud, quantity: Quantity, origin: Tensor | None, leader: Q
     """A quantity at the rows of the leader, ``[N, C, d]``."""
     n, *channels, dim = quantity.value.shape
     value = cloud.centred(quantity, origin)[0].view(n, math.prod(channels), dim)
-    if quantity.index is leader.index and n == len(leader.value):
+    if quantity.rows.align_with(leader.rows):
         return value
-    average = mean(value.flatten(1), quantity.index, cloud.size)
+    average = mean(value.flatten(1), quantity.rows.body, cloud.size)
     # Where they cancel, as edges in both directions do, rounding is left, which the net would make large.
-    size = mean(value.detach().flatten(1).abs(), quantity.index, cloud.size).amax(1, keepdim=True)
+    size = mean(value.detach().flatten(1).abs(), quantity.rows.body, cloud.size).amax(1, keepdim=True)
     average = torch.where(average.abs() <= 64 * torch.finfo(average.dtype).eps * size, 0, average)
-    return gather(average, leader.index).expand(len(leader.value), -1).unflatten(1, value.shape[1:])
+    return gather(average, leader.rows.body).expand(len(leader.value), -1).unflatten(1, value.shape[1:])

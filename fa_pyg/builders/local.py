@@ -10,6 +10,7 @@ from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.pca import PCAFrame
 from fa_pyg.frames import Frames
+from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.math.linalg import check_device, check_real, working_dtype
 from fa_pyg.reps import Rep
@@ -58,7 +59,7 @@ class LocalFrame(nn.Module):
     def __init__(self, frame: Frame) -> None:
         super().__init__()
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
-        if frame.group.permutes:
+        if not frame.group.dim:
             raise ValueError(f'frame: expected a frame such as PCAFrame("O(3)"), found {frame!r}')
         self.frame = frame
 
@@ -109,9 +110,10 @@ class LocalFrame(nn.Module):
         if edge_weight is not None:
             w = edge_weight.to(wide.dtype).clamp(min=0)
             sent = [v * w.view(-1, *(1,) * (v.dim() - 1)) for v in sent]
-        read = (*(Quantity(v, Rep(1), target) for v in sent), *(Quantity(v, Rep(1), node) for v in vectors))
+        near, own = Rows(Level.NODE, target, len(target)), Rows.of(node)  # the cloud of a node: its neighbors
+        read = (*(Quantity(v, Rep(1), near) for v in sent), *(Quantity(v, Rep(1), own) for v in vectors))
         # One point a body is its own centroid: the origin. Groups that do not translate must not see it.
-        point = (Quantity(wide, Rep(1, affine=True), node),) if self.group.translates else ()
+        point = (Quantity(wide, Rep(1, affine=True), own),) if self.group.translates else ()
         return self.frame.evaluate(Cloud(read + point, read, target, n, edge_weight))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
@@ -18,7 +18,7 @@ from fa_pyg.math.linalg import covariance, det, second_moments
 __all__ = ["PCAFrame", "identity_frames", "make_proper"]
 
 
-class PCAFrame(Frame):
+class PCAFrame(MotionFrame):
     r"""The frame of "Frame Averaging for Invariant and Equivariant Network Design" (Puny et al. 2022).
 
     The eigenvectors :math:`v_1, \dots, v_d` (by ascending variance) of each graph's covariance
@@ -58,8 +58,8 @@ class PCAFrame(Frame):
             if not self.group.rotates:
                 return identity_frames(cloud, origin, self.group.dim)
             axes, moments = self._axes(cloud, origin)
-            alone = self._alone(cloud, origin)
-            frames = Frames.signed(axes, self.signs.to(axes), origin, cloud.batch, moments, alone)
+            reads_all = self._reads_all(cloud, origin)
+            frames = Frames.signed(axes, self.signs.to(axes), origin, cloud.batch, moments, reads_all)
         if self.on_degenerate != "ignore":
             self._report(frames)
         return frames.detach() if self.detach else frames  # forward-mode derivatives do not ask for grad mode
@@ -74,7 +74,7 @@ class PCAFrame(Frame):
         axes = safe_axes(total)
         return axes if self.group.reflects else make_proper(axes), total
 
-    def _alone(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
+    def _reads_all(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
         """Whether the axes are made of all that is declared, of all nodes; ``[B]`` where bodies differ."""
         if not all(any(one is read for read in cloud.read) for one in cloud.declared):
             return False

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.batches import is_at_hand
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.pca import identity_frames
 from fa_pyg.frames import ALL_RANKS, Frames
@@ -18,7 +18,7 @@ __all__ = ["PolarFrame"]
 _FLAT = 1e-10  # of the determinant of unit vectors, below which they count as dependent
 
 
-class PolarFrame(Frame):
+class PolarFrame(MotionFrame):
     r"""The polar decomposition of three labeled vectors of each graph: one frame, infinitely smooth.
 
     .. math:: U = (a/|a|,\; b/|b|,\; c/|c|)^\top = P\,Q, \qquad P = (U U^\top)^{1/2}, \qquad

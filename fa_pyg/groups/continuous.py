@@ -68,13 +68,8 @@ class Group:
         return finite
 
     @property
-    def permutes(self) -> bool:
-        """Whether it permutes nodes instead of moving space."""
-        return self.dim == 0
-
-    @property
     def rotates(self) -> bool:
-        return self.kind != "T" and not self.permutes
+        return self.kind not in ("T", "S")
 
     @property
     def reflects(self) -> bool:
@@ -126,7 +121,7 @@ class Group:
         return q * flip.unsqueeze(-2)
 
     def __str__(self) -> str:
-        return "S(n)" if self.permutes else f"{self.kind}({self.dim})"
+        return f"{self.kind}({self.dim})" if self.dim else "S(n)"
 
 
 GroupLike = str | Group

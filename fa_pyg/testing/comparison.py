@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.builders import Cloud, Frame
+from fa_pyg.builders import Cloud, Frame, MotionFrame
 from fa_pyg.builders.pca import identity_frames
 from fa_pyg.calls import Name
 from fa_pyg.frames import Frames
@@ -117,20 +117,20 @@ class Comparison:
         return group
 
 
-class _Counted(Frame):
+class _Counted(MotionFrame):
     """Another frame, whose numbers of frames are kept."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame.group)
         self.frame, self.counts = frame, []
 
-    def evaluate(self, cloud: Cloud) -> Frames:
+    def build(self, cloud: Cloud) -> Frames:
         frames = self.frame.evaluate(cloud)
         self.counts.append(frames.counts.cpu())
         return frames
 
 
-class _Unturned(Frame):
+class _Unturned(MotionFrame):
     """One constant frame: the axes of the coordinates, at the centroid where the group translates.
 
     The derivative of the centroid would take the net force out of the bare network's forces.
@@ -144,7 +144,7 @@ class _Unturned(Frame):
 def _averaging(model: Callable, bare: Callable | None) -> FrameAveraging | None:
     """The framed network inside a model; None where there is none and ``bare`` is given."""
     parts = model.modules() if isinstance(model, nn.Module) else ()
-    found = [one for one in parts if isinstance(one, FrameAveraging) and not one.frame.group.permutes]
+    found = [one for one in parts if isinstance(one, FrameAveraging) and one.frame.group.dim]
     if len(found) != 1 and bare is None:
         raise ValueError(
             f"bare: expected the network to compare with, found None for a {type(model).__name__} that holds "

@@ -114,8 +114,8 @@ class Displaced:
             value = call.get(name)
             if not isinstance(value, Tensor):
                 raise ValueError(f"input_reps: the call has no tensor {name!r}")
-            body = self.layout.body(name, value)
-            self.framed[name] = (frames.to_frame(value, Rep.of(rep), body), body, len(value))
+            rows = self.layout.rows(name, value)
+            self.framed[name] = (frames.to_frame(value, Rep.of(rep), rows), rows)
         turned = (shift.unsqueeze(-2) @ rotation[:, self.body]).flatten(0, 2)
         pos, *rest = self.framed[system.name]
         self.framed[system.name] = (pos + turned, *rest)

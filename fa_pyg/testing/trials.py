@@ -53,7 +53,7 @@ class Trials:
         check_level(self.spec, level, self.values)
         self.reps, self.free, self.layout = self._layout(input_reps, levels)
         value = self.model({})
-        if not (is_said or group.permutes) and looks_geometric(value, group.dim, self.layout.sizes):
+        if not is_said and looks_geometric(value, group.dim, self.layout.sizes):
             self.spec = Rep(1)
             self.notes.append(f"  The output {list(value.shape)} is tested as a vector: say output=.")
         self.reference = list(leaves(self.spec, level, value))
@@ -67,7 +67,7 @@ class Trials:
     ) -> tuple[dict[Name, Rep], dict[Name, Tensor], Layout]:
         """What transforms, what may transform and is not declared, and the level of each tensor."""
         call, group = self.model.call, self.group
-        if group.permutes:
+        if not group.dim:
             return {}, {}, graph_layout(call, levels or {})
         declared = self.model.reps({"pos": "point"} if input_reps is None else input_reps)
         reps = {name: rep for name, rep in declared.items() if not rep.is_invariant}
@@ -87,7 +87,7 @@ class Trials:
         """The largest error of each case, in so many trials."""
         errors = {case: largest(self.moved(draw, trials)) for case, draw in self.motions().items()}
         if self.layout.num_nodes > 1:
-            errors["permuted"] = largest(self.permuted(trials if self.group.permutes else 1))
+            errors["permuted"] = largest(self.permuted(1 if self.group.dim else trials))
         if has_graphs(self.layout):
             errors["apart"] = largest(self.apart(trials))
         if self.free:

@@ -196,7 +196,7 @@ def test_an_input_that_was_not_read_breaks_lines_and_points():
 
 
 def test_frames_that_do_not_say_how_exact_they_are():
-    with pytest.raises(ValueError, match="made without a word"):
+    with pytest.raises(ValueError, match="no exactness information"):
         Frames(torch.eye(3).unsqueeze(0)).exact_for("scalar")
 
 

@@ -162,7 +162,7 @@ def test_pseudovectors_that_are_read_or_only_declared():
     pos, z = molecule("carbon_dioxide")
     model = framed(GeneralisedQRFrame("E(3)"), {"pos": "point", "vel": "pseudovector"}, 6)
     for reads in (["pos"], ["vel"], ["vel", "pos"]):
-        model.reads = reads
+        model.reading.reads = reads
         assert_equivariant(model, {"pos": pos, "z": z, "vel": torch.randn_like(pos)}, "E(3)")
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GraphConv
 
-from fa_pyg import Frame, FrameAveraging, Frames, PCAFrame
+from fa_pyg import FrameAveraging, Frames, MotionFrame, PCAFrame
 from fa_pyg.nn import FAMLP, FAConv
 from fa_pyg.testing import assert_equivariant, assert_frame
 
@@ -135,7 +135,7 @@ def test_frames_that_cannot_tell_nodes_from_graphs():
 
 
 def test_a_frame_without_its_origin_is_found(pos):
-    class Forgetful(Frame):
+    class Forgetful(MotionFrame):
         def build(self, cloud):
             return Frames(PCAFrame("O(3)")(cloud.read[0].value - cloud.read[0].value.mean(0)).rotation[:1])
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fa_pyg import Frame, FrameAveraging, Frames, PCAFrame
+from fa_pyg import FrameAveraging, Frames, MotionFrame, PCAFrame
 from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.testing import LINES, Line, Probe, assert_continuous, framed_probe, largest_step, lines
 
@@ -95,7 +95,7 @@ def test_jumps_are_told_from_slopes():
     assert_continuous(lambda z, pos, batch: 0 * pos + 1, line)
 
 
-class OneSided(Frame):
+class OneSided(MotionFrame):
     """One pose, signed by third moments: canonical, and no such frame is continuous."""
 
     def build(self, cloud):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.gram_schmidt import completed, rejected, signed_permutations
 from fa_pyg.builders.qr.rows import Rows, rows_of
@@ -23,7 +23,7 @@ _WINDOW = 1024  # rows that lie this many tolerances below the best cannot be ch
 _DOTS = (0.19, 0.13, 0.07, 0.05)  # what the place along each earlier axis counts in a score
 
 
-class GeneralisedQRFrame(Frame):
+class GeneralisedQRFrame(MotionFrame):
     r"""Frames as small as the input's own symmetry, after "Minimal Frame Averaging" (Lin et al. 2024).
 
     The axes are those of Gram-Schmidt on vectors of the graph (a generalised QR decomposition: dependent ones

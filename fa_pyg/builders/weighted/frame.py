@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.pca import identity_frames, make_proper
 from fa_pyg.builders.weighted.moments import Blend, Moments, step
@@ -53,7 +53,7 @@ LEVELS = {
 }
 
 
-class WeightedPCAFrame(Frame):
+class WeightedPCAFrame(MotionFrame):
     r"""Weighted principal axes: exact on every input, continuous in it, and as smooth as one pays runs for.
 
     A robust frame in the sense of Dym, Lawrence and Siegel (2024), who show that no single frame can be

@@ -52,6 +52,11 @@ class SignedFrames(MotionFrames):
     moments: Tensor | None = None
     reads_all: bool | Tensor = False
 
+    def explicit(self) -> Frames:
+        """Returns the same frames as matrices with weights, of which any can be replaced."""
+        given = (self.rotation, self.body, self.weight, self.origin, self.batch, self.num_bodies)
+        return Frames(*given).with_exact(self.exact)
+
     @property
     def num_bodies(self) -> int:
         return len(self.axes)

@@ -68,6 +68,11 @@ class Group:
         return finite
 
     @property
+    def permutes(self) -> bool:
+        """Whether it moves nodes from one index to another, and not space."""
+        return self.dim == 0
+
+    @property
     def rotates(self) -> bool:
         return self.kind not in ("T", "S")
 

@@ -121,6 +121,9 @@ def test_as_many_edges_or_graphs_as_nodes(pos):
 def test_frames_replaced_in_parts(pos):
     frames = PCAFrame("O(3)")(pos)  # axes and signs, of which a new weight or rotation must not be overruled
     y = frames.to_frame(pos.exp()).sin()
+    with pytest.raises(TypeError, match="weight"):
+        replace(frames, weight=frames.weight)
+    frames = frames.explicit()
     third = replace(frames, weight=torch.eye(8).double()[3])
     torch.testing.assert_close(third.average(y, "vector"), frames.from_frame(y).view(8, 6, 3)[3])
     turned = frames.rotation[:, :, [1, 2, 0]]

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
 
 from fa_pyg.batches import check_batch, check_edges, graph_count
-from fa_pyg.calls.call import Call, Name
-from fa_pyg.calls.collation import Collation
-from fa_pyg.calls.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer, is_pairs, owners, words
+from fa_pyg.calls.call import Name
+from fa_pyg.calls.indices import NUMBERS, NodeIndices
+from fa_pyg.calls.names import KEPT, NODE_NAMES
 from fa_pyg.frames.rows import Level, Rows
 
 __all__ = ["LEVELS", "NUMBERS", "Layout"]
 
-NUMBERS = ("index", "node_index")
 LEVELS = ("node", "edge", "graph", *NUMBERS, "shared", "place")
 
 
-class Layout(Collation):
+class Layout(NodeIndices):
     """The sizes of a call's batch, and the level of each of its tensors.
 
     Args:
@@ -40,93 +37,13 @@ class Layout(Collation):
         ValueError: if ``batch`` is no vector of integers, or does not fit the number of graphs that is given.
     """
 
-    def __init__(
-        self,
-        call: Call,
-        levels: Mapping[Name, str] | None = None,
-        nodes: Name = "pos",
-        whole: bool = False,
-        pairs_in_edge_order: bool = False,
-    ) -> None:
-        self.call = call
-        self.levels = {**BY_NAME, **(levels or {})}
-        self.pairs_in_edge_order = pairs_in_edge_order
-        given = call.get("batch")
-        self.batch: Tensor | None = call.get(f"{nodes}_batch") if given is None else given
-        check_batch(self.batch, "batch" if given is not None else f"{nodes}_batch")
-        self._nodes = nodes
-        self.num_nodes = self._num_nodes(nodes)
-        self.num_graphs = self._num_graphs()
-        self.is_strict = whole  # of one graph, too, no size may leave a choice
-        if whole and self.batch is None:
-            self.batch = torch.zeros(self.num_nodes, dtype=torch.long, device=self._device())
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.nodes = Rows(Level.NODE, self.batch, self.num_nodes)
         self._rows: dict[Name, Rows] = {}
         self._columns: dict[Name, Rows] = {}
 
-    def _num_nodes(self, nodes: Name) -> int:
-        if self.batch is not None:
-            return len(self.batch)
-        given = None if self.call.data is None else self.call.data.num_nodes
-        if given is None and not isinstance(self.call.get(nodes), Tensor):
-            raise ValueError(
-                "num_nodes: expected a number of nodes in the Data, which has no tensor that tells it"
-            )
-        return len(self.call.get(nodes)) if given is None else given
-
-    def _num_graphs(self) -> int:
-        if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
-            raise ValueError(
-                "the Batch has no `batch`: PyG could not tell its nodes, give each Data num_nodes"
-            )
-        if self.batch is None:
-            return 1
-        if isinstance(self.call.data, Batch):
-            self._check_flat()
-            return graph_count(self.batch, self.call.data.num_graphs)
-        for name in ("num_graphs", "batch_size"):
-            if self.call.get(name) is not None:
-                return graph_count(self.batch, self.call.get(name), name)
-        if isinstance(self.call.get("ptr"), Tensor):
-            return graph_count(self.batch, len(self.call.get("ptr")) - 1, "len(ptr) - 1")
-        return graph_count(self.batch)  # waits for the device
-
-    def _check_flat(self) -> None:
-        """Raises ValueError for a Batch of Batches, whose graphs nothing tells any more."""
-        if {"batch", "ptr"} & set(getattr(self.call.data, "_slice_dict", None) or ()):
-            raise ValueError(
-                f"{self.call.holder!r}: expected a Batch of Data, found a Batch of Batches: collate their "
-                "graphs, Batch.from_data_list([data for batch in batches for data in batch.to_data_list()])"
-            )
-
-    def _device(self) -> torch.device | None:
-        tensors = (value for value in self.call.values.values() if isinstance(value, Tensor))
-        return next((value.device for value in tensors), None)
-
     # ------------------------------------------------------------------------------ levels
-
-    @cached_property
-    def edge_name(self) -> Name | None:
-        """The name of the edges: ``edge_index``, or the only pairs of node numbers that the caller names."""
-        if self.call.get("edge_index") is not None:
-            return "edge_index"
-        named = [name for name, level in self.levels.items() if level == "index"]
-        pairs = [name for name in named if is_pairs(self.call.get(name))]
-        return pairs[0] if len(pairs) == 1 else None
-
-    @cached_property
-    def edge_index(self) -> Tensor | None:
-        value = None if self.edge_name is None else self.call.get(self.edge_name)
-        return value if isinstance(value, Tensor) and value.dim() == 2 and not value.is_sparse else None
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The numbers of nodes and graphs, and of edges where there are any."""
-        edges = () if self.edge_index is None else (self.edge_index.size(1),)
-        return (self.num_nodes, self.num_graphs, *edges)
-
-    @cached_property
-    def nodes(self) -> Rows:
-        return Rows(Level.NODE, self.batch, self.num_nodes)
 
     @cached_property
     def graphs(self) -> Rows:
@@ -265,89 +182,6 @@ class Layout(Collation):
             raise ValueError(f"{key}: expected the graph of each row, [{len(value)}], found [{len(body)}]")
         graph_count(body, self.num_graphs, batch_name=key)
         return Rows.of(body)
-
-    # ------------------------------------------------------------------------------ node numbers
-
-    def is_numbers(self, name: Name, value: Any) -> bool:
-        """Whether a tensor holds node numbers: so declared, or by PyG's rule for names or its ``__inc__``."""
-        said = self.levels.get(name)
-        if said is not None or not is_integer(value):
-            return said in NUMBERS
-        return is_index_name(name) or (self.is_counted(name) and self.counts_nodes(name))
-
-    def points(self, name: Name) -> Rows:
-        """The points that loose node indices of this name count: the nodes, or another set.
-
-        Where the call has ``lig_batch``, ``lig_edge_index`` counts the rows of ``lig``; so ``edge_index_t``
-        those of ``x_t``.
-        """
-        sets = [key for key in self.call.values if str(key).endswith("_batch") and words(key) & words(name)]
-        bodies = {key: self.call.get(key) for key in sets if isinstance(self.call.get(key), Tensor)}
-        if len(bodies) > 1:
-            raise ValueError(f"{name!r}: expected numbers of one set of points, found {', '.join(bodies)}")
-        for key, body in bodies.items():
-            check_batch(body, key)
-            if body.shape != self.batch.shape or not torch.equal(body, self.batch):
-                return Rows.of(body)
-        return self.nodes
-
-    @cached_property
-    def pairs(self) -> dict[Name, Tensor]:
-        """The pairs of nodes besides the edges, such as ``edge_label_index``, by name."""
-        own = {k: v for k, v in self.call.values.items() if k != self.edge_name and self.is_numbers(k, v)}
-        return {k: v for k, v in own.items() if is_pairs(v) and self.levels.get(k, "index") == "index"}
-
-    def columns(self, name: Name, value: Tensor) -> Rows:
-        """The entries of node indices along their axis: rows of their own, or those of the edges.
-
-        With ``pairs_in_edge_order`` pairs that are as many as the edges, graph by graph, are put in frames in
-        the order of the edges: an output that could be of the ones or the others is then right for both.
-        """
-        if self.edge_index is not None and name == self.edge_name:
-            return self.edges
-        if self.batch is None or self.levels.get(name) == "node_index":
-            return self.rows(name, value)
-        if name not in self._columns:
-            slices = self.slices(name, value)
-            by_slices = isinstance(slices, Tensor)
-            body = self.rows_by(slices, value.device) if by_slices else None
-            body = owners(self.points(name).body, value, name) if body is None else body
-            paired = self.pairs_in_edge_order and name in self.pairs and self.edge_index is not None
-            is_edges = paired and torch.equal(body, self.edges.body)
-            self._columns[name] = self.edges if is_edges else Rows.of(body)
-        return self._columns[name]
-
-    def node_numbers(self) -> Iterator[tuple[Name, Tensor, Tensor]]:
-        """Node numbers besides the edges ``[k, P]``, with their name and the graph of each entry ``[P]``."""
-        for name, value in self.call.values.items():
-            if name == self.edge_name or not self.is_numbers(name, value) or value is None:
-                continue
-            if self.levels.get(name) != "node_index" and self.points(name).level is Level.NODE:
-                value = value.view(1) if not value.dim() else value
-                numbers = self.within_batch(name, value).movedim(self.axis(name, value), -1)
-                rows = numbers.unsqueeze(0) if numbers.dim() == 1 else numbers.flatten(0, -2)
-                yield name, rows, self.columns(name, value).body
-
-    def within_batch(self, name: Name, value: Tensor) -> Tensor:
-        """Node numbers counted through the batch; collation may have left those of each graph as they are."""
-        slices = self.slices(name, value)
-        if not isinstance(slices, Tensor) or self.counts_nodes(name):
-            return value
-        starts = self.node_slices[:-1].repeat_interleave(slices.diff()).to(value.device)
-        shape = [-1 if axis == self.dim(name, value) else 1 for axis in range(value.dim())]
-        return torch.where(value < 0, -1, value + starts.view(shape))
-
-    def axis(self, name: Name, value: Tensor) -> int:
-        """The axis of a tensor that counts its rows; of node numbers the last one."""
-        if isinstance(self.slices(name, value), Tensor):
-            return self.dim(name, value)
-        is_own = self.is_numbers(name, value) and self.levels.get(name) != "node_index"
-        return value.dim() - 1 if is_own else 0
-
-    def declared_level(self, name: Name) -> str | None:
-        """The level of a tensor by declaration, or by a name that the library gives; else None."""
-        kept = self.is_strict and str(name).startswith(KEPT)
-        return self.levels.get(name, "shared" if kept else None)
 
     def level(self, name: Name, value: Tensor) -> str:
         """The level of a tensor by what the caller says, by its name, or by a size that fits one level only.

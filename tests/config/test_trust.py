@@ -478,7 +478,7 @@ def own(tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text(
         yaml.safe_dump({"model": {"model": inside(inner), "weights": {"energy": 1}}})
     )
-    state = Potential(FAENet(hidden=8, layers=1), gradient=False).state_dict()
+    state = Potential(FAENet(hidden_channels=8, num_layers=1), gradient=False).state_dict()
     torch.save({"state_dict": {f"model.{k}": v for k, v in state.items()}}, tmp_path / "best.ckpt")
     yield tmp_path
     sys.modules.pop("own_of_trust", None)

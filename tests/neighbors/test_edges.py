@@ -261,7 +261,7 @@ def test_a_graph_that_is_far_away_is_alone_and_changes_no_other(way):
     assert (nearest[:, nearest[1] >= len(x)] - len(x)).tolist() == [[1, 2, 1], [0, 1, 2]]
     huge = x.double() * 1e200
     assert radius_graph(huge, 1.0, batch).numel() == 0
-    with pytest.raises(ValueError, match="x must have its largest coordinate between"):
+    with pytest.raises(ValueError, match="x: expected the largest coordinate between"):
         radius_graph(huge, math.inf, batch)
 
 
@@ -298,6 +298,6 @@ def test_more_neighbors_than_there_are(way, k):
 
 def test_edges_are_bounded(monkeypatch):
     monkeypatch.setattr(neighbors, "MOST", 1000)
-    with pytest.raises(ValueError, match="r must leave at most 1000 edges, found more"):
+    with pytest.raises(ValueError, match="r: expected at most 1000 edges, found more"):
         radius_graph(torch.zeros(100, 3), 1.0, max_num_neighbors=None)
     assert radius_graph(torch.zeros(100, 3), 1.0, max_num_neighbors=10).size(1) == 1000

@@ -139,7 +139,7 @@ def test_a_device_that_is_not_there_is_named(device):
     with pytest.raises(ValueError, match=r"^--device: expected a device of this machine"):
         find_device(device, "--device")
     with pytest.raises(ValueError, match=r"^device: expected a device of this machine"):
-        FACalculator(Potential(FAENet(hidden=4, layers=1)), device=device)
+        FACalculator(Potential(FAENet(hidden_channels=4, num_layers=1)), device=device)
 
 
 def test_a_device_that_is_there_is_found():

@@ -38,7 +38,7 @@ def test_without_features(ragged):
 def test_wrong_arguments(ragged):
     batch = ragged()
     args = (batch.x, batch.edge_index, batch.batch)
-    with pytest.raises(ValueError, match="max_nodes = 11 nodes a graph, found one of 12"):
+    with pytest.raises(ValueError, match="max_nodes = 11 nodes a graph, found 12"):
         AdjacencyMLP(2, 11, 8, 1, 3).double()(*args)
     with pytest.raises(ValueError, match=f"edge_weight: expected {batch.num_edges} numbers"):
         AdjacencyMLP(2, 12, 8, 1, 3).double()(*args, torch.ones(3))

@@ -12,7 +12,7 @@ from fa_pyg.testing import assert_conservative
 
 
 def potential(group="E(3)", smoothness="forces", **kwargs):
-    net = FAENet(hidden=16, layers=2, num_radial=8, cutoff=3.0, heads=kwargs.pop("heads", None))
+    net = FAENet(hidden_channels=16, num_layers=2, num_radial=8, cutoff=3.0, heads=kwargs.pop("heads", None))
     frame = WeightedPCAFrame(group, smoothness=smoothness) if group else None
     return Potential(net.double(), frame, **kwargs).eval()
 
@@ -37,9 +37,9 @@ def test_forces_are_conservative(group, molecules):
 
 
 def test_detached_frames_and_direct_forces_are_not_conservative(molecules):
-    net = FAENet(hidden=16, layers=2, heads={"energy": "scalar", "forces": "node vector"}).double()
+    net = FAENet(hidden_channels=16, num_layers=2, heads={"energy": "scalar", "forces": "node vector"}).double()
     direct = Potential(net, WeightedPCAFrame("SE(3)"), gradient=False).eval()
-    detached = Potential(FAENet(hidden=16).double(), WeightedPCAFrame("SE(3)", detach=True)).eval()
+    detached = Potential(FAENet(hidden_channels=16).double(), WeightedPCAFrame("SE(3)", detach=True)).eval()
     for model in (direct, detached):
         with pytest.raises(AssertionError, match="not conservative"):
             assert_conservative(model, rattled(molecules), energy="energy", forces="forces", group="SE(3)")

@@ -193,7 +193,7 @@ def test_wrong_data_and_weights_are_named(dataset):
 
 
 def test_measures_are_means_over_molecules_in_units(data):
-    model = Potential(FAENet(hidden=8, layers=1, heads={"energy": "scalar", "dipole": "vector"}))
+    model = Potential(FAENet(hidden_channels=8, num_layers=1, heads={"energy": "scalar", "dipole": "vector"}))
     module = MoleculeModule(model, weights={"energy": 2.0, "forces": 3.0})
     assert module.names == ("loss", "energy_mae_meV", "forces_mae_meV_per_A")
     batch = data.split("val")

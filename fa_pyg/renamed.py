@@ -28,7 +28,7 @@ def renamed(**names: str) -> Callable[[F], F]:
         @functools.wraps(call)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             if not names.keys().isdisjoint(kwargs):
-                kwargs = with_new_names(kwargs, names, order[: len(args)], stacklevel=4)
+                kwargs = with_new_names(kwargs, names, order[: len(args)])
             return call(*args, **kwargs)
 
         wrapped.old_names = names
@@ -47,7 +47,6 @@ def with_new_names(
     names: Mapping[str, str],
     positional: Collection[str] = (),
     source: str = "",
-    stacklevel: int = 3,
 ) -> dict[str, Any]:
     """Return keyword arguments under their new names, in the same order.
 
@@ -56,7 +55,6 @@ def with_new_names(
         names: new names by old ones.
         positional: names of the arguments that are passed by position.
         source: what precedes the names in messages.
-        stacklevel: of the warnings.
 
     Raises:
         ValueError: for an argument under both names.
@@ -65,5 +63,5 @@ def with_new_names(
         new = names[old]
         if new in arguments or new in positional:
             raise ValueError(f"{source}{old}: expected {new} alone, found both (the same argument, renamed)")
-        warnings.warn(f"{source}{old}= is deprecated, use {new}=", DeprecationWarning, stacklevel=stacklevel)
+        warnings.warn(f"{source}{old}= is deprecated, use {new}=", DeprecationWarning, stacklevel=3)
     return {names.get(name, name): value for name, value in arguments.items()}

@@ -148,22 +148,22 @@ def knn(
 
 
 class RadiusInteractionGraph(torch.nn.Module):
-    r"""The radius graph of positions with the lengths of its edges: an interaction graph for PyG's SchNet.
+    r"""Radius graph with the lengths of its edges: an interaction graph for PyG's SchNet.
 
     .. math:: E = \{(j, i) : d_{ij} < r_c\}, \qquad d_{ij} = |x_j - x_i|
 
-    PyG's SchNet runs without a compiled library when it is given this module (both cutoffs must be equal)::
+    With this module PyG's SchNet runs without a compiled library (both cutoffs must be equal)::
 
         model = SchNet(cutoff=10.0, interaction_graph=RadiusInteractionGraph(cutoff=10.0))
 
-    Lengths are differentiable in ``pos``, any number of times, so that forces and training on forces work;
-    where two nodes coincide the derivative is 0.
+    Lengths are infinitely differentiable in ``pos``, so that forces and training on forces work; derivatives
+    between coincident nodes are 0.
 
     Args:
         cutoff: in the unit of ``pos``.
-        max_num_neighbors: see :func:`radius_graph`; None, unlike 32, keeps the energy a continuous function.
+        max_num_neighbors: as in :func:`radius_graph`; the energy is continuous for None, not for 32.
 
-    Shapes: ``pos`` [N, d], ``batch`` [N] or None; the result is ``edge_index`` [2, E] and ``edge_weight`` [E].
+    Shapes: ``pos [N, d]``, ``batch [N]`` or None; returns ``edge_index [2, E]`` and ``edge_weight [E]``.
     """
 
     def __init__(self, cutoff: float = 10.0, max_num_neighbors: int | None = 32) -> None:

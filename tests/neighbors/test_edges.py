@@ -203,7 +203,7 @@ def test_gradients_do_not_pass_and_input_is_left_alone():
         (lambda x, b: knn_graph(x, 1, b, batch_size=3), r"from 0 to 2 \(batch_size\), found 0 to 6"),
         (lambda x, b: knn_graph(x[None], 1), "x: expected a real tensor"),
         (lambda x, b: knn_graph(x + 1j, 1), "x: expected a real tensor"),
-        (lambda x, b: radius(x, x[:, :2], 1.0), "x and y must agree"),
+        (lambda x, b: radius(x, x[:, :2], 1.0), "x, y: expected the same dimension"),
         (lambda x, b: radius_graph(x, None, b), r"^r(:| must)"),
         (lambda x, b: radius(x, x, None), r"^r(:| must)"),
         (lambda x, b: radius_graph(x, "5", b), r"^r(:| must)"),

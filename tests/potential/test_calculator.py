@@ -84,7 +84,9 @@ def test_a_trained_run_serves_by_its_folder(tmp_path):
 
 def test_stress_of_crystals_and_of_nothing_else():
     torch.manual_seed(0)
-    net = Potential(FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=4.0), WeightedPCAFrame("SE(3)"))
+    net = Potential(
+        FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=4.0), WeightedPCAFrame("SE(3)")
+    )
     salt = bulk("NaCl", "rocksalt", a=5.6)
     salt.calc = FACalculator(net, dtype="float64")
     salt.rattle(0.05, seed=0)
@@ -154,7 +156,11 @@ def test_frames_of_a_small_molecule_share_a_call_where_they_can(takes, water):
     [
         (lambda: fae(), PCAFrame("SE(3)"), r"frame: expected one of E\(3\), the group of the model"),
         (lambda: fae(), "smooth", "smoothness: expected"),
-        (lambda: Potential(FAENet(hidden_channels=8, num_layers=1)), "forces", "frame: expected None for a model without"),
+        (
+            lambda: Potential(FAENet(hidden_channels=8, num_layers=1)),
+            "forces",
+            "frame: expected None for a model without",
+        ),
     ],
 )
 def test_frames_that_do_not_fit_the_model_are_refused(model, frame, message):

@@ -18,7 +18,9 @@ VEC = torch.tensor([[0.0, 0, 1], [0, 0, -1]]).double()
 
 def nequip(**kwargs):
     pytest.importorskip("e3nn", reason="e3nn is not installed")
-    return NequIP(hidden_channels=4, num_layers=1, num_radial=4, radial=8, elements=3, **kwargs).double().eval()
+    return (
+        NequIP(hidden_channels=4, num_layers=1, num_radial=4, radial=8, elements=3, **kwargs).double().eval()
+    )
 
 
 def faenet(**kwargs):

@@ -19,7 +19,7 @@ LEVELS = {"energy": "graph", "forces": "node"}
 
 
 def net(**kwargs):
-    sizes = {"channels": 4, "layers": 3, "num_radial": 4, "radial": 8, "elements": 3} | kwargs
+    sizes = {"hidden_channels": 4, "num_layers": 3, "num_radial": 4, "radial": 8, "elements": 3} | kwargs
     return NequIP(**sizes).double().eval()
 
 

@@ -37,7 +37,9 @@ def test_forces_are_conservative(group, molecules):
 
 
 def test_detached_frames_and_direct_forces_are_not_conservative(molecules):
-    net = FAENet(hidden_channels=16, num_layers=2, heads={"energy": "scalar", "forces": "node vector"}).double()
+    net = FAENet(
+        hidden_channels=16, num_layers=2, heads={"energy": "scalar", "forces": "node vector"}
+    ).double()
     direct = Potential(net, WeightedPCAFrame("SE(3)"), gradient=False).eval()
     detached = Potential(FAENet(hidden_channels=16).double(), WeightedPCAFrame("SE(3)", detach=True)).eval()
     for model in (direct, detached):

@@ -319,7 +319,7 @@ def test_networks_without_vectors_are_for_molecules():
 def test_cells_of_another_unit_are_refused_at_once_with_their_graph(size):
     given = batch_of([molecule("H2O"), bulk("Cu"), bulk("Cu")])
     given["cell"][2] = size * torch.eye(3)
-    message = r"cell: expected at most .* neighbours.* found about .* in graph 2 \(1 atoms"
+    message = r"cell: expected at most .* neighbors.* found about .* in graph 2 \(1 atoms"
     with pytest.raises(ValueError, match=message):
         Potential(FAENet(hidden_channels=8, num_layers=1), FRAMES[0])(**given)
 

@@ -518,9 +518,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "testing.largest_step": Entry(CURVE, "f:function line:module steps:list"),
     "testing.separation": Entry(
-        {"make_model": Sums, "graphs": Batch.from_data_list([GRAPH]), "initialisations": 1},
+        {"make_model": Sums, "graphs": Batch.from_data_list([GRAPH]), "initializations": 1},
         "make_model:function graphs:module pairs:number? "
-        "inputs:list transform:function? initialisations:positive "
+        "inputs:list transform:function? initializations:positive "
         "threshold:amount squash:function? seed:whole progress:text?",
     ),
     # ---- dynamics, ASE, pictures

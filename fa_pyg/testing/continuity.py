@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.testing.starts import LINES
+from fa_pyg.testing.degenerate import LINES
 
 __all__ = ["LINES", "Line", "assert_continuous", "largest_step", "lines"]
 

@@ -18,10 +18,10 @@ from fa_pyg.groups import Group
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.nn.outputs import check_level, output_spec
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.testing.apart import halves, has_graphs, leaks, others_changed
-from fa_pyg.testing.judged import bodies, largest, leaves, output_errors, smallest
+from fa_pyg.testing.leakage import halves, has_graphs, leaks, others_changed
 from fa_pyg.testing.motions import Motion, random_motion
-from fa_pyg.testing.permuted import permutation, permuted, reordered
+from fa_pyg.testing.node_order import permutation, permuted, reordered
+from fa_pyg.testing.output_errors import bodies, largest, leaves, output_errors, smallest
 
 __all__ = ["Inputs", "Trials"]
 

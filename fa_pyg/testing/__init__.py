@@ -1,4 +1,4 @@
-"""Checks of equivariance, continuity and forces for any model and frame, without a test framework."""
+"""Equivariance, continuity and force checks for any model and frame, without a test framework."""
 
 from fa_pyg.separation import Separation, pairs_not_told_apart, relabelled, separation
 from fa_pyg.testing.catalogue import NamedCloud, catalogue, modified, modifiers

@@ -12,7 +12,8 @@ from fa_pyg import checks
 from fa_pyg.calls import Name
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.reps import RepLike
-from fa_pyg.testing.trials import Inputs, Trials
+from fa_pyg.testing.energies import Inputs
+from fa_pyg.testing.trials import Trials
 
 __all__ = ["assert_equivariant", "equivariance_error"]
 

@@ -1,4 +1,4 @@
-"""Edges within a radius and to the nearest neighbours, against a loop in Python."""
+"""Edges within a radius and to the nearest neighbors, against a loop in Python."""
 
 import math
 

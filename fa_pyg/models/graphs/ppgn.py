@@ -79,7 +79,7 @@ class PPGN(nn.Module):
         return self.head(in_order(parts, read, x.new_zeros(0, self.width)))
 
     def _read(self, h: Tensor, part: Dense) -> Tensor:
-        """Sums or means over diagonal and other pairs after every block, ``[b, 2 * all channels]``."""
+        """Sum or mean over diagonal and other pairs after every block, ``[b, 2 * all channels]``."""
         mask, sums = part.mask.to(h.dtype), []
         for block in self.blocks:
             h = block(h, None if part.full else mask)

@@ -1,4 +1,4 @@
-"""Checks of the inputs of networks on molecules, and of potentials."""
+"""Input checks of networks on molecules, and of potentials."""
 
 from __future__ import annotations
 

@@ -92,12 +92,12 @@ class ContractBase:
         """Return lines along which the frame is ``continuous``; restrict them for a weaker promise."""
         return lines(dim=dim)
 
-    def require(self, promise: bool, what: str) -> None:
+    def _require(self, promise: bool, what: str) -> None:
         """Skip the test unless the frame promises what it checks."""
         if not promise:
             raise SkipTest(f"{type(self).__name__} does not promise {what}")
 
-    def assert_exact(self, frame: Frame, clouds: list[NamedCloud], what: str, **options) -> None:
+    def _assert_exact(self, frame: Frame, clouds: list[NamedCloud], what: str, **options) -> None:
         """Assert that a frame is exact; if it raises, name the cloud that it raises on."""
         with failures_on(what):
             try:
@@ -110,12 +110,12 @@ class ContractBase:
                         assert_exact(frame, [cloud], **options)
                 raise
 
-    def assert_same(self, a: Frames, b: Frames, bodies: Sequence[int], tol: float = 1e-9) -> None:
+    def _assert_same(self, a: Frames, b: Frames, bodies: Sequence[int], tol: float = 1e-9) -> None:
         """Assert that bodies of two batches have the same weighted sets of rotations."""
         for body in bodies:
             assert_same_sets(a, b, body, body, tol)
 
-    def draw(self, frame: Frame, pos: Tensor, autocast: bool = False) -> Frames:
+    def _draw(self, frame: Frame, pos: Tensor, autocast: bool = False) -> Frames:
         """Return frames of a fixed random draw."""
         torch.manual_seed(1)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):

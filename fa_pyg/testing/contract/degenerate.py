@@ -21,7 +21,7 @@ class DegenerateContract(ContractBase):
     @for_each_group
     def test_exact_on_the_catalogue(self, frame: Frame) -> None:
         """Framed outputs are equivariant on degenerate clouds, also far away, tiny, huge and in float32."""
-        self.require(self.exact and not self.stochastic, "exactness on degenerate clouds")
+        self._require(self.exact and not self.stochastic, "exactness on degenerate clouds")
         clouds = list(self.clouds(frame.group.dim))
         for dtype, tol in ((torch.float64, 1e-10), (torch.float32, 1e-3)):
             for how in modifiers():
@@ -29,20 +29,20 @@ class DegenerateContract(ContractBase):
                 if tol + far < 0.1:
                     moved, length = [modified(cloud, **how) for cloud in clouds], how.get("scale", 1.0)
                     what = ", ".join([f"{dtype}", *(f"{k} {v:g}" for k, v in how.items())])
-                    self.assert_exact(frame, moved, what, tol=tol + far, dtype=dtype, length=length)
+                    self._assert_exact(frame, moved, what, tol=tol + far, dtype=dtype, length=length)
         if self.differentiable:
-            self.assert_exact(frame, clouds, "forces", tol=1e-8, forces=True)
+            self._assert_exact(frame, clouds, "forces", tol=1e-8, forces=True)
 
     @for_each_group
     def test_exact_with_velocities(self, frame: Frame) -> None:
         """Symmetries of the positions need not be symmetries of other declared inputs."""
-        self.require(self.exact and not self.stochastic, "exactness on degenerate clouds")
-        self.assert_exact(frame, list(self.clouds(frame.group.dim)), "velocities", velocities=True)
+        self._require(self.exact and not self.stochastic, "exactness on degenerate clouds")
+        self._assert_exact(frame, list(self.clouds(frame.group.dim)), "velocities", velocities=True)
 
     @for_each_group
     def test_continuous_across_degenerate_clouds(self, frame: Frame) -> None:
         """Steps of framed outputs shrink with steps of the input, on lines through degenerate clouds."""
-        self.require(self.continuous and not self.stochastic, "continuity")
+        self._require(self.continuous and not self.stochastic, "continuity")
         model = framed_probe(frame)
 
         def outputs(z: Tensor | None, pos: Tensor, batch: Tensor) -> Tensor:

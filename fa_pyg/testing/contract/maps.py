@@ -22,7 +22,7 @@ class MapContract(ContractBase):
     @for_each_group
     def test_equivariance_as_weighted_sets(self, frame: Frame) -> None:
         """F(gx) = gF(x) for points, several vectors, channels, and weights."""
-        self.require(not self.stochastic, "F(gx) = gF(x) for a single draw")
+        self._require(not self.stochastic, "F(gx) = gF(x) for a single draw")
         pos, weight = self.points(frame), torch.linspace(0.5, 2, len(BATCH))
         with failures_on("generic points"):
             assert_frame(frame, pos, batch=BATCH, trials=1)
@@ -35,7 +35,7 @@ class MapContract(ContractBase):
     @for_each_group
     def test_a_batch_is_its_graphs_one_by_one(self, frame: Frame) -> None:
         """Frames of a graph do not depend on other graphs of the batch."""
-        self.require(not self.stochastic, "a fixed value")
+        self._require(not self.stochastic, "a fixed value")
         pos = self.points(frame)
         frames = frame(pos, batch=BATCH)
         for body in range(3):
@@ -49,10 +49,10 @@ class MapContract(ContractBase):
     @for_each_group
     def test_node_order(self, frame: Frame) -> None:
         """Frames do not depend on the order of the nodes."""
-        self.require(not self.stochastic, "a fixed value")
+        self._require(not self.stochastic, "a fixed value")
         pos, order = self.points(frame), torch.randperm(len(BATCH))
         a, b = frame(pos, batch=BATCH), frame(pos[order], batch=BATCH[order])
-        self.assert_same(a, b, (0, 1, 2))
+        self._assert_same(a, b, (0, 1, 2))
 
     @for_each_group
     def test_a_nan_stays_in_its_graph(self, frame: Frame) -> None:
@@ -66,7 +66,7 @@ class MapContract(ContractBase):
             "a NaN of graph 1 is in frames of another graph"
         )
         if not self.stochastic:
-            self.assert_same(frames, good, (0, 2))
+            self._assert_same(frames, good, (0, 2))
         if frames.rotation.requires_grad:
             value = frames.rotation[frames.body != 1].sum() + frames.weight[frames.body != 1].sum()
             gradient = torch.autograd.grad(value, bad, allow_unused=True)[0]

@@ -21,7 +21,7 @@ class ModelContract(ContractBase):
     @for_each_group
     def test_framed_models_are_equivariant(self, frame: Frame) -> None:
         """Scalars, vectors, pseudovectors and tensors of nodes and graphs are equivariant."""
-        self.require(not self.stochastic, "equivariance of a single draw")
+        self._require(not self.stochastic, "equivariance of a single draw")
         pos = self.points(frame)
         clouds = [NamedCloud(f"graph {k}", None, pos[k == BATCH], None, None) for k in range(3)]
         assert_exact(frame, clouds, tol=max(1e-8, 1e-15 / self.resolution))
@@ -55,6 +55,6 @@ class ModelContract(ContractBase):
     @for_each_group
     def test_forces(self, frame: Frame) -> None:
         """Forces are the gradient of the framed energy, with the conservation laws of the group."""
-        self.require(self.differentiable and not self.stochastic, "forces")
+        self._require(self.differentiable and not self.stochastic, "forces")
         args = {"z": None, "pos": self.points(frame), "batch": BATCH}
         assert_conservative(framed_probe(frame), args, energy="graph scalar", group=frame.group)

@@ -42,7 +42,7 @@ def test_angles_matter(molecules):
 
     def spread(model):
         bent = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0], [-1, 0, 0]]).double()
-        # The same neighbours of each atom at the same distances, in other directions.
+        # The same neighbors of each atom at the same distances, in other directions.
         energies = [model(torch.tensor([8, 1, 1]), bent[list(at)]) for at in ((0, 1, 2), (0, 1, 3))]
         return (energies[0] - energies[1]).abs().item()
 

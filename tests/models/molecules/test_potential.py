@@ -181,7 +181,7 @@ def test_wrong_heads_are_named():
         Potential(nn.Identity(), heads={"energy": "spin"})
 
 
-def test_neighbours_without_a_cutoff_are_named():
+def test_neighbors_without_a_cutoff_are_named():
     class Edges(nn.Module):
         def forward(self, pos, edge_index):
             return (pos[edge_index[0]] - pos[edge_index[1]]).square().sum()[None]
@@ -287,7 +287,7 @@ def test_slabs_do_not_depend_on_the_height_of_their_cell(crystal):
     torch.testing.assert_close(model(**crystal | {"pbc": slab, "cell": cell})["energy"], one["energy"])
 
 
-def test_neighbours_by_vesin_and_without_it_are_the_same(crystal, monkeypatch):
+def test_neighbors_by_vesin_and_without_it_are_the_same(crystal, monkeypatch):
     pytest.importorskip("vesin", reason="vesin is not installed (extra 'chem')")
     model = potential()
     one = model(**crystal)

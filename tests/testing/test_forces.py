@@ -152,7 +152,7 @@ def test_what_has_no_forces_is_named():
 
     with pytest.raises(ValueError, match="expected an energy that depends on 'pos', found no gradient"):
         assert_conservative(Constant(), ARGS)
-    with pytest.raises(ValueError, match=r"pos: the call has no tensor 'x' .* it has pos, batch"):
+    with pytest.raises(ValueError, match=r"pos: expected a tensor .* found 'x'; it has pos, batch"):
         assert_conservative(Net(), ARGS, pos="x")
 
 

@@ -256,7 +256,7 @@ def test_nan_is_not_smooth():
     ("options", "message"),
     [
         ({"group": "SE(2)"}, "group: expected one of 3 dimensions, found SE"),
-        ({"pos": "x"}, "pos: expected a tensor \[N, d\] of the call, found 'x'"),
+        ({"pos": "x"}, r"pos: expected a tensor \[N, d\] of the call, found 'x'"),
         ({"energy": "e"}, "energy: expected a tensor, found"),
         ({"input_reps": {"vel": "vector"}}, "input_reps: expected names of tensors of the call, found 'vel'"),
     ],
@@ -268,7 +268,7 @@ def test_what_is_refused(options, message):
 
 def test_an_energy_of_all_copies_together_is_refused():
     for measure in (steepness, curvature):
-        with pytest.raises(ValueError, match=r"energy: expected a number per graph, 200, found 1"):
+        with pytest.raises(ValueError, match=r"energy: expected a number per graph, .*, found 1"):
             measure(lambda z, pos, batch: pos.square().mean(), molecule("NH3"), bare=Radial())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,8 +31,12 @@ def with_new_settings(settings: Any, source: str) -> Any:
 
 
 def _names(class_path: Any) -> Mapping[str, str]:
-    """The old names of a class of this package, which is found without importing what the settings name."""
-    if not isinstance(class_path, str) or not class_path.startswith("fa_pyg."):
+    """Old names of a class of this package, or of a subclass elsewhere, without importing any module."""
+    if not isinstance(class_path, str):
         return {}
-    name = class_path.rpartition(".")[2]
-    return old_names(vars(models).get(name, vars(nn).get(name)))
+    module, _, name = class_path.rpartition(".")
+    if class_path.startswith("fa_pyg."):  # whichever path it has or had
+        kind = vars(models).get(name, vars(nn).get(name))
+    else:
+        kind = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return old_names(kind) if isinstance(kind, type) else {}

@@ -15,7 +15,7 @@ def net(request):
     """Makes a network that sees edges so."""
     if request.param == "NequIP":
         pytest.importorskip("e3nn", reason="e3nn is not installed")
-        sizes = {"channels": 4, "layers": 3, "num_radial": 4, "radial": 8, "elements": 3}
+        sizes = {"hidden_channels": 4, "num_layers": 3, "num_radial": 4, "radial": 8, "elements": 3}
         return lambda **kwargs: NequIP(**sizes, **kwargs).double().eval()
     return lambda **kwargs: FAENet(hidden_channels=16, num_layers=2, num_radial=8, **kwargs).double().eval()
 

@@ -76,7 +76,7 @@ def net(request):
         ({"edge_index": EDGES, "edge_vec": VEC.long()}, "edge_vec: expected real numbers .* torch.int64"),
         ({"edge_index": EDGES, "edge_vec": VEC.tolist()}, "edge_vec: expected real numbers .* found list"),
         ({"edge_vec": VEC}, "edge_vec with edge_index"),
-        ({"pos": None}, "pos: expected it, or edge_vec with edge_index, for FAENet"),
+        ({"pos": None}, "pos: expected it, or edge_vec with edge_index, for"),
     ],
     ids=str,
 )

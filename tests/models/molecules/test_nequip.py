@@ -168,7 +168,7 @@ def test_without_e3nn_the_constructor_says_what_to_install(monkeypatch):
         ({"cutoff": 0}, "cutoff: expected a positive number, found 0"),
         ({"num_neighbors": -1.0}, "num_neighbors: expected a positive number, found -1.0"),
         ({"channels": 0}, "channels: expected a positive integer, found 0"),
-        ({"layers": 0}, "layers: expected a positive integer, found 0"),
+        ({"num_layers": 0}, "num_layers: expected a positive integer, found 0"),
         ({"lmax": -1}, "lmax: expected an integer >= 0, found -1"),
         ({"lmax": 3}, "lmax: expected an integer from 0 to 2, found 3"),
     ],

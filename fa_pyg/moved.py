@@ -45,7 +45,7 @@ MOVED = {
     "models.gin": "models.graphs.gin",
     "models.gnn": "models.particles.gnn",
     "models.gnnml3": "models.graphs.gnnml3",
-    "models.lambda_max": "models.graphs.lambda_max",
+    "models.lambda_max": "models.graphs.chebnet",
     "models.linear": "models.particles.linear",
     "models.molecule_edges": "models.molecules.edges",
     "models.molecule_heads": "models.molecules.heads",

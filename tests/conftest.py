@@ -58,7 +58,7 @@ model:
     init_args:
       model:
         class_path: fa_pyg.models.FAENet
-        init_args: {hidden: 8, layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
+        init_args: {hidden_channels: 8, num_layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
       frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: E(3)}}
   lr: 0.01
   schedule: cosine

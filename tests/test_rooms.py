@@ -12,6 +12,7 @@ FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")
 # Each room sees the floors below its own; docs/architecture.md says what each is for.
 FLOORS = (
     "moved",
+    "renamed",
     "checks",
     "files",
     "workers",

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from fa_pyg.config.old_names import with_new_settings
+
 __all__ = ["Unfit", "held", "parse", "read", "short"]
 
 MOST_BYTES, MOST_ENTRIES, DEEPEST = 1_000_000, 20_000, 60
@@ -65,7 +67,7 @@ def parse(content: bytes | str, source: str) -> dict[str, Any]:
         raise ValueError(f"{source}: expected a configuration in YAML ({error})") from error
     if not isinstance(found, dict):
         raise ValueError(f"{source}: expected settings by their names, found {short(found)}")
-    return found
+    return with_new_settings(found, source)
 
 
 def _loaded(text: str) -> Any:

@@ -150,7 +150,10 @@ def test_ends_by_time_after_a_whole_epoch_and_goes_on(arguments, monkeypatch):
     ("changed", "named"),
     [
         ("--model.lr=0.5", r"model.lr \(begun with 0.001, now 0.5\)"),
-        ("--model.model.init_args.hidden=8", r"model.model.init_args.hidden \(begun with 64, now 8\)"),
+        (
+            "--model.model.init_args.hidden_channels=8",
+            r"model.model.init_args.hidden_channels \(begun with 64, now 8\)",
+        ),
         ("--seed_everything=7", r"seed_everything \(begun with 0, now 7\)"),
         ("--data.batch_size=5", r"data.batch_size \(begun with 8, now 5\)"),
         ("--trainer.callbacks=null", r"trainer.callbacks \(begun with .*EMA.*, now None\)"),

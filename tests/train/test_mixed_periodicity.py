@@ -17,7 +17,7 @@ from fa_pyg.potential.load import load_potential
 from fa_pyg.potential.predict import predict
 from fa_pyg.train import MoleculeCLI, MoleculeData, main
 
-NET = "{hidden: 8, layers: 1, num_radial: 4, cutoff: 4.0}"
+NET = "{hidden_channels: 8, num_layers: 1, num_radial: 4, cutoff: 4.0}"
 CONFIG = """
 model:
   model:

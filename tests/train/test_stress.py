@@ -67,7 +67,7 @@ def path(tmp_path_factory):
 
 def module(weights, cell_frame=None, **kwargs):
     torch.manual_seed(0)
-    net = FAENet(hidden=8, layers=1, num_radial=4, cutoff=3.2).double()
+    net = FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=3.2).double()
     model = Potential(net, WeightedPCAFrame("E(3)"), cell_frame=cell_frame)
     return MoleculeModule(model, weights=weights, **kwargs).train()
 
@@ -230,7 +230,7 @@ model:
     init_args:
       model:
         class_path: fa_pyg.models.FAENet
-        init_args: {hidden: 16, layers: 2, num_radial: 6, cutoff: 3.4}
+        init_args: {hidden_channels: 16, num_layers: 2, num_radial: 6, cutoff: 3.4}
       frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: SE(3)}}
       cell_frame: {class_path: fa_pyg.models.LabeledCell}
   lr: 5.0e-3

@@ -28,7 +28,7 @@ KINDS = {
     **dict.fromkeys(NEARLY, "nearly"),
     **dict.fromkeys(GENERIC, "generic"),
 }
-PLANAR = ("4-gon", "6-gon", "6-gon, two colours", "3-gon, one of another colour", "pinwheel", "generic plane")
+PLANAR = ("4-gon", "6-gon", "6-gon, two colors", "3-gon, one of another color", "pinwheel", "generic plane")
 
 Structures = dict[str, tuple[Tensor, Tensor]]
 
@@ -41,7 +41,7 @@ def small_molecules() -> Structures:
 
 
 def planar() -> Structures:
-    """The same of clouds in the plane, of radius 1; points without colours are all alike."""
+    """The same of clouds in the plane, of radius 1; points without colors are all alike."""
     known = _known(catalogue(2, ["polygons", "planes"]))
     return {name: known[name] for name in PLANAR}
 

@@ -23,7 +23,7 @@ AXES = ("tab:red", "tab:green", "tab:blue")
 def show_frames(
     data: Data, frame: Frame | None = None, path: str | Path | None = None, most: int = 4, title: str = ""
 ) -> Any:
-    """Draws a molecule and the axes of its frames, one panel a frame, the heaviest first.
+    """Draw a molecule and the axes of its frames, one panel a frame, the heaviest first.
 
     Args:
         data: a molecule with ``pos [N, 3]`` and ``z [N]``; without ``z`` a cloud of points.
@@ -61,7 +61,7 @@ def show_frames(
 def plot_parity(
     pairs: Mapping[str, Tensor], path: str | Path | None = None, title: str = "", most: int = 20000
 ) -> Any:
-    """Draws predicted against true numbers, a panel each, with the mean absolute error.
+    """Draw predicted against true numbers, a panel each, with the mean absolute error.
 
     Args:
         pairs: label (with the unit) -> ``[2, n]``, true and predicted.
@@ -89,7 +89,7 @@ def plot_learning_curves(
     ylabel: str = "test error",
     title: str = "",
 ) -> Any:
-    """Draws errors against the size of the training set (or steps), one line a model, both axes logarithmic.
+    """Draw errors against the size of the training set (or steps), one line a model, both axes logarithmic.
 
     Args:
         curves: label -> (size, error); several errors of one size, of several seeds, are averaged, and their
@@ -112,7 +112,7 @@ def plot_learning_curves(
 def plot_errors(
     errors: Mapping[str, Mapping[str, float]], path: str | Path | None = None, title: str = "", tol: float = 0
 ) -> Any:
-    """Draws equivariance errors as bars on a logarithmic axis, one group of bars a model.
+    """Draw equivariance errors as bars on a logarithmic axis, one group of bars a model.
 
     Args:
         errors: model -> case -> error, as :func:`~fa_pyg.testing.equivariance_error` returns them.
@@ -141,7 +141,7 @@ def plot_energies(
     title: str = "",
     shared: tuple[Sequence[float], Mapping[str, Sequence[float]]] | None = None,
 ) -> Any:
-    """Draws the total energy of dynamics against time, and below what it jumps by in each step.
+    """Draw the total energy of dynamics against time, and below what it jumps by in each step.
 
     Args:
         runs: label -> times in ps ``[T]``, energies in meV per atom ``[T]``, sizes of jumps in meV
@@ -191,12 +191,12 @@ def _draw_molecule(axes: Any, pos: Tensor, z: Tensor | None) -> None:
 
 
 def _draw_axes(axes: Any, pos: Tensor, rotation: Tensor) -> None:
-    centre = pos.mean(0)
-    length = 1 + float((pos - centre).norm(dim=1).max())
+    center = pos.mean(0)
+    length = 1 + float((pos - center).norm(dim=1).max())
     style = "-" if torch.det(rotation) > 0 else "--"
     for k, color in enumerate(AXES):
-        end = centre + length * rotation[:, k]
-        axes.plot(*torch.stack([centre, end]).T.tolist(), style, color=color, lw=2)
+        end = center + length * rotation[:, k]
+        axes.plot(*torch.stack([center, end]).T.tolist(), style, color=color, lw=2)
         axes.text(*end.tolist(), str(k + 1), color=color)
 
 
@@ -217,7 +217,7 @@ def _saved(figure: Any, path: str | Path | None) -> Any:
 
 
 def save_figure(figure: Any, path: str | Path) -> None:
-    """Writes a matplotlib figure at once, in the format of the ending of its name; PNG where it has none."""
+    """Write a matplotlib figure at once, in the format of the ending of its name; PNG where it has none."""
     path = Path(path)
     path = path if path.suffix else path.with_name(f"{path.name}.png")
     with atomic_write(path, "wb") as file:

@@ -46,7 +46,7 @@ class Rep:
 
     @classmethod
     def of(cls, spec: RepLike, name: str = "rep") -> Rep:
-        """Returns the representation that a name (or a :class:`Rep`) stands for.
+        """Return the representation that a name (or a :class:`Rep`) stands for.
 
         Raises:
             ValueError: for anything else, naming the argument ``name`` that holds it.
@@ -66,7 +66,7 @@ class Rep:
         return not (self.rank or self.pseudo)
 
     def layout(self, shape: tuple[int, ...], dim: int, what: str = "a tensor") -> tuple[int, ...]:
-        """Returns ``shape`` with explicit geometric axes, ``[..., d, ..., d]``; checks that they are there.
+        """Return ``shape`` with explicit geometric axes, ``[..., d, ..., d]``; checks that they are there.
 
         Raises:
             ValueError: if ``shape`` cannot hold this representation in ``dim`` dimensions.

@@ -103,7 +103,7 @@ def _kept_apart(
 ) -> Labelling:
     """The labelling in which automorphisms leave marked nodes alone: another one for graphs that they move.
 
-    Nodes are coloured by the first place that their orbit takes, and by their mark: both are the same for
+    Nodes are colored by the first place that their orbit takes, and by their mark: both are the same for
     isomorphic graphs with the same marks, and what the new labelling decides are the ties of the old one.
     """
     marks = graphs.marks[graphs.numbers.by_body]

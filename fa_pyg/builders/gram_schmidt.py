@@ -13,7 +13,7 @@ __all__ = ["completed", "gram_schmidt", "rejected", "signed_permutations"]
 
 
 def gram_schmidt(vectors: Tensor, eps: float) -> Tensor:
-    r"""Returns the axes of k <= d vectors by Gram-Schmidt, 0 for each that depends on those before it.
+    r"""Return the axes of k <= d vectors by Gram-Schmidt, 0 for each that depends on those before it.
 
     .. math:: u_i = v_i - \sum_{j < i} (v_i \cdot e_j)\, e_j, \qquad e_i = u_i / |u_i|
 
@@ -38,7 +38,7 @@ def gram_schmidt(vectors: Tensor, eps: float) -> Tensor:
 
 
 def rejected(vector: Tensor, axes: Tensor) -> Tensor:
-    """Returns the part ``[..., d]`` of a vector across orthonormal axes (columns, some may be 0).
+    """Return the part ``[..., d]`` of a vector across orthonormal axes (columns, some may be 0).
 
     Twice, because the first difference of nearly parallel vectors is not orthogonal to rounding level.
     """
@@ -49,9 +49,9 @@ def rejected(vector: Tensor, axes: Tensor) -> Tensor:
 
 
 def completed(axes: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns axes whose columns of zeros are filled, with determinant +1, and which these were.
+    """Return axes whose columns of zeros are filled, with determinant +1, and which these were.
 
-    One missing axis is the (generalised) cross product of the others. More are arbitrary: they follow from
+    One missing axis is the (generalized) cross product of the others. More are arbitrary: they follow from
     the coordinate axes, so that they are finite and the same in every call, but do not turn with the input.
 
     Shapes:
@@ -70,7 +70,7 @@ def completed(axes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def signed_permutations(dim: int, m: int, reflects: bool) -> Tensor:
-    """Returns all signed permutations of the last m of d axes, with det = +1 unless the group reflects."""
+    """Return all signed permutations of the last m of d axes, with det = +1 unless the group reflects."""
     eye = torch.eye(m, dtype=torch.float64)
     blocks = torch.stack(
         [

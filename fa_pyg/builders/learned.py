@@ -25,7 +25,7 @@ class LearnedFrame(Frame):
 
     .. math:: F(x) = \{(\mathrm{GramSchmidt}(v_1, v_2, \dots),\ \bar x)\}, \qquad v = \mathrm{net}(x)
 
-    with d vectors for O(d) and E(d), and d - 1 for SO(d) and SE(d), whose last axis is the (generalised)
+    with d vectors for O(d) and E(d), and d - 1 for SO(d) and SE(d), whose last axis is the (generalized)
     cross product: one frame a graph. With ``noise`` the frames are probabilistic (Kim et al. 2023): standard
     normal vectors, whose law no rotation changes, are further inputs of the net, drawn anew for each of k
     frames a graph.
@@ -149,7 +149,7 @@ def identity_prior(frames: Frames) -> Tensor:
 
 
 def _called(net: nn.Module, dtype: torch.dtype, *args) -> Tensor:
-    """Calls a net in another type than its own, without changing it."""
+    """Call a net in another type than its own, without changing it."""
     state = {**dict(net.named_parameters()), **dict(net.named_buffers())}
     wide = {name: x.to(dtype) for name, x in state.items() if x.is_floating_point() and x.dtype != dtype}
     out = functional_call(net, wide, args)

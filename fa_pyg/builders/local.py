@@ -1,4 +1,4 @@
-"""One frame a node, from its neighbours."""
+"""One frame a node, from its neighbors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["LocalFrame", "LocalPCAFrame"]
 
 
 class LocalFrame(nn.Module):
-    r"""Frames of every node from its neighbours, by any frame (FA-Local-PointNet, Puny et al. 2022).
+    r"""Frames of every node from its neighbors, by any frame (FA-Local-PointNet, Puny et al. 2022).
 
     The bodies are the nodes. The frame F reads a node's edge vectors as it otherwise reads a graph's points:
 
     .. math:: F_i(x) = F\big(\{\, w_{ij}\, x_{ij} : j \to i \,\}\big), \qquad x_{ij} = x_j - x_i
 
-    where :math:`w_{ij}` also weighs the row. So a neighbour whose weight falls to 0 leaves as a weight and as
+    where :math:`w_{ij}` also weighs the row. So a neighbor whose weight falls to 0 leaves as a weight and as
     a length, and a frame that is continuous in both does not notice (:func:`fa_pyg.nn.smooth_cutoff`).
     Differences do not translate: frames for O(d) serve E(d) as well. Those for E(d), SE(d) and T(d) have
     the nodes themselves as origins.
@@ -36,23 +36,23 @@ class LocalFrame(nn.Module):
 
         source, target = edge_index
         frames = LocalPCAFrame("E(3)")(pos, edge_index)
-        frames.to_frame(pos[source], "point", target)   # each neighbour in its receiver's frames
+        frames.to_frame(pos[source], "point", target)   # each neighbor in its receiver's frames
         frames.to_frame(vel, "vector", "graph")         # each node's vectors in its own
 
-    Not guaranteed: more than the frame itself guarantees, on the rows of one neighbourhood; and small
-    neighbourhoods are often symmetric.
+    Not guaranteed: more than the frame itself guarantees, on the rows of one neighborhood; and small
+    neighborhoods are often symmetric.
 
-    * Where what is read spans d - 1 or d dimensions (in 3-d planar neighbourhoods, and two neighbours not in
+    * Where what is read spans d - 1 or d dimensions (in 3-d planar neighborhoods, and two neighbors not in
       line with the node): :class:`~fa_pyg.builders.weighted.WeightedPCAFrame` is exact, always; plain PCA
       frames where second moments differ. Where they coincide (the carbon of methane) the axes of these are
       arbitrary and nothing is exact; near there they jump.
-    * Where it spans less (in 3-d one neighbour or a line, in any d > 1 none) the axes across are arbitrary.
+    * Where it spans less (in 3-d one neighbor or a line, in any d > 1 none) the axes across are arbitrary.
       Exact then are scalars, vectors and pseudovectors made of what lies in the span alone, with weighted
       frames tensors too; nothing that features across the span enter. ``vectors`` widen the span.
     * :class:`~fa_pyg.GeneralisedQRFrame` finds ties to the rounding of float64, in which edges are computed:
-      give it positions in float64, or symmetric neighbourhoods are taken for others.
-    * As the *last* neighbour leaves there is no limit, for frames have no length: the messages vanish, the
-      frame stays and then jumps to that of no neighbour. ``vectors``, if there are, take over continuously.
+      give it positions in float64, or symmetric neighborhoods are taken for others.
+    * As the *last* neighbor leaves there is no limit, for frames have no length: the messages vanish, the
+      frame stays and then jumps to that of no neighbor. ``vectors``, if there are, take over continuously.
     """
 
     def __init__(self, frame: Frame) -> None:
@@ -74,13 +74,13 @@ class LocalFrame(nn.Module):
         edge_vec: Tensor | None = None,
         edge_weight: Tensor | None = None,
     ) -> Frames:
-        """Returns the frames of the nodes.
+        """Return the frames of the nodes.
 
         Args:
             pos: positions.
-            edge_index: sources (neighbours) above targets; a self-loop adds nothing to the axes.
+            edge_index: sources (neighbors) above targets; a self-loop adds nothing to the axes.
             vectors: more vectors of the nodes, e.g. features, in units comparable with ``pos``: the axes of a
-                node are made of its own and its neighbours' as well.
+                node are made of its own and its neighbors' as well.
             edge_vec: what to take for x_j - x_i, e.g. across a periodic boundary.
             edge_weight: invariant weights >= 0, e.g. a smooth cut-off.
 
@@ -116,7 +116,7 @@ class LocalFrame(nn.Module):
 
 
 class LocalPCAFrame(LocalFrame):
-    """Principal axes of every node's neighbourhood: :class:`LocalFrame` of :class:`~fa_pyg.PCAFrame`.
+    """Principal axes of every node's neighborhood: :class:`LocalFrame` of :class:`~fa_pyg.PCAFrame`.
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"`` (the axes of space).
@@ -130,12 +130,12 @@ class LocalPCAFrame(LocalFrame):
 
 
 def edge_vectors(pos: Tensor, edge_index: Tensor) -> Tensor:
-    """Returns x_j - x_i, from the target of each edge to its source, ``[E, d]``."""
+    """Return x_j - x_i, from the target of each edge to its source, ``[E, d]``."""
     return pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
 
 
 def check_edges(dim: int, pos: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
-    """Raises a ValueError that names the first of a call's arguments that does not fit the others."""
+    """Raise a ValueError that names the first of a call's arguments that does not fit the others."""
     check_shape("pos", pos, None, dim)
     if not isinstance(edge_index, Tensor):
         raise ValueError(f"edge_index: expected a tensor, found a {type(edge_index).__name__}")
@@ -149,7 +149,7 @@ def check_edges(dim: int, pos: Tensor, edge_index: Tensor, edge_weight: Tensor |
 
 
 def check_shape(name: str, x: Tensor, *wanted: int | None) -> None:
-    """Raises a ValueError unless x is floating point and of the wanted shape (None: of any size)."""
+    """Raise a ValueError unless x is floating point and of the wanted shape (None: of any size)."""
     text = ", ".join("N" if size is None else str(size) for size in wanted)
     check_real(name, x, f"floating point [{text}]")
     if x.dim() != len(wanted) or any(b not in (None, a) for a, b in zip(x.shape, wanted, strict=True)):

@@ -27,7 +27,7 @@ class PCAFrame(Frame):
               F(x) = \{([\pm v_1, \dots, \pm v_d],\ \bar x)\}
 
     with all 2^d signs for O(d) and E(d), the 2^(d-1) of determinant +1 for SO(d) and SE(d), and the centroid
-    alone for T(d). Groups without translations do not centre. Further vectors (velocities) add their own
+    alone for T(d). Groups without translations do not center. Further vectors (velocities) add their own
     mean :math:`v v^\top` to C: bring them to comparable units.
 
     Args:
@@ -105,6 +105,6 @@ def identity_frames(cloud: Cloud, origin: Tensor | None, dim: int) -> Frames:
 
 
 def make_proper(axes: Tensor) -> Tensor:
-    """Returns axes ``[B, d, d]`` of determinant +1: the last may be turned over."""
+    """Return axes ``[B, d, d]`` of determinant +1: the last may be turned over."""
     sign = det(axes.detach()).sign()[:, None, None]
     return torch.cat([axes[..., :-1], axes[..., -1:] * sign], dim=-1)

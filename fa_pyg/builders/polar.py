@@ -102,7 +102,7 @@ def _unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check_independent(vectors: Tensor, absent: Tensor) -> None:
-    """Raises ValueError for what has no axes; on a CPU, where looking costs nothing."""
+    """Raise ValueError for what has no axes; on a CPU, where looking costs nothing."""
     if is_at_hand(vectors):
         wrong = (torch.linalg.det(vectors.detach()).abs() < _FLAT) | (absent.sum(1) > 1)
         if wrong.any():

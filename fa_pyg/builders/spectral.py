@@ -27,7 +27,7 @@ class SpectralFrame(PermutationFrame):
     with :math:`P_k` the projection on the k-th eigenspace: :math:`|v_i|` where the eigenvalue is simple.
     Nodes with equal rows may take their places in any order. Rounding leaves no two numbers equal, so
     eigenvalues, and then the entries of each column, are grouped: those nearer than ``tol`` to their
-    neighbour in sorted order belong together. Features of nodes come first in the sort; edges of different
+    neighbor in sorted order belong together. Features of nodes come first in the sort; edges of different
     features have different weights in the Laplacian; direction (out- minus in-degree) and self-loops are
     columns of their own.
 
@@ -66,7 +66,7 @@ class SpectralFrame(PermutationFrame):
         return PermutationFrames.ragged(**made, numbers=graphs.numbers, **known)
 
     def ranks(self, graphs: Graphs) -> Tensor:
-        """Returns where each node stands in its graph's order, equal for those that tie, ``[N]``."""
+        """Return where each node stands in its graph's order, equal for those that tie, ``[N]``."""
         numbers = graphs.numbers
         rank = torch.zeros_like(graphs.batch)
         # A handful of sizes instead of one: a large graph must not make all others as large.
@@ -82,7 +82,7 @@ class SpectralFrame(PermutationFrame):
 
 
 def _ranks_of(graphs: Graphs, part: Tensor, tol: float, rank: Tensor) -> None:
-    """Writes the ranks of the nodes of some graphs."""
+    """Write the ranks of the nodes of some graphs."""
     numbers = graphs.numbers
     place = torch.full_like(numbers.counts, -1)
     place[part] = torch.arange(len(part), device=part.device)
@@ -107,7 +107,7 @@ def _ranks_of(graphs: Graphs, part: Tensor, tol: float, rank: Tensor) -> None:
 
 
 def _weights(graphs: Graphs, place: Tensor, n: int) -> Tensor:
-    """The weighted adjacency matrices ``[b, n, n]``: 1, 2, ... for edges of the first, second, ... colour."""
+    """The weighted adjacency matrices ``[b, n, n]``: 1, 2, ... for edges of the first, second, ... color."""
     numbers, edges = graphs.numbers, graphs.edge_numbers
     edge = (place[edges.body] >= 0).nonzero().squeeze(1)
     tail, head = numbers.local[graphs.edge_index[:, edge]]
@@ -119,7 +119,7 @@ def _weights(graphs: Graphs, place: Tensor, n: int) -> Tensor:
 
 
 def _dense(color: Tensor, body: Tensor) -> Tensor:
-    """The rank of each colour among those of its graph: a graph's must not depend on the others'."""
+    """The rank of each color among those of its graph: a graph's must not depend on the others'."""
     pairs, place = torch.unique(torch.stack([body, color], 1), dim=0, return_inverse=True)
     counts = torch.bincount(pairs[:, 0])
     return place - (counts.cumsum(0) - counts)[body]

@@ -16,7 +16,7 @@ __all__ = ["orders"]
 def orders(
     rank: Tensor, numbers: LocalIndex, most: int, generator: torch.Generator | None = None
 ) -> dict[str, Tensor]:
-    """Returns the frames of nodes sorted by rank: those that tie take their places in every order.
+    """Return the frames of nodes sorted by rank: those that tie take their places in every order.
 
     Args:
         rank: where each node stands in its graph: how many nodes of the graph are before it, equal for ties.

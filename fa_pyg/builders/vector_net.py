@@ -14,7 +14,7 @@ _WAVES = 4  # cosines of each invariant: a narrow net tells lengths, weights and
 
 
 class VectorNet(nn.Module):
-    r"""Sums of a graph's vectors with invariant coefficients, refined by what they say of each vector.
+    r"""Sum of a graph's vectors with invariant coefficients, refined by what they say of each vector.
 
     .. math:: u^{t+1}_m = u^t_m + \frac1{\sqrt n} \sum_i \phi^t_m(h^t_i)\, x_i, \qquad
               h^{t+1}_i = h^t_i + \psi^t(h^t_i,\ x_i \cdot u^{t+1},\ |u^{t+1}|^2), \qquad

@@ -43,7 +43,7 @@ class Group:
 
     @classmethod
     def of(cls, spec: GroupLike) -> Group:
-        """Returns the group that a name stands for: ``"SE(3)"``, or a finite one's, ``"C4"`` or ``"Oh"``.
+        """Return the group that a name stands for: ``"SE(3)"``, or a finite one's, ``"C4"`` or ``"Oh"``.
 
         Raises:
             ValueError: for any other text, with the names that are understood.
@@ -85,7 +85,7 @@ class Group:
         return self.kind in ("E", "SE", "T")
 
     def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """Returns the diagonal matrices of +-1 in the group, ``[K, d]``: K = 2^d, 2^(d-1) or (T) 1."""
+        """Return the diagonal matrices of +-1 in the group, ``[K, d]``: K = 2^d, 2^(d-1) or (T) 1."""
         if self.rotates and self.dim > MOST_SIGNS:
             raise ValueError(f"group: expected at most {MOST_SIGNS} dimensions, of 2^d signs, found {self}")
         if not self.rotates:
@@ -107,7 +107,7 @@ class Group:
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """Returns n orthogonal matrices ``[n, d, d]`` drawn from the Haar (uniform) measure of the group.
+        """Return n orthogonal matrices ``[n, d, d]`` drawn from the Haar (uniform) measure of the group.
 
         The Q of a Gaussian matrix's QR, its columns signed by R's diagonal, is uniform on O(d) (Mezzadri
         2007); for rotations the first column's sign is set so that det = +1. For ``T(d)``: identities.

@@ -54,7 +54,7 @@ class FiniteGroup(Group):
 
     @classmethod
     def named(cls, name: str) -> FiniteGroup | None:
-        """Returns the group that a name stands for; None where there is none."""
+        """Return the group that a name stands for; None where there is none."""
         match = _PATTERN.fullmatch(name)
         if match is None:
             return None
@@ -66,7 +66,7 @@ class FiniteGroup(Group):
         return cls(kind, dim, translates=translations is not None)
 
     def elements(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """Returns all elements ``[order, d, d]``, exact to rounding, the identity first."""
+        """Return all elements ``[order, d, d]``, exact to rounding, the identity first."""
         elements = point_groups.elements(self.kind, self.dim)
         return elements.to(device=device, dtype=dtype or elements.dtype)
 
@@ -102,13 +102,13 @@ class FiniteGroup(Group):
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """Returns n elements ``[n, d, d]``, each drawn from all with equal probability."""
+        """Return n elements ``[n, d, d]``, each drawn from all with equal probability."""
         where = generator.device if generator is not None else device
         index = torch.randint(self.order, (n,), generator=generator, device=where).to(device)
         return self.elements(device, dtype or torch.get_default_dtype())[index]
 
     def distance(self, matrix: Tensor) -> Tensor:
-        """Returns how far each matrix ``[n, d, d]`` is from the nearest element (largest entry), ``[n]``."""
+        """Return how far each matrix ``[n, d, d]`` is from the nearest element (largest entry), ``[n]``."""
         elements = self.elements(matrix.device, matrix.dtype)
         return (matrix.unsqueeze(1) - elements).abs().amax((-2, -1)).amin(1)
 

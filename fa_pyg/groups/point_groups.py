@@ -17,7 +17,7 @@ __all__ = ["elements", "is_point_group"]
 
 @cache
 def elements(kind: str, dim: int) -> Tensor:
-    """Returns the elements ``[order, d, d]`` of a group, in float64, the identity first.
+    """Return the elements ``[order, d, d]`` of a group, in float64, the identity first.
 
     A group is the product of few subgroups that share the identity alone, so that each element is met once
     and no entry sees more than a few roundings.

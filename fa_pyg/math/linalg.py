@@ -30,7 +30,7 @@ _REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_real(name: str, x: Tensor, wanted: str = "floating point numbers") -> None:
-    """Raises a ValueError unless x is a dense tensor of real floating point numbers.
+    """Raise a ValueError unless x is a dense tensor of real floating point numbers.
 
     Complex numbers have no frames here, integers would be rounded when they are turned, and sparse or nested
     tensors have no rows.
@@ -44,13 +44,13 @@ def check_real(name: str, x: Tensor, wanted: str = "floating point numbers") -> 
 
 
 def check_device(name: str, x: Tensor, pos: Tensor) -> None:
-    """Raises a ValueError for a tensor on another device than the positions."""
+    """Raise a ValueError for a tensor on another device than the positions."""
     if x.device != pos.device:
         raise ValueError(f"{name}: expected a tensor on {pos.device}, as pos is, found one on {x.device}")
 
 
 def working_dtype(x: Tensor) -> torch.dtype:
-    """Returns the type that frames are computed in: float64, where the device has it.
+    """Return the type that frames are computed in: float64, where the device has it.
 
     Frames are a few numbers a graph, so the wide type costs little; it keeps clouds far from the origin and
     nearly equal eigenvalues accurate when the model runs in float32 or under autocast.
@@ -59,7 +59,7 @@ def working_dtype(x: Tensor) -> torch.dtype:
 
 
 def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
-    """Sums the rows of ``src [n, ...]`` that share an ``index [n]`` into ``[size, ...]``.
+    """Sum the rows of ``src [n, ...]`` that share an ``index [n]`` into ``[size, ...]``.
 
     The one place where the library reduces over graphs: torch_scatter's sum where it can be imported,
     torch's own otherwise (and under ``torch.compile`` and ``torch.func``, which trace through it). Both give
@@ -73,7 +73,7 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
 
 
 def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    """Returns the (weighted) mean ``[size, d]`` of the rows ``x [n, d]`` of each body; 0 for empty bodies.
+    """Return the (weighted) mean ``[size, d]`` of the rows ``x [n, d]`` of each body; 0 for empty bodies.
 
     Where many points are summed in two passes, the mean and then the mean of the residual: of clouds far from
     the origin the sums would lose digits that matter. A few summands lose no more than ``x`` itself has lost.
@@ -86,17 +86,17 @@ def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = Non
 
 
 def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    r"""Returns the second moments :math:`\sum_i w_i x_i x_i^\top / \sum_i w_i` of each body.
+    r"""Return the second moments :math:`\sum_i w_i x_i x_i^\top / \sum_i w_i` of each body.
 
     Shapes:
-        x: ``[n, d]``, taken as it is (centre it first for a covariance); returns ``[size, d, d]``.
+        x: ``[n, d]``, taken as it is (center it first for a covariance); returns ``[size, d, d]``.
     """
     amount = _amount(x, index, size, weight)
     return second_moments(x, index, size, weight) / amount.view(-1, 1, 1)
 
 
 def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    r"""Returns :math:`\sum_i w_i x_i x_i^\top` of each body: the axes of a covariance without its scale."""
+    r"""Return :math:`\sum_i w_i x_i x_i^\top` of each body: the axes of a covariance without its scale."""
     # Column by column, each in one piece: faster than d x d small products, eager and compiled.
     columns, d = [column.contiguous() for column in x.unbind(1)], x.size(1)
     pairs = [(i, j) for i in range(d) for j in range(i, d)]
@@ -106,12 +106,12 @@ def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | 
 
 
 def gather(x: Tensor, index: Tensor | None) -> Tensor:
-    """Returns ``x[index]``, the row of each element's body; ``x`` itself, to be broadcast, for one body."""
+    """Return ``x[index]``, the row of each element's body; ``x`` itself, to be broadcast, for one body."""
     return x if index is None else x.index_select(0, index)
 
 
 def signed_copies(x: Tensor, pattern: Tensor) -> Tensor:
-    """Returns ``x [n, ...]`` in each pattern of signs, one copy after the other: ``[K * n, ...]``.
+    """Return ``x [n, ...]`` in each pattern of signs, one copy after the other: ``[K * n, ...]``.
 
     Shapes:
         pattern: ``[K, 1, ..., d, ..., d]``, for the last axes of x.
@@ -145,7 +145,7 @@ def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -
 
 
 def rotate(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
-    r"""Returns x turned by M along each of its last ``rank`` axes.
+    r"""Return x turned by M along each of its last ``rank`` axes.
 
     .. math:: y_{a b \dots} = \sum_{i j \dots} x_{i j \dots} M_{i a} M_{j b} \dots
 
@@ -178,7 +178,7 @@ def _contract(x: Tensor, matrix: Tensor) -> Tensor:
 
 
 def det(matrix: Tensor) -> Tensor:
-    """Returns the determinants ``[...]`` of ``matrix [..., d, d]``; in closed form for d <= 3."""
+    """Return the determinants ``[...]`` of ``matrix [..., d, d]``; in closed form for d <= 3."""
     if matrix.size(-1) > 3:
         return torch.linalg.det(matrix)
     if matrix.size(-1) == 1:

@@ -50,17 +50,17 @@ class Projection:
     POWERS: ClassVar = {"sparsemax": 1, "entmax15": 2}
 
     def dense(self, score: Tensor) -> Tensor:
-        """Returns the weights of alternatives along the last axis."""
+        """Return the weights of alternatives along the last axis."""
         return _dense(score / self.tau, self.POWERS[self.name])
 
     def ranked(self, score: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the weights of alternatives along the last axis, largest first, and the place of each."""
+        """Return the weights of alternatives along the last axis, largest first, and the place of each."""
         return _ranked(score / self.tau, self.POWERS[self.name])
 
     def ragged(
         self, score: Tensor, index: Tensor, size: int, most: float | None = None
     ) -> tuple[Tensor, Tensor]:
-        r"""Returns places and weights as :func:`ragged` does.
+        r"""Return places and weights as :func:`ragged` does.
 
         Where the participation number :math:`n = 1 / \sum_i p_i^2` of one index is above ``most``, its scores
         are told apart more sharply, by the differentiable factor :math:`1 + (n / m - 1)^2 m / n`, and that
@@ -155,6 +155,6 @@ def _support(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
 
 
 def _cumulated(z: Tensor, start: Tensor) -> Tensor:
-    """Sums from the start of each run to each of its entries."""
+    """Sum from the start of each run to each of its entries."""
     total = torch.cat([z.new_zeros(1), z.cumsum(0)])
     return total[1:] - total.index_select(0, start)

@@ -134,7 +134,7 @@ def test_many_graphs_and_every_solver(dim):
 
 @pytest.mark.parametrize("group", ["E(3)", "SO(3)"])
 @pytest.mark.parametrize("name", ["pca", "weighted", "qr", "learned"])
-def test_a_bad_node_spoils_its_neighbours_alone(name, group):
+def test_a_bad_node_spoils_its_neighbors_alone(name, group):
     """A path: the frames of nodes that have no edge with the bad one keep every bit."""
     path = torch.arange(14)
     edge_index = torch.cat([torch.stack([path, path + 1]), torch.stack([path + 1, path])], 1)

@@ -82,7 +82,7 @@ def test_wrong_calls(args, kwargs, message):
 
 
 class Fixed(Frame):
-    """Returns the given frames, whatever it sees."""
+    """Return the given frames, whatever it sees."""
 
     def __init__(self, group, frames):
         super().__init__(group)

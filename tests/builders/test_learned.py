@@ -103,7 +103,7 @@ def test_symmetric_molecules_stay_finite(name, group):
 
 
 def direction_task():
-    """Directions from the first to the last of six coloured nodes, of a molecule in random poses."""
+    """Directions from the first to the last of six colored nodes, of a molecule in random poses."""
     shape, z = cloud(seed=5)[:6], torch.arange(1, 7).repeat(64)
     g = torch.Generator().manual_seed(0)
     pos = torch.stack([random_motion("SE(3)", g)(shape) for _ in range(64)])

@@ -201,10 +201,10 @@ def test_forces_on_symmetric_molecules(name, group):
     (second,) = torch.autograd.grad(force.square().sum(), pos)
     assert second.isfinite().all()
     scale = force.detach().abs().max()
-    centred = pos.detach() - pos.detach().mean(0)
+    centered = pos.detach() - pos.detach().mean(0)
     assert force.sum(0).abs().max() < 1e-9 * scale
-    assert torch.linalg.cross(centred, force.detach()).sum(0).abs().max() < 1e-9 * scale
-    flat = torch.linalg.svd(centred)[2][torch.linalg.svdvals(centred) < 1e-4]
+    assert torch.linalg.cross(centered, force.detach()).sum(0).abs().max() < 1e-9 * scale
+    flat = torch.linalg.svd(centered)[2][torch.linalg.svdvals(centered) < 1e-4]
     if len(flat) and (group == "E(3)" or name in LINEAR):
         assert (force.detach() @ flat.T).abs().max() < 1e-4 * scale  # the file's digits
 

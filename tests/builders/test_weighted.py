@@ -19,7 +19,7 @@ from fa_pyg.testing.probe import Probe, framed_probe
 GROUPS = ["E(3)", "SE(3)", "O(3)", "SO(3)", "E(2)", "SE(2)", "O(2)", "SO(2)"]
 CATALOGUE = {dim: list(catalogue(dim)) for dim in (2, 3)}
 CLOUDS = {cloud.name: cloud for cloud in CATALOGUE[3]}
-MODIFIERS = [{}, {"scale": 1e-6}, {"scale": 1e6}, {"coloured": False}]
+MODIFIERS = [{}, {"scale": 1e-6}, {"scale": 1e6}, {"colored": False}]
 
 
 def few(dim, every):
@@ -205,8 +205,8 @@ def test_node_weights():
 @pytest.mark.parametrize("ratio", [1e6, 1e12])
 def test_weights_of_very_different_size(ratio):
     methane = CLOUDS["methane"]
-    for centre, corner in ((ratio, 1.0), (1.0, ratio)):
-        weight = torch.tensor([centre, *[corner] * 4])
+    for center, corner in ((ratio, 1.0), (1.0, ratio)):
+        weight = torch.tensor([center, *[corner] * 4])
         assert WeightedPCAFrame("E(3)", smoothness="fast")(methane.pos, node_weight=weight).num_frames == 24
     one = methane._replace(z=torch.tensor([1, 1, 1, 1, int(min(ratio, 1e12))]))
     assert_exact(WeightedPCAFrame("E(3)", node_weight=lambda z: z.double()), [one], tol=1e-6)

@@ -70,10 +70,10 @@ def force_errors(frame, clouds, scale=1e-4):
 def test_forces_on_degenerate_clouds(group):
     """Against differences of fourth order, where no second derivative jumps: not on nearly symmetric ones.
 
-    Where all points are one, of several colours, there is no derivative.
+    Where all points are one, of several colors, there is no derivative.
     """
     clouds = [
-        c for c in few(int(group[-2]), 2) if c.order is not None and c.name != "coincident points, coloured"
+        c for c in few(int(group[-2]), 2) if c.order is not None and c.name != "coincident points, colored"
     ]
     found = force_errors(WeightedPCAFrame(group), clouds)
     assert found["slope"].max() < 1e-6, clouds[found["slope"].argmax()].name

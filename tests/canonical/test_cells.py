@@ -11,7 +11,7 @@ from fa_pyg.canonical.integers import lexsort, ragged_arange, ranks, run_starts,
 
 
 def refined(edges, color):
-    """Colour refinement of one graph until the number of colours stays."""
+    """Color refinement of one graph until the number of colors stays."""
     while True:
         new = [(c, sorted((k, color[b]) for a, b, k in edges if a == v)) for v, c in enumerate(color)]
         names = {repr(key): i for i, key in enumerate(sorted(new, key=repr))}

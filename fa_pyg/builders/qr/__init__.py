@@ -1,4 +1,4 @@
-"""Frames by a generalised QR decomposition."""
+"""Frames by a generalized QR decomposition."""
 
 from fa_pyg.builders.qr.frame import GeneralisedQRFrame
 

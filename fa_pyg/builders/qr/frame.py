@@ -26,7 +26,7 @@ _DOTS = (0.19, 0.13, 0.07, 0.05)  # what the place along each earlier axis count
 class GeneralisedQRFrame(Frame):
     r"""Frames as small as the input's own symmetry, after "Minimal Frame Averaging" (Lin et al. 2024).
 
-    The axes are those of Gram-Schmidt on vectors of the graph (a generalised QR decomposition: dependent ones
+    The axes are those of Gram-Schmidt on vectors of the graph (a generalized QR decomposition: dependent ones
     are passed over), d of them or, for SO(d) and SE(d), d - 1. Here their order is not that of the nodes:
     the next vector i is the one of largest score
 

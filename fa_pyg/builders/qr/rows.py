@@ -38,7 +38,7 @@ class Rows:
 
 
 def rows_of(cloud: Cloud, origin: Tensor | None, group: Group) -> Rows:
-    """Returns the vectors that are read, then the other declared ones."""
+    """Return the vectors that are read, then the other declared ones."""
     others = [q for q in cloud.declared if not any(q is one for one in cloud.read)]
     vectors = [q for q in (*cloud.read, *others) if q.rep.rank == 1]
     first = itertools.accumulate((math.prod(q.value.shape[1:-1]) for q in vectors), initial=0)

@@ -48,7 +48,7 @@ class Candidates:
     def of(
         cls, cloud: Cloud, origin: Tensor | None, bodies: Tensor, point: Tensor, reflects: bool
     ) -> Candidates:
-        """Returns all declared points and vectors of some bodies; of points, what is read is rounding: 0."""
+        """Return all declared points and vectors of some bodies; of points, what is read is rounding: 0."""
         place = bodies.new_full((cloud.size,), -1)
         place[bodies] = torch.arange(len(bodies), device=bodies.device)
         parts, third, joint = [], 0, 0
@@ -60,10 +60,10 @@ class Candidates:
             kept = (own >= 0).nonzero().squeeze(1)
             x, body = x.index_select(0, kept), own.index_select(0, kept)
             if quantity.rep.affine and origin is not None:
-                centre = origin.index_select(0, bodies).index_select(0, body)
-                x = x - centre
+                center = origin.index_select(0, bodies).index_select(0, body)
+                x = x - center
                 # What is left of a point at its centroid is rounding, which must not be made large.
-                rounding = (32 * torch.finfo(x.dtype).eps) ** 2 * (centre * centre).sum(1, keepdim=True)
+                rounding = (32 * torch.finfo(x.dtype).eps) ** 2 * (center * center).sum(1, keepdim=True)
                 x = torch.where((x * x).sum(1, keepdim=True) <= rounding, 0, x)
             c = x.new_ones(len(x)) if weight is None else weight.index_select(0, kept)
             x = torch.nn.functional.pad(x, (0, 3 - x.size(1)))

@@ -26,11 +26,11 @@ class Moments:
         self.parts = [_Columns(cloud, origin, quantity) for quantity in cloud.read]
 
     def second(self) -> Tensor:
-        """Returns the sum of the (weighted) covariances, ``[B, d, d]``."""
+        """Return the sum of the (weighted) covariances, ``[B, d, d]``."""
         return sum(part.second() for part in self.parts)
 
     def participation(self) -> Tensor:
-        r"""Returns how many rows the second moments are made of, ``[B]``: at least 1.
+        r"""Return how many rows the second moments are made of, ``[B]``: at least 1.
 
         .. math:: N = \Big(\sum_i m_i\Big)^2 \Big/ \sum_i m_i^2, \qquad m_i = c_i |x_i|^2
         """
@@ -38,7 +38,7 @@ class Moments:
         return torch.where(squares > 0, total * total / torch.where(squares > 0, squares, 1), 1)
 
     def odd(self, axes: Tensor) -> Tensor:
-        """Returns numbers ``[B, d]`` that turn their sign with that of their axis, and with nothing else.
+        """Return numbers ``[B, d]`` that turn their sign with that of their axis, and with nothing else.
 
         The third moment along the axis, relative to the absolute one, and the plain mean along it, which the
         weights of the nodes leave over, relative to the root mean square. Pseudovectors have none.
@@ -133,7 +133,7 @@ class Blend:
         start: float = 0.5,
         near: float | Tensor | None = None,
     ) -> Blend:
-        """Returns the shares for eigenvalues ``[B, d]`` (ascending) in d = 1, 2 or 3 dimensions.
+        """Return the shares for eigenvalues ``[B, d]`` (ascending) in d = 1, 2 or 3 dimensions.
 
         Args:
             values: the eigenvalues.

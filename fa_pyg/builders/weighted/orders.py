@@ -23,7 +23,7 @@ _FLAT = 0.01
 def soft_orders(
     rotation: Tensor, moment: Tensor, scale: Tensor, way: Tensor, sharp: Projection
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Returns frames with their axes in all orders of positive weight.
+    r"""Return frames with their axes in all orders of positive weight.
 
     With the spread :math:`\mu_k = r_k^\top C r_k` along each axis and its mean :math:`\bar\mu`, the order
     :math:`\pi` has the weight

@@ -48,7 +48,7 @@ class Rays:
 
     @classmethod
     def along(cls, axes: Tensor, top: Tensor, line: Tensor, bottom: Tensor) -> Rays:
-        """Returns the ends with a weight of the principal axes: of the largest in two families, the smallest.
+        """Return the ends with a weight of the principal axes: of the largest in two families, the smallest.
 
         Shapes: axes ``[B, d, d]``; top, line and bottom ``[B, 2]``, the weights of the two ends, or
         ``[B, 1]``, those of axes that stand for both ends.
@@ -63,7 +63,7 @@ class Rays:
 
     @classmethod
     def through(cls, candidates: Candidates, share: Tensor, point: Tensor, sharp: Projection) -> Rays:
-        """Returns rays through the best candidates of the bodies with a share; any ray if they are all 0."""
+        """Return rays through the best candidates of the bodies with a share; any ray if they are all 0."""
         serves = candidates.read | point.index_select(0, candidates.body)
         at = (serves & (share.index_select(0, candidates.body) > 0)).nonzero().squeeze(1)
         with torch.no_grad():
@@ -83,7 +83,7 @@ class Rays:
 
     @classmethod
     def upright(cls, share: Tensor, point: Tensor) -> Rays:
-        """Returns the third axis for bodies in the plane of the others: what is left is to turn about it."""
+        """Return the third axis for bodies in the plane of the others: what is left is to turn about it."""
         body = (share > 0).nonzero().squeeze(1)
         axis = share.new_tensor([[0.0, 0.0, 1.0]]).expand(len(body), -1)
         turns = torch.where(point.index_select(0, body), 4, 1)
@@ -109,7 +109,7 @@ def symmetric_frames(
     reflects: bool,
     sharp: Projection,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
-    r"""Returns rotation, body, weight and way of the frames of bodies whose principal axes are not enough.
+    r"""Return rotation, body, weight and way of the frames of bodies whose principal axes are not enough.
 
     A frame is made of a weighted axis a and a weighted candidate x, one of the points and vectors read, or
     for lines and points, of all that are declared:

@@ -59,7 +59,7 @@ class Partition:
         return touched, total
 
     def _split(self, node: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Sort the touched nodes of each cell behind the others; return the nodes that move, and from where."""
+        """Sort the touched nodes of each cell behind the others; return those that move, and from where."""
         order = lexsort(self.color[node], total)
         node, total = node[order], total[order]
         cell = self.color[node]

@@ -13,12 +13,12 @@ from fa_pyg.canonical.graphs import Graphs
 from fa_pyg.canonical.integers import union
 from fa_pyg.canonical.orbits import Labels
 
-__all__ = ["BACKENDS", "check_backend", "outside_labels"]
+__all__ = ["BACKENDS", "by_igraph", "by_pynauty", "check_backend", "outside_labels"]
 
 Answer = tuple[list[int], list[list[int]]]  # the vertex at each position, and generators of the automorphisms
 
 
-def _by_pynauty(size: int, pairs: list[list[int]], classes: list[list[int]]) -> Answer:
+def by_pynauty(size: int, pairs: list[list[int]], classes: list[list[int]]) -> Answer:
     """Labels by nauty (McKay and Piperno 2014)."""
     pynauty = import_module("pynauty")
     adjacency: dict[int, list[int]] = {}
@@ -28,7 +28,7 @@ def _by_pynauty(size: int, pairs: list[list[int]], classes: list[list[int]]) -> 
     return pynauty.canon_label(graph), pynauty.autgrp(graph)[0]
 
 
-def _by_igraph(size: int, pairs: list[list[int]], classes: list[list[int]]) -> Answer:
+def by_igraph(size: int, pairs: list[list[int]], classes: list[list[int]]) -> Answer:
     """Labels by bliss (Junttila and Kaski 2007), through igraph."""
     graph, color = import_module("igraph").Graph(size, pairs), [0] * size
     for number, members in enumerate(classes):
@@ -41,7 +41,7 @@ def _by_igraph(size: int, pairs: list[list[int]], classes: list[list[int]]) -> A
     return ordered.vs["number"], graph.automorphism_group(color=color)
 
 
-BACKENDS: dict[str, Callable[..., Answer]] = {"pynauty": _by_pynauty, "igraph": _by_igraph}
+BACKENDS: dict[str, Callable[..., Answer]] = {"pynauty": by_pynauty, "igraph": by_igraph}
 
 
 def check_backend(name: str | None) -> None:

@@ -37,7 +37,7 @@ CLASSES = {
     "solids": "Platonic solids and orbits",
     "prisms": "prisms and antiprisms",
     "polygons": "n-gons",
-    "colored": "colors less symmetric than positions",
+    "coloured": "colors less symmetric than positions",
     "chiral": "chiral, helices, generic",
     "planes": "generic planes",
     "lines": "lines",
@@ -47,7 +47,7 @@ CLASSES = {
 # Name, arguments of `modified`, unit of length, type.
 CHANGES = [
     ("as they are", {}, 1.0, torch.float64),
-    ("without colors", {"colored": False}, 1.0, torch.float64),
+    ("without colors", {"coloured": False}, 1.0, torch.float64),
     ("scaled by 1e-6", {"scale": 1e-6}, 1e-6, torch.float64),
     ("scaled by 1e6", {"scale": 1e6}, 1e6, torch.float64),
     ("moved by 1e3", {"offset": 1e3}, 1.0, torch.float64),

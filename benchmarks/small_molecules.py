@@ -28,7 +28,7 @@ KINDS = {
     **dict.fromkeys(NEARLY, "nearly"),
     **dict.fromkeys(GENERIC, "generic"),
 }
-PLANAR = ("4-gon", "6-gon", "6-gon, two colors", "3-gon, one of another color", "pinwheel", "generic plane")
+PLANAR = ("4-gon", "6-gon", "6-gon, two colours", "3-gon, one of another colour", "pinwheel", "generic plane")
 
 Structures = dict[str, tuple[Tensor, Tensor]]
 

@@ -134,7 +134,7 @@ def test_velocities_out_of_the_plane_off_the_line_on_an_atom(name):
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)", "E(2)", "SE(2)"])
 def test_atoms_have_no_directions_but_those_of_their_velocities(group, offset):
     """What is left of a point when its centroid is taken off is rounding, and no direction."""
-    names = ("one atom off the origin", "coincident points, colored", "coincident points")
+    names = ("one atom off the origin", "coincident points, coloured", "coincident points")
     clouds = [cloud for cloud in catalogue(int(group[-2]), ["coincident"]) if cloud.name in names]
     far = [modified(cloud, offset) for cloud in clouds]
     weights = [cloud._replace(z=1 + torch.rand(len(cloud.pos))) for cloud in far]

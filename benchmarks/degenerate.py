@@ -22,7 +22,7 @@ import torch
 from conformers import nci
 from peers import PeerFrame, peer_frames
 
-from fa_pyg import Frame, GeneralisedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
+from fa_pyg import Frame, GeneralizedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
 from fa_pyg.files import write_atomically
 from fa_pyg.testing import NamedCloud, catalogue, modified
 from fa_pyg.testing.catalogue import KINDS
@@ -65,7 +65,7 @@ def entrants() -> Iterator[tuple[str, Frame]]:
     torch.manual_seed(0)  # of the learned frame, which has learned nothing yet
     for group in GROUPS:
         yield "WeightedPCAFrame", WeightedPCAFrame(group, smoothness=LEVEL)
-        for frame in (PCAFrame, GeneralisedQRFrame, LearnedFrame):
+        for frame in (PCAFrame, GeneralizedQRFrame, LearnedFrame):
             yield frame.__name__, frame(group)
     yield from peer_frames()
     yield "centroid alone", PeerFrame("E(3)", lambda x: torch.eye(3).unsqueeze(0))

@@ -72,7 +72,7 @@ def test_translations_are_said_in_two_ways():
 
 @pytest.mark.parametrize("group", ["O(3)", "SE(2)", "T(3)"])
 def test_infinite_groups_are_refused(group):
-    with pytest.raises(ValueError, match=rf'group: expected a finite one such as "C4".*{group[:-3]}'):
+    with pytest.raises(ValueError, match=rf'group: expected a finite group such as "C4".*{group[:-3]}'):
         GroupFrame(group)
 
 

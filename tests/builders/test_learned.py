@@ -263,7 +263,9 @@ def test_wrong_nets_and_inputs():
     with pytest.raises(ValueError, match=r"net: expected \[5, 3, 3\] for E\(3\), found \[5, 2, 3\]"):
         LearnedFrame("E(3)", VectorNet(2))(cloud(), batch=BATCH)
     model = FrameAveraging(nn.Identity(), LearnedFrame("O(3)"), {"input": "pseudovector"}, "vector")
-    with pytest.raises(ValueError, match="needs a declared point or vector, found a pseudovector"):
+    with pytest.raises(
+        ValueError, match="LearnedFrame: expected a declared point or vector, found a pseudovector"
+    ):
         model(cloud())
 
 

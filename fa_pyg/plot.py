@@ -163,7 +163,7 @@ def plot_energies(
             at 1e-9.
         path: file to write; None for none.
         title: title of the figure.
-        shared: times ``[S]``, and label -> jumps ``[S - 1]`` along a path that all models share: a third panel.
+        shared: times ``[S]``, and label -> jumps ``[S - 1]`` on a path that all models share: a third panel.
     """
     figure = _figure(8, 7 if shared is None else 9.5)
     figure.suptitle(title)

@@ -179,7 +179,7 @@ def _nodes(cloud: Cloud, origin: Tensor | None, reflects: bool) -> tuple[Tensor,
 def _channels(cloud: Cloud, quantity: Quantity, origin: Tensor | None, leader: Quantity) -> Tensor:
     """A quantity at the rows of the leader, averaged over graphs if it has others, ``[N, C, d]``."""
     n, *channels, dim = quantity.value.shape
-    value = cloud.centred(quantity, origin)[0].view(n, math.prod(channels), dim)
+    value = cloud.centered(quantity, origin)[0].view(n, math.prod(channels), dim)
     if quantity.index is leader.index and n == len(leader.value):
         return value
     average = mean(value.flatten(1), quantity.index, cloud.size)

@@ -68,7 +68,7 @@ class PCAFrame(Frame):
         """Principal axes ``[B, d, d]`` in the columns (proper without reflections), and second moments."""
         # The axes of a single quantity do not depend on the scale of its moments.
         moments = covariance if len(cloud.read) > 1 else second_moments
-        parts = [cloud.centred(quantity, origin) for quantity in cloud.read]
+        parts = [cloud.centered(quantity, origin) for quantity in cloud.read]
         total = sum(moments(rows, index, cloud.size, weight) for rows, index, weight in parts)
         axes = safe_axes(total)
         return axes if self.group.reflects else make_proper(axes), total

@@ -60,7 +60,7 @@ def _scaled(
     cloud: Cloud, quantity: Quantity, origin: Tensor | None, group: Group, first: int
 ) -> tuple[Tensor, ...]:
     """Rows of an input: vector, body, weight, rounding noise (relative to the longest), tag (by channel)."""
-    x, index, weight = cloud.centred(quantity, origin)
+    x, index, weight = cloud.centered(quantity, origin)
     body = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
     channels = math.prod(quantity.value.shape[1:-1])
     tag = first + torch.arange(channels, device=x.device).repeat(len(quantity.value))

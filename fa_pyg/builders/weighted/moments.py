@@ -47,7 +47,7 @@ class _Columns:
     """The coordinates of a quantity as separate columns: they fit into a cache, a large table does not."""
 
     def __init__(self, cloud: Cloud, origin: Tensor | None, quantity: Quantity) -> None:
-        rows, self.index, c = cloud.centred(quantity, origin)
+        rows, self.index, c = cloud.centered(quantity, origin)
         self.x = [column.contiguous() for column in rows.unbind(1)]
         self.c = torch.ones_like(self.x[0]) if c is None else c
         self.size, self.signed = cloud.size, not quantity.rep.pseudo

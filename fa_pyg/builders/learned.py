@@ -75,8 +75,10 @@ class LearnedFrame(Frame):
         noise, k = checks.size("noise", noise, 0), checks.integer("k", k)
         eval_k = checks.integer("eval_k", eval_k, optional=True)
         if not noise and (k, eval_k or k) != (1, 1):
-            wanted = "k: expected 1 without noise (noise=0), where all frames would be the same"
-            raise ValueError(f"{wanted}, found k={k}, eval_k={eval_k}")
+            raise ValueError(
+                f"k: expected 1 without noise (noise=0), where all frames would be the same, found k={k}, "
+                f"eval_k={eval_k}"
+            )
         checks.instance("net", net, nn.Module, "a torch.nn.Module", optional=True)
         checks.instance("generator", generator, torch.Generator, "a torch.Generator", optional=True)
         checks.number("eps", eps, above=0, below=1)

@@ -129,20 +129,20 @@ def _completed(
     return torch.stack([e, up, rays.axis.index_select(0, ray)], dim=-1), ray, weight
 
 
-@torch.no_grad()
 def _good_pairs(
     rays: Rays, candidates: Candidates, chiral: Tensor, projection: Projection
 ) -> tuple[Tensor, Tensor]:
     """The pairs of a ray and a candidate of its body; without pairs of weight 0 where there are many."""
     blocks = []
-    for ray, at in _pairs(rays, candidates):
-        if len(ray) > _FEW:
-            score = candidates.across(*rays.axes(ray), at, chiral)[0]
-            owner = ray.repeat_interleave(len(chiral))
-            best, _ = projection.ragged(score.flatten(), owner, len(rays.body))
-            best = (best // len(chiral)).unique_consecutive()
-            ray, at = ray.index_select(0, best), at.index_select(0, best)
-        blocks.append((ray, at))
+    with torch.no_grad():
+        for ray, at in _pairs(rays, candidates):
+            if len(ray) > _FEW:
+                score = candidates.across(*rays.axes(ray), at, chiral)[0]
+                owner = ray.repeat_interleave(len(chiral))
+                best, _ = projection.ragged(score.flatten(), owner, len(rays.body))
+                best = (best // len(chiral)).unique_consecutive()
+                ray, at = ray.index_select(0, best), at.index_select(0, best)
+            blocks.append((ray, at))
     ray, at = (torch.cat(part) for part in zip(*blocks, strict=True)) if len(blocks) > 1 else blocks[0]
     return ray, at
 

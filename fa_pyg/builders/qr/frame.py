@@ -145,9 +145,9 @@ def _blocks(amount: Tensor) -> tuple[Tensor, ...]:
     """The paths in blocks with about ``_PAIRS`` rows in total."""
     end = amount.cumsum(0)
     if len(end) and end[-1] > _TOO_MANY:
-        wanted = f"vectors: expected at most {_TOO_MANY} pairs of a frame and a vector, found more"
         raise ValueError(
-            f"{wanted}: {len(amount)} frames, up to {amount.max()} vectors a graph, too many ties"
+            f"vectors: expected at most {_TOO_MANY} pairs of a frame and a vector, found more, for too many "
+            f"ties: {len(amount)} frames so far, and up to {amount.max()} vectors per graph"
         )
     number = torch.div(end, _PAIRS, rounding_mode="floor")
     sizes = torch.unique_consecutive(number, return_counts=True)[1].tolist()

@@ -1,5 +1,7 @@
 """The ASE calculator of a trained potential under its public name (:mod:`fa_pyg.potential.calculator`)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from fa_pyg.potential import calculator

@@ -42,7 +42,8 @@ class Frame(nn.Module, ABC):
     @property
     def is_random(self) -> bool:
         """Whether frames are drawn at random in training, so that two calls differ; of a frame that wraps
-        others, whether one of these is."""
+        others, whether one of these is.
+        """
         return any(child.is_random for child in self.children() if isinstance(child, Frame))
 
     @abstractmethod

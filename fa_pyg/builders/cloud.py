@@ -116,7 +116,7 @@ class Cloud:
         with torch.no_grad():  # no decorator: torch.compile does not know decorated methods
             found = torch.zeros(self.size, dtype=torch.bool, device=self.device)
             for quantity in self.read:
-                x, index, weight = self.centred(quantity, origin)
+                x, index, weight = self.centered(quantity, origin)
                 if weight is not None:
                     found = found | self._overlooks(x, index, weight)
         return found
@@ -151,7 +151,7 @@ class Cloud:
         rows, index, weight = self.rows(points[0])
         return mean(rows, index, self.size, weight)
 
-    def centred(
+    def centered(
         self, quantity: Quantity, origin: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Returns :meth:`rows`, points relative to ``origin``."""
@@ -159,6 +159,8 @@ class Cloud:
         if quantity.rep.affine and origin is not None:
             rows = rows - gather(origin, index)
         return rows, index, weight
+
+    centred = centered  # the old spelling
 
 
 def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -1,5 +1,7 @@
 """Edges for molecules that come without: bonds by RDKit, bonds by covalent radii, a radius graph."""
 
+from __future__ import annotations
+
 import json
 import os
 import warnings

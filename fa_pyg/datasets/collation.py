@@ -1,5 +1,7 @@
 """Graphs end to end in a few tensors, and checks of arguments."""
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad

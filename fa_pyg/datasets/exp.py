@@ -1,5 +1,7 @@
 """The published EXP data set: pairs of graphs that message passing cannot tell apart."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Callable

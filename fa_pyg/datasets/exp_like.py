@@ -1,5 +1,7 @@
 """Pairs of graphs like those of EXP, made without a network."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Sequence
 

@@ -1,5 +1,7 @@
 """All connected graphs with a given, small number of nodes."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 

@@ -1,5 +1,7 @@
 """Graphs known to be hard to tell apart, by construction: circular skip links, strongly regular, CFI."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 
@@ -82,7 +84,8 @@ def rook(m: int = 4) -> Data:
 def strongly_regular_pair() -> tuple[Data, Data]:
     """The Shrikhande and the 4 x 4 rook's graph: not isomorphic, but the same to 1-WL and to 2-FWL (the
     folklore test on pairs of nodes, as strong as 3-WL), because both are strongly regular with parameters
-    (16, 6, 2, 2)."""
+    (16, 6, 2, 2).
+    """
     return shrikhande(), rook(4)
 
 

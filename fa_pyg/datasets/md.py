@@ -1,5 +1,7 @@
 """Trajectories of one molecule with quantum-chemical forces, made here: a stand-in for MD17."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 

@@ -1,5 +1,7 @@
 """What is in a data set of molecules: sizes, elements, targets, and what each element adds to them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """The charged-particle benchmark, generated sample for sample as its published files were."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

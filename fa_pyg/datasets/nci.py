@@ -1,5 +1,7 @@
 """Real molecules with quantum-chemical labels and no download: RDKit's NCI SMILES, labelled by GFN2-xTB."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 

@@ -1,5 +1,7 @@
 """Which structures train, validate and test: drawn by shares or counts, or read from a file."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,7 @@
 """XYZ files, plain, QM9's and extended, as PyG data."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Molecules with what was made of them once, bonds for instance, on disk: read one by one, never all."""
 
+from __future__ import annotations
+
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator

@@ -1,5 +1,7 @@
 """XYZ files larger than the memory: any structure at any time, or all of them in a pass."""
 
+from __future__ import annotations
+
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator

@@ -1,5 +1,7 @@
 """A lock on a file, which says who holds it; the system ends it with its process, however that ends."""
 
+from __future__ import annotations
+
 import errno
 import json
 import os

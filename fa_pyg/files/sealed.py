@@ -1,5 +1,7 @@
 """Small JSON files of caches with a digest: what was changed or cut off is not believed."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import stat

@@ -1,5 +1,7 @@
 """Tensors in a file of a cache: written at once, checked before they are believed, never unpickled."""
 
+from __future__ import annotations
+
 import os
 import warnings
 import zipfile

@@ -126,7 +126,7 @@ class FrameSet(ABC):
     # ---------------------------------------------------------------------------------- choosing
 
     def _drawn(self, k: int, generator: torch.Generator | None) -> Tensor:
-        """k frames for each body by weight, ``[k, B]``: systematic sampling.
+        """K frames for each body by weight, ``[k, B]``: systematic sampling.
 
         The points (u + i) / k, u uniform, on a body's cumulated weights. Frames of equal weight are so drawn
         without replacement, and k = K takes each exactly once.

@@ -56,7 +56,7 @@ class MotionFrames(FrameSet):
 
     @cached_property
     def determinant(self) -> Tensor:
-        """det R of each frame, +1 or -1, ``[F]``; piecewise constant, so it carries no gradient."""
+        """Det R of each frame, +1 or -1, ``[F]``; piecewise constant, so it carries no gradient."""
         return det(self.rotation.detach()).sign()
 
     def exact_for(self, rep: RepLike = "scalar") -> Tensor:

@@ -1,5 +1,7 @@
 """The chemical elements: symbols by atomic number, and the spellings a file may use for them."""
 
+from __future__ import annotations
+
 from itertools import product
 
 __all__ = ["ATOMIC_NUMBER", "SYMBOLS"]

@@ -1,5 +1,7 @@
 """Graphs picked out of contiguous tensors by index arithmetic: no Python loop over graphs."""
 
+from __future__ import annotations
+
 import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,7 +74,7 @@ class CollatedGraphs:
             batch.batch, batch.ptr = pick.graph, pick.ptr.to(self.device)
         return batch
 
-    def _column(self, key: str, value: Any) -> "_Column":
+    def _column(self, key: str, value: Any) -> _Column:
         slices = self.slices[key]
         if isinstance(value, list) and isinstance(slices, Tensor):
             return _Column(value, 0, self._level(slices), None, None)
@@ -84,7 +86,7 @@ class CollatedGraphs:
         contained = None if self.incs is None else self.incs[key]
         return _Column(value.to(self.device), dim, self._level(slices), self._increments(key), contained)
 
-    def _level(self, slices: Tensor) -> "_Level":
+    def _level(self, slices: Tensor) -> _Level:
         """Attributes of equal slices share the work of a pick."""
         for level in self._levels:
             if torch.equal(level.slices, slices):

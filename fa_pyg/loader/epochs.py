@@ -1,5 +1,7 @@
 """What the loaders share: orders that are functions of seed and epoch, and the place within one."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Mini-batches of a data set in memory, fast enough for graphs of five nodes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Mini-batches of a data set that does not fit into memory."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

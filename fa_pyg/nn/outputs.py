@@ -79,7 +79,8 @@ class Outputs:
 
     def _resolve(self, rep: Rep, leaf: Tensor | Number, level: Name | None, path: str, slots: Slots) -> Name:
         """The level of an output: "node", "graph", "edge", an argument's, "whole" for one graph without a row
-        for it, or "number"."""
+        for it, or "number".
+        """
         rep.layout(tuple(leaf.shape) if isinstance(leaf, Tensor) else (), slots.dim, path)
         if not isinstance(leaf, Tensor):
             return "number"

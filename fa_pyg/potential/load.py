@@ -1,5 +1,7 @@
 """A trained model of molecules from its checkpoint and the configuration beside it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

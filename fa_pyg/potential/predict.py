@@ -1,5 +1,7 @@
 """Predictions for XYZ files: read, run in batches and written as extended XYZ, structure by structure."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,5 +1,7 @@
 """What is kept of a run: the weights of the best validation error, and all it takes to go on."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 def checkpoints(folder: str | Path, monitor: str = "val/mse", every: int = 1) -> list[ModelCheckpoint]:
     """``best.ckpt``, of the lowest ``monitor``, and ``last.ckpt``, after every epoch or ``every`` so many
-    epochs, in this folder."""
+    epochs, in this folder.
+    """
     best = ModelCheckpoint(
         folder, "best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False
     )

@@ -1,5 +1,7 @@
 """From a configuration file to a tested model: the one place that builds trainer, model and data."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Iterable, Sequence

@@ -1,5 +1,7 @@
 """Runs of several configurations with several seeds, each done once, and how long an epoch of each takes."""
 
+from __future__ import annotations
+
 import json
 import resource
 import statistics

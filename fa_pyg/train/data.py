@@ -1,5 +1,7 @@
 """Lightning data modules: what loads the splits of any data, and the n-body benchmark."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule

@@ -1,5 +1,7 @@
 """The moving average of the weights, which is what gets evaluated and kept."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import torch

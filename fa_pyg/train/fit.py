@@ -1,5 +1,7 @@
 """What every training step has in common: optimiser, schedule, and figures logged once an epoch."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal

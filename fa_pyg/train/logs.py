@@ -1,5 +1,7 @@
 """Tables and curves of a run, which go on where the run goes on."""
 
+from __future__ import annotations
+
 import csv
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """Pictures of a run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 

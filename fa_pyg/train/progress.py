@@ -1,5 +1,7 @@
 """One progress bar for the whole of training, not one per epoch."""
 
+from __future__ import annotations
+
 import sys
 from typing import Any
 

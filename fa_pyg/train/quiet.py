@@ -1,5 +1,7 @@
 """What Lightning says and need not."""
 
+from __future__ import annotations
+
 import logging
 import warnings
 

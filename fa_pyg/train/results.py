@@ -1,5 +1,7 @@
 """Results that were kept as JSON, so that no run is done twice."""
 
+from __future__ import annotations
+
 import json
 import warnings
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Where a run lives, and whether an interrupted one can go on from there."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

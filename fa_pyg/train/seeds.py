@@ -1,5 +1,7 @@
 """Random numbers that a resumed run draws again exactly."""
 
+from __future__ import annotations
+
 import random
 from typing import Any
 

@@ -1,5 +1,7 @@
 """A script as a process of its own; a line to it, and one back, within a time."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys

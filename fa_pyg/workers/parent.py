@@ -3,6 +3,8 @@
 Standard library only: scripts run this file without the package, which would load torch.
 """
 
+from __future__ import annotations
+
 import ctypes
 import multiprocessing
 import os

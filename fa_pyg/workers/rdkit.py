@@ -3,6 +3,8 @@
 It is run as a script, not imported, because RDKit may run for ever and only a process can be stopped.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import runpy

@@ -97,7 +97,7 @@ def test_wrong_calls(args, kwargs, message):
 
 
 class Fixed(MotionFrame):
-    """Returns the given frames, whatever it sees."""
+    """Return the given frames, whatever it sees."""
 
     def __init__(self, group, frames):
         super().__init__(group)

@@ -102,7 +102,7 @@ class OneSided(MotionFrame):
 
     def build(self, cloud):
         inner = PCAFrame(self.group).build(cloud)
-        axes, x, index = inner.axes, *cloud.centred(cloud.read[0], inner.origin)[:2]
+        axes, x, index = inner.axes, *cloud.centered(cloud.read[0], inner.origin)[:2]
         skew = scatter_sum(torch.einsum("nd,nde->ne", x, axes[index]).pow(3), index, cloud.size)
         return Frames(
             axes * torch.where(skew < 0, -1, 1).unsqueeze(1), origin=inner.origin, batch=cloud.batch

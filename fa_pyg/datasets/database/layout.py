@@ -1,5 +1,7 @@
 """The columns of a database of structures: types, shapes, and what becomes of an attribute in one."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What happens to the structures of XYZ files before they are stored."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """The files of a database of structures, ``<base>.db`` and ``<base>.json``, and whether they check out."""
 
+from __future__ import annotations
+
 import json
 import os
 import sqlite3

@@ -4,6 +4,8 @@ A graph is a bit mask: bit j (j - 1) / 2 + i is set where nodes i < j are neighb
 adds bits on top, and nine nodes need 36 of them.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from functools import reduce

@@ -1,5 +1,7 @@
 """Formulas in conjunctive normal form, and their graphs. Literal 2 v is variable v, 2 v + 1 its negation."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The text format of the EXP data set: graphs with two kinds of nodes and a label."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import accumulate
 

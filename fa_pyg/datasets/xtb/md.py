@@ -1,5 +1,7 @@
 """A run of molecular dynamics in parts, each of which follows from the one before bit by bit."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os

@@ -1,5 +1,7 @@
 """NCI SMILES to parts of labelled conformers: in which order, until when, and what failed."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
 from typing import Any

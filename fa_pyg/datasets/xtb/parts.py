@@ -1,5 +1,7 @@
 """Data sets of labelled geometries that lie on disk in parts: one folder, one file a part."""
 
+from __future__ import annotations
+
 import json
 import os
 import re

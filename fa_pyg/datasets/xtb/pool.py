@@ -1,5 +1,7 @@
 """Processes that answer requests (`worker.py`), and that are stopped when an answer does not come."""
 
+from __future__ import annotations
+
 import json
 import os
 import queue
@@ -33,7 +35,8 @@ class Worker:
 
     def ask(self, **request: Any) -> Iterator[Answer]:
         """The answers; the last is ``{"error": ...}`` where something went wrong, with ``lost`` set where
-        the process died. Who does not take them all ends the process."""
+        the process died. Who does not take them all ends the process.
+        """
         self.start()
         answer = self._exchange(json.dumps(request) + "\n", self.seconds)
         try:
@@ -127,7 +130,7 @@ class Workers:
         finally:
             self.idle.put(worker)
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,6 +3,8 @@
 It runs in a process of its own (`worker.py`), which does not load the package, nor torch.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import cache
 from typing import Any

@@ -4,6 +4,8 @@ It is run as a script, not imported, because compiled libraries may crash or run
 can be lost or stopped. It has one thread, so that sums are always taken in the same order.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import os

@@ -1,5 +1,7 @@
 """Which attributes all structures have, in one form: what not all have so cannot be stored together."""
 
+from __future__ import annotations
+
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable

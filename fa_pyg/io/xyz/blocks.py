@@ -1,5 +1,7 @@
 """XYZ files as text: lines, and the structures that they are cut into."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterator
@@ -51,7 +53,7 @@ class Text:
         """Whether there is a line of that index; here and below, a text that is read piecemeal reads on."""
         return index < len(self.rows)
 
-    def reach(self, block: "Block", limit: float) -> None:
+    def reach(self, block: Block, limit: float) -> None:
         """Sees to it that the lines of a block are there, unless the file ends or the block is wrong."""
 
     def forget(self, index: int) -> int:

@@ -1,5 +1,7 @@
 """Many XYZ files: which ones a folder holds, and how their structures become one data set."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Collection, Iterable

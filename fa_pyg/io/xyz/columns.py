@@ -1,5 +1,7 @@
 """The columns of extended XYZ: what `Properties` declares, and the atom lines read by it."""
 
+from __future__ import annotations
+
 import re
 from bisect import bisect_left
 from collections.abc import Sequence

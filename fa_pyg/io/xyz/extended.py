@@ -1,5 +1,7 @@
 """Extended XYZ: cell, periodicity, energy, forces, and whatever else a file names."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 

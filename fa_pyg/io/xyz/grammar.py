@@ -1,5 +1,7 @@
 """What an atom line of an XYZ file is, said once: one pattern reads whole blocks and finds the bad line."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache

@@ -5,6 +5,8 @@ brackets; these count at its beginning only and close before a space, so that `s
 `name=5'-AMP` are words. Everything here takes time linear in the length of the line.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

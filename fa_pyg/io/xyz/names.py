@@ -1,5 +1,7 @@
 """Names of attributes that a file may bring: those that PyG or Python would misread are changed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any

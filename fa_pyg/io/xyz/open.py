@@ -1,5 +1,7 @@
 """XYZ files as bytes: opened, decompressed, and the error that says what is wrong with one."""
 
+from __future__ import annotations
+
 import bz2
 import gzip
 import io

@@ -1,5 +1,7 @@
 """One structure of an XYZ file, plain, QM9's or extended, as PyG data."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,7 +45,7 @@ class Reading:
         """The largest number that can be held."""
         return torch.finfo(self.dtype).max
 
-    def without_edges(self) -> "Reading":
+    def without_edges(self) -> Reading:
         """The same for what only looks at the files."""
         return replace(self, edges=None)
 

@@ -1,5 +1,7 @@
 """What QM9's raw files (Ramakrishnan et al. 2014) hold beyond atoms: properties, frequencies and names."""
 
+from __future__ import annotations
+
 import re
 
 import torch

@@ -1,5 +1,7 @@
 """Which row of a table belongs to which structure: exactly one each, or an error that names the line."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Callable, Sequence

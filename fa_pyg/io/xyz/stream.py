@@ -1,5 +1,7 @@
 """XYZ files piece by piece: the lines and structures of a file of any size in a few pieces of memory."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar

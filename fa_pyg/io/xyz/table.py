@@ -1,5 +1,7 @@
 """A CSV beside the files: numbers and words for every structure, by the name of its file or by its place."""
 
+from __future__ import annotations
+
 import csv
 import io
 import os
@@ -46,10 +48,10 @@ class Table:
     delimiter: str = ","
 
     @classmethod
-    def of(cls, table: "Table | str | os.PathLike") -> "Table":
+    def of(cls, table: Table | str | os.PathLike) -> Table:
         return table if isinstance(table, cls) else cls(table)
 
-    def read(self) -> "Rows":
+    def read(self) -> Rows:
         """The rows of the file, checked by themselves."""
         lines = self._lines()
         line, head = next(lines, (1, []))

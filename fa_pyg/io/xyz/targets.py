@@ -1,5 +1,7 @@
 """Targets of a structure under names of one's own: from keys and places in the comment, from columns."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache

@@ -1,5 +1,7 @@
 """What the values of a comment line of extended XYZ are: numbers, flags, or text."""
 
+from __future__ import annotations
+
 import json
 import re
 

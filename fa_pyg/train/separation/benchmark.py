@@ -1,5 +1,7 @@
 """The graph separation benchmark: every part of every row, kept as soon as it is finished."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import warnings

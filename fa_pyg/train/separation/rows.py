@@ -1,5 +1,7 @@
 """The rows of the graph separation benchmark: models by configuration files, and what builds them."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +41,7 @@ class Row:
     trust: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: str | Path, trust: Iterable[str] = ()) -> "Row":
+    def read(cls, path: str | Path, trust: Iterable[str] = ()) -> Row:
         """Read the row of a configuration file.
 
         Raises ValueError, naming the file, for keys that are missing or unknown, and for settings that name

@@ -1,5 +1,7 @@
 """The results of the graph separation benchmark as CSV, table and picture."""
 
+from __future__ import annotations
+
 import csv
 import io
 import statistics

@@ -1,5 +1,7 @@
 """Classification of graphs: the training step, and the data."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal
 

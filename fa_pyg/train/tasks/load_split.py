@@ -1,5 +1,7 @@
 """The molecules that a run was trained, validated or tested on."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from pathlib import Path
 

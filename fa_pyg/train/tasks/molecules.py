@@ -1,5 +1,7 @@
 """Training on energies, forces, dipoles, tensors of molecules: the step, and the run."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal

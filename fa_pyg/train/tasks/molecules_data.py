@@ -1,5 +1,7 @@
 """Molecules as a Lightning data module: splits, names and units of the targets."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Sequence
 
@@ -107,7 +109,8 @@ class MoleculeData(SplitData):
 
     def expect(self, known: Tensor) -> None:
         """Says which elements have references, ``[118 + 1]``: training molecules of others are refused when
-        they are read, and there is a warning where those to validate or test on are in memory."""
+        they are read, and there is a warning where those to validate or test on are in memory.
+        """
         for name, part in self._splits.items():
             if isinstance(part, MoleculesOnDisk):
                 part.known = known if name == "train" else None

@@ -1,5 +1,7 @@
 """The training step of every model that maps a batch of graphs to one vector or position per node."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Literal
 

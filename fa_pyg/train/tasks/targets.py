@@ -1,5 +1,7 @@
 """What is learned of molecules: found in the data, named, in its unit, and finite."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
 from typing import Any

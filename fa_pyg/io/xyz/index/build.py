@@ -1,5 +1,7 @@
 """An index of many large XYZ files: built once, by several processes, and kept on disk as far as it got."""
 
+from __future__ import annotations
+
 import itertools
 import multiprocessing
 import os

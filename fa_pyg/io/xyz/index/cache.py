@@ -1,5 +1,7 @@
 """Where the index of some files lies, whether it is still theirs, and one structure of it."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os

@@ -6,6 +6,8 @@ so a guess is as good as the truth behind the first place that the true chain pa
 otherwise. Nothing but time depends on the guess.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """Decompressed copies of XYZ files, which an index can point into."""
 
+from __future__ import annotations
+
 import os
 import zlib
 from collections.abc import Iterator

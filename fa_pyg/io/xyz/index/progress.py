@@ -5,6 +5,8 @@ where to go on. It is replaced in one step, after the rows are on the disk, so t
 that are not there. What does not check out is named and made again.
 """
 
+from __future__ import annotations
+
 import os
 import time
 import zlib

@@ -171,7 +171,7 @@ def test_a_wrong_count_does_not_fill_the_memory(tmp_path):
 def test_errors_keep_their_type_through_pickle():
     import pickle
 
-    from fa_pyg.io.xyz.open import XYZError
+    from fa_pyg.io.xyz.errors import XYZError
 
     assert str(XYZError("only words")) == "only words"
     assert replace(Reading(), dtype=torch.float64).limit > Reading().limit

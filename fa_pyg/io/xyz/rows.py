@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.grammar import show
-from fa_pyg.io.xyz.open import ENDINGS, XYZError
+from fa_pyg.io.xyz.open import ENDINGS
 
 Key = tuple[str | None, int | None]  # name of the file, place
 

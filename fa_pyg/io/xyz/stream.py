@@ -8,9 +8,10 @@ import numpy as np
 from torch_geometric.data import Data
 
 from fa_pyg.io.xyz.blocks import Block, Text, cut
+from fa_pyg.io.xyz.errors import binary_data
 from fa_pyg.io.xyz.grammar import parse_atoms
 from fa_pyg.io.xyz.header import EXTENDED
-from fa_pyg.io.xyz.open import binary, open_bytes
+from fa_pyg.io.xyz.open import open_bytes
 from fa_pyg.io.xyz.parse import Reading, judge, structure
 
 PIECE = 1 << 20  # bytes read at once: enough to hide the call, few enough for the cache
@@ -84,7 +85,7 @@ class Stream(Text):
         while self._source.read(self._size):  # where it is packed, a broken stream counts for more
             pass
         before = raw[: raw.index(b"\0")].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        raise binary(self.file, self.number(len(self.rows) + before.count(b"\n")))
+        raise binary_data(self.file, self.number(len(self.rows) + before.count(b"\n")))
 
     def _is_wrong(self, block: Block, limit: float) -> bool:
         """Whether a structure longer than what was read can be seen to be wrong, and need not be read."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.grammar import NUMBER_TEXT, floats, show
 from fa_pyg.io.xyz.names import is_free
-from fa_pyg.io.xyz.open import XYZError
 from fa_pyg.io.xyz.rows import Key, Rows, named
 
 

@@ -15,10 +15,11 @@ import numpy as np
 
 from fa_pyg.files.lock import Lock, locked
 from fa_pyg.io.xyz.blocks import Block, Text, cut, split_lines
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.index.build import Builder, processes
 from fa_pyg.io.xyz.index.copies import as_text
 from fa_pyg.io.xyz.index.progress import CannotKeep, Progress
-from fa_pyg.io.xyz.open import XYZError, is_packed
+from fa_pyg.io.xyz.open import is_packed
 from fa_pyg.io.xyz.parse import Reading
 
 VERSION = 2  # of what the files hold

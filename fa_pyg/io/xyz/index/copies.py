@@ -7,8 +7,9 @@ from pathlib import Path
 
 from fa_pyg.files import atomic_write
 from fa_pyg.files.sealed import Damaged, is_own
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.index.progress import CannotKeep, Progress
-from fa_pyg.io.xyz.open import XYZError, is_packed, open_bytes
+from fa_pyg.io.xyz.open import is_packed, open_bytes
 
 END = 1 << 16  # bytes at either end of a copy that are checked
 CHUNK = 1 << 20

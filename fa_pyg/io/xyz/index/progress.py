@@ -17,7 +17,7 @@ import numpy as np
 
 from fa_pyg.files.lock import Lock
 from fa_pyg.files.sealed import Damaged, is_own, read_sealed, write_sealed
-from fa_pyg.io.xyz.open import XYZError
+from fa_pyg.io.xyz.errors import XYZError
 
 EVERY = 0.5  # seconds between two writes: what a kill may cost
 ROW = ("file", "offset", "length", "line", "atoms")

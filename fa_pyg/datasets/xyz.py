@@ -8,11 +8,11 @@ from typing import Any
 from torch_geometric.data import Data, InMemoryDataset
 
 from fa_pyg.datasets.splits import Splits, choose
-from fa_pyg.io.xyz.collect import collate, find_files, report
-from fa_pyg.io.xyz.parse import Reading, asked
+from fa_pyg.io.xyz.files import collate, find_files, report
+from fa_pyg.io.xyz.parse import ReadOptions, asked
 from fa_pyg.io.xyz.read import Transform, read_xyz
-from fa_pyg.io.xyz.rows import Rows
 from fa_pyg.io.xyz.table import Table
+from fa_pyg.io.xyz.table_rows import TableRows
 
 __all__ = ["XYZ", "read_xyz"]
 
@@ -69,7 +69,7 @@ class XYZ(InMemoryDataset):
         self.errors: list[ValueError] = []
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error: found {on_error!r}, expected 'raise' or 'skip'")
-        reading = Reading(**options)
+        reading = ReadOptions(**options)
         rows = None if table is None else Table.of(table).read()
         files = find_files(root_or_files)
         structures = self._read(files, on_error, options, rows)
@@ -82,7 +82,7 @@ class XYZ(InMemoryDataset):
         self._data, self.slices = collate(structures, asked(reading, rows) | (_names(structures) - brought))
 
     def _read(
-        self, files: list[Path], on_error: str, options: dict[str, Any], rows: Rows | None
+        self, files: list[Path], on_error: str, options: dict[str, Any], rows: TableRows | None
     ) -> list[Data]:
         parts = [self._try(file, options) for file in files]
         structures = [data for part in parts for data in part]

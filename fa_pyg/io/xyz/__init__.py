@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fa_pyg.io.xyz.collect import find_files
 from fa_pyg.io.xyz.errors import XYZError
+from fa_pyg.io.xyz.files import find_files
 from fa_pyg.io.xyz.read import iterate_xyz, read_xyz
 from fa_pyg.io.xyz.table import Table
 from fa_pyg.io.xyz.write import write_xyz

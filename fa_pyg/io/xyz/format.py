@@ -14,8 +14,8 @@ from torch_geometric.data import Data
 
 from fa_pyg import checks
 from fa_pyg.io.elements import SYMBOLS
+from fa_pyg.io.xyz.attribute_names import FIXED, OF_ATOMS
 from fa_pyg.io.xyz.header import LONGEST, RESERVED
-from fa_pyg.io.xyz.names import FIXED, OF_ATOMS
 
 __all__ = ["Style", "format_structure"]
 

@@ -12,8 +12,8 @@ from torch_geometric.data import Data
 from fa_pyg import checks
 from fa_pyg.io.xyz.blocks import Block, Text, cut, load
 from fa_pyg.io.xyz.errors import XYZError
-from fa_pyg.io.xyz.parse import Reading, structure
-from fa_pyg.io.xyz.stream import each, structures
+from fa_pyg.io.xyz.parse import ReadOptions, structure
+from fa_pyg.io.xyz.stream import iterate_blocks, structures
 from fa_pyg.io.xyz.targets import Targets
 
 __all__ = ["iterate_xyz", "read_xyz"]
@@ -97,7 +97,7 @@ def read_xyz(
 
     Not guaranteed: that the numbers are in these units, XYZ has no place to say so.
     """
-    reading = Reading(dtype, comment, columns, edges, targets)
+    reading = ReadOptions(dtype, comment, columns, edges, targets)
     text = load(path)
     return [structure(text, block, reading) for block in cut(text, comment, reading.limit)]
 
@@ -123,14 +123,14 @@ def iterate_xyz(path: str | os.PathLike, *, on_error: OnError = "raise", **optio
     """
     if on_error not in ("raise", "skip") and not callable(on_error):
         checks.refuse("on_error", '"raise", "skip" or a function of the error', on_error)
-    reading = Reading(**options)
+    reading = ReadOptions(**options)
     if on_error == "raise":
         return structures(path, reading)
     return _good_structures(path, reading, on_error if callable(on_error) else lambda error: None)
 
 
 def _good_structures(
-    path: str | os.PathLike, reading: Reading, report: Callable[[XYZError], object]
+    path: str | os.PathLike, reading: ReadOptions, report: Callable[[XYZError], object]
 ) -> Iterator[Data]:
     def make(text: Text, block: Block) -> Data | None:
         try:
@@ -140,7 +140,7 @@ def _good_structures(
             return None
 
     try:
-        yield from (data for _, _, data in each(path, reading, make) if data is not None)
+        yield from (data for _, _, data in iterate_blocks(path, reading, make) if data is not None)
     except ValueError as error:
         error = _as_xyz_error(error, os.fspath(path))
         error.ends_file = True

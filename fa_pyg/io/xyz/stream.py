@@ -12,7 +12,7 @@ from fa_pyg.io.xyz.errors import binary_data
 from fa_pyg.io.xyz.grammar import parse_atoms
 from fa_pyg.io.xyz.header import EXTENDED
 from fa_pyg.io.xyz.open import open_bytes
-from fa_pyg.io.xyz.parse import Reading, judge, structure
+from fa_pyg.io.xyz.parse import ReadOptions, judge, structure
 
 PIECE = 1 << 20  # bytes read at once: enough to hide the call, few enough for the cache
 PATIENCE = 20_000  # lines of one structure after which to ask whether its count can be true
@@ -122,9 +122,9 @@ def _line_ends(data: bytes) -> np.ndarray:
     return np.flatnonzero(feeds) + 1
 
 
-def each(
+def iterate_blocks(
     path: str | os.PathLike,
-    reading: Reading,
+    reading: ReadOptions,
     make: Callable[[Text, Block], T],
     offset: int = 0,
     line: int = 0,
@@ -149,7 +149,9 @@ def each(
             raise
 
 
-def structures(path: str | os.PathLike, reading: Reading, size: int = PIECE) -> Iterator[Data]:
+def structures(path: str | os.PathLike, reading: ReadOptions, size: int = PIECE) -> Iterator[Data]:
     """What `read_xyz` returns, one by one; its errors, after the structures before them."""
-    for _, _, data in each(path, reading, lambda text, block: structure(text, block, reading), size=size):
+    for _, _, data in iterate_blocks(
+        path, reading, lambda text, block: structure(text, block, reading), size=size
+    ):
         yield data

@@ -18,7 +18,7 @@ Key = tuple[str | None, int | None]  # name of the file, place
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableRows:
     """The rows of a table: their keys and lines, `numbers [rows, names]`, and the words of each.
 
     `file` and `index` are the names of those columns, `text` those of the words.

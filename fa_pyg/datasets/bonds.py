@@ -1,7 +1,5 @@
 """Edges for molecules that come without: bonds by RDKit, bonds by covalent radii, a radius graph."""
 
-import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,12 @@ from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
 
 from fa_pyg import checks
-from fa_pyg.workers.exchange import exchange, start_script
+from fa_pyg.workers import Worker
 
 __all__ = ["CovalentBonds", "RDKitBonds", "RadiusGraph"]
 
-_WORKER = Path(__file__).parents[1] / "workers/rdkit.py"
+SCRIPT = Path(__file__).parents[1] / "workers/rdkit_bonds.py"
+NEEDS = "rdkit (pip install rdkit)"
 
 
 class CovalentBonds(BaseTransform):
@@ -75,11 +74,14 @@ class RDKitBonds(BaseTransform):
         checks.function("fallback", fallback, optional=True, expected="a transform")
         self.charge, self.time_limit, self.fallback = charge, time_limit, fallback
         self.fallbacks: list[str] = []
-        self._worker: _Worker | None = None
+        self._worker: Worker | None = None
 
     def forward(self, data: Data) -> Data:
-        self._worker = self._worker or _Worker(self.time_limit)
-        answer = self._worker.ask(z=data.z.tolist(), pos=data.pos.tolist(), charge=self.charge)
+        self._worker = self._worker or Worker(
+            SCRIPT, self.time_limit, "RDKitBonds", "rdkit (pip install rdkit)"
+        )
+        request = {"z": data.z.tolist(), "pos": data.pos.tolist(), "charge": self.charge}
+        (answer,) = self._worker.request(task="bonds", **request)
         if "bonds" not in answer:
             return self._fall_back(data, answer["error"])
         bonds = torch.tensor(answer["bonds"], dtype=torch.float64).view(-1, 3)
@@ -132,37 +134,3 @@ def _set_bonds(data: Data, pairs: Tensor, order: Tensor, method: str) -> Data:
     data.edge_index, data.edge_attr = coalesce(both, attr, num_nodes=data.num_nodes, reduce="max")
     data.bond_method = method
     return data
-
-
-class _Worker:
-    """A process that answers requests, and that is stopped when an answer does not come in time."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.process, self.owner = seconds, None, os.getpid()
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer, or `{"error": ...}` if there is none within the time."""
-        if self.process is None or self.process.poll() is not None or self.owner != os.getpid():
-            self._start()
-        answer, late = self._exchange(json.dumps(request) + "\n", self.seconds)
-        if answer:
-            return json.loads(answer)
-        return {"error": f"no answer within {self.seconds} s" if late else "the process died"}
-
-    def _start(self) -> None:
-        self.owner = os.getpid()  # a forked copy must not talk to, or end, the process of its parent
-        self.process = start_script(_WORKER, self.seconds)
-        if not self._exchange("", seconds=120)[0]:
-            raise ImportError("RDKitBonds needs rdkit, which could not be imported")
-
-    def _exchange(self, line: str, seconds: float) -> tuple[str, bool]:
-        return exchange(self.process, line, seconds, self.close)
-
-    def close(self) -> None:
-        """Ends the process."""
-        if self.process is not None and self.owner == os.getpid():
-            self.process.kill()
-            self.process.communicate()
-        self.process = None
-
-    __del__ = close

@@ -10,7 +10,7 @@ from torch_geometric.data import InMemoryDataset
 from fa_pyg.datasets.collation import is_whole, require
 from fa_pyg.datasets.xtb.md import PART, Run, check_electrons, folder, named
 from fa_pyg.datasets.xtb.parts import Parts, collated, is_positive
-from fa_pyg.datasets.xtb.pool import Worker
+from fa_pyg.datasets.xtb.pool import xtb_worker
 
 __all__ = ["MDTrajectory"]
 
@@ -126,7 +126,7 @@ class MDTrajectory(InMemoryDataset):
 
 
 def _simulate(run: Run, time_limit: float, log: bool) -> None:
-    worker = Worker(time_limit, "MDTrajectory")
+    worker = xtb_worker(time_limit, "MDTrajectory")
     try:
         worker.start()
         run.parts.begin(worker.versions)

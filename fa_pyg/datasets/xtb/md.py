@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from fa_pyg.datasets.collation import require
 from fa_pyg.datasets.xtb.parts import Parts, check_graphs, packed
-from fa_pyg.datasets.xtb.pool import Worker
+from fa_pyg.workers import Worker
 
 PART = 100  # snapshots in a part: what a killed run may lose
 MOLECULES = {  # those of MD17 and rMD17
@@ -121,7 +121,7 @@ class Run:
         if "smiles" not in molecule:
             return molecule
         request = {"smiles": molecule["smiles"], "seed": self.parts.settings["seed"]}
-        answer, *_ = worker.ask(task="one", **request)
+        answer, *_ = worker.request(task="one", **request)
         known = f"a name ({', '.join(MOLECULES)}), the path of an XYZ file, or SMILES"
         found = f"{molecule['smiles']} ({answer.get('error')})"
         require("error" not in answer, "MDTrajectory", "molecule", found, known)
@@ -139,7 +139,7 @@ class Run:
     def _ask(self, worker: Worker, **request: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The snapshots and the state at the end."""
         answers = []
-        for answer in worker.ask(seed=self.parts.settings["seed"], **request):
+        for answer in worker.request(seed=self.parts.settings["seed"], **request):
             if "error" in answer:
                 raise RuntimeError(
                     f"{self.parts.folder}: the run stopped: {answer['error']}; what is done stays, and the "

@@ -3,11 +3,15 @@
 It runs in a process of its own (`worker.py`), which does not load the package, nor torch.
 """
 
+import runpy
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+one_line = runpy.run_path(str(Path(__file__).parents[2] / "workers/serve.py"))["one_line"]
 
 Answer = dict[str, Any]
 AXES = "xyz"
@@ -215,11 +219,6 @@ def state(atoms: Any) -> Answer:
 
 def listed(labels: dict[str, np.ndarray]) -> Answer:
     return {name: value.tolist() for name, value in labels.items()}  # JSON keeps every bit of a float64
-
-
-def one_line(error: Exception) -> str:
-    kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
-    return " ".join(f"{kind}{error}".split())
 
 
 TASKS = {"conformers": conformers, "one": one_conformer, "thermalise": thermalised, "dynamics": dynamics}

@@ -14,7 +14,7 @@ from fa_pyg.io.xyz import stream as stream
 from fa_pyg.io.xyz.index.build import Builder
 from fa_pyg.io.xyz.index.progress import Progress
 from fa_pyg.io.xyz.index.scan import Part, follow
-from fa_pyg.io.xyz.parse import ReadOptions
+from fa_pyg.io.xyz.options import ReadOptions
 from fa_pyg.io.xyz.stream import structures
 
 MUTANTS = int(os.environ.get("FA_PYG_MUTANTS", "1000"))  # five thousand take about a minute of one core

@@ -22,8 +22,8 @@ FILE = "".join(f"1\nE={i}\nHe 0 0 {i}\n" for i in range(40))
 BUILD = """
 import multiprocessing, os, sys, time
 from fa_pyg.datasets import LazyXYZ, OnDiskXYZ
-from fa_pyg.io.xyz.index import scan as _xyz_chains
-from fa_pyg.io.xyz.index import build as _xyz_index
+from fa_pyg.io.xyz.index import scan
+from fa_pyg.io.xyz.index import build
 
 kind, method, folder = sys.argv[1:]
 
@@ -42,7 +42,7 @@ def follow(part, reading):
 if __name__ == "__main__":
     multiprocessing.set_start_method(method)
     if kind == "lazy":
-        _xyz_index.follow, _xyz_index.Builder.__init__.__defaults__ = follow, (False, 0, 100)
+        build.follow, build.Builder.__init__.__defaults__ = follow, (False, 0, 100)
         LazyXYZ(f"{folder}/a.xyz", workers=2)
     else:
         OnDiskXYZ.__init__.__globals__["BATCH"] = 5

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import queue
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from fa_pyg.workers import Answer, Worker
+from fa_pyg.workers.parent import usable_cores
 
-__all__ = ["Workers", "usable_cores", "xtb_worker"]
+__all__ = ["Workers", "xtb_worker"]
 
 SCRIPT = Path(__file__).with_name("worker.py")
 NEEDS = "tblite, RDKit and ASE (pip install 'fa_pyg[chem]'; tblite elsewhere than on Linux: conda-forge)"
@@ -70,8 +70,3 @@ class Workers:
         self.threads.shutdown(cancel_futures=True)
         for worker in self.all:
             worker.close()
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

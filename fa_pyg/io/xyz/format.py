@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 
 from fa_pyg import checks
 from fa_pyg.io.elements import SYMBOLS
-from fa_pyg.io.xyz.attribute_names import FIXED, OF_ATOMS
+from fa_pyg.io.xyz.attribute_names import FIXED, MATRICES, OF_ATOMS
 from fa_pyg.io.xyz.header import LONGEST, RESERVED
 
 __all__ = ["Style", "format_structure"]
@@ -23,7 +23,6 @@ __all__ = ["Style", "format_structure"]
 ATOMIC = {*OF_ATOMS.values(), "forces", "velocities", "momenta", "charges", "masses", "mulliken"}
 WRITTEN_APART = (*FIXED, "cell", "pbc")
 POSITIONS_AND_ELEMENTS = ("species", "pos", "z")  # columns by these names, in any case of letters
-MATRICES = ("stress", "virial")
 _PLAIN = re.compile(r"[A-Za-z_][\w:.-]*")
 
 

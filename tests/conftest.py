@@ -1,6 +1,7 @@
 """For every test: one thread, the same seed, two types (``dtype``), and trainings of a second."""
 
 import os
+import time
 import warnings
 from collections.abc import Callable
 
@@ -38,6 +39,30 @@ def caught() -> Callable[[Callable], list[str]]:
         return [str(one.message) for one in found]
 
     return texts
+
+
+class Processes:
+    """Waits for processes, and looks whether they run."""
+
+    @staticmethod
+    def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    @staticmethod
+    def is_running(pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                return stat.read().rpartition(")")[2].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def processes() -> type[Processes]:
+    return Processes
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from torch_geometric.data.storage import GlobalStorage
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ, Table, XYZStream, read_xyz
-from fa_pyg.io.xyz.names import is_free, renamed
+from fa_pyg.io.xyz.attribute_names import is_free, rename
 
 HEAD = "Properties=species:S:1:pos:R:3"
 OWN = {"z", "pos", "cell", "pbc", "num_nodes", "comment", "source"}
@@ -123,7 +123,7 @@ def test_names_that_become_equal(tmp_path):
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_order_of_the_keys_does_not_decide(order):
     names = ["index", "idx", "_idx", "batch", "group"][::order]
-    found = renamed(names, of_atoms=False)
+    found = rename(names, of_atoms=False)
     assert (found["idx"], found["group"]) == ("idx", "group")
     assert len(set(found.values())) == 5
 
@@ -131,7 +131,7 @@ def test_the_order_of_the_keys_does_not_decide(order):
 def test_all_of_pyg():
     """Whatever `Data`, its batches and their storage have is not hidden by an attribute."""
     names = {name for owner in (Data, Batch, GlobalStorage) for name in dir(owner)} - {"x", "y", "time"}
-    found = renamed(names, of_atoms=False)
+    found = rename(names, of_atoms=False)
     assert len(set(found.values())) == len(names)
     assert not any(hasattr(owner, name) for owner in (Data, Batch, GlobalStorage) for name in found.values())
 

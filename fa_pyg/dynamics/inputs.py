@@ -98,7 +98,7 @@ def _file(checkpoint: str | Path) -> Path:
 
 def _name(file: Path) -> str:
     """What a run is called: a word that names a folder below the one to write to, and no other."""
-    from fa_pyg.config.settings import read
+    from fa_pyg.config.plain import read
 
     try:
         found = read(file.parent / "config.yaml").get("name")

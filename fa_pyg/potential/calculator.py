@@ -106,7 +106,7 @@ def _calculator() -> type:
 
         Raises:
             ValueError: for a device that is not there, a model of no energies, a frame of another group or
-                for a model without a frame; what :func:`~fa_pyg.potential.load.load_potential` raises.
+                for a model without a frame; what :func:`fa_pyg.potential.load` raises.
                 In a calculation, and also an ASE ``CalculatorSetupError``: for no atoms, elements that the
                 model was not trained on, and whatever :class:`~fa_pyg.models.Potential` refuses, such as
                 positions that are not finite and flat cells.
@@ -180,9 +180,9 @@ def _calculator() -> type:
 
 
 def _load(checkpoint: str | Path, trust: str | Iterable[str]) -> Potential:
-    from fa_pyg.potential.load import load_potential
+    from fa_pyg.potential.saved import load
 
-    return load_potential(checkpoint, trust)
+    return load(checkpoint, trust)
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ from fa_pyg.io.xyz.parse import Reading, structure
 from fa_pyg.io.xyz.stream import each
 from fa_pyg.models import Potential
 from fa_pyg.potential.device import find_device
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential.saved import load
 from fa_pyg.potential.predicted import is_periodic, write_structure
 
 __all__ = ["Report", "main", "predict"]
@@ -229,7 +229,7 @@ def main(args: Sequence[str] | None = None) -> int:
         parser.error(f"--batch_size is {given.batch_size}, expected 1 or more")
     try:
         find_device(given.device, "--device")
-        model = load_potential(given.checkpoint, given.trust)
+        model = load(given.checkpoint, given.trust)
         model = model if given.frame is None else model.set_frame(given.frame)
         model = model.to(getattr(torch, given.dtype))
         report = predict(model, given.files, given.out, given.batch_size, given.device)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.settings import Unfit, held, parse, read, short
-from fa_pyg.config.trust import check
+from fa_pyg.config.plain import LimitError, parse, parse_text, read, short
+from fa_pyg.config.check import check
 
 __all__ = ["TRUST", "check_configs", "explained", "trusted"]
 
@@ -54,8 +54,8 @@ def check_configs(args: Sequence[str], kinds: Mapping[str, type], allowed: Allow
 
 def _is_settings(text: str) -> bool:
     try:
-        return isinstance(held(text), dict)
-    except Unfit:
+        return isinstance(parse_text(text), dict)
+    except LimitError:
         return False
 
 

@@ -15,12 +15,12 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.trust import guarded
 from fa_pyg.files import write_atomically
 from fa_pyg.train.arguments import TRUST, check_configs, explained, trusted
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.fit import FitModule
+from fa_pyg.train.guard import guarded
 from fa_pyg.train.logs import loggers
 from fa_pyg.train.options import check_options, check_run
 from fa_pyg.train.plots import plot_losses
@@ -86,7 +86,7 @@ class FitCLI(LightningCLI):
     def __init__(self, args: Sequence[str] | None = None) -> None:
         quiet()
         trust, args = trusted(sys.argv[1:] if args is None else args)
-        self.allowed = allowed = Allowlist(trust)
+        self.allowed = allowed = Allowlist(trust, training=True)
         check_configs(args, {"trainer": Trainer, "model": self.module, "data": self.data}, allowed)
         with guarded(allowed):
             super().__init__(
@@ -273,7 +273,7 @@ def load_best(
     """Load the module of a run with the weights of its best validation error, in evaluation mode, on the CPU.
 
     Its data are built as for training. A file of somebody else may name the classes of an allowlist and of
-    ``trust``, as for :func:`~fa_pyg.potential.load.load_potential`, and no others.
+    ``trust``, as for :func:`fa_pyg.potential.load`, and no others.
 
     Raises:
         ValueError: naming the file, for a configuration that names what is not trusted.

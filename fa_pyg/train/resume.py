@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fa_pyg.config.settings import parse, read
+from fa_pyg.config.plain import parse, read
 
 # What makes a run the experiment that it is. Much of it (learning rate, weight decay, network) a resumed run
 # would take from the checkpoint without a word. How long, where and how loudly it trains may change.

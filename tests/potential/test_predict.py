@@ -8,7 +8,7 @@ import torch
 from ase.io import read
 
 from fa_pyg.datasets import read_xyz
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load
 from fa_pyg.potential.predict import main
 
 DATA = Path(__file__).parents[2] / "data" / "molecules"
@@ -68,7 +68,7 @@ def test_predictions_in_smoother_frames(checkpoint, tmp_path):
         out = tmp_path / f"{name}.extxyz"
         assert main([str(checkpoint), str(file), "-o", str(out), "--dtype", "float64", *more]) == 0
         found[name] = read(out).get_potential_energy()
-    model = load_potential(checkpoint).set_frame("dynamics").double()
+    model = load(checkpoint).set_frame("dynamics").double()
     (data,) = read_xyz(file, dtype=torch.float64)
     expected = model(data.z, data.pos)["energy"].item()
     assert found["dynamics"] == pytest.approx(expected, abs=1e-8)

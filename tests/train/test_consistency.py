@@ -266,10 +266,10 @@ def test_a_run_is_loaded_predicts_and_calculates_in_the_smooth_frame(run, molecu
     from ase.io import read
 
     from fa_pyg.ase import FACalculator
-    from fa_pyg.potential.load import load_potential
+    from fa_pyg.potential import load
     from fa_pyg.potential.predict import main as predict
 
-    model = load_potential(run["folder"])
+    model = load(run["folder"])
     assert not model.training
     assert predict([run["folder"], str(molecule_root / "all.xyz"), "-o", str(tmp_path / "out.xyz")]) == 0
     pairs = (read(path, ":4") for path in (molecule_root / "all.xyz", tmp_path / "out.xyz"))

@@ -13,7 +13,7 @@ from ase.io import read, write
 
 from fa_pyg.ase import FACalculator
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load
 from fa_pyg.potential.predict import predict
 from fa_pyg.train import MoleculeCLI, MoleculeData, main
 
@@ -93,7 +93,7 @@ def memory(run):
 
 
 def test_a_run_on_all_of_them_ends_and_its_references_are_those_of_all_elements(memory):
-    model = load_potential(memory["folder"])
+    model = load(memory["folder"])
     assert model.unknown_elements(torch.tensor([1, 8, 29])) == []
     assert all(value.isfinite().all() for value in model.state_dict().values())
     assert np.isfinite([memory["test_loss"], memory["test_energy_mae_meV"]]).all()
@@ -116,7 +116,7 @@ def test_batches_of_all_kinds_are_drawn(path):
 
 
 def test_predictions_of_a_file_and_of_each_structure_are_the_same(memory, path, tmp_path):
-    model = load_potential(memory["folder"]).double().eval()
+    model = load(memory["folder"]).double().eval()
     report = predict(model, [path], tmp_path / "out.xyz", batch_size=64)
     assert (report.done, report.errors) == (28, [])
     for atoms, found in zip(structures(), read(tmp_path / "out.xyz", ":"), strict=True):

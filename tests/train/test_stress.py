@@ -17,7 +17,7 @@ from torch_geometric.data import Batch, Data
 from fa_pyg import WeightedPCAFrame
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ
 from fa_pyg.models import CellVectors, FAENet, LabeledCell, LatticeVectors, NeighborVectors, Potential
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load
 from fa_pyg.potential.predict import predict
 from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
 from fa_pyg.train.tasks.targets import Targets, has_stress
@@ -266,7 +266,7 @@ def test_a_run_learns_stress_and_reports_it(run, path):
     assert errors[-1] < 0.7 * errors[0]
     assert math.isfinite(json.loads((folder / "results.json").read_text())["test_stress_mae_meV_per_A3"])
     assert (folder / "parity.png").stat().st_size > 1000
-    model = load_potential(folder).double().eval()
+    model = load(folder).double().eval()
     assert model.stress_scale != 1
     data = MoleculeData(XYZ(path), val=4, test=4, targets=("energy", "forces", "stress")).split("test")
     known = has_stress(data)
@@ -287,17 +287,17 @@ def test_a_model_of_before_goes_on_to_read_the_cell_it_was_trained_with(run, tmp
     state = torch.load(folder / "best.ckpt", weights_only=True)
     del state["state_dict"]["model.stress_scale"]
     torch.save(state, tmp_path / "best.ckpt")
-    assert isinstance(load_potential(tmp_path).cell_frame, LatticeVectors)
+    assert isinstance(load(tmp_path).cell_frame, LatticeVectors)
     given["signed_cell"] = False
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.warns(DeprecationWarning, match="signed_cell=False is deprecated"):
-        old = load_potential(tmp_path).cell_frame
+        old = load(tmp_path).cell_frame
     assert isinstance(old, CellVectors)
     assert not old.signed
 
 
 def test_predictions_have_the_stress_that_the_run_reports(run, path, tmp_path):
-    model = load_potential(run["folder"]).double().eval()
+    model = load(run["folder"]).double().eval()
     report = predict(model, [path], tmp_path / "out.xyz")
     assert report.errors == []
     truth, found = read(path, ":"), read(tmp_path / "out.xyz", ":")

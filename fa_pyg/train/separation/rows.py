@@ -12,9 +12,9 @@ from torch import nn
 from torch_geometric.transforms import BaseTransform, Compose
 
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.settings import read
-from fa_pyg.config.trust import check as check_names
-from fa_pyg.config.trust import guarded
+from fa_pyg.config.plain import read
+from fa_pyg.config.check import check as check_names
+from fa_pyg.train.guard import guarded
 from fa_pyg.train.tasks.graphs import GraphData, GraphModule
 
 PARTS = ("graph8c", "exp", "exp_classify")
@@ -45,7 +45,7 @@ class Row:
         Raises ValueError, naming the file, for keys that are missing or unknown, and for settings that name
         what is not trusted.
         """
-        found, allowed = read(path), Allowlist(trust)
+        found, allowed = read(path), Allowlist(trust, training=True)
         known = {"title", "published", *PARTS}
         if not {"title"} <= set(found) <= known:
             keys = sorted(map(str, found))
@@ -102,7 +102,7 @@ def _check_part(name: str, part: str, settings: Mapping[str, Any], trust: Iterab
 
 
 def _builder(kind: type, settings: Mapping[str, Any], trust: Iterable[str]) -> Callable[[], Any]:
-    parser, allowed = ArgumentParser(exit_on_error=False), Allowlist(trust)
+    parser, allowed = ArgumentParser(exit_on_error=False), Allowlist(trust, training=True)
     parser.add_class_arguments(kind, "part")
     with guarded(allowed):
         config = parser.parse_object({"part": copy.deepcopy(settings)})  # it writes into what it is given

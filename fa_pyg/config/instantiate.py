@@ -60,21 +60,20 @@ class _Builder:
     def arguments(self, kind: Callable, settings: Mapping[str, Any] | None) -> dict[str, Any]:
         if not isinstance(settings or {}, Mapping):
             raise Unsuitable(f"{_name(kind)}: expected arguments by name, found {short(settings)}")
-        hints, found = parameters(kind), {}
-        for name, value in (settings or {}).items():
-            try:
-                found[name] = self.argument(value, hints.get(name, Parameter.empty))
-            except Unsuitable as error:
-                raise Unsuitable(f"{name}: {error}") from error
-        return found
+        hints = parameters(kind)
+        words = (settings or {}).items()
+        return {name: self.argument(name, value, hints.get(name, Parameter.empty)) for name, value in words}
 
-    def argument(self, value: Any, hint: Any) -> Any:
+    def argument(self, name: str, value: Any, hint: Any) -> Any:
         """Convert the value of an argument, which may be a list or a mapping as YAML in text."""
         inner = parse_text(value) if isinstance(value, str) and value.strip() else value
-        if isinstance(value, str) and isinstance(inner, Mapping | list | None):
-            with suppress(Unsuitable):
-                return self.value(inner, hint)
-        return self.value(value, hint)
+        try:
+            if isinstance(value, str) and isinstance(inner, Mapping | list | None):
+                with suppress(Unsuitable):
+                    return self.value(inner, hint)
+            return self.value(value, hint)
+        except Unsuitable as error:
+            raise Unsuitable(f"{name}: {error}") from error
 
     def value(self, value: Any, hint: Any) -> Any:
         """Convert a value to a type."""
@@ -104,13 +103,10 @@ class _Builder:
 
     def first(self, value: Any, hints: Sequence[Any]) -> Any:
         """Convert a value to the first of several types that accepts it."""
-        reasons = []
-        for hint in hints:
-            try:
+        for hint in hints[:-1]:
+            with suppress(Unsuitable):
                 return self.value(value, hint)
-            except Unsuitable as error:
-                reasons.append(str(error))
-        raise Unsuitable("; ".join(dict.fromkeys(reasons)))
+        return self.value(value, hints[-1])
 
     def mapping(self, value: Any, hint: Any) -> dict[Any, Any]:
         _expect(isinstance(value, Mapping), value, hint)
@@ -169,7 +165,8 @@ def _expect(holds: bool, found: Any, expected: Any, result: Any = None) -> Any:
     """Return the result if a condition holds; raise an error about what was found otherwise."""
     if holds:
         return result
-    raise Unsuitable(f"expected {expected if isinstance(expected, str) else _name(expected)}, found {short(found)}")
+    name = expected if isinstance(expected, str) else _name(expected)
+    raise Unsuitable(f"expected {name}, found {short(found)}")
 
 
 def _basic(value: Any, kind: type) -> Any:

@@ -81,7 +81,8 @@ def _load(text: str) -> Any:
     try:
         root = yaml.load(text, _Loader)
     except VALUE_ERRORS as error:
-        raise LimitError(f"expected values of YAML, found others ({type(error).__name__}: {error})") from error
+        found = f"others ({type(error).__name__}: {error})"
+        raise LimitError(f"expected values of YAML, found {found}") from error
     entries, layer = 0, [root]
     for _ in range(MAX_DEPTH):
         inner: list[Any] = []

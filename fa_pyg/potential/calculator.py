@@ -15,7 +15,7 @@ import torch
 from fa_pyg.builders import Frame
 from fa_pyg.models import Potential
 from fa_pyg.models.molecules.inputs import check_types
-from fa_pyg.models.molecules.potential import MAX_Z
+from fa_pyg.models.molecules.units import MAX_Z
 from fa_pyg.potential.device import find_device
 
 __all__ = ["FACalculator"]  # noqa: F822 - see __getattr__

@@ -20,8 +20,8 @@ from fa_pyg.io.xyz.parse import Reading, structure
 from fa_pyg.io.xyz.stream import each
 from fa_pyg.models import Potential
 from fa_pyg.potential.device import find_device
-from fa_pyg.potential.saved import load
 from fa_pyg.potential.predicted import is_periodic, write_structure
+from fa_pyg.potential.saved import load
 
 __all__ = ["Report", "main", "predict"]
 
@@ -196,7 +196,7 @@ def _run(model: Potential, molecules: list[Data]) -> list[dict[str, Tensor]]:
 
 
 def _of_atoms(model: Potential, name: str) -> bool:
-    return name == "forces" or model.heads.get(name, "").startswith("node")
+    return name == "forces" or (name in model.heads and model.kinds[name].level == "node")
 
 
 def _shown(text: str) -> str:

@@ -21,8 +21,8 @@ def load(path: str | Path, trust: str | Iterable[str] = ()) -> Potential:
     """Load a trained potential in evaluation mode, on the CPU.
 
     Safe on files of other people: only tensors and plain data are read from the checkpoint
-    (``weights_only``), and the settings, which are in it or in the ``config.yaml`` of its folder, may name the
-    classes of an allowlist and no others (docs/security.md).
+    (``weights_only``), and the settings, in it or in the ``config.yaml`` of its folder, may name the classes of
+    an allowlist and no others (docs/security.md).
 
     Args:
         path: a file of :meth:`fa_pyg.models.Potential.save`, a checkpoint of ``scripts/train_molecules.py``,
@@ -74,7 +74,8 @@ def _check_file(path: Path, expected: str) -> None:
     if path.is_file():
         return
     others = [name for name in ("final.ckpt", "last.ckpt") if (path.parent / name).is_file()]
-    hint = f"; the run was not validated yet, but has {others[0]}" if others and path.suffix == ".ckpt" else ""
+    is_early = others and path.suffix == ".ckpt"
+    hint = f"; the run was not validated yet, but has {others[0]}" if is_early else ""
     raise ValueError(f"{path}: found no such file, expected {expected}{hint}")
 
 

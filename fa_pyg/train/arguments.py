@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.plain import LimitError, parse, parse_text, read, short
 from fa_pyg.config.check import check
+from fa_pyg.config.plain import LimitError, parse, parse_text, read, short
 
 __all__ = ["TRUST", "check_configs", "explained", "trusted"]
 

@@ -12,8 +12,8 @@ from torch import nn
 from torch_geometric.transforms import BaseTransform, Compose
 
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.plain import read
 from fa_pyg.config.check import check as check_names
+from fa_pyg.config.plain import read
 from fa_pyg.train.guard import guarded
 from fa_pyg.train.tasks.graphs import GraphData, GraphModule
 

@@ -25,9 +25,10 @@ def load_split(
     """Load the molecules of a split of a run of ``scripts/train_molecules.py``, with ``z`` and ``pos`` only.
 
     The data set is built from the ``config.yaml`` in the folder of the checkpoint, as for training: paths are
-    relative to the current folder, and a data set that does not exist yet is computed or downloaded. Molecules
-    that are not in memory are read on access. A file of somebody else may name the classes of an allowlist and
-    no others; but it decides which files are read, and where caches are written (docs/security.md).
+    relative to the current folder, and a data set that does not exist yet is computed or downloaded.
+    Molecules that are not in memory are read on access. A file of somebody else may name the classes of an
+    allowlist and no others; but it decides which files are read, and where caches are written
+    (docs/security.md).
 
     Args:
         checkpoint: the file, or the folder of the run.

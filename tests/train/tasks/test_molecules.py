@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.datasets import XYZ
 from fa_pyg.models import FAENet, Potential
-from fa_pyg.models.molecules.potential import REPS
+from fa_pyg.models.molecules.heads import HEADS
 from fa_pyg.potential import build, load
 from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
 from fa_pyg.train.logs import read_metrics
@@ -113,7 +113,7 @@ def test_configurations_build_exact_models_of_their_targets(path):
     one, other = model(z, pos), model(z, pos @ turn.T)
     turned = {"scalar": lambda x: x, "vector": lambda x: x @ turn.T, "tensor": lambda x: turn @ x @ turn.T}
     for name in one:
-        spec = REPS[model.heads.get(name, "node vector")]
+        spec = HEADS[model.heads.get(name, "node vector")].rep
         torch.testing.assert_close(other[name], turned[spec](one[name]), rtol=1e-6, atol=1e-8)
 
 

@@ -12,12 +12,12 @@ from torch.utils.data import IterableDataset, get_worker_info
 from torch_geometric.data import Data, Dataset
 
 from fa_pyg.datasets.splits import Splits, choose
-from fa_pyg.io.xyz.alike import Alike
 from fa_pyg.io.xyz.blocks import Block, Text
-from fa_pyg.io.xyz.collect import find_files, report
+from fa_pyg.io.xyz.common_attributes import CommonAttributes
+from fa_pyg.io.xyz.files import find_files, report
 from fa_pyg.io.xyz.index.cache import Index
-from fa_pyg.io.xyz.parse import Reading, asked, structure
-from fa_pyg.io.xyz.stream import each
+from fa_pyg.io.xyz.parse import ReadOptions, asked, structure
+from fa_pyg.io.xyz.stream import iterate_blocks
 from fa_pyg.io.xyz.table import Table
 
 __all__ = ["LazyXYZ", "XYZStream"]
@@ -72,7 +72,7 @@ class LazyXYZ(Dataset):
     ) -> None:
         super().__init__(None, transform)
         skip = _is_skip(on_error)
-        self.reading = Reading(**options)
+        self.reading = ReadOptions(**options)
         files = find_files(root_or_files)
         folder = _folder(root_or_files, files, cache)
         self._rows = None if table is None else Table.of(table).read()
@@ -107,7 +107,7 @@ class LazyXYZ(Dataset):
         if self._only_alike and self._alike is None:
             bare = self.reading.without_edges()
             structures = (self._get(i, bare) for i in range(len(self.index)))
-            alike = Alike(structures, asked(bare, self._rows))
+            alike = CommonAttributes(structures, asked(bare, self._rows))
             alike.warn(stacklevel=3)
             self._alike = alike
 
@@ -117,7 +117,7 @@ class LazyXYZ(Dataset):
         self.look()
         return data if self._alike is None else self._alike.part(data)
 
-    def _get(self, idx: int, reading: Reading) -> Data:
+    def _get(self, idx: int, reading: ReadOptions) -> Data:
         data = structure(*self.index.block(int(idx)), reading)
         if self._rows is not None:
             self._rows.add(data, int(self._row[idx]))
@@ -151,7 +151,11 @@ class XYZStream(IterableDataset):
     ) -> None:
         super().__init__()
         self._skip = _is_skip(on_error)
-        self.files, self.reading, self.transform = find_files(root_or_files), Reading(**options), transform
+        self.files, self.reading, self.transform = (
+            find_files(root_or_files),
+            ReadOptions(**options),
+            transform,
+        )
         self.errors: list[ValueError] = []
 
     def __iter__(self) -> Iterator[Data]:
@@ -164,7 +168,7 @@ class XYZStream(IterableDataset):
 
     def _file(self, file: Path, make: Callable[[Text, Block], Data | None]) -> Iterator[Data]:
         try:
-            yield from (data for _, _, data in each(file, self.reading, make) if data is not None)
+            yield from (data for _, _, data in iterate_blocks(file, self.reading, make) if data is not None)
         except ValueError as error:
             if not self._skip:
                 raise

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.files import atomic_write
-from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.checked_json import DamagedFile
 
 Tensors = dict[str, Tensor]
 Spec = dict[str, tuple[torch.dtype, tuple[int | None, ...]]]  # None: any size
@@ -31,7 +31,7 @@ def cached(path: str, spec: Spec, make: Callable[[], Tensors], again: bool = Fal
     if not again and os.path.lexists(path):
         try:
             return _checked(path, spec)
-        except Damaged as damage:
+        except DamagedFile as damage:
             damage.warn(stacklevel=4)
     tensors = make()
     try:
@@ -52,38 +52,38 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     """What :func:`save` wrote, of a file of this name, or of an earlier version that named none.
 
     Raises:
-        Damaged: for anything else.
+        DamagedFile: for anything else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()  # torch.load looks at no checksum
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a file of any kind can cause
-        raise Damaged(Path(path), f"no file of tensors ({type(error).__name__})") from error
+        raise DamagedFile(Path(path), f"no file of tensors ({type(error).__name__})") from error
     if broken is not None:
-        raise Damaged(Path(path), f"a wrong checksum of {broken}")
+        raise DamagedFile(Path(path), f"a wrong checksum of {broken}")
     if not isinstance(found, dict) or found.get(ABOUT, _about(path)) != _about(path):
-        raise Damaged(Path(path), "the content of another file")
+        raise DamagedFile(Path(path), "the content of another file")
     return found
 
 
 def _checked(path: str, spec: Spec) -> Tensors:
     found = load(path)
     if ABOUT not in found:
-        raise Damaged(Path(path), "a file of another version")
+        raise DamagedFile(Path(path), "a file of another version")
     check(path, found, spec)
     return {key: found[key] for key in spec}
 
 
 def check(path: str | os.PathLike, found: dict[str, Any], spec: Spec) -> None:
-    """Raises Damaged, naming the file, where tensors are not of these types and shapes."""
+    """Raises DamagedFile, naming the file, where tensors are not of these types and shapes."""
     for key, (dtype, shape) in spec.items():
         value = found.get(key)
         fits = isinstance(value, Tensor) and value.dtype == dtype and value.dim() == len(shape)
         if not fits or any(n not in (None, m) for n, m in zip(shape, value.shape, strict=True)):
             is_tensor = isinstance(value, Tensor)
             what = f"{value.dtype} {list(value.shape)}" if is_tensor else type(value).__name__
-            raise Damaged(Path(path), f"{key} as {what} instead of {dtype} {list(shape)}")
+            raise DamagedFile(Path(path), f"{key} as {what} instead of {dtype} {list(shape)}")
 
 
 def _about(path: str | os.PathLike) -> str:

@@ -14,8 +14,8 @@ from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, CovalentBonds, LazyXYZ, XYZStream, read_xyz
 from fa_pyg.io.xyz.index import build as _xyz_index
-from fa_pyg.io.xyz.index import chains as _xyz_chains
 from fa_pyg.io.xyz.index import progress as _xyz_progress
+from fa_pyg.io.xyz.index import scan as _xyz_chains
 from fa_pyg.io.xyz.index.cache import Index
 
 TOTAL = 60
@@ -123,7 +123,7 @@ def test_no_room_anywhere_is_an_error_that_names_the_folder(path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_xyz_progress, "write_sealed", full)
+    monkeypatch.setattr(_xyz_progress, "write_checked_json", full)
     with (
         pytest.warns(UserWarning, match=r"no index is kept .*No space left"),
         pytest.raises(OSError, match=r"fa_xyz.*: expected a folder .* found .*No space left"),

@@ -23,7 +23,7 @@ FILE = "".join(f"1\nE={i}\nHe 0 0 {i}\n" for i in range(40))
 BUILD = """
 import multiprocessing, os, sys, time
 from fa_pyg.datasets import LazyXYZ, OnDiskXYZ
-from fa_pyg.io.xyz.index import chains as _xyz_chains
+from fa_pyg.io.xyz.index import scan as _xyz_chains
 from fa_pyg.io.xyz.index import build as _xyz_index
 
 kind, method, folder = sys.argv[1:]

@@ -11,7 +11,7 @@ from typing import Any
 from torch_geometric.data.database import SQLiteDatabase
 
 from fa_pyg.datasets.database.layout import CHECK, PLACE, Layout, columns, schema
-from fa_pyg.files.sealed import Damaged, is_own, read_sealed, write_sealed
+from fa_pyg.files.checked_json import DamagedFile, is_regular_file, read_checked_json, write_checked_json
 
 VERSION = 2
 TABLE = "structures"
@@ -33,15 +33,15 @@ class Store:
     def read(self) -> bool | None:
         """Whether it is done; None where all has to be made. What does not check out is named."""
         try:
-            found = read_sealed(self.state)
+            found = read_checked_json(self.state)
             if found is None and not os.path.lexists(self.file):
                 return None
             if found is None or {key: found.get(key) for key in self.identity} != self.identity:
-                raise Damaged(self.state, "no state of this database")
+                raise DamagedFile(self.state, "no state of this database")
             self._take(found["layout"])
             self._check(found)
             return found["done"]
-        except Damaged as damage:
+        except DamagedFile as damage:
             damage.warn(stacklevel=4)
             return None
 
@@ -73,12 +73,12 @@ class Store:
         return row | {CHECK: self._checksum(row)}
 
     def check(self, rows: list[dict[str, Any]], count: int) -> None:
-        """Raises Damaged where rows are missing or not those that were stored."""
+        """Raises DamagedFile where rows are missing or not those that were stored."""
         if len(rows) != count:
-            raise Damaged(self.file, f"{len(rows)} of {count} rows")
+            raise DamagedFile(self.file, f"{len(rows)} of {count} rows")
         for row in rows:
             if row[CHECK] != self._checksum(row):
-                raise Damaged(self.file, f"a changed row, of structure {row[PLACE]}")
+                raise DamagedFile(self.file, f"a changed row, of structure {row[PLACE]}")
 
     def _take(self, layout: Layout) -> None:
         self.layout, self.columns = layout, columns(layout)
@@ -87,8 +87,8 @@ class Store:
     def _check(self, found: dict[str, Any]) -> None:
         """Counts the rows of a database that has not changed since it was done; of others it reads all."""
         try:
-            if not is_own(self.file):
-                raise Damaged(self.file, "a link or a folder")
+            if not is_regular_file(self.file):
+                raise DamagedFile(self.file, "a link or a folder")
             same = found["done"] and found["stamp"] == self._stamp()
             if not found["done"] and not self.file.stat().st_size:
                 return
@@ -97,22 +97,22 @@ class Store:
                 if not same:
                     self._check_rows(database)
                 if found["done"] and len(database) != found["rows"]:
-                    raise Damaged(self.file, f"{len(database)} structures instead of {found['rows']}")
-        except Damaged:
+                    raise DamagedFile(self.file, f"{len(database)} structures instead of {found['rows']}")
+        except DamagedFile:
             raise
         except DAMAGE as error:
             self.raise_if_busy(error)
-            raise Damaged(self.file, f"a damaged database ({error})") from error
+            raise DamagedFile(self.file, f"a damaged database ({error})") from error
         if found["done"] and not same:
             with suppress(OSError, ValueError):  # a copy without its times
                 self.finish(found["rows"])
 
     def _check_table(self) -> None:
-        """Raises Damaged for a database of somebody else's, before it is opened to be written."""
+        """Raises DamagedFile for a database of somebody else's, before it is opened to be written."""
         with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?immutable=1", uri=True)) as database:
             query = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
             if database.execute(query, (TABLE,)).fetchone() != (1,):
-                raise Damaged(self.file, f"a database without a table {TABLE}")
+                raise DamagedFile(self.file, f"a database without a table {TABLE}")
 
     def raise_if_busy(self, error: Exception) -> None:
         """A database in use by another program is not damaged."""
@@ -122,13 +122,13 @@ class Store:
     def _check_rows(self, database: SQLiteDatabase) -> None:
         (verdict,) = database.cursor.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise Damaged(self.file, f"a damaged database ({' '.join(verdict.split())})")
+            raise DamagedFile(self.file, f"a damaged database ({' '.join(verdict.split())})")
         before = -1
         for number in range(len(database)):
             row = database.get(number)
             self.check([row], 1)
             if row[PLACE] <= before:
-                raise Damaged(self.file, f"row {number} out of order")
+                raise DamagedFile(self.file, f"row {number} out of order")
             before = row[PLACE]
 
     def _checksum(self, row: dict[str, Any]) -> int:
@@ -145,4 +145,4 @@ class Store:
 
     def _write(self, done: bool, rows: int | None = None, stamp: list[int] | None = None) -> None:
         about = {"layout": self.layout, "done": done, "rows": rows, "stamp": stamp}
-        write_sealed(self.state, {**self.identity, **about})
+        write_checked_json(self.state, {**self.identity, **about})

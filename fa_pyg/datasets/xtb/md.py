@@ -46,13 +46,13 @@ def check_electrons(what: dict[str, Any], **electrons: int) -> None:
 
 
 def _read(path: str | os.PathLike) -> dict[str, Any]:
-    from fa_pyg.datasets.xyz import read_xyz
+    from fa_pyg.io import is_periodic, read_xyz
 
     structures = read_xyz(path, dtype=torch.float64)
     if len(structures) != 1:
         raise ValueError(f"{path}: found {len(structures)} structures, expected one to start from")
     data = structures[0]
-    if "pbc" in data and bool(data.pbc.any()):
+    if is_periodic(data):
         raise ValueError(f"{path}: found a periodic structure, expected a molecule")
     return {"z": data.z.tolist(), "pos": data.pos.tolist()}
 

@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 
 from fa_pyg import checks
 from fa_pyg.files import write_atomically
-from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.checked_json import DamagedFile
 from fa_pyg.files.tensors import load, save
 
 GRAPH = ("energy", "atomization", "dipole", "quadrupole", "net_charge", "kinetic")  # [G, ...]
@@ -61,9 +61,11 @@ class Parts:
             try:
                 check(found)
             except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-                raise Damaged(Path(self.path(name)), f"no part ({type(error).__name__}: {error})") from error
+                raise DamagedFile(
+                    Path(self.path(name)), f"no part ({type(error).__name__}: {error})"
+                ) from error
             return found
-        except Damaged as damage:
+        except DamagedFile as damage:
             self._damaged.add(name)
             damage.warn(stacklevel=6)
             return None
@@ -90,9 +92,9 @@ class Parts:
                 return True
             found = self._about()
             if found.get("settings") != json.loads(json.dumps(self.settings)) or "versions" not in found:
-                raise Damaged(self.about, "other settings")
+                raise DamagedFile(self.about, "other settings")
             return True
-        except Damaged as damage:
+        except DamagedFile as damage:
             damage.warn(stacklevel=5)
             return False
 
@@ -100,7 +102,7 @@ class Parts:
         try:
             return dict(json.loads(self.about.read_bytes()))
         except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise Damaged(self.about, f"no description of the parts ({error})") from error
+            raise DamagedFile(self.about, f"no description of the parts ({error})") from error
 
     def _names(self) -> list[Path]:
         """The files that are ours."""

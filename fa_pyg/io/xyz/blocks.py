@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fa_pyg.io.xyz.errors import XYZError, binary_data
 from fa_pyg.io.xyz.grammar import (
     COUNT,
     NUMBER,
@@ -17,7 +18,7 @@ from fa_pyg.io.xyz.grammar import (
     what_is_wrong,
 )
 from fa_pyg.io.xyz.header import EXTENDED
-from fa_pyg.io.xyz.open import XYZError, binary, open_bytes
+from fa_pyg.io.xyz.open import open_bytes
 
 QM9 = re.compile(rb"[ \t]*gdb[ \t]+(\d{1,18})((?:[ \t]+" + NUMBER + rb"){15})[ \t]*")
 
@@ -79,7 +80,7 @@ def split_lines(file: str, data: bytes) -> list[bytes]:
     """All lines of a file from its bytes."""
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if (where := data.find(b"\0")) >= 0:
-        raise binary(file, data.count(b"\n", 0, where) + 1)
+        raise binary_data(file, data.count(b"\n", 0, where) + 1)
     rows = data.split(b"\n")
     return rows if rows[-1] else rows[:-1]
 

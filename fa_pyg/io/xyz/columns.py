@@ -9,7 +9,7 @@ import numpy as np
 
 from fa_pyg.io.elements import ATOMIC_NUMBER, SYMBOLS
 from fa_pyg.io.xyz.grammar import NUMBER_TEXT, fields, floats, show, whole
-from fa_pyg.io.xyz.header import MOST, Trouble
+from fa_pyg.io.xyz.header import MOST, HeaderError
 
 _FLAGS = dict.fromkeys((b"T", b"t", b"True", b"TRUE", b"true", b"1"), True)
 _FLAGS |= dict.fromkeys((b"F", b"f", b"False", b"FALSE", b"false", b"0"), False)
@@ -33,20 +33,20 @@ def declared(properties: str | None) -> list[Column]:
     """The columns of a comment line, of which one is the position and one the element."""
     parts = (properties or _DEFAULT).split(":")
     if len(parts) % 3:
-        raise Trouble("Properties=name:type:width:...")
+        raise HeaderError("Properties=name:type:width:...")
     columns = [_column(*parts[i : i + 3]) for i in range(0, len(parts), 3)]
     names = [column.name for column in columns]
     if len(columns) > MOST or len(set(names)) < len(names):
-        raise Trouble(f"Properties with at most {MOST} different names")
+        raise HeaderError(f"Properties with at most {MOST} different names")
     if ("pos", "R", 3) not in columns or not {column.kind for column in columns} & {"symbol", "number"}:
-        raise Trouble("Properties with pos:R:3 and species:S:1 or Z:I:1")
+        raise HeaderError("Properties with pos:R:3 and species:S:1 or Z:I:1")
     return columns
 
 
 def _column(name: str, kind: str, width: str) -> Column:
     kind, found = kind.upper(), show(f"{name}:{kind}:{width}".encode())
     if not name or kind not in ("R", "I", "L", "S") or not re.fullmatch(r"[1-9]\d{0,17}", width, re.ASCII):
-        raise Trouble(f"Properties with a name, R, I, L or S, and a width in place of {found}")
+        raise HeaderError(f"Properties with a name, R, I, L or S, and a width in place of {found}")
     name = name.lower() if name.lower() in ("species", "pos") else name
     return Column(name, _ELEMENTS.get((name, kind, int(width)), kind), int(width))
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from fa_pyg.io.xyz.attribute_names import renamed
 from fa_pyg.io.xyz.blocks import Block, Text
 from fa_pyg.io.xyz.columns import Column, declared, read_columns, what_is_wrong
-from fa_pyg.io.xyz.header import Raw, Trouble, read_header
-from fa_pyg.io.xyz.names import renamed
+from fa_pyg.io.xyz.header import HeaderError, RawValue, read_header
 from fa_pyg.io.xyz.values import parse_cell, parse_pbc, parse_value
 
 SHORTEST = 1e-30  # of a vector of the cell: float32 would have zero
@@ -33,7 +33,7 @@ def header(
     """The comment line of a block; raises what is wrong with it. `limit` is not for the keys of `exact`."""
     try:
         return _header(block.comment.decode(errors="replace"), dtype, limit, exact)
-    except Trouble as trouble:
+    except HeaderError as trouble:
         raise text.error(block.start + 1, f"a comment of extended XYZ: {trouble}") from None
 
 
@@ -70,10 +70,10 @@ def _atomic(columns: Sequence[Column], taken: Collection[str]) -> dict[str, str]
 def _check_size(values: dict[str, Any], limit: float) -> None:
     for name, value in values.items():
         if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not (np.abs(value) <= limit).all():
-            raise Trouble(f"numbers of at most {limit:.3g} for {name}")
+            raise HeaderError(f"numbers of at most {limit:.3g} for {name}")
 
 
-def _lattice(lattice: Raw | None, pbc: Raw | None) -> dict[str, np.ndarray]:
+def _lattice(lattice: RawValue | None, pbc: RawValue | None) -> dict[str, np.ndarray]:
     """Cell and periodicity; a lattice alone is periodic in all directions."""
     cell = np.zeros((3, 3)) if lattice is None else parse_cell(lattice)
     flags = np.full(3, lattice is not None) if pbc is None else parse_pbc(pbc)
@@ -81,7 +81,7 @@ def _lattice(lattice: Raw | None, pbc: Raw | None) -> dict[str, np.ndarray]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     good = bool((np.isfinite(lengths) & (lengths > SHORTEST)).all())
     if len(vectors) and not (good and np.linalg.matrix_rank(vectors / lengths) == len(vectors)):
-        raise Trouble('Lattice with independent vectors in its periodic directions, or pbc="F F F"')
+        raise HeaderError('Lattice with independent vectors in its periodic directions, or pbc="F F F"')
     return {"cell": cell[None], "pbc": flags[None]}
 
 

@@ -41,52 +41,52 @@ _NUMBER_NEXT = re.compile(r"[ \t]+" + NUMBER.decode() + r"(?![^ \t,;])")
 _NAMED = re.compile(r"[^\W\d][\w-]{,199}")
 
 
-class Trouble(ValueError):
+class HeaderError(ValueError):
     """What was expected of a comment line."""
 
 
-class Raw(NamedTuple):
+class RawValue(NamedTuple):
     """A value as it stands: its text without quotes, and what enclosed it: a quote, `[`, or nothing."""
 
     text: str
     mark: str = ""
 
 
-def read_header(comment: str) -> dict[str, Raw | None]:
+def read_header(comment: str) -> dict[str, RawValue | None]:
     """The entries of a comment line in order, reserved keys in one case; None for names without a value.
 
     Other words are left out: they are what people write around the entries.
     """
-    entries: dict[str, Raw | None] = {}
+    entries: dict[str, RawValue | None] = {}
     for key, value in _entries(comment):
         if value is None:
             _add_word(key, entries)
         else:
             _add(RESERVED.get(key.lower(), key), value, entries)
         if len(entries) > MOST:
-            raise Trouble(f"at most {MOST} entries")
+            raise HeaderError(f"at most {MOST} entries")
     for match in _NEARLY.finditer(comment):
         if (name := RESERVED[match[1].lower()]) not in entries:
-            raise Trouble(f"'=' after {name}")
+            raise HeaderError(f"'=' after {name}")
     return entries
 
 
-def _add_word(word: str, entries: dict[str, Raw | None]) -> None:
+def _add_word(word: str, entries: dict[str, RawValue | None]) -> None:
     if "=" in word and EXTENDED.search(word.encode()):  # a whole entry in quotes
-        raise Trouble("quotes around values alone")
+        raise HeaderError("quotes around values alone")
     if _NAMED.fullmatch(word) and word.lower() not in RESERVED:
         entries.setdefault(word)
 
 
-def _add(key: str, value: Raw, entries: dict[str, Raw | None]) -> None:
+def _add(key: str, value: RawValue, entries: dict[str, RawValue | None]) -> None:
     if len(key) > LONGEST:
-        raise Trouble(f"keys of at most {LONGEST} characters")
+        raise HeaderError(f"keys of at most {LONGEST} characters")
     if entries.get(key) not in (None, value):
-        raise Trouble(f"one value of {key}")
+        raise HeaderError(f"one value of {key}")
     entries[key] = value
 
 
-def _entries(comment: str) -> Iterator[tuple[str, Raw | None]]:
+def _entries(comment: str) -> Iterator[tuple[str, RawValue | None]]:
     at = _SPACE.match(comment).end()
     while at < len(comment):
         key, at = _key(comment, at)
@@ -104,37 +104,37 @@ def _key(comment: str, at: int) -> tuple[str, int]:
         quoted = _QUOTED.match(comment, at)
         if quoted and _KEY_END.match(comment, quoted.end()):
             if quoted.end() == at + 2:
-                raise Trouble("a key before '='")
+                raise HeaderError("a key before '='")
             return _ESCAPED.sub(r"\1", quoted[quoted.lastindex]), quoted.end()
     word = _KEY.match(comment, at)
     if word is None:
-        raise Trouble("a key before '='")
+        raise HeaderError("a key before '='")
     return word[0], word.end()
 
 
-def _value(comment: str, at: int, key: str, spaced: bool) -> tuple[Raw, int]:
+def _value(comment: str, at: int, key: str, spaced: bool) -> tuple[RawValue, int]:
     first = comment[at : at + 1]
     if spaced and _KEY_NEXT.match(comment, at):
-        raise Trouble(f"a value after {key}=")
+        raise HeaderError(f"a value after {key}=")
     if first and first in "\"'":
         quoted = _QUOTED.match(comment, at)
         if quoted is None or not _END.match(comment, quoted.end()):
-            raise Trouble(f"the value of {key} to end with its quote and a space")
-        return Raw(_ESCAPED.sub(r"\1", quoted[quoted.lastindex]), first), quoted.end()
+            raise HeaderError(f"the value of {key} to end with its quote and a space")
+        return RawValue(_ESCAPED.sub(r"\1", quoted[quoted.lastindex]), first), quoted.end()
     if first and first in "[{":
         closed = _closed(comment, at, key)
         if _END.match(comment, closed):
             is_list = first == "["
-            return Raw(comment[at + 1 - is_list : closed - 1 + is_list], first), closed
+            return RawValue(comment[at + 1 - is_list : closed - 1 + is_list], first), closed
         if _WORD.match(comment, at).end() < closed:  # no word as SMILES are
-            raise Trouble(f"the value of {key} to end with its bracket and a space")
+            raise HeaderError(f"the value of {key} to end with its bracket and a space")
     end = _WORD.match(comment, at).end()
     more = _MORE.get(RESERVED.get(key.lower(), ""))
     if more is not None:
         end = more.match(comment, end).end()
     elif NUMBER_TEXT.fullmatch(comment[at:end].encode()) and _NUMBER_NEXT.match(comment, end):
-        raise Trouble(f"quotes around the numbers of {key}")
-    return Raw(comment[at:end]), end
+        raise HeaderError(f"quotes around the numbers of {key}")
+    return RawValue(comment[at:end]), end
 
 
 def _closed(comment: str, at: int, key: str) -> int:
@@ -144,4 +144,4 @@ def _closed(comment: str, at: int, key: str) -> int:
         depth += 1 if match[0] == comment[at] else -1
         if depth == 0:
             return match.end()
-    raise Trouble(f"the value of {key} to end with its bracket")
+    raise HeaderError(f"the value of {key} to end with its bracket")

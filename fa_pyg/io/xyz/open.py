@@ -11,29 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fa_pyg.io.xyz.errors import XYZError
+
 #: How a compressed file begins and ends its name, and what it is called.
 _PACKED = {".gz": (b"\x1f\x8b", "gzip"), ".bz2": (b"BZh", "bzip2"), ".xz": (b"\xfd7zXZ\0", "xz")}
 ENDINGS = tuple(_PACKED)
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
-
-
-class XYZError(ValueError):
-    """A file that could not be read: `file`, `line` (from 1, None if there is none), `found`, `expected`."""
-
-    def __init__(self, file: str, line: int | None = None, found: str = "", expected: str = "") -> None:
-        super().__init__(file, line, found, expected)
-        self.file, self.line, self.found, self.expected = file, line, found, expected
-
-    def __str__(self) -> str:
-        if not self.found:  # a data loader hands on the words of its workers' errors
-            return self.file
-        where = self.file if self.line is None else f"{self.file}, line {self.line}"
-        return f"{where}: found {self.found}, expected {self.expected}"
-
-
-def binary(file: str, line: int) -> XYZError:
-    """What is said of a zero byte."""
-    return XYZError(file, line, "binary data (a zero byte)", "text")
 
 
 def is_packed(path: str | os.PathLike) -> bool:

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from fa_pyg.io.xyz.attribute_names import FIXED, check_free
 from fa_pyg.io.xyz.blocks import QM9, Block, Text, bad_atom
 from fa_pyg.io.xyz.extended import atoms, header
 from fa_pyg.io.xyz.grammar import parse_atoms, parse_columns
 from fa_pyg.io.xyz.header import EXTENDED
-from fa_pyg.io.xyz.names import FIXED, check_free
 from fa_pyg.io.xyz.qm9 import QM9_TARGETS, qm9_values
-from fa_pyg.io.xyz.rows import Rows
+from fa_pyg.io.xyz.table_rows import TableRows
 from fa_pyg.io.xyz.targets import Targets, check_targets, with_targets
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """The keywords of `read_xyz`, checked."""
 
     dtype: torch.dtype = torch.float32
@@ -43,7 +43,7 @@ class Reading:
         """The largest number that can be held."""
         return torch.finfo(self.dtype).max
 
-    def without_edges(self) -> "Reading":
+    def without_edges(self) -> "ReadOptions":
         """The same for what only looks at the files."""
         return replace(self, edges=None)
 
@@ -53,13 +53,13 @@ class Reading:
         return [str(self.dtype), self.comment, *(list(map(list, part.items())) for part in parts)]
 
 
-def asked(reading: Reading, rows: Rows | None = None) -> set[str]:
+def asked(reading: ReadOptions, rows: TableRows | None = None) -> set[str]:
     """The attributes that somebody wants: all others may be left out where structures differ in them."""
     named = (*FIXED, *(reading.targets or ()), *(reading.columns or ()))
     return {*named, *(() if rows is None else (*rows.names, *rows.text)), "edge_index", "edge_attr"}
 
 
-def structure(text: Text, block: Block, reading: Reading) -> Data:
+def structure(text: Text, block: Block, reading: ReadOptions) -> Data:
     """The data of a block."""
     words = block.comment.decode(errors="replace").strip()
     source = f"{text.file}:{text.number(block.start)}"
@@ -68,7 +68,7 @@ def structure(text: Text, block: Block, reading: Reading) -> Data:
     return data if reading.edges is None else reading.edges(data)
 
 
-def values(text: Text, block: Block, reading: Reading) -> dict[str, Any]:
+def values(text: Text, block: Block, reading: ReadOptions) -> dict[str, Any]:
     """All numbers and names of a block; this finds whatever is wrong with it."""
     targets, limit = reading.targets, reading.limit
     wide = reading.dtype if targets is None else torch.float64  # the targets stay so
@@ -83,7 +83,7 @@ def values(text: Text, block: Block, reading: Reading) -> dict[str, Any]:
     return with_targets(text, block, found, per_graph, names, targets, reading.dtype)
 
 
-def judge(text: Text, block: Block, reading: Reading) -> None:
+def judge(text: Text, block: Block, reading: ReadOptions) -> None:
     """Raises what `values` does for a block whose last lines are not known, if they cannot change it."""
     try:
         values(text, block, replace(reading, dtype=torch.float64, targets=None))
@@ -91,7 +91,7 @@ def judge(text: Text, block: Block, reading: Reading) -> None:
         values(text, block, reading)
 
 
-def _plain_values(text: Text, block: Block, reading: Reading, dtype: torch.dtype) -> dict[str, Any]:
+def _plain_values(text: Text, block: Block, reading: ReadOptions, dtype: torch.dtype) -> dict[str, Any]:
     """Plain and QM9's XYZ."""
     columns = reading.columns or {}
     atoms = parse_atoms(text.rows[block.first : block.stop], reading.limit)

@@ -8,10 +8,11 @@ import numpy as np
 from torch_geometric.data import Data
 
 from fa_pyg.io.xyz.blocks import Block, Text, cut
+from fa_pyg.io.xyz.errors import binary_data
 from fa_pyg.io.xyz.grammar import parse_atoms
 from fa_pyg.io.xyz.header import EXTENDED
-from fa_pyg.io.xyz.open import binary, open_bytes
-from fa_pyg.io.xyz.parse import Reading, judge, structure
+from fa_pyg.io.xyz.open import open_bytes
+from fa_pyg.io.xyz.parse import ReadOptions, judge, structure
 
 PIECE = 1 << 20  # bytes read at once: enough to hide the call, few enough for the cache
 PATIENCE = 20_000  # lines of one structure after which to ask whether its count can be true
@@ -84,7 +85,7 @@ class Stream(Text):
         while self._source.read(self._size):  # where it is packed, a broken stream counts for more
             pass
         before = raw[: raw.index(b"\0")].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        raise binary(self.file, self.number(len(self.rows) + before.count(b"\n")))
+        raise binary_data(self.file, self.number(len(self.rows) + before.count(b"\n")))
 
     def _is_wrong(self, block: Block, limit: float) -> bool:
         """Whether a structure longer than what was read can be seen to be wrong, and need not be read."""
@@ -121,9 +122,9 @@ def _line_ends(data: bytes) -> np.ndarray:
     return np.flatnonzero(feeds) + 1
 
 
-def each(
+def iterate_blocks(
     path: str | os.PathLike,
-    reading: Reading,
+    reading: ReadOptions,
     make: Callable[[Text, Block], T],
     offset: int = 0,
     line: int = 0,
@@ -148,7 +149,9 @@ def each(
             raise
 
 
-def structures(path: str | os.PathLike, reading: Reading, size: int = PIECE) -> Iterator[Data]:
+def structures(path: str | os.PathLike, reading: ReadOptions, size: int = PIECE) -> Iterator[Data]:
     """What `read_xyz` returns, one by one; its errors, after the structures before them."""
-    for _, _, data in each(path, reading, lambda text, block: structure(text, block, reading), size=size):
+    for _, _, data in iterate_blocks(
+        path, reading, lambda text, block: structure(text, block, reading), size=size
+    ):
         yield data

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fa_pyg.io.xyz.attribute_names import is_free
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.grammar import NUMBER_TEXT, floats, show
-from fa_pyg.io.xyz.names import is_free
-from fa_pyg.io.xyz.open import XYZError
-from fa_pyg.io.xyz.rows import Key, Rows, named
+from fa_pyg.io.xyz.table_rows import Key, TableRows, named
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Table:
     def of(cls, table: "Table | str | os.PathLike") -> "Table":
         return table if isinstance(table, cls) else cls(table)
 
-    def read(self) -> "Rows":
+    def read(self) -> "TableRows":
         """The rows of the file, checked by themselves."""
         lines = self._lines()
         line, head = next(lines, (1, []))
@@ -71,7 +71,7 @@ class Table:
             where.append(line)
         names = [name for name in columns if name not in self.text]
         table = np.array(numbers).reshape(len(keys), len(names))
-        return Rows(self.path, self.file, self.index, self.text, keys, where, names, table, words)
+        return TableRows(self.path, self.file, self.index, self.text, keys, where, names, table, words)
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """The number of each line that is not blank, and its cells."""

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fa_pyg.io.xyz.attribute_names import is_free
 from fa_pyg.io.xyz.blocks import Block, Text
 from fa_pyg.io.xyz.grammar import NUMBER_TEXT, floats
-from fa_pyg.io.xyz.names import is_free
 
 Targets = Mapping[str, str | int] | Iterable[str]
 

@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 
+from fa_pyg.io.xyz.attribute_names import OF_ATOMS
 from fa_pyg.io.xyz.grammar import NOT_FINITE, NUMBER_TEXT, floats, whole
-from fa_pyg.io.xyz.header import FLAG, Raw, Trouble
-from fa_pyg.io.xyz.names import OF_ATOMS
+from fa_pyg.io.xyz.header import FLAG, HeaderError, RawValue
 
 _FIELDS = re.compile(r"[^ \t,]+")
 _FLAGS = dict.fromkeys(("T", "true", "True", "TRUE"), True)
@@ -15,7 +15,7 @@ _FLAGS |= dict.fromkeys(("F", "false", "False", "FALSE"), False)
 _VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]  # xx yy zz yz xz xy
 
 
-def parse_value(key: str, raw: Raw | None) -> np.ndarray | str:
+def parse_value(key: str, raw: RawValue | None) -> np.ndarray | str:
     """Numbers or flags, `[]`, `[k]` or `[k, l]`; text if it is neither."""
     if raw is None:
         return np.array(True)
@@ -23,7 +23,7 @@ def parse_value(key: str, raw: Raw | None) -> np.ndarray | str:
         return raw.text
     array = _json(raw.text) if raw.text.startswith("_JSON ") else _array(raw)
     if key.lower() in OF_ATOMS and _is_not_finite(raw.text):
-        raise Trouble(f"a finite number for {key}")
+        raise HeaderError(f"a finite number for {key}")
     if array is None or array.size == 0:
         return raw.text
     if key.lower() in OF_ATOMS and array.dtype.kind == "i":
@@ -47,7 +47,7 @@ def _matrix(key: str, array: np.ndarray) -> np.ndarray:
     return np.triu(matrix) + np.triu(matrix, 1).T if key == "stress" else matrix
 
 
-def _array(raw: Raw) -> np.ndarray | None:
+def _array(raw: RawValue) -> np.ndarray | None:
     text = raw.text
     if raw.mark == "[":
         if text.startswith("[[") or "[" in text[1:]:
@@ -96,22 +96,22 @@ def _json(text: str) -> np.ndarray | None:
     return array if array.dtype.kind in "bif" else None
 
 
-def parse_pbc(raw: Raw) -> np.ndarray:
+def parse_pbc(raw: RawValue) -> np.ndarray:
     """Which directions are periodic `[3]`: three flags, or one for all."""
     text = raw.text.removeprefix("_JSON ").strip(" \t[](){}")
     words = _FIELDS.findall(text)
     if len(words) == 1 and re.fullmatch(r"[TtFf]{3}|[01]{3}", words[0]):
         words = list(words[0])
     if len(words) not in (1, 3) or not all(re.fullmatch(FLAG.decode(), word) for word in words):
-        raise Trouble('pbc="T T F", three of T and F')
+        raise HeaderError('pbc="T T F", three of T and F')
     flags = [word.strip(".")[0] in "Tt1" for word in words]
     return np.array(flags if len(flags) == 3 else 3 * flags)
 
 
-def parse_cell(raw: Raw) -> np.ndarray:
+def parse_cell(raw: RawValue) -> np.ndarray:
     """The vectors of the cell as rows `[3, 3]`, in float64."""
     text = raw.text[1:-1] if raw.mark == "[" else raw.text
     tokens = [word.encode() for word in _FIELDS.findall(text)]
     if len(tokens) != 9 or not all(map(NUMBER_TEXT.fullmatch, tokens)):
-        raise Trouble('Lattice="..." with nine finite numbers')
+        raise HeaderError('Lattice="..." with nine finite numbers')
     return np.array(floats(tokens)).reshape(3, 3)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fa_pyg.io.xyz.index.chains import Chain, Part, explain, follow, joined
 from fa_pyg.io.xyz.index.progress import Progress
-from fa_pyg.io.xyz.parse import Reading
+from fa_pyg.io.xyz.index.scan import Chain, Part, explain, follow, joined
+from fa_pyg.io.xyz.parse import ReadOptions
 from fa_pyg.workers.parent import end_with_parent
 
 SPAN = 8 << 20  # bytes a worker reads before it reports
@@ -34,7 +34,7 @@ class Builder:
     paths: list[str]
     names: list[str]
     sizes: list[int]
-    reading: Reading
+    reading: ReadOptions
     progress: Progress
     skip: bool = False
     workers: int = 0
@@ -88,7 +88,7 @@ class Builder:
                 yield file, Part(self.paths[file], start, stop, line if start == begin else None)
 
 
-def _follow_all(parts: list[Part], reading: Reading) -> list[Chain]:
+def _follow_all(parts: list[Part], reading: ReadOptions) -> list[Chain]:
     return [follow(part, reading) for part in parts]
 
 
@@ -106,7 +106,9 @@ def _groups(parts: Iterable[tuple[int, Part]], span: int) -> Iterator[list[tuple
         yield group
 
 
-def in_order(function: Callable, tasks: Iterable[tuple], reading: Reading, workers: int) -> Iterator[tuple]:
+def in_order(
+    function: Callable, tasks: Iterable[tuple], reading: ReadOptions, workers: int
+) -> Iterator[tuple]:
     """What a function makes of each task (what to call it, the argument), in order, a few tasks ahead."""
     if not workers:
         yield from ((name, function(task, reading)) for name, task in tasks)

@@ -15,11 +15,12 @@ import numpy as np
 
 from fa_pyg.files.lock import Lock, locked
 from fa_pyg.io.xyz.blocks import Block, Text, cut, split_lines
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.index.build import Builder, processes
-from fa_pyg.io.xyz.index.copies import as_text
+from fa_pyg.io.xyz.index.decompressed import as_text
 from fa_pyg.io.xyz.index.progress import CannotKeep, Progress
-from fa_pyg.io.xyz.open import XYZError, is_packed
-from fa_pyg.io.xyz.parse import Reading
+from fa_pyg.io.xyz.open import is_packed
+from fa_pyg.io.xyz.parse import ReadOptions
 
 VERSION = 2  # of what the files hold
 OPEN = 64  # files kept open at once
@@ -37,7 +38,7 @@ class Index:
     """
 
     def __init__(
-        self, files: list[Path], reading: Reading, folder: Path, skip: bool, workers: int | None
+        self, files: list[Path], reading: ReadOptions, folder: Path, skip: bool, workers: int | None
     ) -> None:
         self.names, self.reading = list(map(os.fspath, files)), reading
         self._open: dict[int, int] = {}

@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from fa_pyg.files.checked_json import DamagedFile, is_regular_file, read_checked_json, write_checked_json
 from fa_pyg.files.lock import Lock
-from fa_pyg.files.sealed import Damaged, is_own, read_sealed, write_sealed
-from fa_pyg.io.xyz.open import XYZError
+from fa_pyg.io.xyz.errors import XYZError
 
 EVERY = 0.5  # seconds between two writes: what a kill may cost
 ROW = ("file", "offset", "length", "line", "atoms")
@@ -113,7 +113,7 @@ class Progress:
             if self._new:
                 self._write_rows(b"".join(self._new))
                 self._new, self._stored = [], self.state.rows
-            write_sealed(self.state_path, {"key": self._key, **asdict(self.state)})
+            write_checked_json(self.state_path, {"key": self._key, **asdict(self.state)})
         except (OSError, ValueError) as error:
             raise CannotKeep(str(error)) from error
 
@@ -144,33 +144,33 @@ class Progress:
     def _load(self) -> State:
         """The state, or a new one where there is none or it does not check out."""
         try:
-            if (found := read_sealed(self.state_path)) is None:
+            if (found := read_checked_json(self.state_path)) is None:
                 return State()
             if found.pop("key", None) != self._key or found.keys() != asdict(State()).keys():
-                raise Damaged(self.state_path, "the state of another index or version")
+                raise DamagedFile(self.state_path, "the state of another index or version")
             state = State(**found)
             self._check_rows(state)
             return state
-        except Damaged as damage:
+        except DamagedFile as damage:
             damage.warn(stacklevel=6)
             return State()
 
     def _check_rows(self, state: State) -> None:
-        """Raises Damaged where the rows are not those that were written."""
+        """Raises DamagedFile where the rows are not those that were written."""
         if not state.rows:
             return
         try:
-            if not is_own(self.rows_path):
-                raise Damaged(self.rows_path, "a link or a folder")
+            if not is_regular_file(self.rows_path):
+                raise DamagedFile(self.rows_path, "a link or a folder")
             if not state.done and self.rows_path.stat().st_nlink > 1:
-                raise Damaged(self.rows_path, "a file with another name, which must not be added to")
+                raise DamagedFile(self.rows_path, "a file with another name, which must not be added to")
             check = 0
             for chunk in _chunks(self.rows_path, self._bytes(state.rows)):
                 check = zlib.crc32(chunk, check)
         except OSError as error:
-            raise Damaged(self.rows_path, f"no readable file ({error.strerror})") from error
+            raise DamagedFile(self.rows_path, f"no readable file ({error.strerror})") from error
         if check != state.check:
-            raise Damaged(self.rows_path, "rows that were changed or cut off")
+            raise DamagedFile(self.rows_path, "rows that were changed or cut off")
 
     @staticmethod
     def _bytes(rows: int) -> int:

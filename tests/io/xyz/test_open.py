@@ -108,7 +108,7 @@ def test_a_long_structure_is_read_in_pieces(tmp_path, monkeypatch, size, kind):
     for text in (good, good.replace(b"40", b"41", 1), good + good, good.replace(b"C 0 0 5", b"C 0 0 x")):
         path = tmp_path / "a.xyz"
         path.write_bytes(PACK[kind](text))
-        assert outcome(lambda p: stream.structures(p, stream.Reading(), size), path) == outcome(
+        assert outcome(lambda p: stream.structures(p, stream.ReadOptions(), size), path) == outcome(
             read_xyz, path
         )
 
@@ -123,5 +123,5 @@ def test_a_piece_may_end_with_a_line(tmp_path, monkeypatch, ends):
         path.write_bytes(text.replace(b"\n", ends))
         expected = outcome(read_xyz, path)
         for size in range(1, 200):
-            found = outcome(lambda p, size=size: stream.structures(p, stream.Reading(), size), path)
+            found = outcome(lambda p, size=size: stream.structures(p, stream.ReadOptions(), size), path)
             assert found == expected, size

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch_geometric.data import Data, InMemoryDataset
 
-from fa_pyg.io.xyz.alike import Alike
+from fa_pyg.io.xyz.common_attributes import CommonAttributes
 
 _NAME = re.compile(r"[^.].*\.(ext)?xyz(\.gz|\.bz2|\.xz)?", re.IGNORECASE)
 
@@ -42,7 +42,7 @@ def report(errors: list[ValueError], files: int, most: int = 20) -> str:
 
 def collate(structures: list[Data], asked: Collection[str] = ()) -> tuple[Data, dict[str, Any] | None]:
     """The storage of an in-memory data set; what structures differ in is left out unless `asked` for."""
-    alike = Alike(structures, asked)
+    alike = CommonAttributes(structures, asked)
     alike.warn(stacklevel=4)
     structures = [alike.part(data) for data in structures] if alike.differ else structures
     try:

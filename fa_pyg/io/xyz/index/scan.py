@@ -15,8 +15,8 @@ import numpy as np
 from fa_pyg.io.xyz.blocks import Block, Text
 from fa_pyg.io.xyz.grammar import COUNT
 from fa_pyg.io.xyz.open import open_bytes
-from fa_pyg.io.xyz.parse import Reading, values
-from fa_pyg.io.xyz.stream import PIECE, Stream, each
+from fa_pyg.io.xyz.parse import ReadOptions, values
+from fa_pyg.io.xyz.stream import PIECE, Stream, iterate_blocks
 
 FIELDS = ("offset", "length", "line", "atoms")  # bytes, bytes, lines before it, atoms
 GUESSES = 16  # lines that look like a count, tried as the first of a structure
@@ -43,7 +43,7 @@ class Chain(NamedTuple):
     failed: bool
 
 
-def follow(part: Part, reading: Reading, size: int = PIECE) -> Chain:
+def follow(part: Part, reading: ReadOptions, size: int = PIECE) -> Chain:
     """The structures that begin in a part of a file, each of them read and found good."""
     if part.line is not None:
         return _chain(part, reading, size)
@@ -66,21 +66,23 @@ def joined(chain: Chain, offset: int, line: int) -> Chain | None:
     return Chain(rest, chain.offset, chain.line + shift, chain.failed)
 
 
-def explain(path: str, name: str, offset: int, line: int, reading: Reading, size: int = PIECE) -> None:
+def explain(path: str, name: str, offset: int, line: int, reading: ReadOptions, size: int = PIECE) -> None:
     """Raises what `read_xyz` does for the first bad structure from the good one at `offset` on."""
-    for _ in each(path, reading, _values(reading), offset, line, size, name=name):
+    for _ in iterate_blocks(path, reading, _values(reading), offset, line, size, name=name):
         pass
     raise ValueError(f"{name}: found a file that changes, expected one that stays as it is while it is read")
 
 
-def _values(reading: Reading) -> Callable[[Text, Block], object]:
+def _values(reading: ReadOptions) -> Callable[[Text, Block], object]:
     return lambda text, block: values(text, block, reading)
 
 
-def _chain(part: Part, reading: Reading, size: int) -> Chain:
+def _chain(part: Part, reading: ReadOptions, size: int) -> Chain:
     found, offset, line = [], part.begin, part.line
     try:
-        rest = each(part.path, reading, _values(reading), part.begin, part.line, size, thorough=False)
+        rest = iterate_blocks(
+            part.path, reading, _values(reading), part.begin, part.line, size, thorough=False
+        )
         for text, block, _ in rest:
             start, stop = text.starts[block.start], text.starts[min(block.end, len(text.rows))]
             found.append((start, stop - start, text.line + block.start, block.stop - block.first))

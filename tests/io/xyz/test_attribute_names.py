@@ -9,7 +9,7 @@ from torch_geometric.data.storage import GlobalStorage
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ, Table, XYZStream, read_xyz
-from fa_pyg.io.xyz.names import is_free, renamed
+from fa_pyg.io.xyz.attribute_names import is_free, renamed
 
 HEAD = "Properties=species:S:1:pos:R:3"
 OWN = {"z", "pos", "cell", "pbc", "num_nodes", "comment", "source"}

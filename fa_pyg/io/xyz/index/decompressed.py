@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fa_pyg.files import atomic_write
-from fa_pyg.files.sealed import Damaged, is_own
+from fa_pyg.files.checked_json import DamagedFile, is_regular_file
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.index.progress import CannotKeep, Progress
-from fa_pyg.io.xyz.open import XYZError, is_packed, open_bytes
+from fa_pyg.io.xyz.open import is_packed, open_bytes
 
 END = 1 << 16  # bytes at either end of a copy that are checked
 CHUNK = 1 << 20
@@ -26,7 +27,7 @@ def as_text(file: str, copy: Path, number: int, progress: Progress) -> str:
         expected = progress.state.copies.get(str(number))
         if expected is None or _looks(copy) != expected:
             if expected is not None:
-                Damaged(copy, "a copy that was changed or cut off").warn(stacklevel=7)
+                DamagedFile(copy, "a copy that was changed or cut off").warn(stacklevel=7)
             _decompress(file, copy, progress)
             progress.keep_copy(number, _looks(copy))
             progress.save_now_and_then()
@@ -57,7 +58,7 @@ def _chunks(file: str) -> Iterator[bytes]:
 def _looks(copy: Path) -> list[int]:
     """Size, time of change and checksum of both ends; nothing for what is no file of ours."""
     try:
-        if not is_own(copy):
+        if not is_regular_file(copy):
             return []
         with open(copy, "rb") as stream:
             status = os.fstat(stream.fileno())

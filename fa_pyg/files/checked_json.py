@@ -12,7 +12,7 @@ from fa_pyg.files import write_atomically
 SEAL = "sha256"
 
 
-class Damaged(ValueError):
+class DamagedFile(ValueError):
     """A file of a cache that does not check out: `path` and what was `found`."""
 
     def __init__(self, path: Path, found: str) -> None:
@@ -24,32 +24,32 @@ class Damaged(ValueError):
         warnings.warn(f"{self}, expected what was written there; it is made again", stacklevel=stacklevel + 1)
 
 
-def write_sealed(path: Path, content: dict[str, Any]) -> None:
+def write_checked_json(path: Path, content: dict[str, Any]) -> None:
     """Writes a JSON file at once; a link in its place is replaced, not followed."""
     write_atomically(path, json.dumps({**content, SEAL: _digest(content)}), follow_links=False)
 
 
-def read_sealed(path: Path) -> dict[str, Any] | None:
-    """What :func:`write_sealed` wrote there, None where there is no file. Raises :class:`Damaged`."""
+def read_checked_json(path: Path) -> dict[str, Any] | None:
+    """What :func:`write_checked_json` wrote there, None where there is no file. Raises :class:`DamagedFile`."""
     try:
-        if not is_own(path):
-            raise Damaged(path, "a link or a folder")
+        if not is_regular_file(path):
+            raise DamagedFile(path, "a link or a folder")
         found = json.loads(path.read_bytes())
         seal = found.pop(SEAL, None) if isinstance(found, dict) else None
         if seal != _digest(found):
-            raise Damaged(path, "a file of another version, or one that was changed")
+            raise DamagedFile(path, "a file of another version, or one that was changed")
         return found
     except FileNotFoundError:
         return None
-    except Damaged:
+    except DamagedFile:
         raise
     except OSError as error:
-        raise Damaged(path, f"an unreadable file ({error.strerror})") from error
+        raise DamagedFile(path, f"an unreadable file ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise Damaged(path, "no JSON") from error
+        raise DamagedFile(path, "no JSON") from error
 
 
-def is_own(path: Path) -> bool:
+def is_regular_file(path: Path) -> bool:
     """Whether it is a plain file. Raises FileNotFoundError where there is none."""
     return stat.S_ISREG(path.lstat().st_mode)
 

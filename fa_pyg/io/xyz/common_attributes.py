@@ -13,7 +13,7 @@ Form = tuple[str, tuple[int | str, ...] | None]
 MATRIX: Form = ("numbers", ("*", 3, 3))
 
 
-class Alike:
+class CommonAttributes:
     """Goes through structures once.
 
     Args:

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.grammar import show
-from fa_pyg.io.xyz.open import ENDINGS, XYZError
+from fa_pyg.io.xyz.open import ENDINGS
 
 Key = tuple[str | None, int | None]  # name of the file, place
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableRows:
     """The rows of a table: their keys and lines, `numbers [rows, names]`, and the words of each.
 
     `file` and `index` are the names of those columns, `text` those of the words.

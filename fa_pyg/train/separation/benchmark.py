@@ -20,7 +20,7 @@ from tqdm import tqdm
 from fa_pyg.datasets import EXP, GRAPH8c
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.files import write_atomically
-from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.checked_json import DamagedFile
 from fa_pyg.files.tensors import load, save
 from fa_pyg.separation.protocol import is_settled, judged, random_outputs
 from fa_pyg.separation.relabelled import relabelled
@@ -180,7 +180,7 @@ def _read_outputs(path: Path) -> list[Tensor]:
     """What an interrupted count has found; nothing where the file is damaged, which is said."""
     try:
         return list(load(path)["outputs"]) if path.exists() else []
-    except (Damaged, KeyError, TypeError) as error:
+    except (DamagedFile, KeyError, TypeError) as error:
         warnings.warn(
             f"{path}: expected the outputs of a count, found none ({error}); it begins anew", stacklevel=2
         )

@@ -75,6 +75,8 @@ MOVED = {
     "testing.relabelled": "separation.relabelled",
     "testing.separation": "separation.protocol",
     "train.allowlist": "config.allowlist",
+    "train.arguments": "train.command_line",
+    "train.data": "train.split_data",
     "train.graphs": "train.tasks.graphs",
     "train.load": "potential.saved",
     "train.load_split": "train.tasks.load_split",

@@ -14,7 +14,7 @@ from fa_pyg.config.check import check
 from fa_pyg.config.plain import read
 from fa_pyg.train.guard import guarded
 from fa_pyg.train.tasks.molecules_data import MoleculeData
-from fa_pyg.train.tasks.targets import MoleculesOnDisk
+from fa_pyg.train.tasks.molecules_on_disk import MoleculesOnDisk
 
 __all__ = ["load_split"]
 

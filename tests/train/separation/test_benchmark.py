@@ -100,7 +100,7 @@ def test_parts_are_kept_and_not_run_again(benchmark, monkeypatch):
 
 def test_an_interrupted_count_goes_on(benchmark, monkeypatch):
     one, seen = row("gin"), []
-    expected = benchmark().finished(one, "exp")
+    expected = benchmark().result(one, "exp")
     (benchmark().out / "parts").rename(benchmark().out / "kept")
     original = separation.random_outputs
 
@@ -114,8 +114,8 @@ def test_an_interrupted_count_goes_on(benchmark, monkeypatch):
     monkeypatch.setattr(separation, "random_outputs", interrupted)
     monkeypatch.setattr(separation, "SAVE_EVERY", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        benchmark().finished(one, "exp")
-    found = benchmark().finished(one, "exp")
+        benchmark().result(one, "exp")
+    found = benchmark().result(one, "exp")
     assert seen == [0, 2]
     assert {**found, "seconds": 0} == {**expected, "seconds": 0}
     assert [path.suffix for path in (benchmark().out / "parts").iterdir()] == [".json"]
@@ -134,8 +134,8 @@ def test_an_interrupted_training_goes_on(benchmark, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(GraphModule, "training_step", stop)
         with pytest.raises(InterruptedError):
-            benchmark(epochs=6).finished(row("gin"), "exp_classify", 1)
-    found = benchmark(epochs=6).finished(row("gin"), "exp_classify", 1)
+            benchmark(epochs=6).result(row("gin"), "exp_classify", 1)
+    found = benchmark(epochs=6).result(row("gin"), "exp_classify", 1)
     assert found["epochs"] == 6
     assert found["seed"] == 1
     assert found["folder"].endswith("version_0")
@@ -183,6 +183,6 @@ def test_a_wrong_configuration_is_named(text, message, tmp_path):
 
 
 def test_results_are_plain_json(benchmark):
-    found = benchmark().finished(row("gcn"), "graph8c")
+    found = benchmark().result(row("gcn"), "graph8c")
     (path,) = (benchmark().out / "parts").glob("gcn_graph8c_*.json")
     assert json.loads(path.read_text()) == found

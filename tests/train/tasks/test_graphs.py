@@ -92,7 +92,7 @@ def test_splits_are_the_graphs_in_their_order():
     sizes = [batch.num_graphs for batch in data.train_dataloader()]
     assert sizes == [5, 5, 4]
     for wrong in ({"val": 12, "test": 12}, {"val": 0}):
-        with pytest.raises(ValueError, match="val and test are"):
+        with pytest.raises(ValueError, match="val, test: expected"):
             GraphData(dataset, **wrong)
 
 

@@ -186,7 +186,7 @@ def test_targets_under_other_names_and_in_other_units(dataset):
 def test_wrong_data_and_weights_are_named(dataset):
     with pytest.raises(ValueError, match=r"'energies' for 'energies' in the data, found .*energy"):
         MoleculeData(dataset, val=8, test=8, targets=("energies",)).setup()
-    with pytest.raises(ValueError, match="val and test are 20 and 20"):
+    with pytest.raises(ValueError, match=r"val, test: expected .*found \(20, 20\)"):
         MoleculeData(dataset, val=20, test=20)
     with pytest.raises(ValueError, match=r"\['energy', 'forces', 'stress'\], found \['homo'\]"):
         MoleculeModule(Potential(FAENet()), weights={"homo": 1.0})

@@ -12,7 +12,7 @@ from fa_pyg.train.resume import check_files, check_settings, resumed_step, run_f
 
 def test_folders_of_runs(tmp_path):
     assert run_folder(tmp_path, None) == (tmp_path / "version_0", None)
-    with pytest.raises(ValueError, match="no such checkpoint"):
+    with pytest.raises(ValueError, match="expected a checkpoint, found none"):
         run_folder(tmp_path, "last")
     for number in (0, 2, 10):
         (tmp_path / f"version_{number}").mkdir()

@@ -167,7 +167,7 @@ def test_table_csv_and_picture(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title: A\nwidth: 3\n", "found the keys .*'width'"),
+        ("title: A\nwidth: 3\n", "expected the keys title .*'width'"),
         ("- 3\n", "expected settings by their names"),
         (
             "title: A\nexp: {model: {class_path: fa_pyg.models.GIN, init_args: {width: 3}}}\n",

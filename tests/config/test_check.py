@@ -45,7 +45,6 @@ class Evil:
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a canary to be, a victim, a module with effects at its top, and a pickle."""
-    monkeypatch.setattr("sys.argv", ["train"])
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "victim").mkdir()
     (tmp_path / "evil_top.py").write_text(

@@ -17,11 +17,6 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "nbody").glob("*.yaml"
 NOT_EQUIVARIANT = {"gnn"}
 
 
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
-
-
 @pytest.fixture
 def arguments(tmp_path, data_root):
     """A small run below ``tmp_path``."""
@@ -170,7 +165,7 @@ def test_a_run_goes_on_for_longer_and_says_so(arguments, begun):
     assert "max_epochs: 6" in (begun / "config.yaml").read_text()
 
 
-def test_a_run_that_fails_to_go_on_keeps_its_configuration(arguments, begun, monkeypatch):
+def test_a_run_that_fails_to_go_on_keeps_its_configuration(arguments, begun):
     before = (begun / "config.yaml").read_text()
     kept = torch.load(begun / "last.ckpt", weights_only=True)
     del kept["state_dict"]["model.embed.weight"]

@@ -225,14 +225,7 @@ def arguments(molecule_arguments, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(arguments):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["train"])
-        return main(arguments("--name=consistent"), MoleculeCLI)
-
-
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
+    return main(arguments("--name=consistent"), MoleculeCLI)
 
 
 def test_a_run_goes_on_bit_by_bit(arguments, run, monkeypatch):

@@ -35,11 +35,6 @@ def benchmark(tmp_path):
     return make
 
 
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
-
-
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_configuration_builds_other_weights_each_time_and_is_invariant_or_not(path):
     one = Row.read(path)

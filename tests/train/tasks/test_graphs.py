@@ -124,8 +124,7 @@ def test_some_of_the_kept_frames_are_drawn():
 
 
 @pytest.fixture
-def arguments(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
+def arguments(tmp_path):
 
     def make(text, *more):
         return ["--config", text, f"--trainer.default_root_dir={tmp_path}", *more]

@@ -19,11 +19,6 @@ from fa_pyg.train.logs import read_metrics
 CONFIGS = sorted((Path(__file__).parents[3] / "configs" / "molecules").glob("*.yaml"))
 
 
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
-
-
 @pytest.fixture(scope="module")
 def dataset(molecule_root):
     return XYZ(molecule_root / "all.xyz", targets=["energy"])

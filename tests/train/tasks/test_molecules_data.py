@@ -11,11 +11,6 @@ from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
 OPTIONS = {"val": 8, "test": 8, "batch_size": 7, "targets": ("energy", "forces", "dipole"), "seed": 3}
 
 
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
-
-
 @pytest.fixture(scope="module")
 def path(molecule_root):
     return molecule_root / "all.xyz"

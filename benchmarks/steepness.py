@@ -139,9 +139,9 @@ def random_cases(dim: int, count: int) -> Iterator[Case]:
 
 
 def trained_case(folder: str) -> Case:
-    from fa_pyg.potential.load import load_potential
+    from fa_pyg.potential import load
 
-    model = load_potential(folder).double()
+    model = load(folder).double()
     if not model.is_framed:
         raise SystemExit(f"--checkpoint: expected a framed model, found {type(model.network).__name__}")
 

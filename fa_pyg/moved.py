@@ -74,8 +74,10 @@ MOVED = {
     "testing.relabelled": "separation.relabelled",
     "testing.separation": "separation.protocol",
     "train.allowlist": "config.allowlist",
+    "train.arguments": "train.command_line",
+    "train.data": "train.split_data",
     "train.graphs": "train.tasks.graphs",
-    "train.load": "potential.load",
+    "train.load": "potential.saved",
     "train.load_split": "train.tasks.load_split",
     "train.module": "train.tasks.nbody",
     "train.molecules": "train.tasks.molecules",
@@ -84,9 +86,9 @@ MOVED = {
     "train.predicted": "potential.predicted",
     "train.separation_rows": "train.separation.rows",
     "train.separation_table": "train.separation.table",
-    "train.settings": "config.settings",
+    "train.settings": "config.plain",
     "train.targets": "train.tasks.targets",
-    "train.trust": "config.trust",
+    "train.trust": "config.check",
 }
 
 

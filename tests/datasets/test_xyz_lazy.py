@@ -13,9 +13,7 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, CovalentBonds, LazyXYZ, XYZStream, read_xyz
-from fa_pyg.io.xyz.index import build
-from fa_pyg.io.xyz.index import progress
-from fa_pyg.io.xyz.index import scan
+from fa_pyg.io.xyz.index import build, progress, scan
 from fa_pyg.io.xyz.index.cache import Index
 
 TOTAL = 60

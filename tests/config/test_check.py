@@ -1,7 +1,7 @@
 """Hostile configurations and checkpoints leave no trace, whichever function opens them; honest ones load."""
 
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,13 @@ from torch import nn
 
 from fa_pyg.ase import FACalculator
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.settings import read
+from fa_pyg.config.plain import read
 from fa_pyg.dynamics.cli import main as dynamics
 from fa_pyg.dynamics.inputs import names
 from fa_pyg.models import FAENet, Potential
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load, saved
 from fa_pyg.potential.predict import main as predict
-from fa_pyg.train import MoleculeCLI, NBodyCLI, load, load_best, main
+from fa_pyg.train import MoleculeCLI, NBodyCLI, cli, load_best, main
 from fa_pyg.train.checkpoints import AtomicCheckpointIO
 from fa_pyg.train.resume import check_settings, resumed_step
 from fa_pyg.train.separation.rows import Row
@@ -45,7 +45,6 @@ class Evil:
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a canary to be, a victim, a module with effects at its top, and a pickle."""
-    monkeypatch.setattr("sys.argv", ["train"])
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "victim").mkdir()
     (tmp_path / "evil_top.py").write_text(
@@ -149,7 +148,7 @@ HOSTILE = {
     "torch.hub": lambda p: inside(spec("torch.hub.load", repo_or_dir=str(p), model="a", source="local")),
     "a method": lambda p: inside(spec("torch_geometric.nn.SchNet.from_qm9_pretrained", root=str(p))),
     "a method of torch": lambda p: inside(spec("torch.nn.Embedding.from_pretrained", embeddings=[[1.0]])),
-    "a function of fa_pyg": lambda p: inside(spec("fa_pyg.potential.load.load_potential", checkpoint=str(p))),
+    "a function of fa_pyg": lambda p: inside(spec("fa_pyg.potential.saved.load", checkpoint=str(p))),
     "a command line of fa_pyg": lambda p: inside(spec("fa_pyg.train.NBodyCLI", args=[])),
     "a hidden class of fa_pyg": lambda p: inside(spec("fa_pyg.datasets.xtb.pool.Workers")),
     "a short name": lambda p: inside(spec("Loaded", path=str(p / "canary"))),
@@ -227,20 +226,27 @@ def written(place, kind):
 def test_a_hostile_configuration_is_refused_and_leaves_no_trace(kind, place):
     folder = written(place, kind)
     with pytest.raises(ValueError, match=r"config\.yaml: ") as error:
-        load_potential(folder)
+        load(folder)
     assert "expected" in str(error.value)
     with pytest.raises(ValueError, match=r"config\.yaml: "):
         NBodyCLI(["--config", str(folder / "config.yaml")])
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("wall", ["check", "guarded"])
-def test_each_of_the_two_walls_is_enough(wall, kind, place, monkeypatch):
-    """Without the other one a configuration may be accepted, where it is harmless, but leaves no trace."""
-    other = {"check": "guarded", "guarded": "check"}[wall]
-    monkeypatch.setattr(load, other, lambda *args: nullcontext())
+def test_nothing_unlisted_is_built_without_the_check_as_well(kind, place, monkeypatch):
+    monkeypatch.setattr(saved, "check", lambda *args: None)
     with pytest.raises(ValueError, match=r"config\.yaml|best\.ckpt"):
-        load_potential(written(place, kind))
+        load(written(place, kind))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("barrier", ["check_configs", "guarded"])
+def test_each_barrier_of_a_command_line_is_enough(barrier, kind, place, monkeypatch):
+    """Without the other one a harmless configuration may be accepted, but leaves no trace (``place``)."""
+    other = {"check_configs": "guarded", "guarded": "check_configs"}[barrier]
+    monkeypatch.setattr(cli, other, lambda *args: nullcontext())
+    with suppress(ValueError, SystemExit):
+        NBodyCLI(["--config", str(written(place, kind) / "config.yaml")])
 
 
 @pytest.mark.parametrize("kind", ["os.system", "a module with effects", "code of PyG", "aliases of aliases"])
@@ -261,7 +267,7 @@ def test_all_that_open_a_run_refuse(kind, place, capsys):
 
 def test_what_is_refused_is_named_with_its_place_and_what_is_allowed(place):
     with pytest.raises(ValueError, match="expected") as error:
-        load_potential(written(place, "Popen as a model"))
+        load(written(place, "Popen as a model"))
     said = str(error.value)
     assert said.startswith(f"{place / 'config.yaml'}: model.model.init_args.model.class_path: expected ")
     assert "--trust" in said
@@ -269,7 +275,7 @@ def test_what_is_refused_is_named_with_its_place_and_what_is_allowed(place):
     with pytest.raises(
         ValueError, match=r"model\.model\.init_args\.model\.init_args\.device: expected numbers"
     ):
-        load_potential(written(place, "os.system"))
+        load(written(place, "os.system"))
 
 
 @pytest.mark.parametrize(
@@ -382,7 +388,7 @@ def test_a_checkpoint_is_only_numbers(place, molecule_run):
     for content in (Evil(str(place / "canary")), {"state_dict": {"a": Evil(str(place / "canary"))}}):
         torch.save(content, place / "best.ckpt")
         with pytest.raises(ValueError, match=r"best\.ckpt"):
-            load_potential(place)
+            load(place)
         with pytest.raises(ValueError, match=r"best\.ckpt"):
             resumed_step(place / "best.ckpt")
         with pytest.raises(Exception, match=r"[Ww]eights"):
@@ -423,7 +429,7 @@ def test_text_holds_no_more_than_settings_do(kind, argument, place):
     (place / "config.yaml").write_text(yaml.safe_dump({"model": {"model": model}}))
     torch.save({"state_dict": {}}, place / "best.ckpt")
     with pytest.raises(ValueError, match=rf"config\.yaml: model\..*\.{argument}: expected settings"):
-        load_potential(place)
+        load(place)
     with pytest.raises(ValueError, match="--config: expected a file of this machine, or settings"):
         NBodyCLI(["--config", ENDLESS[kind]])
 
@@ -495,10 +501,10 @@ def own(tmp_path, monkeypatch):
 
 def test_a_model_of_ones_own_is_trusted_by_name(own):
     with pytest.raises(ValueError, match=r"found 'own_of_trust\.Net'"):
-        load_potential(own)
+        load(own)
     assert "own_of_trust" not in sys.modules
     for trust in ("own_of_trust", ["own_of_trust.Net"], ("own_of_trust",)):
-        assert "Net" in [type(one).__name__ for one in load_potential(own, trust).modules()]
+        assert "Net" in [type(one).__name__ for one in load(own, trust).modules()]
     assert FACalculator(own, trust="own_of_trust").model.gradient is False
 
 
@@ -510,7 +516,7 @@ def test_a_trusted_module_is_trusted_for_its_own_classes(name, own):
         yaml.safe_dump({"model": {"model": inside(spec(f"own_of_trust.{name}"))}})
     )
     with pytest.raises(ValueError, match=f"found 'own_of_trust.{name}'"):
-        load_potential(own, "own_of_trust")
+        load(own, "own_of_trust")
 
 
 def test_a_function_is_trusted_by_its_full_name(own):
@@ -533,9 +539,9 @@ def test_settings_of_the_process_are_as_before(own, monkeypatch):
 
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     before, environment = dict(_common.parsing_settings), dict(os.environ)
-    load_potential(own, "own_of_trust")
+    load(own, "own_of_trust")
     with pytest.raises(ValueError, match="found"):
-        load_potential(own)
+        load(own)
     assert _common.parsing_settings == before
     assert dict(os.environ) == environment
 

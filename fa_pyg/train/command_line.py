@@ -1,20 +1,17 @@
-"""Command lines of trainings: which names they trust, and whether their configurations name others."""
+"""Command lines of trainings: the names that they trust, and the check of their configurations."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 
-import yaml
-
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.settings import Unfit, held, parse, read, short
-from fa_pyg.config.trust import check
+from fa_pyg.config.check import check
+from fa_pyg.config.plain import LimitError, parse, parse_text, read, short
 
-__all__ = ["TRUST", "check_configs", "explained", "trusted", "with_new_text"]
+__all__ = ["TRUST", "check_configs", "explain", "trusted_names"]
 
 TRUST = (
     "--trust NAME, given as often as needed: a class (my_net.Net), or a module with its classes (my_net), "
@@ -22,8 +19,8 @@ TRUST = (
 )
 
 
-def trusted(args: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names after ``--trust``, which no file can say, and the other arguments."""
+def trusted_names(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the names after ``--trust``, which a file cannot hold, from the other arguments."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--trust", action="append", default=[])
     found, rest = parser.parse_known_args(list(args))
@@ -31,12 +28,12 @@ def trusted(args: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def check_configs(args: Sequence[str], kinds: Mapping[str, type], allowed: Allowlist) -> None:
-    """Refuse configurations of a command line, files or YAML in place of one, that name what is not trusted.
+    """Refuse configurations, files or YAML in place of one, that name what is not trusted.
 
     Args:
-        args: the arguments, of which those of ``--config`` are looked at.
+        args: the arguments, of which only those of ``--config`` are read.
         kinds: the class that is built from each section.
-        allowed: what they may name.
+        allowed: the names that they may hold.
 
     Raises:
         ValueError: naming the file, and the place in it.
@@ -44,34 +41,26 @@ def check_configs(args: Sequence[str], kinds: Mapping[str, type], allowed: Allow
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-c", "--config", action="append", default=[])
     for config in parser.parse_known_args(list(args))[0].config:
-        is_file = os.path.isfile(config)  # False, too, for text that no file could be called
+        is_file = os.path.isfile(config)  # False, too, for text that cannot be a file name
         if not is_file and not _is_settings(config):
             expected = "a file of this machine, or settings in YAML"
             raise ValueError(f"--config: expected {expected}, found {short(config)}")
         settings = read(config) if is_file else parse(config, "--config")
         source = config if is_file else "--config"
-        if "config" in settings:  # which would be read, and by nothing that looks at it first
+        if "config" in settings:  # would be read later, unchecked
             raise ValueError(f"{source}: config: expected no other file, found {short(settings['config'])}")
         check(settings, kinds, source, allowed)
 
 
 def _is_settings(text: str) -> bool:
     try:
-        return isinstance(held(text), dict)
-    except Unfit:
+        return isinstance(parse_text(text), dict)
+    except LimitError:
         return False
 
 
-def with_new_text(text: str) -> str:
-    """Return settings in YAML with the new names of arguments; the text itself where it has no old ones."""
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always", DeprecationWarning)
-        settings = parse(text, "--config")
-    return yaml.safe_dump(settings, sort_keys=False) if found else text
-
-
-def explained(message: str) -> str:
-    """An error of jsonargparse about a name that is not allowed, in the words of these command lines."""
+def explain(message: str) -> str:
+    """Replace jsonargparse's hint in an error about a name that is not allowed."""
     return re.sub(
         r", denied by the '\*' entry of .*? to allow it\.",
         ": --trust NAME allows a class or module.",

@@ -18,10 +18,11 @@ from copy import deepcopy
 
 import torch
 from ase.build import molecule
+from markdown_table import table
 from torch import Tensor
 
 from fa_pyg import WeightedPCAFrame
-from fa_pyg.builders.weighted import LEVELS
+from fa_pyg.builders.weighted import SMOOTHNESS
 from fa_pyg.groups import Group
 from fa_pyg.models import Potential
 from fa_pyg.potential.load import load_potential
@@ -37,13 +38,16 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=0.08, help="of the displacements, in ångström (0.08)")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"| run | {' | '.join(LEVELS)} |\n| --- |{' --- |' * len(LEVELS)}")
-    for run in args.runs:
-        model = load_potential(run).double()
-        if not model.is_framed:
-            raise SystemExit(f"runs: expected a framed model, found {type(model.network).__name__} in {run}")
-        found = torch.tensor([ratios(model, name, args.count, args.sigma) for name in args.molecules])
-        print(f"| {run} | {' | '.join(f'{x:.2f}' for x in found.amax(0).tolist())} |", flush=True)
+    for line in table(["run", *SMOOTHNESS], (row(run, args) for run in args.runs)):
+        print(line, flush=True)
+
+
+def row(run: str, args: argparse.Namespace) -> list[str]:
+    model = load_potential(run).double()
+    if not model.is_framed:
+        raise SystemExit(f"runs: expected a model with frames, found {type(model.network).__name__} in {run}")
+    found = torch.tensor([ratios(model, name, args.count, args.sigma) for name in args.molecules])
+    return [run, *(f"{x:.2f}" for x in found.amax(0).tolist())]
 
 
 def ratios(model: Potential, name: str, count: int, sigma: float) -> list[float]:
@@ -52,8 +56,8 @@ def ratios(model: Potential, name: str, count: int, sigma: float) -> list[float]
     z, lines = torch.tensor(atoms.numbers), displaced(torch.tensor(atoms.positions), count, sigma)
     bare = deepcopy(model)
     bare.network, group = model.network.model, model.network.frame.group
-    framed = [deepcopy(model) for _ in LEVELS]
-    for one, level in zip(framed, LEVELS, strict=True):
+    framed = [deepcopy(model) for _ in SMOOTHNESS]
+    for one, level in zip(framed, SMOOTHNESS, strict=True):
         one.network.frame = WeightedPCAFrame(group, smoothness=level).eval()
     largest, *others = (change(one, z, lines).max().item() for one in (bare, *framed))
     return [other / largest for other in others]

@@ -1,4 +1,4 @@
-"""What other implementations of frame averaging get wrong: tests of ours, with theirs as the control."""
+"""Known errors of other implementations of frame averaging: tests of this one, with theirs as the control."""
 
 import pytest
 import torch

@@ -218,7 +218,7 @@ def test_gradients_are_those_of_finite_differences():
         assert torch.autograd.gradgradcheck(lambda x, frame=frame: energy(x, z, frame), rows)
 
 
-def test_nodes_at_one_place_share_the_gradient():
+def test_coincident_nodes_share_the_gradient():
     """In whatever order they come: one of them alone would depend on it."""
     pos = torch.cat([cloud()[:6], cloud()[:6]]).requires_grad_()
     (force,) = torch.autograd.grad(energy(pos, torch.ones(12), GeneralizedQRFrame("E(3)")), pos)

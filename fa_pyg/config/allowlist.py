@@ -36,6 +36,7 @@ NAMESPACES: dict[str, tuple[type, ...]] = {
 }
 # One by one: none of them runs, imports or deletes what its arguments name.
 SINGLE = {
+    "fa_pyg.builders.qr": ("GeneralisedQRFrame",),  # its old spelling, in saved configurations
     "fa_pyg.datasets": ("Table",),
     "fa_pyg.train": ("EMA", "EpochSeed"),
     "torch": ("dtype", "float16", "bfloat16", "float32", "float64"),

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from fa_pyg import FrameAveraging, PCAFrame, read_xyz
+import fa_pyg
+from fa_pyg import FrameAveraging, PCAFrame, builders, read_xyz
 from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.qr import GeneralizedQRFrame
 from fa_pyg.builders.qr import frame as qr
+from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.frames import Frames
 from fa_pyg.testing import assert_equivariant, assert_frame, equivariance_error, random_motion
 
@@ -275,3 +277,9 @@ def test_wrong_dimensions():
 
 def test_repr():
     assert repr(GeneralizedQRFrame("E(3)")) == 'GeneralizedQRFrame("E(3)")'
+
+
+def test_the_old_spelling_in_code_and_in_saved_configurations():
+    assert fa_pyg.GeneralisedQRFrame is builders.GeneralisedQRFrame is GeneralizedQRFrame
+    for package in ("fa_pyg", "fa_pyg.builders", "fa_pyg.builders.qr"):
+        assert Allowlist().find(f"{package}.GeneralisedQRFrame") is GeneralizedQRFrame

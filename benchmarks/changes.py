@@ -1,12 +1,12 @@
-"""How fast forces of trained models change along a line, in each level of smooth frames, as Markdown.
+"""Rate of change of forces of trained models along a line, for each ``smoothness=``, as Markdown.
 
-Molecules are displaced by Gaussian noise of 0.08 ångström and turned at random. The largest
+Molecules are displaced by Gaussian noise of 0.08 ångström and randomly rotated. The largest
 
     |F(x + h u) - F(x - h u)| / 2h,    u a random unit vector, h = 0.001 ångström,
 
-over all structures of a molecule is divided by that of the bare network. A trained network hides what a frame
-adds to the largest force; what it adds to the change of forces, which a time step or a finite difference
-meets, shows. The table gives the largest over molecules.
+over all structures of a molecule is divided by that of the bare network. For a trained network, the
+contribution of a frame to the largest force is small, but its contribution to the change of forces, which
+matters for time steps and finite differences, is not. The table gives the largest ratio over molecules.
 
     python benchmarks/changes.py runs/molecules/small_random/version_0 ... [--molecules NH3 CH4]
 """

@@ -1,7 +1,7 @@
-"""What the energy of a crystal depends on, for each way to read its frame, as Markdown.
+"""Dependence of crystal energies on cells, strain and rotations, for each frame of crystals, as Markdown.
 
 A smooth random network (``fa_pyg.testing.probe.EdgeProbe``) in ``WeightedPCAFrame``, on six crystals;
-differences are in meV an atom. Of each way to read the frame (``fa_pyg.models.CellFrame``):
+differences are in meV per atom. For each frame of crystals (``fa_pyg.models.CellFrame``):
 
 * by how much the energy of a supercell differs from that of its cells, that of a sheared basis (a' = a + b,
   c' = c - 2 a) or of the other cell (primitive, conventional) from that of the cell, and that of turned

@@ -1,4 +1,4 @@
-"""Real molecules with no download: conformers that RDKit embeds from the NCI SMILES in its own wheel."""
+"""Real molecules without a download: conformers that RDKit embeds from the NCI SMILES in its wheel."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from conformers import nci
+from markdown_table import table
 from peers import PeerFrame, peer_frames
 
 from fa_pyg import Frame, GeneralizedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
@@ -106,9 +107,7 @@ def cell(clouds: dict[str, dict[str, float]]) -> str:
 
 
 def markdown(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    header = list(header)
-    lines = [header, ["---"] * len(header), *map(list, rows)]
-    return f"\n**{title}**\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"\n**{title}**\n\n" + "\n".join(table(header, rows))
 
 
 def by_class(group: str, found: dict[str, Errors]) -> str:

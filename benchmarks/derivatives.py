@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from markdown_table import table
 from torch import Tensor
 
 from fa_pyg import Frame, PCAFrame, WeightedPCAFrame
@@ -56,9 +57,9 @@ def main() -> None:
     found = {
         frame: largest(frame) for frame in (WeightedPCAFrame("E(3)", smoothness=LEVEL), PCAFrame("E(3)"))
     }
-    print("| largest | " + " | ".join(type(frame).__name__ for frame in found) + " |\n|---|---|---|")
-    for row in next(iter(found.values())):
-        print(f"| {row} | " + " | ".join(f"{one[row]:.0e}" for one in found.values()) + " |")
+    rows = next(iter(found.values()))
+    cells = ([row, *(f"{of_frame[row]:.0e}" for of_frame in found.values())] for row in rows)
+    print("\n".join(table(["largest", *(type(frame).__name__ for frame in found)], cells)))
 
 
 if __name__ == "__main__":

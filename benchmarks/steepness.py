@@ -1,9 +1,9 @@
-"""How steep frames make forces, against the runs that they take: twenty molecules, as Markdown and a plot.
+"""Steepness of forces against model runs, for every frame: twenty molecules, as Markdown and a plot.
 
 Molecules (``small_molecules.py``: symmetric, nearly symmetric, generic) and, in the plane, a few clouds are
-displaced by Gaussian noise of sigma ångström and turned at random. The largest force of the framed energy is
-divided by the largest of the bare network (``fa_pyg.testing.steepness``), for smooth random networks, with
-one term an atom or one a pair, or for a trained one. The table gives the largest over all structures of all
+displaced by Gaussian noise of sigma ångström and randomly rotated. The largest force with frames is divided
+by the largest force of the bare network (``fa_pyg.testing.steepness``), for smooth random networks, with a
+term per atom or per pair, or for a trained one. The table gives the largest over all structures of all
 molecules and networks at each sigma; the largest 99th percentile of a molecule; the median over molecules of
 the median; and, of scans along random lines and bonds, 0.6 ångström long, how much larger the second
 difference of the energy is than the bare network's, at steps of .0047 ångström, and how it grows where one

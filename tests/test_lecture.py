@@ -1,4 +1,4 @@
-"""Frame averaging as a textbook tells it, line by line (Puny et al. 2022).
+"""Frame averaging as in a textbook, line by line (Puny et al. 2022).
 
 <Phi>_F(x) = sum_{g in F(x)} w_g rho_out(g) Phi(rho_in(g)^-1 x)
 """

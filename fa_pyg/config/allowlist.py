@@ -37,6 +37,7 @@ NAMESPACES: dict[str, tuple[type, ...]] = {
 }
 # Single names: none of them runs, imports or deletes what its arguments name.
 NAMES = {
+    "fa_pyg.builders.qr": ("GeneralisedQRFrame",),  # its old spelling, in saved configurations
     "fa_pyg.datasets": ("Table",),
     "torch": ("dtype", "float16", "bfloat16", "float32", "float64"),
     "torch.nn.functional": (

@@ -1,4 +1,4 @@
-"""Numbers that are not coordinates stay in their graph, in value and in gradient."""
+"""NaN, infinity and overflow stay in their graph, in value and in gradient."""
 
 import math
 
@@ -188,7 +188,7 @@ def test_features_of_nan_stay_in_their_graph(frame):
         assert torch.equal(plain, found)
 
 
-def test_frames_that_come_in_another_order_go_to_their_graphs():
+def test_frames_in_another_order_go_to_their_graphs():
     """Whitened clouds have frames of another family than others, which were made first in a batch."""
     frame, seen = WeightedPCAFrame("SE(3)", smoothness="fast"), 0
     for seed in range(12):

@@ -1,4 +1,4 @@
-"""Group averaging: the whole of a finite group at every input."""
+"""Group averaging: all elements of a finite group for every input."""
 
 import copy
 import itertools
@@ -65,7 +65,7 @@ def test_a_frame_of_another_group_is_found():
         assert_frame(Turned("C4"), torch.randn(5, 2).double())
 
 
-def test_translations_are_said_in_two_ways():
+def test_translations_have_two_spellings():
     assert GroupFrame("O_h", translations=True).group == GroupFrame("T(3):Oh").group == Group.of("T(3):Oh")
     assert repr(GroupFrame("O_h", translations=True)) == 'GroupFrame("T(3):Oh")'
 

@@ -1,4 +1,4 @@
-"""Other programs' canonical labelling, where they are installed: the same classes and orbits as ours."""
+"""Canonical labelling by back ends, if installed: the same classes and orbits as by this package."""
 
 import importlib.util
 import itertools

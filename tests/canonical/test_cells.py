@@ -58,7 +58,7 @@ def test_refinement(monkeypatch, kinds, rounds):
             assert len(set(found)) == n
 
 
-def test_one_partition_does_not_see_the_others():
+def test_a_partition_does_not_depend_on_the_others():
     """Alone, in a matrix of several partitions of one graph, on copies, and with parallel kinds elsewhere."""
     ring, ladder = nx.cycle_graph(9), nx.circular_ladder_graph(7)
     edges = [torch.tensor(list(graph.edges())).t() for graph in (ring, ladder)]
@@ -105,7 +105,7 @@ def test_integer_tools():
     assert (number.tolist(), row.tolist()) == ([5, 6, 9, 10, 11], [0, 0, 2, 2, 2])
 
 
-def test_join():
+def test_union():
     ends = torch.randint(0, 100, (2, 70))
     label, expected = union(torch.arange(100), *ends), list(range(100))
     for _ in range(100):

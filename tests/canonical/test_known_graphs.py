@@ -82,7 +82,7 @@ def pairs(make):
     ]
 
 
-def test_alike_but_different(make):
+def test_similar_graphs_differ(make):
     """And the negative control: refinement alone finds the same cells and the same arcs between them."""
     graphs = [graph for pair in pairs(make) for graph in pair]
     edge_index, sizes = make.batched(graphs)

@@ -86,7 +86,7 @@ def test_poor_hashes_never_make_a_wrong_form(make, monkeypatch, bits):
     assert errors + len(least) > 100
 
 
-def test_one_graph_does_not_see_the_batch():
+def test_a_graph_does_not_depend_on_the_batch():
     graphs = [random_graph(9) for _ in range(60)]
     found = canonical_labelling(*together(graphs))
     node = edge = 0

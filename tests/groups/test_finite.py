@@ -191,7 +191,7 @@ def test_unknown_names(name):
 
 
 @pytest.mark.parametrize(("kind", "dim"), [("O", 2), ("C4v", 2), ("C4", 4), ("C_4", 2), ("", 3), ("SO", 3)])
-def test_what_there_is_not(kind, dim):
+def test_missing_inputs(kind, dim):
     with pytest.raises(ValueError, match=f"kind: expected .* found '{kind}' in {dim} dimensions"):
         FiniteGroup(kind, dim)
 
@@ -224,7 +224,7 @@ def test_mirror(name):
     assert group.distance(group.mirror.unsqueeze(0)) == 0
 
 
-def test_principal_axes_are_no_elements():
+def test_principal_axes_are_not_elements():
     with pytest.raises(ValueError, match=r"expected .*SO\(2\).*finite group C4.*GroupFrame"):
         Group.of("C4").signs()
 

@@ -67,7 +67,7 @@ def test_names_of_ones_own(frames, plain, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):  # the script says no more than that
         main(make=MoleculeCLI)
     assert "error: " in capsys.readouterr().err
-    assert run(*plain(tmp_path, *said("call them otherwise")))["test_energy_mae_meV"] > 0
+    assert run(*plain(tmp_path, *said("use other names")))["test_energy_mae_meV"] > 0
 
 
 def test_a_table_beside_plain_files(frames, plain, tmp_path):

@@ -27,8 +27,8 @@ class GeneralizedQRFrame(MotionFrame):
     r"""Minimal frames: as few as the symmetry of the input allows (Minimal Frame Averaging, Lin et al. 2024).
 
     The axes come from Gram-Schmidt on vectors of the graph (a generalized QR decomposition, which skips
-    dependent vectors): d of them or, for SO(d) and SE(d), d - 1. Unlike in the paper, the order of the
-    vectors does not depend on that of the nodes: the next vector i is the one with the largest score
+    dependent vectors): d of them or, for SO(d) and SE(d), d - 1. The order of the vectors does not depend on
+    that of the nodes: the next vector i is the one with the largest score
 
     .. math:: s_i = |u_i| \left(1 + a\,w_i + b\,C(x_i, x_i) + c\,T(x_i, x_i, x_i)
               + \sum_k d_k\, x_i \cdot e_k\right),  \qquad  u_i = x_i - \sum_k (x_i \cdot e_k)\, e_k

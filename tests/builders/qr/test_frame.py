@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from fa_pyg import FrameAveraging, PCAFrame, read_xyz
+import fa_pyg
+from fa_pyg import FrameAveraging, PCAFrame, builders, read_xyz
 from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.qr import GeneralizedQRFrame
 from fa_pyg.builders.qr import frame as qr
+from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.frames import Frames
 from fa_pyg.testing import assert_equivariant, assert_frame, equivariance_error, random_motion
 
@@ -218,7 +220,7 @@ def test_gradients_are_those_of_finite_differences():
         assert torch.autograd.gradgradcheck(lambda x, frame=frame: energy(x, z, frame), rows)
 
 
-def test_nodes_at_one_place_share_the_gradient():
+def test_coincident_nodes_share_the_gradient():
     """In whatever order they come: one of them alone would depend on it."""
     pos = torch.cat([cloud()[:6], cloud()[:6]]).requires_grad_()
     (force,) = torch.autograd.grad(energy(pos, torch.ones(12), GeneralizedQRFrame("E(3)")), pos)
@@ -275,3 +277,9 @@ def test_wrong_dimensions():
 
 def test_repr():
     assert repr(GeneralizedQRFrame("E(3)")) == 'GeneralizedQRFrame("E(3)")'
+
+
+def test_the_old_spelling_in_code_and_in_saved_configurations():
+    assert fa_pyg.GeneralisedQRFrame is builders.GeneralisedQRFrame is GeneralizedQRFrame
+    for package in ("fa_pyg", "fa_pyg.builders", "fa_pyg.builders.qr"):
+        assert Allowlist().find(f"{package}.GeneralisedQRFrame") is GeneralizedQRFrame

@@ -149,7 +149,7 @@ def test_shares_are_once_differentiable_where_two_eigenvalues_meet():
 
 
 @pytest.mark.parametrize("group", ["E(2)", "SE(3)", "E(3)"])
-def test_points_all_in_one_place_leave_the_axes_to_what_they_carry(group):
+def test_coincident_points_leave_the_axes_to_their_vectors(group):
     frame = WeightedPCAFrame(group, smoothness="fast")
     clouds = list(catalogue(frame.group.dim, ["coincident"]))
     assert_exact(frame, clouds, velocities=True, trials=3)

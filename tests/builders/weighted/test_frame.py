@@ -1,4 +1,4 @@
-"""Weighted principal axes are exact on degenerate clouds; what they are called with that is wrong."""
+"""Weighted principal axes are exact on degenerate clouds; wrong arguments are refused."""
 
 import pytest
 import torch
@@ -84,7 +84,7 @@ def test_frames_as_weighted_sets(few, group):
 
 @pytest.mark.parametrize("name", ["CO2", "generic line, oblique", "one atom", "coincident points"])
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)"])
-def test_what_is_exact_is_told(group, name):
+def test_exactness_is_reported(group, name):
     """On lines and points, quarter turns stand for all: up to rank 3."""
 
     class Net(nn.Module):
@@ -146,7 +146,7 @@ def test_wrong_shapes_are_named():
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 @pytest.mark.parametrize("group", ["E(3)", "SO(3)", "SE(2)"])
-def test_what_is_not_finite_stays_in_its_graph(collated, few, group, poison):
+def test_nan_and_infinity_stay_in_their_graph(collated, few, group, poison):
     clouds = few(int(group[-2]), 7)[:6]
     model, (z, pos, batch) = framed_probe(WeightedPCAFrame(group)).double(), collated(clouds)
     expected = model(z=z, pos=pos, batch=batch)

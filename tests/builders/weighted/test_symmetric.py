@@ -1,4 +1,4 @@
-"""Frames where principal axes say little: as many as the symmetry asks, and further declared inputs count."""
+"""Frames where principal axes do not suffice: their number, and the effect of further declared inputs."""
 
 import math
 import subprocess
@@ -132,7 +132,7 @@ def test_velocities_out_of_the_plane_off_the_line_on_an_atom(name):
 
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)", "E(2)", "SE(2)"])
-def test_atoms_have_no_directions_but_those_of_their_velocities(group, offset):
+def test_atoms_only_have_the_directions_of_their_velocities(group, offset):
     """What is left of a point when its centroid is taken off is rounding, and no direction."""
     names = ("one atom off the origin", "coincident points, coloured", "coincident points")
     clouds = [cloud for cloud in catalogue(int(group[-2]), ["coincident"]) if cloud.name in names]
@@ -161,7 +161,7 @@ def test_a_field_may_go_through_zero(group):
         assert 0 < change[1] < 1e-3 * change[0]
 
 
-def test_what_is_read_together_is_measured_together():
+def test_quantities_that_are_read_share_a_scale():
     """A velocity that the axes are made of may go through zero, too."""
     pos, z = CLOUDS["methane"].pos, CLOUDS["methane"].z
     vel = torch.randn(pos.shape, generator=torch.Generator().manual_seed(0), dtype=pos.dtype)
@@ -192,7 +192,7 @@ def test_what_is_read_together_is_measured_together():
         ("12-gon", 48, 24),
     ],
 )
-def test_as_many_frames_as_the_symmetry_asks(name, under_o, under_so):
+def test_number_of_frames_of_symmetric_molecules(name, under_o, under_so):
     """At equal weights; two or three where a moment is not clear, but those of PCAFrame are 8 and 4."""
     cloud = CLOUDS[name]
     assert (cloud.order, cloud.rotations) == (under_o, under_so)

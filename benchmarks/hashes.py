@@ -17,15 +17,16 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch
 
 import torch
 from hashed.digest import digest
 
-PARTS = ("frames",)
+PARTS = ("frames", "graphs", "calls", "molecules", "files", "training")
 
 
 def lines(parts: Sequence[str] = PARTS, only: str = "", slow: float = 0.0) -> list[str]:
@@ -35,17 +36,18 @@ def lines(parts: Sequence[str] = PARTS, only: str = "", slow: float = 0.0) -> li
         for name, run in importlib.import_module(f"hashed.{part}").cases():
             if only in name:
                 begin = time.perf_counter()
-                found.append(f"{name} {outcome(run)}".replace(" ", "_", name.count(" ")))
+                found.append(f"{name} {outcome(name, run)}".replace(" ", "_", name.count(" ")))
                 if slow and time.perf_counter() - begin > slow:
                     print(f"{time.perf_counter() - begin:6.2f} s  {name}", file=sys.stderr)
     return sorted(found)
 
 
-def outcome(run) -> str:
+def outcome(name: str, run: Callable[[], Any]) -> str:
     torch.manual_seed(0)
     try:
         return digest(run())
-    except (ValueError, RuntimeError, TypeError) as error:
+    except Exception as error:  # the other cases are of interest, too
+        print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
         return type(error).__name__
 
 
@@ -56,8 +58,12 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"), help="two files; 1 if they differ")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--compare", nargs=2, type=Path, metavar=("A", "B"), help="two files; 1 if they differ"
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all unless said")
     parser.add_argument("--only", default="", help="cases with this in their name")
     parser.add_argument("--slow", type=float, default=0.0, help="tell what takes longer, in seconds")

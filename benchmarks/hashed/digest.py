@@ -32,7 +32,7 @@ def digest(value: Any) -> str:
 def parts(value: Any) -> Iterable[bytes]:
     """Yield what a value is made of."""
     if isinstance(value, Tensor):
-        yield from array(value.detach().cpu().contiguous())
+        yield from array(value.detach().cpu())
     elif isinstance(value, np.ndarray | np.generic):
         yield from array(torch.as_tensor(np.ascontiguousarray(value)))
     elif isinstance(value, Frames):
@@ -65,4 +65,4 @@ def array(x: Tensor) -> Iterable[bytes]:
     yield f"{x.dtype} {list(x.shape)};".encode()
     if x.is_floating_point():
         x = torch.where(x.isnan(), torch.nan, x)
-    yield x.view(torch.uint8).numpy().tobytes() if x.numel() and x.dim() else repr(x.tolist()).encode()
+    yield x.numpy().tobytes()

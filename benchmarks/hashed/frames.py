@@ -146,19 +146,28 @@ def cases() -> Cases:
         dim = int(group[-2])
         for kind in KINDS if dim == 3 else KINDS[-5:]:
             for name, make in FRAMES.items():
-                yield f"frames/{name}/{group}/{kind}", lambda *a, n=name, m=make, g=group, k=kind, d=dim: [
-                    framed(m, g, args, n not in ("learned", "noisy")) for args in made(few(k, d, n))
-                ]
+                yield (
+                    f"frames/{name}/{group}/{kind}",
+                    lambda *a, n=name, m=make, g=group, k=kind, d=dim: [
+                        framed(m, g, args, n not in ("learned", "noisy")) for args in made(few(k, d, n))
+                    ],
+                )
             for name, make in NODES.items():
-                yield f"frames/{name}/{group}/{kind}", lambda m=make, g=group, k=kind, d=dim: [
-                    local(m, g, args) for args in made([c for c in catalogue(d, [k]) if len(c.pos) <= 30])
-                ]
+                yield (
+                    f"frames/{name}/{group}/{kind}",
+                    lambda m=make, g=group, k=kind, d=dim: [
+                        local(m, g, args) for args in made([c for c in catalogue(d, [k]) if len(c.pos) <= 30])
+                    ],
+                )
         if dim == 3:
             yield f"frames/polar/{group}", lambda g=group: polar(g)
     for number, change in enumerate(({"offset": 1e3}, {"scale": 1e-6}, {"scale": 1e6}, {"coloured": False})):
         for dtype in (torch.float32, torch.float64):
             for name in ("pca", "fast", "forces", "qr"):
-                yield f"modified/{name}/{number}/{str(dtype)[6:]}", lambda n=name, c=change, t=dtype: [
-                    framed(FRAMES[n], "E(3)", args, True)
-                    for args in made([modified(one, **c) for one in catalogue(3, ["chiral", "lines"])], t)
-                ]
+                yield (
+                    f"modified/{name}/{number}/{str(dtype)[6:]}",
+                    lambda n=name, c=change, t=dtype: [
+                        framed(FRAMES[n], "E(3)", args, True)
+                        for args in made([modified(one, **c) for one in catalogue(3, ["chiral", "lines"])], t)
+                    ],
+                )

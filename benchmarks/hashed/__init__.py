@@ -1,4 +1,4 @@
-"""What ``benchmarks/hashes.py`` computes: small cases of everything the package does, by public names only."""
+"""Small cases of everything that the package does, by public names only, for ``benchmarks/hashes.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of framed models of every kind: ragged batches, chunks, levels of all arguments, data, local frames."""
+"""Framed models called in every way (ragged batches, chunks, levels), transforms, and layers with frames."""
 
 from __future__ import annotations
 

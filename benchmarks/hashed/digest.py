@@ -1,5 +1,4 @@
-"""One number for any value of the package: tensors by their bits, types and shapes; data, frames and graphs by
-their parts."""
+"""The hash of any value of the package: of tensors by bits, type and shape, of frames and data by parts."""
 
 from __future__ import annotations
 

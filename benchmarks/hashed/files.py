@@ -13,10 +13,10 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from fa_pyg.datasets import (
-    GRAPH8c,
     XYZ,
     CovalentBonds,
     EXPLike,
+    GRAPH8c,
     InMemoryLoader,
     LazyXYZ,
     NBody,
@@ -37,8 +37,8 @@ HEAD = "Properties=species:S:1:pos:R:3"
 ATOMS = "O 0 0 0\nH 0 0 1\n"
 CELL = 'Lattice="3 0 0 0 4 0 1 0 5"'
 QM9 = (
-    "3\ngdb 5 0. 44.593883 44.593883 2.8937 12.99 -0.3604 0.0191 0.3796 48.7476 0.016601 -93.411888 -93.40937 "
-    "-93.408425 -93.431246 6.278\nC -0.0133239314 1.1324657151 0.0082758861 0.107391\n"
+    "3\ngdb 5 0. 44.593883 44.593883 2.8937 12.99 -0.3604 0.0191 0.3796 48.7476 0.016601 -93.411888 "
+    "-93.40937 -93.408425 -93.431246 6.278\nC -0.0133239314 1.1324657151 0.0082758861 0.107391\n"
     "N 0.0023107217 -0.0191585871 1.9291*^-6 -0.361194\nH -0.0278026991 2.1989492028 1.2*^-2 0.253803\n"
     "799.0101 799.0101 2198.4393 3490.3686\nC#N C#N\nInChI=1S/CHN/c1-2/h1H InChI=1S/CHN/c1-2/h1H\n"
 )
@@ -60,7 +60,7 @@ GOOD = {
     "O 0 0 0 1 2 3\nH 0 0 1 4 5 6\n",
     "json": f'1\n{HEAD} a=_JSON [[1, 2], [3, 4]] b="1 2 3" c="_JSON {{}}" d=[1,2] e=text\nC 0 0 0\n',
     "mixed": f"1\n{HEAD} a=1\nC 0 0 0\n1\n{HEAD} a=1.5 b=2\nC 0 0 0\n",
-    "with and without a cell": f'1\n{HEAD} energy=1\nC 0 0 0\n1\nLattice="2 0 0 0 2 0 0 0 2" {VOIGT}\nC 0 0 0\n',
+    "with and without a cell": f"1\n{HEAD} energy=1\nC 0 0 0\n1\n{CELL} {VOIGT}\nC 0 0 0\n",
     "qm9": QM9,
     "qm9, two": QM9 + QM9.replace("gdb 5", "gdb 6"),
     "invalid utf-8": "1\n" + HEAD + " \udcff=1 \udcfe=2\nC 0 0 0\n",
@@ -74,7 +74,7 @@ BAD = {
     "number": "1\nx\nC 0 0 x\n",
     "nan": "1\nx\nC 0 0 nan\n",
     "short": "1\nx\nC 0 0\n",
-    "flat cell": f'1\nLattice="1 0 0 1 0 0 0 0 1"\nC 0 0 0\n',
+    "flat cell": '1\nLattice="1 0 0 1 0 0 0 0 1"\nC 0 0 0\n',
     "pbc": f"1\n{HEAD} pbc=TTX\nC 0 0 0\n",
     "columns, later": f"9\n{HEAD}:q:R:1\n" + "C 0 0 0 1\n" * 4 + "C 0 0 x 1\n" + "C 0 0 0 x\n" * 4,
     "energy": f"1\n{HEAD} energy=nan\nC 0 0 0\n",
@@ -128,7 +128,7 @@ def numbered(total: int) -> str:
 
 
 def folders() -> list:
-    """A folder with subfolders, packed and bad files; splits, targets, a table, filters; lazily and on disk."""
+    """A folder with subfolders, packed and bad files: splits, targets, a table and filters of all readers."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         data = folder / "data"

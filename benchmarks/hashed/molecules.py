@@ -120,17 +120,16 @@ class Spy(nn.Module):
     def forward(
         self,
         z: Tensor,
-        pos: Tensor,
         edge_index: Tensor,
         batch: Tensor,
         num_graphs: int,
+        pos: Tensor | None = None,
         edge_vec: Tensor | None = None,
     ) -> Tensor:
+        self.seen = [z, edge_index, batch, num_graphs, pos, edge_vec]
         edge_vec = pos[edge_index[0]] - pos[edge_index[1]] if edge_vec is None else edge_vec
-        self.seen = [z, edge_index, edge_vec, batch, num_graphs]
-        return edge_vec.new_zeros(num_graphs).index_add(
-            0, batch[edge_index[1]], edge_vec.square().sum(1).sin()
-        )
+        energies = edge_vec.square().sum(1).sin()
+        return energies.new_zeros(num_graphs).index_add(0, batch[edge_index[1]], energies)
 
 
 def periodic() -> list:

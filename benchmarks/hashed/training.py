@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 import yaml
-from hashed import Cases
 
 from fa_pyg.testing import catalogue
+from hashed import Cases
 
 __all__ = ["cases", "labelled_xyz"]
 
@@ -34,18 +34,17 @@ def permode(group: str, level: str = "fast") -> dict:
     return made("fa_pyg.PerMode", train=made("fa_pyg.HaarFrame", group=group, k=1), eval=frame)
 
 
+PCA = made("fa_pyg.PCAFrame", group="E(3)")
 GNN = made("fa_pyg.models.GNN", hidden=8, layers=2)
 PARTICLES = {
     "linear": {"model": made("fa_pyg.models.Linear")},
     "gnn": {"model": GNN, "weight_decay": 1e-4, "schedule": "cosine", "huber": 0.2},
     "fagnn": {"model": made("fa_pyg.models.FAGNN", hidden=6, layers=2)},
     "fagnn, not fused": {"model": made("fa_pyg.models.FAGNN", hidden=6, layers=2, fused=False)},
-    "pca": {"model": framed(GNN, made("fa_pyg.PCAFrame", group="E(3)"))},
+    "pca": {"model": framed(GNN, PCA)},
     "haar": {"model": framed(GNN, permode("E(3)"))},
     "learned": {"model": framed(GNN, made("fa_pyg.LearnedFrame", group="E(3)"))},
-    "sampled": {
-        "model": framed(GNN, made("fa_pyg.Sample", frame=made("fa_pyg.PCAFrame", group="E(3)"), k=1))
-    },
+    "sampled": {"model": framed(GNN, made("fa_pyg.Sample", frame=PCA, k=1))},
 }
 
 
@@ -73,7 +72,7 @@ MOLECULES = {
         "weights": {"energy": 0.1, "forces": 1.0},
     },
     "forces of a head": {
-        "model": potential(faenet(heads=DIRECT), made("fa_pyg.PCAFrame", group="E(3)"), gradient=False),
+        "model": potential(faenet(heads=DIRECT), PCA, gradient=False),
         "weights": {"energy": 0.1, "forces": 1.0},
     },
     "energy": {"model": potential(faenet(), None), "weights": {"energy": 1.0}},

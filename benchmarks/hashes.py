@@ -1,11 +1,11 @@
 """Hashes of what the package computes, case by case: whether a change of the code changes a number.
 
-Frames and framed outputs on the degenerate catalogue, graphs, molecules, transforms, data sets and a training
-run of every task, each by public names only, so that the same file runs on older and newer code. Equal hashes
-are equal bits; floating point differs between machines and versions of torch, so compare two runs on one.
+Frames and framed outputs on the degenerate catalogue, graphs, calls, molecules, files, the test kit and short
+training runs of every task, by public names only, so that the same file runs on older and newer code. Equal
+hashes are equal bits. Numbers differ between machines and versions of torch: compare runs of one machine.
 
-    PYTHONPATH=OLD python benchmarks/hashes.py > old.txt
-    PYTHONPATH=NEW python benchmarks/hashes.py > new.txt
+    python benchmarks/hashes.py --code OLD > old.txt     # another checkout
+    python benchmarks/hashes.py > new.txt                # this one
     python benchmarks/hashes.py --compare old.txt new.txt
 """
 
@@ -24,9 +24,9 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch
 
 import torch
-from hashed.digest import digest
 
-PARTS = ("frames", "graphs", "calls", "molecules", "files", "training")
+PARTS = ("frames", "graphs", "calls", "levels", "kit", "molecules", "files", "training")
+HERE = Path(__file__).resolve().parents[1]
 
 
 def lines(parts: Sequence[str] = PARTS, only: str = "", slow: float = 0.0) -> list[str]:
@@ -34,15 +34,18 @@ def lines(parts: Sequence[str] = PARTS, only: str = "", slow: float = 0.0) -> li
     found = []
     for part in parts:
         for name, run in importlib.import_module(f"hashed.{part}").cases():
+            name = name.replace(" ", "_")
             if only in name:
                 begin = time.perf_counter()
-                found.append(f"{name} {outcome(name, run)}".replace(" ", "_", name.count(" ")))
-                if slow and time.perf_counter() - begin > slow:
-                    print(f"{time.perf_counter() - begin:6.2f} s  {name}", file=sys.stderr)
+                found.append(f"{name} {outcome(name, run)}")
+                if slow and (seconds := time.perf_counter() - begin) > slow:
+                    print(f"{seconds:6.2f} s  {name}", file=sys.stderr)
     return sorted(found)
 
 
 def outcome(name: str, run: Callable[[], Any]) -> str:
+    from hashed.digest import digest
+
     torch.manual_seed(0)
     try:
         return digest(run())
@@ -57,21 +60,29 @@ def differences(one: Path, other: Path) -> list[str]:
     return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
 
 
+def use(checkout: Path) -> None:
+    """Import ``fa_pyg`` from a checkout, in this process and in those that it starts."""
+    sys.path.insert(0, str(checkout))
+    os.environ["PYTHONPATH"] = str(checkout)
+    print(f"hashing {Path(importlib.import_module('fa_pyg').__file__).parent}", file=sys.stderr)
+
+
 def main(args: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--code", type=Path, default=HERE, help="checkout to hash; default that of this file")
     parser.add_argument(
-        "--compare", nargs=2, type=Path, metavar=("A", "B"), help="two files; 1 if they differ"
+        "--compare", nargs=2, type=Path, metavar=("A", "B"), help="ends with 1 if they differ"
     )
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all unless said")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="default all")
     parser.add_argument("--only", default="", help="cases with this in their name")
-    parser.add_argument("--slow", type=float, default=0.0, help="tell what takes longer, in seconds")
+    parser.add_argument("--slow", type=float, default=0.0, help="tell cases that take more seconds")
     given = parser.parse_args(args)
     if given.compare:
         wrong = differences(*given.compare)
         print("\n".join([*wrong, f"{len(wrong)} cases differ"]))
         return 1 if wrong else 0
+    use(given.code.resolve())
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     warnings.simplefilter("ignore")

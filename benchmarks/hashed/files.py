@@ -19,10 +19,12 @@ from fa_pyg.datasets import (
     GRAPH8c,
     InMemoryLoader,
     LazyXYZ,
+    MDTrajectory,
     NBody,
     OnDiskLoader,
     OnDiskXYZ,
     RadiusGraph,
+    RDKitBonds,
     Table,
     XYZStream,
     read_xyz,
@@ -173,6 +175,21 @@ def molecules(options: dict[str, Any]) -> list:
         return [*(read(MOLECULES, one) for one in found), lazy.num_atoms, vars_of(statistics(lazy))]
 
 
+def bonded() -> list:
+    """Bonds by RDKit in a process of its own, with their fall-back; graphs of a radius with few neighbors."""
+    bonds = RDKitBonds(time_limit=60.0)
+    found = read(MOLECULES, XYZ(MOLECULES, edges=bonds))
+    return [found, len(bonds.fallbacks), read(MOLECULES, XYZ(MOLECULES, edges=RadiusGraph(3.0)))]
+
+
+def simulated() -> list:
+    """A short run of GFN2-xTB in another process."""
+    run = {"steps": 20, "stride": 2, "equilibration": 4, "num_train": 2, "num_val": 3, "log": False}
+    with tempfile.TemporaryDirectory() as name:
+        path = written(Path(name), "h2.xyz", "2\nH2\nH 0 0 0\nH 0 0 0.8\n")
+        return [list(MDTrajectory(name, path, split, **run)) for split in ("train", "val", "test", None)]
+
+
 def loaded() -> list:
     """Batches in memory and from disk, shuffled, over two epochs, and those of one of two processes."""
     found = []
@@ -212,5 +229,7 @@ def cases() -> Cases:
     for name, options in OPTIONS.items():
         yield f"xyz/data/molecules/{name}", lambda o=options: molecules(o)
     yield "xyz/folders", folders
+    yield "xyz/bonds", bonded
+    yield "simulated", simulated
     yield "loaders", loaded
     yield "generated", generated

@@ -33,6 +33,7 @@ KINDS = ("g2", "molecules", "prisms", "solids", "coloured", "chiral", "coinciden
 KINDS += ("planes", "nearly")
 GROUPS = ("O(3)", "SO(3)", "E(3)", "SE(3)", "O(2)", "SO(2)", "E(2)", "SE(2)")
 SMALL = 12  # points: where a frame has many elements
+CHANGES = ({"offset": 1e3}, {"scale": 1e-6}, {"scale": 1e6}, {"coloured": False})
 
 
 def seeded() -> torch.Generator:
@@ -68,7 +69,14 @@ FRAMES: dict[str, Callable[[str], Frame]] = {
     "per mode, train": lambda group: PerMode(HaarFrame(group, generator=seeded()), PCAFrame(group)),
     "per mode, eval": lambda group: PerMode(HaarFrame(group), PCAFrame(group)).eval(),
 }
-LARGE = {"dynamics", "coset of fast", "group", "coset of pca"}  # only on small clouds
+LARGE = {
+    "forces",
+    "dynamics",
+    "coset of fast",
+    "group",
+    "coset of pca",
+    "sample of fast",
+}  # only on small clouds
 NODES: dict[str, Callable[[str], LocalFrame]] = {
     "local pca": LocalPCAFrame,
     "local fast": lambda group: LocalFrame(WeightedPCAFrame(group, smoothness="fast")),
@@ -140,6 +148,13 @@ def few(kind: str, dim: int, name: str) -> list[NamedCloud]:
     return clouds[::2] if kind in ("nearly", "g2") and name in LARGE else clouds
 
 
+def changed(name: str, change: dict, dtype: torch.dtype) -> list:
+    """Far away, tiny, huge or without colours."""
+    clouds = catalogue(3, ["lines"] if name == "forces" else ["chiral", "lines"])
+    batches = made([modified(cloud, **change) for cloud in clouds], dtype)
+    return [framed(FRAMES[name], "E(3)", args, True) for args in batches]
+
+
 def cases() -> Cases:
     """Yield the cases of this file."""
     for group in GROUPS:
@@ -161,13 +176,8 @@ def cases() -> Cases:
                 )
         if dim == 3:
             yield f"frames/polar/{group}", lambda g=group: polar(g)
-    for number, change in enumerate(({"offset": 1e3}, {"scale": 1e-6}, {"scale": 1e6}, {"coloured": False})):
-        for dtype in (torch.float32, torch.float64):
-            for name in ("pca", "fast", "forces", "qr"):
-                yield (
-                    f"modified/{name}/{number}/{str(dtype)[6:]}",
-                    lambda n=name, c=change, t=dtype: [
-                        framed(FRAMES[n], "E(3)", args, True)
-                        for args in made([modified(one, **c) for one in catalogue(3, ["chiral", "lines"])], t)
-                    ],
-                )
+    for number, change in enumerate(CHANGES):
+        for name in ("pca", "fast", "forces", "qr"):
+            for dtype in (torch.float32, torch.float64):
+                case = f"modified/{name}/{number}/{str(dtype)[6:]}"
+                yield case, lambda n=name, c=change, t=dtype: changed(n, c, t)

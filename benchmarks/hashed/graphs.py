@@ -90,17 +90,38 @@ def values(frames: object, data: Data) -> list:
     """What frames do with tensors: to places and back, of nodes, edges and graphs."""
     x = torch.randn(data.num_nodes, 3, generator=seeded()).double()
     there = frames.to_frame(x, level="node")
-    return [there, frames.average(there.cumsum(0), level="node"), frames.edges_in_frame()]
+    sums, one = there.cumsum(0), torch.arange(frames.num_bodies) % 2 == 0
+    found = [there, frames.from_frame(sums, level="node"), frames.average(sums, level="node")]
+    return [*found, frames.edges_in_frame(), frames.with_one_frame(one), frames.detach(), frames.moves_edges]
 
 
 def hard() -> Batch:
     complete = torch.triu_indices(4, 4, 1)
     pairs = [*cfi_pair(complete), *strongly_regular_pair(), rook(), shrikhande(), *csl(11, (2, 3))]
+    pairs += [
+        graph(torch.triu_indices(20, 20, 1)),
+        graph(torch.cartesian_prod(*torch.arange(10).view(2, 5)).t()),
+    ]
+    pairs += [
+        graph(torch.stack([torch.arange(n), (torch.arange(n) + step) % n])) for n, step in ((15, 6), (9, 2))
+    ]
+    draw, cube = seeded(), torch.cartesian_prod(*[torch.arange(2)] * 4)
+    apart = (cube[:, None] - cube).abs().sum(2)
+    pairs += [graph((apart == 1).triu().nonzero().t()), graph((apart == 2).triu().nonzero().t())]
+    pairs += [
+        graph(torch.stack([torch.arange(40), torch.randint(0, 40, (40,), generator=draw)])) for _ in range(4)
+    ]
     return Batch.from_data_list([Data(edge_index=one.edge_index, num_nodes=one.num_nodes) for one in pairs])
 
 
-def labelled(data: Batch) -> list:
-    found = canonical_labelling(data.edge_index, data.ptr.diff())
+def graph(pairs: Tensor) -> Data:
+    return Data(edge_index=torch.cat([pairs, pairs.flip(0)], 1), num_nodes=int(pairs.max()) + 1)
+
+
+def labelled(data: Batch, colors: int = 1) -> list:
+    """Orders and orbits, without colours or with some of them."""
+    node, edge = (torch.arange(size) % colors for size in (data.num_nodes, data.num_edges))
+    found = canonical_labelling(data.edge_index, data.ptr.diff(), node, edge)
     return [found.order, found.orbit, found.edge_orbit]
 
 
@@ -152,8 +173,9 @@ def cases() -> Cases:
     for name, make in MODELS.items():
         yield f"models/{name}", lambda m=make: modelled(m)
     yield "models/GNNML3", supported
-    yield "labelling/catalogue", lambda: labelled(batch())
-    yield "labelling/hard", lambda: labelled(hard())
+    for colors in (1, 3):
+        yield f"labelling/catalogue/{colors}", lambda c=colors: labelled(batch(), c)
+        yield f"labelling/hard/{colors}", lambda c=colors: labelled(hard(), c)
     yield "labelling/hard graphs", hard
     yield "graphs/relabelled", lambda: relabelled(batch(), seeded())
     yield "graphs/pairs", lambda: pairs_not_told_apart(torch.randn(2, 40, 3, generator=seeded()).round())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -136,7 +137,8 @@ def periodic() -> list:
     spy = Spy()
     model, atoms = Potential(spy), systems()
     found = []
-    for cells in ([one for one in atoms if one.pbc.any()], atoms, [one.repeat(2) for one in atoms[:1]]):
+    large = atoms[4].repeat((5, 5, 5))
+    for cells in ([one for one in atoms if one.pbc.any()], atoms, [large], [atoms[0].repeat(2), atoms[2]]):
         found += [model(**batch_of(cells), stress=True), list(spy.seen)]
     return found
 
@@ -149,7 +151,9 @@ def neighbors(dtype: torch.dtype) -> list:
     found = [radius_graph(x, 0.8, batch), radius_graph(x, 0.8, batch, True, None, "target_to_source")]
     found += [radius_graph(x, 1.5, batch, max_num_neighbors=4), radius_graph(grid, 1.5, max_num_neighbors=5)]
     found += [knn_graph(x, 5, batch), knn_graph(x, 3, loop=True), knn_graph(x, 4, batch, cosine=True)]
-    return [*found, radius(x, y, 0.7, batch, other), knn(x, y, 3, batch, other), knn_graph(grid, 7)]
+    found += [radius(x, y, 0.7, batch, other), knn(x, y, 3, batch, other), knn_graph(grid, 7)]
+    many = torch.rand(6000, 3, generator=seeded(), dtype=torch.float64).to(dtype) ** 2
+    return [*found, radius_graph(many, 0.06), knn_graph(many, 4), radius(many, x, 0.1), knn(many, y, 3)]
 
 
 def equivariant() -> list:
@@ -161,7 +165,18 @@ def equivariant() -> list:
 def calculated() -> list:
     """Energy, forces and stress of ASE's atoms, and dynamics."""
     from fa_pyg.ase import FACalculator
-    from fa_pyg.dynamics import along, conservation, nve, nve_together, thermalised
+    from fa_pyg.dynamics import (
+        along,
+        bond_scan,
+        conservation,
+        frequencies,
+        nve,
+        nve_together,
+        path_gaps,
+        scannable_bonds,
+        splitting,
+        thermalised,
+    )
 
     model = Potential(net(), WeightedPCAFrame("E(3)", smoothness="forces"))
     found: list = []
@@ -175,7 +190,12 @@ def calculated() -> list:
     water.calc = FACalculator(model, dtype="float64")
     runs = [nve(water, 3, 0.25), *together]
     found += [[run.pos, run.potential, run.kinetic, run.forces, conservation(run)] for run in runs]
-    return [*found, along(model, water.numbers, runs[0].pos)]
+    methane = systems()[7]
+    methane.calc = FACalculator(model, dtype="float64")
+    bonds = scannable_bonds(methane)
+    scan = bond_scan(methane, bonds["C-H"], np.linspace(0, 0.2, 4))
+    found += [bonds, scan, path_gaps(model, methane.numbers, scan), frequencies(methane)]
+    return [*found, along(model, water.numbers, runs[0].pos), splitting(found[-1][6:], (2, 3, 3))]
 
 
 def cases() -> Cases:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import os
+import runpy
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 import yaml
 
+import fa_pyg
 from fa_pyg.testing import catalogue
 from hashed import Cases
 
@@ -77,12 +83,34 @@ MOLECULES = {
     },
     "energy": {"model": potential(faenet(), None), "weights": {"energy": 1.0}},
 }
+STRESS = {
+    "model": potential(faenet(cutoff=4.0), WEIGHTED, cell_frame=made("fa_pyg.models.LabeledCell")),
+    "weights": {"energy": 0.1, "forces": 1.0, "stress": 1.0},
+}
 GIN = made(
     "fa_pyg.models.GIN", in_channels=3, hidden=8, num_layers=2, out_channels=1, ids=96, readout="mean", head=4
 )
 CANONICAL = made("fa_pyg.CanonicalFrame")
 SPECTRAL = made("fa_pyg.SpectralFrame", max_frames=3)
 DEGREE = made("fa_pyg.transforms.NodeDegree")
+
+
+ROW = {
+    "title": "a row",
+    "graph8c": {
+        "model": made(
+            "fa_pyg.FrameAveraging",
+            model=made("fa_pyg.models.GIN", in_channels=2, hidden=8, num_layers=2, out_channels=10, ids=8),
+            frame=CANONICAL,
+        ),
+        "transforms": [DEGREE],
+    },
+    "exp": {
+        "model": made("fa_pyg.models.GIN", in_channels=3, hidden=8, num_layers=2, out_channels=10),
+        "transforms": [DEGREE],
+    },
+    "exp_classify": {"model": {"model": GIN}, "data": {"transforms": [DEGREE], "batch_size": 4}},
+}
 
 
 def ordered(frame: dict) -> dict:
@@ -132,7 +160,7 @@ def run(task: str, model: dict, data: dict, folder: str) -> list:
     make = {"nbody": NBodyCLI, "graphs": GraphCLI, "molecules": MoleculeCLI}[task]
     arguments, sys.argv = sys.argv, ["train"]
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with silent():
             results = main(["--config", config], make)
     finally:
         sys.argv = arguments
@@ -150,13 +178,95 @@ def particles(model: dict) -> list:
         return run("nbody", model, data, name)
 
 
-def molecules(model: dict, kind: str = "XYZ") -> list:
+def molecules(model: dict, kind: str = "XYZ", text: str | None = None) -> list:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "all.xyz"
-        path.write_text(labelled_xyz())
+        path.write_text(text or labelled_xyz())
         dataset = made(f"fa_pyg.datasets.{kind}", root_or_files=str(path))
         dataset["dict_kwargs"] = {"targets": ["energy"]}
         return run("molecules", model, {"dataset": dataset, "val": 8, "test": 8, "batch_size": 8}, name)
+
+
+def crystals_xyz() -> str:
+    """Crystals with energy, forces and stress of the effective medium theory, and molecules."""
+    from ase.build import bulk, molecule
+    from ase.calculators.emt import EMT
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.io import write
+
+    text, draw = io.StringIO(), np.random.default_rng(0)
+    for number in range(20):
+        atoms = (
+            molecule("H2O") if number % 4 == 3 else bulk("Cu" if number % 2 else "Au", cubic=number % 3 == 0)
+        )
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.03 * draw.normal(size=(3, 3))), scale_atoms=True)
+        atoms.rattle(0.05, rng=draw)
+        atoms.calc = EMT()
+        found = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        found |= {"stress": atoms.get_stress()} if atoms.pbc.all() else {}
+        atoms.calc = SinglePointCalculator(atoms, **found)
+        write(text, atoms, format="extxyz")
+    return text.getvalue()
+
+
+def scripts() -> list:
+    """Predictions and dynamics of a trained model, and the smallest table of the separation benchmark."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, here = Path(name).resolve(), os.getcwd()
+        (folder / "all.xyz").write_text(labelled_xyz())
+        (folder / "few.xyz").write_text(labelled_xyz(9))
+        (folder / "row.yaml").write_text(yaml.safe_dump(ROW))
+        os.chdir(folder)
+        try:
+            dataset = {
+                **made("fa_pyg.datasets.XYZ", root_or_files="all.xyz"),
+                "dict_kwargs": {"targets": ["energy"]},
+            }
+            data = {"dataset": dataset, "val": 8, "test": 8, "batch_size": 8}
+            run("molecules", MOLECULES["forces"], data, "runs")
+            trained = "runs/molecules/version_0"
+            script("predict_molecules", f"{trained}/best.ckpt", "few.xyz", "-o", "said.xyz", "--batch_size=4")
+            script(
+                "predict_molecules",
+                trained,
+                "few.xyz",
+                "-o",
+                "smooth.xyz",
+                "--dtype=float64",
+                "--frame=dynamics",
+            )
+            script(
+                "run_dynamics", trained, "-o", "moved", "--picoseconds=0.002", "--every=2", "--temperature=50"
+            )
+            table = ["--data", "exp-like", "--root", "data", "--out", "table", "--config", "row.yaml"]
+            script("separate_graphs", "--quick", *table)
+            found: list = [Path(file).read_text() for file in ("said.xyz", "smooth.xyz")]
+            found += [path.read_text() for path in sorted(Path("moved").rglob("*.xyz"))]
+            parts = [json.loads(path.read_text()) for path in sorted(Path("table").rglob("parts/*.json"))]
+        finally:
+            os.chdir(here)
+        return [*found, [{k: v for k, v in one.items() if k not in ("seconds", "folder")} for one in parts]]
+
+
+def script(name: str, *arguments: str) -> None:
+    """Run a script of the checkout that is imported."""
+    before, sys.argv = sys.argv, [name, *arguments]
+    try:
+        with silent():
+            runpy.run_path(
+                str(Path(fa_pyg.__file__).parents[1] / "scripts" / f"{name}.py"), run_name="__main__"
+            )
+    except SystemExit as end:
+        if end.code:
+            raise ValueError(f"{name} ended with {end.code}") from end
+    finally:
+        sys.argv = before
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 def graphs(model: dict, transforms: list[dict]) -> list:
@@ -173,5 +283,7 @@ def cases() -> Cases:
     for name, model in MOLECULES.items():
         yield f"training/molecules/{name}", lambda m=model: molecules(m)
     yield "training/molecules/lazily", lambda: molecules(MOLECULES["consistency"], "LazyXYZ")
+    yield "training/molecules/stress", lambda: molecules(STRESS, text=crystals_xyz())
+    yield "training/scripts", scripts
     for name, (model, transforms) in GRAPHS.items():
         yield f"training/graphs/{name}", lambda m=model, t=transforms: graphs(m, t)

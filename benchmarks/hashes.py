@@ -25,7 +25,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch
 
 import torch
 
-PARTS = ("frames", "graphs", "calls", "levels", "kit", "molecules", "files", "training")
+PARTS = ("frames", "graphs", "calls", "levels", "rare", "layers", "kit")
+PARTS += ("molecules", "files", "training", "scripts")
 HERE = Path(__file__).resolve().parents[1]
 
 

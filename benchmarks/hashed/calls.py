@@ -1,18 +1,15 @@
-"""Framed models called in every way (ragged batches, chunks, levels), transforms, and layers with frames."""
+"""Framed models called in many ways: ragged batches, chunks, levels, node weights, frames made by hand."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
-from torch_geometric.nn import SAGEConv
 
-from fa_pyg import FrameAveraging, Frames, LocalFrame, PCAFrame, Rep, Sample, WeightedPCAFrame
-from fa_pyg.nn import FAMLP, FAConv, GridAveraging, LocalFrameConv, radius_graph, smooth_cutoff
-from fa_pyg.transforms import AddFrames, CanonicalPose, RandomMotion, data_frames
+from fa_pyg import FrameAveraging, Frames, PCAFrame, Rep, Sample, WeightedPCAFrame
 from hashed import Cases
 
-__all__ = ["cases", "molecules"]
+__all__ = ["DECLARED", "batch", "cases", "molecules", "seeded"]
 
 SIZES = (5, 8, 3, 6)
 DECLARED = {
@@ -152,7 +149,7 @@ def declared_levels(levels: dict[str, str], reads: list[str]) -> list:
 
 
 def weighted(which: str) -> list:
-    """Node weights by name, by a callable, and of indices that are equal and not the same tensor."""
+    """Node weights by name, by a callable, by default and none; frames that were made before."""
     data = batch()
     given = named(data)
     choices = {"name": "z", "callable": lambda call: call["z"].double() ** 0.5, "none": None, "auto": "auto"}
@@ -160,17 +157,6 @@ def weighted(which: str) -> list:
     model = FrameAveraging(Net(), frame, DECLARED, OUTPUT, node_weight=choices[which], level=LEVELS)
     frames = frame(data.pos, batch=data.batch, node_weight=data.z.double())
     return [model(**given), model(**given, frames=frames), frames]
-
-
-def dense() -> list:
-    x = torch.randn(4, 7, 3, generator=seeded()).double()
-
-    class Cloud(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x.sin().cumsum(1).sum((1, 2))
-
-    model = FrameAveraging(Cloud(), PCAFrame("E(3)"), {"x": "point"}, "scalar")
-    return [model(x, batch=torch.arange(4)), model(x[:1], batch=torch.zeros(1, dtype=torch.long))]
 
 
 def by_hand() -> list:
@@ -191,43 +177,6 @@ def by_hand() -> list:
     return [*found, frames.sample(2, seeded()), frames.to(torch.float32)]
 
 
-def transformed(dtype: torch.dtype) -> list:
-    """Random motions, poses and stored frames of single molecules and of a batch."""
-    moved = RandomMotion("E(3)", DECLARED, seeded(), scale=2.0)
-    found: list = [[moved(data) for data in molecules(dtype)], moved(batch(dtype))]
-    for frame in (PCAFrame("E(3)"), WeightedPCAFrame("SE(3)", smoothness="fast")):
-        for make in (CanonicalPose, AddFrames):
-            transform = make(frame, DECLARED, ["pos", "force"])
-            found += [[transform(data) for data in molecules(dtype)], transform(batch(dtype))]
-        found += [data_frames(AddFrames(frame, DECLARED)(batch(dtype)))]
-        found += [data_frames(CanonicalPose(frame, DECLARED)(batch(dtype)), "pose")]
-    return found
-
-
-def layers() -> list:
-    """Layers with frames inside: one MLP, one message-passing layer, one with a frame at each node."""
-    data, draw = batch(), seeded()
-    edge_index = radius_graph(data.pos, 4.0, data.batch)
-    h, v = torch.randn(22, 2, generator=draw).double(), data.spin
-    found: list = [edge_index]
-    for frame in (PCAFrame("O(3)"), WeightedPCAFrame("SO(3)", smoothness="fast")):
-        found += [FAMLP(frame, 2, 4, 5, 6, 16).double()(h, v, batch=data.batch)]
-        conv = FAConv(SAGEConv(14, 9), frame, 2, 4, 3, 2).double()
-        found += [conv(h, v, edge_index, batch=data.batch)]
-        weight = smooth_cutoff(data.pos[edge_index[0]] - data.pos[edge_index[1]], 4.0)
-        frames = LocalFrame(frame)(data.pos, edge_index, edge_weight=weight)
-        conv = LocalFrameConv({"scalar": 2, "vector": 4}, {"scalar": 3, "tensor": 2}).double()
-        features = {"scalar": h, "vector": v}
-        found += [weight, frames, conv(features, data.pos, edge_index, frames, edge_weight=weight)]
-    return found
-
-
-def grid() -> list:
-    conv = nn.Conv2d(3, 4, 3, padding=1).double()
-    image = torch.randn(2, 3, 8, 8, generator=seeded()).double()
-    return [GridAveraging(conv, group, "scalar", "vector")(image) for group in ("C4", "D4")]
-
-
 def cases() -> Cases:
     """Yield the cases of this file."""
     for name in FRAMES:
@@ -240,9 +189,4 @@ def cases() -> Cases:
     yield "calls/levels, two read", lambda: declared_levels(said, ["x", "y"])
     for which in ("name", "callable", "none", "auto"):
         yield f"calls/node weights, {which}", lambda w=which: weighted(w)
-    yield "calls/dense", dense
     yield "calls/frames by hand", by_hand
-    for dtype in (torch.float32, torch.float64):
-        yield f"transforms/{str(dtype)[6:]}", lambda t=dtype: transformed(t)
-    yield "layers/frames inside", layers
-    yield "layers/grid", grid

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch_geometric.data import Batch, Data
+from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import (
     XYZ,
@@ -172,7 +173,8 @@ def molecules(options: dict[str, Any]) -> list:
         lazy = LazyXYZ(MOLECULES, cache=name, **options)
         disk = OnDiskXYZ(name, MOLECULES, **options)
         found = XYZ(MOLECULES, **options), lazy, XYZStream(MOLECULES, **options), disk
-        return [*(read(MOLECULES, one) for one in found), lazy.num_atoms, vars_of(statistics(lazy))]
+        batches = [batch.z for batch in DataLoader(disk, 5)]
+        return [*(read(MOLECULES, one) for one in found), lazy.num_atoms, vars_of(statistics(lazy)), batches]
 
 
 def bonded() -> list:

@@ -105,6 +105,12 @@ def hard() -> Batch:
     pairs += [
         graph(torch.stack([torch.arange(n), (torch.arange(n) + step) % n])) for n, step in ((15, 6), (9, 2))
     ]
+    i = torch.arange(24)
+    pairs += [
+        graph(
+            torch.stack([i.repeat(4), (i[:, None] // 2 * 2 + torch.tensor([2, 3, 4, 5])).t().flatten() % 24])
+        )
+    ]
     draw, cube = seeded(), torch.cartesian_prod(*[torch.arange(2)] * 4)
     apart = (cube[:, None] - cube).abs().sum(2)
     pairs += [graph((apart == 1).triu().nonzero().t()), graph((apart == 2).triu().nonzero().t())]

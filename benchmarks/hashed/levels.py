@@ -14,9 +14,7 @@ from fa_pyg import (
     CanonicalFrame,
     Frame,
     FrameAveraging,
-    GroupFrame,
     HaarFrame,
-    LocalFrame,
     PCAFrame,
     RandomNodeFrame,
     SpectralFrame,
@@ -26,7 +24,7 @@ from fa_pyg.nn import RadiusInteractionGraph
 from fa_pyg.transforms import AddFrames, RandomMotion, data_frames
 from hashed import Cases
 
-__all__ = ["cases"]
+__all__ = ["BATCH", "EDGES", "MOTIONS", "ORDERS", "Whole", "cases", "normal", "seeded"]
 
 EDGES = torch.tensor([[0, 1, 1, 2, 3, 4, 4, 5, 5, 3], [1, 0, 2, 1, 4, 3, 5, 4, 3, 5]])
 PAIRS = torch.tensor([[0, 1, 0, 3, 5], [1, 2, 2, 5, 4]])
@@ -124,17 +122,6 @@ class Docked(nn.Module):
         return away.new_zeros(int(batch.max()) + 1).index_add(0, batch[target], away)
 
 
-class Normalized(nn.Module):
-    """BatchNorm, whose statistics belong to all copies together."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer, self.norm = nn.Linear(3, 4).double(), nn.BatchNorm1d(4).double()
-
-    def forward(self, pos: Tensor, batch: Tensor) -> Tensor:
-        return self.norm(self.layer(pos)).tanh()
-
-
 def points(make: Callable[[], Frame]) -> list:
     pos = normal(6, 3)
     reps = ("vector", {"dipole": "vector", "energy": "scalar"}, ["pseudovector", "scalar"])
@@ -145,12 +132,6 @@ def points(make: Callable[[], Frame]) -> list:
     wrapped = FrameAveraging(Wrapped(Kinds()), make(), {"pos": "point"}, reps)
     whole = FrameAveraging(Whole(), make(), {"pos": "point"}, "scalar")
     return [*found, wrapped(pos=pos, batch=BATCH), whole(pos), whole(pos[:4])]
-
-
-def normalized() -> list:
-    torch.manual_seed(0)
-    model = FrameAveraging(Normalized(), PCAFrame("SE(3)"), {"pos": "point"}, "scalar")
-    return [model(normal(6, 3), batch=BATCH), model.state_dict(), model.eval()(normal(6, 3), batch=BATCH)]
 
 
 def pairs(make: Callable[[], Frame]) -> list:
@@ -216,25 +197,6 @@ def schnet(make: Callable[[], Frame]) -> list:
     return [model(torch.arange(6) + 1, normal(6, 3), batch=BATCH), model(torch.arange(6) + 1, normal(6, 3))]
 
 
-def frames() -> list:
-    """Frames that read more than points: vectors, pseudovectors, weights; local ones; other finite groups."""
-    pos, velocity = normal(6, 3), normal(6, 3, seed=2)
-    weight = torch.arange(1.0, 7.0).double()
-    found: list = []
-    for frame in (PCAFrame("E(3)", on_degenerate="warn"), WeightedPCAFrame("SE(3)"), PCAFrame("T(3)")):
-        found += [frame(pos, velocity, batch=BATCH, node_weight=weight), frame(pos, num_graphs=1)]
-        found += [FrameAveraging(Whole(), frame, {"pos": "point"}, "scalar", ["pos"])(pos[:1])]
-    roots = WeightedPCAFrame("E(3)", node_weight=lambda z: z.double().sqrt(), smoothness="fast")
-    found += [roots(pos, batch=BATCH, node_weight=weight)]
-    for name in ("C4(3)", "D2h", "Td", "Ih", "I", "T(3):Oh"):
-        found += [GroupFrame(name, translations=name == "Td")(pos, batch=BATCH)]
-        found += [HaarFrame(name, 2, seeded())(pos, batch=BATCH)]
-    far = pos[EDGES[0]] - pos[EDGES[1]] + 0.1
-    given = {"edge_vec": far, "edge_weight": far.norm(dim=1) + 0.1}
-    found += [LocalFrame(PCAFrame("E(3)"))(pos, EDGES, velocity, normal(6, 2, 3), **given)]
-    return found
-
-
 def cases() -> Cases:
     """Yield the cases of this file."""
     for name, make in MOTIONS.items():
@@ -246,5 +208,3 @@ def cases() -> Cases:
     for name, make in ORDERS.items():
         yield f"levels/pairs/{name}", lambda m=make: pairs(m)
         yield f"levels/numbers/{name}", lambda m=make: numbered(m)
-    yield "levels/batch norm", normalized
-    yield "levels/frames", frames

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fa_pyg import HaarFrame, PCAFrame, PerMode, WeightedPCAFrame
 from fa_pyg.models import (
+    CellVectors,
     FAENet,
     LabeledCell,
     LatticeVectors,
@@ -73,6 +74,7 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
         net({"energy": "scalar", "forces": "node vector"}), PCAFrame("E(3)"), gradient=False
     ),
     "labeled cell": lambda: Potential(net(), PCAFrame("E(3)"), cell_frame=LabeledCell()),
+    "cell vectors": lambda: Potential(net(), PCAFrame("E(3)"), cell_frame=CellVectors(signed=True)),
     "lattice": lambda: Potential(
         net(), PCAFrame("SE(3)"), cell_frame=LatticeVectors(WeightedPCAFrame("SE(3)"))
     ),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import os
-import runpy
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,11 +13,10 @@ import numpy as np
 import torch
 import yaml
 
-import fa_pyg
 from fa_pyg.testing import catalogue
 from hashed import Cases
 
-__all__ = ["cases", "labelled_xyz"]
+__all__ = ["CANONICAL", "DEGREE", "GIN", "MOLECULES", "cases", "labelled_xyz", "made", "run", "silent"]
 
 EMA = [{"class_path": "fa_pyg.train.EMA", "init_args": {"decay": 0.9}}]
 
@@ -95,24 +91,6 @@ SPECTRAL = made("fa_pyg.SpectralFrame", max_frames=3)
 DEGREE = made("fa_pyg.transforms.NodeDegree")
 
 
-ROW = {
-    "title": "a row",
-    "graph8c": {
-        "model": made(
-            "fa_pyg.FrameAveraging",
-            model=made("fa_pyg.models.GIN", in_channels=2, hidden=8, num_layers=2, out_channels=10, ids=8),
-            frame=CANONICAL,
-        ),
-        "transforms": [DEGREE],
-    },
-    "exp": {
-        "model": made("fa_pyg.models.GIN", in_channels=3, hidden=8, num_layers=2, out_channels=10),
-        "transforms": [DEGREE],
-    },
-    "exp_classify": {"model": {"model": GIN}, "data": {"transforms": [DEGREE], "batch_size": 4}},
-}
-
-
 def ordered(frame: dict) -> dict:
     return made("fa_pyg.FrameAveraging", model=GIN, frame=frame)
 
@@ -149,6 +127,12 @@ def labelled_xyz(count: int = 40) -> str:
         for row in zip(z.tolist(), torch.cat([pos, forces], 1).tolist(), strict=True):
             text += f"{row[0]} " + " ".join(f"{x:.8f}" for x in row[1]) + "\n"
     return text
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 def run(task: str, model: dict, data: dict, folder: str) -> list:
@@ -209,66 +193,6 @@ def crystals_xyz() -> str:
     return text.getvalue()
 
 
-def scripts() -> list:
-    """Predictions and dynamics of a trained model, and the smallest table of the separation benchmark."""
-    with tempfile.TemporaryDirectory() as name:
-        folder, here = Path(name).resolve(), os.getcwd()
-        (folder / "all.xyz").write_text(labelled_xyz())
-        (folder / "few.xyz").write_text(labelled_xyz(9))
-        (folder / "row.yaml").write_text(yaml.safe_dump(ROW))
-        os.chdir(folder)
-        try:
-            dataset = {
-                **made("fa_pyg.datasets.XYZ", root_or_files="all.xyz"),
-                "dict_kwargs": {"targets": ["energy"]},
-            }
-            data = {"dataset": dataset, "val": 8, "test": 8, "batch_size": 8}
-            run("molecules", MOLECULES["forces"], data, "runs")
-            trained = "runs/molecules/version_0"
-            script("predict_molecules", f"{trained}/best.ckpt", "few.xyz", "-o", "said.xyz", "--batch_size=4")
-            script(
-                "predict_molecules",
-                trained,
-                "few.xyz",
-                "-o",
-                "smooth.xyz",
-                "--dtype=float64",
-                "--frame=dynamics",
-            )
-            script(
-                "run_dynamics", trained, "-o", "moved", "--picoseconds=0.002", "--every=2", "--temperature=50"
-            )
-            table = ["--data", "exp-like", "--root", "data", "--out", "table", "--config", "row.yaml"]
-            script("separate_graphs", "--quick", *table)
-            found: list = [Path(file).read_text() for file in ("said.xyz", "smooth.xyz")]
-            found += [path.read_text() for path in sorted(Path("moved").rglob("*.xyz"))]
-            parts = [json.loads(path.read_text()) for path in sorted(Path("table").rglob("parts/*.json"))]
-        finally:
-            os.chdir(here)
-        return [*found, [{k: v for k, v in one.items() if k not in ("seconds", "folder")} for one in parts]]
-
-
-def script(name: str, *arguments: str) -> None:
-    """Run a script of the checkout that is imported."""
-    before, sys.argv = sys.argv, [name, *arguments]
-    try:
-        with silent():
-            runpy.run_path(
-                str(Path(fa_pyg.__file__).parents[1] / "scripts" / f"{name}.py"), run_name="__main__"
-            )
-    except SystemExit as end:
-        if end.code:
-            raise ValueError(f"{name} ended with {end.code}") from end
-    finally:
-        sys.argv = before
-
-
-@contextlib.contextmanager
-def silent() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
 def graphs(model: dict, transforms: list[dict]) -> list:
     with tempfile.TemporaryDirectory() as name:
         dataset = made("fa_pyg.datasets.EXPLike", root=f"{name}/pairs", num_pairs=6)
@@ -284,6 +208,5 @@ def cases() -> Cases:
         yield f"training/molecules/{name}", lambda m=model: molecules(m)
     yield "training/molecules/lazily", lambda: molecules(MOLECULES["consistency"], "LazyXYZ")
     yield "training/molecules/stress", lambda: molecules(STRESS, text=crystals_xyz())
-    yield "training/scripts", scripts
     for name, (model, transforms) in GRAPHS.items():
         yield f"training/graphs/{name}", lambda m=model, t=transforms: graphs(m, t)

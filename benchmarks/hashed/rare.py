@@ -1,4 +1,4 @@
-"""Rare calls: other groups, more inputs, matrices of pairs, dense batches, increments of a class of one's own."""
+"""Rare calls: other groups, more inputs, matrices of pairs, dense batches, increments of an own class."""
 
 from __future__ import annotations
 

@@ -55,10 +55,11 @@ def outcome(name: str, run: Callable[[], Any]) -> str:
         return type(error).__name__
 
 
-def differences(one: Path, other: Path) -> list[str]:
-    """Return the names of the cases that two files do not agree on."""
+def differences(one: Path, other: Path, some: bool = False) -> list[str]:
+    """Return the cases that two files do not agree on; with ``some``, of those that both have."""
     first, second = (dict(line.split() for line in path.read_text().splitlines()) for path in (one, other))
-    return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+    names = first.keys() & second.keys() if some else first.keys() | second.keys()
+    return sorted(name for name in names if first.get(name) != second.get(name))
 
 
 def use(checkout: Path) -> None:
@@ -75,12 +76,13 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--compare", nargs=2, type=Path, metavar=("A", "B"), help="ends with 1 if they differ"
     )
+    parser.add_argument("--some", action="store_true", help="compare the cases that both files have")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="default all")
     parser.add_argument("--only", default="", help="cases with this in their name")
     parser.add_argument("--slow", type=float, default=0.0, help="tell cases that take more seconds")
     given = parser.parse_args(args)
     if given.compare:
-        wrong = differences(*given.compare)
+        wrong = differences(*given.compare, given.some)
         print("\n".join([*wrong, f"{len(wrong)} cases differ"]))
         return 1 if wrong else 0
     use(given.code.resolve())

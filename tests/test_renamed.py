@@ -126,7 +126,8 @@ def test_a_run_with_old_names_is_that_with_new_ones(molecule_root, molecule_argu
     new = MoleculeCLI(args)
     with pytest.warns(DeprecationWarning, match="layers= is deprecated"):
         old = MoleculeCLI([args[0], str(tmp_path / "old.yaml"), *args[2:]])
-    assert "hidden_channels: 8" in (saved := new.parser.dump(new.config))
+    saved = new.parser.dump(new.config)
+    assert "hidden_channels: 8" in saved
     assert saved == old.parser.dump(old.config)
     with pytest.warns(DeprecationWarning, match="--config: fa_pyg"):  # text in place of a file
         text_given = MoleculeCLI([args[0], old_text(text), *args[2:]])

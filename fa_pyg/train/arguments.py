@@ -63,10 +63,16 @@ def _is_settings(text: str) -> bool:
 
 
 def with_new_text(text: str) -> str:
-    """Return settings in YAML with the new names of arguments; the text itself where it has no old ones."""
+    """Replace old names of arguments in settings in YAML; other text is returned unchanged.
+
+    Without warnings, which :func:`check_configs` gives.
+    """
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", DeprecationWarning)
-        settings = parse(text, "--config")
+        try:
+            settings = parse(text, "--config")
+        except ValueError:  # jsonargparse says what is wrong
+            return text
     return yaml.safe_dump(settings, sort_keys=False) if found else text
 
 

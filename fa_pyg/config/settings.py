@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from fa_pyg.config.old_names import with_new_settings
 
-__all__ = ["Unfit", "held", "parse", "read", "short"]
+__all__ = ["Unfit", "held", "parse", "read", "short", "with_new_names"]
 
 MOST_BYTES, MOST_ENTRIES, DEEPEST = 1_000_000, 20_000, 60
 MOST_MERGED = 10, 1000  # of ``<<``: mappings, and what they have together
@@ -68,6 +69,17 @@ def parse(content: bytes | str, source: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"{source}: expected settings by their names, found {short(found)}")
     return with_new_settings(found, source)
+
+
+def with_new_names(text: str) -> str:
+    """Replace old names of arguments in YAML text; other text is returned unchanged. Without warnings."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", DeprecationWarning)
+        try:
+            settings = parse(text, "settings")
+        except ValueError:  # for its reader to report
+            return text
+    return yaml.safe_dump(settings, sort_keys=False) if found else text
 
 
 def _loaded(text: str) -> Any:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import warnings
 from collections.abc import Mapping, Sequence
-
-import yaml
 
 from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.config.settings import Unfit, held, parse, read, short
 from fa_pyg.config.trust import check
 
-__all__ = ["TRUST", "check_configs", "explained", "trusted", "with_new_text"]
+__all__ = ["TRUST", "check_configs", "explained", "trusted"]
 
 TRUST = (
     "--trust NAME, given as often as needed: a class (my_net.Net), or a module with its classes (my_net), "
@@ -60,20 +57,6 @@ def _is_settings(text: str) -> bool:
         return isinstance(held(text), dict)
     except Unfit:
         return False
-
-
-def with_new_text(text: str) -> str:
-    """Replace old names of arguments in settings in YAML; other text is returned unchanged.
-
-    Without warnings, which :func:`check_configs` gives.
-    """
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always", DeprecationWarning)
-        try:
-            settings = parse(text, "--config")
-        except ValueError:  # jsonargparse says what is wrong
-            return text
-    return yaml.safe_dump(settings, sort_keys=False) if found else text
 
 
 def explained(message: str) -> str:

@@ -16,9 +16,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.settings import with_new_names
 from fa_pyg.config.trust import guarded
 from fa_pyg.files import write_atomically
-from fa_pyg.train.arguments import TRUST, check_configs, explained, trusted, with_new_text
+from fa_pyg.train.arguments import TRUST, check_configs, explained, trusted
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.data import NBodyData
 from fa_pyg.train.fit import FitModule
@@ -54,7 +55,7 @@ class FitParser(LightningArgumentParser):
     """A parser whose errors about names say ``--trust``, and whose files may have old names of arguments."""
 
     def parse_string(self, content: str, *args: Any, **kwargs: Any) -> Namespace:
-        return super().parse_string(with_new_text(content), *args, **kwargs)
+        return super().parse_string(with_new_names(content), *args, **kwargs)
 
     def error(self, message: str, *args: Any) -> None:
         super().error(explained(message), *args)

@@ -56,7 +56,6 @@ MOVED = {
     "models.readout": "models.graphs.readout",
     "models.references": "models.molecules.references",
     "models.supports": "models.graphs.supports",
-    "nn.call_frames": "calls.frames",
     "nn.graph_building": "neighbors.edges",
     "nn.lattice": "neighbors.lattice",
     "nn.neighbor_blocks": "neighbors.blocks",
@@ -80,8 +79,10 @@ MOVED = {
     "testing.separation": "separation.protocol",
     "testing.starts": "testing.degenerate",
     "train.allowlist": "config.allowlist",
+    "train.arguments": "train.command_line",
+    "train.data": "train.split_data",
     "train.graphs": "train.tasks.graphs",
-    "train.load": "potential.load",
+    "train.load": "potential.saved",
     "train.load_split": "train.tasks.load_split",
     "train.module": "train.tasks.nbody",
     "train.molecules": "train.tasks.molecules",
@@ -90,9 +91,9 @@ MOVED = {
     "train.predicted": "potential.predicted",
     "train.separation_rows": "train.separation.rows",
     "train.separation_table": "train.separation.table",
-    "train.settings": "config.settings",
+    "train.settings": "config.plain",
     "train.targets": "train.tasks.targets",
-    "train.trust": "config.trust",
+    "train.trust": "config.check",
 }
 
 

@@ -104,6 +104,7 @@ def public() -> dict[str, Any]:
             thing = getattr(module, name)
             if (
                 callable(thing)
+                and not inspect.isabstract(thing)
                 and not any(thing is one for one in found.values())
                 and hasattr(thing, "__module__")
             ):
@@ -181,8 +182,6 @@ def waters(folder: Path) -> dict:
 
 ENTRIES: dict[str, Entry] = {
     # ---- frames
-    "Frame": Entry(E3, "group:group"),
-    "PermutationFrame": Entry({}, "group:group"),
     "PCAFrame": Entry(E3, "group:group detach:flag on_degenerate:name"),
     "WeightedPCAFrame": Entry(
         E3,
@@ -226,7 +225,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "builders.Quantity": Entry(
         {"value": POS, "rep": fa_pyg.Rep(1)},
-        "value:free rep:free index:free weighted:free",
+        "value:free rep:free rows:free",
     ),
     "builders.Graphs": Entry(
         {"edge_index": EDGES, "batch": ZEROS, "size": 1},

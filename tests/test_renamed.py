@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from fa_pyg import models
-from fa_pyg.config import settings
+from fa_pyg.config import plain as settings
 from fa_pyg.renamed import old_names, renamed
 from fa_pyg.train import MoleculeCLI
 from fa_pyg.train.resume import check_settings

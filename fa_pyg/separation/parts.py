@@ -82,7 +82,7 @@ def _read(model: FrameAveraging, args: tuple[Tensor, ...], kwargs: dict[str, Ten
 
 def _is_framed(model: nn.Module) -> bool:
     """Whether frames can be passed to the model: a permutation frame without parameters."""
-    if not isinstance(model, FrameAveraging) or not model.frame.group.permutes:
+    if not isinstance(model, FrameAveraging) or model.frame.group.dim:
         return False
     return not any(True for _ in model.frame.parameters())
 

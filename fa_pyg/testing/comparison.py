@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.builders import Cloud, Frame
+from fa_pyg.builders import Cloud, Frame, MotionFrame
 from fa_pyg.builders.pca import identity_frames
 from fa_pyg.calls import Name
 from fa_pyg.frames import Frames
@@ -119,20 +119,20 @@ class Comparison:
         return group
 
 
-class _CountedFrame(Frame):
+class _CountedFrame(MotionFrame):
     """Wrapper of a frame that records the numbers of frames."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame.group)
         self.frame, self.counts = frame, []
 
-    def evaluate(self, cloud: Cloud) -> Frames:
+    def build(self, cloud: Cloud) -> Frames:
         frames = self.frame.evaluate(cloud)
         self.counts.append(frames.counts.cpu())
         return frames
 
 
-class _IdentityFrame(Frame):
+class _IdentityFrame(MotionFrame):
     """Constant frame: the coordinate axes, at the centroid if the group has translations.
 
     Without the derivative of the centroid, which would remove the net force of the bare network.
@@ -146,7 +146,7 @@ class _IdentityFrame(Frame):
 def _averaging(model: Callable, bare: Callable | None) -> FrameAveraging | None:
     """Framed network inside a model; None if there is none and ``bare`` is given."""
     parts = model.modules() if isinstance(model, nn.Module) else ()
-    found = [part for part in parts if isinstance(part, FrameAveraging) and not part.frame.group.permutes]
+    found = [part for part in parts if isinstance(part, FrameAveraging) and part.frame.group.dim]
     if len(found) != 1 and bare is None:
         raise ValueError(
             f"bare: expected the network to compare with, found None for a {type(model).__name__} with "

@@ -132,8 +132,8 @@ class Displaced:
             value = call.get(name)
             if not isinstance(value, Tensor):
                 raise ValueError(f"input_reps: expected names of tensors of the call, found {name!r}")
-            body = self.layout.body(name, value)
-            self.framed[name] = (frames.to_frame(value, Rep.of(rep), body), body, len(value))
+            rows = self.layout.rows(name, value)
+            self.framed[name] = (frames.to_frame(value, Rep.of(rep), rows), rows)
         displaced = (shift.unsqueeze(-2) @ rotation[:, self.body]).flatten(0, 2)
         pos, *rest = self.framed[system.name]
         self.framed[system.name] = (pos + displaced, *rest)

@@ -51,7 +51,7 @@ def _body(layout: Layout, name: Name, value: Tensor) -> Tensor | None:
     if layout.levels.get(name) == "shared" or layout.axis(name, value) != 0:
         return None
     try:
-        body = layout.body(name, value)
+        body = layout.rows(name, value).body
     except ValueError:  # not clear; where it is needed the layout has raised before
         return None
     return body if body is not None and len(body) == len(value) else None

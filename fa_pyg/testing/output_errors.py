@@ -48,10 +48,10 @@ def bodies(value: Tensor, rep: Rep, level: Any, layout: Layout) -> list[Tensor]:
     if layout.batch is None or value.dim() <= (1 if rep.flat else rep.rank):
         return []
     if level not in (None, "node", "graph", "edge"):
-        return [layout.of(level)]
-    levels = {"node": layout.batch, "graph": layout.graphs}
+        return [layout.of(level).body]
+    levels = {"node": layout.batch, "graph": layout.graphs.body}
     if layout.edge_index is not None:
-        levels["edge"] = layout.edges
+        levels["edge"] = layout.edges.body
     fits = (levels.get(name) for name in ([level] if level else levels))
     return [body for body in fits if body is not None and len(body) == len(value)]
 

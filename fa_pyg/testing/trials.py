@@ -51,7 +51,7 @@ class Trials:
         check_level(self.spec, level, self.values)
         self.reps, self.free, self.layout = self._layout(input_reps, levels)
         value = self.model({})
-        if not (is_declared or group.permutes) and looks_geometric(value, group.dim, self.layout.sizes):
+        if not is_declared and looks_geometric(value, group.dim, self.layout.sizes):
             self.spec = Rep(1)
             self.notes.append(f"  The output {list(value.shape)} is tested as a vector; pass output=.")
         self.reference = list(leaves(self.spec, level, value))
@@ -65,7 +65,7 @@ class Trials:
     ) -> tuple[dict[Name, Rep], dict[Name, Tensor], Layout]:
         """Inputs that transform, undeclared ones that may, and the level of each tensor."""
         call, group = self.model.call, self.group
-        if group.permutes:
+        if not group.dim:
             return {}, {}, graph_layout(call, levels or {})
         declared = self.model.reps({"pos": "point"} if input_reps is None else input_reps)
         reps = {name: rep for name, rep in declared.items() if not rep.is_invariant}
@@ -85,7 +85,7 @@ class Trials:
         """Largest error of each case, over all trials."""
         errors = {case: largest(self.moved(draw, trials)) for case, draw in self.motions().items()}
         if self.layout.num_nodes > 1:
-            errors["permuted"] = largest(self.permuted(trials if self.group.permutes else 1))
+            errors["permuted"] = largest(self.permuted(1 if self.group.dim else trials))
         if has_graphs(self.layout):
             errors["apart"] = largest(self.apart(trials))
         if self.free:

@@ -7,7 +7,7 @@ import torch
 
 from fa_pyg.datasets import MDTrajectory
 from fa_pyg.datasets.xtb import md as _md_build
-from fa_pyg.datasets.xtb import pool as _xtb_pool
+from fa_pyg.workers import Worker
 
 XTB = pytest.mark.usefixtures("tblite")
 K_B = 8.617333e-5  # eV/K
@@ -78,20 +78,20 @@ def test_splits_share_the_snapshots(small_parts, hydrogen, tmp_path):
 def test_an_interrupted_run_goes_on_bit_by_bit(small_parts, tmp_path, monkeypatch):
     """Lost in its second part; then continued, and later made longer."""
     whole = run(tmp_path / "whole", "O", steps=24)
-    ask, count = _xtb_pool.Worker.ask, []
+    request_worker, count = Worker.request, []
 
     def interrupted(self, **request):
-        for answer in ask(self, **request):
+        for answer in request_worker(self, **request):
             if request["task"] == "dynamics":
                 count.append(answer)
                 if len(count) == 8:
                     raise KeyboardInterrupt
             yield answer
 
-    monkeypatch.setattr(_xtb_pool.Worker, "ask", interrupted)
+    monkeypatch.setattr(Worker, "request", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "parts", "O", steps=24)
-    monkeypatch.setattr(_xtb_pool.Worker, "ask", ask)
+    monkeypatch.setattr(Worker, "request", request_worker)
     before = files(tmp_path / "parts")
     assert sorted(before) == ["part0001.pt", "start.pt"]
     same(run(tmp_path / "parts", "O", steps=12), whole[:6])

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -133,7 +132,7 @@ def conformers(smiles, **rest):
     yield from good(smiles, **rest)
 
 names["TASKS"]["conformers"] = conformers
-names["main"](float(sys.argv[1]))
+names["serve"](names["TASKS"], names["versions"])
 """
 
 
@@ -161,11 +160,11 @@ NCIConformers("killed", workers=1, log=False)
 
 @XTB
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_a_killed_build_goes_on(few, tmp_path):
+def test_a_killed_build_goes_on(few, tmp_path, processes):
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(SCRIPT)], cwd=tmp_path, env=env)
     folder = tmp_path / "killed" / "processed" / "nci_seed0_conformers1"
-    wait(lambda: len(list(folder.glob("part*.pt"))) >= 2)
+    processes.until(lambda: len(list(folder.glob("part*.pt"))) >= 2)
     workers = children(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -176,20 +175,13 @@ def test_a_killed_build_goes_on(few, tmp_path):
     same(resumed, whole)
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert len(workers) == 1
-    wait(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    processes.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
 def children(pid):
     stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
     found = [re.match(r"(\d+) \(.*\) \S (\d+)", stat) for stat in stats]
     return [int(match[1]) for match in found if match and int(match[2]) == pid]
-
-
-def wait(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @XTB
@@ -218,10 +210,12 @@ def test_without_tblite(few, tmp_path, monkeypatch):
     script = tmp_path / "missing.py"
     script.write_text("""print('{"error": "ModuleNotFoundError: No module named tblite"}'); input()\n""")
     monkeypatch.setattr(_xtb_pool, "SCRIPT", script)
-    with pytest.raises(ImportError, match=r"NCIConformers needs tblite.*named tblite.*fa_pyg\[chem\]"):
+    with pytest.raises(ImportError, match=r"NCIConformers: expected tblite.*fa_pyg\[chem\].*named tblite"):
         build(tmp_path)
     script.write_text("raise SystemExit(7)\n")
-    with pytest.raises(RuntimeError, match=r"a worker did not start: the process died \(exit code 7\)"):
+    with pytest.raises(
+        RuntimeError, match=r"expected a worker that starts, found the process died \(exit code 7\)"
+    ):
         build(tmp_path)
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from fa_pyg.datasets import LazyXYZ, OnDiskXYZ, read_xyz
-from fa_pyg.files.sealed import Damaged, read_sealed, write_sealed
+from fa_pyg.files.checked_json import DamagedFile, read_checked_json, write_checked_json
 
 TOTAL = 12
 
@@ -315,9 +315,9 @@ def test_another_layout(tmp_path, change, sealed):
     folder = new(tmp_path / "a")
     check("disk", folder)
     path = one(folder, "out/processed/molecules*.json")
-    found = read_sealed(path) if sealed else json.loads(path.read_text())
+    found = read_checked_json(path) if sealed else json.loads(path.read_text())
     change(found)
-    write_sealed(path, {**found, "stamp": None}) if sealed else path.write_text(json.dumps(found))
+    write_checked_json(path, {**found, "stamp": None}) if sealed else path.write_text(json.dumps(found))
     with pytest.warns(UserWarning, match=rf"{path.stem}.*made again"):
         check("disk", folder)
 
@@ -548,11 +548,11 @@ def test_a_cache_that_is_a_file(tmp_path):
 
 def test_sealed_files(tmp_path):
     path = tmp_path / "state.json"
-    assert read_sealed(path) is None
+    assert read_checked_json(path) is None
     for value in ({"a": [1, 2.5, None, "é\udcff"]}, {}):
-        write_sealed(path, value)
-        assert read_sealed(path) == value
+        write_checked_json(path, value)
+        assert read_checked_json(path) == value
     for text in ('{"sha256": ""}', '{"a": 1}', "[1, 2]", "3", "", "\0"):
         path.write_text(text)
-        with pytest.raises(Damaged, match=r"state\.json: found"):
-            read_sealed(path)
+        with pytest.raises(DamagedFile, match=r"state\.json: found"):
+            read_checked_json(path)

@@ -10,7 +10,7 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, CovalentBonds, OnDiskXYZ, read_xyz, xyz_disk, xyz_lazy
-from fa_pyg.io.xyz.alike import Alike
+from fa_pyg.io.xyz.common_attributes import CommonAttributes
 
 TOTAL = 40
 
@@ -115,7 +115,9 @@ def test_what_goes_on_looks_through_the_files_once(files, tmp_path, monkeypatch)
     """Not each task of each worker: copies of the data set are made for them when they are sent."""
     looks = []
     monkeypatch.setattr(xyz_disk, "BATCH", 4)
-    monkeypatch.setattr(xyz_lazy, "Alike", lambda *args: looks.append(args) or Alike(*args))
+    monkeypatch.setattr(
+        xyz_lazy, "CommonAttributes", lambda *args: looks.append(args) or CommonAttributes(*args)
+    )
 
     def in_order(function, tasks, make, workers):
         return ((place, function(task, pickle.loads(pickle.dumps(make)))) for place, task in tasks)

@@ -13,9 +13,7 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, CovalentBonds, LazyXYZ, XYZStream, read_xyz
-from fa_pyg.io.xyz.index import build as _xyz_index
-from fa_pyg.io.xyz.index import chains as _xyz_chains
-from fa_pyg.io.xyz.index import progress as _xyz_progress
+from fa_pyg.io.xyz.index import build, progress, scan
 from fa_pyg.io.xyz.index.cache import Index
 
 TOTAL = 60
@@ -123,7 +121,7 @@ def test_no_room_anywhere_is_an_error_that_names_the_folder(path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_xyz_progress, "write_sealed", full)
+    monkeypatch.setattr(progress, "write_checked_json", full)
     with (
         pytest.warns(UserWarning, match=r"no index is kept .*No space left"),
         pytest.raises(OSError, match=r"fa_xyz.*: expected a folder .* found .*No space left"),
@@ -166,10 +164,10 @@ def opened(path, steps, parts):
 
     def follow(part, reading):
         parts.value += 1
-        return _xyz_chains.follow(part, reading)
+        return scan.follow(part, reading)
 
-    _xyz_index.Builder.__init__.__defaults__ = (False, 0, 200)
-    _xyz_progress.EVERY, _xyz_index.follow = 0, follow
+    build.Builder.__init__.__defaults__ = (False, 0, 200)
+    progress.EVERY, build.follow = 0, follow
     os.fsync, os.replace = counted(os.fsync), counted(os.replace)
     LazyXYZ(path)
 
@@ -242,7 +240,7 @@ def test_processes_wait_for_one_another(path):
 
 
 def test_a_worker_that_dies_is_an_error(path, monkeypatch):
-    monkeypatch.setattr(_xyz_index, "follow", lambda part, reading: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(build, "follow", lambda part, reading: os.kill(os.getpid(), signal.SIGKILL))
     start = time.monotonic()
     with pytest.raises(RuntimeError, match="terminated abruptly"):
         LazyXYZ(path, workers=2)

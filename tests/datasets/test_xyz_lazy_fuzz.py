@@ -12,9 +12,9 @@ import torch
 from fa_pyg.datasets import LazyXYZ, XYZStream, read_xyz
 from fa_pyg.io.xyz import stream as stream
 from fa_pyg.io.xyz.index.build import Builder
-from fa_pyg.io.xyz.index.chains import Part, follow
 from fa_pyg.io.xyz.index.progress import Progress
-from fa_pyg.io.xyz.parse import Reading
+from fa_pyg.io.xyz.index.scan import Part, follow
+from fa_pyg.io.xyz.options import ReadOptions
 from fa_pyg.io.xyz.stream import structures
 
 MUTANTS = int(os.environ.get("FA_PYG_MUTANTS", "1000"))  # five thousand take about a minute of one core
@@ -57,7 +57,7 @@ def built(path, span, workers=0):
     """Structures through an index that is built in parts of so many bytes."""
     for file in path.parent.glob("index*"):
         file.unlink()
-    reading, progress = Reading(), Progress(path.with_name("index"))
+    reading, progress = ReadOptions(), Progress(path.with_name("index"))
     Builder([str(path)], [str(path)], [path.stat().st_size], reading, progress, False, workers, span).run()
     content, one, data = path.read_bytes(), path.with_name("one.xyz"), []
     for file, offset, length, line, atoms in progress.rows().tolist():
@@ -79,7 +79,7 @@ def test_pieces_and_guesses_agree_with_the_whole(tmp_path, monkeypatch, seed):
         path.write_bytes(mutant(rng))
         expected = outcome(read_xyz, path)
         size = rng.choice([1, 7, 64, 1 << 20])
-        assert outcome(lambda p, size=size: structures(p, Reading(), size), path) == expected
+        assert outcome(lambda p, size=size: structures(p, ReadOptions(), size), path) == expected
         assert outcome(lambda p: built(p, rng.choice([1, 30, 100])), path) == expected
         refused += isinstance(expected, str)
     assert MUTANTS // 10 < refused < MUTANTS // 5  # most are bad, some are good
@@ -113,7 +113,7 @@ def test_a_guess_is_not_believed(tmp_path):
     path = tmp_path / "a.xyz"
     path.write_bytes(b"1\n1\nC 0 0 0\n\n" * 50 + b"1\nC 0 0 0\n")
     size = path.stat().st_size
-    guess = follow(Part(str(path), 2, size, None), Reading())
+    guess = follow(Part(str(path), 2, size, None), ReadOptions())
     assert len(guess.found)
     assert outcome(lambda p: built(p, 2), path) == outcome(read_xyz, path)
 
@@ -163,7 +163,11 @@ def test_a_wrong_count_does_not_fill_the_memory(tmp_path):
         expected = outcome(read_xyz, path)
         held = []
         with pytest.raises(ValueError) as raised:
-            list(stream.each(path, Reading(), lambda text, block, held=held: held.append(len(text.rows))))
+            list(
+                stream.iterate_blocks(
+                    path, ReadOptions(), lambda text, block, held=held: held.append(len(text.rows))
+                )
+            )
         assert str(raised.value) == expected or comment
         assert max(held) < 400_000  # of 1.2 million: two pieces of lines that are short
 
@@ -171,8 +175,8 @@ def test_a_wrong_count_does_not_fill_the_memory(tmp_path):
 def test_errors_keep_their_type_through_pickle():
     import pickle
 
-    from fa_pyg.io.xyz.open import XYZError
+    from fa_pyg.io.xyz.errors import XYZError
 
     assert str(XYZError("only words")) == "only words"
-    assert replace(Reading(), dtype=torch.float64).limit > Reading().limit
+    assert replace(ReadOptions(), dtype=torch.float64).limit > ReadOptions().limit
     assert str(pickle.loads(pickle.dumps(XYZError("a", 1, "b", "c")))) == "a, line 1: found b, expected c"

@@ -13,7 +13,7 @@ import torch
 
 from fa_pyg.datasets import EXPLike, GRAPH8c, NBody
 from fa_pyg.datasets.xtb.parts import Parts, check_graphs
-from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.checked_json import DamagedFile
 from fa_pyg.files.tensors import load, save
 
 SMALL = {"num_particles": 3, "length": 300, "input_frame": 0, "target_frame": 1, "log": False}
@@ -247,5 +247,5 @@ def test_files_say_their_names(tmp_path):
     shutil.move(tmp_path / "a", tmp_path / "b" / "a")  # as a whole it may be moved
     assert torch.equal(load(tmp_path / "b" / "a" / "x.pt")["one"], torch.ones(2))
     shutil.copy(tmp_path / "b" / "a" / "x.pt", tmp_path / "b" / "a" / "y.pt")
-    with pytest.raises(Damaged, match="another file"):
+    with pytest.raises(DamagedFile, match="another file"):
         load(tmp_path / "b" / "a" / "y.pt")

@@ -55,7 +55,7 @@ def check(content: bytes, folder: Path) -> list[Data] | str:
     """What `read_xyz` makes of a file, after all other readers made the same of it; AssertionError if not."""
     from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ, XYZStream, read_xyz
     from fa_pyg.io.xyz import stream as stream
-    from fa_pyg.io.xyz.parse import Reading
+    from fa_pyg.io.xyz.options import ReadOptions
 
     path = folder / "a.xyz"
     path.write_bytes(content)
@@ -66,7 +66,7 @@ def check(content: bytes, folder: Path) -> list[Data] | str:
             for data in expected:
                 check_structure(data)
         size = SIZES[zlib.crc32(content) % len(SIZES)]
-        same(expected, outcome(lambda: stream.structures(path, Reading(), size)), "pieces")
+        same(expected, outcome(lambda: stream.structures(path, ReadOptions(), size)), "pieces")
         same(expected, outcome(lambda: XYZStream(path)), "XYZStream")
         same(expected, outcome(lambda: LazyXYZ(path, cache=folder / "cache", workers=0)), "LazyXYZ")
         memory = outcome(lambda: XYZ(path))

@@ -173,7 +173,7 @@ def test_unseen_elements_are_refused(water):
     model.fit_units(torch.tensor([1, 8]), torch.tensor([0, 0]), {"energy": torch.tensor([1.0])})
     atoms = molecule("CH4")
     atoms.calc = FACalculator(model)
-    with pytest.raises(ValueError, match=r"found the elements \[6\]"):
+    with pytest.raises(ValueError, match=r"expected elements of the training set, found \[6\]"):
         atoms.get_potential_energy()
 
 

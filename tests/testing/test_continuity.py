@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fa_pyg import Frame, FrameAveraging, Frames, PCAFrame
+from fa_pyg import FrameAveraging, Frames, MotionFrame, PCAFrame
 from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.testing import LINES, Line, Probe, assert_continuous, framed_probe, largest_step, lines
 
@@ -97,12 +97,12 @@ def test_jumps_are_told_from_slopes():
     assert_continuous(lambda z, pos, batch: 0 * pos + 1, line)
 
 
-class OneSided(Frame):
+class OneSided(MotionFrame):
     """One pose, signed by third moments: canonical, and no such frame is continuous."""
 
     def build(self, cloud):
         inner = PCAFrame(self.group).build(cloud)
-        axes, x, index = inner.axes, *cloud.centred(cloud.read[0], inner.origin)[:2]
+        axes, x, index = inner.axes, *cloud.centered(cloud.read[0], inner.origin)[:2]
         skew = scatter_sum(torch.einsum("nd,nde->ne", x, axes[index]).pow(3), index, cloud.size)
         return Frames(
             axes * torch.where(skew < 0, -1, 1).unsqueeze(1), origin=inner.origin, batch=cloud.batch

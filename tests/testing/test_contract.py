@@ -5,7 +5,7 @@ from unittest import SkipTest
 import pytest
 import torch
 
-from fa_pyg import Frame, Frames, HaarFrame, PCAFrame
+from fa_pyg import Frames, HaarFrame, MotionFrame, PCAFrame
 from fa_pyg.testing import FrameContract, catalogue
 
 
@@ -13,7 +13,7 @@ def as_they_are(r, w, cloud):
     return r, w
 
 
-class Broken(Frame):
+class Broken(MotionFrame):
     """Principal axes with something wrong about them: rotation, weight and cloud to a new pair."""
 
     def __init__(self, group, change=as_they_are):

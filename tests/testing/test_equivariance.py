@@ -6,7 +6,7 @@ from torch import nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.nn import global_add_pool
 
-from fa_pyg import Frame, FrameAveraging, Frames, HaarFrame, PCAFrame, Rep, WeightedPCAFrame
+from fa_pyg import FrameAveraging, Frames, HaarFrame, MotionFrame, PCAFrame, Rep, WeightedPCAFrame
 from fa_pyg.testing import (
     Motion,
     assert_equivariant,
@@ -350,7 +350,7 @@ def test_levels_of_some_outputs():
 # ------------------------------------------------------------------------------------ frames
 
 
-class Broken(Frame):
+class Broken(MotionFrame):
     """Principal axes with something wrong about them."""
 
     def __init__(self, group, change):
@@ -394,7 +394,7 @@ def test_random_frames_are_no_frames():
 
 
 def test_turned_axes_in_a_group_of_translations():
-    class Turned(Frame):
+    class Turned(MotionFrame):
         def build(self, cloud):
             return Frames(
                 random_motion("SO(3)").rotation.expand(cloud.size, 3, 3), origin=cloud.origin(self.group)

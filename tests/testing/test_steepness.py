@@ -8,7 +8,7 @@ from torch import nn
 from torch_geometric.nn import global_add_pool
 
 from fa_pyg import FrameAveraging, GroupFrame, PCAFrame, Sample, WeightedPCAFrame
-from fa_pyg.builders import Frame
+from fa_pyg.builders import MotionFrame
 from fa_pyg.frames import Frames
 from fa_pyg.models import Potential
 from fa_pyg.testing import assert_smooth, catalogue, curvature, steepness, stretches
@@ -46,7 +46,7 @@ class Radial(nn.Module):
         return global_add_pool(z * pos.square().sum(1), batch)
 
 
-class Blend(Frame):
+class Blend(MotionFrame):
     """The two elements of O(1), the first with a weight that is linear in the distance of two points."""
 
     def __init__(self, slope):

@@ -16,7 +16,6 @@ MODEL = "model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden_chann
 @pytest.fixture
 def arguments(tmp_path, data_root, monkeypatch):
     """A run of a moment below ``tmp_path``."""
-    monkeypatch.setattr("sys.argv", ["train"])
     monkeypatch.chdir(tmp_path)
     data = [f"--data.root={data_root}", "--data.num_samples=20", "--data.batch_size=20"]
     trainer = [
@@ -120,13 +119,11 @@ def test_options_that_are_not_absurd_train(option, arguments):
         ("--data.num_workers=-1", "--data.num_workers"),
     ],
 )
-def test_options_of_molecules(option, name, molecule_arguments, capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
+def test_options_of_molecules(option, name, molecule_arguments, capsys):
     assert name in said(MoleculeCLI, molecule_arguments(option), capsys)
 
 
-def test_molecules_train_in_float64(molecule_arguments, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
+def test_molecules_train_in_float64(molecule_arguments):
     cli = MoleculeCLI(molecule_arguments("--trainer.precision=64-true", "--trainer.max_epochs=1"))
     cli.trainer.fit(cli.model, cli.datamodule)
     assert {value.dtype for value in cli.model.parameters()} == {torch.float64}

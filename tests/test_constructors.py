@@ -310,8 +310,8 @@ ENTRIES: dict[str, Entry] = {
     "models.GIN": Entry(GRAPHS, "ids:size?" + OF_GRAPHS + STACK),
     "models.ChebNet": Entry(GRAPHS, "order:size" + OF_GRAPHS + STACK),
     "models.ConvStack": Entry(
-        {"convs": [nn.Linear(1, 8)], "in_channels": 1, "width": 8, "out_channels": 1},
-        "convs:list in_channels:count width:size out_channels:size" + STACK,
+        {"convs": [nn.Linear(1, 8)], "in_channels": 1, "hidden_channels": 8, "out_channels": 1},
+        "convs:list in_channels:count hidden_channels:size out_channels:size" + STACK,
     ),
     "models.PPGN": Entry(GRAPHS, "depth:size bias:flag" + OF_GRAPHS + STACK),
     "models.GNNML3": Entry(GRAPHS, "frequencies:size bandwidth:amount reach:size" + OF_GRAPHS + STACK),
@@ -437,7 +437,7 @@ ENTRIES: dict[str, Entry] = {
     "testing.framed_probe": Entry({"frame": PCAFrame("E(3)")}, "frame:frame"),
     "testing.catalogue": Entry({"kinds": ["planes"]}, "dim:size kinds:name?"),
     "testing.lines": Entry({"n": 1}, "n:whole? dim:size kinds:name? gap:amount width:amount seed:whole"),
-    "testing.modified": Entry({"cloud": CLOUD}, "cloud:module offset:number scale:number coloured:flag"),
+    "testing.modified": Entry({"cloud": CLOUD}, "cloud:module offset:number scale:number colored:flag"),
     "testing.modifiers": Entry({}),
     "testing.random_motion": Entry(E3, "group:group generator:generator? proper:flag? scale:amount"),
     "testing.relabelled": Entry(

@@ -10,9 +10,10 @@ import torch
 import yaml
 
 from fa_pyg import models
-from fa_pyg.config import settings
+from fa_pyg.config import plain as settings
 from fa_pyg.renamed import old_names, renamed
 from fa_pyg.train import MoleculeCLI
+from fa_pyg.train.resume import check_settings
 from fa_pyg.train.separation.rows import Row, factory
 
 GRAPHS = {"in_channels": 2, "num_layers": 2, "out_channels": 3}
@@ -125,12 +126,15 @@ def test_a_run_with_old_names_is_that_with_new_ones(molecule_root, molecule_argu
     new = MoleculeCLI(args)
     with pytest.warns(DeprecationWarning, match="layers= is deprecated"):
         old = MoleculeCLI([args[0], str(tmp_path / "old.yaml"), *args[2:]])
-    assert "hidden_channels: 8" in (saved := new.parser.dump(new.config))
+    saved = new.parser.dump(new.config)
+    assert "hidden_channels: 8" in saved
     assert saved == old.parser.dump(old.config)
     with pytest.warns(DeprecationWarning, match="--config: fa_pyg"):  # text in place of a file
-        assert saved == (text_in_place := MoleculeCLI([args[0], old_text(text), *args[2:]])).parser.dump(
-            text_in_place.config
-        )
+        text_given = MoleculeCLI([args[0], old_text(text), *args[2:]])
+    assert saved == text_given.parser.dump(text_given.config)
+    (tmp_path / "config.yaml").write_text(old_text(saved))  # a run begun with old names
+    with pytest.warns(DeprecationWarning, match="hidden= is deprecated"):
+        check_settings(tmp_path, saved)
 
 
 def test_a_row_of_a_table_with_old_names(tmp_path):

@@ -36,7 +36,8 @@ def _names(class_path: Any) -> Mapping[str, str]:
         return {}
     module, _, name = class_path.rpartition(".")
     if class_path.startswith("fa_pyg."):  # whichever path it has or had
-        kind = vars(models).get(name, vars(nn).get(name))
+        home = models if name in models.__all__ else nn
+        kind = getattr(home, name, None)
     else:
         kind = vars(sys.modules[module]).get(name) if module in sys.modules else None
     return old_names(kind) if isinstance(kind, type) else {}

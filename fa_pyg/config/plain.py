@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["LimitError", "parse", "parse_text", "read", "short"]
+from fa_pyg.config.old_names import with_new_settings
+
+__all__ = ["LimitError", "parse", "parse_text", "read", "short", "with_new_names"]
 
 MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 1_000_000, 20_000, 60
 MAX_MERGED, MAX_MERGED_KEYS = 10, 1000  # mappings after ``<<``, and their keys together
@@ -73,7 +76,18 @@ def parse(content: bytes | str, source: str) -> dict[str, Any]:
         raise ValueError(f"{source}: expected a configuration in YAML ({error})") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{source}: expected settings by their names, found {short(settings)}")
-    return settings
+    return with_new_settings(settings, source)
+
+
+def with_new_names(text: str) -> str:
+    """Replace old names of arguments in YAML text; other text is returned unchanged. Without warnings."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", DeprecationWarning)
+        try:
+            settings = parse(text, "settings")
+        except ValueError:  # for its reader to report
+            return text
+    return yaml.safe_dump(settings, sort_keys=False) if found else text
 
 
 def _load(text: str) -> Any:

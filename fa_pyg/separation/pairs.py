@@ -30,7 +30,7 @@ def pairs_not_told_apart(
     Args:
         outputs: y, a tensor per initialization, for the same graphs.
         pairs: the pairs to compare; default all, i < j.
-        threshold: epsilon; published: 1e-3, with 100 initialisations and 10 outputs in [-1, 1].
+        threshold: epsilon; published: 1e-3, with 100 initializations and 10 outputs in [-1, 1].
 
     Shapes:
         outputs ``[M, G, C]`` (or M times ``[G, C]``), pairs ``[P, 2]``; returns ``[Q, 2]`` in their order.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
@@ -14,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.plain import with_new_names
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.command_line import TRUST, check_configs, explain, trusted_names
 from fa_pyg.train.fit import FitModule
@@ -47,7 +49,10 @@ class SaveConfigAtStart(SaveConfigCallback):
 
 
 class FitParser(LightningArgumentParser):
-    """Parser whose errors about names mention ``--trust``."""
+    """Parser whose errors about names mention ``--trust``, and which accepts old names of arguments."""
+
+    def parse_string(self, content: str, *args: Any, **kwargs: Any) -> Namespace:
+        return super().parse_string(with_new_names(content), *args, **kwargs)
 
     def error(self, message: str, *args: Any) -> None:
         super().error(explain(message), *args)

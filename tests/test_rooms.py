@@ -46,7 +46,7 @@ SEES["plot"] = FLOORS[: FLOORS.index("nn")]
 SEES["potential"] += ("io", "train")
 SEES["train"] += ("datasets", "io", "loader", "transforms", "testing")
 SEES["dynamics"] += ("datasets", "io")
-SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "transforms", "testing")
+SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "io", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}
 IN_FUNCTIONS_ONLY = {"ase", "e3nn", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy", "tblite", "vesin"}

@@ -154,7 +154,7 @@ def test_a_killed_run_leaves_no_cache(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("n", [0, 10, 8.0, "8", True])
 def test_bad_arguments(tmp_path, n):
-    with pytest.raises(ValueError, match=f"n: expected a whole number from 1 to 9.*, found {n!r}"):
+    with pytest.raises(ValueError, match=f"n: expected a.* integer.*, found {n!r}"):
         GRAPH8c(tmp_path, n)
     with pytest.raises(ValueError, match=r"root: expected a path.*, found None"):
         GRAPH8c(None)

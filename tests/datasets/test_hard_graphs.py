@@ -192,12 +192,12 @@ def test_copies_are_numbered_at_random(oracle):
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        (csl, {"n": 4}, "n: expected 5 or more.*, found 4"),
-        (csl, {"skips": (1,)}, "skips: expected prime to 41, from 2 to 39.*, found 1"),
-        (csl, {"n": 10, "skips": (5,)}, "skips: expected prime to 10.*, found 5"),
-        (csl, {"skips": (2.0,)}, r"csl: skips: expected .*, found 2.0"),
-        (csl, {"copies": 0}, "copies: expected 1 or more.*, found 0"),
-        (rook, {"m": 1}, "m: expected 2 or more.*, found 1"),
+        (csl, {"n": 4}, "n: expected an integer >= 5, found 4"),
+        (csl, {"skips": (1,)}, "skips: expected integers coprime to 41, from 2 to 39.*, found 1"),
+        (csl, {"n": 10, "skips": (5,)}, "skips: expected integers coprime to 10.*, found 5"),
+        (csl, {"skips": (2.0,)}, r"skips: expected .*, found 2.0"),
+        (csl, {"copies": 0}, "copies: expected a positive integer, found 0"),
+        (rook, {"m": 1}, "m: expected an integer >= 2, found 1"),
     ],
 )
 def test_bad_arguments(function, arguments, message):

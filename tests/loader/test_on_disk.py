@@ -155,7 +155,7 @@ def test_graphs_of_different_attributes(odd):
 
 def test_wrong_arguments(tmp_path):
     (tmp_path / "a.xyz").write_text("1\n\nHe 0 0 0\n")
-    with pytest.raises(ValueError, match="dataset: expected a data set with a length, to be indexed, found 'XYZStream'"):
+    with pytest.raises(ValueError, match=r"dataset: expected a data set with a length, .*'XYZStream'"):
         OnDiskLoader(XYZStream(tmp_path))
     for options in ({"num_workers": -1}, {"batch_size": 0}, {"seed": "x"}, {"sampler": 4}):
         with pytest.raises(ValueError, match=f"^{next(iter(options))}: expected"):

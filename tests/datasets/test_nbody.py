@@ -142,7 +142,7 @@ def test_walls_mirror_inwards():
     np.testing.assert_allclose(vel, [[[-1.0, 2.0, 3.0]]])
 
 
-def test_gravity_keeps_its_centre_of_mass(tmp_path):
+def test_gravity_keeps_its_center_of_mass(tmp_path):
     data = NBody(tmp_path, "val", 2, num_particles=20, interaction="gravity", **SMALL)[1]
     assert (data.charge == 1).all()
     torch.testing.assert_close(data.vel.mean(0), torch.zeros(3), rtol=0, atol=1e-6)

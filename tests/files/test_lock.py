@@ -188,7 +188,7 @@ def test_signs_of_life_prolong_the_wait(tmp_path, monkeypatch):
     process.join()
 
 
-def test_a_holder_that_has_ended_is_recognised(tmp_path, monkeypatch):
+def test_a_holder_that_has_ended_is_recognized(tmp_path, monkeypatch):
     """Its lock is free; where something else keeps it, the error says so."""
     path = tmp_path / "lock"
     process = started(path)

@@ -24,7 +24,7 @@ from fa_pyg import WeightedPCAFrame
 from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.groups import Group
 from fa_pyg.models import Potential
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load
 
 STEP, CHUNK = 1e-3, 10
 
@@ -39,7 +39,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"| run | {' | '.join(LEVELS)} |\n| --- |{' --- |' * len(LEVELS)}")
     for run in args.runs:
-        model = load_potential(run).double()
+        model = load(run).double()
         if not model.is_framed:
             raise SystemExit(f"runs: expected a framed model, found {type(model.network).__name__} in {run}")
         found = torch.tensor([ratios(model, name, args.count, args.sigma) for name in args.molecules])

@@ -1,4 +1,6 @@
-"""The ASE calculator of a trained potential under its public name (:mod:`fa_pyg.potential.calculator`)."""
+"""ASE calculator of a trained potential (:mod:`fa_pyg.potential.calculator`)."""
+
+from __future__ import annotations
 
 from typing import Any
 

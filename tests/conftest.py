@@ -3,7 +3,7 @@
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch, and for the processes that tests start
 
@@ -26,6 +26,14 @@ def _seed() -> None:
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
 def dtype(request: pytest.FixtureRequest) -> torch.dtype:
     return request.param
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_arguments() -> Iterator[None]:
+    """Hides the arguments of pytest from command lines that tests build."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["train"])
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +91,7 @@ model:
     init_args:
       model:
         class_path: fa_pyg.models.FAENet
-        init_args: {hidden: 8, layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
+        init_args: {hidden_channels: 8, num_layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
       frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: E(3)}}
   lr: 0.01
   schedule: cosine
@@ -142,9 +150,6 @@ def molecule_arguments(molecule_root, tmp_path_factory):
 @pytest.fixture(scope="session")
 def molecule_run(molecule_arguments):
     """The results of a run of three epochs; ``folder`` holds its checkpoints."""
-    from unittest.mock import patch
-
     from fa_pyg.train import MoleculeCLI, main
 
-    with patch("sys.argv", ["train"]):
-        return main(molecule_arguments(), MoleculeCLI)
+    return main(molecule_arguments(), MoleculeCLI)

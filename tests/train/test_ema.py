@@ -1,4 +1,4 @@
-"""The averaged weights: their value, what evaluates them, and what training goes on from."""
+"""The averaged weights: their value, what evaluates them, and what training continues from."""
 
 import pytest
 import torch
@@ -142,5 +142,5 @@ def test_follows_the_optimiser_where_gradients_accumulate(tmp_path):
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0])
 def test_wrong_decay(decay):
-    with pytest.raises(ValueError, match=f"decay is {decay}, expected 0 <= decay < 1"):
+    with pytest.raises(ValueError, match=f"decay: expected a number .*, found {decay}"):
         EMA(decay)

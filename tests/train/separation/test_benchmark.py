@@ -35,11 +35,6 @@ def benchmark(tmp_path):
     return make
 
 
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
-
-
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_configuration_builds_other_weights_each_time_and_is_invariant_or_not(path):
     one = Row.read(path)
@@ -100,7 +95,7 @@ def test_parts_are_kept_and_not_run_again(benchmark, monkeypatch):
 
 def test_an_interrupted_count_goes_on(benchmark, monkeypatch):
     one, seen = row("gin"), []
-    expected = benchmark().finished(one, "exp")
+    expected = benchmark().result(one, "exp")
     (benchmark().out / "parts").rename(benchmark().out / "kept")
     original = separation.random_outputs
 
@@ -114,8 +109,8 @@ def test_an_interrupted_count_goes_on(benchmark, monkeypatch):
     monkeypatch.setattr(separation, "random_outputs", interrupted)
     monkeypatch.setattr(separation, "SAVE_EVERY", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        benchmark().finished(one, "exp")
-    found = benchmark().finished(one, "exp")
+        benchmark().result(one, "exp")
+    found = benchmark().result(one, "exp")
     assert seen == [0, 2]
     assert {**found, "seconds": 0} == {**expected, "seconds": 0}
     assert [path.suffix for path in (benchmark().out / "parts").iterdir()] == [".json"]
@@ -134,8 +129,8 @@ def test_an_interrupted_training_goes_on(benchmark, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(GraphModule, "training_step", stop)
         with pytest.raises(InterruptedError):
-            benchmark(epochs=6).finished(row("gin"), "exp_classify", 1)
-    found = benchmark(epochs=6).finished(row("gin"), "exp_classify", 1)
+            benchmark(epochs=6).result(row("gin"), "exp_classify", 1)
+    found = benchmark(epochs=6).result(row("gin"), "exp_classify", 1)
     assert found["epochs"] == 6
     assert found["seed"] == 1
     assert found["folder"].endswith("version_0")
@@ -167,7 +162,7 @@ def test_table_csv_and_picture(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title: A\nwidth: 3\n", "found the keys .*'width'"),
+        ("title: A\nwidth: 3\n", "expected the keys title .*'width'"),
         ("- 3\n", "expected settings by their names"),
         (
             "title: A\nexp: {model: {class_path: fa_pyg.models.GIN, init_args: {width: 3}}}\n",
@@ -183,6 +178,6 @@ def test_a_wrong_configuration_is_named(text, message, tmp_path):
 
 
 def test_results_are_plain_json(benchmark):
-    found = benchmark().finished(row("gcn"), "graph8c")
+    found = benchmark().result(row("gcn"), "graph8c")
     (path,) = (benchmark().out / "parts").glob("gcn_graph8c_*.json")
     assert json.loads(path.read_text()) == found

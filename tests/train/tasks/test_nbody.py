@@ -47,7 +47,7 @@ def test_huber_trains_on_the_huber_loss_and_reports_squares():
     expected = torch.where(errors < 0.2, errors**2 / 0.4, errors - 0.1).mean()
     assert loss.item() == pytest.approx(expected.item())
     assert module._sum.flatten().tolist() == pytest.approx([2 * (errors**2).mean().item(), 2])
-    with pytest.raises(ValueError, match="huber is 0"):
+    with pytest.raises(ValueError, match="huber: expected a positive number or None, found 0"):
         NBodyModule(Shift(), huber=0)
 
 
@@ -86,10 +86,10 @@ def test_without_decay_it_is_adam():
 
 @pytest.mark.parametrize("wrong", [{"lr": 0.0}, {"lr": -1.0}, {"weight_decay": -1e-3}])
 def test_wrong_rates(wrong):
-    with pytest.raises(ValueError, match="expected lr > 0, weight_decay >= 0"):
+    with pytest.raises(ValueError, match=r"(lr|weight_decay): expected a (positive number|number >= 0)"):
         NBodyModule(Shift(), **wrong)
 
 
 def test_a_schedule_needs_an_end():
-    with pytest.raises(ValueError, match="max_epochs is -1"):
+    with pytest.raises(ValueError, match="schedule: expected max_epochs"):
         optimiser_of(NBodyModule(Shift(), schedule="cosine"), math.inf)

@@ -60,7 +60,9 @@ def test_damage_is_named_and_mended(tmp_path, monkeypatch, kind):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             equal(MAKERS[kind](tmp_path), whole)
-        assert all(f"{path.name}: found" in str(one.message) for one in caught)
+        assert all(
+            f"{path.name}: expected a file as it was written, found" in str(one.message) for one in caught
+        )
         seen.append(bool(caught))
     assert seen.count(False) <= 2  # between the records of the archive lies padding
     with warnings.catch_warnings():
@@ -114,13 +116,13 @@ def test_a_link_or_a_folder_in_its_place(tmp_path, kind):
     victim.write_text("precious")
     path.unlink()
     path.symlink_to(victim)
-    with pytest.warns(UserWarning, match=f"{path.name}: found"):
+    with pytest.warns(UserWarning, match=f"{path.name}: expected .*, found"):
         equal(MAKERS[kind](tmp_path / "data"), whole)
     assert (victim.read_text(), path.is_symlink()) == ("precious", False)
     path.unlink()
     path.mkdir()
     (path / "mine").write_text("precious")
-    with pytest.warns(UserWarning, match=f"{path.name}: is not kept .*found a folder"):
+    with pytest.warns(UserWarning, match=f"{path.name}: cannot be written .*found a folder"):
         equal(MAKERS[kind](tmp_path / "data"), whole)
     assert (path / "mine").read_text() == "precious"
 
@@ -133,11 +135,11 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch, kind):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "makedirs", refuse)
-    with pytest.warns(UserWarning, match="is not kept .*Permission denied"):
+    with pytest.warns(UserWarning, match="cannot be written .*Permission denied"):
         equal(MAKERS[kind](tmp_path / "other"), whole)
     (tmp_path / "file").touch()
     monkeypatch.undo()
-    with pytest.warns(UserWarning, match="is not kept"):
+    with pytest.warns(UserWarning, match="cannot be written"):
         equal(MAKERS[kind](tmp_path / "file"), whole)
 
 

@@ -51,11 +51,11 @@ _COVALENT = CovalentBonds()
 
 
 class RDKitBonds(BaseTransform):
-    r"""Bonds and bond orders from positions and the total charge (Kim and Kim 2015), by RDKit's
-    ``DetermineBonds``.
+    r"""Bonds and bond orders from positions and the total charge, by RDKit's ``DetermineBonds``.
 
-    RDKit's search is exponential in the worst case and cannot be interrupted, so it runs in a worker process,
-    which is started at the first molecule, reused, and killed when a molecule takes too long.
+    The method is that of Kim and Kim (2015).     RDKit's search is exponential in the worst case and cannot
+    be interrupted, so it runs in a worker process, which is started at the first molecule, reused, and killed
+    when a molecule takes too long.
 
     Args:
         charge: The total charge of each molecule.

@@ -26,8 +26,9 @@ TIMEOUT = 30  # seconds without a response
 
 
 class EXP(InMemoryDataset):
-    r"""600 pairs of graphs that 1-WL cannot distinguish: one encodes a satisfiable formula, the other an
-    unsatisfiable one. From "The Surprising Power of Graph Neural Networks with Random Node
+    r"""EXP: pairs of graphs of satisfiable and unsatisfiable formulas that 1-WL cannot distinguish.
+
+    The 600 pairs are those of "The Surprising Power of Graph Neural Networks with Random Node
     Initialization" (Abboud et al. 2021).
 
     A formula in conjunctive normal form is a graph: a node for each literal and each clause, an edge from

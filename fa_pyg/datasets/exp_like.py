@@ -23,8 +23,9 @@ PLANAR_VARIABLES = (6, 11)
 
 
 class EXPLike(InMemoryDataset):
-    r"""Pairs of graphs that 1-WL cannot distinguish, one of a satisfiable formula and one of an
-    unsatisfiable formula: generated after the idea of EXP, from "The Surprising Power of Graph Neural
+    r"""Generated pairs of graphs of satisfiable and unsatisfiable formulas that 1-WL cannot distinguish.
+
+    The idea is that of EXP, from "The Surprising Power of Graph Neural
     Networks with Random Node Initialization" (Abboud et al. 2021), with other formulas.
 
     .. math:: (a_1 = a_2)(a_2 = a_3) \cdots (a_m = a_1) \wedge P

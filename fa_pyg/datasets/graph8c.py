@@ -19,9 +19,10 @@ COUNTS = {1: 1, 2: 1, 3: 2, 4: 6, 5: 21, 6: 112, 7: 853, 8: 11_117, 9: 261_080} 
 
 
 class GRAPH8c(InMemoryDataset):
-    r"""All connected graphs of eight nodes, one of each isomorphism class, to count the pairs that a model
-    cannot distinguish. From "Breaking the Limits of Message Passing Graph Neural Networks" (Balcilar et al.
-    2021).
+    r"""GRAPH8c: all connected graphs of eight nodes, one of each isomorphism class.
+
+    It serves to count the pairs of graphs that a model cannot distinguish, as in "Breaking the Limits of
+    Message Passing Graph Neural Networks" (Balcilar et al. 2021).
 
     The number of graphs of n = 1, 2, ..., 9 nodes is 1, 1, 2, 6, 21, 112, 853, 11 117, 261 080.
 

@@ -57,8 +57,9 @@ def csl(n: int = 41, skips: Sequence[int] = SKIPS, copies: int = 1, seed: int = 
 
 
 def shrikhande() -> Data:
-    """Return the Shrikhande graph (1959), strongly regular with parameters (16, 6, 2, 2): the points of a
-    4 x 4 torus, adjacent if they differ by ±(1, 0), ±(0, 1) or ±(1, 1).
+    """Return the Shrikhande graph (1959), strongly regular with parameters (16, 6, 2, 2).
+
+    Its nodes are the points of a 4 x 4 torus, adjacent if they differ by ±(1, 0), ±(0, 1) or ±(1, 1).
 
     Shapes: ``x [16, 1]`` (ones), ``edge_index [2, 96]`` (both directions, sorted).
     """
@@ -68,8 +69,9 @@ def shrikhande() -> Data:
 
 
 def rook(m: int = 4) -> Data:
-    """Return the m x m rook's graph: squares of a board, adjacent if in one row or column; strongly regular
-    with parameters (m², 2 (m - 1), m - 2, 2).
+    """Return the m x m rook's graph: squares of a board, adjacent if in one row or column.
+
+    It is strongly regular with parameters (m², 2 (m - 1), m - 2, 2).
 
     Shapes: ``x [m², 1]`` (ones), ``edge_index [2, 2 m² (m - 1)]`` (both directions, sorted).
 
@@ -83,16 +85,19 @@ def rook(m: int = 4) -> Data:
 
 
 def strongly_regular_pair() -> tuple[Data, Data]:
-    """Return the Shrikhande and the 4 x 4 rook's graph: not isomorphic, but equal under 1-WL and 2-FWL (the
-    folklore test on pairs of nodes, as strong as 3-WL), because both are strongly regular with parameters
-    (16, 6, 2, 2).
+    """Return the Shrikhande and the 4 x 4 rook's graph, which 1-WL and 2-FWL do not distinguish.
+
+    They are not isomorphic, but both are strongly regular with parameters (16, 6, 2, 2). 2-FWL is the
+    folklore test on pairs of nodes, as strong as 3-WL.
     """
     return shrikhande(), rook(4)
 
 
 def cfi_pair(base_edge_index: Tensor) -> tuple[Data, Data]:
-    r"""Return the CFI pair over a base graph, from "An Optimal Lower Bound on the Number of Variables for
-    Graph Identification" (Cai, Fürer, Immerman 1992).
+    r"""Return the CFI pair over a base graph (Cai, Fürer, Immerman 1992).
+
+    The construction is that of "An Optimal Lower Bound on the Number of Variables for
+    Graph Identification".
 
     A base edge e at its end v becomes two nodes (v, e, 0) and (v, e, 1), a base node v one node (v, S) for
     every even set S of its edges:

@@ -21,8 +21,10 @@ __all__ = ["MDTrajectory"]
 
 
 class MDTrajectory(InMemoryDataset):
-    r"""Snapshots of Langevin dynamics of a molecule on the GFN2-xTB surface, in the manner of MD17, from
-    "Machine Learning of Accurate Energy-Conserving Molecular Force Fields" (Chmiela et al. 2017).
+    r"""MD17-like snapshots of Langevin dynamics of a molecule on the GFN2-xTB surface.
+
+    MD17 is the data set of "Machine Learning of Accurate Energy-Conserving Molecular Force Fields" (Chmiela
+    et al. 2017).
 
     .. math:: m_i \ddot x_i = -\frac{\partial E}{\partial x_i} - \gamma m_i \dot x_i
         + \sqrt{2 \gamma m_i k_B T} \, \eta_i(t)

@@ -26,7 +26,7 @@ BENCHMARK = {"train": 3000, "val": 2000, "test": 2000}
 
 
 @dataclass(frozen=True)
-class Law:
+class _Law:
     """F_i = sum_j strength q_i q_j r_ij / (|r_ij|^2 + softening^2)^(3/2), components within +-max_force."""
 
     strength: float
@@ -34,11 +34,13 @@ class Law:
     max_force: float
 
 
-LAWS = {"charged": Law(1.0, 0.0, 0.1 / DT), "gravity": Law(-1.0, 0.2, np.inf)}
+LAWS = {"charged": _Law(1.0, 0.0, 0.1 / DT), "gravity": _Law(-1.0, 0.2, np.inf)}
 
 
 class NBody(InMemoryDataset):
-    r"""The n-body benchmark: predict where charged particles (or masses) are some time later. From "Neural
+    r"""The n-body benchmark: predict the later positions of charged particles (or masses).
+
+    It is that of "Neural
     Relational Inference for Interacting Systems" (Kipf et al. 2018), in three dimensions as in "E(n)
     Equivariant Graph Neural Networks" (Satorras et al. 2021).
 
@@ -184,7 +186,7 @@ def simulate(
     return tuple(np.concatenate(part) for part in zip(*out, strict=True))
 
 
-def _leapfrog(charge, pos, vel, frames: Sequence[int], law: Law) -> tuple[np.ndarray, np.ndarray]:
+def _leapfrog(charge, pos, vel, frames: Sequence[int], law: _Law) -> tuple[np.ndarray, np.ndarray]:
     """Integrate all systems at once, as [n, 3, S]: the long axis last, for contiguous memory access."""
     q, x, v = (np.array(a.transpose(1, 2, 0), order="C") for a in (charge, pos, vel))
     qq = law.strength * q * q.transpose(1, 0, 2)

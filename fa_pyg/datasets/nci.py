@@ -21,9 +21,10 @@ OF_TEN = consecutive_parts({"train": 8, "val": 1, "test": 1})  # of every ten mo
 
 
 class NCIConformers(InMemoryDataset):
-    r"""Conformers of some 4700 small molecules of the National Cancer Institute's collection, with energies,
-    forces, multipoles and charges by GFN2-xTB, from "GFN2-xTB: An Accurate and Broadly Parametrized
-    Self-Consistent Tight-Binding Quantum Chemical Method" (Bannwarth et al. 2019).
+    r"""Conformers of 4700 small NCI molecules with energies, forces, multipoles and charges by GFN2-xTB.
+
+    NCI is the collection of the National Cancer Institute; GFN2-xTB is the method of "GFN2-xTB: An Accurate
+    and Broadly Parametrized Self-Consistent Tight-Binding Quantum Chemical Method" (Bannwarth et al. 2019).
 
     .. math:: E_\text{atomization} = E - \sum_i E^\text{atom}_{z_i}, \qquad
         F_i = -\frac{\partial E}{\partial x_i}, \qquad

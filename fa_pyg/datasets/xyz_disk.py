@@ -28,8 +28,7 @@ BATCH = 256  # structures per transaction
 
 
 class OnDiskXYZ(OnDiskDataset):
-    r"""The structures of XYZ files after ``edges``, ``pre_filter`` and ``pre_transform``, in an SQLite
-    database.
+    r"""An SQLite database of the structures of XYZ files after ``edges`` and ``pre_transform``.
 
     For data sets that do not fit into memory and are slow to prepare: each structure is prepared once, in
     order, and a preparation that is killed is resumed. All structures must have the same attributes, of any
@@ -68,7 +67,7 @@ class OnDiskXYZ(OnDiskDataset):
         pre_filter: Callable[[Data], bool] | None = None,
         **options: Any,
     ) -> None:
-        check_name(name)
+        _check_name(name)
         folder = Path(root).expanduser() / "processed"  # as PyG does
         source = LazyXYZ(root_or_files, cache=folder, **options)
         source.only_alike()
@@ -202,7 +201,7 @@ def _locked(path: Path) -> Iterator[Lock]:
         yield lock
 
 
-def check_name(name: str) -> None:
+def _check_name(name: str) -> None:
     """Raise ValueError for anything but a file name."""
     is_name = isinstance(name, str) and name not in ("", ".", "..")
     if not is_name or len(os.fsencode(name)) > 100 or set(name) & set("/\\\0"):

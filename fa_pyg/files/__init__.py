@@ -1,5 +1,6 @@
-"""Files that are complete or absent: atomic writes, locks, checked JSON, tensors. Only ``tensors`` loads
-torch.
+"""Files that are complete or absent: atomic writes, locks, checked JSON, tensors.
+
+Only ``tensors`` loads torch.
 """
 
 from __future__ import annotations

@@ -117,10 +117,10 @@ class Worker:
 
 
 def _start(script: Path, seconds: float) -> subprocess.Popen:
-    """Start a script that ends with this process (see ``parent.py``), in a session of its own: an interrupt
-    from the keyboard is for this process, and a worker lost to it would look like a failure.
+    """Start a script that ends with this process (see ``parent.py``), in a new session.
 
-    Linux would end the script with the thread that started it, so only the main thread asks for that.
+    An interrupt from the keyboard is for this process: a worker lost to it would look like a failure. Linux
+    would end the script with the thread that started it, so only the main thread asks for that.
     """
     by_kernel = threading.current_thread() is threading.main_thread()
     command = [sys.executable, str(script), str(seconds), str(os.getpid()), str(by_kernel)]

@@ -188,7 +188,7 @@ def test_signs_of_life_prolong_the_wait(tmp_path, monkeypatch):
     process.join()
 
 
-def test_a_holder_that_has_ended_is_recognised(tmp_path, monkeypatch):
+def test_a_holder_that_has_ended_is_recognized(tmp_path, monkeypatch):
     """Its lock is free; where something else keeps it, the error says so."""
     path = tmp_path / "lock"
     process = started(path)
@@ -209,7 +209,7 @@ def test_a_holder_that_has_ended_is_recognised(tmp_path, monkeypatch):
         odd = ({"pid": 0}, {"pid": -1}, {"host": "\x1b[2J"}, {"pid": "x"}, {"pid": 1e999})
         for text in ("", "{", "[1]", "[" * 1000, *(json.dumps({**said, **change}) for change in odd)):
             path.write_text(text)
-            with pytest.raises(TimeoutError, match="has not said who it is"), locked(path):
+            with pytest.raises(TimeoutError, match="an unknown process"), locked(path):
                 pass
 
 

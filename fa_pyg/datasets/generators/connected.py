@@ -92,10 +92,10 @@ def _sort_chunk(masks: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _colors(matrices: np.ndarray) -> np.ndarray:
-    """Return node colors [G, n] that do not depend on the node order: 1-WL on pairs, which differ by whether
-    they are adjacent and how many neighbors they share.
+    """Return node colors [G, n] that do not depend on the node order, by 1-WL on pairs of nodes.
 
-    Products wrap around. Where two different nodes get equal colors by chance, only more orders are tried.
+    Pairs differ by whether they are adjacent and how many neighbors they share. Products wrap around. Where
+    two different nodes get equal colors by chance, only more orders are tried.
     """
     rows = matrices @ (1 << np.arange(matrices.shape[1]))
     shared = POPCOUNT[rows[:, :, None] & rows[:, None]]  # on the diagonal: the degree

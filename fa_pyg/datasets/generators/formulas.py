@@ -13,8 +13,9 @@ CLAUSE, LITERAL = 0, 1  # the kinds of nodes
 
 
 def core(length: int, first: int, satisfiable: bool) -> list[Clause]:
-    """Return a ring of equal variables ``first`` to ``first + length - 1``; to be unsatisfiable, the last one
-    is the negation of the first.
+    """Return a ring of equal variables, ``first`` to ``first + length - 1``.
+
+    To be unsatisfiable, the last variable is the negation of the first.
 
     1-WL does not distinguish the two: every literal is in two clauses, every clause has two literals. Along
     the clauses the literals form two rings or a single one of twice the length, depending on satisfiability

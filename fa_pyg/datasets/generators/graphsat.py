@@ -16,7 +16,9 @@ LABELS = KINDS = range(2)
 
 
 def parse_graphsat(file: str, content: bytes) -> Tensors:
-    """Parse a file: the number of graphs; for every graph a line ``nodes label``, then for every node a line
+    """Parse the graphs of a file.
+
+    The first line is the number of graphs. Every graph is a line ``nodes label``, then for every node a line
     ``kind degree neighbor...``.
 
     Raises:

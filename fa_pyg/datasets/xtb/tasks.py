@@ -13,7 +13,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["TASKS", "XTB", "describe", "embed", "free_atom", "label"]
+__all__ = [
+    "TASKS",
+    "XTB",
+    "conformers",
+    "describe",
+    "dynamics",
+    "embed",
+    "free_atom",
+    "label",
+    "one_conformer",
+    "thermalize",
+]
 
 one_line = runpy.run_path(str(Path(__file__).parents[2] / "workers/serve.py"))["one_line"]
 
@@ -46,7 +57,7 @@ class XTB:
             "energy": np.array(result["energy"] * Hartree),
             "forces": -result["gradient"] * Hartree / Bohr,
             "charges": result["charges"],
-            **moments(pos, result["charges"], result["post-processing-dict"]),
+            **_moments(pos, result["charges"], result["post-processing-dict"]),
         }
         if not all(np.isfinite(value).all() for value in labels.values()):
             raise ValueError("GFN2-xTB: expected finite labels, found others")
@@ -63,7 +74,7 @@ class XTB:
             self.calculator.update(positions=pos)
 
 
-def moments(pos: np.ndarray, charges: np.ndarray, of_atoms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _moments(pos: np.ndarray, charges: np.ndarray, of_atoms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return dipole and quadrupole, from charges, dipoles and traceless quadrupoles of the atoms.
 
     The quadrupole of tblite 0.8.0 doubles the contributions of charges and dipoles to xy, xz and yz, and is
@@ -162,34 +173,34 @@ def thermalize(
     from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
     from ase.optimize import BFGS
 
-    atoms = system(molecule)
+    atoms = _system(molecule)
     for _ in BFGS(atoms, logfile=None).irun(fmax=0.02, steps=500):
         yield {}
     random = np.random.RandomState([seed, 0])
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=random)
-    run = langevin(atoms, random, temperature, **settings)
+    run = _langevin(atoms, random, temperature, **settings)
     for done in range(0, steps, stride):
         now = min(stride, steps - done)
         run.run(now)
         yield {"steps": now}
-    yield state(atoms)
+    yield _state(atoms)
 
 
 def dynamics(
     molecule: Answer, seed: int, part: int, temperature: float, snapshots: int, stride: int, **settings: float
 ) -> Iterator[Answer]:
     """Yield labels every ``stride`` steps, then the final state, which depends on the arguments alone."""
-    atoms = system(molecule)
-    run = langevin(atoms, np.random.RandomState([seed, part]), temperature, **settings)
+    atoms = _system(molecule)
+    run = _langevin(atoms, np.random.RandomState([seed, part]), temperature, **settings)
     free = sum(map(free_atom, molecule["z"]))
     for _ in range(snapshots):
         run.run(stride)
         labels, kinetic = atoms.calc.labels, float(atoms.get_kinetic_energy())
         yield {"atomization": float(labels["energy"]) - free, "kinetic": kinetic, **_to_lists(labels)}
-    yield state(atoms)
+    yield _state(atoms)
 
 
-def langevin(atoms: Any, random: Any, temperature: float, timestep: float, friction: float) -> Any:
+def _langevin(atoms: Any, random: Any, temperature: float, timestep: float, friction: float) -> Any:
     """Return the integrator; time step in fs, friction in 1/fs. The center of mass is free to move."""
     from ase.md.langevin import Langevin
     from ase.units import fs
@@ -198,7 +209,7 @@ def langevin(atoms: Any, random: Any, temperature: float, timestep: float, frict
     return Langevin(atoms, timestep * fs, rng=random, **settings)
 
 
-def system(molecule: Answer) -> Any:
+def _system(molecule: Answer) -> Any:
     """Return the molecule as ASE atoms, with GFN2-xTB as the calculator."""
     from ase import Atoms
     from ase.calculators.calculator import Calculator, all_changes
@@ -217,7 +228,7 @@ def system(molecule: Answer) -> Any:
     return atoms
 
 
-def state(atoms: Any) -> Answer:
+def _state(atoms: Any) -> Answer:
     if not np.isfinite(atoms.positions).all():
         raise ValueError("the atoms flew apart; use a shorter time step")
     return {"state": {"pos": atoms.positions.tolist(), "momenta": atoms.get_momenta().tolist()}}

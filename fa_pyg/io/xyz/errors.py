@@ -6,8 +6,7 @@ __all__ = ["XYZError", "binary_data"]
 
 
 class XYZError(ValueError):
-    """A file that could not be read: ``file``, ``line`` (from 1; None for the whole file), ``found``,
-    ``expected``.
+    """An error in an XYZ file: ``file``, ``line`` (from 1; None for the whole file), ``found``, ``expected``.
 
     ``ends_file`` is set by :func:`~fa_pyg.io.iterate_xyz` where it is unknown where the next structure
     begins.

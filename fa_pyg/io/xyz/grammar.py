@@ -52,8 +52,9 @@ def integers(tokens: Sequence[bytes]) -> np.ndarray | None:
 
 
 def parse_atoms(rows: Sequence[bytes], limit: float) -> tuple[np.ndarray, np.ndarray, Sequence[bytes]] | None:
-    """Return atomic numbers ``[N]``, positions ``[N, 3]`` (float64) and the rests of the rows; None if a row
-    is bad.
+    """Return atomic numbers ``[N]``, positions ``[N, 3]`` (float64), and the rests of the rows.
+
+    None is returned if a row is bad.
 
     A match cannot cross a line end, so a row matches once or not at all: as many matches as rows means that
     every row is an atom line. ``limit`` is the largest number of the precision in use.

@@ -46,7 +46,7 @@ _NAMED = re.compile(r"[^\W\d][\w-]{,199}")
 
 
 class HeaderError(ValueError):
-    """What a comment line was expected to be."""
+    """A malformed comment line; the message is what was expected."""
 
 
 class RawValue(NamedTuple):

@@ -15,9 +15,7 @@ __all__ = ["Block", "LoadedText", "Text", "load", "split_lines"]
 
 
 class Block(NamedTuple):
-    """The lines of a structure: the count at ``start``, atoms in ``first:stop``, the rest of QM9 in
-    ``stop:end``.
-    """
+    """The lines of a structure: count ``start``, atoms ``first:stop``, further lines of QM9 ``stop:end``."""
 
     start: int
     first: int

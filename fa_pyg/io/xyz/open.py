@@ -63,10 +63,10 @@ def _unpacked(stream: BinaryIO, kind: str | None) -> BinaryIO:
     if kind == "gzip":
         return gzip.GzipFile(fileobj=stream)
     make = bz2.BZ2Decompressor if kind == "bzip2" else lzma.LZMADecompressor
-    return io.BufferedReader(Unpacked(stream, make))
+    return io.BufferedReader(_Unpacked(stream, make))
 
 
-class Unpacked(io.RawIOBase):
+class _Unpacked(io.RawIOBase):
     """The concatenated streams of a bzip2 or xz file.
 
     Where a second stream is broken, the standard library ends the file; this class raises an error.

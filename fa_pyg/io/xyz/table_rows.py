@@ -39,8 +39,7 @@ class TableRows:
     words: list[list[str]]
 
     def match(self, files: Sequence[Path], counts: Sequence[int], source: Callable[[int], str]) -> np.ndarray:
-        """Return the row of each structure, where file i has ``counts[i]`` of them (0: it is bad and left
-        out).
+        """Return the row of each structure, where file i has ``counts[i]`` structures (0 where left out).
 
         Raises:
             ValueError: for a row without a structure, or a structure without a row or with several.

@@ -42,9 +42,7 @@ def _is_not_finite(text: str) -> bool:
 
 
 def _matrix(key: str, array: np.ndarray) -> np.ndarray:
-    """Return six numbers in Voigt order, or nine numbers column by column, as a matrix; a stress is
-    symmetric.
-    """
+    """Return six numbers (Voigt) or nine (column by column) as a matrix, symmetric for a stress."""
     if array.dtype.kind == "f" and array.shape == (6,):
         return array[_VOIGT]
     if array.dtype.kind != "f" or array.shape != (9,):

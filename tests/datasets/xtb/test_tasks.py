@@ -67,7 +67,7 @@ def test_dipole_is_minus_the_slope_in_an_electric_field(acid):
 
 
 def test_multipoles_of_a_point_charge():
-    """A sodium ion beside a distant neon atom, about their centre of mass."""
+    """A sodium ion beside a distant neon atom, about their center of mass."""
     labels = XTB([11, 10], net_charge=1)(np.array([[10.0, 20.0, -15.0], [0.0, 0.0, 0.0]]))
     r = labels["pos"][0]
     assert np.linalg.norm(r) > 10

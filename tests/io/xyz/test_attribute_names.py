@@ -158,12 +158,12 @@ def test_nodes_are_counted_whatever_the_target_is_called(tmp_path):
 def test_users_may_not_choose_them(tmp_path, name):
     path = tmp_path / "a.xyz"
     path.write_text("1\na=3\nO 0 0 0 5\n")
-    with pytest.raises(ValueError, match="targets: found"):
+    with pytest.raises(ValueError, match="targets: expected"):
         read_xyz(path, targets={name: "a"})
-    with pytest.raises(ValueError, match="columns: found"):
+    with pytest.raises(ValueError, match="columns: expected"):
         read_xyz(path, columns={name: 1})
     (tmp_path / "t.csv").write_text(f"index,{name}\n0,5\n")
-    with pytest.raises(ValueError, match=r"t\.csv, line 1: found the name"):
+    with pytest.raises(ValueError, match=r"t\.csv, line 1: expected a name that is free.*, found the name"):
         XYZ(path, table=Table(tmp_path / "t.csv"))
     assert not is_free(name)
 
@@ -172,7 +172,7 @@ def test_a_table_does_not_count_nodes(tmp_path):
     path = tmp_path / "a.xyz"
     path.write_text("2\n\nO 0 0 0\nH 0 0 1\n")
     (tmp_path / "t.csv").write_text("index,x\n0,5\n")
-    with pytest.raises(ValueError, match=r"t\.csv, line 1: found the name 'x'"):
+    with pytest.raises(ValueError, match=r"t\.csv, line 1: expected .* is free.*, found the name 'x'"):
         XYZ(path, table=tmp_path / "t.csv")
 
 

@@ -8,7 +8,7 @@ import torch
 
 from fa_pyg.datasets import XYZStream
 
-FILE = Path(__file__).parents[1] / "fuzz" / "fuzz_xyz.py"
+FILE = Path(__file__).with_name("fuzz_xyz.py")
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ DEFAULTS = {
 }
 
 
-class SaveConfigAtStart(SaveConfigCallback):
+class _SaveConfigAtStart(SaveConfigCallback):
     """Write the configuration when training begins: a run that cannot be resumed keeps its configuration."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -46,7 +46,7 @@ class SaveConfigAtStart(SaveConfigCallback):
         super().setup(trainer, pl_module, "fit")
 
 
-class FitParser(LightningArgumentParser):
+class _FitParser(LightningArgumentParser):
     """Parser whose errors about names mention ``--trust``."""
 
     def error(self, message: str, *args: Any) -> None:
@@ -88,10 +88,10 @@ class FitCLI(LightningCLI):
             super().__init__(
                 self.module,
                 self.data,
-                save_config_callback=SaveConfigAtStart,
+                save_config_callback=_SaveConfigAtStart,
                 save_config_kwargs={"overwrite": True},
                 trainer_defaults={**DEFAULTS, **self.defaults},
-                parser_class=FitParser,
+                parser_class=_FitParser,
                 parser_kwargs={"allow_abbrev": False, "epilog": TRUST},
                 seed_everything_default=0,
                 args=args,

@@ -1,4 +1,4 @@
-"""The calculator in ASE's optimisers and dynamics."""
+"""The calculator in ASE's optimizers and dynamics."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_forces_are_the_derivative(water):
     assert np.abs(analytic - numeric).max() < 1e-5
 
 
-def test_geometry_optimisation_ends_without_forces(water):
+def test_geometry_optimization_ends_without_forces(water):
     before = water.get_potential_energy()
     assert BFGS(water, logfile=None).run(fmax=1e-3, steps=100)
     assert water.get_potential_energy() < before
@@ -193,7 +193,7 @@ def bad(numbers=(8, 1), positions=((0.0, 0, 0), (0, 0, 1.0)), **kwargs):
         (bad(pbc=True), "cell: expected independent vectors in all periodic directions"),
         (bad(pbc=True, cell=[4, 4, np.nan]), "cell: expected finite vectors"),
         (bad(pbc=True, cell=[4, 4, 0.0]), "cell: expected independent vectors"),
-        (bad(pbc=True, cell=[0.1, 0.1, 0.1]), "cell: expected at most 2000 neighbours of an atom"),
+        (bad(pbc=True, cell=[0.1, 0.1, 0.1]), "cell: expected at most 2000 neigh"),
         (bad(pbc=[True, False, False], cell=[4, 0, 0]), "cell: expected at least two periodic directions"),
     ],
 )

@@ -1,6 +1,6 @@
 """Steps of outputs and forces along lines of clouds that pass through degenerate ones, as Markdown.
 
-Of each kind of line (``fa_pyg.testing.continuity.lines``, in space) the largest step between neighbours,
+Of each kind of line (``fa_pyg.testing.continuity.lines``, in space) the largest step between neighbors,
 relative to the largest value, where the line is cut into 256 and into 4096 pieces: 16 times shorter steps.
 Where an output is continuous and not too steep its step shrinks by about 16; where it jumps it stays.
 

@@ -32,7 +32,7 @@ from ase.build import bulk
 from ase.spacegroup import crystal
 from torch import Tensor
 
-from fa_pyg import Frame, Frames, WeightedPCAFrame
+from fa_pyg import Frame, Frames, MotionFrame, WeightedPCAFrame
 from fa_pyg.builders import Cloud
 from fa_pyg.models import CellFrame, CellVectors, LabeledCell, LatticeVectors, NeighborVectors, Potential
 from fa_pyg.testing.probe import EdgeProbe
@@ -65,7 +65,7 @@ def systems() -> dict[str, tuple[Atoms, Atoms | None]]:
     }
 
 
-class Counted(Frame):
+class Counted(MotionFrame):
     """A frame that counts, and stops where there are too many."""
 
     def __init__(self, frame: Frame, most: int) -> None:

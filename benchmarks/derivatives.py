@@ -23,12 +23,12 @@ ROWS = {"energy": "graph scalar", "vectors": "node vector", "tensors": "node ten
 
 
 def batches() -> Iterator[tuple[Tensor | None, Tensor, Tensor]]:
-    """Colours or None, positions and graphs of the clouds: those with colours, and those without."""
+    """Colors or None, positions and graphs of the clouds: those with colors, and those without."""
     clouds = [cloud for cloud in catalogue(3) if len(cloud.pos) <= SMALL]
-    for coloured in (True, False):
-        part = [cloud for cloud in clouds if (cloud.z is not None) == coloured]
+    for colored in (True, False):
+        part = [cloud for cloud in clouds if (cloud.z is not None) == colored]
         sizes = torch.tensor([len(cloud.pos) for cloud in part])
-        z = torch.cat([cloud.z for cloud in part]) if coloured else None
+        z = torch.cat([cloud.z for cloud in part]) if colored else None
         yield z, torch.cat([c.pos for c in part]), torch.arange(len(part)).repeat_interleave(sizes)
 
 

@@ -1,4 +1,4 @@
-"""Radius and nearest-neighbour graphs: time and peak memory, beside SciPy's k-d tree in the same run.
+"""Radius and nearest-neighbor graphs: time and peak memory, beside SciPy's k-d tree in the same run.
 
 The tree's times hold all it takes to the same edges: building it, and for the radius both directions in order
 (its raw pairs come once each, in no order). Calls alternate, and the ratio is the median over the pairs. Peak
@@ -40,7 +40,7 @@ def molecules() -> Tensor:
 
 
 def radius_of(neighbors: float) -> float:
-    """The radius in which a point of the cloud has so many neighbours on average."""
+    """The radius in which a point of the cloud has so many neighbors on average."""
     return (neighbors / (4 / 3 * np.pi * POINTS)) ** (1 / 3)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import NormalizeRotation
 
-from fa_pyg import Frame, Frames
+from fa_pyg import Frames, MotionFrame
 from fa_pyg.builders import Cloud
 from fa_pyg.math.linalg import mean
 
@@ -21,7 +21,7 @@ __all__ = ["PeerFrame", "peer_frames"]
 Rotations = Callable[[Tensor], Tensor]
 
 
-class PeerFrame(Frame):
+class PeerFrame(MotionFrame):
     """What another library calls the frames of one cloud.
 
     Args:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from fa_pyg import (
     CosetFrame,
     FrameAveraging,
-    GeneralisedQRFrame,
+    GeneralizedQRFrame,
     GroupFrame,
     LearnedFrame,
     PCAFrame,
@@ -71,7 +71,7 @@ FRAMES: dict[str, Callable[[str], Frame]] = {
     "tau .1, gap .2": weighted(tau=0.1, gap=0.2),
     "tau .5, gap = flat = line = .3": weighted(tau=0.5, gap=0.3, flat=0.3, line=0.3),
     "PCA, all signs": PCAFrame,
-    "generalised QR": GeneralisedQRFrame,
+    "generalized QR": GeneralizedQRFrame,
     "learned, untrained": learned,
     "fast, all signs": lambda group: CosetFrame(WeightedPCAFrame(group, smoothness="fast"), SIGNS[group]),
     "PCA, all orders": lambda group: CosetFrame(PCAFrame(group), ORDERS[group]),

@@ -41,7 +41,7 @@ MEMORY = {
 
 
 def frames_of(frame: Frame, molecules: list[Data], weighted: bool = True, dtype=torch.float32):
-    """Returns a call that computes the frames of all molecules at once."""
+    """Return a call that computes the frames of all molecules at once."""
     batch = Batch.from_data_list(molecules)
     weight = batch.z.to(dtype) if weighted else None
     given = {"batch": batch.batch, "num_graphs": batch.num_graphs, "node_weight": weight}

@@ -98,11 +98,11 @@ def draw_vectors(path: Path) -> None:
         axes.imshow(TURN(x).squeeze(), cmap="gray", alpha=0.3, vmax=1.5)
         fields = {"g f(x)": TURN(model(x), "vector"), "f(g x)": model(TURN(x))}
         scale = 9 * largest(fields["g f(x)"])
-        for (label, field), colour, width in zip(fields.items(), ("C1", "k"), (0.014, 0.004), strict=True):
+        for (label, field), color, width in zip(fields.items(), ("C1", "k"), (0.014, 0.004), strict=True):
             down, right = field[0, :, 1::3, 1::3]
             places = range(1, field.size(-1), 3)
-            arrows = {"angles": "xy", "scale": scale, "width": width, "headwidth": 3 if colour == "C1" else 5}
-            axes.quiver(places, places, right, down, color=colour, label=label, **arrows)
+            arrows = {"angles": "xy", "scale": scale, "width": width, "headwidth": 3 if color == "C1" else 5}
+            axes.quiver(places, places, right, down, color=color, label=label, **arrows)
         axes.set_title(f"vector field, {name}", fontsize=10)
         axes.axis("off")
     panels[0].legend(loc="lower right", fontsize=8)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+from torch_geometric.data import Batch
 
 from fa_pyg.reps import Rep
 
-__all__ = ["channels_or_samples", "check_batch", "check_edges", "check_numbers", "graph_count", "holds"]
+__all__ = [
+    "add_slices",
+    "channels_or_samples",
+    "check_batch",
+    "check_edges",
+    "check_numbers",
+    "graph_count",
+    "holds",
+]
 
 
 _EMPTY = 1 << 20  # graphs without nodes: numbers beyond are a mistake, and would take all memory
@@ -74,6 +85,24 @@ def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> 
             f"{name}: expected edges within graphs, found one from node {i} of graph {int(tail[edge])} "
             f"to node {j} of graph {int(head[edge])}"
         )
+
+
+def add_slices(
+    data: Batch, counts: Mapping[str, Tensor], increments: Mapping[str, Tensor] | None = None
+) -> None:
+    """Make a batch separable again after attributes were added to it, as if its graphs had come with them.
+
+    Args:
+        data: collated.
+        counts: by attribute, the number of rows of each graph, ``[B]``.
+        increments: by attribute, the offset of its values in each graph, ``[B]``; default 0.
+    """
+    slices = {name: pad(count.cpu().cumsum(0), (1, 0)) for name, count in counts.items()}
+    incs = {name: torch.zeros_like(slices[name][1:]) for name in counts}
+    incs |= {name: value.cpu() for name, value in (increments or {}).items()}
+    # New dicts: copies of a batch share theirs.
+    data._slice_dict = {**data._slice_dict, **slices}
+    data._inc_dict = {**data._inc_dict, **incs}
 
 
 def holds(mask: Tensor) -> bool:

@@ -1,6 +1,7 @@
 """For every test: one thread, the same seed, two types (``dtype``), and trainings of a second."""
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -48,6 +49,30 @@ def caught() -> Callable[[Callable], list[str]]:
     return texts
 
 
+class Processes:
+    """Waits for processes, and looks whether they run."""
+
+    @staticmethod
+    def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    @staticmethod
+    def is_running(pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                return stat.read().rpartition(")")[2].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def processes() -> type[Processes]:
+    return Processes
+
+
 @pytest.fixture(scope="session")
 def data_root(tmp_path_factory):
     """A cache with 20 samples of each split."""
@@ -66,7 +91,7 @@ model:
     init_args:
       model:
         class_path: fa_pyg.models.FAENet
-        init_args: {hidden: 8, layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
+        init_args: {hidden_channels: 8, num_layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
       frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: E(3)}}
   lr: 0.01
   schedule: cosine

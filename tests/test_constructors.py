@@ -104,6 +104,7 @@ def public() -> dict[str, Any]:
             thing = getattr(module, name)
             if (
                 callable(thing)
+                and not inspect.isabstract(thing)
                 and not any(thing is one for one in found.values())
                 and hasattr(thing, "__module__")
             ):
@@ -118,8 +119,8 @@ def values_of(kind: str) -> tuple:
 
 
 E3 = {"group": "E(3)"}
-GRAPHS = {"in_channels": 1, "hidden": 8, "num_layers": 2, "out_channels": 1}
-OF_GRAPHS = " in_channels:count hidden:size num_layers:size out_channels:size"
+GRAPHS = {"in_channels": 1, "hidden_channels": 8, "num_layers": 2, "out_channels": 1}
+OF_GRAPHS = " in_channels:count hidden_channels:size num_layers:size out_channels:size"
 STACK = " act:function readout:name head:size?"
 LAYER = " frame:frame scalars:count vectors:size out_scalars:count? out_vectors:count? chunk:positive?"
 DECLARED = " inputs:inputs? reads:reads? node_weight:weight? levels:levels?"
@@ -181,8 +182,6 @@ def waters(folder: Path) -> dict:
 
 ENTRIES: dict[str, Entry] = {
     # ---- frames
-    "Frame": Entry(E3, "group:group"),
-    "PermutationFrame": Entry({}, "group:group"),
     "PCAFrame": Entry(E3, "group:group detach:flag on_degenerate:name"),
     "WeightedPCAFrame": Entry(
         E3,
@@ -226,7 +225,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "builders.Quantity": Entry(
         {"value": POS, "rep": fa_pyg.Rep(1)},
-        "value:free rep:free index:free weighted:free",
+        "value:free rep:free rows:free",
     ),
     "builders.Graphs": Entry(
         {"edge_index": EDGES, "batch": ZEROS, "size": 1},
@@ -282,12 +281,12 @@ ENTRIES: dict[str, Entry] = {
     # ---- models
     "models.FAENet": Entry(
         {},
-        "hidden:size layers:count cutoff:length num_radial:size "
+        "hidden_channels:size num_layers:count cutoff:length num_radial:size "
         "num_neighbors:length heads:inputs? max_z:size",
     ),
     "models.NequIP": Entry(
         {},
-        "channels:size layers:size lmax:count lmax_edge:count cutoff:length "
+        "hidden_channels:size num_layers:size lmax:count lmax_edge:count cutoff:length "
         "num_radial:size radial:size elements:size num_neighbors:length "
         "max_z:size",
     ),
@@ -301,8 +300,8 @@ ENTRIES: dict[str, Entry] = {
     "models.LabeledCell": Entry({}, "frame:frame?"),
     "models.LatticeVectors": Entry({}, "frame:frame?"),
     "models.NeighborVectors": Entry({}, "frame:frame?"),
-    "models.FAGNN": Entry({}, "hidden:size layers:count dim:size edge_dim:count fused:flag"),
-    "models.GNN": Entry({}, "hidden:size layers:count dim:size"),
+    "models.FAGNN": Entry({}, "hidden_channels:size num_layers:count dim:size edge_dim:count fused:flag"),
+    "models.GNN": Entry({}, "hidden_channels:size num_layers:count dim:size"),
     "models.Linear": Entry({}, ""),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
@@ -518,9 +517,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "testing.largest_step": Entry(CURVE, "f:function line:module steps:list"),
     "testing.separation": Entry(
-        {"make_model": Sums, "graphs": Batch.from_data_list([GRAPH]), "initialisations": 1},
+        {"make_model": Sums, "graphs": Batch.from_data_list([GRAPH]), "initializations": 1},
         "make_model:function graphs:module pairs:number? "
-        "inputs:list transform:function? initialisations:positive "
+        "inputs:list transform:function? initializations:positive "
         "threshold:amount squash:function? seed:whole progress:text?",
     ),
     # ---- dynamics, ASE, pictures

@@ -35,8 +35,18 @@ def python(code: str, **kwargs) -> str:
 
 
 def test_the_import_is_light():
-    loaded = python("import sys, fa_pyg; print(*sys.modules)").split()
-    assert {"fa_pyg", "torch"} <= set(loaded)
+    loaded = set(python("import sys, fa_pyg; print(*sys.modules)").split())
+    assert "fa_pyg" in loaded
+    assert {"torch", "torch_geometric", *HEAVY}.isdisjoint(loaded)
+    loaded = set(python("import sys, fa_pyg; fa_pyg.FrameAveraging; print(*sys.modules)").split())
+    assert {"fa_pyg.nn", "fa_pyg.builders", "torch"} <= loaded
+    assert set(HEAVY).isdisjoint(loaded)
+
+
+def test_data_sets_load_no_frames():
+    loaded = python("import sys, fa_pyg.datasets; print(*sys.modules)").split()
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("fa_pyg.")}
+    assert rooms == {"checks", "datasets", "files", "io", "loader", "moved", "neighbors", "workers"}
     assert set(HEAVY).isdisjoint(loaded)
 
 
@@ -48,13 +58,23 @@ def test_rooms_are_there_once_they_are_named():
         _ = fa_pyg.dataset
 
 
+def test_every_public_name_is_there_and_listed():
+    names: dict[str, object] = {}
+    exec("from fa_pyg import *", names)
+    assert names.keys() - {"__builtins__"} == set(fa_pyg.__all__)
+    assert {*fa_pyg.__all__, *fa_pyg.ROOMS} <= set(dir(fa_pyg))
+    assert all(getattr(fa_pyg, name) is names[name] for name in fa_pyg.__all__)
+    rooms = [getattr(fa_pyg, name).__name__ for name in fa_pyg.ROOMS]
+    assert rooms == [f"fa_pyg.{name}" for name in fa_pyg.ROOMS]
+
+
 def test_all_but_training_imports_without_the_extras():
     code = f"""
     import pkgutil, sys
     sys.modules.update(dict.fromkeys({HEAVY}))  # None: an import of it is an ImportError
     import fa_pyg
     for module in pkgutil.walk_packages(fa_pyg.__path__, "fa_pyg.", onerror=lambda name: None):
-        if not module.name.startswith("fa_pyg.train"):
+        if not module.name.startswith(("fa_pyg.train", "fa_pyg.config", "fa_pyg.potential")):
             __import__(module.name)
             print(module.name)
     """
@@ -104,5 +124,4 @@ def test_the_wheel_has_the_version_and_the_extras(wheel):
         "rdkit",
         "ase",
         "numpy",
-        "pyyaml",
     ]

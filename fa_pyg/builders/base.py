@@ -1,102 +1,151 @@
-"""What every frame is: a module that maps what it reads of a batch to frames."""
+"""Frames as modules: the abstract frame, and the frames of motions and of permutations."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from fa_pyg.builders.cloud import Cloud, cloud_of
 from fa_pyg.builders.graphs import Graphs, graphs_of
-from fa_pyg.frames import Frames
-from fa_pyg.frames.permutation import PermutationFrames
+from fa_pyg.frames import Frames, FrameSet, PermutationFrames
 from fa_pyg.groups import Group, GroupLike
 
-__all__ = ["Frame", "PermutationFrame"]
+__all__ = ["Frame", "MotionFrame", "PermutationFrame"]
 
 
-class Frame(nn.Module):
-    r"""A frame: a map F from inputs to :class:`~fa_pyg.Frames` with F(gx) = g F(x) for all g of a group.
+class Frame(nn.Module, ABC):
+    r"""A frame: a map F from inputs to group elements with F(gx) = g F(x) for all g of a group.
 
-    A new frame is a subclass with one method, :meth:`build`.
+    Abstract: a new frame is a subclass of :class:`MotionFrame` or :class:`PermutationFrame` with one method,
+    :meth:`build`; a new kind of group is a sibling of these two.
 
     Args:
-        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
+        group: the group G.
     """
 
-    permutes: bool | None = False  # None where the group is that of another frame, inside
+    # What a frame of this kind is computed from; of a frame that wraps another, that one's.
+    seen: ClassVar[type[Cloud] | type[Graphs]]
 
     def __init__(self, group: GroupLike) -> None:
         super().__init__()
         self.group = Group.of(group)
-        if self.permutes not in (None, self.group.permutes):
-            wanted = '"S(n)"' if self.permutes else 'a group of motions such as "E(3)"'
-            raise ValueError(f"group of a {type(self).__name__}: expected {wanted}, found {self.group}")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if Frame in cls.__bases__ and "read" not in vars(cls):
+            _adopt(cls)
 
     @property
     def is_random(self) -> bool:
         """Whether frames are drawn at random in training, so that two calls differ; of a frame that wraps
-        others, whether one of these is."""
-        return any(one.is_random for one in self.children() if isinstance(one, Frame))
+        others, whether one of these is.
+        """
+        return any(child.is_random for child in self.children() if isinstance(child, Frame))
 
-    def build(self, cloud: Cloud) -> Frames:
+    @abstractmethod
+    def read(self, *args: Any, **kwargs: Any) -> Cloud | Graphs:
+        """Returns what the frame is computed from, of the arguments of a call of it, checked."""
+
+    @abstractmethod
+    def build(self, seen: Cloud | Graphs) -> FrameSet:
         """Returns the frames of a batch."""
-        raise NotImplementedError
 
-    def evaluate(self, cloud: Cloud) -> Frames:
-        """Returns :meth:`build` with autocast off, which would turn the axes by up to half a degree.
+    @abstractmethod
+    def check(self, frames: FrameSet, size: int) -> FrameSet:
+        """Returns ``frames`` if they can be this frame's, of ``size`` bodies; else raises ValueError."""
+
+    def evaluate(self, seen: Cloud | Graphs) -> FrameSet:
+        """Returns :meth:`build` with autocast off, which would rotate the axes by up to half a degree.
 
         Raises:
-            ValueError: if these are no frames of this group for the bodies of the batch.
+            ValueError: if these are not frames of this group for the bodies of the batch.
         """
-        with torch.autocast(cloud.device.type, enabled=False):
-            return self.check(self.build(cloud), cloud.size)
+        with torch.autocast(seen.device.type, enabled=False):
+            return self.check(self.build(seen), seen.size)
 
-    def check(self, frames: Frames, size: int) -> Frames:
-        """Returns ``frames`` if they can be this frame's, of ``size`` bodies; else raises ValueError."""
-        if self.group.permutes:
-            if not isinstance(frames, PermutationFrames) or frames.num_bodies != size:
-                raise ValueError(f"{self}: expected permutation frames of {size} graphs, found {frames}")
-            return frames
-        if not isinstance(frames, Frames) or (frames.num_bodies, frames.dim) != (size, self.group.dim):
-            wanted = f"frames of {size} bodies in {self.group.dim} dimensions"
-            raise ValueError(f"{self}: expected {wanted}, found {frames}")
-        return frames
-
-    def forward(self, *args: Any, **kwargs: Any) -> Frames:
-        """Returns the frames of the graphs of a batch.
-
-        Args:
-            args, kwargs: of motions ``(pos, *vectors, batch=None, num_graphs=None, node_weight=None)``, see
-                :func:`fa_pyg.builders.cloud.cloud_of`; of S(n) ``(edge_index, x=None, edge_attr=None,
-                batch=None, num_nodes=None, num_graphs=None)``, see :func:`fa_pyg.builders.graphs.graphs_of`.
+    def forward(self, *args: Any, **kwargs: Any) -> FrameSet:
+        """Returns the frames of the graphs of a batch: :meth:`build` of what :meth:`read` returns.
 
         Raises:
             ValueError: naming the argument that does not fit.
         """
-        if self.group.permutes:
-            return self.evaluate(graphs_of(*args, **kwargs))
-        return self.evaluate(cloud_of(self.group, *args, **kwargs))
+        return self.evaluate(self.read(*args, **kwargs))
 
     def extra_repr(self) -> str:
         return f'"{self.group}"'
 
 
+class MotionFrame(Frame):
+    r"""A frame of motions: a map F from point clouds to :class:`~fa_pyg.Frames`, :math:`g = (R, t)`.
+
+    A new one is a subclass with one method, :meth:`build`, from :class:`~fa_pyg.builders.Cloud`. It is called
+    with ``(pos, *vectors, batch=None, num_graphs=None, node_weight=None)``, see
+    :func:`fa_pyg.builders.cloud.cloud_of`.
+
+    Args:
+        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
+    """
+
+    seen = Cloud
+
+    def __init__(self, group: GroupLike) -> None:
+        super().__init__(group)
+        if not self.group.dim:
+            wanted = 'a group of motions such as "E(3)"'
+            raise ValueError(f"group of a {type(self).__name__}: expected {wanted}, found {self.group}")
+
+    @abstractmethod
+    def build(self, cloud: Cloud) -> Frames:
+        """Returns the frames of a batch of point clouds."""
+
+    def read(self, *args: Any, **kwargs: Any) -> Cloud:
+        return cloud_of(self.group, *args, **kwargs)
+
+    def check(self, frames: FrameSet, size: int) -> Frames:
+        if not isinstance(frames, Frames) or (frames.num_bodies, frames.dim) != (size, self.group.dim):
+            wanted = f"frames of {size} bodies in {self.group.dim} dimensions"
+            raise ValueError(f"{self}: expected {wanted}, found {frames}")
+        return frames
+
+
 class PermutationFrame(Frame):
     r"""A frame of graphs: a map F to :class:`~fa_pyg.PermutationFrames` with F(gx) = g F(x), g in S(n).
 
-    A new one is a subclass with one method, :meth:`build`, from :class:`~fa_pyg.builders.graphs.Graphs`.
+    A new one is a subclass with one method, :meth:`build`, from :class:`~fa_pyg.builders.graphs.Graphs`. It
+    is called with ``(edge_index, x=None, edge_attr=None, batch=None, num_nodes=None, num_graphs=None)``, see
+    :func:`fa_pyg.builders.graphs.graphs_of`.
 
     Args:
         group: ``"S(n)"``.
     """
 
-    permutes = True
+    seen = Graphs
 
     def __init__(self, group: GroupLike = "S(n)") -> None:
         super().__init__(group)
+        if self.group.dim:
+            raise ValueError(f'group of a {type(self).__name__}: expected "S(n)", found {self.group}')
 
+    @abstractmethod
     def build(self, graphs: Graphs) -> PermutationFrames:
         """Returns the frames of a batch of graphs."""
-        raise NotImplementedError
+
+    def read(self, *args: Any, **kwargs: Any) -> Graphs:
+        return graphs_of(*args, **kwargs)
+
+    def check(self, frames: FrameSet, size: int) -> PermutationFrames:
+        if not isinstance(frames, PermutationFrames) or frames.num_bodies != size:
+            raise ValueError(f"{self}: expected permutation frames of {size} graphs, found {frames}")
+        return frames
+
+
+def _adopt(cls: type[Frame]) -> None:
+    """Makes a frame written for fa_pyg 0.1, which only says how it is built, one of motions."""
+    text = f"{cls.__name__}: expected a subclass of MotionFrame, found one of Frame, taken as one of motions"
+    warnings.warn(text, DeprecationWarning, stacklevel=4)
+    for name in ("seen", "read", "check"):
+        setattr(cls, name, vars(MotionFrame)[name])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.batches import channels_or_samples, check_batch, graph_count
+from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group
 from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
 from fa_pyg.reps import Rep
@@ -28,17 +29,25 @@ _SEEN = 1e-12
 class Quantity:
     """One declared input as a frame sees it.
 
+    Args:
+        value: the tensor, with explicit geometric axes.
+        rep: how it transforms.
+        rows: the level and the body of its rows; node weights are those of rows that are nodes. Default: the
+            nodes of one body.
+
     Shapes:
-        value ``[n, C..., d, ..., d]`` of the representation ``rep``; index ``[n]``, the body of each row, or
-        None where all rows belong to one body. ``weighted``: whether the rows may be nodes.
+        value ``[n, C..., d, ..., d]``.
     """
 
     value: Tensor
     rep: Rep
-    index: Tensor | None = None
-    weighted: bool = True
+    rows: Rows | None = None
 
-    def rows(self) -> Tensor:
+    def __post_init__(self) -> None:
+        if self.rows is None:
+            object.__setattr__(self, "rows", Rows(Level.NODE, None, len(self.value)))
+
+    def vectors(self) -> Tensor:
         """The vectors of all channels as rows ``[m, d]``, in the type to compute frames in."""
         return self.value.to(working_dtype(self.value)).reshape(-1, self.value.size(-1))
 
@@ -77,9 +86,10 @@ class Cloud:
     @property
     def empty(self) -> Tensor | None:
         """The bodies without a row of any declared input, ``[B]`` bool; None where there is one body."""
-        if any(quantity.index is None for quantity in self.declared):
+        bodies = [quantity.rows.body for quantity in self.declared]
+        if any(body is None for body in bodies):
             return None
-        rows = torch.cat([quantity.index for quantity in self.declared])
+        rows = torch.cat(bodies)
         return torch.bincount(rows, minlength=self.size) == 0
 
     @cached_property
@@ -106,7 +116,7 @@ class Cloud:
         with torch.no_grad():  # no decorator: torch.compile does not know decorated methods
             found = torch.zeros(self.size, dtype=torch.bool, device=self.device)
             for quantity in self.read:
-                x, index, weight = self.centred(quantity, origin)
+                x, index, weight = self.centered(quantity, origin)
                 if weight is not None:
                     found = found | self._overlooks(x, index, weight)
         return found
@@ -121,17 +131,17 @@ class Cloud:
 
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Returns the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
-        rows = quantity.rows()
+        rows = quantity.vectors()
         each = len(rows) // max(len(quantity.value), 1)
-        index, weight = quantity.index, self._weight(quantity)
+        index, weight = quantity.rows.body, self._weight(quantity)
         if each != 1:
             index = index if index is None else index.repeat_interleave(each)
             weight = weight if weight is None else weight.repeat_interleave(each)
         return rows, index, weight
 
     def _weight(self, quantity: Quantity) -> Tensor | None:
-        at_nodes = quantity.index is self.batch and quantity.weighted and self.weight is not None
-        return self.node_weight if at_nodes and len(self.weight) == len(quantity.value) else None
+        at_nodes = self.weight is not None and quantity.rows.level is Level.NODE
+        return self.node_weight if at_nodes else None
 
     def origin(self, group: Group) -> Tensor | None:
         """Returns the (weighted) centroid ``[B, d]`` of the first point; None if nothing translates."""
@@ -141,7 +151,7 @@ class Cloud:
         rows, index, weight = self.rows(points[0])
         return mean(rows, index, self.size, weight)
 
-    def centred(
+    def centered(
         self, quantity: Quantity, origin: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Returns :meth:`rows`, points relative to ``origin``."""
@@ -149,6 +159,8 @@ class Cloud:
         if quantity.rep.affine and origin is not None:
             rows = rows - gather(origin, index)
         return rows, index, weight
+
+    centred = centered  # the old spelling
 
 
 def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -207,7 +219,8 @@ def cloud_of(
         raise ValueError(unclear)
     size = 1 if batch is None else graph_count(batch, num_graphs)
     reps = [Rep(1, affine=group.translates), *[Rep(1)] * len(vectors)]
-    read = tuple(Quantity(x, rep, batch) for x, rep in zip((pos, *vectors), reps, strict=True))
+    rows = Rows(Level.NODE, batch, len(pos))
+    read = tuple(Quantity(x, rep, rows) for x, rep in zip((pos, *vectors), reps, strict=True))
     return Cloud(read, read, batch, size, node_weight)
 
 

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import Any
+
 import torch
 
 from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
-from fa_pyg.frames import Frames
+from fa_pyg.builders.graphs import Graphs
+from fa_pyg.frames import FrameSet
 
-__all__ = ["PerMode", "Sample"]
+__all__ = ["PerMode", "Sample", "WrappedFrame"]
 
 
-class Sample(Frame):
+class WrappedFrame(Frame):
+    """A frame of the same kind and group as another inside it, which says what is read."""
+
+    @property
+    @abstractmethod
+    def inner(self) -> Frame:
+        """The frame that says what is read, and what the value is."""
+
+    @property
+    def seen(self) -> type[Cloud] | type[Graphs]:
+        return self.inner.seen
+
+    def read(self, *args: Any, **kwargs: Any) -> Cloud | Graphs:
+        return self.inner.read(*args, **kwargs)
+
+    def check(self, frames: FrameSet, size: int) -> FrameSet:
+        return self.inner.check(frames, size)
+
+
+class Sample(WrappedFrame):
     """k frames drawn from another frame for each graph and call in training; all of them in evaluation.
 
     The stochastic frames of FAENet (Duval et al. 2023). The draw is by weight and for every graph on its own,
@@ -26,10 +49,13 @@ class Sample(Frame):
         eval_k: frames a graph in evaluation; default all.
         generator: for reproducible draws; default torch's global one.
 
+    Raises:
+        ValueError: if ``frame`` is not a frame, or k or eval_k is not a positive integer.
+
     Not guaranteed: equivariance of one call in training, or of any call with ``eval_k``.
     """
 
-    permutes = None
+    is_random = True
 
     def __init__(
         self, frame: Frame, k: int = 1, eval_k: int | None = None, generator: torch.Generator | None = None
@@ -43,11 +69,11 @@ class Sample(Frame):
         )
 
     @property
-    def is_random(self) -> bool:
-        return True
+    def inner(self) -> Frame:
+        return self.frame
 
-    def build(self, cloud: Cloud) -> Frames:
-        frames = self.frame.build(cloud)
+    def build(self, seen: Cloud | Graphs) -> FrameSet:
+        frames = self.frame.build(seen)
         k = self.k if self.training else self.eval_k
         return frames if k is None else frames.sample(k, self.generator)
 
@@ -55,7 +81,7 @@ class Sample(Frame):
         return f"k={self.k}, eval_k={'all' if self.eval_k is None else self.eval_k}"
 
 
-class PerMode(Frame):
+class PerMode(WrappedFrame):
     """One frame in training, another in evaluation.
 
     Args:
@@ -63,10 +89,8 @@ class PerMode(Frame):
         eval: the frame of ``module.eval()``; of the same group.
 
     Raises:
-        ValueError: if their groups differ.
+        ValueError: if their groups differ, or one is not a frame.
     """
-
-    permutes = None
 
     def __init__(self, train: Frame, eval: Frame) -> None:  # the fixed public name of the argument
         super().__init__(_frame("eval", eval).group)
@@ -80,8 +104,12 @@ class PerMode(Frame):
     def is_random(self) -> bool:
         return self.in_training.is_random
 
-    def build(self, cloud: Cloud) -> Frames:
-        return (self.in_training if self.training else self.in_evaluation).build(cloud)
+    @property
+    def inner(self) -> Frame:
+        return self.in_training if self.training else self.in_evaluation
+
+    def build(self, seen: Cloud | Graphs) -> FrameSet:
+        return self.inner.build(seen)
 
     def extra_repr(self) -> str:
         return ""

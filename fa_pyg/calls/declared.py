@@ -12,7 +12,9 @@ from torch import Tensor
 from fa_pyg import batches as sizes
 from fa_pyg import checks
 from fa_pyg.builders.cloud import MOST_TYPES, Quantity, check_weight
-from fa_pyg.calls import Call, Layout, Name
+from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.layout import Layout
+from fa_pyg.frames.rows import Rows
 from fa_pyg.math.linalg import check_real
 from fa_pyg.reps import Rep, RepLike
 
@@ -68,10 +70,8 @@ def check_node_weight(spec: NodeWeight) -> None:
         checks.function("node_weight", spec, optional=True, expected="a name, a callable")
 
 
-def quantity(
-    name: Name, value: Tensor, rep: Rep, dim: int, index: Tensor | None, weighted: bool = True
-) -> Quantity:
-    """Returns a declared input as frames see it; ``weighted``: whether its rows may be nodes.
+def quantity(name: Name, value: Tensor, rep: Rep, dim: int, rows: Rows) -> Quantity:
+    """Returns a declared input as frames see it.
 
     Raises:
         ValueError: naming it, if it has no rows of this representation in ``dim`` dimensions.
@@ -82,7 +82,7 @@ def quantity(
         raise ValueError(
             f"{name!r}: expected a floating point [n, ...], found {value.dtype} {list(value.shape)}"
         )
-    return Quantity(value.reshape(shape), replace(rep, flat=False), index, weighted)
+    return Quantity(value.reshape(shape), replace(rep, flat=False), rows)
 
 
 def node_weights(spec: NodeWeight, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:

@@ -12,9 +12,11 @@ from torch_geometric.utils import is_sparse
 
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.graphs import Graphs, check_edges, colors_of
-from fa_pyg.calls import NODE_NAMES, Call, Layout, Name
+from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.layout import Layout
+from fa_pyg.calls.names import NODE_NAMES
 from fa_pyg.calls.node_indices import check_numbers, marks_of, pointers_of
-from fa_pyg.frames.permutation import PermutationFrames
+from fa_pyg.frames import Level, PermutationFrames
 
 __all__ = ["UNREAD", "graph_layout", "read_frames", "read_graphs"]
 
@@ -67,7 +69,7 @@ def _check_shape(name: Name, value: Any) -> None:
 
 def _check_meaning(name: Name, value: Any, layout: Layout, has_matrix: bool) -> None:
     """What could be edges must be known as such: the frame would not see them, or they would stay."""
-    if not isinstance(value, Tensor) or value.dim() != 2 or layout.said(name) or is_sparse(value):
+    if not isinstance(value, Tensor) or value.dim() != 2 or layout.declared_level(name) or is_sparse(value):
         return
     if layout.edge_index is None and not has_matrix and len(value) == 2 and not value.is_floating_point():
         raise ValueError(
@@ -139,10 +141,8 @@ def _is_unread(name: Name, value: Any, layout: Layout) -> bool:
 def _level(name: Name, value: Any, layout: Layout) -> str | None:
     if not isinstance(value, Tensor) or is_sparse(value) or value.dim() == 0 or _is_adjacency(name, value):
         return None
-    body = layout.body(name, value)
-    if body is layout.batch:
-        return "node"
-    return "edge" if layout.edge_index is not None and body is layout.edges else None
+    level = layout.rows(name, value).level
+    return level.value if level in (Level.NODE, Level.EDGE) else None
 
 
 def _is_adjacency(name: Name, value: Any) -> bool:

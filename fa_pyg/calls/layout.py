@@ -1,27 +1,25 @@
-"""Which rows of a call's tensors belong to which graph."""
+"""Layout of a call's batch: its sizes, and the level and graph of the rows of each tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
 
 from fa_pyg.batches import check_batch, check_edges, graph_count
-from fa_pyg.calls.call import Call, Name
-from fa_pyg.calls.collation import Collation
-from fa_pyg.calls.names import BY_NAME, KEPT, NODE_NAMES, is_index_name, is_integer, is_pairs, owners, words
+from fa_pyg.calls.call import Name
+from fa_pyg.calls.indices import NUMBERS, NodeIndices
+from fa_pyg.calls.names import KEPT, NODE_NAMES
+from fa_pyg.frames.rows import Level, Rows
 
 __all__ = ["LEVELS", "NUMBERS", "Layout"]
 
-NUMBERS = ("index", "node_index")
 LEVELS = ("node", "edge", "graph", *NUMBERS, "shared", "place")
 
 
-class Layout(Collation):
+class Layout(NodeIndices):
     """The sizes of a call's batch, and the level of each of its tensors.
 
     Args:
@@ -39,155 +37,83 @@ class Layout(Collation):
         ValueError: if ``batch`` is no vector of integers, or does not fit the number of graphs that is given.
     """
 
-    def __init__(
-        self,
-        call: Call,
-        levels: Mapping[Name, str] | None = None,
-        nodes: Name = "pos",
-        whole: bool = False,
-        pairs_in_edge_order: bool = False,
-    ) -> None:
-        self.call = call
-        self.levels = {**BY_NAME, **(levels or {})}
-        self.pairs_in_edge_order = pairs_in_edge_order
-        given = call.get("batch")
-        self.batch: Tensor | None = call.get(f"{nodes}_batch") if given is None else given
-        check_batch(self.batch, "batch" if given is not None else f"{nodes}_batch")
-        self._nodes = nodes
-        self.num_nodes = self._num_nodes(nodes)
-        self.num_graphs = self._num_graphs()
-        self.is_strict = whole  # of one graph, too, no size may leave a choice
-        if whole and self.batch is None:
-            self.batch = torch.zeros(self.num_nodes, dtype=torch.long, device=self._device())
-        self._bodies: dict[Name, Tensor | None] = {}
-        self._columns: dict[Name, Tensor] = {}
-
-    def _num_nodes(self, nodes: Name) -> int:
-        if self.batch is not None:
-            return len(self.batch)
-        given = None if self.call.data is None else self.call.data.num_nodes
-        if given is None and not isinstance(self.call.get(nodes), Tensor):
-            raise ValueError(
-                "num_nodes: expected a number of nodes in the Data, which has no tensor that tells it"
-            )
-        return len(self.call.get(nodes)) if given is None else given
-
-    def _num_graphs(self) -> int:
-        if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
-            raise ValueError(
-                "the Batch has no `batch`: PyG could not tell its nodes, give each Data num_nodes"
-            )
-        if self.batch is None:
-            return 1
-        if isinstance(self.call.data, Batch):
-            self._check_flat()
-            return graph_count(self.batch, self.call.data.num_graphs)
-        for name in ("num_graphs", "batch_size"):
-            if self.call.get(name) is not None:
-                return graph_count(self.batch, self.call.get(name), name)
-        if isinstance(self.call.get("ptr"), Tensor):
-            return graph_count(self.batch, len(self.call.get("ptr")) - 1, "len(ptr) - 1")
-        return graph_count(self.batch)  # waits for the device
-
-    def _check_flat(self) -> None:
-        """Raises ValueError for a Batch of Batches, whose graphs nothing tells any more."""
-        if {"batch", "ptr"} & set(getattr(self.call.data, "_slice_dict", None) or ()):
-            raise ValueError(
-                f"{self.call.holder!r}: expected a Batch of Data, found a Batch of Batches: collate their "
-                "graphs, Batch.from_data_list([data for batch in batches for data in batch.to_data_list()])"
-            )
-
-    def _device(self) -> torch.device | None:
-        tensors = (value for value in self.call.values.values() if isinstance(value, Tensor))
-        return next((value.device for value in tensors), None)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.nodes = Rows(Level.NODE, self.batch, self.num_nodes)
+        self._rows: dict[Name, Rows] = {}
+        self._columns: dict[Name, Rows] = {}
 
     # ------------------------------------------------------------------------------ levels
 
     @cached_property
-    def edge_name(self) -> Name | None:
-        """The name of the edges: ``edge_index``, or the only pairs of node numbers that the caller names."""
-        if self.call.get("edge_index") is not None:
-            return "edge_index"
-        named = [name for name, level in self.levels.items() if level == "index"]
-        pairs = [name for name in named if is_pairs(self.call.get(name))]
-        return pairs[0] if len(pairs) == 1 else None
-
-    @cached_property
-    def edge_index(self) -> Tensor | None:
-        value = None if self.edge_name is None else self.call.get(self.edge_name)
-        return value if isinstance(value, Tensor) and value.dim() == 2 and not value.is_sparse else None
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The numbers of nodes and graphs, and of edges where there are any."""
-        edges = () if self.edge_index is None else (self.edge_index.size(1),)
-        return (self.num_nodes, self.num_graphs, *edges)
-
-    @cached_property
-    def graphs(self) -> Tensor:
-        """All graphs, ``[B]``."""
+    def graphs(self) -> Rows:
         device = None if self.batch is None else self.batch.device
-        return torch.arange(self.num_graphs, device=device)
+        body = None if self.batch is None else torch.arange(self.num_graphs, device=device)
+        return Rows(Level.GRAPH, body, self.num_graphs)
 
     @cached_property
-    def edges(self) -> Tensor | None:
-        """The graph of each edge; None where there is one graph, which has no ``batch``."""
+    def edges(self) -> Rows:
         if self.edge_index is None:
             raise ValueError("the edge level needs an argument or attribute `edge_index`, [2, E]")
         if self.batch is None:
-            return None
+            return Rows.of(self.edge_index.new_zeros(self.edge_index.size(1)), Level.EDGE)
         if not self.counts_nodes(self.edge_name):  # of two sets of nodes: the slices tell
-            return self.rows_by(self.slices(self.edge_name, self.edge_index), self.batch.device)
+            slices = self.slices(self.edge_name, self.edge_index)
+            return Rows.of(self.rows_by(slices, self.batch.device), Level.EDGE)
         if len(self.edge_index) == 2:
             check_edges(self.edge_index, self.batch, self.edge_name)
-        return self.batch.index_select(0, self.edge_index[0])
+        return Rows.of(self.batch.index_select(0, self.edge_index[0]), Level.EDGE)
 
     @cached_property
-    def places(self) -> Tensor | None:
-        """The graph of each place for a node: another tensor than that of the nodes."""
-        return None if self.batch is None else self.batch.clone()
+    def places(self) -> Rows:
+        """The rows of what is indexed by position: they stay where they are when nodes are permuted."""
+        return Rows(Level.PLACE, self.batch, self.num_nodes)
 
-    def of(self, level: Name) -> Tensor | None:
-        """The graph of each row of a level, or of an argument of this name; None where there is one graph."""
-        if level in ("place", "shared"):
-            return self.places if level == "place" else None
-        if level in ("node", "edge", "graph"):
-            edges = self.edges if level == "edge" else None
-            if self.batch is None:
-                # Edges have a body of their own: None stands for the one of the nodes, with their weights.
-                return self.edge_index.new_zeros(self.edge_index.size(1)) if level == "edge" else None
-            return edges if level == "edge" else self.graphs if level == "graph" else self.batch
+    def of(self, level: Name) -> Rows:
+        """The rows of a level, or of an argument of this name."""
+        if level in ("node", "edge", "graph", "place"):
+            named = {"node": "nodes", "edge": "edges", "graph": "graphs", "place": "places"}
+            return getattr(self, named[level])
         value = self.call.get(level)
-        body = self.columns(level, value) if self.is_numbers(level, value) else self.body(level, value)
-        if body is not None:
-            return body
-        return torch.zeros(value.size(self.axis(level, value)), dtype=torch.long, device=value.device)
+        rows = self.columns(level, value) if self.is_numbers(level, value) else self.rows(level, value)
+        if rows.body is not None:
+            return rows
+        count = value.size(self.axis(level, value))
+        return Rows.of(torch.zeros(count, dtype=torch.long, device=value.device))
 
     @cached_property
     def nodes_are_graphs(self) -> bool:
         """Whether the node and the graph level are one and the same."""
         return self.num_nodes == self.num_graphs and (
-            self.num_graphs == 1 or torch.equal(self.batch, self.graphs)
+            self.num_graphs == 1 or torch.equal(self.batch, self.graphs.body)
         )
 
-    def body(self, name: Name, value: Tensor) -> Tensor | None:
-        """The graph of each row of a tensor; None where there is one graph.
+    def rows(self, name: Name, value: Tensor) -> Rows:
+        """The rows of a tensor.
 
-        Known by what the caller says of the name, else by ``<name>_batch``, as in PyG, else by the slices of
-        a collated batch, else by :meth:`level`.
+        Their level is what the caller declares for the name, else that of ``<name>_batch``, as in PyG, else
+        that of the slices of a collated batch, else by :meth:`level`.
         """
         if self.batch is None:
-            return self.of("edge") if self.levels.get(name) == "edge" else None
-        if name not in self._bodies:
-            self._bodies[name] = self._body(name, value)
-        return self._bodies[name]
+            return self._of_one_graph(name, value)
+        if name not in self._rows:
+            self._rows[name] = self._found(name, value)
+        return self._rows[name]
 
-    def _body(self, name: Name, value: Tensor) -> Tensor:
-        said = self.levels.get(name)
-        if said is not None and said != "index":
-            return self.of("node" if said == "node_index" else said)
+    def _of_one_graph(self, name: Name, value: Tensor) -> Rows:
+        if self.levels.get(name) == "edge":
+            return self.edges
+        level = Level.NODE if self._may_be_nodes(name, value) else Level.INDEX
+        return Rows(level, None, len(value) if value.dim() else 1)
+
+    def _found(self, name: Name, value: Tensor) -> Rows:
+        declared = self.levels.get(name)
+        if declared == "shared":
+            return Rows(Level.SHARED, None, len(value))
+        if declared is not None and declared != "index":
+            return self.of("node" if declared == "node_index" else declared)
         pairs = f"{name}_index"
-        is_label = said is None and str(name).endswith("edge_label") and pairs in self.pairs
+        is_label = declared is None and str(name).endswith("edge_label") and pairs in self.pairs
         if is_label and len(value) == self.pairs[pairs].size(1):  # as many as the edges or not
             return self.columns(pairs, self.pairs[pairs])
         followed = self.followed(name, value)
@@ -197,12 +123,33 @@ class Layout(Collation):
             return self.columns(name, value)
         slices = self.slices(name, value)
         if slices is None:
-            return self.of(self.level(name, value))
+            level = self.level(name, value)
+            return Rows(Level.SHARED, None, 1) if level == "shared" else self.of(level)
         of_two_sets = self.is_counted(name) and self.increment(name).dim() > 0
-        return self.rows_by(slices, self.batch.device) if of_two_sets else self.by_slices(slices, name)
+        return self._sliced(slices) if of_two_sets else self.by_slices(slices, name)
 
-    def by_slices(self, slices: Tensor, name: Name) -> Tensor:
-        """The graph of each entry of an attribute with these slices, that of a level where they are its own.
+    def _sliced(self, slices: Tensor, device: torch.device | None = None) -> Rows:
+        return Rows.of(self.rows_by(slices, self.batch.device if device is None else device))
+
+    def quantity_rows(self, name: Name, value: Tensor) -> Rows:
+        """The rows of a declared input; what need not be nodes is never taken for nodes by its size.
+
+        A cell has as many rows as water has atoms, and a set of points with a ``<name>_batch`` of its own may
+        have as many as there are nodes: the others of the batch must not decide that.
+        """
+        rows = self.rows(name, value)
+        if rows.level is Level.NODE and not self._may_be_nodes(name, value):
+            return Rows(Level.INDEX, rows.body, rows.count)
+        return rows
+
+    def _may_be_nodes(self, name: Name, value: Tensor) -> bool:
+        has_rows = name == "cell" or str(name).startswith("edge_") or f"{name}_batch" in self.call.values
+        level = self.levels.get(name, "graph" if has_rows and name != self._nodes else "node")
+        has_size = self.batch is not None or (value.dim() > 0 and len(value) == self.num_nodes)
+        return level == "node" and has_size
+
+    def by_slices(self, slices: Tensor, name: Name) -> Rows:
+        """The rows of an attribute with these slices: those of a level where they are that one's.
 
         Raises:
             ValueError: where nodes are permuted and there are as many edges, and the name does not tell.
@@ -220,114 +167,21 @@ class Layout(Collation):
                     "which every graph has as many"
                 )
             return self.of(named if named in fits else fits[0])
-        return self.rows_by(slices, self.batch.device)
+        return self._sliced(slices)
 
-    def followed(self, name: Name, value: Tensor) -> Tensor | None:
-        """The graph of each row that ``<name>_batch`` says, as PyG's ``follow_batch`` does; else None."""
+    def followed(self, name: Name, value: Tensor) -> Rows | None:
+        """The rows that ``<name>_batch`` gives, as PyG's ``follow_batch`` does; else None."""
         key = f"{name}_batch"
         body = self.call.get(key)
         if self.batch is None or not isinstance(body, Tensor) or name in self.levels or not value.dim():
             return None
-        if body is self.batch or (body.shape == self.batch.shape and torch.equal(body, self.batch)):
-            return self.batch if len(value) == self.num_nodes else None
+        if body.shape == self.batch.shape and torch.equal(body, self.batch):
+            return self.nodes if len(value) == self.num_nodes else None
         check_batch(body, key)
         if len(body) != len(value):
             raise ValueError(f"{key}: expected the graph of each row, [{len(value)}], found [{len(body)}]")
         graph_count(body, self.num_graphs, batch_name=key)
-        return body
-
-    # ------------------------------------------------------------------------------ node numbers
-
-    def is_numbers(self, name: Name, value: Any) -> bool:
-        """Whether a tensor holds node numbers: so declared, or by PyG's rule for names or its ``__inc__``."""
-        said = self.levels.get(name)
-        if said is not None or not is_integer(value):
-            return said in NUMBERS
-        return is_index_name(name) or (self.is_counted(name) and self.counts_nodes(name))
-
-    def points(self, name: Name) -> Tensor:
-        """The graph of each of the points that loose numbers of this name count: the nodes, or another set.
-
-        Where the call has ``lig_batch``, ``lig_edge_index`` counts the rows of ``lig``; so ``edge_index_t``
-        those of ``x_t``.
-        """
-        sets = [key for key in self.call.values if str(key).endswith("_batch") and words(key) & words(name)]
-        bodies = {key: self.call.get(key) for key in sets if isinstance(self.call.get(key), Tensor)}
-        if len(bodies) > 1:
-            raise ValueError(f"{name!r}: expected numbers of one set of points, found {', '.join(bodies)}")
-        for key, body in bodies.items():
-            check_batch(body, key)
-            if body.shape != self.batch.shape or not torch.equal(body, self.batch):
-                return body
-        return self.batch
-
-    @cached_property
-    def pairs(self) -> dict[Name, Tensor]:
-        """The pairs of nodes besides the edges, such as ``edge_label_index``, by name."""
-        own = {k: v for k, v in self.call.values.items() if k != self.edge_name and self.is_numbers(k, v)}
-        return {k: v for k, v in own.items() if is_pairs(v) and self.levels.get(k, "index") == "index"}
-
-    def columns(self, name: Name, value: Tensor) -> Tensor | None:
-        """The graph of each entry of node numbers along their axis: a level of its own, of the edges theirs.
-
-        With ``pairs_in_edge_order`` pairs that are as many as the edges, graph by graph, are put in frames in
-        the order of the edges: an output that could be of the ones or the others is then right for both.
-        """
-        if self.edge_index is not None and name == self.edge_name:
-            return self.edges
-        if self.batch is None or self.levels.get(name) == "node_index":
-            return self.body(name, value)
-        if name not in self._columns:
-            slices = self.slices(name, value)
-            by_slices = isinstance(slices, Tensor)
-            own = self.rows_by(slices, value.device) if by_slices else owners(self.points(name), value, name)
-            paired = self.pairs_in_edge_order and name in self.pairs and self.edge_index is not None
-            self._columns[name] = self.edges if paired and torch.equal(own, self.edges) else own
-        return self._columns[name]
-
-    def node_numbers(self) -> Iterator[tuple[Name, Tensor, Tensor]]:
-        """Node numbers besides the edges ``[k, P]``, with their name and the graph of each entry ``[P]``."""
-        for name, value in self.call.values.items():
-            if name == self.edge_name or not self.is_numbers(name, value) or value is None:
-                continue
-            if self.levels.get(name) != "node_index" and self.points(name) is self.batch:
-                value = value.view(1) if not value.dim() else value
-                numbers = self.within_batch(name, value).movedim(self.axis(name, value), -1)
-                rows = numbers.unsqueeze(0) if numbers.dim() == 1 else numbers.flatten(0, -2)
-                yield name, rows, self.columns(name, value)
-
-    def within_batch(self, name: Name, value: Tensor) -> Tensor:
-        """Node numbers counted through the batch; collation may have left those of each graph as they are."""
-        slices = self.slices(name, value)
-        if not isinstance(slices, Tensor) or self.counts_nodes(name):
-            return value
-        starts = self.node_slices[:-1].repeat_interleave(slices.diff()).to(value.device)
-        shape = [-1 if axis == self.dim(name, value) else 1 for axis in range(value.dim())]
-        return torch.where(value < 0, -1, value + starts.view(shape))
-
-    def axis(self, name: Name, value: Tensor) -> int:
-        """The axis of a tensor that counts its rows; of node numbers the last one."""
-        if isinstance(self.slices(name, value), Tensor):
-            return self.dim(name, value)
-        is_own = self.is_numbers(name, value) and self.levels.get(name) != "node_index"
-        return value.dim() - 1 if is_own else 0
-
-    def said(self, name: Name) -> str | None:
-        """What the caller, or a name that the library gives, says of a tensor."""
-        kept = self.is_strict and str(name).startswith(KEPT)
-        return self.levels.get(name, "shared" if kept else None)
-
-    def has_nodes(self, name: Name, value: Tensor) -> bool:
-        """Whether the rows of a tensor are nodes; what need not be is never taken for nodes by its size.
-
-        A cell has as many rows as water has atoms, and a set of points with a ``<name>_batch`` of its own may
-        have as many as there are nodes: the others of the batch must not decide that.
-        """
-        own = name == "cell" or str(name).startswith("edge_") or f"{name}_batch" in self.call.values
-        said = self.levels.get(name, "graph" if own and name != self._nodes else "node")
-        if said != "node" or self.batch is None:
-            return said == "node" and len(value) == self.num_nodes
-        return self.body(name, value) is self.batch
+        return Rows.of(body)
 
     def level(self, name: Name, value: Tensor) -> str:
         """The level of a tensor by what the caller says, by its name, or by a size that fits one level only.

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.calls import Layout, Name, check_feature, is_feature_name
+from fa_pyg.calls.call import Name
+from fa_pyg.calls.layout import Layout
+from fa_pyg.calls.names import check_feature, is_feature_name
 from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["check_numbers", "marks_of", "pointers_of"]
@@ -15,7 +17,7 @@ __all__ = ["check_numbers", "marks_of", "pointers_of"]
 
 def check_numbers(name: Name, value: Any, layout: Layout) -> None:
     """Raises ValueError for what may be node numbers, and is not known as such or as something else."""
-    said = layout.said(name)
+    said = layout.declared_level(name)
     if said in ("index", "node_index"):
         _check_said(name, value, layout)
     elif said is not None or value is None:
@@ -50,7 +52,11 @@ def _check_said(name: Name, value: Any, layout: Layout) -> None:
     if value is not None and wrong:
         found = value.dtype if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise ValueError(f"{name!r}: expected node numbers in a tensor of int64, found {found}")
-    if value is not None and layout.said(name) == "node_index" and value.shape[:1] != (layout.num_nodes,):
+    if (
+        value is not None
+        and layout.declared_level(name) == "node_index"
+        and value.shape[:1] != (layout.num_nodes,)
+    ):
         expected = f"[{layout.num_nodes}, ...]"
         raise ValueError(f"{name!r}: expected a row for each node, {expected}, found {list(value.shape)}")
 
@@ -100,7 +106,7 @@ def pointers_of(layout: Layout) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
     """The edges from nodes to those that their rows of node numbers name, with the column of each."""
     parts = []
     for name, value in layout.call.values.items():
-        if layout.said(name) == "node_index" and value is not None:
+        if layout.declared_level(name) == "node_index" and value is not None:
             rows = layout.within_batch(name, value).reshape(layout.num_nodes, -1)
             node, column = (rows >= 0).nonzero().unbind(1)
             parts.append((torch.stack([node, rows[node, column]]), (column,)))

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.calls import KEPT, Name
+from fa_pyg.calls.call import Name
+from fa_pyg.calls.names import KEPT
 from fa_pyg.reps import NAMED, Rep
 
 __all__ = ["declaration", "looks_geometric", "undeclared", "warn_once"]

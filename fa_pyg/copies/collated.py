@@ -16,8 +16,8 @@ from torch_geometric.utils import is_sparse
 
 from fa_pyg.calls.call import Name
 from fa_pyg.calls.layout import NUMBERS, Layout
-from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, pointer, side_by_side
+from fa_pyg.frames import Rows
 
 __all__ = ["Collated"]
 
@@ -75,30 +75,31 @@ class Collated:
         if not isinstance(value, Tensor):
             return [value[g] for g in self.pick.graphs.tolist()], self._pointer(slices), None
         dim, steps = self.layout.dim(name, value), None if incs is None else self._steps(name, path, incs)
-        body = self._rows(path, value, slices, steps)
+        rows = self._rows(path, value, slices, steps)
         if steps is None:
             is_local = self.layout.is_numbers(name, value)  # to which collation has added nothing
-            copies = (self.pick.local_index if is_local else self.pick.rows)(value, body, dim)
+            copies = (self.pick.local_index if is_local else self.pick.gather)(value, rows, dim)
             incs = incs if incs is None else incs[self.pick.graphs]
         else:
             # Which of these are node numbers tells the name, or that they count as many as there are nodes.
-            counts_nodes = isinstance(self.pick, Permuted) and self.layout.levels.get(name) in (
+            counts_nodes = self.pick.moves_nodes and self.layout.levels.get(name) in (
                 None,
                 *NUMBERS,
             )
             shifted = partial(self.pick.incremented, name=name) if counts_nodes else self.pick.shifted
-            copies, own = shifted(value, body, dim, steps), steps[self.pick.graphs]
+            copies, own = shifted(value, rows, dim, steps), steps[self.pick.graphs]
             incs = own.cumsum(0) - own
         return copies, self._pointer(slices), incs
 
-    def _rows(self, path: tuple, value: Tensor, slices: Tensor, steps: Tensor | None) -> Tensor:
-        """The graph of each entry of an attribute; node numbers in a dict or list have rows of their own."""
+    def _rows(self, path: tuple, value: Tensor, slices: Tensor, steps: Tensor | None) -> Rows:
+        """The rows of an attribute; node indices in a dict or list have rows of their own."""
         name = path[-1]
         if len(path) > 1:
-            own = steps is not None
-            return self.layout.rows_by(slices, value.device) if own else self.layout.by_slices(slices, name)
+            if steps is None:
+                return self.layout.by_slices(slices, name)
+            return Rows.of(self.layout.rows_by(slices, value.device))
         is_numbers = self.layout.is_numbers(name, value)
-        return self.layout.columns(name, value) if is_numbers else self.layout.body(name, value)
+        return self.layout.columns(name, value) if is_numbers else self.layout.rows(name, value)
 
     def _steps(self, name: str, path: tuple, incs: Tensor) -> Tensor | None:
         """What each graph adds to the values of those that follow it ``[B, ...]``; None for nothing."""

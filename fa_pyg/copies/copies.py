@@ -16,8 +16,7 @@ from fa_pyg.calls.names import check_feature
 from fa_pyg.copies.collated import Collated
 from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, SlotRows, pointer, side_by_side
-from fa_pyg.frames import Frames
-from fa_pyg.frames.permutation import PermutationFrames
+from fa_pyg.frames import FrameSet, Rows
 
 __all__ = ["Copies", "Slots"]
 
@@ -33,12 +32,11 @@ class Copies:
         ValueError: for a collated batch whose nodes do not lie graph by graph, if numbers of frames differ.
     """
 
-    def __init__(self, layout: Layout, frames: Frames) -> None:
+    def __init__(self, layout: Layout, frames: FrameSet) -> None:
         self.layout, self.frames = layout, frames
         self.source = SlotRows(frames)
         # Graphs are picked out of a collated batch by its slices; loose tensors are by `batch`.
-        permutes = isinstance(frames, PermutationFrames)
-        picks = permutes or not frames.slots
+        picks = not (frames.slots and frames.keeps_rows)
         if picks and layout.is_collated and bool((layout.batch.diff() < 0).any()):
             raise ValueError(
                 "the nodes of the Batch were reordered since PyG collated it, and its graphs with different "
@@ -76,22 +74,23 @@ class Slots:
         layout, self.source = copies.layout, copies.source
         self.layout, self.first, self.last = layout, first, last
         is_full = copies.frames.slot_sizes[last - 1] == copies.frames.num_bodies
-        permutes = isinstance(copies.frames, PermutationFrames)
-        self.is_source = is_full and last - first == 1 and not permutes
-        if is_full and not permutes:
+        repeats = is_full and copies.frames.keeps_rows
+        self.is_source = repeats and last - first == 1
+        if repeats:
             self.pick = Repeated(layout, last - first)
         else:
-            self.pick = (Permuted if permutes else Selected)(layout, self.source, first, last)
+            kind = Selected if copies.frames.keeps_rows else Permuted
+            self.pick = kind(layout, self.source, first, last)
         self.num_nodes, self.num_graphs = self.pick.num_nodes, self.pick.num_graphs
-        self.dim = 0 if permutes else copies.frames.dim
+        self.dim = copies.frames.dim
 
-    def part(self, copies: Tensor, index: Tensor | None, n: int) -> Tensor:
-        """Cuts these slots out of the copies in all frames of a tensor of n rows (``Frames.to_frame``)."""
-        return copies[self.source.part(self.first, self.last, index, n)]
+    def part(self, copies: Tensor, rows: Rows) -> Tensor:
+        """Cuts these slots out of the copies in all frames of a tensor (``Frames.to_frame``)."""
+        return copies[self.source.part(self.first, self.last, rows)]
 
-    def count(self, index: Tensor | None, n: int) -> int:
-        """The number of rows that a tensor of n rows has in these slots."""
-        part = self.source.part(self.first, self.last, index, n)
+    def count(self, rows: Rows) -> int:
+        """How many rows the copies in these slots have of a tensor with these rows."""
+        part = self.source.part(self.first, self.last, rows)
         return part.stop - part.start
 
     def run(self, model: nn.Module, framed: Mapping[Name, Tensor]) -> Any:
@@ -109,21 +108,21 @@ class Slots:
         return call.run(model, changed, data, **({"batch": self._batch()} if many else {}))
 
     def _batch(self) -> Tensor:
-        return self.pick.owner(self.layout.batch, self.layout.num_nodes, self.source.frames.body.device)
+        return self.pick.owner(self.layout.nodes, self.source.frames.device)
 
     def _copied(self, name: Name, value: Any, collated: Collated) -> Any:
         """One argument or attribute, for these copies."""
         sizes = {"num_nodes": self.num_nodes, "num_graphs": self.num_graphs, "batch_size": self.num_graphs}
         if name == "batch":  # perhaps None: one graph
-            alone = value is None and isinstance(self.pick, Permuted) and self.last - self.first == 1
+            alone = value is None and self.pick.moves_nodes and self.last - self.first == 1
             return None if alone else self._batch()
         if name in sizes and isinstance(value, int):
             return sizes[name]
-        said = self.layout.said(name)
-        if said == "shared":
+        level = self.layout.declared_level(name)
+        if level == "shared":
             return value
-        if said == "place" and isinstance(value, Tensor):
-            return self.pick.rows(value, self.layout.places)
+        if level == "place" and isinstance(value, Tensor):
+            return self.pick.gather(value, self.layout.places)
         if collated.has(name, value):
             return collated.copied(name, value)
         if is_sparse(value):
@@ -134,26 +133,26 @@ class Slots:
 
     def _copied_tensor(self, name: Name, value: Tensor) -> Tensor:
         """A tensor, by PyG's rules for names: ``*_batch``, ``*ptr``, ``*index*``, else by its level."""
-        said = self.layout.levels.get(name)
-        text = "" if said else str(name)
+        declared = self.layout.levels.get(name)
+        text = "" if declared else str(name)
         if text.endswith("_batch"):
-            return self.pick.owner(value, len(value))
+            return self.pick.owner(Rows.of(value))
         if text == "ptr" or text.endswith("_ptr"):
-            return pointer(self.pick.rows(value.diff(), self.layout.graphs))
+            return pointer(self.pick.gather(value.diff(), self.layout.graphs))
         self._check_increment(name, value)
         if self.layout.is_numbers(name, value):
             return self._node_numbers(name, value)
         if "adj" in text and value.dim() > 1 and value.size(0) == value.size(1) == self.layout.num_nodes:
-            if isinstance(self.pick, Permuted) and self.last - self.first == 1:
+            if self.pick.moves_nodes and self.last - self.first == 1:
                 return self.pick.matrix(value)
             raise ValueError(
                 f"{name!r} is a dense adjacency matrix, which cannot be copied for several frames: "
                 "use chunk=1, or a torch.sparse matrix"
             )
         is_shared = self.layout.followed(name, value) is None and self.layout.level(name, value) == "shared"
-        if said is None and not self.layout.is_strict:  # else checked before the frames are computed
+        if declared is None and not self.layout.is_strict:  # else checked before the frames are computed
             check_feature(name, value, self.layout.num_nodes)
-        return value if is_shared else self.pick.rows(value, self.layout.body(name, value))
+        return value if is_shared else self.pick.gather(value, self.layout.rows(name, value))
 
     def _node_numbers(self, name: Name, value: Tensor) -> Tensor:
         """Node numbers, entry by entry along their last axis, or row by row."""

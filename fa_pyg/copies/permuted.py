@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fa_pyg.calls.call import Name
 from fa_pyg.copies.rows import Selected, pointer
+from fa_pyg.frames.rows import Rows
 
 __all__ = ["Permuted"]
 
@@ -17,7 +18,9 @@ class Permuted(Selected):
     What belongs to places, not to nodes, stays where it is: ``layout.places`` is the graph of each.
     """
 
-    def incremented(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor, name: Name) -> Tensor:
+    moves_nodes = True
+
+    def incremented(self, value: Tensor, rows: Rows, dim: int, steps: Tensor, name: Name) -> Tensor:
         """As :meth:`shifted`; what counts as many a graph as it has nodes are node numbers: all, or some.
 
         Raises:
@@ -32,28 +35,28 @@ class Permuted(Selected):
                     f"{name!r}: expected a __inc__ of nodes and of another set, found two sets that have "
                     "as many in every graph"
                 )
-            return self.node_index(value, index, dim)
+            return self.node_index(value, rows, dim)
         self._check_no_edges(counted[:, ~are_nodes], name)
-        plain = self.shifted(value, index, dim, steps)
+        plain = self.shifted(value, rows, dim, steps)
         if not bool(are_nodes.any()):
             return plain
         where = are_nodes.view(steps.shape[1:]).to(value.device)  # broadcasts as what collation adds
         numbers = torch.where(where, value, -1)
-        return torch.where(where, self.node_index(numbers, index, dim), plain)
+        return torch.where(where, self.node_index(numbers, rows, dim), plain)
 
-    def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
+    def local_index(self, value: Tensor, rows: Rows, dim: int = 0) -> Tensor:
         starts = self.layout.node_slices.to(value.device)
         shape = [-1 if axis == dim % value.dim() else 1 for axis in range(value.dim())]
-        numbers = value + starts[:-1][index].view(shape)
-        moved = self.node_index(torch.where(value < 0, -1, numbers), index, dim)
+        numbers = value + starts[:-1][rows.bodies(value.device)].view(shape)
+        moved = self.node_index(torch.where(value < 0, -1, numbers), rows, dim)
         first = pointer(starts.diff()[self.graphs.to(starts.device)])
-        return torch.where(moved < 0, -1, moved - first[self.owner(index, value.size(dim))].view(shape))
+        return torch.where(moved < 0, -1, moved - first[self.owner(rows)].view(shape))
 
     def _check_no_edges(self, counted: Tensor, name: Name) -> None:
         """Numbers of edges, which are sorted in the copy, would go astray."""
         if self.layout.edge_index is None:
             return
-        edges = torch.bincount(self.layout.edges, minlength=len(counted)).to(counted.device)
+        edges = torch.bincount(self.layout.edges.body, minlength=len(counted)).to(counted.device)
         if bool((counted == edges.unsqueeze(1)).all(0).any()):
             raise ValueError(
                 f"{name!r}: expected numbers of nodes, or of what keeps its order, found numbers of edges, "
@@ -62,13 +65,5 @@ class Permuted(Selected):
 
     def matrix(self, value: Tensor) -> Tensor:
         """A dense matrix of all nodes, in one slot that all graphs have."""
-        row = self._find(self.layout.batch, len(value))[0]
+        row = self._find(self.layout.nodes)[0]
         return value.index_select(0, row).index_select(1, row)
-
-    def _slots(self, index: Tensor | None, n: int) -> list[tuple[Tensor, Tensor]]:
-        frames = self.source.frames
-        if index is self.layout.batch:
-            return frames.sources_by_slot("node")[self.first : self.last]
-        if self.layout.edge_index is not None and index is self.layout.edges:
-            return frames.sources_by_slot("edge")[self.first : self.last]
-        return super()._slots(index, n)

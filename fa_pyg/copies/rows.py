@@ -13,6 +13,7 @@ from fa_pyg.batches import holds
 from fa_pyg.calls.call import Name
 from fa_pyg.calls.layout import Layout
 from fa_pyg.frames.base import FrameSet
+from fa_pyg.frames.rows import Level, Rows
 
 __all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
 
@@ -28,11 +29,11 @@ class SlotRows:
         self.frames = frames
         self.bounds = [0, *accumulate(frames.slot_sizes)]  # of the frames, by slot
 
-    def part(self, first: int, last: int, index: Tensor | None, n: int) -> slice:
-        """Where the slots first, ..., last - 1 lie among the copies of a tensor of n rows."""
+    def part(self, first: int, last: int, rows: Rows) -> slice:
+        """Where the slots first, ..., last - 1 lie among the copies of a tensor with these rows."""
         if self.frames.slots:
-            return slice(first * n, last * n)
-        bounds = [0, *accumulate(len(row) for row, _ in self.frames.rows_by_slot(index, n)[:last])]
+            return slice(first * rows.count, last * rows.count)
+        bounds = [0, *accumulate(len(row) for row, _ in self.frames.sources_by_slot(rows)[:last])]
         return slice(bounds[first], bounds[last])
 
 
@@ -44,6 +45,8 @@ class Repeated:
         k: how many.
     """
 
+    moves_nodes = False  # whether nodes are copied in another order
+
     def __init__(self, layout: Layout, k: int) -> None:
         self.k, self.step_nodes, self.step_graphs = k, layout.num_nodes, layout.num_graphs
         self.num_nodes, self.num_graphs = k * layout.num_nodes, k * layout.num_graphs
@@ -53,37 +56,36 @@ class Repeated:
         """The source graph of each copy, on the CPU."""
         return torch.arange(self.step_graphs).repeat(self.k)
 
-    def rows(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
-        """Copies the entries of a tensor along an axis; ``index`` is the graph of each, None for one."""
+    def gather(self, value: Tensor, rows: Rows, dim: int = 0) -> Tensor:
+        """Copies the entries of a tensor along an axis, on which it has these rows."""
         return torch.cat([value] * self.k, dim)
 
-    def owner(self, index: Tensor | None, n: int, device: torch.device | None = None) -> Tensor:
-        """The number of its copied graph for each of the copied rows of :meth:`rows`."""
-        own = torch.zeros(n, dtype=torch.long, device=device) if index is None else index
-        return self._shifted(own, self.step_graphs, 0)
+    def owner(self, rows: Rows, device: torch.device | None = None) -> Tensor:
+        """The copied graph of each of the copied rows of :meth:`gather`."""
+        return self._shifted(rows.bodies(device), self.step_graphs, 0)
 
     def node_index(
         self,
         value: Tensor,
-        index: Tensor | None,
+        rows: Rows,
         dim: int = -1,
         name: Name = "",
-        points: Tensor | None = None,
+        points: Rows | None = None,
     ) -> Tensor:
         """Copies node numbers, entry by entry along an axis: each points into its own copy.
 
-        Negative numbers, which stand for no node, become -1. ``index`` is the graph of each entry, ``name``
-        what an error calls them, ``points`` the graph of each of the nodes, where these are another set.
+        Negative numbers, which stand for no node, become -1. ``rows`` are the entries, ``name`` is what an
+        error calls them, ``points`` are the nodes, where these are another set.
         """
-        step = self.step_nodes if points is None else len(points)
+        step = self.step_nodes if points is None else points.count
         shifted = self._shifted(value, step, dim % value.dim())
         return torch.where(torch.cat([value] * self.k, dim) < 0, -1, shifted)
 
-    def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
+    def local_index(self, value: Tensor, rows: Rows, dim: int = 0) -> Tensor:
         """Copies numbers that nodes have within their graphs."""
-        return self.rows(value, index, dim)
+        return self.gather(value, rows, dim)
 
-    def shifted(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
+    def shifted(self, value: Tensor, rows: Rows, dim: int, steps: Tensor) -> Tensor:
         """Copies values to which each graph g adds ``steps [B, ...]`` for the graphs that follow it."""
         step = steps.sum(0)
         return self._shifted(value, int(step) if step.dim() == 0 else step.to(value.device), dim)
@@ -104,32 +106,34 @@ class Selected:
         first, last: the slots first, ..., last - 1.
     """
 
+    moves_nodes = False
+
     def __init__(self, layout: Layout, source: SlotRows, first: int, last: int) -> None:
         self.layout, self.source, self.first, self.last = layout, source, first, last
         self.begin = source.bounds[first]
         self.num_graphs = source.bounds[last] - self.begin
-        self.num_nodes = len(self._find(layout.batch, layout.num_nodes)[0])
+        self.num_nodes = len(self._find(layout.nodes)[0])
 
     @cached_property
     def graphs(self) -> Tensor:
         return self.source.frames.body[self.begin :][: self.num_graphs].cpu()
 
-    def rows(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
-        return value.index_select(dim, self._find(index, value.size(dim))[0])
+    def gather(self, value: Tensor, rows: Rows, dim: int = 0) -> Tensor:
+        return value.index_select(dim, self._find(rows)[0])
 
-    def owner(self, index: Tensor | None, n: int, device: torch.device | None = None) -> Tensor:
-        return self._find(index, n)[1] - self.begin
+    def owner(self, rows: Rows, device: torch.device | None = None) -> Tensor:
+        return self._find(rows)[1] - self.begin
 
     def node_index(
         self,
         value: Tensor,
-        index: Tensor | None,
+        rows: Rows,
         dim: int = -1,
         name: Name = "",
-        points: Tensor | None = None,
+        points: Rows | None = None,
     ) -> Tensor:
-        found, slots = [], self._slots(index, value.size(dim))
-        is_other = points is not None and points is not self.layout.batch
+        found, slots = [], self._slots(rows)
+        is_other = points is not None and points.level is not Level.NODE
         places = self._places_of(points) if is_other else self._places
         for place, (row, _) in zip(places, slots, strict=True):
             chosen = value.index_select(dim, row)
@@ -139,37 +143,37 @@ class Selected:
             found.append(torch.where(chosen < 0, -1, moved))
         return torch.cat(found, dim)
 
-    def local_index(self, value: Tensor, index: Tensor | None, dim: int = 0) -> Tensor:
-        return self.rows(value, index, dim)
+    def local_index(self, value: Tensor, rows: Rows, dim: int = 0) -> Tensor:
+        return self.gather(value, rows, dim)
 
-    def shifted(self, value: Tensor, index: Tensor | None, dim: int, steps: Tensor) -> Tensor:
+    def shifted(self, value: Tensor, rows: Rows, dim: int, steps: Tensor) -> Tensor:
         before, own = steps.cumsum(0) - steps, steps[self.graphs]
         added = (own.cumsum(0) - own - before[self.graphs]).to(value.device)
         added = added.view(len(added), *(1,) * (value.dim() + 1 - added.dim()), *added.shape[1:])
         added = added.squeeze(dim + 1).movedim(0, dim)  # the graphs along the axis of the values
-        owner = self.owner(index, value.size(dim))
-        return self.rows(value, index, dim) + added.index_select(dim, owner)
+        owner = self.owner(rows)
+        return self.gather(value, rows, dim) + added.index_select(dim, owner)
 
-    def _find(self, index: Tensor | None, n: int) -> tuple[Tensor, Tensor]:
+    def _find(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """The source row and the frame of each copied row."""
-        row, frame = zip(*self._slots(index, n), strict=True)
+        row, frame = zip(*self._slots(rows), strict=True)
         return (row[0], frame[0]) if len(row) == 1 else (torch.cat(row), torch.cat(frame))
 
-    def _slots(self, index: Tensor | None, n: int) -> list[tuple[Tensor, Tensor]]:
+    def _slots(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
         """The same, slot by slot."""
-        return self.source.frames.rows_by_slot(index, n)[self.first : self.last]
+        return self.source.frames.sources_by_slot(rows)[self.first : self.last]
 
     @cached_property
     def _places(self) -> list[Tensor]:
         """The number that every source node has in each slot."""
-        return self._places_of(self.layout.batch)
+        return self._places_of(self.layout.nodes)
 
-    def _places_of(self, points: Tensor | None) -> list[Tensor]:
+    def _places_of(self, points: Rows) -> list[Tensor]:
         """The same of a set of points; -1 for those that a slot does not have."""
-        places, first, size = [], 0, self.layout.num_nodes if points is None else len(points)
-        for row, _ in self._slots(points, size):
+        places, first = [], 0
+        for row, _ in self._slots(points):
             number = torch.arange(first, first + len(row), device=row.device)
-            places.append(number.new_full((size,), -1).scatter_(0, row, number))
+            places.append(number.new_full((points.count,), -1).scatter_(0, row, number))
             first += len(row)
         return places
 
@@ -190,9 +194,10 @@ def side_by_side(name: Name, value: Any, layout: Layout, pick: Repeated | Select
     entries = value.to_sparse_coo().coalesce()
     index = entries.indices()
     body = None if layout.batch is None else layout.batch.index_select(0, index[0])
+    rows = Rows(Level.INDEX, body, index.size(1))
     copies = torch.sparse_coo_tensor(
-        pick.node_index(index, body),
-        pick.rows(entries.values(), body),
+        pick.node_index(index, rows),
+        pick.gather(entries.values(), rows),
         (pick.num_nodes, pick.num_nodes, *value.shape[2:]),
         check_invariants=False,
     )

@@ -1,5 +1,9 @@
 """Values of frames on a batch: group elements and weights, and what one does with them."""
 
-from fa_pyg.frames.euclidean import ALL_RANKS, Frames
+from fa_pyg.frames.base import ALL_RANKS, NO_RANK, FrameSet
+from fa_pyg.frames.euclidean import Frames
+from fa_pyg.frames.permutation import PermutationFrames
+from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.frames.signed import SignedFrames
 
-__all__ = ["ALL_RANKS", "Frames"]
+__all__ = ["ALL_RANKS", "NO_RANK", "FrameSet", "Frames", "Level", "PermutationFrames", "Rows", "SignedFrames"]

@@ -1,7 +1,8 @@
-"""What frames of any group have in common: bodies, weights, slots, and which rows of tensors are whose."""
+"""Frames of any group as a value: bodies, weights, slots, and the rows of tensors in every frame."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cached_property
@@ -10,15 +11,23 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.frames.slots import rows_by_slot
+from fa_pyg.reps import RepLike
 
-__all__ = ["FrameSet", "Level"]
+__all__ = ["ALL_RANKS", "NO_RANK", "FrameSet", "LevelLike"]
 
-Level = str | Tensor | None
+LevelLike = str | Tensor | Rows | None
+ALL_RANKS = 1 << 30
+"""How exact frames are (:meth:`FrameSet.exact_for`) that are exact for outputs of every rank."""
+
+NO_RANK = -1
+"""How exact frames are that are exact for no output."""
+
 Self = TypeVar("Self", bound="FrameSet")
 
 
-class FrameSet:
+class FrameSet(ABC):
     """The value of a frame on a batch: weighted group elements of each body, in slot-major order.
 
     Slot-major: the first frame of every body, then the second of every body that has one, and so on. A
@@ -32,9 +41,25 @@ class FrameSet:
     batch: Tensor | None
     num_bodies: int
     slots: int
+    dim: int  # of the geometric axes of framed tensors; 0 where they have none
+    exact: Tensor | None  # up to which rank averages are exact, of each body; None where nobody knows
+    keeps_rows: bool  # whether a slot that every body has holds the rows of a tensor in their order
+
+    @abstractmethod
+    def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
+        """Returns the weighted average over the frames of a model's outputs on the copies."""
+
+    @abstractmethod
+    def sources_by_slot(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+        """Returns, slot by slot, the source row and the frame of each row of the copies."""
+
+    @property
+    @abstractmethod
+    def moves_edges(self) -> bool:
+        """Whether an average over orbits mixes the rows of different edges."""
 
     @classmethod
-    def _made(cls: type[Self], **values: Any) -> Self:
+    def made(cls: type[Self], **values: Any) -> Self:
         """Frames of these fields as they are: checked and sorted by the caller."""
         frames = object.__new__(cls)
         for name, value in values.items():
@@ -71,7 +96,21 @@ class FrameSet:
             moved = x.to(*args, **kwargs)
             return moved if x.is_floating_point() else moved.to(x.dtype)
 
-        return self._map(move)
+        exact = self.exact  # decided in the wide type
+        moved = self._map(move)
+        vars(moved)["exact"] = None if exact is None else move(exact)
+        return moved
+
+    def with_exact(self: Self, exact: Tensor | None) -> Self:
+        """Returns the same frames with this exactness information.
+
+        Args:
+            exact: the rank up to which averages are exact (:data:`ALL_RANKS`, :data:`NO_RANK`, ...), or
+                whether they are (bool), of each body; None for none.
+        """
+        if exact is not None and exact.dtype == torch.bool:
+            exact = torch.where(exact, ALL_RANKS, NO_RANK)
+        return self.made(**{**vars(self), "exact": exact})
 
     def detach(self: Self) -> Self:
         """Returns the same frames without gradient: forces taken through them are *not* the true gradient."""
@@ -82,12 +121,12 @@ class FrameSet:
 
     def _map(self: Self, change: Callable[[Tensor], Tensor]) -> Self:
         known = self._known_fields()
-        return self._made(**{k: change(v) if isinstance(v, Tensor) else v for k, v in known.items()})
+        return self.made(**{k: change(v) if isinstance(v, Tensor) else v for k, v in known.items()})
 
     # ---------------------------------------------------------------------------------- choosing
 
     def _drawn(self, k: int, generator: torch.Generator | None) -> Tensor:
-        """k frames for each body by weight, ``[k, B]``: systematic sampling.
+        """K frames for each body by weight, ``[k, B]``: systematic sampling.
 
         The points (u + i) / k, u uniform, on a body's cumulated weights. Frames of equal weight are so drawn
         without replacement, and k = K takes each exactly once.
@@ -126,66 +165,83 @@ class FrameSet:
         Copies are slot-major, as the frames are: all rows in their body's first frame, then those whose body
         has a second one, ... ``index [n]`` is the body of each row, None where all belong to one body.
         """
-        row = torch.arange(n, device=self.device)
-        body = torch.zeros_like(row) if index is None else index
-        if self.slots == 1:
-            return row, body
-        if self.slots:
+        return self._copied(Rows(Level.INDEX, index, n))
+
+    def _copied(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """The source row and the frame of each row of the copies."""
+        row = torch.arange(rows.count, device=self.device)
+        if self.slots and self.keeps_rows:
+            body = torch.zeros_like(row) if rows.body is None else rows.body
+            if self.slots == 1:
+                return row, body
             first = self.num_bodies * torch.arange(self.slots, device=row.device)
             return row.repeat(self.slots), (body + first.unsqueeze(1)).flatten()
-        sources, frames = zip(*self.rows_by_slot(index, n), strict=True)
+        sources, frames = zip(*self.sources_by_slot(rows), strict=True)
         return torch.cat(sources), torch.cat(frames)
 
-    def rows_by_slot(self, index: Tensor | None, n: int) -> list[tuple[Tensor, Tensor]]:
-        """Returns :meth:`rows` slot by slot (a host sync for each slot, once an index)."""
-        known, found = self._known.get((id(index), n), (None, None))
-        if found is None or known is not index:  # an id is another tensor's after that one, or in a copy
-            body = torch.zeros(n, dtype=torch.long, device=self.device) if index is None else index
-            found = list(rows_by_slot(body, self.counts, self.slot_sizes))
-            self._known[id(index), n] = index, found
+    def _in_order(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+        """Slot by slot the rows whose bodies have so many frames, ascending, and their frames.
+
+        It waits for the device once for each slot, and once only for each value of ``rows``.
+        """
+        found = self._kept.get(rows)
+        if found is None:
+            found = list(rows_by_slot(rows.bodies(self.device), self.counts, self.slot_sizes))
+            self._kept[rows] = found
         return found
 
     @cached_property
-    def _known(self) -> dict[tuple[int, int], tuple[Tensor | None, list[tuple[Tensor, Tensor]]]]:
+    def _kept(self) -> dict[Rows, list[tuple[Tensor, Tensor]]]:
         return {}
 
     @cached_property
     def by_body(self) -> tuple[Tensor, Tensor]:
-        """The frames body after body, their slots in order, and where each body's begin."""
+        """The frames body after body, their slots in order, and where those of each body begin."""
         return torch.argsort(self.body, stable=True), self.counts.cumsum(0) - self.counts
 
-    def _index(self, n: int, level: Level) -> Tensor | None:
-        """The body of each of n rows; None where there is one body."""
-        if isinstance(level, Tensor):
+    @cached_property
+    def _nodes(self) -> Rows:
+        """The rows of node-level tensors, where ``batch`` tells them."""
+        return Rows.of(self.batch, Level.NODE)
+
+    @cached_property
+    def _graphs(self) -> Rows:
+        return Rows.of(torch.arange(self.num_bodies, device=self.device), Level.GRAPH)
+
+    def _rows_of(self, n: int, level: LevelLike) -> Rows:
+        """The rows of a tensor that has n of them."""
+        if isinstance(level, Rows):
             return level
+        if isinstance(level, Tensor):
+            return Rows(Level.INDEX, level, n)
         if level not in (None, "node", "graph"):
             raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
         if level != "graph" and self.batch is not None and n == len(self.batch):
             if level is None and n == self.num_bodies and not self._nodes_are_graphs:
                 raise ValueError(f'{n} rows fit both nodes and graphs: say level="node" or level="graph"')
-            return self.batch
+            return Rows.of(self.batch, Level.NODE) if self.slots else self._nodes  # see _in_order
         if level != "graph" and self.batch is None and self.num_bodies == 1:
-            return None
+            return Rows(Level.NODE, None, n)
         if n == self.num_bodies and (level != "node" or self.batch is None):
-            return torch.arange(n, device=self.device)
+            return Rows.of(torch.arange(n, device=self.device), Level.GRAPH) if self.slots else self._graphs
         nodes = self.num_bodies if self.batch is None else len(self.batch)
         raise ValueError(f"{n} rows fit neither {nodes} nodes nor {self.num_bodies} graphs (level={level!r})")
 
-    def _source(self, m: int, level: Level) -> tuple[Tensor | None, int]:
-        """The body of each source row of m copied rows, and how many source rows there are."""
+    def _source_rows(self, m: int, level: LevelLike) -> Rows:
+        """The source rows of m rows of copies."""
         each = self.num_frames if self.num_bodies == 1 else self.slots
         if each:
             n, rest = m // each, m % each  # not divmod(), which no compiler knows
             if rest:
                 raise ValueError(f"{m} rows are no multiple of the {each} frames of each graph")
-            return self._index(n, level), n
+            return self._rows_of(n, level)
         for one in ("node", "graph") if level is None else (level,):
             n = len(one) if isinstance(one, Tensor) else self.num_bodies
             if one == "node" and self.batch is not None:
                 n = len(self.batch)
-            index = self._index(n, one)
-            if int(self.counts[index].sum()) == m:
-                return index, n
+            rows = self._rows_of(n, one)
+            if int(self.counts[rows.body].sum()) == m:
+                return rows
         raise ValueError(f"{m} rows fit no copies in {self} (level={level!r})")
 
     @cached_property

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.frames.base import FrameSet, Level
+from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike
 from fa_pyg.frames.local_index import LocalIndex, checked_orders
+from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.reps import Rep, RepLike
 
@@ -60,6 +61,8 @@ class PermutationFrames(FrameSet):
     edge_color: Tensor | None = None
     orbit: Tensor | None = None
     edge_orbit: Tensor | None = None
+    dim = 0  # node features have no geometric axes
+    keeps_rows = False
     # Set by the library only: K where every graph has K frames, 0 where they differ.
     slots: int | None = field(default=None, init=False)
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
@@ -96,7 +99,7 @@ class PermutationFrames(FrameSet):
         given = {name: known.get(name) for name in ("edge_index", "edge_color", "orbit", "edge_orbit")}
         given |= {"order": order, "sizes": numbers.counts, "body": body, "weight": weight}
         slots = slots or int(len(body) == size)
-        made = cls._made(**given, batch=numbers.body, slots=slots, exact=exact)
+        made = cls.made(**given, batch=numbers.body, slots=slots).with_exact(exact)
         made.__dict__["numbers"] = numbers
         return made
 
@@ -108,7 +111,7 @@ class PermutationFrames(FrameSet):
 
     @cached_property
     def numbers(self) -> LocalIndex:
-        """The numbers of the nodes within their graphs."""
+        """Index of each node within its graph."""
         return LocalIndex(self.batch, self.num_bodies)
 
     @cached_property
@@ -122,12 +125,12 @@ class PermutationFrames(FrameSet):
         """Returns for each graph whether averages are exactly equivariant, ``[B]`` bool; of scalars only.
 
         Raises:
-            ValueError: if whoever made the frames did not say.
+            ValueError: if the frames carry no exactness information.
         """
         _check_scalar(rep)
         if self.exact is None:
-            raise ValueError(f"{self}: made without a word of how exact they are")
-        return self.exact
+            raise ValueError(f"{self}: these frames carry no exactness information (pass exact=)")
+        return self.exact > NO_RANK
 
     def __repr__(self) -> str:
         kind = f"{self.slots} a graph" if self.slots else "ragged"
@@ -143,16 +146,17 @@ class PermutationFrames(FrameSet):
 
     def on(self, batch: Tensor, edge_index: Tensor | None, **known: Tensor | None) -> PermutationFrames:
         """Returns the frames with these tensors for the graph of each node, the edges, and other fields."""
-        if batch is self.batch and edge_index is self.edge_index and not known:
-            return self  # with the rows of all copies, where they are known
-        made = self._made(**(self._known_fields() | {"batch": batch, "edge_index": edge_index} | known))
-        if batch is self.batch and "numbers" in vars(self):
+        same = batch is self.batch  # saves counting nodes and sorting copies again, and decides nothing
+        if same and edge_index is self.edge_index and not known:
+            return self
+        made = self.made(**(self._known_fields() | {"batch": batch, "edge_index": edge_index} | known))
+        if same and "numbers" in vars(self):
             made.__dict__["numbers"] = self.numbers
         return made
 
     # ---------------------------------------------------------------------------------- the equation
 
-    def to_frame(self, x: Tensor, rep: RepLike = "scalar", level: Level = None) -> Tensor:
+    def to_frame(self, x: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
         r"""Returns :math:`\rho(g)^{-1} x` for every frame g: the rows of x in the order of their places.
 
         Args:
@@ -167,25 +171,25 @@ class PermutationFrames(FrameSet):
             ValueError: if the size of x fits no level.
         """
         _check_scalar(rep)
-        return x.index_select(0, self.sources(self._level(len(x), level))[0])
+        return x.index_select(0, self._copied(self._level(len(x), level))[0])
 
     def edges_in_frame(self) -> Tensor:
         """Returns ``edge_index`` in every frame, ``[2, M]``: the places of the nodes, counted through."""
         moved, first = [], 0
-        for place, (row, _) in zip(self.places, self.sources_by_slot("edge"), strict=True):
+        for place, (row, _) in zip(self.places, self.sources_by_slot(self._edges), strict=True):
             moved.append(place[self.edge_index.index_select(1, row)] + first)
             first += int((place >= 0).sum())
         return torch.cat(moved, 1)
 
-    def from_frame(self, y: Tensor, rep: RepLike = "scalar", level: Level = None) -> Tensor:
+    def from_frame(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
         r"""Returns :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
         _check_scalar(rep)
-        level = self._copied_level(len(y), level)
-        home = [torch.argsort(row, stable=True) for row, _ in self.sources_by_slot(level)]
+        rows = self._copied_level(len(y), level)
+        home = [torch.argsort(row, stable=True) for row, _ in self.sources_by_slot(rows)]
         first = torch.tensor([0, *(len(part) for part in home)]).cumsum(0).tolist()
         return torch.cat([y.index_select(0, part + begin) for part, begin in zip(home, first, strict=False)])
 
-    def average(self, y: Tensor, rep: RepLike = "scalar", level: Level = None) -> Tensor:
+    def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
         r"""Returns :math:`\sum_g w_g\, \rho(g)\, y_g`: the copies put back and averaged.
 
         Args:
@@ -203,12 +207,12 @@ class PermutationFrames(FrameSet):
         _check_scalar(rep)
         if not (y.is_floating_point() or y.is_complex()):
             raise ValueError(f"expected floating point numbers to average, found {y.dtype}")
-        level = self._copied_level(len(y), level)
-        row, frame = self.sources(level)
+        rows = self._copied_level(len(y), level)
+        row, frame = self._copied(rows)
         z = y.to(torch.promote_types(y.dtype, self.weight.dtype))
         z = z * self.weight.index_select(0, frame).view(-1, *(1,) * (z.dim() - 1))
-        z = scatter_sum(z, row, self._rows_of(level))
-        orbit, numbers = self._orbits(level)
+        z = scatter_sum(z, row, rows.count)
+        orbit, numbers = self._orbits(rows.level)
         return (z if orbit is None else _orbit_mean(z, orbit, numbers)).to(y.dtype)
 
     def sample(self, k: int = 1, generator: torch.Generator | None = None) -> PermutationFrames:
@@ -226,7 +230,7 @@ class PermutationFrames(FrameSet):
         graphs = torch.arange(self.num_bodies, device=self.device).repeat(k)
         weight = self.weight.new_full((len(graphs),), 1 / k)
         known = {name: getattr(self, name) for name in ("edge_index", "edge_color", "orbit", "edge_orbit")}
-        exact = torch.zeros_like(self.sizes, dtype=torch.bool)
+        exact = torch.full_like(self.sizes, NO_RANK)
         return PermutationFrames.ragged(order, graphs, weight, numbers, exact, slots=k, **known)
 
     def with_one_frame(self, bodies: Tensor) -> PermutationFrames:
@@ -242,19 +246,18 @@ class PermutationFrames(FrameSet):
 
     # ---------------------------------------------------------------------------------- rows of copies
 
-    def sources(self, level: str | Tensor) -> tuple[Tensor, Tensor]:
+    def sources(self, level: LevelLike) -> tuple[Tensor, Tensor]:
         """Returns the source row and the frame of each row of the copies of a tensor of this level."""
-        row, frame = zip(*self.sources_by_slot(level), strict=True)
-        return torch.cat(row), torch.cat(frame)
+        return self._copied(self._level(None, level))
 
-    def sources_by_slot(self, level: str | Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Returns :meth:`sources` slot by slot."""
-        if isinstance(level, Tensor):
-            return self.rows_by_slot(level, len(level))
-        if level == "graph":
-            graphs = torch.arange(self.num_bodies, device=self.device)
-            return self.rows_by_slot(graphs, self.num_bodies)
-        return self._edge_sources if level == "edge" else self._node_sources
+    def sources_by_slot(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+        if rows.level is Level.NODE:
+            return self._node_sources
+        return self._edge_sources if rows.level is Level.EDGE else self._in_order(rows)
+
+    @cached_property
+    def _edges(self) -> Rows:
+        return Rows.of(self.edge_body, Level.EDGE)
 
     @cached_property
     def _begin(self) -> Tensor:
@@ -265,7 +268,7 @@ class PermutationFrames(FrameSet):
     @cached_property
     def _node_sources(self) -> list[tuple[Tensor, Tensor]]:
         numbers, found = self.numbers, []
-        for row, frame in self.rows_by_slot(self.batch, len(self.batch)):
+        for row, frame in self._in_order(self._nodes):
             local = self.order.index_select(0, self._begin[frame] + numbers.local[row])
             found.append((numbers.whole(numbers.body[row], local), frame))
         return found
@@ -282,8 +285,8 @@ class PermutationFrames(FrameSet):
     @cached_property
     def _edge_sources(self) -> list[tuple[Tensor, Tensor]]:
         """Edges row by row, those between the same two nodes by their colours."""
-        body, found = self.edge_body, []
-        for place, (row, frame) in zip(self.places, self.rows_by_slot(body, len(body)), strict=True):
+        found = []
+        for place, (row, frame) in zip(self.places, self._in_order(self._edges), strict=True):
             if self.edge_color is not None:
                 by_color = torch.argsort(self.edge_color.index_select(0, row), stable=True)
                 row, frame = row.index_select(0, by_color), frame.index_select(0, by_color)
@@ -292,47 +295,44 @@ class PermutationFrames(FrameSet):
             found.append((row.index_select(0, order), frame.index_select(0, order)))
         return found
 
-    def _rows_of(self, level: str | Tensor) -> int:
-        if isinstance(level, Tensor):
-            return len(level)
-        if level == "graph":
-            return self.num_bodies
-        return len(self.batch if level == "node" else self.edge_body)
-
-    def _orbits(self, level: str | Tensor) -> tuple[Tensor | None, LocalIndex | None]:
-        if isinstance(level, Tensor):
-            return None, None
-        if level == "node" and self.orbit is not None:
+    def _orbits(self, level: Level) -> tuple[Tensor | None, LocalIndex | None]:
+        if level is Level.NODE and self.orbit is not None:
             return self.orbit, self.numbers
-        if level == "edge" and self.edge_orbit is not None:
+        if level is Level.EDGE and self.edge_orbit is not None:
             return self.edge_orbit, LocalIndex(self.edge_body, self.num_bodies)
         return None, None
 
-    def _level(self, n: int, level: Level) -> str | Tensor:
+    def _level(self, n: int | None, level: LevelLike) -> Rows:
+        """The rows of a level; n: how many there are, to be checked."""
         if level is None:
-            level = "node" if self._index(n, None) is self.batch else "graph"
-        _check_level(level)
-        if n != self._rows_of(level):
-            raise ValueError(f"expected {self._rows_of(level)} rows for the {_named(level)}, found {n}")
-        return level
+            level = self._rows_of(n, None)
+        rows = self._named(level)
+        if n not in (None, rows.count):
+            raise ValueError(f"expected {rows.count} rows for the {_shown(level)}, found {n}")
+        return rows
 
-    def _copied_level(self, m: int, level: Level) -> str | Tensor:
-        if level is None:
-            level = "node" if self._source(m, None)[0] is self.batch else "graph"
-        _check_level(level)
-        expected = len(self.sources(level)[0])
+    def _copied_level(self, m: int, level: LevelLike) -> Rows:
+        rows = self._source_rows(m, None) if level is None else self._named(level)
+        expected = len(self._copied(rows)[0])
         if m != expected:
-            raise ValueError(f"expected {expected} rows for the copies of the {_named(level)}, found {m}")
-        return level
+            raise ValueError(f"expected {expected} rows for the copies of the {_shown(rows)}, found {m}")
+        return rows
+
+    def _named(self, level: LevelLike) -> Rows:
+        if isinstance(level, Tensor):
+            return Rows.of(level)
+        if isinstance(level, Rows):
+            return level
+        if level not in ("node", "graph", "edge"):
+            raise ValueError(
+                f'level: expected "node", "graph", "edge" or the graph of each row, found {level!r}'
+            )
+        return {"node": self._nodes, "graph": self._graphs}.get(level) or self._edges
 
 
-def _named(level: str | Tensor) -> str:
-    return "graphs given" if isinstance(level, Tensor) else f"{level} level"
-
-
-def _check_level(level: Level) -> None:
-    if not isinstance(level, Tensor) and level not in ("node", "graph", "edge"):
-        raise ValueError(f'level: expected "node", "graph", "edge" or the graph of each row, found {level!r}')
+def _shown(level: LevelLike) -> str:
+    name = level.level.value if isinstance(level, Rows) and level.level is not Level.INDEX else level
+    return f"{name} level" if isinstance(name, str) else "graphs given"
 
 
 def _check_scalar(rep: RepLike) -> None:

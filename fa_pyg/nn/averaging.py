@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fa_pyg import checks
-from fa_pyg.batches import channels_or_samples
-from fa_pyg.builders import Frame, Quantity
-from fa_pyg.calls import LEVELS, Call, Layout, Name, Signature
-from fa_pyg.calls.declared import (
-    NodeWeight,
-    check_node_weight,
-    check_reads,
-    declared_reps,
-    first_read,
-    node_weights,
-    quantity,
-)
-from fa_pyg.calls.frames import motion_frames, permutation_frames
-from fa_pyg.calls.graphs import UNREAD, graph_layout
-from fa_pyg.calls.undeclared import declaration, looks_geometric, undeclared, warn_once
+from fa_pyg.builders import Frame
+from fa_pyg.calls import Call, Layout, Name, Reading, Signature
+from fa_pyg.calls.declared import NodeWeight
+from fa_pyg.calls.reading import shown
+from fa_pyg.calls.undeclared import looks_geometric, warn_once
 from fa_pyg.copies import Copies
-from fa_pyg.frames.base import FrameSet
-from fa_pyg.nn.outputs import Outputs, check_level, check_scalars, has_level, output_spec
-from fa_pyg.reps import RepLike
+from fa_pyg.frames import FrameSet
+from fa_pyg.nn.outputs import Outputs, check_level, has_level, output_spec
+from fa_pyg.reps import Rep, RepLike
 
-__all__ = ["FrameAveraging"]
+__all__ = ["FrameAveraging", "uses_batch_statistics"]
 
 Output = RepLike | Sequence[RepLike] | Mapping[str, RepLike]
 
@@ -107,63 +97,52 @@ class FrameAveraging(nn.Module):
     ) -> None:
         super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
-        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         checks.integer("chunk", chunk, optional=True)
-        check_node_weight(node_weight)
         self.model = model
-        self.frame = frame
         self.signature = Signature(model)
-        permutes = frame.group.permutes
-        if permutes and inputs:
-            raise ValueError(
-                f"inputs: expected none for {frame.group}, which permutes all tensors of nodes and edges "
-                f"(levels= says which these are), found {inputs!r}"
-            )
-        declared = {} if permutes else declared_reps(inputs)
-        self.inputs = {self._name(k): rep for k, rep in declared.items()}
+        self.reading = Reading.of(frame, self.signature, inputs, reads, node_weight, levels)
+        self.frame = frame
         self.output = output_spec("scalar" if output is None else output)
         self.output_is_said = output is not None
-        read = (None if permutes else first_read(self.inputs)) if reads is None else reads
-        if isinstance(read, str) or not isinstance(read, Iterable | None):
-            checks.refuse("reads", "a list of inputs or None", read)
-        self.reads = None if read is None else [self._name(k) for k in read]
-        self.node_weight = node_weight
+        self.reading.check_output(self.output)
         self.level = level
-        checks.instance("levels", levels, Mapping, 'a dict such as {"x": "node"}', optional=True)
-        self.levels = {self._name(k): v for k, v in (levels or {}).items()}
         self.chunk = chunk
-        if not permutes:
-            check_reads(self.reads, self.inputs)
-        else:
-            check_scalars(self.output, frame.group)
-        self._check_levels()
         takes_data = len(self.signature.named) < 2  # perhaps: its attributes are not known yet
         known = None if takes_data else (*self.signature.named, *self.levels, *self.inputs)
         check_level(self.output, level, known)
 
+    @property
+    def inputs(self) -> dict[Name, Rep]:
+        """The representation of each declared input."""
+        return self.reading.inputs
+
+    @property
+    def reads(self) -> list[Name] | None:
+        return self.reading.reads
+
+    @property
+    def node_weight(self) -> NodeWeight:
+        return self.reading.node_weight
+
+    @property
+    def levels(self) -> dict[Name, str]:
+        return self.reading.levels
+
     def forward(self, *args, **kwargs) -> Any:
         given = self._pop_frames(kwargs)
-        call = Call(self.signature, args, kwargs, extra=self._extra())
-        self._check_names(call)
-        if self.frame.group.permutes:
-            layout, inputs = graph_layout(call, self.levels, self._pairs_may_be_edges), {}
-            frames = permutation_frames(self.frame, call, layout, self.reads, given)
-        else:
-            layout = Layout(call, self.levels, nodes=self._nodes)
-            inputs = self._quantities(call, layout)
-            self._check_unsaid(call, layout)
-            frames = motion_frames(self.frame, inputs, self.reads, self._weights(call, layout), layout, given)
-        framed = {k: frames.to_frame(x, self.inputs[k], inputs[k].index) for k, x in self._given(call)}
+        call = Call(self.signature, args, kwargs, extra=self.reading.extra())
+        layout = self.reading.layout(call, self._pairs_may_be_edges)
+        frames = self.reading.frames(self.frame, layout, given)  # F(x)
+        self._warn_undeclared(layout)
+        framed = self.reading.framed(layout, frames)  # rho_in(g)^-1 x
         outputs, versions = Outputs(self.output, self.level, layout, frames), call.versions()
         for slots in Copies(layout, frames).slots(*self._slots_per_call(call, frames)):
             call.check_unchanged(versions)
-            part = {k: slots.part(framed[k], q.index, len(q.value)) for k, q in inputs.items()}
-            outputs.add(slots.run(self.model, part), slots)
-        average = outputs.average()
+            part = {name: slots.part(copies, rows) for name, (copies, rows) in framed.items()}
+            outputs.add(slots.run(self.model, part), slots)  # Phi
+        average = outputs.average()  # sum of w rho_out(g) ...
         self._check_output(average)
         return average
-
-    # ------------------------------------------------------------------------------ the call
 
     @property
     def _pairs_may_be_edges(self) -> bool:
@@ -172,96 +151,29 @@ class FrameAveraging(nn.Module):
         is_edge, is_named = (lambda level: level == "edge"), (lambda level: level not in named)
         return has_level(self.level, is_edge) and not has_level(self.level, is_named)
 
-    def _name(self, key: Name) -> Name:
-        return self.signature.name(key) if isinstance(key, int) else key
-
-    def _check_levels(self) -> None:
-        for name, level in self.levels.items():
-            expected = LEVELS[:3] if name in self.inputs else LEVELS
-            if level not in expected:
-                raise ValueError(f"levels[{name!r}]: expected one of {_list(expected)}, found {level!r}")
-
-    def _extra(self) -> tuple[str, ...]:
-        """Keywords that serve the frames, whether the model takes them or not."""
-        return ("batch", "num_graphs", *([self.node_weight] if isinstance(self.node_weight, str) else []))
-
-    @property
-    def _nodes(self) -> Name:
-        """An input with one row a node: the first points, or what the axes are made of."""
-        return next((name for name, rep in self.inputs.items() if rep.affine), self.reads[0])
-
-    def _check_names(self, call: Call) -> None:
-        given = [name for name, value in call.values.items() if isinstance(value, Tensor)]
-        for name in self.inputs:
-            if self.inputs[name].is_invariant and (name in call.values or call.data is not None):
-                continue  # said of what some calls have, and of no consequence
-            optional = name in self.signature.named and name not in self.reads and call.get(name) is None
-            if name not in given and call.get(name) is not None:
-                raise ValueError(
-                    f"inputs: expected a tensor {name!r}, found a {type(call.get(name)).__name__}"
-                )
-            if name not in given and not optional:
-                raise ValueError(f"inputs: the call has no tensor {name!r}; it has {_list(given)}")
-        wrong = [name for name in self.levels if name not in call.values and name not in self.signature.named]
-        if wrong:
-            raise ValueError(f"levels: the call has no {wrong[0]!r}; it has {_list(call.values)}")
-
-    def _given(self, call: Call) -> Iterator[tuple[Name, Tensor]]:
-        """The declared inputs that this call has and that transform."""
-        moves = (name for name, rep in self.inputs.items() if not rep.is_invariant)
-        return ((name, call.get(name)) for name in moves if call.get(name) is not None)
-
-    def _quantities(self, call: Call, layout: Layout) -> dict[Name, Quantity]:
-        dim, given = self.frame.group.dim, list(self._given(call))
-        where = {k: (layout.body(k, x), layout.has_nodes(k, x)) for k, x in given}
-        return {k: quantity(k, x, self.inputs[k], dim, *where[k]) for k, x in given}
-
-    def _weights(self, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
-        return node_weights(self.node_weight, call, layout)
-
     def _pop_frames(self, kwargs: dict[str, Any]) -> FrameSet | None:
-        """Takes out frames that are handed over; any other ``frames`` is an argument of the model's own."""
-        own = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), FrameSet)
-        given = None if own else kwargs.pop("frames", None)
+        """Takes out the frames that the caller passes; any other ``frames`` is an argument of the model's."""
+        of_model = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), FrameSet)
+        given = None if of_model else kwargs.pop("frames", None)
         if given is not None and not isinstance(given, FrameSet):
             raise ValueError(f"frames: expected fa_pyg.Frames, found a {type(given).__name__}")
         return given
 
-    # ------------------------------------------------------------------------------ what is not said
-
-    def _check_unsaid(self, call: Call, layout: Layout) -> None:
-        """Refuses what may be a dense batch; warns of inputs that look geometric and are not declared.
-
-        Raises:
-            ValueError: for points ``[B, T, d]`` without ``batch``.
-        """
-        name, dim = self._nodes, self.frame.group.dim
-        rep, is_said = self.inputs[name], self.levels.get(name) == "node"
-        is_said = is_said or layout.batch is not None or call.data is not None  # a Data is one graph
-        unclear = None if is_said else channels_or_samples(name, call.get(name), rep, dim)
-        if unclear is not None and rep.affine:
-            raise ValueError(unclear)
-        if torch.compiler.is_compiling():
-            return
-        if unclear is not None and not rep.flat:
-            self._warn("batch", f'{unclear}, as it is taken now (levels={{{name!r}: "node"}} says so, too)')
-        held = () if call.data is None else call.data.keys()
-        read = {k: x for k, x in call.values.items() if not (k in held and UNREAD.fullmatch(k))}
-        for key, x in undeclared(read, self.inputs, dim, layout.sizes).items():
-            hint = declaration(self.inputs, key, x)
-            self._warn(key, f"{key!r}: found {list(x.shape)}, taken as invariant; expected {hint}")
+    def _warn_undeclared(self, layout: Layout) -> None:
+        """Warns of inputs that look geometric and are not declared."""
+        if not torch.compiler.is_compiling():
+            for topic, text in self.reading.warn_undeclared(layout).items():
+                warn_once(self, topic, text, stacklevel=5)  # whoever calls the module
 
     def _check_output(self, output: Any) -> None:
-        """Warns of an output that looks geometric where nobody has said what it is."""
-        if self.output_is_said or self.frame.group.permutes or torch.compiler.is_compiling():
+        """Warns of an output that looks geometric and whose representation is not declared."""
+        if self.output_is_said or torch.compiler.is_compiling():
             return
         if looks_geometric(output, self.frame.group.dim) and output.dim() > 1:
             hint = 'output="vector" (or "point", "pseudovector", "tensor", ...) if it transforms'
             text = f"output: found {list(output.shape)}, averaged as invariant; expected {hint}"
-            self._warn("output", f'{text}; output="scalar" if it does not')
-
-    def _warn(self, topic: Name, text: str) -> None:
-        warn_once(self, topic, text, stacklevel=6)  # whoever calls the module
+            text = f'{text}; output="scalar" if it does not'
+            warn_once(self, "output", text, stacklevel=5)
 
     # ------------------------------------------------------------------------------ copies
 
@@ -270,7 +182,7 @@ class FrameAveraging(nn.Module):
         slots = len(frames.slot_sizes)
         if slots == 1:
             return 1, False
-        if any(map(_uses_batch_statistics, self.model.modules())):
+        if any(map(uses_batch_statistics, self.model.modules())):
             if call.takes_batch:
                 return slots, False
             warnings.warn(
@@ -280,7 +192,7 @@ class FrameAveraging(nn.Module):
         if self.chunk is not None and self.chunk > 1 and not call.takes_batch:
             raise ValueError(
                 f"chunk={self.chunk}: copies can share a call only of a model that takes `batch` "
-                f"(or a Data that has it); this one takes {_list(self.signature.named)}"
+                f"(or a Data that has it); this one takes {shown(self.signature.named)}"
             )
         # Only the user's own call tells whether an output for one graph without `batch` has a row for it.
         alone = call.get("batch") is None and self.level not in ("node", "edge")
@@ -292,9 +204,5 @@ class FrameAveraging(nn.Module):
         return f"inputs={{{', '.join(f'{k!r}: {v}' for k, v in self.inputs.items())}}}, output={self.output}"
 
 
-def _uses_batch_statistics(module: nn.Module) -> bool:
+def uses_batch_statistics(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm) and (module.training or module.running_mean is None)
-
-
-def _list(names: Any) -> str:
-    return ", ".join(map(str, names)) or "nothing"

@@ -24,7 +24,7 @@ class GridMotion:
 
     .. math:: (g\,x)(w) = \rho(R)\, x(g^{-1} w), \qquad g\,w = R\,w + t
 
-    It permutes the points of the grid and copies values: exact in every type. Component i of a point, a
+    It reorders the points of the grid and copies values: exact in every type. Component i of a point, a
     shift or a vector is that along the i-th axis of the grid; of an image, down and then right.
 
     Args:

@@ -15,7 +15,7 @@ from fa_pyg.builders.local import check_edges, check_shape, edge_vectors
 from fa_pyg.frames import Frames
 from fa_pyg.groups.continuous import MOST_DIMENSIONS
 from fa_pyg.math.linalg import check_real
-from fa_pyg.nn.averaging import _uses_batch_statistics
+from fa_pyg.nn.averaging import uses_batch_statistics
 from fa_pyg.nn.channels import Channels
 from fa_pyg.reps import RepLike
 
@@ -166,7 +166,7 @@ class LocalFrameConv(nn.Module):
     def _parts(self, frames: Frames) -> list[Frames]:
         """The frames, ``chunk`` slots at a time; all together where their numbers differ."""
         chunk = self.chunk or (1 if frames.rotation.device.type == "cpu" else frames.slots)
-        if frames.slots <= chunk or any(map(_uses_batch_statistics, self.modules())):
+        if frames.slots <= chunk or any(map(uses_batch_statistics, self.modules())):
             return [frames]
         slots = frames.rotation.unflatten(0, (frames.slots, frames.num_bodies))
         return [Frames.uniform(part, batch=frames.batch) for part in slots.split(chunk)]

@@ -11,12 +11,10 @@ from torch import Tensor
 
 from fa_pyg.calls import Layout, Name, is_index_name
 from fa_pyg.copies import Slots
-from fa_pyg.frames import Frames
-from fa_pyg.frames.permutation import PermutationFrames
-from fa_pyg.groups import Group
+from fa_pyg.frames import FrameSet, Level
 from fa_pyg.reps import Rep
 
-__all__ = ["Outputs", "check_level", "check_scalars", "has_level", "output_spec"]
+__all__ = ["Outputs", "check_level", "has_level", "output_spec"]
 
 
 def output_spec(spec: Any) -> Any:
@@ -26,19 +24,6 @@ def output_spec(spec: Any) -> Any:
     if isinstance(spec, (tuple, list)):
         return tuple(output_spec(value) for value in spec)
     return Rep.of(spec, "output")
-
-
-def check_scalars(spec: Any, group: Group, path: str = "output") -> None:
-    """Raises ValueError for another output than scalars, of a group that permutes nodes."""
-    if isinstance(spec, Rep):
-        if spec.rank or spec.pseudo:
-            raise ValueError(
-                f'{path}: expected "scalar", found {spec}: under {group} all numbers of nodes, edges and '
-                "graphs are scalars"
-            )
-        return
-    for key, one in spec.items() if isinstance(spec, dict) else enumerate(spec):
-        check_scalars(one, group, f"{path}[{key!r}]")
 
 
 class Outputs:
@@ -52,7 +37,7 @@ class Outputs:
         frames: its frames.
     """
 
-    def __init__(self, spec: Any, level: Any, layout: Layout, frames: Frames | PermutationFrames) -> None:
+    def __init__(self, spec: Any, level: Any, layout: Layout, frames: FrameSet) -> None:
         self.spec, self.level, self.layout, self.frames = spec, level, layout, frames
         self.parts: list[list[Any]] = []
         self.first: Any = None
@@ -75,20 +60,9 @@ class Outputs:
                 averaged.append(self._one_number(parts, path))
                 continue
             value = parts[0] if len(parts) == 1 else torch.cat(parts)
-            value = self.frames.average(value, rep, self._where("graph" if level == "whole" else level))
+            value = self.frames.average(value, rep, self.layout.of("graph" if level == "whole" else level))
             averaged.append(value.squeeze(0) if level == "whole" else value)
         return _rebuild(self.spec, self.first, iter(averaged))
-
-    def _where(self, level: Name) -> str | Tensor | None:
-        """What the frames are told of the rows of a level."""
-        if not isinstance(self.frames, PermutationFrames):
-            return self.layout.of(level)
-        if level in ("node", "graph", "edge"):
-            return level
-        body = self.layout.of(level)
-        if body is self.layout.batch:
-            return "node"
-        return "edge" if self.layout.edge_index is not None and body is self.layout.edges else body
 
     def _one_number(self, parts: list[Any], path: str) -> Any:
         """A plain number that is the same in all calls; or its mean, where each was on the whole batch."""
@@ -105,7 +79,8 @@ class Outputs:
 
     def _resolve(self, rep: Rep, leaf: Tensor | Number, level: Name | None, path: str, slots: Slots) -> Name:
         """The level of an output: "node", "graph", "edge", an argument's, "whole" for one graph without a row
-        for it, or "number"."""
+        for it, or "number".
+        """
         rep.layout(tuple(leaf.shape) if isinstance(leaf, Tensor) else (), slots.dim, path)
         if not isinstance(leaf, Tensor):
             return "number"
@@ -140,16 +115,16 @@ class Outputs:
         pairs, edges = self.layout.pairs, self.layout.edge_index
         if not pairs or not leaf.dim():
             return "edge"
-        bodies = {} if edges is None else {"edge": self.layout.of("edge")}
-        bodies |= {name: self.layout.of(name) for name in pairs}
-        fits = {k: body for k, body in bodies.items() if slots.count(body, len(body)) == len(leaf)}
+        rows = {} if edges is None else {"edge": self.layout.of("edge")}
+        rows |= {name: self.layout.of(name) for name in pairs}
+        fits = {name: one for name, one in rows.items() if slots.count(one) == len(leaf)}
         first = next(iter(fits), None)
         if first is None:
-            raise ValueError(_unclear(leaf, path, slots, f"it has the rows of none of {', '.join(bodies)}"))
-        permutes = isinstance(self.frames, PermutationFrames)
-        same = all(torch.equal(body, fits[first]) for body in fits.values())
-        if len(fits) > 1 and permutes and first == "edge":  # in the order of the edges, if they can be
-            same = all(body is fits[first] for body in fits.values()) and not self.frames.moves_edges
+            raise ValueError(_unclear(leaf, path, slots, f"it has the rows of none of {', '.join(rows)}"))
+        same = all(torch.equal(one.body, fits[first].body) for one in fits.values())
+        if len(fits) > 1 and first == "edge" and not self.frames.keeps_rows:
+            # Right for both where the pairs are put in the order of the edges.
+            same = all(one.level is Level.EDGE for one in fits.values()) and not self.frames.moves_edges
         if same:
             return first
         names = " or ".join(repr(self.layout.edge_name if name == "edge" else name) for name in fits)
@@ -163,10 +138,10 @@ class Outputs:
         numbers = {k: x for k, x in layout.call.values.items() if layout.is_numbers(k, x) and x.dim()}
         own = layout.of(level)
         for name in numbers:
-            body = layout.of(name) if name != layout.edge_name else own
-            if body is own or slots.count(body, len(body)) != len(leaf):
+            rows = layout.of(name) if name != layout.edge_name else own
+            if rows.level is own.level or slots.count(rows) != len(leaf):
                 continue
-            if (layout.is_strict and level == "node") or not torch.equal(body, own):
+            if (layout.is_strict and level == "node") or not torch.equal(rows.body, own.body):
                 why = f"its rows may be those of {name!r} (level={name!r})"
                 raise ValueError(_unclear(leaf, path, slots, why))
 
@@ -189,8 +164,7 @@ class Outputs:
     def _rows(self, level: Name, slots: Slots) -> int:
         if level in ("node", "graph", "whole"):
             return slots.num_nodes if level == "node" else slots.num_graphs
-        body = self.layout.of(level)
-        return slots.count(body, len(body))
+        return slots.count(self.layout.of(level))
 
 
 def check_level(spec: Any, level: Any, names: Collection[Name] | None = (), path: str = "output") -> None:

@@ -1,5 +1,7 @@
 """PyG's models that build their own graphs, on an installation without pyg-lib."""
 
+from __future__ import annotations
+
 import torch
 import torch_geometric.typing
 from torch import Tensor

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch_geometric.data import Data
 
-from fa_pyg.transforms.orders import GraphReading, store_orders
 from fa_pyg.transforms.reading import FrameTransform
-from fa_pyg.transforms.stored import store_frames
 
 __all__ = ["AddFrames"]
 
@@ -46,22 +43,11 @@ class AddFrames(FrameTransform):
 
     def forward(self, data: Data) -> Data:
         self._check_frozen()
-        if isinstance(self.reading, GraphReading):
-            return store_orders(data, *self.reading.frames(data), "frame")
-        declared = self.reading.declared(data)
-        for name, value in declared.values.items():
-            if value.requires_grad:
-                raise ValueError(
-                    f"{name!r}: found a tensor that requires a gradient, which stored frames do not carry "
-                    "(forces would be wrong): expected none. Compute the frames in the model instead"
-                )
-        with torch.no_grad():
-            frames = self.reading.frames(declared)
-        return store_frames(declared, frames, "frame")
+        return self.attributes.with_frames(data)
 
     def _check_frozen(self) -> None:
-        if any(p.requires_grad for p in self.reading.frame.parameters()):
+        if any(p.requires_grad for p in self.frame.parameters()):
             raise ValueError(
-                f"frame: found parameters to train in {self.reading.frame}, expected none: stored frames "
+                f"frame: found parameters to train in {self.frame}, expected none: stored frames "
                 "carry no gradient. Compute them in the model, or freeze them by requires_grad_(False)"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,16 +10,15 @@ from torch_geometric.data import Batch, Data
 
 from fa_pyg import checks
 from fa_pyg.builders import Cloud
-from fa_pyg.calls import LEVELS, Call, Layout, Signature
-from fa_pyg.calls.declared import NodeWeight, node_weights, quantity
+from fa_pyg.calls import LEVELS, Call, Layout, MotionReading, Signature
 from fa_pyg.calls.undeclared import declaration, undeclared, warn_once
-from fa_pyg.frames import Frames
+from fa_pyg.frames import Frames, Rows
 from fa_pyg.math.linalg import check_real
 from fa_pyg.reps import NAMED, Rep
 
-__all__ = ["Declared", "check_levels", "described"]
+__all__ = ["DATA_ALONE", "Declared", "check_levels", "described"]
 
-_DATA_ALONE = Signature(nn.Identity())  # the call of a model that takes one Data
+DATA_ALONE = Signature(nn.Identity())  # of a model that takes one Data
 
 
 def check_levels(levels: Mapping[str, str] | None) -> None:
@@ -54,10 +53,9 @@ class Declared:
         check_levels(levels)
         self.data, self.inputs, self.dim = data, inputs, dim
         self.values = {name: self._checked(name, rep) for name, rep in inputs.items()}
-        self.call = Call(_DATA_ALONE, (data,), {})
+        self.call = Call(DATA_ALONE, (data,), {})
         self.layout = Layout(self.call, levels, next(iter(inputs)))
         self.size = self.layout.num_graphs
-        self.batch = None if self.size == 1 else self.layout.batch
         if self.size > 1:
             self._check_rows()
 
@@ -78,24 +76,20 @@ class Declared:
                 found = f"{list(self.values[name].shape)} for {self.size} graphs"
                 raise ValueError(f"{name!r}: expected {rep} in each of its rows [n, ...], found {found}")
 
-    def _index(self, name: str) -> Tensor | None:
-        """The graph of each row; None where there is one."""
-        return None if self.size == 1 else self.layout.body(name, self.values[name])
+    def _own_rows(self, name: str) -> Rows | None:
+        """The rows of an attribute; None where there is one graph, which moves as a whole."""
+        return None if self.size == 1 else self.layout.rows(name, self.values[name])
 
     @property
     def like(self) -> Tensor:
         """A tensor on the device that motions are drawn for."""
         return next(iter(self.values.values()))
 
-    def cloud(self, reads: Sequence[str], node_weight: NodeWeight) -> Cloud:
+    def cloud(self, reading: MotionReading) -> Cloud:
         """Returns what a frame is computed from."""
         moves = {k: x for k, x in self.values.items() if not self.inputs[k].is_invariant}
-        rows = {k: self._rows(x, self.inputs[k]) for k, x in moves.items()}
-        where = {k: (self._index(k), self.layout.has_nodes(k, x)) for k, x in rows.items()}
-        quantities = {k: quantity(k, x, self.inputs[k], self.dim, *where[k]) for k, x in rows.items()}
-        weight = node_weights(node_weight, self.call, self.layout)
-        read = tuple(quantities[name] for name in reads)
-        return Cloud(tuple(quantities.values()), read, self.batch, self.size, *weight)
+        values = {k: self._rows(x, self.inputs[k]) for k, x in moves.items()}
+        return reading.cloud(values, self.layout, whole=True)
 
     def _rows(self, value: Tensor, rep: Rep) -> Tensor:
         return value.unsqueeze(0) if value.dim() == rep.rank and self.size == 1 else value
@@ -118,10 +112,10 @@ class Declared:
         """
         how = motion.to_frame if back else motion.from_frame
         for name, rep in self.inputs.items():
-            value, index = self.values[name], self._index(name)
+            value, rows = self.values[name], self._own_rows(name)
             if not rep.is_invariant:
-                whole = index is None  # one graph: its rows are so many channels
-                self.data[name] = how(value.unsqueeze(0), rep).squeeze(0) if whole else how(value, rep, index)
+                whole = rows is None  # its rows are so many channels
+                self.data[name] = how(value.unsqueeze(0), rep).squeeze(0) if whole else how(value, rep, rows)
         return self.data
 
     @property

@@ -63,7 +63,7 @@ class RandomMotion(BaseTransform):
         checks.number("scale", scale, 0)
         check_levels(levels)
         self.group = Group.of(group)
-        if self.group.permutes:
+        if not self.group.dim:
             raise ValueError(
                 "group: expected motions, found S(n): CanonicalPose(RandomNodeFrame()) permutes nodes"
             )

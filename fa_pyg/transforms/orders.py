@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 from torch_geometric.data import Batch, Data
 
-from fa_pyg.builders import Frame
-from fa_pyg.calls import Call, Layout, Signature
-from fa_pyg.calls.graphs import graph_layout, read_frames
-from fa_pyg.copies import Copies
+from fa_pyg.calls import Layout
 from fa_pyg.frames.local_index import LocalIndex
 from fa_pyg.frames.permutation import PermutationFrames
 
-__all__ = ["GraphReading", "data_orders", "has_orders", "store_orders"]
+__all__ = ["data_orders", "has_orders", "store_orders"]
 
-_DATA_ALONE = Signature(nn.Identity())  # the call of a model that takes one Data
 _OPTIONAL = {"orbit": "orbit", "edge_orbit": "edge_orbit", "color": "edge_color", "exact": "exact"}
-
-
-class GraphReading:
-    """A frame of graphs, and what it reads of one Data or Batch.
-
-    Raises:
-        ValueError: if ``inputs`` are declared, or something else than graphs is given.
-    """
-
-    def __init__(
-        self,
-        frame: Frame,
-        inputs: Mapping | None,
-        reads: Sequence[str] | None,
-        levels: Mapping[str, str] | None,
-    ) -> None:
-        if inputs:
-            raise ValueError(
-                f"inputs: expected none, {frame.group} permutes all of a graph, found {inputs!r}"
-            )
-        self.frame, self.inputs = frame, {}
-        self.reads, self.levels = None if reads is None else list(reads), levels or {}
-
-    def frames(self, data: Data) -> tuple[Layout, PermutationFrames]:
-        """The frames of the graphs of a Data or Batch."""
-        if not isinstance(data, Data):
-            raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
-        call = Call(_DATA_ALONE, (data,), {})
-        layout = graph_layout(call, self.levels)
-        return layout, read_frames(self.frame, call, layout, self.reads)
-
-    def in_first_frame(self, data: Data) -> Data:
-        """The data with the nodes of each graph in the order of its first frame, and its edges row by row."""
-        layout, frames = self.frames(data)
-        return next(Copies(layout, frames).slots(1)).run(nn.Identity(), {})
 
 
 def has_orders(data: Data, name: str) -> bool:
@@ -69,6 +28,7 @@ def store_orders(data: Data, layout: Layout, frames: PermutationFrames, name: st
     places = torch.argsort(rank.repeat_interleave(length), stable=True)
     values = {"order": frames.order[places], "weight": frames.weight[order], "count": frames.counts}
     values |= {part: getattr(frames, field) for part, field in _OPTIONAL.items()}
+    values["exact"] = None if frames.exact is None else frames.exact_for()
     for part in values:
         if f"{name}_{part}" in data:
             del data[f"{name}_{part}"]
@@ -99,7 +59,7 @@ def data_orders(data: Data, name: str) -> PermutationFrames:
         return PermutationFrames.ragged(order, graphs, weight, numbers, exact, **known)
     body = graphs.repeat_interleave(count, output_size=len(weight))
     frames = PermutationFrames(order, numbers.counts, body, weight, batch, **known)
-    return PermutationFrames._made(**{**vars(frames), "exact": exact})
+    return frames.with_exact(exact)
 
 
 def _tell_slices(batch: Data, values: dict[str, Tensor], frames: PermutationFrames, layout: Layout) -> None:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.builders import Cloud
-from fa_pyg.frames import Frames
-from fa_pyg.math.linalg import scatter_sum
-from fa_pyg.transforms.orders import GraphReading
+from fa_pyg.transforms.attributes import heaviest
 from fa_pyg.transforms.reading import FrameTransform
-from fa_pyg.transforms.stored import check_free, store_frames
+from fa_pyg.transforms.stored import check_free
 
 __all__ = ["CanonicalPose", "heaviest"]
-
-TIE = 1e-6  # relative difference of weights below which frames are equally heavy
 
 
 class CanonicalPose(FrameTransform):
@@ -60,34 +53,4 @@ class CanonicalPose(FrameTransform):
 
     def forward(self, data: Data) -> Data:
         check_free(data)
-        if isinstance(self.reading, GraphReading):
-            return self.reading.in_first_frame(data)
-        declared = self.reading.declared(data)
-        declared.warn_undeclared(self)
-        cloud = declared.cloud(self.reading.reads, self.reading.node_weight)
-        pose = heaviest(self.reading.frame.evaluate(cloud), cloud)
-        declared.moved(pose, back=True)
-        return store_frames(declared, pose, "pose")
-
-
-def heaviest(frames: Frames, cloud: Cloud) -> Frames:
-    """Returns one of the frames of each body: the heaviest, and of equally heavy ones the most skewed."""
-    most = frames.weight.new_zeros(frames.num_bodies)
-    most = most.scatter_reduce(0, frames.body, frames.weight, "amax").index_select(0, frames.body)
-    score = skewness(frames, cloud).masked_fill(frames.weight < (1 - TIE) * most, -torch.inf)
-    order = torch.argsort(score, descending=True, stable=True)
-    order = order[torch.argsort(frames.body[order], stable=True)]  # body by body, each by falling score
-    first = order[frames.counts.cumsum(0) - frames.counts]
-    return Frames.uniform(frames.rotation[first].unsqueeze(0), frames.origin, frames.batch)
-
-
-def skewness(frames: Frames, cloud: Cloud) -> Tensor:
-    """The sum of the third moments of what is read, in each frame, ``[F]``."""
-    total = 0
-    for quantity in cloud.read:
-        rows, index, weight = cloud.rows(quantity)
-        cubes = frames.to_frame(rows, quantity.rep, index).pow(3).sum(-1)
-        row, frame = frames.rows(index, len(rows))
-        cubes = cubes if weight is None else cubes * weight.index_select(0, row)
-        total = total + scatter_sum(cubes, frame, frames.num_frames)
-    return total.detach()
+        return self.attributes.in_one_frame(data, self)

@@ -58,7 +58,7 @@ def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
     graphs = torch.arange(len(count), device=count.device)
     body = graphs.repeat_interleave(count, output_size=len(rotation))
     frames = Frames(rotation, body, weight, origin, data.get("batch"), len(count))
-    return frames if exact is None else Frames._made(**{**vars(frames), "exact": exact})
+    return frames.with_exact(exact)
 
 
 def store_frames(declared: Declared, frames: Frames, name: str) -> Data:

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from fa_pyg import Frame, Frames, PCAFrame, Rep
+from fa_pyg import Frame, Frames, MotionFrame, PCAFrame, Rep
 from fa_pyg.builders import Cloud, Quantity
+from fa_pyg.frames import Level, Rows
 
 BATCH = torch.tensor([0, 1, 0, 1, 1])
 POS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
@@ -13,7 +14,7 @@ POS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
 def test_rows_of_channels_know_their_body_and_weight():
     x = torch.randn(5, 2, 3)
     weight = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
-    quantity = Quantity(x, Rep(1), BATCH)
+    quantity = Quantity(x, Rep(1), Rows.of(BATCH, Level.NODE))
     rows, index, weights = Cloud((quantity,), (quantity,), BATCH, 2, weight).rows(quantity)
     assert rows.dtype == torch.float64
     assert torch.equal(rows, x.reshape(10, 3).double())
@@ -23,8 +24,8 @@ def test_rows_of_channels_know_their_body_and_weight():
 
 def test_weights_are_of_nodes_only():
     cell, pos = (
-        Quantity(torch.randn(2, 3, 3), Rep(1), torch.arange(2)),
-        Quantity(torch.randn(5, 3), Rep(1), BATCH),
+        Quantity(torch.randn(2, 3, 3), Rep(1), Rows.of(torch.arange(2), Level.GRAPH)),
+        Quantity(torch.randn(5, 3), Rep(1), Rows.of(BATCH, Level.NODE)),
     )
     cloud = Cloud((pos, cell), (pos, cell), BATCH, 2, torch.ones(5))
     assert cloud.rows(cell)[2] is None
@@ -32,10 +33,24 @@ def test_weights_are_of_nodes_only():
     assert cloud.rows(pos)[2] is not None
 
 
+def test_an_index_that_is_equal_but_another_tensor_keeps_node_weights():
+    weight = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    found = []
+    for index in (BATCH, BATCH.clone()):
+        quantity = Quantity(POS, Rep(1, affine=True), Rows.of(index, Level.NODE))
+        cloud = Cloud((quantity,), (quantity,), BATCH, 2, weight)
+        found.append(PCAFrame("E(3)").evaluate(cloud))
+    assert torch.equal(found[0].rotation, found[1].rotation)
+    assert torch.equal(found[0].origin, found[1].origin)
+    equal = PCAFrame("E(3)")(POS, batch=BATCH)
+    assert not torch.equal(found[0].origin, equal.origin)  # the weights count
+
+
 def test_no_rows_and_no_channels():
     for shape in [(0, 3), (0, 2, 3), (5, 0, 3)]:
-        quantity = Quantity(torch.zeros(shape), Rep(1), BATCH[: shape[0]])
-        rows, index, _ = Cloud((quantity,), (quantity,), quantity.index, 2).rows(quantity)
+        rows = Rows.of(BATCH[: shape[0]], Level.NODE)
+        quantity = Quantity(torch.zeros(shape), Rep(1), rows)
+        rows, index, _ = Cloud((quantity,), (quantity,), rows.body, 2).rows(quantity)
         assert rows.shape == (0, 3)
         assert index.shape == (0,)
 
@@ -81,8 +96,8 @@ def test_wrong_calls(args, kwargs, message):
         PCAFrame("E(3)")(*args, **kwargs)
 
 
-class Fixed(Frame):
-    """Returns the given frames, whatever it sees."""
+class Fixed(MotionFrame):
+    """Return the given frames, whatever it sees."""
 
     def __init__(self, group, frames):
         super().__init__(group)
@@ -102,8 +117,20 @@ def test_frames_of_other_bodies_or_dimensions_are_refused():
 
 
 def test_a_frame_must_be_built():
-    with pytest.raises(NotImplementedError):
-        Frame("O(3)")(torch.zeros(5, 3))
+    with pytest.raises(TypeError, match="abstract"):
+        MotionFrame("O(3)")
+
+
+def test_a_frame_of_fa_pyg_0_1_is_one_of_motions():
+    with pytest.deprecated_call(match="subclass of MotionFrame"):
+
+        class Fixed(Frame):
+            def build(self, cloud):
+                return Frames.uniform(torch.eye(3).expand(1, cloud.size, 3, 3), cloud.origin(self.group))
+
+    assert Fixed("SE(3)")(POS, batch=BATCH).num_bodies == 2
+    with pytest.raises(ValueError, match="pos: expected"):
+        Fixed("SE(3)")(POS[:, :2])
 
 
 def test_number_of_graphs():

@@ -72,12 +72,12 @@ def test_translations_are_said_in_two_ways():
 
 @pytest.mark.parametrize("group", ["O(3)", "SE(2)", "T(3)"])
 def test_infinite_groups_are_refused(group):
-    with pytest.raises(ValueError, match=rf'group: expected a finite one such as "C4".*{group[:-3]}'):
+    with pytest.raises(ValueError, match=rf'group: expected a finite group such as "C4".*{group[:-3]}'):
         GroupFrame(group)
 
 
 def test_principal_axes_of_a_finite_group_are_refused():
-    with pytest.raises(ValueError, match=r"Oh is finite.*GroupFrame.*O\(3\)"):
+    with pytest.raises(ValueError, match=r"expected O\(3\).*finite group Oh.*GroupFrame"):
         PCAFrame("Oh")
 
 

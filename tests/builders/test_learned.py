@@ -103,7 +103,7 @@ def test_symmetric_molecules_stay_finite(name, group):
 
 
 def direction_task():
-    """Directions from the first to the last of six coloured nodes, of a molecule in random poses."""
+    """Directions from the first to the last of six colored nodes, of a molecule in random poses."""
     shape, z = cloud(seed=5)[:6], torch.arange(1, 7).repeat(64)
     g = torch.Generator().manual_seed(0)
     pos = torch.stack([random_motion("SE(3)", g)(shape) for _ in range(64)])
@@ -263,7 +263,9 @@ def test_wrong_nets_and_inputs():
     with pytest.raises(ValueError, match=r"net: expected \[5, 3, 3\] for E\(3\), found \[5, 2, 3\]"):
         LearnedFrame("E(3)", VectorNet(2))(cloud(), batch=BATCH)
     model = FrameAveraging(nn.Identity(), LearnedFrame("O(3)"), {"input": "pseudovector"}, "vector")
-    with pytest.raises(ValueError, match="needs a declared point or vector, found a pseudovector"):
+    with pytest.raises(
+        ValueError, match="LearnedFrame: expected a declared point or vector, found a pseudovector"
+    ):
         model(cloud())
 
 

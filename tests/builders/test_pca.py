@@ -34,9 +34,9 @@ def test_against_a_loop(kind, dim, vectors, weighted):
         share = share / share.sum()
         x = pos[mine]
         if kind in ("E", "SE", "T"):
-            centre = share @ x
-            assert torch.allclose(frames.origin[graph], centre, atol=1e-12)
-            x = x - centre
+            center = share @ x
+            assert torch.allclose(frames.origin[graph], center, atol=1e-12)
+            x = x - center
         else:
             assert frames.origin is None
         moment = x.T @ torch.diag(share) @ x
@@ -57,7 +57,7 @@ def test_against_a_loop(kind, dim, vectors, weighted):
 
 
 def test_it_is_no_frame_of_a_larger_group():
-    """The negative control: rotations alone do not know reflections, and O(3) does not centre."""
+    """The negative control: rotations alone do not know reflections, and O(3) does not center."""
     with pytest.raises(AssertionError, match="is not gF"):
         assert_frame(PCAFrame("T(3)"), cloud(3), batch=BATCH, group="SE(3)")
     with pytest.raises(AssertionError, match="is not gF"):
@@ -196,7 +196,7 @@ def test_an_input_that_was_not_read_breaks_lines_and_points():
 
 
 def test_frames_that_do_not_say_how_exact_they_are():
-    with pytest.raises(ValueError, match="made without a word"):
+    with pytest.raises(ValueError, match="no exactness information"):
         Frames(torch.eye(3).unsqueeze(0)).exact_for("scalar")
 
 

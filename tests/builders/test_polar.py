@@ -99,11 +99,11 @@ def test_a_model_of_vectors_is_equivariant(group):
 def test_what_has_no_axes_is_named():
     with pytest.raises(ValueError, match="group: expected three dimensions"):
         PolarFrame("E(2)")
-    with pytest.raises(ValueError, match=r"vectors: expected three of each of 1 graphs, .* found 4 rows"):
+    with pytest.raises(ValueError, match=r"vectors: expected three for each of 1 graphs, .* found 4 rows"):
         PolarFrame("O(3)")(torch.randn(4, 3))
     flat = triples()
     flat[2, 1] = flat[2, 0] + flat[2, 2]
-    with pytest.raises(ValueError, match=r"expected three independent ones, .* in graph 2"):
+    with pytest.raises(ValueError, match=r"expected three independent vectors, .* in graph 2"):
         frames_of(flat, "O(3)")
     with pytest.raises(ValueError, match="in graph 1"):
         frames_of(torch.stack([triples()[0], torch.zeros(3, 3).double()]), "O(3)")

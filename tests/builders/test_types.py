@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Batch, Data
 
-from fa_pyg import FrameAveraging, GeneralisedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
+from fa_pyg import FrameAveraging, GeneralizedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
 from fa_pyg.builders.cloud import MOST_TYPES, type_weights
 from fa_pyg.testing import equivariance_error, point_symmetries
 from fa_pyg.transforms import AddFrames, CanonicalPose, data_frames
@@ -22,7 +22,7 @@ MOLECULES = {
     "methane": (METHANE, [1, 0, 0, 0, 0]),
     "ragged": (RAGGED, [1, 0, 0, 2]),
 }
-FRAMES = [WeightedPCAFrame, GeneralisedQRFrame, LearnedFrame]
+FRAMES = [WeightedPCAFrame, GeneralizedQRFrame, LearnedFrame]
 
 
 class Waves(nn.Module):
@@ -82,7 +82,7 @@ def test_weights_of_types_are_positive_injective_and_their_own_for_atoms():
     assert low / high > 1e-12  # no node is lost beside another
 
 
-@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("SE(3)"), GeneralisedQRFrame("E(3)")])
+@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("SE(3)"), GeneralizedQRFrame("E(3)")])
 def test_atomic_numbers_weigh_what_they_did(frame):
     """To the last bit: the weights of real atoms are their numbers."""
     z = torch.tensor([8, 1, 6, 9])
@@ -168,7 +168,7 @@ def test_exactness_is_told_of_weights_far_apart(molecule, ratio):
         return torch.where(values["z"] == 8, 1.0, torch.tensor(ratio, dtype=torch.float64))
 
     z = torch.tensor([8, 1, 2, 3][: len(molecule)])
-    for frame in (WeightedPCAFrame("E(3)"), GeneralisedQRFrame("E(3)")):
+    for frame in (WeightedPCAFrame("E(3)"), GeneralizedQRFrame("E(3)")):
         exact = frame(molecule + 1, node_weight=weights({"z": z})).exact_for("scalar")
         found = error(frame, molecule, z, node_weight=weights)
         assert found < 1e-6 or not exact.all(), (frame, found)

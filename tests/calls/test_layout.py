@@ -26,9 +26,9 @@ def test_levels_by_size():
     sizes = {"node": 6, "graph": 3, "edge": 5}
     for level, size in sizes.items():
         assert one.level("a", torch.zeros(size, 2)) == level
-    assert one.body("a", torch.zeros(6)).tolist() == BATCH.tolist()
-    assert one.body("b", torch.zeros(3)).tolist() == [0, 1, 2]
-    assert one.body("c", torch.zeros(5)).tolist() == [0, 0, 1, 2, 2]
+    assert one.rows("a", torch.zeros(6)).body.tolist() == BATCH.tolist()
+    assert one.rows("b", torch.zeros(3)).body.tolist() == [0, 1, 2]
+    assert one.rows("c", torch.zeros(5)).body.tolist() == [0, 0, 1, 2, 2]
     assert one.level("cutoff", torch.tensor(1.0)) == "shared"
     with pytest.raises(
         ValueError, match=r"'a' has 4 rows, the batch 6 nodes, 3 graphs, 5 edges: .*levels=.'a': "
@@ -43,7 +43,7 @@ def test_levels_by_name_where_sizes_meet():
     with pytest.raises(ValueError, match="'w' has 5 rows, the batch 5 nodes, 3 graphs, 5 edges"):
         one.level("w", torch.zeros(5))
     told = layout({"w": "edge"}, pos=torch.zeros(5, 3), batch=BATCH[:5], edge_index=EDGES)
-    assert told.body("w", torch.zeros(5)).tolist() == [0, 0, 1, 2, 2]
+    assert told.rows("w", torch.zeros(5)).body.tolist() == [0, 0, 1, 2, 2]
 
 
 def test_as_many_nodes_as_graphs():
@@ -57,9 +57,9 @@ def test_as_many_nodes_as_graphs():
 
 def test_one_graph_needs_no_levels():
     one = layout(pos=torch.zeros(1, 3))
-    assert one.body("cell", torch.zeros(17, 3)) is None
+    assert one.rows("cell", torch.zeros(17, 3)).body is None
     one = layout(pos=torch.zeros(1, 3), batch=torch.tensor([0]))
-    assert one.body("a", torch.zeros(1, 3)).tolist() == [0]
+    assert one.rows("a", torch.zeros(1, 3)).body.tolist() == [0]
     assert layout(pos=torch.zeros(5, 3), edge_index=EDGES).level("w", torch.zeros(5)) == "node"
 
 
@@ -91,7 +91,7 @@ def test_a_batch_whose_nodes_pyg_could_not_tell():
     for item in items:
         item.num_nodes = len(item.place)
     one = Layout(Call(Signature(Anything()), (), {"data": Batch.from_data_list(items)}), {}, "place")
-    assert one.body("place", one.call.get("place")).tolist() == [0, 0, 1, 1, 1]
+    assert one.rows("place", one.call.get("place")).body.tolist() == [0, 0, 1, 1, 1]
 
 
 def test_slices_know_levels_that_sizes_do_not():
@@ -106,5 +106,5 @@ def test_slices_know_levels_that_sizes_do_not():
         for n, e, k in ((1, 2, 1), (2, 1, 4))
     ]
     one = Layout(Call(Signature(Anything()), (), {"data": Batch.from_data_list(items)}))
-    bodies = {name: one.body(name, one.call.get(name)).tolist() for name in ("pos", "w", "v")}
+    bodies = {name: one.rows(name, one.call.get(name)).body.tolist() for name in ("pos", "w", "v")}
     assert bodies == {"pos": [0, 1, 1], "w": [0, 0, 1], "v": [0, 1, 1, 1, 1]}

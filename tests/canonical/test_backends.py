@@ -85,7 +85,7 @@ def test_batches(backend):
 
 
 def test_missing_and_unknown():
-    with pytest.raises(ValueError, match="backend: expected None or one of pynauty, igraph, found 'nauty'"):
+    with pytest.raises(ValueError, match='backend: expected "pynauty", "igraph" or None, found'):
         CanonicalFrame(backend="nauty")
     for name in backends.BACKENDS:
         if name not in INSTALLED:

@@ -11,7 +11,7 @@ from fa_pyg.canonical.integers import lexsort, ragged_arange, ranks, run_starts,
 
 
 def refined(edges, color):
-    """Colour refinement of one graph until the number of colours stays."""
+    """Color refinement of one graph until the number of colors stays."""
     while True:
         new = [(c, sorted((k, color[b]) for a, b, k in edges if a == v)) for v, c in enumerate(color)]
         names = {repr(key): i for i, key in enumerate(sorted(new, key=repr))}
@@ -37,8 +37,8 @@ def test_refinement(monkeypatch, kinds, rounds):
     graphs = simple_graphs(ends, sizes, node_color, edge_color)
     one, edges = Cells.of(graphs).refine(), torch.stack([graphs.row, graphs.col, graphs.kind]).t()
     target = one.target()
-    member = (one.color == target[one.own]).nonzero().view(-1)
-    node = torch.full_like(target, len(graph)).scatter_reduce_(0, one.own[member], member, "amin")
+    member = (one.color == target[one.partition]).nonzero().view(-1)
+    node = torch.full_like(target, len(graph)).scatter_reduce_(0, one.partition[member], member, "amin")
     some = (target >= 0).nonzero().view(-1)
     part = one.select(some)
     second = part.individualize(node[some] - one.first[some] + part.first).refine()

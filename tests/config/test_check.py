@@ -117,7 +117,14 @@ HOSTILE = {
         spec("torch_geometric.nn.GCN", in_channels=1, hidden_channels=1, num_layers=1, act="evil_top.run")
     ),
     "a function, handed on": lambda p: inside(
-        spec("fa_pyg.models.GAT", in_channels=1, hidden=1, num_layers=1, out_channels=1, act="evil_top.run")
+        spec(
+            "fa_pyg.models.GAT",
+            in_channels=1,
+            hidden_channels=1,
+            num_layers=1,
+            out_channels=1,
+            act="evil_top.run",
+        )
     ),
     "an allowed class, where anything goes": lambda p: inside(
         spec("fa_pyg.FrameAveraging", model=spec("fa_pyg.models.FAENet"), level=spec("torch.nn.ReLU"))
@@ -317,7 +324,9 @@ def test_a_name_on_the_command_line_is_refused_with_a_hint(place, capsys):
 
 def test_settings_in_a_line_are_no_file(place):
     text = (
-        "{model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden: 7}}}, name: " + "a" * 400 + "}"
+        "{model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden_channels: 7}}}, name: "
+        + "a" * 400
+        + "}"
     )
     assert NBodyCLI(["--config", text]).model.model.embed.out_features == 7
 
@@ -409,7 +418,7 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("argument", ["heads", "hidden"])
+@pytest.mark.parametrize("argument", ["heads", "hidden_channels"])
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_text_holds_no_more_than_settings_do(kind, argument, place):
     """It is YAML for jsonargparse, which would unfold it without end."""

@@ -44,11 +44,11 @@ def _run(model, args, kwargs, frames, step, levels=None):
     """Runs a model on all copies, ``step`` slots at a time."""
     layout = Layout(Call(Signature(model), args, kwargs, ("batch",)), levels)
     pos = layout.call.get("pos")
-    index = layout.body("pos", pos)
-    framed = frames.to_frame(pos, "vector", index)
+    rows = layout.rows("pos", pos)
+    framed = frames.to_frame(pos, "vector", rows)
     out = []
     for slots in Copies(layout, frames).slots(step):
-        slots.run(model, {"pos": slots.part(framed, index, len(pos))})
+        slots.run(model, {"pos": slots.part(framed, rows)})
         out.append(slots)
     return out
 

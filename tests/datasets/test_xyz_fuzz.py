@@ -100,8 +100,8 @@ def read_or_refuse(path):
         message = str(error)
     if message is not None:
         assert message.startswith(str(path))
-        assert ": found " in message
-        assert ", expected " in message
+        assert ": expected " in message
+        assert ", found " in message
         return None
     assert structures
     for data in structures:

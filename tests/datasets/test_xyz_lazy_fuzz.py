@@ -14,7 +14,7 @@ from fa_pyg.io.xyz import stream as stream
 from fa_pyg.io.xyz.index.build import Builder
 from fa_pyg.io.xyz.index.progress import Progress
 from fa_pyg.io.xyz.index.scan import Part, follow
-from fa_pyg.io.xyz.parse import ReadOptions
+from fa_pyg.io.xyz.options import ReadOptions
 from fa_pyg.io.xyz.stream import structures
 
 MUTANTS = int(os.environ.get("FA_PYG_MUTANTS", "1000"))  # five thousand take about a minute of one core
@@ -124,7 +124,7 @@ def test_workers_agree(tmp_path):
     assert outcome(lambda p: built(p, 500, workers=2), path) == outcome(read_xyz, path)
     path.write_bytes(PLAIN * 100 + b"1\n\nC 0 0 x\n" + PLAIN * 100)
     message = outcome(lambda p: built(p, 500, workers=2), path)
-    assert "line 903: found 'C 0 0 x'" in message
+    assert "line 903: expected a number in place of 'x'" in message
     assert message == outcome(read_xyz, path)
 
 
@@ -179,4 +179,4 @@ def test_errors_keep_their_type_through_pickle():
 
     assert str(XYZError("only words")) == "only words"
     assert replace(ReadOptions(), dtype=torch.float64).limit > ReadOptions().limit
-    assert str(pickle.loads(pickle.dumps(XYZError("a", 1, "b", "c")))) == "a, line 1: found b, expected c"
+    assert str(pickle.loads(pickle.dumps(XYZError("a", 1, "b", "c")))) == "a, line 1: expected c, found b"

@@ -36,7 +36,7 @@ def runs(tmp_path_factory, data):
         ("weighted", WeightedPCAFrame, {"smoothness": "fast"}),
         ("plain", PCAFrame, {}),
     ):
-        net = {"hidden": 8, "layers": 1, "num_radial": 4}
+        net = {"hidden_channels": 8, "num_layers": 1, "num_radial": 4}
         torch.manual_seed(0)
         model = Potential(FAENet(**net), frame("SE(3)", **more))
         shown = {

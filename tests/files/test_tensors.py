@@ -91,10 +91,10 @@ def test_other_contents_do_not_pass(tmp_path, kind):
     ]
     for content in odd:
         torch.save(content, path)
-        with pytest.warns(UserWarning, match=f"{path.name}: found .*made again"):
+        with pytest.warns(UserWarning, match=f"{path.name}: expected .*, found .*made again"):
             equal(MAKERS[kind](tmp_path), whole)
     torch.save({**found, "about": about}, path, _use_new_zipfile_serialization=False)
-    with pytest.warns(UserWarning, match=f"{path.name}: found .*made again"):
+    with pytest.warns(UserWarning, match=f"{path.name}: expected .*, found .*made again"):
         equal(MAKERS[kind](tmp_path), whole)
 
 
@@ -103,7 +103,7 @@ def test_a_file_of_another_size_does_not_pass(tmp_path, kind):
     whole, path = made(kind, tmp_path)
     _, other = made(kind, tmp_path, 3)
     shutil.copy2(other, path)
-    with pytest.warns(UserWarning, match=f"{path.name}: found the content of another file"):
+    with pytest.warns(UserWarning, match=f"{path.name}: expected .*, found the content of another file"):
         equal(MAKERS[kind](tmp_path), whole)
 
 
@@ -194,7 +194,7 @@ def again(parts, **settings):
 def test_parts_that_do_not_fit_together(parts, change):
     found = parts.load("part0000", taken)
     torch.save({**found, "graphs": {**found["graphs"], **change}}, parts.path("part0000"))
-    with pytest.warns(UserWarning, match=r"part0000\.pt: found no part .*made again"):
+    with pytest.warns(UserWarning, match=r"part0000\.pt: expected .*, found not a part .*made again"):
         assert parts.load("part0000", taken) is None
     assert "part0000" not in parts
     parts.save("part0000", found)
@@ -213,7 +213,7 @@ def test_a_part_of_another_place_is_not_taken(parts, tmp_path):
     other.save("part0000", {"graphs": part()})
     for source in (other.path("part0000"), parts.path("part0001")):
         shutil.copy2(source, parts.path("part0000"))
-        with pytest.warns(UserWarning, match=r"part0000\.pt: found the content of another file"):
+        with pytest.warns(UserWarning, match=r"part0000\.pt: expected .*, found the content of another file"):
             assert again(parts).load("part0000", taken) is None
 
 
@@ -224,7 +224,7 @@ def test_an_odd_description(parts, text):
     """Nothing is believed then; nothing is removed until it can be made again, and only what is ours."""
     (parts.folder / "mine.pt").write_text("precious")
     parts.about.write_text(text)
-    with pytest.warns(UserWarning, match=r"about\.json: found .*made again"):
+    with pytest.warns(UserWarning, match=r"about\.json: expected .*, found .*made again"):
         new = again(parts)
     assert "part0000" not in new
     assert new.load("part0000", taken) is None

@@ -55,7 +55,7 @@ def check(content: bytes, folder: Path) -> list[Data] | str:
     """What `read_xyz` makes of a file, after all other readers made the same of it; AssertionError if not."""
     from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ, XYZStream, read_xyz
     from fa_pyg.io.xyz import stream as stream
-    from fa_pyg.io.xyz.parse import ReadOptions
+    from fa_pyg.io.xyz.options import ReadOptions
 
     path = folder / "a.xyz"
     path.write_bytes(content)

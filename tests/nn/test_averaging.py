@@ -6,14 +6,14 @@ from torch import nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.nn import global_add_pool
 
-from fa_pyg import Frame, FrameAveraging, Frames, PCAFrame, Rep
+from fa_pyg import FrameAveraging, Frames, MotionFrame, PCAFrame, Rep
 from fa_pyg.testing import Motion, assert_equivariant, equivariance_error
 
 SIZES = [4, 1, 6]
 COUNTS = {"uniform": [3, 3, 3], "ragged": [2, 5, 1]}
 
 
-class Given(Frame):
+class Given(MotionFrame):
     """Frames that were made beforehand, whatever the input."""
 
     def __init__(self, frames, group="E(3)"):
@@ -235,7 +235,7 @@ def test_all_declared_inputs_are_handed_to_the_frame_and_those_read_are_named():
     assert [q.rep for q in cloud.declared] == [Rep.of(r) for r in INPUTS.values()]
     assert torch.equal(cloud.read[0].value, args["vel"])
     assert torch.equal(cloud.read[1].value, args["cell"])
-    assert cloud.read[1].index.tolist() == [0, 1, 2]
+    assert cloud.read[1].rows.body.tolist() == [0, 1, 2]
     assert torch.equal(cloud.weight, args["z"])
 
 

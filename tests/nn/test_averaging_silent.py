@@ -9,7 +9,7 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import GraphConv
 
-from fa_pyg import Frame, FrameAveraging, Frames, PCAFrame
+from fa_pyg import FrameAveraging, Frames, MotionFrame, PCAFrame
 from fa_pyg.nn import FAMLP, FAConv
 from fa_pyg.testing import assert_equivariant, assert_frame
 
@@ -121,6 +121,9 @@ def test_as_many_edges_or_graphs_as_nodes(pos):
 def test_frames_replaced_in_parts(pos):
     frames = PCAFrame("O(3)")(pos)  # axes and signs, of which a new weight or rotation must not be overruled
     y = frames.to_frame(pos.exp()).sin()
+    with pytest.raises(TypeError, match="weight"):
+        replace(frames, weight=frames.weight)
+    frames = frames.explicit()
     third = replace(frames, weight=torch.eye(8).double()[3])
     torch.testing.assert_close(third.average(y, "vector"), frames.from_frame(y).view(8, 6, 3)[3])
     turned = frames.rotation[:, :, [1, 2, 0]]
@@ -135,7 +138,7 @@ def test_frames_that_cannot_tell_nodes_from_graphs():
 
 
 def test_a_frame_without_its_origin_is_found(pos):
-    class Forgetful(Frame):
+    class Forgetful(MotionFrame):
         def build(self, cloud):
             return Frames(PCAFrame("O(3)")(cloud.read[0].value - cloud.read[0].value.mean(0)).rotation[:1])
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fa_pyg import Frame, FrameAveraging, Frames, HaarFrame, PCAFrame, Sample
+from fa_pyg import FrameAveraging, Frames, HaarFrame, MotionFrame, PCAFrame, Sample
 
 BATCH = torch.tensor([0, 1, 0, 1, 1, 0, 1])
 
@@ -24,7 +24,7 @@ class Net(nn.Module):
         return self.layer(pos)
 
 
-class Never(Frame):
+class Never(MotionFrame):
     def build(self, cloud):
         raise AssertionError("computed again")
 

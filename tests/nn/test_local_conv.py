@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fa_pyg import Frames, HaarFrame, PCAFrame, Rep
-from fa_pyg.builders import Frame
+from fa_pyg.builders import MotionFrame
 from fa_pyg.builders.local import LocalFrame, LocalPCAFrame
 from fa_pyg.builders.weighted import WeightedPCAFrame
 from fa_pyg.nn import knn_graph
@@ -17,7 +17,7 @@ SHAPES = {key: Rep.of(key).rank for key in CHANNELS}
 GROUPS = ["O(2)", "SO(2)", "E(2)", "SE(2)", "O(3)", "SO(3)", "E(3)", "SE(3)"]
 
 
-class PairFrame(Frame):
+class PairFrame(MotionFrame):
     """A slow frame for tests, exact wherever two vectors of a body are not in line.
 
     One frame for each ordered pair (in 2-d for each vector), weighted by its area: bodies have different

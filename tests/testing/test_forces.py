@@ -61,8 +61,8 @@ def test_what_a_model_does_not_conserve():
     assert errors["forces"] < 1e-8
     assert min(errors["net force"], errors["net torque"]) > 1e-3
     assert set(assert_conservative(Net(), ARGS, group=None)) == {"forces"}
-    centred = FrameAveraging(Net(), PCAFrame("T(3)"))
-    assert set(assert_conservative(centred, ARGS, group="T(3)")) == {"forces", "net force"}
+    centered = FrameAveraging(Net(), PCAFrame("T(3)"))
+    assert set(assert_conservative(centered, ARGS, group="T(3)")) == {"forces", "net force"}
     about_the_origin = FrameAveraging(Net(), PCAFrame("O(3)"), {"pos": "vector"})
     assert set(assert_conservative(about_the_origin, ARGS, group="O(3)")) == {"forces", "net torque"}
     with pytest.raises(AssertionError, match="net force"):
@@ -116,7 +116,7 @@ def test_energies_that_vary_on_a_small_scale():
 def test_energies_of_blended_frames(detach):
     """Among them some that vary on the scale of 1e-4."""
     frame = PCAFrame("E(3)", detach=True) if detach else WeightedPCAFrame("E(3)")
-    for line in lines(kinds=["mirror, coloured", "symmetric molecule"]):
+    for line in lines(kinds=["mirror, colored", "symmetric molecule"]):
         args = {"z": line.z, "pos": line.start, "batch": torch.zeros_like(line.z)}
         errors = conservation_error(framed_probe(frame), args, energy="graph scalar")
         assert (errors["forces"] > 1e-4) if detach else (errors["forces"] < 1e-6), line.name
@@ -150,9 +150,9 @@ def test_what_has_no_forces_is_named():
         def forward(self, pos, batch):
             return pos.detach().sum(1)
 
-    with pytest.raises(ValueError, match="its energy has no gradient with respect to 'pos'"):
+    with pytest.raises(ValueError, match="expected an energy that depends on 'pos', found no gradient"):
         assert_conservative(Constant(), ARGS)
-    with pytest.raises(ValueError, match=r"pos: the call has no tensor 'x' .* it has pos, batch"):
+    with pytest.raises(ValueError, match=r"pos: expected a tensor .* found 'x'; it has pos, batch"):
         assert_conservative(Net(), ARGS, pos="x")
 
 
@@ -172,15 +172,27 @@ def test_what_is_no_energy_is_named():
         (
             lambda e, f: {"e": e, "f": f},
             {},
-            "the model returns a dict: say which it is, of energy='e', energy='f'",
+            "found a dict in the output of the model; pass energy='e', energy='f'",
         ),
-        (lambda e, f: (e, f), {}, "the model returns a tuple: say which it is, of energy=0, energy=1"),
-        (lambda e, f: (e, f), {"energy": 2}, "a tuple and energy=2: say which it is, of energy=0, energy=1"),
-        (lambda e, f: {"e": e}, {"energy": "x"}, "a dict and energy='x': say which it is, of energy='e'"),
-        (lambda e, f: e, {"energy": "e"}, "the model returns a Tensor and energy='e'"),
-        (lambda e, f: f, {}, r"expected one number for each graph, found a tensor of shape \[9, 3\]"),
+        (lambda e, f: (e, f), {}, "a tuple in the output of the model; pass energy=0, energy=1"),
+        (
+            lambda e, f: (e, f),
+            {"energy": 2},
+            "a tuple and energy=2 in the output of the model; pass energy=0, energy=1",
+        ),
+        (
+            lambda e, f: {"e": e},
+            {"energy": "x"},
+            "a dict and energy='x' in the output of the model; pass energy='e'",
+        ),
+        (lambda e, f: e, {"energy": "e"}, "found a Tensor and energy='e'"),
+        (lambda e, f: f, {}, r"expected a number per graph, found a tensor of shape \[9, 3\]"),
         (lambda e, f: (e, f), {"energy": 1}, r"found a tensor of shape \[9, 3\]"),
-        (lambda e, f: (e, f), {"energy": 0, "forces": "f"}, "and forces='f': say which it is, of forces=0"),
+        (
+            lambda e, f: (e, f),
+            {"energy": 0, "forces": "f"},
+            "and forces='f' in the output of the model; pass forces=0",
+        ),
         (lambda e, f: (e, f), {"energy": 0, "forces": 0}, r"forces: expected \[9, 3\], found \[2\]"),
     ]
     for put, said, message in cases:

@@ -145,7 +145,10 @@ def test_ends_by_time_after_a_whole_epoch_and_goes_on(arguments, monkeypatch):
     ("changed", "named"),
     [
         ("--model.lr=0.5", r"model.lr \(started with 0.001, now 0.5\)"),
-        ("--model.model.init_args.hidden=8", r"model.model.init_args.hidden \(started with 64, now 8\)"),
+        (
+            "--model.model.init_args.hidden_channels=8",
+            r"model.model.init_args.hidden_channels \(started with 64, now 8\)",
+        ),
         ("--seed_everything=7", r"seed_everything \(started with 0, now 7\)"),
         ("--data.batch_size=5", r"data.batch_size \(started with 8, now 5\)"),
         ("--trainer.callbacks=null", r"trainer.callbacks \(started with .*EMA.*, now None\)"),

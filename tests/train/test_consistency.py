@@ -10,7 +10,7 @@ from torch import nn
 from torch_geometric.data import Batch, Data
 
 from fa_pyg import CosetFrame, HaarFrame, LearnedFrame, PCAFrame, PerMode, Sample, WeightedPCAFrame
-from fa_pyg.builders import Frame
+from fa_pyg.builders import MotionFrame
 from fa_pyg.models import Potential
 from fa_pyg.train import MoleculeCLI, MoleculeModule, main
 
@@ -181,7 +181,7 @@ def test_wrong_weights_of_it(wrong):
 def test_frames_that_are_drawn_in_training_are_known():
     """Also those that wrap another frame and know nothing of it."""
 
-    class Wrapped(Frame):
+    class Wrapped(MotionFrame):
         def __init__(self, frame):
             super().__init__(frame.group)
             self.frame = frame

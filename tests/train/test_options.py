@@ -10,7 +10,7 @@ from fa_pyg.models import FAENet, Potential
 from fa_pyg.potential.device import find_device
 from fa_pyg.train import MoleculeCLI, NBodyCLI, main
 
-MODEL = "model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden: 4, layers: 1}}}"
+MODEL = "model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden_channels: 4, num_layers: 1}}}"
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_an_absurd_option_is_named(option, arguments, tmp_path, capsys):
         ("model.lr=0", "lr"),
         ("model.inputs=[foo]", "inputs"),
         ("model.target=foo", "target"),
-        ("model.model.init_args.hidden=-1", "hidden"),
+        ("model.model.init_args.hidden_channels=-1", "hidden_channels"),
         ("data.num_samples=0", "num_samples"),
         ("config=none.yaml", "--config"),
     ],
@@ -136,7 +136,7 @@ def test_a_device_that_is_not_there_is_named(device):
     with pytest.raises(ValueError, match=r"^--device: expected a device of this machine"):
         find_device(device, "--device")
     with pytest.raises(ValueError, match=r"^device: expected a device of this machine"):
-        FACalculator(Potential(FAENet(hidden=4, layers=1)), device=device)
+        FACalculator(Potential(FAENet(hidden_channels=4, num_layers=1)), device=device)
 
 
 def test_a_device_that_is_there_is_found():

@@ -49,7 +49,7 @@ def path(tmp_path_factory, emt_labels):
 
 def module(weights, cell_frame=None, **kwargs):
     torch.manual_seed(0)
-    net = FAENet(hidden=8, layers=1, num_radial=4, cutoff=3.2).double()
+    net = FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=3.2).double()
     model = Potential(net, WeightedPCAFrame("E(3)"), cell_frame=cell_frame)
     return MoleculeModule(model, weights=weights, **kwargs).train()
 

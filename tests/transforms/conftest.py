@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from fa_pyg import Frame, Frames, PCAFrame
+from fa_pyg import Frames, MotionFrame, PCAFrame
 from fa_pyg.transforms.pose import heaviest
 
 SIZES = (5, 8, 3, 6)
@@ -53,13 +53,13 @@ def molecules(make):
     return [make(n) for n in SIZES]
 
 
-class RaggedFrame(Frame):
+class RaggedFrame(MotionFrame):
     """All PCA frames where the number of nodes is even, the most skewed one where it is odd."""
 
     def build(self, cloud):
         full = PCAFrame(self.group).build(cloud)
         one = heaviest(full, cloud)
-        batch = cloud.read[0].index
+        batch = cloud.read[0].rows.body
         nodes = torch.tensor([len(cloud.read[0].value)]) if batch is None else batch.bincount()
         few, many = nodes % 2 == 1, nodes % 2 == 0
         rotation = torch.cat([one.rotation[few[one.body]], full.rotation[many[full.body]]])

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch, Data, InMemoryDataset
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import global_add_pool
 
-from fa_pyg import Frame, FrameAveraging, PCAFrame, Sample, WeightedPCAFrame
+from fa_pyg import FrameAveraging, MotionFrame, PCAFrame, Sample, WeightedPCAFrame
 from fa_pyg.datasets import XYZ, InMemoryLoader
 from fa_pyg.testing import assert_equivariant
 from fa_pyg.transforms import AddFrames, data_frames
@@ -32,7 +32,7 @@ class Net(nn.Module):
         return {"energy": global_add_pool(x, data.batch)[:, 0], "forces": x}
 
 
-class Never(Frame):
+class Never(MotionFrame):
     """A frame that must not be computed."""
 
     def build(self, cloud):
@@ -202,7 +202,7 @@ def test_no_gradient_no_forces(make):
         model(given, frames=data_frames(given))
 
 
-class Learned(Frame):
+class Learned(MotionFrame):
     def __init__(self):
         super().__init__("E(3)")
         self.scale = nn.Parameter(torch.ones(()))

@@ -8,8 +8,9 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import NormalizeRotation
 
-from fa_pyg import Frame, Frames, Group, HaarFrame, PCAFrame, Sample, WeightedPCAFrame
+from fa_pyg import Frames, Group, HaarFrame, MotionFrame, PCAFrame, Sample, WeightedPCAFrame
 from fa_pyg.builders import Cloud, Quantity
+from fa_pyg.frames import Level, Rows
 from fa_pyg.reps import Rep
 from fa_pyg.testing import random_motion
 from fa_pyg.transforms import AddFrames, CanonicalPose, RandomMotion, data_frames
@@ -143,7 +144,7 @@ def test_the_heaviest_frame_against_a_loop(tied, seed):
     weight = torch.tensor([0.2, 0.3, 0.4, 0.1, 0.3, 0.4, 0.4, 0.1, 0.4, 0.2]) if tied else torch.rand(10)
     origin, share = torch.randn(3, 3).double(), torch.rand(12).double()
     frames = Frames(rotation, body, weight.double(), origin, batch)
-    quantity = Quantity(pos, Rep.of("point"), batch)
+    quantity = Quantity(pos, Rep.of("point"), Rows.of(batch, Level.NODE))
     found = heaviest(frames, Cloud((quantity,), (quantity,), batch, 3, share))
     assert torch.equal(found.rotation, oracle(frames, pos, batch, share))
     assert found.slots == 1
@@ -158,7 +159,7 @@ def test_ragged_frames(molecules, ragged):
         assert one.pose_rotation.shape == (1, 3, 3)
 
 
-class OneFrame(Frame):
+class OneFrame(MotionFrame):
     def build(self, cloud):
         return heaviest(PCAFrame(self.group).build(cloud), cloud)
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch_geometric.nn import global_add_pool
 
 from fa_pyg import FrameAveraging, Frames, PCAFrame, Sample
-from fa_pyg.builders import Frame
+from fa_pyg.builders import MotionFrame
 from fa_pyg.testing import assert_equivariant
 
 BATCH = torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 1])
@@ -120,7 +120,7 @@ def test_second_derivatives(group):
     assert torch.autograd.gradgradcheck(lambda p: model(Z, p, BATCH), pos)
 
 
-class Weighted(Frame):
+class Weighted(MotionFrame):
     """Ragged frames whose rotations, weights and origin depend on the input."""
 
     def build(self, cloud):

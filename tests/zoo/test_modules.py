@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch_geometric.nn import GIN, global_add_pool
 
-from fa_pyg import Frame, FrameAveraging, HaarFrame, PCAFrame, PerMode, Rep, Sample
+from fa_pyg import FrameAveraging, HaarFrame, MotionFrame, PCAFrame, PerMode, Rep, Sample
 from fa_pyg.testing import assert_equivariant, random_motion
 
 BATCH = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 1])
@@ -118,7 +118,7 @@ def test_gradients_reach_all_parameters():
 # ------------------------------------------------------------------------------------ autocast and compile
 
 
-class Kept(Frame):
+class Kept(MotionFrame):
     """Keeps the frames of another."""
 
     def __init__(self, frame):

@@ -1,4 +1,6 @@
-"""Which attributes all structures have, in one form: what not all have so cannot be stored together."""
+"""Attributes that all structures have in one form: only these can be collated."""
+
+from __future__ import annotations
 
 import warnings
 from collections import Counter
@@ -7,25 +9,32 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Data, InMemoryDataset
+
+from fa_pyg.io.xyz.attribute_names import MATRICES
+
+__all__ = ["CommonAttributes", "collate"]
 
 Form = tuple[str, tuple[int | str, ...] | None]
 MATRIX: Form = ("numbers", ("*", 3, 3))
 
 
 class CommonAttributes:
-    """Goes through structures once.
+    """The attributes that all structures have in one form, found in one pass.
 
     Args:
-        structures: What to look at.
-        asked: Attributes that must not be left out.
+        structures: The structures.
+        requested: Attributes that must not be left out.
 
-    Attributes: `unlike`, the names that are left out; `mixed`, the type of those that have several.
+    Attributes:
+        unlike: Names that are left out.
+        mixed: The common type of attributes of several types.
 
-    Raises ValueError where one of `asked` has another form than in the first structure that has it.
+    Raises:
+        ValueError: where a requested attribute has several forms.
     """
 
-    def __init__(self, structures: Iterable[Data], asked: Collection[str]) -> None:
+    def __init__(self, structures: Iterable[Data], requested: Collection[str]) -> None:
         self.total, self._counts = 0, Counter[str]()
         self._first: dict[str, tuple[Form, str]] = {}
         self._levels: dict[str, tuple[str, str]] = {}
@@ -35,40 +44,42 @@ class CommonAttributes:
         for data in structures:
             self.total += 1
             for name, value in data:
-                self._add(data, name, value, name in asked)
+                self._add(data, name, value, name in requested)
         missing = {name for name, count in self._counts.items() if count < self.total}
-        #: What a structure without a cell gets, where others have one: that it is not periodic.
+        #: Structures without a cell get one of zeros, which is not periodic, where others have a cell.
         self.cells = missing & {"cell", "pbc"}
-        #: NaN where others have one: molecules beside crystals have no stress.
-        self.stresses = {n for n in missing & {"stress", "virial"} if self._first[n][0] == MATRIX}
+        #: Structures without a stress get NaN where others have one: molecules beside crystals.
+        self.stresses = {n for n in missing & set(MATRICES) if self._first[n][0] == MATRIX}
         self.unlike = (missing - self.cells - self.stresses) | self._other.keys()
 
     @property
     def differ(self) -> bool:
-        """Whether there is anything to change."""
+        """Whether structures have to be changed."""
         return bool(self.unlike or self.mixed or self.cells or self.stresses)
 
-    def _add(self, data: Data, name: str, value: Any, asked: bool) -> None:
+    def _add(self, data: Data, name: str, value: Any, is_requested: bool) -> None:
         self._counts[name] += 1
         form, source = _form(data, name, value), str(data.get("source"))
         first, where = self._first.setdefault(name, (form, source))
         if form == first:
             self._add_type(name, value)
-            if not asked:
+            if not is_requested:
                 self._add_level(data, name, value, source)
-        elif asked:
-            raise ValueError(f"{source}: found {name} {_words(form)}, expected {_words(first)} as in {where}")
+        elif is_requested:
+            raise ValueError(
+                f"{source}: {name}: expected {_words(first)} as in {where}, found {_words(form)}"
+            )
         else:
             self._other.setdefault(name, f"{_words(form)} in {source}, {_words(first)} in {where}")
 
     def _add_type(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor):
-            known = self._types.setdefault(name, value.dtype)
-            if known != value.dtype:
-                self._types[name] = self.mixed[name] = torch.promote_types(known, value.dtype)
+            dtype = self._types.setdefault(name, value.dtype)
+            if dtype != value.dtype:
+                self._types[name] = self.mixed[name] = torch.promote_types(dtype, value.dtype)
 
     def _add_level(self, data: Data, name: str, value: Any, source: str) -> None:
-        """Of extended XYZ, a column in one structure and an entry of the comment in another are unlike."""
+        """Compare levels in extended XYZ: a column and an entry of the comment line are unlike."""
         level = _level(data, name, value) if "pbc" in data else None
         if level is not None:
             first, where = self._levels.setdefault(name, (level, source))
@@ -76,17 +87,17 @@ class CommonAttributes:
                 self._other.setdefault(name, f"of {level} in {source}, of {first} in {where}")
 
     def warn(self, stacklevel: int) -> None:
-        """Names what is left out."""
+        """Warn with the names of attributes that are left out."""
         if self.unlike:
-            told = ", ".join(f"{name} ({self._why(name)})" for name in sorted(self.unlike))
-            text = f"left out what not all {self.total} structures have in one form: {told}"
+            names = ", ".join(f"{name} ({self._why(name)})" for name in sorted(self.unlike))
+            text = f"left out attributes that not all {self.total} structures have in one form: {names}"
             warnings.warn(text, stacklevel=stacklevel + 1)
 
     def _why(self, name: str) -> str:
         return self._other.get(name, str(self._counts[name]))
 
     def part(self, data: Data) -> Data:
-        """A structure with the attributes that all have, each of one type: real where some numbers are."""
+        """Return a structure with the common attributes, in common types (real where some are real)."""
         kept = Data()
         for name, value in data:
             if name not in self.unlike:
@@ -101,7 +112,7 @@ class CommonAttributes:
 
 
 def _form(data: Data, name: str, value: Any) -> Form:
-    """What tensors, or other values, must share to be stored together."""
+    """Return what values must have in common to be collated."""
     if not isinstance(value, Tensor):
         return type(value).__name__, None
     shape: list[int | str] = list(value.shape)
@@ -111,7 +122,7 @@ def _form(data: Data, name: str, value: Any) -> Form:
 
 
 def _level(data: Data, name: str, value: Any) -> str | None:
-    """Whether there is one row or one for each atom; None where that is the same, or neither."""
+    """Return whether a value has one row or a row for each atom; None where that is the same, or neither."""
     if not isinstance(value, Tensor) or not value.dim() or "edge" in name or data.num_nodes == 1:
         return None
     return {1: "the structure", data.num_nodes: "its atoms"}.get(len(value))
@@ -122,3 +133,20 @@ def _words(form: Form) -> str:
     if shape is None:
         return f"of type {kind}"
     return f"of shape [{', '.join(map(str, shape))}]" + " (flags)" * (kind == "flags")
+
+
+def collate(structures: list[Data], requested: Collection[str] = ()) -> tuple[Data, dict[str, Any] | None]:
+    """Return the storage of an in-memory data set, without attributes that differ unless ``requested``.
+
+    Raises:
+        ValueError: where structures cannot be collated.
+    """
+    common = CommonAttributes(structures, requested)
+    common.warn(stacklevel=4)
+    structures = [common.part(data) for data in structures] if common.differ else structures
+    try:
+        return InMemoryDataset.collate(structures)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"structures: expected attributes that can be stored together, found {error}"
+        ) from error

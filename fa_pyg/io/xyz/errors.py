@@ -6,19 +6,23 @@ __all__ = ["XYZError", "binary_data"]
 
 
 class XYZError(ValueError):
-    """A file that could not be read: `file`, `line` (from 1, None if there is none), `found`, `expected`."""
+    """An error in an XYZ file: ``file``, ``line`` (from 1; None for the whole file), ``found``, ``expected``.
 
-    ends_file = False  # whether it is unknown where the next structure begins
+    ``ends_file`` is set by :func:`~fa_pyg.io.iterate_xyz` where it is unknown where the next structure
+    begins.
+    """
+
+    ends_file = False
 
     def __init__(self, file: str, line: int | None = None, found: str = "", expected: str = "") -> None:
         super().__init__(file, line, found, expected)
         self.file, self.line, self.found, self.expected = file, line, found, expected
 
     def __str__(self) -> str:
-        if not self.found:  # a data loader hands on the words of its workers' errors
+        if not self.found:  # a data loader raises the errors of its workers again, with their text alone
             return self.file
         where = self.file if self.line is None else f"{self.file}, line {self.line}"
-        return f"{where}: found {self.found}, expected {self.expected}"
+        return f"{where}: expected {self.expected}, found {self.found}"
 
 
 def binary_data(file: str, line: int) -> XYZError:

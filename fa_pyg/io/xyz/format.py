@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 
 from fa_pyg import checks
 from fa_pyg.io.elements import SYMBOLS
-from fa_pyg.io.xyz.attribute_names import FIXED, OF_ATOMS
+from fa_pyg.io.xyz.attribute_names import FIXED, MATRICES, OF_ATOMS
 from fa_pyg.io.xyz.header import LONGEST, RESERVED
 
 __all__ = ["Style", "format_structure"]
@@ -23,7 +23,6 @@ __all__ = ["Style", "format_structure"]
 ATOMIC = {*OF_ATOMS.values(), "forces", "velocities", "momenta", "charges", "masses", "mulliken"}
 WRITTEN_APART = (*FIXED, "cell", "pbc")
 POSITIONS_AND_ELEMENTS = ("species", "pos", "z")  # columns by these names, in any case of letters
-MATRICES = ("stress", "virial")
 _PLAIN = re.compile(r"[A-Za-z_][\w:.-]*")
 
 
@@ -36,7 +35,7 @@ class Style(NamedTuple):
     source: bool = False
 
 
-class Column(NamedTuple):
+class _Column(NamedTuple):
     """A column of the atom lines: ``name:kind:width`` as in ``Properties``, and the text of each row."""
 
     label: str
@@ -59,7 +58,7 @@ def format_structure(data: Data, style: Style) -> str:
         if _is_of_atoms(name, value, len(symbols), style.columns, where)
     ]
     columns = [
-        Column("species:S:1", symbols),
+        _Column("species:S:1", symbols),
         _column("pos", data.pos.reshape(len(symbols), -1), where, style.digits),
         *(_column(name, values.pop(name), where, style.digits) for name in atomic),
     ]
@@ -113,7 +112,7 @@ def _is_of_atoms(name: str, value: Any, atoms: int, columns: Collection[str] | N
     return name in columns
 
 
-def _column(name: str, value: Any, where: str, digits: int | None) -> Column:
+def _column(name: str, value: Any, where: str, digits: int | None) -> _Column:
     if not name or ":" in name or (name.lower() in POSITIONS_AND_ELEMENTS and name != "pos"):
         expected = f"the name of a column: without ':', none of {', '.join(POSITIONS_AND_ELEMENTS)}"
         checks.refuse(f"{where}: {name}", expected, name)
@@ -125,16 +124,16 @@ def _column(name: str, value: Any, where: str, digits: int | None) -> Column:
     if digits is not None and kind == "R":
         words = [word.rjust(digits + 8) for word in words]
     rows = [" ".join(words[i : i + width]) for i in range(0, len(words), width)]
-    return Column(f"{name}:{kind}:{width}", rows)
+    return _Column(f"{name}:{kind}:{width}", rows)
 
 
-def _words_column(name: str, value: list[Any], where: str) -> Column:
+def _words_column(name: str, value: list[Any], where: str) -> _Column:
     rows = [row if isinstance(row, list) else [row] for row in value]
     words = [word for row in rows for word in row]
     good = all(isinstance(word, str) and word and not set(word) & set(" \t\n\r\0") for word in words)
     if not good or len(set(map(len, rows))) > 1:
         checks.refuse(f"{where}: {name}", "one word, or equally many words, for each atom", value)
-    return Column(f"{name}:S:{len(rows[0])}", [" ".join(row) for row in rows])
+    return _Column(f"{name}:S:{len(rows[0])}", [" ".join(row) for row in rows])
 
 
 def _words(name: str, value: Tensor, where: str, digits: int | None) -> list[str]:
@@ -150,7 +149,7 @@ def _words(name: str, value: Tensor, where: str, digits: int | None) -> list[str
     return list(map(repr, numbers)) if digits is None else [f"{x:.{digits}f}" for x in numbers]
 
 
-def _cell_and_columns(data: Data, columns: list[Column], where: str, digits: int | None) -> list[str]:
+def _cell_and_columns(data: Data, columns: list[_Column], where: str, digits: int | None) -> list[str]:
     properties = ":".join(column.label for column in columns)
     entries = [f"Properties={_quoted(properties, where)}"]
     cell, pbc = data.get("cell"), data.get("pbc")

@@ -1,15 +1,19 @@
-"""The comment line of extended XYZ: its words and `key=value` entries, as they stand.
+"""Split the comment line of extended XYZ into ``key=value`` entries and words, as raw text.
 
-A key and its `=` may be spaced. A value is a word up to the next space, or stands in quotes, braces or
-brackets; these count at its beginning only and close before a space, so that `smiles=C[N+](C)=O` and
-`name=5'-AMP` are words. Everything here takes time linear in the length of the line.
+Spaces may surround ``=``. A value is a word up to the next space, or is enclosed in quotes, braces or
+brackets, which open at its beginning only and close before a space, so that ``smiles=C[N+](C)=O`` and
+``name=5'-AMP`` are words. All functions take time linear in the length of the line.
 """
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from fa_pyg.io.xyz.grammar import NUMBER, NUMBER_TEXT
+
+__all__ = ["EXTENDED", "HeaderError", "RawValue", "read_header"]
 
 RESERVED = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}  # keys in any case
 MOST = 1000  # entries, and columns, of a structure
@@ -42,20 +46,23 @@ _NAMED = re.compile(r"[^\W\d][\w-]{,199}")
 
 
 class HeaderError(ValueError):
-    """What was expected of a comment line."""
+    """A malformed comment line; the message is what was expected."""
 
 
 class RawValue(NamedTuple):
-    """A value as it stands: its text without quotes, and what enclosed it: a quote, `[`, or nothing."""
+    """A value as raw text without quotes, and what enclosed it: a quote, ``[``, or nothing."""
 
     text: str
     mark: str = ""
 
 
 def read_header(comment: str) -> dict[str, RawValue | None]:
-    """The entries of a comment line in order, reserved keys in one case; None for names without a value.
+    """Return the entries of a comment line in order; None for names without a value.
 
-    Other words are left out: they are what people write around the entries.
+    Reserved keys get their usual case. Other words, which people write around the entries, are left out.
+
+    Raises:
+        HeaderError: where the line cannot be split.
     """
     entries: dict[str, RawValue | None] = {}
     for key, value in _entries(comment):
@@ -73,7 +80,7 @@ def read_header(comment: str) -> dict[str, RawValue | None]:
 
 def _add_word(word: str, entries: dict[str, RawValue | None]) -> None:
     if "=" in word and EXTENDED.search(word.encode()):  # a whole entry in quotes
-        raise HeaderError("quotes around values alone")
+        raise HeaderError("quotes around values only")
     if _NAMED.fullmatch(word) and word.lower() not in RESERVED:
         entries.setdefault(word)
 
@@ -126,7 +133,7 @@ def _value(comment: str, at: int, key: str, spaced: bool) -> tuple[RawValue, int
         if _END.match(comment, closed):
             is_list = first == "["
             return RawValue(comment[at + 1 - is_list : closed - 1 + is_list], first), closed
-        if _WORD.match(comment, at).end() < closed:  # no word as SMILES are
+        if _WORD.match(comment, at).end() < closed:  # not a word, as SMILES are
             raise HeaderError(f"the value of {key} to end with its bracket and a space")
     end = _WORD.match(comment, at).end()
     more = _MORE.get(RESERVED.get(key.lower(), ""))
@@ -138,7 +145,7 @@ def _value(comment: str, at: int, key: str, spaced: bool) -> tuple[RawValue, int
 
 
 def _closed(comment: str, at: int, key: str) -> int:
-    """Where the bracket that opens at `at` is closed."""
+    """Return where the bracket that opens at ``at`` is closed."""
     pair, depth = re.compile(r"[\[\]]" if comment[at] == "[" else r"[{}]"), 0
     for match in pair.finditer(comment, at):
         depth += 1 if match[0] == comment[at] else -1

@@ -10,9 +10,11 @@ import torch
 from torch_geometric.data import Data
 
 from fa_pyg import checks
-from fa_pyg.io.xyz.blocks import Block, Text, cut, load
+from fa_pyg.io.xyz.blocks import cut
 from fa_pyg.io.xyz.errors import XYZError
-from fa_pyg.io.xyz.parse import ReadOptions, structure
+from fa_pyg.io.xyz.lines import Block, Text, load
+from fa_pyg.io.xyz.options import ReadOptions
+from fa_pyg.io.xyz.parse import structure
 from fa_pyg.io.xyz.stream import iterate_blocks, structures
 from fa_pyg.io.xyz.targets import Targets
 
@@ -31,71 +33,71 @@ def read_xyz(
     edges: Transform | None = None,
     targets: Targets | None = None,
 ) -> list[Data]:
-    r"""Reads every structure of an XYZ file, one or many, plain or extended, packed (gzip, bzip2, xz) or not.
+    r"""Read all structures of an XYZ file: plain, QM9's, or extended; also gzip, bzip2 or xz.
 
-    A structure is a line with the number N of atoms, a comment line, and N lines `element x y z`; blank lines
-    may stand between structures and at the end. The element is a symbol in any case or an atomic number (D
-    and T become hydrogen, their mass is not kept); numbers are finite and may have Fortran's and
-    Mathematica's exponents (`1.0D-5`, `1.0*^-5`). The same holds for extended XYZ.
+    A structure is a line with the number N of atoms, a comment line, and N lines ``element x y z``; blank
+    lines may separate structures and end the file. The element is a symbol in any case or an atomic number (D
+    and T become hydrogen, without their mass); numbers are finite, with the exponents of Fortran and
+    Mathematica too (``1.0D-5``, ``1.0*^-5``).
 
     The **comment line may be missing**: the second line is the first atom if it is an atom line with as many
-    columns as the line below it and the same kind of element (symbol or number). Then N atom lines and the
-    end of the structure must follow; where they do not, the count may be wrong or the line a comment after
-    all, and that is an error rather than a guess. One case cannot be told: a comment that looks exactly like
-    the atoms, in a file that lacks exactly one atom, is the same text as a whole file without comments;
-    `comment=True` says that every structure has one.
+    columns and the same kind of element (symbol or number) as the line below. Then N atom lines and the end
+    of the structure must follow; otherwise the count may be wrong, or the line may be a comment after all,
+    which is an error rather than a guess. One case is ambiguous: a comment that looks exactly like the atoms,
+    in a file that lacks exactly one atom, is also a complete file without comments; ``comment=True`` resolves
+    it.
 
-    Every structure becomes `Data` with, lengths in Angstrom,
+    Every structure becomes ``Data``, with lengths in Angstrom:
 
-    * `z [N]` int64, `pos [N, 3]`, `num_nodes` (N), `comment` (text, may be empty), `source` (`"file:line"` of
+    * ``z [N]`` int64, ``pos [N, 3]``, ``num_nodes`` (N), ``comment`` (text), ``source`` (``"file:line"`` of
       the count);
-    * from **QM9's raw files** (comment `gdb ...`), each `[1]`: `A`, `B`, `C` (GHz), `mu` (D), `alpha`
-      (a_0^3), `r2` (a_0^2), `Cv` (cal/(mol K)) as they are, and `homo`, `lumo`, `gap`, `zpve`, `U0`, `U`,
-      `H`, `G` in eV, *converted* from the Hartree of the file; `freq [3N - 6 or 3N - 5]` (1/cm),
-      `mulliken [N]` (e), `idx [1]`, and the texts `smiles`, `inchi` (of GDB-17), `smiles_relaxed` and
-      `inchi_relaxed`. Total energies are as large as -2e4 eV, where float32 resolves 2e-3 eV: ask for
-      float64 if that matters;
-    * from **extended XYZ** (the comment has `Lattice=`, `Properties=` or `pbc=`, in any case of letters):
-      `cell [1, 3, 3]` (rows are vectors, zero if there is none), `pbc [1, 3]` (true if there is only a
-      lattice), every column `[N]` or `[N, k]` and every entry of the comment `[1]`, `[1, k]` or text, each
-      under its own name. `stress` and `virial` are `[1, 3, 3]` where they are 9 numbers (column by column; of
-      `stress` the upper triangle is read) or 6 (xx yy zz yz xz xy). Integers are int64, `T` and `F` bool.
+    * from **QM9's raw files** (comment ``gdb ...``), all ``[1]``: ``A``, ``B``, ``C`` (GHz), ``mu`` (D),
+      ``alpha`` (a_0^3), ``r2`` (a_0^2), ``Cv`` (cal/(mol K)), unchanged, and ``homo``, ``lumo``, ``gap``,
+      ``zpve``, ``U0``, ``U``, ``H``, ``G`` in eV, *converted* from the Hartree of the file;
+      ``freq [3N - 6 or 3N - 5]`` (1/cm), ``mulliken [N]`` (e), ``idx [1]``, and the texts ``smiles``,
+      ``inchi`` (of GDB-17), ``smiles_relaxed`` and ``inchi_relaxed``. Total energies are as large as -2e4 eV,
+      which float32 resolves to 2e-3 eV: use float64 if that matters;
+    * from **extended XYZ** (the comment has ``Lattice=``, ``Properties=`` or ``pbc=``, in any case of
+      letters): ``cell [1, 3, 3]`` (rows are vectors; zero if missing), ``pbc [1, 3]`` (true if there is only
+      a lattice), every column ``[N]`` or ``[N, k]`` and every entry of the comment ``[1]``, ``[1, k]`` or
+      text, by their names. ``stress`` and ``virial`` are ``[1, 3, 3]``, of 9 numbers (column by column; of
+      ``stress`` the upper triangle is read) or 6 (xx yy zz yz xz xy). Integers are int64, ``T`` and ``F``
+      bool.
 
-    Names that PyG gives a meaning, and those of the list above, are changed: `index` in a name becomes `idx`,
-    `batch` `group` and `edge` `bond`; underscores in front are cut; a name that is taken, such as `pos`,
-    `self`, `to`, `num_nodes`, or `x` of a structure, gets a trailing underscore. Columns that are called
-    `energy`, `free_energy`, `stress`, `virial`, `dipole` or `magmom` become `energies`, `free_energies`,
-    `stresses`, `virials`, `dipoles` and `magmoms`: they are of atoms.
+    Names with a meaning in PyG, and those of the list above, are changed: ``index`` in a name becomes
+    ``idx``, ``batch`` ``group`` and ``edge`` ``bond``; leading underscores are removed; a name in use, such
+    as ``pos``, ``self``, ``to``, ``num_nodes``, or ``x`` of a structure, gets a trailing underscore. Columns
+    named ``energy``, ``free_energy``, ``stress``, ``virial``, ``dipole`` or ``magmom``, which are of atoms,
+    become ``energies``, ``free_energies``, ``stresses``, ``virials``, ``dipoles`` and ``magmoms``.
 
-    A value that is neither numbers nor flags is text, `nan` too, so that it cannot pass for a number; under
-    those six names `nan` and `inf` are errors, as they are in columns, coordinates and `Lattice`, and as are
-    numbers that `dtype` cannot hold.
+    Values that are neither numbers nor flags are text, including ``nan``, so that it cannot pass for a
+    number; under those six names ``nan`` and ``inf`` are errors, as in columns, coordinates and ``Lattice``,
+    and as are numbers that ``dtype`` cannot represent.
 
     Args:
         path: The file.
-        dtype: float32 or float64, for everything that is not an integer.
-        comment: Whether the second line of each structure is a comment; None looks, as described.
-        columns: Names and widths of the columns after the coordinates of plain XYZ, in their order, such as
-            `{"forces": 3}`; they must then be on every line and become `[N]` (width 1) or `[N, width]`.
-            Further columns are left out.
-        edges: What adds edges, for instance :class:`~fa_pyg.datasets.RDKitBonds`,
+        dtype: float32 or float64, of all real numbers.
+        comment: Whether the second line of a structure is a comment; None detects it, as described.
+        columns: Names and widths of the columns after the coordinates of plain XYZ, in order, such as
+            ``{"forces": 3}``; they must be on every line and become ``[N]`` (width 1) or ``[N, width]``.
+            Further columns are ignored.
+        edges: A transform that adds edges, for instance :class:`~fa_pyg.datasets.RDKitBonds`,
             :class:`~fa_pyg.datasets.CovalentBonds` or :class:`~fa_pyg.datasets.RadiusGraph`.
-        targets: What the comment line says, under names of your own: `{"energy": "E_dft"}` is the number
-            after the key `E_dft=` (also any column or entry of extended XYZ and any property of QM9, which
-            then has the new name only), `{"energy": 0, "gap": -1}` are the first and the last word of the
-            comment, and `["energy"]` is short for `{"energy": "energy"}`. Words end at spaces, commas and
-            semicolons; several numbers stand in quotes or brackets (`mu="0 0 1.8"`). A target is float64
-            whatever `dtype` is, `[1]`, or `[1, k]` where there are k numbers; one of atoms has their type and
-            shape. Every structure must have all of them.
+        targets: Values of the comment line, under chosen names: ``{"energy": "E_dft"}`` is the number after
+            the key ``E_dft=`` (or a column or entry of extended XYZ, or a property of QM9, which is then
+            renamed), ``{"energy": 0, "gap": -1}`` are the first and the last word of the comment, and
+            ``["energy"]`` is short for ``{"energy": "energy"}``. Words end at spaces, commas and semicolons;
+            several numbers are enclosed in quotes or brackets (``mu="0 0 1.8"``). Targets are float64 for any
+            ``dtype``, ``[1]``, or ``[1, k]`` for k numbers; targets of atoms keep type and shape. Every
+            structure must have all.
 
     Raises:
-        ValueError: With the file, the line, what was found and what was expected, for anything that is
-            not as described: a wrong number of atoms, an unknown element, a coordinate that is no finite
-            number, a header that is nearly one of extended XYZ, a periodic direction without a vector, a
-            truncated file, binary data, a broken packed stream, no file at all. Nothing of it is returned
-            then.
+        ValueError: With the file, the line, what was expected and what was found, for anything else: a wrong
+            number of atoms, an unknown element, a coordinate that is not a finite number, a header that is
+            almost one of extended XYZ, a periodic direction without a vector, a truncated file, binary data,
+            a broken packed stream, a missing file. Nothing is returned then.
 
-    Not guaranteed: that the numbers are in these units, XYZ has no place to say so.
+    Not guaranteed: that numbers have these units, which XYZ cannot state.
     """
     reading = ReadOptions(dtype, comment, columns, edges, targets)
     text = load(path)

@@ -1,4 +1,6 @@
-"""Which row of a table belongs to which structure: exactly one each, or an error that names the line."""
+"""Match the rows of a table with structures, one row per structure."""
+
+from __future__ import annotations
 
 import hashlib
 import os
@@ -14,14 +16,16 @@ from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.grammar import show
 from fa_pyg.io.xyz.open import ENDINGS
 
-Key = tuple[str | None, int | None]  # name of the file, place
+__all__ = ["Key", "TableRows", "describe_key"]
+
+Key = tuple[str | None, int | None]  # name of the file, position
 
 
 @dataclass(frozen=True)
 class TableRows:
-    """The rows of a table: their keys and lines, `numbers [rows, names]`, and the words of each.
+    """The rows of a table: keys, lines, ``numbers [rows, names]``, and words.
 
-    `file` and `index` are the names of those columns, `text` those of the words.
+    ``file`` and ``index`` are the names of the key columns, ``text`` those of the words.
     """
 
     path: str | os.PathLike
@@ -35,11 +39,15 @@ class TableRows:
     words: list[list[str]]
 
     def match(self, files: Sequence[Path], counts: Sequence[int], source: Callable[[int], str]) -> np.ndarray:
-        """The row of each structure, where file i has `counts[i]` of them (0: it is bad and left out)."""
+        """Return the row of each structure, where file i has ``counts[i]`` structures (0 where left out).
+
+        Raises:
+            ValueError: for a row without a structure, or a structure without a row or with several.
+        """
         by_name, by_place = (next((k[i] is not None for k in self.keys), False) for i in (0, 1))
         if not by_name and 0 in counts:
             bad = files[list(counts).index(0)]
-            found = f"places of structures, but {bad} is bad"
+            found = f"positions of structures, but {bad} is bad"
             raise XYZError(str(self.path), None, found, f"a column {self.file}")
         names = self._names(files) if by_name else {}
         found = np.full(sum(counts), -1)
@@ -54,21 +62,21 @@ class TableRows:
             if not by_place and count != 1:
                 raise self._surplus(row, f"a column {self.index}, as the file has {count} structures")
             if by_place and index >= count:
-                raise self._surplus(row, f"a place below {count}")
+                raise self._surplus(row, f"a position below {count}")
             if found[(place := first + (index or 0))] >= 0:
-                raise self._surplus(row, f"one row of it; line {self.lines[found[place]]} is another")
+                raise self._surplus(row, f"one row of it (line {self.lines[found[place]]} is another)")
             found[place] = row
         if (missing := np.flatnonzero(found < 0)).size:
-            raise ValueError(f"{source(int(missing[0]))}: found no row in {self.path}, expected one")
+            raise ValueError(f"{source(int(missing[0]))}: expected a row in {self.path}, found none")
         return found
 
-    def mark(self) -> str:
-        """What tells these rows from others."""
+    def digest(self) -> str:
+        """Return a digest of the rows."""
         described = repr((list(self.keys), list(self.text), self.names, self.words)).encode()
         return hashlib.sha256(described + self.numbers.tobytes()).hexdigest()[:16]
 
     def add(self, data: Data, row: int) -> None:
-        """Gives a structure what its row says."""
+        """Add the values of a row to a structure."""
         for name, value in zip(self.names, self.numbers[row].tolist(), strict=True):
             data[name] = torch.tensor([value], dtype=torch.float64)
         for name, word in zip(self.text, self.words[row], strict=True):
@@ -76,10 +84,10 @@ class TableRows:
 
     def _surplus(self, row: int, expected: str) -> XYZError:
         key = next(key for key, place in self.keys.items() if place == row)
-        return XYZError(str(self.path), self.lines[row], named(key), expected)
+        return XYZError(str(self.path), self.lines[row], describe_key(key), expected)
 
     def _names(self, files: Sequence[Path]) -> dict[str, int | None]:
-        """All names of each file; None for a name of several."""
+        """Return the file of each name; None for a name of several files."""
         folder = Path(self.path).absolute().parent
         names: dict[str, int | None] = {}
         for i, file in enumerate(files):
@@ -91,13 +99,14 @@ class TableRows:
 
 
 def _stem(name: str) -> str:
-    """A name without its endings."""
+    """Return a file name without its endings."""
     for ending in (*ENDINGS, ".xyz", ".extxyz"):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     return name
 
 
-def named(key: Key) -> str:
+def describe_key(key: Key) -> str:
+    """Return a key for error messages."""
     file, index = key
     where = "structure" if file is None else show(file.encode())
     return where if index is None else f"{where} {index}"

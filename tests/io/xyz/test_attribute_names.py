@@ -9,7 +9,7 @@ from torch_geometric.data.storage import GlobalStorage
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ, Table, XYZStream, read_xyz
-from fa_pyg.io.xyz.attribute_names import is_free, renamed
+from fa_pyg.io.xyz.attribute_names import is_free, rename
 
 HEAD = "Properties=species:S:1:pos:R:3"
 OWN = {"z", "pos", "cell", "pbc", "num_nodes", "comment", "source"}
@@ -123,7 +123,7 @@ def test_names_that_become_equal(tmp_path):
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_order_of_the_keys_does_not_decide(order):
     names = ["index", "idx", "_idx", "batch", "group"][::order]
-    found = renamed(names, of_atoms=False)
+    found = rename(names, of_atoms=False)
     assert (found["idx"], found["group"]) == ("idx", "group")
     assert len(set(found.values())) == 5
 
@@ -131,7 +131,7 @@ def test_the_order_of_the_keys_does_not_decide(order):
 def test_all_of_pyg():
     """Whatever `Data`, its batches and their storage have is not hidden by an attribute."""
     names = {name for owner in (Data, Batch, GlobalStorage) for name in dir(owner)} - {"x", "y", "time"}
-    found = renamed(names, of_atoms=False)
+    found = rename(names, of_atoms=False)
     assert len(set(found.values())) == len(names)
     assert not any(hasattr(owner, name) for owner in (Data, Batch, GlobalStorage) for name in found.values())
 
@@ -158,12 +158,12 @@ def test_nodes_are_counted_whatever_the_target_is_called(tmp_path):
 def test_users_may_not_choose_them(tmp_path, name):
     path = tmp_path / "a.xyz"
     path.write_text("1\na=3\nO 0 0 0 5\n")
-    with pytest.raises(ValueError, match="targets: found"):
+    with pytest.raises(ValueError, match="targets: expected"):
         read_xyz(path, targets={name: "a"})
-    with pytest.raises(ValueError, match="columns: found"):
+    with pytest.raises(ValueError, match="columns: expected"):
         read_xyz(path, columns={name: 1})
     (tmp_path / "t.csv").write_text(f"index,{name}\n0,5\n")
-    with pytest.raises(ValueError, match=r"t\.csv, line 1: found the name"):
+    with pytest.raises(ValueError, match=r"t\.csv, line 1: expected a name that is free.*, found the name"):
         XYZ(path, table=Table(tmp_path / "t.csv"))
     assert not is_free(name)
 
@@ -172,7 +172,7 @@ def test_a_table_does_not_count_nodes(tmp_path):
     path = tmp_path / "a.xyz"
     path.write_text("2\n\nO 0 0 0\nH 0 0 1\n")
     (tmp_path / "t.csv").write_text("index,x\n0,5\n")
-    with pytest.raises(ValueError, match=r"t\.csv, line 1: found the name 'x'"):
+    with pytest.raises(ValueError, match=r"t\.csv, line 1: expected .* is free.*, found the name 'x'"):
         XYZ(path, table=tmp_path / "t.csv")
 
 

@@ -3,6 +3,7 @@
 import gzip
 import os
 import pickle
+import re
 
 import pytest
 import torch
@@ -75,8 +76,9 @@ def test_error(tmp_path, content, ends):
     with pytest.raises(ValueError) as raised:
         read_xyz(path)
     message = str(raised.value)
-    assert message.startswith(f"{path}, line {line}: found {found}"), message
-    assert expected in message.split(", expected ", 1)[1], message
+    assert message.startswith(f"{path}, line {line}: expected "), message
+    assert f", found {found}" in message, message
+    assert expected in message.split(": expected ", 1)[1].rpartition(", found ")[0], message
     assert (raised.value.file, raised.value.line) == (str(path), line)
     assert str(pickle.loads(pickle.dumps(raised.value))) == message
 
@@ -112,7 +114,7 @@ def _broken_gzips():
 def test_broken_gzip(tmp_path, kind):
     path = tmp_path / "broken.xyz.gz"
     path.write_bytes(_broken_gzips()[kind])
-    with pytest.raises(ValueError, match=r"broken\.xyz\.gz: found a broken gzip stream .*expected a whole"):
+    with pytest.raises(ValueError, match=r"broken\.xyz\.gz: expected a whole gzip stream, found a broken"):
         read_xyz(path)
 
 
@@ -124,13 +126,13 @@ def test_line_numbers_of_gzip_are_those_of_the_text(tmp_path):
 
 
 def test_not_a_file(tmp_path):
-    with pytest.raises(ValueError, match="found a directory, expected an XYZ file"):
+    with pytest.raises(ValueError, match="expected an XYZ file, found a directory"):
         read_xyz(tmp_path)
-    with pytest.raises(ValueError, match=r"none\.xyz: found no such file"):
+    with pytest.raises(ValueError, match=r"none\.xyz: expected .*, found no such file"):
         read_xyz(tmp_path / "none.xyz")
-    with pytest.raises(ValueError, match=r"none\.xyz: found no such file"):
+    with pytest.raises(ValueError, match=r"none\.xyz: expected .*, found no such file"):
         XYZ(tmp_path / "none.xyz")
-    with pytest.raises(ValueError, match="found a folder without XYZ files"):
+    with pytest.raises(ValueError, match=r"expected \.xyz or .*, found none in this folder"):
         XYZ(tmp_path)
     with pytest.raises(ValueError, match="found an empty list"):
         XYZ([])
@@ -139,7 +141,7 @@ def test_not_a_file(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.xyz")
-    with pytest.raises(ValueError, match=r"pipe\.xyz: found no such file"):
+    with pytest.raises(ValueError, match=r"pipe\.xyz: expected .*, found no such file"):
         read_xyz(tmp_path / "pipe.xyz")
 
 
@@ -158,8 +160,8 @@ def test_bad_files_are_reported_with_the_rest(folder):
         XYZ(folder)
     message = str(raised.value)
     assert message.startswith("2 of 4 files are bad, 2 others were read")
-    assert f"{folder / 'b.xyz'}, line 4: found the end of the file" in message
-    assert f"{folder / 'd.xyz'}, line 3: found 'Qq 0 0 0'" in message
+    assert re.search(r"b\.xyz, line 4: expected .*, found the end of the file", message)
+    assert re.search(r"d\.xyz, line 3: expected .*, found 'Qq 0 0 0'", message)
     assert "a.xyz" not in message
     assert "c.xyz" not in message
 
@@ -186,12 +188,12 @@ def test_many_errors_are_counted(tmp_path):
 
 
 def test_on_error_is_checked(folder):
-    with pytest.raises(ValueError, match="on_error: found 'ignore', expected 'raise' or 'skip'"):
+    with pytest.raises(ValueError, match='on_error: expected "raise" or "skip", found \'ignore\''):
         XYZ(folder, on_error="ignore")
 
 
 def test_arguments_are_no_fault_of_the_files(folder):
-    with pytest.raises(ValueError, match=r"^dtype: found torch.float16"):
+    with pytest.raises(ValueError, match=r"^dtype: expected .*, found torch.float16"):
         XYZ(folder, dtype=torch.float16, on_error="skip")
     with pytest.raises(TypeError, match="unit"):
         XYZ(folder, unit="nm")

@@ -165,5 +165,5 @@ def test_errors(write, content, line, expected):
     with pytest.raises(ValueError) as raised:
         read_xyz(path)
     message = str(raised.value)
-    assert message.startswith(f"{path}, line {line}: found " if line else f"{path}, line "), message
-    assert expected in message.split(", expected ", 1)[1], message
+    assert message.startswith(f"{path}, line {line}: expected " if line else f"{path}, line "), message
+    assert expected in message.split(": expected ", 1)[1].rpartition(", found ")[0], message

@@ -28,9 +28,9 @@ def read(tmp_path):
 @pytest.fixture
 def refused(read):
     def refused(comment, expected, line=2, **options):
-        with pytest.raises(ValueError, match=rf"a\.xyz, line {line}: found .*, expected ") as raised:
+        with pytest.raises(ValueError, match=rf"a\.xyz, line {line}: expected .*, found .*") as raised:
             read(comment, **options)
-        assert expected in str(raised.value).split(", expected ")[1]
+        assert expected in str(raised.value).split(": expected ")[1].rpartition(", found ")[0]
 
     return refused
 
@@ -127,8 +127,8 @@ CELLS = "Lattice with independent vectors"
         (f"{HEAD} a=[x y]z", "the value of a to end with its bracket"),
         (f'{HEAD} a="x"b', "the value of a to end with its quote"),
         (f"{HEAD} a= energy=-1", "a value after a="),
-        (f'"Lattice={CELL}" {HEAD}', "quotes around values alone"),
-        (f"'{LATTICE} {HEAD}'", "quotes around values alone"),
+        (f'"Lattice={CELL}" {HEAD}', "quotes around values only"),
+        (f"'{LATTICE} {HEAD}'", "quotes around values only"),
         (f"{HEAD} =3", "a key before '='"),
         (f'{HEAD} ""=3', "a key before '='"),
         (f"{HEAD} a=1 a=2", "one value of a"),

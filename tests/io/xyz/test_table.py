@@ -54,45 +54,45 @@ def test_names_and_words(folder):
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("file,y\na,1\n", None, "b.xyz:1: found no row in .*labels.csv"),
-        ("file,y\na,1\nb,2\nd,3\n", 4, "found 'd', expected the name of one file"),
-        ("file,y\na,1\nb,2\na,3\n", 4, "found 'a', expected one row of it; line 2"),
-        ("file,y\na,1\nb,2\na.xyz,3\n", 4, "found 'a.xyz', expected one row of it; line 2"),
-        ("file,y\na,1\nb\n", 3, "found 1 cells, expected 2"),
-        ("file,y\na,1\nb,2,3\n", 3, "found 3 cells, expected 2"),
-        ("file,y\na,1\nb,x\n", 3, "found 'x' for y, expected a finite number"),
+        ("file,y\na,1\n", None, "b.xyz:1: expected a row in .*labels.csv, found none"),
+        ("file,y\na,1\nb,2\nd,3\n", 4, "expected the name of one file.*, found 'd'"),
+        ("file,y\na,1\nb,2\na,3\n", 4, "expected one row of it .line 2 is another., found 'a'"),
+        ("file,y\na,1\nb,2\na.xyz,3\n", 4, "expected one row of it .line 2 is another., found 'a.xyz'"),
+        ("file,y\na,1\nb\n", 3, "expected 2.*, found 1 cells"),
+        ("file,y\na,1\nb,2,3\n", 3, "expected 2.*, found 3 cells"),
+        ("file,y\na,1\nb,x\n", 3, "expected a finite number.*, found 'x' for y"),
         ("file,y\na,1\nb,\n", 3, "found '' for y"),
         ("file,y\na,nan\nb,1\n", 2, "found 'nan' for y"),
         ("file,y\na,1e999\nb,1\n", 2, "found '1e999' for y"),
         ("file,y\n,1\nb,1\n", 2, "found an empty cell for file"),
-        ("file,index,y\na,0,1\nb,1,2\n", 3, "found 'b' 1, expected a place below 1"),
-        ("index,y\n0,1\n1,2\n2,3\n", 4, "found structure 2, expected a place below 2"),
-        ("index,y\n0,1\n-1,2\n", 3, "found '-1' for index, expected a whole number"),
-        ("index,y\n0,1\n0,2\n", 3, "found structure 0, expected one row"),
-        ("name,y\na,1\n", 1, "expected one called file or index"),
+        ("file,index,y\na,0,1\nb,1,2\n", 3, "expected a position below 1.*, found 'b' 1"),
+        ("index,y\n0,1\n1,2\n2,3\n", 4, "expected a position below 2.*, found structure 2"),
+        ("index,y\n0,1\n-1,2\n", 3, "expected an integer.*, found '-1' for index"),
+        ("index,y\n0,1\n0,2\n", 3, "expected one row.*, found structure 0"),
+        ("name,y\na,1\n", 1, "expected a column file or index"),
         ("file,y,y\na,1,2\n", 1, "found 'y' twice"),
-        ("file,pos\na,1\nb,2\n", 1, "found the name 'pos', expected one that is free"),
-        ('file,y\na,"1\nb,2\n', 2, "found no CSV"),
-        ('file,y\na,"1"x\n', 2, "found no CSV"),
-        ("", 1, "expected one called file or index"),
+        ("file,pos\na,1\nb,2\n", 1, "expected a name that is free.*, found the name 'pos'"),
+        ('file,y\na,"1\nb,2\n', 2, "found malformed CSV"),
+        ('file,y\na,"1"x\n', 2, "found malformed CSV"),
+        ("", 1, "expected a column file or index"),
     ],
 )
 def test_errors(folder, text, line, words):
     for kind in (XYZ, LazyXYZ):
         with pytest.raises(ValueError, match=words) as raised:
             read(folder, text, kind)
-        assert line is None or f"labels.csv, line {line}: found" in str(raised.value)
+        assert line is None or f"labels.csv, line {line}: expected" in str(raised.value)
 
 
 def test_more_errors(folder):
-    with pytest.raises(ValueError, match=r"line 2: found 'c', expected a column index, as the file has 3"):
+    with pytest.raises(ValueError, match=r"line 2: expected a column index, as the file has 3.*, found 'c'"):
         read(folder, "file,y\nc,1\n", files=["c.xyz"])
-    with pytest.raises(ValueError, match=r"labels.csv: found no readable file"):
+    with pytest.raises(ValueError, match=r"labels.csv: expected a table, found an unreadable file"):
         XYZ(folder, table=folder / "sub" / "labels.csv")
-    with pytest.raises(ValueError, match=r"line 2: found no CSV .*utf-8"):
+    with pytest.raises(ValueError, match=r"line 2: expected cells in UTF-8, found other bytes"):
         read(folder, "file,y\nä,1\n", encoding="latin-1")
     (folder / "sub" / "a.xyz").write_text(CO)
-    with pytest.raises(ValueError, match="line 2: found 'a', expected the name of one file"):
+    with pytest.raises(ValueError, match=r"line 2: expected the name of one file .*, found 'a'"):
         read(folder, "file,y\na,1\nsub/a,2\n", files=["a.xyz", "sub/a.xyz"])
 
 
@@ -104,5 +104,5 @@ def test_bad_files_may_have_rows(folder):
         dataset = kind(files, on_error="skip", table=folder / "labels.csv")
         assert [d.y.item() for d in dataset] == [1]
     (folder / "labels.csv").write_text("index,y\n0,1\n1,2\n")
-    with pytest.raises(ValueError, match=r"found places of structures, but .*d\.xyz is bad"):
+    with pytest.raises(ValueError, match=r"found positions of structures, but .*d\.xyz is bad"):
         XYZ(files, on_error="skip", table=folder / "labels.csv")

@@ -15,9 +15,9 @@ def net(request):
     """Makes a network that sees edges so."""
     if request.param == "NequIP":
         pytest.importorskip("e3nn", reason="e3nn is not installed")
-        sizes = {"channels": 4, "layers": 3, "num_radial": 4, "radial": 8, "elements": 3}
+        sizes = {"hidden_channels": 4, "num_layers": 3, "num_radial": 4, "radial": 8, "elements": 3}
         return lambda **kwargs: NequIP(**sizes, **kwargs).double().eval()
-    return lambda **kwargs: FAENet(hidden=16, layers=2, num_radial=8, **kwargs).double().eval()
+    return lambda **kwargs: FAENet(hidden_channels=16, num_layers=2, num_radial=8, **kwargs).double().eval()
 
 
 def test_envelope_ends_flat():
@@ -47,7 +47,7 @@ def test_edges_are_those_given_or_those_of_positions():
     assert r.tolist() == [[1.5, 0, 0], [-1.5, 0, 0]]
     assert edges_of(model, None, edge_index, None, 2 * r)[1].tolist() == (2 * r).tolist()
     for wrong in ((None, None, None, None), (pos, None, None, r), (None, edge_index, None, None)):
-        with pytest.raises(ValueError, match="FAENet needs pos, or edge_vec with edge_index"):
+        with pytest.raises(ValueError, match="pos: expected it, or edge_vec with edge_index, for FAENet"):
             edges_of(model, *wrong)
 
 

@@ -23,7 +23,7 @@ model:
     init_args:
       model:
         class_path: fa_pyg.models.GIN
-        init_args: {in_channels: 3, hidden: 8, num_layers: 2, out_channels: 1, ids: 80}
+        init_args: {in_channels: 3, hidden_channels: 8, num_layers: 2, out_channels: 1, ids: 80}
       frame: {class_path: fa_pyg.CanonicalFrame}
 data:
   dataset: {class_path: fa_pyg.datasets.EXPLike, init_args: {num_pairs: 12}}

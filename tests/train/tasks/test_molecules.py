@@ -85,7 +85,7 @@ def test_checkpoints_that_do_not_belong_are_named(molecule_run, tmp_path):
     with pytest.raises(ValueError, match=r"config.yaml: found no such file"):
         load(tmp_path)
     text = (folder / "config.yaml").read_text()
-    (tmp_path / "config.yaml").write_text(text.replace("hidden: 8", "hidden: 9"))
+    (tmp_path / "config.yaml").write_text(text.replace("hidden_channels: 8", "hidden_channels: 9"))
     with pytest.raises(ValueError, match="expected a checkpoint of"):
         load(tmp_path)
     (tmp_path / "config.yaml").write_text("model: 3")
@@ -123,7 +123,7 @@ def test_configurations_build_exact_models_of_their_targets(path):
 def test_older_configurations_keep_their_frame(arguments, level, tmp_path):
     """What a run of a version without levels of smoothness kept is what it was trained with."""
     frame = f"{{class_path: fa_pyg.WeightedPCAFrame, init_args: {{group: SE(3), {arguments}}}}}"
-    net = "{class_path: fa_pyg.models.FAENet, init_args: {hidden: 8, layers: 1}}"
+    net = "{class_path: fa_pyg.models.FAENet, init_args: {hidden_channels: 8, num_layers: 1}}"
     made = f"{{class_path: fa_pyg.models.Potential, init_args: {{model: {net}, frame: {frame}}}}}"
     (tmp_path / "config.yaml").write_text(f"model: {{model: {made}}}")
     found = build(tmp_path / "config.yaml").network.frame
@@ -188,7 +188,7 @@ def test_wrong_data_and_weights_are_named(dataset):
 
 
 def test_measures_are_means_over_molecules_in_units(data):
-    model = Potential(FAENet(hidden=8, layers=1, heads={"energy": "scalar", "dipole": "vector"}))
+    model = Potential(FAENet(hidden_channels=8, num_layers=1, heads={"energy": "scalar", "dipole": "vector"}))
     module = MoleculeModule(model, weights={"energy": 2.0, "forces": 3.0})
     assert module.names == ("loss", "energy_mae_meV", "forces_mae_meV_per_A")
     batch = data.split("val")

@@ -1,4 +1,6 @@
-"""Decompressed copies of XYZ files, which an index can point into."""
+"""Decompressed copies of packed XYZ files, which an index can point into."""
+
+from __future__ import annotations
 
 import os
 import zlib
@@ -8,29 +10,31 @@ from pathlib import Path
 from fa_pyg.files import atomic_write
 from fa_pyg.files.checked_json import DamagedFile, is_regular_file
 from fa_pyg.io.xyz.errors import XYZError
-from fa_pyg.io.xyz.index.progress import CannotKeep, Progress
+from fa_pyg.io.xyz.index.progress import CannotStore, Progress
 from fa_pyg.io.xyz.open import is_packed, open_bytes
+
+__all__ = ["plain_text_path"]
 
 END = 1 << 16  # bytes at either end of a copy that are checked
 CHUNK = 1 << 20
 
 
-def as_text(file: str, copy: Path, number: int, progress: Progress) -> str:
-    """The file itself, or a decompressed copy that checks out; itself if it is broken, which is told later.
+def plain_text_path(file: str, copy: Path, number: int, progress: Progress) -> str:
+    """Return the path of a plain file, or of a decompressed copy; that of a broken file, which fails later.
 
     Raises:
-        CannotKeep: where the copy cannot be written.
+        CannotStore: where the copy cannot be written.
     """
     try:
         if not is_packed(file):
             return file
         expected = progress.state.copies.get(str(number))
-        if expected is None or _looks(copy) != expected:
+        if expected is None or _fingerprint(copy) != expected:
             if expected is not None:
                 DamagedFile(copy, "a copy that was changed or cut off").warn(stacklevel=7)
             _decompress(file, copy, progress)
-            progress.keep_copy(number, _looks(copy))
-            progress.save_now_and_then()
+            progress.add_copy(number, _fingerprint(copy))
+            progress.save_sometimes()
         return os.fspath(copy)
     except XYZError:
         return file
@@ -45,18 +49,18 @@ def _decompress(file: str, copy: Path, progress: Progress) -> None:
     except XYZError:
         raise
     except (OSError, ValueError) as error:
-        raise CannotKeep(str(error)) from error
+        raise CannotStore(str(error)) from error
 
 
 def _chunks(file: str) -> Iterator[bytes]:
-    """The bytes of a compressed file; its errors are told apart from those of the copy."""
+    """Yield the bytes of a compressed file, whose errors differ in type from those of the copy."""
     with open_bytes(file) as source:
         while chunk := source.read(CHUNK):
             yield chunk
 
 
-def _looks(copy: Path) -> list[int]:
-    """Size, time of change and checksum of both ends; nothing for what is no file of ours."""
+def _fingerprint(copy: Path) -> list[int]:
+    """Return size, time of change and checksum of both ends; nothing for anything but a regular file."""
     try:
         if not is_regular_file(copy):
             return []

@@ -1,10 +1,12 @@
-"""Where the structures of a file begin, found in many places of it at once.
+"""Find where the structures of a file begin, by several workers at once.
 
-Where one structure ends says where the next begins, so that a file is a chain. A worker that is handed a part
-of a file does not know where in it the chain passes, and guesses; chains that meet once agree from there on,
-so a guess is as good as the truth behind the first place that the true chain passes too, and worthless
-otherwise. Nothing but time depends on the guess.
+The end of a structure is the beginning of the next, so a file is a chain. A worker that scans a part of a
+file does not know where the chain enters the part, and guesses. Chains that meet once agree from there on: a
+guess is correct after the first position that the true chain also passes, and discarded otherwise. The guess
+affects time alone.
 """
+
+from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
@@ -12,20 +14,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fa_pyg.io.xyz.blocks import Block, Text
 from fa_pyg.io.xyz.grammar import COUNT
+from fa_pyg.io.xyz.lines import Block, Text
 from fa_pyg.io.xyz.open import open_bytes
-from fa_pyg.io.xyz.parse import ReadOptions, values
+from fa_pyg.io.xyz.options import ReadOptions
+from fa_pyg.io.xyz.parse import values
 from fa_pyg.io.xyz.stream import PIECE, Stream, iterate_blocks
+
+__all__ = ["Chain", "Part", "follow", "join", "raise_error_of"]
 
 FIELDS = ("offset", "length", "line", "atoms")  # bytes, bytes, lines before it, atoms
 GUESSES = 16  # lines that look like a count, tried as the first of a structure
 
 
 class Part(NamedTuple):
-    """Bytes `begin:stop` of a file (stop < 0: to its end), and the number of lines before them.
+    """Bytes ``begin:stop`` of a file (stop < 0: to its end), and the number of lines before them.
 
-    Without that number it is not known where the first structure begins.
+    Without that number, the start of the first structure is unknown.
     """
 
     path: str
@@ -35,7 +40,7 @@ class Part(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Structures `[m, 4]`, where the next one begins (offset and lines before it), and whether it is none."""
+    """Structures ``[m, 4]``, the start of the next (offset and lines before), and whether that one is bad."""
 
     found: np.ndarray
     offset: int
@@ -44,7 +49,7 @@ class Chain(NamedTuple):
 
 
 def follow(part: Part, reading: ReadOptions, size: int = PIECE) -> Chain:
-    """The structures that begin in a part of a file, each of them read and found good."""
+    """Return the structures that begin in a part of a file, all read and found to be good."""
     if part.line is not None:
         return _chain(part, reading, size)
     for offset in _guesses(part, size):
@@ -54,8 +59,8 @@ def follow(part: Part, reading: ReadOptions, size: int = PIECE) -> Chain:
     return Chain(np.empty((0, len(FIELDS)), np.int64), part.begin, 0, True)
 
 
-def joined(chain: Chain, offset: int, line: int) -> Chain | None:
-    """A guessed chain from the place on that the true one comes to; None if it does not pass there."""
+def join(chain: Chain, offset: int, line: int) -> Chain | None:
+    """Return a guessed chain from the position of the true one on; None if it does not pass there."""
     starts = chain.found[:, 0]
     where = int(np.searchsorted(starts, offset))
     if where == len(starts) or starts[where] != offset:
@@ -66,11 +71,17 @@ def joined(chain: Chain, offset: int, line: int) -> Chain | None:
     return Chain(rest, chain.offset, chain.line + shift, chain.failed)
 
 
-def explain(path: str, name: str, offset: int, line: int, reading: ReadOptions, size: int = PIECE) -> None:
-    """Raises what `read_xyz` does for the first bad structure from the good one at `offset` on."""
+def raise_error_of(
+    path: str, name: str, offset: int, line: int, reading: ReadOptions, size: int = PIECE
+) -> None:
+    """Raise the error of ``read_xyz`` for the first bad structure after the good one at ``offset``.
+
+    Raises:
+        ValueError: in any case.
+    """
     for _ in iterate_blocks(path, reading, _values(reading), offset, line, size, name=name):
         pass
-    raise ValueError(f"{name}: found a file that changes, expected one that stays as it is while it is read")
+    raise ValueError(f"{name}: expected a file that stays unchanged while it is read, found one that changes")
 
 
 def _values(reading: ReadOptions) -> Callable[[Text, Block], object]:
@@ -97,7 +108,7 @@ def _chain(part: Part, reading: ReadOptions, size: int) -> Chain:
 
 
 def _guesses(part: Part, size: int) -> list[int]:
-    """Offsets of the first lines of a part that look like a number of atoms."""
+    """Return offsets of the first lines of a part that look like a number of atoms."""
     try:
         with open_bytes(part.path) as source:
             text = Stream(part.path, source, part.begin - 1, 0, size)

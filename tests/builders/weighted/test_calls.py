@@ -18,16 +18,7 @@ from fa_pyg.testing.probe import framed_probe
 CLOUDS = {cloud.name: cloud for cloud in catalogue(3)}
 
 
-def collated(clouds, motion=None):
-    pos = [cloud.pos if motion is None else motion(cloud.pos) for cloud in clouds]
-    z = [
-        torch.ones(len(x), dtype=torch.long) if c.z is None else c.z for c, x in zip(clouds, pos, strict=True)
-    ]
-    batch = torch.arange(len(clouds)).repeat_interleave(torch.tensor([len(x) for x in pos]))
-    return torch.cat(z), torch.cat(pos), batch
-
-
-def test_a_ragged_batch_is_its_graphs_one_by_one():
+def test_a_ragged_batch_is_its_graphs_one_by_one(collated):
     clouds = [
         CLOUDS[name] for name in ("methane", "generic", "CO2", "one atom", "SF6", "generic plane", "allene")
     ]

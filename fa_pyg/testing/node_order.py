@@ -1,4 +1,4 @@
-"""The arguments and outputs of a model with the nodes of each graph in another order."""
+"""Arguments and outputs of a model with the nodes of each graph in another order."""
 
 from __future__ import annotations
 
@@ -11,30 +11,26 @@ from torch import Tensor
 
 from fa_pyg.calls import NODE_NAMES, Layout, Name
 from fa_pyg.reps import Rep
+from fa_pyg.separation.relabelled import shuffled
 
 __all__ = ["permutation", "permuted", "reordered"]
 
 
 def permutation(layout: Layout, generator: torch.Generator) -> Tensor:
-    """A random order of the nodes that keeps every node in its graph's places."""
-    shuffled = torch.randperm(layout.num_nodes, generator=generator)
-    if layout.batch is None:
-        return shuffled
-    batch = layout.batch.cpu()
-    order = torch.empty_like(shuffled)
-    order[torch.argsort(batch, stable=True)] = shuffled[torch.argsort(batch[shuffled], stable=True)]
-    return order
+    """Draw a random order of the nodes within each graph."""
+    none = torch.zeros(layout.num_nodes, dtype=torch.long)
+    return shuffled(none if layout.batch is None else layout.batch.cpu(), generator)
 
 
 def permuted(layout: Layout, order: Tensor) -> Iterator[dict[Name, Tensor]]:
-    """The arguments with their nodes in this order, graphs and edges in theirs; in every possible reading."""
+    """Yield the arguments with their nodes in this order, in every possible interpretation of their rows."""
     ways = {name: list(_ways(layout, name, value, order)) for name, value in layout.call.values.items()}
     ways = {name: values for name, values in ways.items() if values}
     return (dict(zip(ways, values, strict=True)) for values in product(*ways.values()))
 
 
 def reordered(value: Tensor, rep: Rep, level: Any, layout: Layout, order: Tensor) -> Iterator[Tensor]:
-    """An output as that of the permuted nodes; in every possible reading."""
+    """Yield the output expected of permuted nodes, in every possible interpretation of its rows."""
     has_rows = value.dim() > (1 if rep.flat else rep.rank) and len(value) == layout.num_nodes
     if not has_rows or level not in (None, "node"):  # the rows of others keep their order
         yield value
@@ -42,7 +38,7 @@ def reordered(value: Tensor, rep: Rep, level: Any, layout: Layout, order: Tensor
     yield value[order]
     if level is None:
         if layout.num_graphs == 1 or _as_many_edges(layout):
-            yield value  # one graph's channels, or edges
+            yield value  # channels of a single graph, or edges
         if _is_matrix(value, layout):
             yield value[order][:, order]
 
@@ -50,22 +46,22 @@ def reordered(value: Tensor, rep: Rep, level: Any, layout: Layout, order: Tensor
 def _ways(layout: Layout, name: Name, value: Any, order: Tensor) -> Iterator[Tensor]:
     if not isinstance(value, Tensor) or value.dim() == 0 or str(name).endswith(("batch", "ptr")):
         return
-    said = layout.levels.get(name)
-    if said == "place":
+    level = layout.levels.get(name)
+    if level == "place":
         return
     if layout.is_numbers(name, value):
-        rows = value[order] if said == "node_index" else value
+        rows = value[order] if level == "node_index" else value
         yield torch.where(rows < 0, rows, torch.argsort(order)[rows.clamp(min=0)])
     elif value.layout != torch.strided:
         if _is_matrix(value, layout):
             yield _sparse(value, order)
     elif len(value) == layout.num_nodes and layout.level(name, value) == "node":
-        is_adjacency = said is None and "adj" in str(name) and _is_matrix(value, layout)
+        is_adjacency = level is None and "adj" in str(name) and _is_matrix(value, layout)
         if not is_adjacency:
             yield value[order]
-        if said is None and _is_matrix(value, layout):
+        if level is None and _is_matrix(value, layout):
             yield value[order][:, order]
-        if said is None and name not in NODE_NAMES and _as_many_edges(layout):
+        if level is None and name not in NODE_NAMES and _as_many_edges(layout):
             yield value
 
 
@@ -78,7 +74,7 @@ def _as_many_edges(layout: Layout) -> bool:
 
 
 def _sparse(matrix: Tensor, order: Tensor) -> Tensor:
-    entries, place = matrix.to_sparse_coo().coalesce(), torch.argsort(order)
-    index = place[entries.indices()]
+    entries, rank = matrix.to_sparse_coo().coalesce(), torch.argsort(order)
+    index = rank[entries.indices()]
     moved = torch.sparse_coo_tensor(index, entries.values(), matrix.shape, check_invariants=False)
     return moved.coalesce().to_sparse(layout=matrix.layout)

@@ -1,4 +1,4 @@
-"""Whether a model is equivariant: model(g x) = g model(x)."""
+"""Equivariance of models: model(g x) = g model(x)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from fa_pyg import checks
 from fa_pyg.calls import Name
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.reps import RepLike
-from fa_pyg.testing.trials import Inputs, Trials
+from fa_pyg.testing.energies import Inputs
+from fa_pyg.testing.trials import Trials
 
 __all__ = ["assert_equivariant", "equivariance_error"]
 
@@ -29,40 +30,40 @@ def assert_equivariant(
     trials: int = 3,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Asserts that model(g x) = g model(x), for every kind of motion in a group and for permuted nodes.
+    """Assert that model(g x) = g model(x), for every kind of motion in a group and for permuted nodes.
 
     Args:
-        model: any module; put it into ``eval()`` first.
-        inputs: what it is called with: one ``Data``/``Batch``, a dict of keywords or a sequence of positions.
-            A ``batch`` that the model does not take is left out, as a framed model does.
+        model: any module, in evaluation mode.
+        inputs: arguments of the model: a ``Data`` or ``Batch``, a dict of keywords, or a sequence of
+            positional arguments. A ``batch`` that the model does not take is left out, as by a framed model.
         group: e.g. ``"E(3)"``.
-        input_reps: the representation of the inputs that transform; default what a framed model declares,
+        input_reps: representations of the inputs that transform; default those that a framed model declares,
             ``{"pos": "point"}`` for others, none under S(n).
-        output: the representation of the output, one, a tuple or a dict; default what a framed model
+        output: representation of the output, or a tuple or dict of them; default those that a framed model
             declares, "scalar" for others.
         level, levels: of outputs and inputs, as in :class:`~fa_pyg.FrameAveraging`, with the same defaults.
-        tol: bound on the error of each graph relative to the largest entry of its output, or to 1e-3 if that
-            is larger. Where terms cancel, their rounding is left; so also to the output in one frame of a
-            :class:`~fa_pyg.FrameAveraging`, whose average may vanish by symmetry, and to 1 % of the batch's
-            largest for outputs below float64. Default 1e-10 for inputs in float64, 1e-4 otherwise.
-        trials: random motions of each kind.
+        tol: bound on the error of each graph, relative to the largest of these: the largest entry of its
+            output; 1e-3; the output in a single frame of a :class:`~fa_pyg.FrameAveraging`, whose average may
+            vanish by symmetry up to rounding; for outputs below float64, 1 % of the largest output of the
+            batch. Default 1e-10 for inputs in float64, 1e-4 otherwise.
+        trials: number of random motions of each kind.
         seed: of the motions.
 
     Returns:
-        The largest relative error of each case: ``proper``, ``improper``, ``translated`` (where the group has
-        them), ``permuted`` (node order within each graph), ``apart`` (where there are several graphs: what a
-        graph gives, as the others change) and ``undeclared`` (where floating inputs ``[n, ..., d]`` are not
-        among the representations: as these are rotated, alone. To say that they are invariant, declare them
-        "scalar"). An output ``[n, ..., d]`` whose representation nobody gives is tested as a vector.
+        The largest relative error of each case: ``proper``, ``improper``, ``translated`` (if the group has
+        them), ``permuted`` (order of nodes within graphs), ``apart`` (with several graphs: outputs of a graph
+        as the others change) and ``undeclared`` (floating-point inputs ``[n, ..., d]`` without a
+        representation: only these are rotated; declare invariant ones as "scalar"). An output ``[n, ..., d]``
+        without a representation is tested as a vector.
 
     Raises:
-        AssertionError: with the error of every case, if one is above ``tol`` or not finite.
+        AssertionError: with the errors of all cases, if an error is above ``tol`` or not finite.
         ValueError: for points ``[B, T, d]`` without ``batch``, which may be a dense batch.
 
-    Not guaranteed: that what is not floating point, or of unclear rows, does not leak from graph to graph.
-    Where sizes do not tell how a tensor follows the nodes (one graph of as many edges as nodes, a matrix
-    ``[N, N]``, an output ``[N]``) and neither its name nor ``level`` or ``levels`` do, one of the ways has to
-    fit.
+    Not guaranteed: that inputs other than floating point, or with rows of an unknown graph, do not leak from
+    graph to graph. If neither sizes nor names, ``level`` and ``levels`` determine how a tensor depends on the
+    nodes (a graph with as many edges as nodes, a matrix ``[N, N]``, an output ``[N]``), any of the possible
+    ways may fit.
     """
     checks.number("tol", tol, 0, optional=True)
     checks.integer("trials", trials)
@@ -89,7 +90,11 @@ def equivariance_error(
     trials: int = 3,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Returns the errors that :func:`assert_equivariant` checks, without judging them."""
+    """Measure the errors that :func:`assert_equivariant` checks.
+
+    Raises:
+        ValueError: as :func:`assert_equivariant`.
+    """
     checks.integer("trials", trials)
     checks.integer("seed", seed, 0, checks.MOST)
     return Trials(model, inputs, Group.of(group), input_reps, output, level, levels, seed).errors(trials)

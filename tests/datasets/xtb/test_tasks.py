@@ -12,14 +12,14 @@ from tblite import library
 from tblite.ase import TBLite
 from tblite.interface import Calculator
 
-from fa_pyg.datasets.xtb.tasks import XTB, described, embed, free_atom, labelled
+from fa_pyg.datasets.xtb.tasks import XTB, describe, embed, free_atom, label
 
 
 @pytest.fixture(scope="module")
 def acid():
     """Glyoxylic acid: atomic numbers and a conformer, which has no symmetry."""
     found, (pos, *_) = embed("O=CC(=O)O", 1, seed=1)
-    return described(found)["z"], pos
+    return describe(found)["z"], pos
 
 
 def neutral(z):
@@ -67,7 +67,7 @@ def test_dipole_is_minus_the_slope_in_an_electric_field(acid):
 
 
 def test_multipoles_of_a_point_charge():
-    """A sodium ion beside a distant neon atom, about their centre of mass."""
+    """A sodium ion beside a distant neon atom, about their center of mass."""
     labels = XTB([11, 10], net_charge=1)(np.array([[10.0, 20.0, -15.0], [0.0, 0.0, 0.0]]))
     r = labels["pos"][0]
     assert np.linalg.norm(r) > 10
@@ -104,10 +104,10 @@ def test_motions(acid):
 def test_free_atoms():
     """Where atoms are apart, nothing is left of the atomization energy."""
     far = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 30.0]])
-    triplet = labelled({"z": [1, 1], "net_charge": 0, "unpaired": 2}, far)
+    triplet = label({"z": [1, 1], "net_charge": 0, "unpaired": 2}, far)
     assert triplet["atomization"] == pytest.approx(0, abs=1e-6)
     bound = molecule("H2")
-    energy = labelled(neutral(bound.numbers.tolist()), bound.positions)["atomization"]
+    energy = label(neutral(bound.numbers.tolist()), bound.positions)["atomization"]
     assert energy == pytest.approx(XTB([1, 1])(bound.positions)["energy"] - 2 * free_atom(1))
     assert -7 < energy < -4  # the bond is worth 4.7 eV
     assert free_atom(1) == pytest.approx(-0.393482763936 * Hartree)
@@ -116,11 +116,11 @@ def test_free_atoms():
 
 @pytest.mark.parametrize("z", [0, 87])
 def test_unknown_elements(z):
-    with pytest.raises(ValueError, match=rf"no GFN2-xTB for elements: found \[{z}\], expected 1 to 86"):
+    with pytest.raises(ValueError, match=rf"z: expected elements of GFN2-xTB, 1 to 86, found \[{z}\]"):
         XTB([1, z])
 
 
 def test_no_calculation():
-    assert "Too close" in labelled(neutral([1, 1]), np.zeros((2, 3)))["error"]
-    assert "not compatible" in labelled({"z": [1], "net_charge": 0, "unpaired": 2}, np.zeros((1, 3)))["error"]
-    assert "error" in labelled(neutral([1, 1]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, np.nan]]))
+    assert "Too close" in label(neutral([1, 1]), np.zeros((2, 3)))["error"]
+    assert "not compatible" in label({"z": [1], "net_charge": 0, "unpaired": 2}, np.zeros((1, 3)))["error"]
+    assert "error" in label(neutral([1, 1]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, np.nan]]))

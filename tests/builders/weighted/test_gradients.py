@@ -13,12 +13,7 @@ from fa_pyg.testing.forces import assert_conservative
 from fa_pyg.testing.probe import Probe, framed_probe
 
 GROUPS = ["E(3)", "SE(3)", "O(3)", "SO(3)", "E(2)", "SE(2)", "O(2)", "SO(2)"]
-CATALOGUE = {dim: list(catalogue(dim)) for dim in (2, 3)}
-CLOUDS = {cloud.name: cloud for cloud in CATALOGUE[3]}
-
-
-def few(dim, every):
-    return [cloud for cloud in CATALOGUE[dim] if len(cloud.pos) < 14][::every]
+CLOUDS = {cloud.name: cloud for cloud in catalogue(3)}
 
 
 def forces(model):
@@ -30,16 +25,7 @@ def forces(model):
     return f
 
 
-def collated(clouds, motion=None):
-    pos = [cloud.pos if motion is None else motion(cloud.pos) for cloud in clouds]
-    z = [
-        torch.ones(len(x), dtype=torch.long) if c.z is None else c.z for c, x in zip(clouds, pos, strict=True)
-    ]
-    batch = torch.arange(len(clouds)).repeat_interleave(torch.tensor([len(x) for x in pos]))
-    return torch.cat(z), torch.cat(pos), batch
-
-
-def force_errors(frame, clouds, scale=1e-4):
+def force_errors(collated, frame, clouds, scale=1e-4):
     """Of each cloud: the error along a random direction, net force and torque, relative to the force."""
     model, (z, pos, batch) = framed_probe(frame).double(), collated(clouds)
     g, size = torch.Generator().manual_seed(0), len(clouds)
@@ -67,30 +53,30 @@ def force_errors(frame, clouds, scale=1e-4):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_forces_on_degenerate_clouds(group):
+def test_forces_on_degenerate_clouds(collated, few, group):
     """Against differences of fourth order, where no second derivative jumps: not on nearly symmetric ones.
 
-    Where all points are one, of several colours, there is no derivative.
+    Where all points are one, of several colors, there is no derivative.
     """
     clouds = [
         c for c in few(int(group[-2]), 2) if c.order is not None and c.name != "coincident points, coloured"
     ]
-    found = force_errors(WeightedPCAFrame(group), clouds)
+    found = force_errors(collated, WeightedPCAFrame(group), clouds)
     assert found["slope"].max() < 1e-6, clouds[found["slope"].argmax()].name
     assert found["torque"].max() < 1e-10
     if "E" in group:
         assert found["net"].max() < 1e-10
 
 
-def test_wrong_forces_are_found():
+def test_wrong_forces_are_found(collated, few):
     clouds = few(3, 2)
     for frame in (WeightedPCAFrame("E(3)", detach=True), PCAFrame("E(3)")):
-        assert not force_errors(frame, clouds)["slope"].max() < 1e-2
-    assert force_errors(WeightedPCAFrame("E(3)", detach=True), clouds)["torque"].max() > 1e-2
+        assert not force_errors(collated, frame, clouds)["slope"].max() < 1e-2
+    assert force_errors(collated, WeightedPCAFrame("E(3)", detach=True), clouds)["torque"].max() > 1e-2
 
 
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)", "O(3)", "E(2)"])
-def test_derivatives_are_finite(group, dtype):
+def test_derivatives_are_finite(collated, few, group, dtype):
     """The second ones, too; where all points are one no derivative exists, but a number comes."""
     frame = WeightedPCAFrame(group)
     for velocities in (False, True):
@@ -150,7 +136,7 @@ def test_forces_stay_in_the_plane_and_on_the_line(name):
     assert (bare @ across.T).norm() / bare.norm() > 1e-2
 
 
-def test_energies_are_conserved():
+def test_energies_are_conserved(collated):
     """The same by the kit, on a batch of molecules."""
     model = framed_probe(WeightedPCAFrame("E(3)")).double()
     z, pos, batch = collated([CLOUDS[name] for name in ("methane", "generic", "benzene", "CO2", "allene")])

@@ -1,0 +1,69 @@
+"""What a frame of permutations reads of a call: the graphs, and all that tells nodes and edges apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fa_pyg.builders import Frame
+from fa_pyg.builders.graphs import Graphs
+from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.graphs import graph_layout, read_frames
+from fa_pyg.calls.layout import Layout
+from fa_pyg.calls.reading import Reading
+from fa_pyg.frames import FrameSet, PermutationFrames, Rows
+from fa_pyg.reps import Rep, RepLike
+
+__all__ = ["GraphReading"]
+
+
+class GraphReading(Reading, seen=Graphs):
+    """The graphs of a call, which a permutation reorders (:class:`~fa_pyg.calls.reading.Reading`)."""
+
+    def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+        if inputs:
+            raise ValueError(
+                f"inputs: expected none for {self.group}, which permutes all tensors of nodes and edges "
+                f"(levels= says which these are), found {inputs!r}"
+            )
+        return {}
+
+    def default_reads(self) -> None:
+        return None
+
+    def check_output(self, spec: Any, path: str = "output") -> None:
+        if isinstance(spec, Rep):
+            if spec.rank or spec.pseudo:
+                raise ValueError(
+                    f'{path}: expected "scalar", found {spec}: under {self.group} all numbers of nodes, '
+                    "edges and graphs are scalars"
+                )
+            return
+        for key, part in spec.items() if isinstance(spec, dict) else enumerate(spec):
+            self.check_output(part, f"{path}[{key!r}]")
+
+    def layout(self, call: Call, pairs_in_edge_order: bool = False) -> Layout:
+        self.check_names(call)
+        return graph_layout(call, self.levels, pairs_in_edge_order)
+
+    def frames(self, frame: Frame, layout: Layout, given: FrameSet | None = None) -> PermutationFrames:
+        if given is None:
+            return read_frames(frame, layout.call, layout, self.reads)
+        frames = frame.check(given, layout.num_graphs)
+        same = frames.batch is layout.batch  # which spares a comparison that waits for the device
+        if not (same or torch.equal(frames.batch, layout.batch)):
+            raise ValueError(
+                "frames: expected those of this batch, found others: its graphs have other sizes"
+            )
+        edges = 0 if layout.edge_index is None else layout.edge_index.size(1)
+        for name in ("edge_color", "edge_orbit"):
+            value = getattr(frames, name)
+            if value is not None and layout.edge_index is not None and len(value) != edges:
+                raise ValueError(f"frames: expected those of {edges} edges, found {len(value)}")
+        return frames.on(layout.batch, layout.edge_index)
+
+    def framed(self, layout: Layout, frames: FrameSet) -> dict[Name, tuple[Tensor, Rows]]:
+        return {}  # nodes are permuted where graphs are copied

@@ -1,0 +1,131 @@
+"""What a frame reads of a call of a model: one way from arguments to frames, for each kind of group."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from fa_pyg import checks
+from fa_pyg.builders import Frame
+from fa_pyg.calls.call import Call, Name, Signature
+from fa_pyg.calls.declared import NodeWeight, check_node_weight
+from fa_pyg.calls.layout import LEVELS, Layout
+from fa_pyg.frames import FrameSet, Rows
+from fa_pyg.reps import Rep, RepLike
+
+__all__ = ["Reading"]
+
+
+class Reading(ABC):
+    """What is declared of a call: inputs, what the frame is made of, node weights, levels.
+
+    A subclass is for frames that are computed from one kind of value (:attr:`~fa_pyg.Frame.seen`), and names
+    it: ``class Of(Reading, seen=Cloud)``. :meth:`of` finds it.
+
+    Args:
+        frame: the frame, whose group it is.
+        signature: of the model, for declarations by position.
+        inputs: the representation of each input that transforms.
+        reads: those that the axes or orders are made of; None for the default.
+        node_weight: as in :class:`~fa_pyg.FrameAveraging`.
+        levels: the level of inputs whose name and size do not tell.
+
+    Raises:
+        ValueError: for declarations that do not fit each other or the frame.
+    """
+
+    kinds: ClassVar[dict[type, type[Reading]]] = {}
+
+    def __init_subclass__(cls, seen: type, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Reading.kinds[seen] = cls
+
+    @staticmethod
+    def of(
+        frame: Frame,
+        signature: Signature,
+        inputs: Mapping[Name, RepLike] | None = None,
+        reads: Sequence[Name] | None = None,
+        node_weight: NodeWeight = "auto",
+        levels: Mapping[Name, str] | None = None,
+    ) -> Reading:
+        """Returns the reading of a frame of this kind."""
+        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+        return Reading.kinds[frame.seen](frame, signature, inputs, reads, node_weight, levels)
+
+    def __init__(
+        self,
+        frame: Frame,
+        signature: Signature,
+        inputs: Mapping[Name, RepLike] | None,
+        reads: Sequence[Name] | None,
+        node_weight: NodeWeight,
+        levels: Mapping[Name, str] | None,
+    ) -> None:
+        check_node_weight(node_weight)
+        checks.instance("levels", levels, Mapping, 'a dict such as {"x": "node"}', optional=True)
+        if isinstance(reads, str) or not isinstance(reads, Iterable | None):
+            checks.refuse("reads", "a list of inputs or None", reads)
+        self.group, self.signature, self.node_weight = frame.group, signature, node_weight
+        self.inputs: dict[Name, Rep] = {self._name(k): rep for k, rep in self.reps(inputs).items()}
+        self.levels = {self._name(k): level for k, level in (levels or {}).items()}
+        reads = self.default_reads() if reads is None else reads
+        self.reads = None if reads is None else [self._name(k) for k in reads]
+        for name, level in self.levels.items():
+            expected = LEVELS[:3] if name in self.inputs else LEVELS
+            if level not in expected:
+                raise ValueError(f"levels[{name!r}]: expected one of {shown(expected)}, found {level!r}")
+
+    def _name(self, key: Name) -> Name:
+        return self.signature.name(key) if isinstance(key, int) else key
+
+    @abstractmethod
+    def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+        """Returns the declared inputs."""
+
+    @abstractmethod
+    def default_reads(self) -> list[Name] | None:
+        """Returns what a frame is made of where nothing is declared; None for all that the call has."""
+
+    @abstractmethod
+    def check_output(self, spec: Any) -> None:
+        """Raises ValueError for representations of the output that the group does not have."""
+
+    @abstractmethod
+    def layout(self, call: Call, pairs_in_edge_order: bool = False) -> Layout:
+        """Returns the layout of a call, checked against what is declared."""
+
+    @abstractmethod
+    def frames(self, frame: Frame, layout: Layout, given: FrameSet | None = None) -> FrameSet:
+        """Returns the frames of a call: computed, or those ``given``, checked.
+
+        Raises:
+            ValueError: if ``given`` are not frames of these graphs.
+        """
+
+    @abstractmethod
+    def framed(self, layout: Layout, frames: FrameSet) -> dict[Name, tuple[Tensor, Rows]]:
+        r"""Returns :math:`\rho_{in}(g)^{-1} x` of the declared inputs in all frames, and their rows."""
+
+    def warn_undeclared(self, layout: Layout) -> dict[Name, str]:
+        """Returns a warning for each tensor that looks geometric and is not declared."""
+        return {}
+
+    def extra(self) -> tuple[str, ...]:
+        """Returns the keywords of a call that serve the frames, whether the model takes them or not."""
+        return ("batch", "num_graphs", *([self.node_weight] if isinstance(self.node_weight, str) else []))
+
+    def check_names(self, call: Call) -> None:
+        """Raises ValueError for declared names that the call does not have."""
+        known = (*call.values, *self.signature.named)
+        wrong = [name for name in self.levels if name not in known]
+        if wrong:
+            raise ValueError(f"levels: the call has no {wrong[0]!r}; it has {shown(call.values)}")
+
+
+def shown(names: Iterable[Name]) -> str:
+    """Returns names for an error."""
+    return ", ".join(map(str, names)) or "nothing"

@@ -1,0 +1,188 @@
+"""Frames of motions as a value, however their matrices are kept: tensors in a frame, out of it, averaged."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike
+from fa_pyg.frames.rows import Rows
+from fa_pyg.math.linalg import det, gather, rotate, rotate_back, scatter_sum
+from fa_pyg.reps import Rep, RepLike
+
+if TYPE_CHECKING:
+    from fa_pyg.frames.euclidean import Frames
+
+__all__ = ["MotionFrames", "align"]
+
+
+class MotionFrames(FrameSet):
+    r"""The frames F(x) of a batch under a group of motions :math:`g = (R, t)`.
+
+    A subclass keeps the rotations in its own way and says how tensors are framed and averaged.
+    """
+
+    rotation: Tensor
+    origin: Tensor | None
+    exact: Tensor | None
+    keeps_rows = True
+    moves_edges = False
+
+    @property
+    @abstractmethod
+    def _like(self) -> Tensor:
+        """A tensor of the type, on the device and in the dimension of the frames."""
+
+    @abstractmethod
+    def _framed(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
+        """The copies ``[M, ...]`` of ``x`` with explicit geometric axes, relative to the origin."""
+
+    @abstractmethod
+    def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
+        """The average of copies ``y`` with explicit geometric axes, relative to the origin."""
+
+    @property
+    def dim(self) -> int:
+        return self._like.size(-1)
+
+    @property
+    def device(self) -> torch.device:
+        return self._like.device
+
+    @cached_property
+    def determinant(self) -> Tensor:
+        """Det R of each frame, +1 or -1, ``[F]``; piecewise constant, so it carries no gradient."""
+        return det(self.rotation.detach()).sign()
+
+    def exact_for(self, rep: RepLike = "scalar") -> Tensor:
+        """Returns for each body whether averages of such outputs are exactly equivariant, ``[B]`` bool.
+
+        Exact in exact arithmetic, for any model: whether these are frames of the input in the full sense, or
+        their average over the input's symmetries is that of all for tensors of this rank. Assumes that every
+        symmetry of the points is also one of the other declared inputs.
+
+        Raises:
+            ValueError: if the frames carry no exactness information.
+        """
+        if self.exact is None:
+            raise ValueError(f"{self}: these frames carry no exactness information (pass exact=)")
+        return self.exact >= Rep.of(rep).rank
+
+    def __repr__(self) -> str:
+        kind = f"{self.slots} a body" if self.slots else "ragged"
+        return f"Frames({self.num_frames} in {self.dim} dimensions, {self.num_bodies} bodies, {kind})"
+
+    def sources_by_slot(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+        return self._in_order(rows)
+
+    # ---------------------------------------------------------------------------------- the equation
+
+    def to_frame(self, x: Tensor, rep: RepLike = "vector", level: LevelLike = None) -> Tensor:
+        r"""Returns :math:`\rho(g)^{-1} x` for every frame g of each row's body.
+
+        Args:
+            x: node- or graph-level tensor ``[n, ...]`` (or of any level, see ``level``).
+            rep: how x transforms.
+            level: "node", "graph" or the body of each row ``[n]``; default by the size of x.
+
+        Shapes:
+            ``[M, ...]``: the copies in slot-major order (:meth:`rows`), ``[K * n, ...]`` for K frames a body.
+
+        Raises:
+            ValueError: if x is not floating point or its shape fits neither ``rep`` nor a level.
+        """
+        rep, rows = Rep.of(rep), self._rows_of(len(x), level)
+        y = self._explicit(x, rep)
+        if rep.affine and self.origin is not None:
+            y = y - align(gather(self.origin, rows.body), y)
+        y = self._framed(y, rep, rows, x.dtype)
+        return y.reshape(len(y), *x.shape[1:])
+
+    def from_frame(self, y: Tensor, rep: RepLike = "vector", level: LevelLike = None) -> Tensor:
+        r"""Returns :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
+        rep, rows = Rep.of(rep), self._source_rows(len(y), level)
+        frame = self._copied(rows)[1]
+        z = self._rotated(rotate_back, self._explicit(y, rep), frame, rep)
+        if rep.affine and self.origin is not None:
+            z = z + align(self.origin.index_select(0, self.body.index_select(0, frame)), z)
+        return z.to(y.dtype).reshape(y.shape)
+
+    def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
+        r"""Returns :math:`\sum_g w_g\, \rho(g)\, y_g`: the copies rotated back and averaged.
+
+        Args:
+            y: a model's outputs ``[M, ...]`` on the copies, in the order of :meth:`to_frame`.
+            rep: how the output transforms.
+            level: "node", "graph" or the body of each *source* row ``[n]``; default by the size of y.
+
+        Shapes:
+            ``[n, ...]`` in the type of y, summed in the wider of its type and the frames'.
+
+        Raises:
+            ValueError: as :meth:`to_frame`, naming the sizes that would fit.
+        """
+        rep, rows = Rep.of(rep), self._source_rows(len(y), level)
+        z = self._averaged(self._explicit(y, rep), rep, rows)
+        if rep.affine and self.origin is not None:
+            z = z + align(gather(self.origin, rows.body), z)
+        return z.to(y.dtype).reshape(rows.count, *y.shape[1:])
+
+    def with_one_frame(self, bodies: Tensor) -> Frames:
+        """Returns frames of which some bodies (``[B]`` bool) have their first only."""
+        from fa_pyg.frames.euclidean import Frames  # which are some of these
+
+        kept, weight = self._without_later(bodies)
+        rotation, body, weight = (x.index_select(0, kept) for x in (self.rotation, self.body, weight))
+        return Frames.ragged(rotation, body, weight, self.num_bodies, self.origin, self.batch, self.exact)
+
+    def sample(self, k: int = 1, generator: torch.Generator | None = None) -> Frames:
+        """Draws k frames for each body by weight; each then weighs 1 / k, so that averages stay unbiased.
+
+        Systematic sampling: the points (u + i) / k, u uniform, on a body's cumulated weights. Frames of equal
+        weight are so drawn without replacement, and k = K takes each exactly once.
+
+        Raises:
+            ValueError: if k is not a positive integer.
+        """
+        from fa_pyg.frames.euclidean import Frames
+
+        chosen, size = self._drawn(k, generator).reshape(-1), self.num_bodies
+        rotation = self.rotation.index_select(0, chosen).view(k, size, self.dim, self.dim)
+        return Frames.uniform(rotation, self.origin, self.batch, exact=NO_RANK)
+
+    # ---------------------------------------------------------------------------------- tensors
+
+    def _explicit(self, x: Tensor, rep: Rep) -> Tensor:
+        """``x`` with explicit geometric axes, in the wider of its type and the frames'."""
+        if not (x.is_floating_point() or x.is_complex()):
+            raise ValueError(f"expected floating point numbers for {rep}, found {x.dtype}")
+        shape = rep.layout(tuple(x.shape), self.dim)
+        return x.reshape(shape).to(torch.promote_types(x.dtype, self._like.dtype))
+
+    def _rotated(self, how: Callable, x: Tensor, frame: Tensor, rep: Rep) -> Tensor:
+        y = how(x, self.rotation.index_select(0, frame), rep.rank) if rep.rank else x
+        return y * align(self.determinant.index_select(0, frame), y) if rep.pseudo else y
+
+    def _in_frames(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
+        """:meth:`_framed`, frame by frame."""
+        row, frame = self._copied(rows)
+        return self._rotated(rotate, x if self.slots == 1 else x.index_select(0, row), frame, rep).to(dtype)
+
+    def _mean(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
+        """:meth:`_averaged`, frame by frame."""
+        row, frame = self._copied(rows)
+        z = self._rotated(rotate_back, y, frame, rep)
+        z = z * align(self.weight.index_select(0, frame), z)
+        if self.slots:
+            return z.unflatten(0, (self.slots, rows.count)).sum(0)
+        return scatter_sum(z, row, rows.count)
+
+
+def align(x: Tensor, like: Tensor) -> Tensor:
+    """``x [n]`` or ``[n, d]`` with axes for the channels of ``like [n, C..., (d...)]`` in between."""
+    return x.reshape(len(x), *(1,) * (like.dim() - x.dim()), *x.shape[1:])

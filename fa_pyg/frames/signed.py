@@ -1,0 +1,127 @@
+"""Frames of the same axes with all their signs, the form of PCA frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fa_pyg.frames.base import ALL_RANKS, NO_RANK
+from fa_pyg.frames.euclidean import Frames
+from fa_pyg.frames.motion import MotionFrames
+from fa_pyg.frames.rows import Rows
+from fa_pyg.math.linalg import gather, rotate, rotate_back, signed_copies
+from fa_pyg.reps import Rep
+
+__all__ = ["SignedFrames"]
+
+# Eigenvalues that differ by less than this share count as equal when frames tell how exact they are: files
+# hold four or five digits of a coordinate.
+_SAME = 1e-4
+# Below this share of the largest, eigenvalues count as 0.
+_NO_SPREAD = 1e-12
+
+
+@Frames.register
+@dataclass(frozen=True, eq=False, repr=False)
+class SignedFrames(MotionFrames):
+    """Equally weighted frames ``axes * signs``: a pose for each body in all sign patterns.
+
+    The axes are applied once for all K frames, and the signs are cheap; builds rotation, body and weight
+    lazily, since most code needs only axes and signs. An instance of :class:`~fa_pyg.Frames`, too.
+
+    Args:
+        axes: orthogonal matrices, the axes in the columns.
+        signs: the sign patterns.
+        origin: where the motions translate from; None leaves points where they are.
+        batch: the body of each node, for node-level tensors.
+        moments: the matrices whose principal axes these are; they tell how exact the frames are.
+        reads_all: whether the axes were read from all declared inputs and nodes, of all bodies or of each.
+
+    Shapes:
+        axes and moments ``[B, d, d]``, signs ``[K, d]``, origin ``[B, d]``, batch ``[N]``, reads_all a bool
+        or ``[B]``.
+    """
+
+    axes: Tensor
+    signs: Tensor
+    origin: Tensor | None = None
+    batch: Tensor | None = None
+    moments: Tensor | None = None
+    reads_all: bool | Tensor = False
+
+    def explicit(self) -> Frames:
+        """Returns the same frames as matrices with weights, of which any can be replaced."""
+        given = (self.rotation, self.body, self.weight, self.origin, self.batch, self.num_bodies)
+        return Frames(*given).with_exact(self.exact)
+
+    @property
+    def num_bodies(self) -> int:
+        return len(self.axes)
+
+    @property
+    def slots(self) -> int:
+        return len(self.signs)
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.signs) * len(self.axes)
+
+    @property
+    def _like(self) -> Tensor:
+        return self.axes
+
+    @cached_property
+    def rotation(self) -> Tensor:
+        return (self.axes * self.signs[:, None, None, :]).flatten(0, 1)
+
+    @cached_property
+    def body(self) -> Tensor:
+        return torch.arange(self.num_bodies, device=self.axes.device).repeat(self.slots)
+
+    @cached_property
+    def weight(self) -> Tensor:
+        return self.axes.new_full((self.slots * self.num_bodies,), 1 / self.slots)
+
+    @cached_property
+    def exact(self) -> Tensor | None:
+        """-1 where eigenvalues coincide; 1 where those that do are 0, for all signs have no mean vector."""
+        if self.moments is None:
+            return None
+        values = (self.axes.detach() * (self.moments @ self.axes.detach())).sum(-2).abs().sort(dim=-1).values
+        far = 0 if self.origin is None else self.origin.detach().square().sum(-1, keepdim=True)
+        rounding = (32 * torch.finfo(values.dtype).eps) ** 2 * far
+        zero = values <= torch.maximum(_NO_SPREAD * values[:, -1:], rounding + 0 * values[:, -1:])
+        low, high = values[:, :-1], values[:, 1:]
+        meet = high - low <= _SAME * high
+        wrong, flat = (meet & ~zero[:, 1:]).any(-1), zero[:, 1:].any(-1)
+        reads_all = torch.as_tensor(self.reads_all, device=values.device)
+        of_flat = torch.where(reads_all, 1, NO_RANK)
+        rank = torch.where(flat, of_flat, torch.full_like(wrong, ALL_RANKS, dtype=torch.long))
+        return torch.where(wrong, NO_RANK, rank)
+
+    def _framed(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
+        if rep.pseudo or not rep.rank:
+            return self._in_frames(x, rep, rows, dtype)
+        y = rotate(x, gather(self.axes, rows.body), rep.rank).to(dtype)
+        if torch.compiler.is_compiling():
+            y = torch.stack(y.unbind(-1), dim=-1)  # stored: every slot would rotate it anew
+        y = signed_copies(y, self._pattern(rep, y.unsqueeze(0)))
+        return y.reshape(self.slots * rows.count, *x.shape[1:])
+
+    def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
+        if rep.pseudo:
+            return self._mean(y, rep, rows)
+        z = y.unflatten(0, (self.slots, rows.count))
+        z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)  # one rotation for all K copies
+        return rotate_back(z, gather(self.axes, rows.body), rep.rank)
+
+    def _pattern(self, rep: Rep, like: Tensor) -> Tensor:
+        """The sign of each component of a tensor in each slot, ``[K, 1, ..., d, ..., d]``."""
+        signs = self.signs.to(like.dtype)
+        pattern = signs
+        for _ in range(rep.rank - 1):
+            pattern = pattern.unsqueeze(-1) * signs.view(-1, *(1,) * (pattern.dim() - 1), self.dim)
+        return pattern.view(-1, *(1,) * (like.dim() - pattern.dim()), *pattern.shape[1:])

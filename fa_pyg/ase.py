@@ -6,7 +6,9 @@ from typing import Any
 
 from fa_pyg.potential import calculator
 
-__all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
+__all__ = ["FACalculator"]
+
+FACalculator: type  # see __getattr__
 
 
 def __getattr__(name: str) -> Any:

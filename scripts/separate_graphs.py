@@ -30,7 +30,7 @@ ROWS += (
     "fa_gin_id_canonical",
     "fa_gin_id_canonical_spectral",
 )
-QUICK = {"initialisations": 2, "seeds": (0,), "epochs": 2, "num_nodes": 6, "num_pairs": 12}
+QUICK = {"initializations": 2, "seeds": (0,), "epochs": 2, "num_nodes": 6, "num_pairs": 12}
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     out = given.out / given.data / "quick" if given.quick else given.out / given.data
-    settings = {"initialisations": given.initialisations, "seeds": tuple(given.seeds)}
+    settings = {"initializations": given.initializations, "seeds": tuple(given.seeds)}
     benchmark = Benchmark(out, given.root, given.data, **(QUICK if given.quick else settings))
     if given.quick or given.data != "exp":  # the published figures are of other graphs or counts
         rows = [replace(row, published={}) for row in rows]
@@ -66,7 +66,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="of the benchmark (all)")
     parser.add_argument("--data", choices=("exp", "exp-like"), default="exp", help="exp-like: generated")
     parser.add_argument("--root", type=Path, default=ROOT / "data", help="folder of the data sets (data)")
-    parser.add_argument("--initialisations", type=int, default=100, help="models per count (100)")
+    parser.add_argument("--initializations", type=int, default=100, help="models per count (100)")
+    parser.add_argument("--initialisations", dest="initializations", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of training (0 1 2)")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "separation", help="of the results")
     parser.add_argument(

@@ -69,7 +69,10 @@ def names(tree: ast.Module, is_room: bool) -> Iterator[str]:
     defined = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | set(defined)
     bound |= {
-        alias.asname or alias.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for alias in n.names
+        alias.asname or alias.name
+        for n in ast.walk(tree)
+        if isinstance(n, ast.ImportFrom)
+        for alias in n.names
     }
     listed = next((ast.literal_eval(node.value) for node in tree.body if is_list_of_names(node)), None)
     if listed is None:

@@ -19,7 +19,7 @@ from fa_pyg.config.allowlist import EXPECTED, Allowlist
 from fa_pyg.config.parameters import parameters
 from fa_pyg.config.plain import LimitError, parse_text, short
 
-__all__ = ["check", "only_weights"]
+__all__ = ["Accepts", "check", "only_weights"]
 
 SPEC = {"class_path", "init_args", "dict_kwargs"}
 DATA = (str, int, float, bool, complex, bytes, NoneType, object, timedelta, Any, Parameter.empty)
@@ -28,7 +28,7 @@ FILES = (Path, os.PathLike)
 
 
 class Accepts(Enum):
-    """What an argument accepts, by its annotation."""
+    """Values that an argument accepts, by its annotation."""
 
     DATA = "numbers, text, lists"  # also without an annotation: no object is built there
     CLASSES = "a class or function, by its full name"
@@ -158,7 +158,7 @@ class _Walk:
 
 @cache
 def _accepted(kind: Any) -> dict[str, Accepts]:
-    """What each argument of a class or function accepts, with those of ``**kwargs``."""
+    """Return what the arguments of a class or function accept, with those of ``**kwargs``."""
     hints = parameters(kind) if callable(kind) else {}
     return {name: _of_types(set(_leaves(hint))) for name, hint in hints.items()}
 

@@ -25,7 +25,7 @@ SEQUENCES = (list, Sequence, Iterable)
 EXPONENT = re.compile(r"[-+]?\d[\d_]*(\.\d*)?[eE][-+]?\d+")  # which YAML 1.1 reads as text
 
 
-class Unsuitable(ValueError):
+class _Mismatch(ValueError):
     """A setting of another type than its argument."""
 
 
@@ -50,7 +50,7 @@ def instantiate(kind: Callable, settings: Mapping[str, Any], allowed: Allowlist)
 
 @dataclass(frozen=True)
 class _Builder:
-    """Builds objects whose names are on a list."""
+    """Builder of objects whose names are on a list."""
 
     allowed: Allowlist
 
@@ -59,7 +59,7 @@ class _Builder:
 
     def arguments(self, kind: Callable, settings: Mapping[str, Any] | None) -> dict[str, Any]:
         if not isinstance(settings or {}, Mapping):
-            raise Unsuitable(f"{_name(kind)}: expected arguments by name, found {short(settings)}")
+            raise _Mismatch(f"{_name(kind)}: expected arguments by name, found {short(settings)}")
         hints = parameters(kind)
         words = (settings or {}).items()
         return {name: self.argument(name, value, hints.get(name, Parameter.empty)) for name, value in words}
@@ -69,11 +69,11 @@ class _Builder:
         inner = parse_text(value) if isinstance(value, str) and value.strip() else value
         try:
             if isinstance(value, str) and isinstance(inner, Mapping | list | None):
-                with suppress(Unsuitable):
+                with suppress(_Mismatch):
                     return self.value(inner, hint)
             return self.value(value, hint)
-        except Unsuitable as error:
-            raise Unsuitable(f"{name}: {error}") from error
+        except _Mismatch as error:
+            raise _Mismatch(f"{name}: {error}") from error
 
     def value(self, value: Any, hint: Any) -> Any:
         """Convert a value to a type."""
@@ -104,7 +104,7 @@ class _Builder:
     def first(self, value: Any, hints: Sequence[Any]) -> Any:
         """Convert a value to the first of several types that accepts it."""
         for hint in hints[:-1]:
-            with suppress(Unsuitable):
+            with suppress(_Mismatch):
                 return self.value(value, hint)
         return self.value(value, hints[-1])
 
@@ -166,7 +166,7 @@ def _expect(holds: bool, found: Any, expected: Any, result: Any = None) -> Any:
     if holds:
         return result
     name = expected if isinstance(expected, str) else _name(expected)
-    raise Unsuitable(f"expected {name}, found {short(found)}")
+    raise _Mismatch(f"expected {name}, found {short(found)}")
 
 
 def _basic(value: Any, kind: type) -> Any:

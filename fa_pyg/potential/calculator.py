@@ -18,7 +18,7 @@ from fa_pyg.models.molecules.inputs import check_types
 from fa_pyg.models.molecules.units import MAX_Z
 from fa_pyg.potential.device import find_device
 
-__all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
+__all__ = ["FACalculator", "StepWatch"]  # noqa: F822 - see __getattr__
 
 STEEP = 1.5  # 1/Å; in dynamics on smooth energies of molecules at most 0.8, in most steps 0.3 and less
 FAR = 0.1  # Å; beyond it, higher orders matter

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
@@ -15,7 +14,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.plain import with_new_names
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.command_line import TRUST, check_configs, explain, trusted_names
 from fa_pyg.train.fit import FitModule
@@ -38,7 +36,7 @@ DEFAULTS = {
 }
 
 
-class SaveConfigAtStart(SaveConfigCallback):
+class _SaveConfigAtStart(SaveConfigCallback):
     """Write the configuration when training begins: a run that cannot be resumed keeps its configuration."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -48,11 +46,8 @@ class SaveConfigAtStart(SaveConfigCallback):
         super().setup(trainer, pl_module, "fit")
 
 
-class FitParser(LightningArgumentParser):
-    """Parser whose errors about names mention ``--trust``, and which accepts old names of arguments."""
-
-    def parse_string(self, content: str, *args: Any, **kwargs: Any) -> Namespace:
-        return super().parse_string(with_new_names(content), *args, **kwargs)
+class _FitParser(LightningArgumentParser):
+    """Parser whose errors about names mention ``--trust``."""
 
     def error(self, message: str, *args: Any) -> None:
         super().error(explain(message), *args)
@@ -93,10 +88,10 @@ class FitCLI(LightningCLI):
             super().__init__(
                 self.module,
                 self.data,
-                save_config_callback=SaveConfigAtStart,
+                save_config_callback=_SaveConfigAtStart,
                 save_config_kwargs={"overwrite": True},
                 trainer_defaults={**DEFAULTS, **self.defaults},
-                parser_class=FitParser,
+                parser_class=_FitParser,
                 parser_kwargs={"allow_abbrev": False, "epilog": TRUST},
                 seed_everything_default=0,
                 args=args,

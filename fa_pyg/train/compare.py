@@ -62,7 +62,7 @@ def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str
     return result
 
 
-class StepTimes(Callback):
+class _StepTimes(Callback):
     """Record the CPU time [s] of this process at the end of each step."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ def seconds_per_epoch(make: type[FitCLI], arguments: Sequence[str], steps: int =
         trial = [f"--trainer.max_steps={steps + 5}", "--trainer.limit_val_batches=0"]
         trial += ["--trainer.enable_progress_bar=false", f"--trainer.default_root_dir={folder}"]
         cli = make([*arguments, *trial])
-        clock = StepTimes()
+        clock = _StepTimes()
         cli.trainer.callbacks.append(clock)
         cli.trainer.fit(cli.model, cli.datamodule)
         batches = len(cli.datamodule.train_dataloader())

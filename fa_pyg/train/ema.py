@@ -15,8 +15,9 @@ __all__ = ["EMA"]
 
 
 class EMA(Callback):
-    r"""Exponential moving average of the weights, after "Acceleration of Stochastic Approximation by
-    Averaging" (Polyak and Juditsky 1992).
+    r"""Exponential moving average of the weights.
+
+    After "Acceleration of Stochastic Approximation by Averaging" (Polyak and Juditsky 1992),
 
     .. math:: \bar w \leftarrow \bar w + (1 - \beta_n)(w - \bar w), \qquad
               \beta_n = \min\left(\beta, \frac{1 + n}{10 + n}\right)

@@ -111,7 +111,7 @@ def check_settings(
     if not (folder / "config.yaml").is_file():
         return
     begun, wanted = (
-        {key: value for key, value in _flat(settings) if _is_fixed(key)}
+        {key: value for key, value in _flat(_with_homes(settings, find)) if _is_fixed(key)}
         for settings in (read(folder / "config.yaml"), parse(now, "--config"))
     )
     added = {key: value for key, value in wanted.items() if key not in begun}
@@ -128,6 +128,18 @@ def check_settings(
             f"{', '.join(differ)}. Resume with its config.yaml as --config, or leave --ckpt_path out for a "
             "new run"
         )
+
+
+def _with_homes(value: Any, find: Callable[[Any], Any]) -> Any:
+    """Replace every ``class_path`` by the path of the module that defines the class: classes may move."""
+    if isinstance(value, list):
+        return [_with_homes(item, find) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    found = {key: _with_homes(item, find) for key, item in value.items()}
+    kind = find(found.get("class_path"))
+    is_kind = hasattr(kind, "__qualname__")
+    return found | {"class_path": f"{kind.__module__}.{kind.__qualname__}"} if is_kind else found
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

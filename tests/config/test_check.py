@@ -10,11 +10,8 @@ import yaml
 from torch import nn
 
 from fa_pyg.ase import FACalculator
-from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.plain import read
 from fa_pyg.dynamics.cli import main as dynamics
 from fa_pyg.dynamics.inputs import names
-from fa_pyg.models import FAENet, Potential
 from fa_pyg.potential import load, saved
 from fa_pyg.potential.predict import main as predict
 from fa_pyg.train import MoleculeCLI, NBodyCLI, cli, load_best, main
@@ -463,112 +460,3 @@ def test_what_a_checkpoint_says_was_there_before_is_not_removed(spelled, molecul
     torch.save(kept, folder / "last.ckpt")
     main(molecule_arguments("--trainer.max_epochs=2", f"--ckpt_path={folder}"), MoleculeCLI)
     assert (victim / "thesis").exists()
-
-
-# ------------------------------------------------------------------ what is trusted
-
-OWN = """
-import os
-from subprocess import Popen
-import torch
-from fa_pyg.models import FAENet
-
-class Net(FAENet):
-    pass
-
-def make() -> torch.nn.Module:
-    return Net()
-
-def act(x):
-    return x
-"""
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    """A folder of a run with a model of the user's own."""
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "own_of_trust.py").write_text(OWN)
-    inner = spec("own_of_trust.Net", hidden_channels=8, num_layers=1)
-    (tmp_path / "config.yaml").write_text(
-        yaml.safe_dump({"model": {"model": inside(inner), "weights": {"energy": 1}}})
-    )
-    state = Potential(FAENet(hidden_channels=8, num_layers=1), gradient=False).state_dict()
-    torch.save({"state_dict": {f"model.{k}": v for k, v in state.items()}}, tmp_path / "best.ckpt")
-    yield tmp_path
-    sys.modules.pop("own_of_trust", None)
-
-
-def test_a_model_of_ones_own_is_trusted_by_name(own):
-    with pytest.raises(ValueError, match=r"found 'own_of_trust\.Net'"):
-        load(own)
-    assert "own_of_trust" not in sys.modules
-    for trust in ("own_of_trust", ["own_of_trust.Net"], ("own_of_trust",)):
-        assert "Net" in [type(one).__name__ for one in load(own, trust).modules()]
-    assert FACalculator(own, trust="own_of_trust").model.gradient is False
-
-
-@pytest.mark.parametrize(
-    "name", ["os.system", "os", "Popen", "make", "act", "FAENet", "__builtins__", "Missing"]
-)
-def test_a_trusted_module_is_trusted_for_its_own_classes(name, own):
-    (own / "config.yaml").write_text(
-        yaml.safe_dump({"model": {"model": inside(spec(f"own_of_trust.{name}"))}})
-    )
-    with pytest.raises(ValueError, match=f"found 'own_of_trust.{name}'"):
-        load(own, "own_of_trust")
-
-
-def test_a_function_is_trusted_by_its_full_name(own):
-    assert Allowlist("own_of_trust.act").find("own_of_trust.act")(3) == 3
-    assert Allowlist("own_of_trust").find("own_of_trust.act") is None
-
-
-@pytest.mark.parametrize(
-    "trust", ["", "*", "a b", "os;system", ".", "os.", 3, "no_such_module", "os.no_such", None]
-)
-def test_what_is_no_name_cannot_be_trusted(trust):
-    with pytest.raises(ValueError, match="trust: expected"):
-        Allowlist([trust])
-
-
-def test_settings_of_the_process_are_as_before(own, monkeypatch):
-    import os
-
-    from jsonargparse import _common
-
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
-    before, environment = dict(_common.parsing_settings), dict(os.environ)
-    load(own, "own_of_trust")
-    with pytest.raises(ValueError, match="found"):
-        load(own)
-    assert _common.parsing_settings == before
-    assert dict(os.environ) == environment
-
-
-def test_nothing_on_the_list_makes_code_of_its_arguments():
-    """Of a new version of PyTorch Geometric, too: constructors that run, import or download by name."""
-    import inspect
-    import re
-
-    odd = re.compile(
-        r"\b(exec|eval|open|compile|__import__)\(|import_module|jinja|torch\.load|from_pretrained|hub\."
-    )
-    found = set()
-    for one in set(Allowlist().known.values()):
-        if inspect.isclass(one) and "__init__" in vars(one) and not one.__module__.startswith("fa_pyg"):
-            code = re.sub(r'r?"""(?s:.*?)"""', "", inspect.getsource(one.__init__))
-            found |= {(one.__name__, match[0]) for match in odd.finditer(code)}
-    assert not found
-
-
-def test_a_configuration_is_plain_data(tmp_path):
-    (tmp_path / "a.yaml").write_text(
-        "a: 1\nb: &b {c: [x, null, true, 1.5]}\nd: *b\ne: {<<: *b, f: 2024-01-01}\n"
-    )
-    assert read(tmp_path / "a.yaml")["e"]["c"] == ["x", None, True, 1.5]
-    (tmp_path / "b.yaml").write_bytes(b"a: \xff")
-    with pytest.raises(ValueError, match=r"b\.yaml: expected a configuration"):
-        read(tmp_path / "b.yaml")
-    with pytest.raises(ValueError, match=r"c\.yaml: expected a configuration"):
-        read(tmp_path / "c.yaml")

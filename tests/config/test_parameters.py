@@ -9,7 +9,7 @@ from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.config.check import Accepts, _leaves, _of_types
 from fa_pyg.config.parameters import parameters
 
-CLASSES = {one for one in Allowlist().known.values() if inspect.isclass(one)}
+CLASSES = {one for one in Allowlist(training=True).known.values() if inspect.isclass(one)}
 MORE = {"MLPAggregation"}  # imports the class that it passes its arguments on to in its constructor
 
 

@@ -1,4 +1,4 @@
-"""The calculator in ASE's optimisers and dynamics."""
+"""The calculator in ASE's optimizers and dynamics."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_forces_are_the_derivative(water):
     assert np.abs(analytic - numeric).max() < 1e-5
 
 
-def test_geometry_optimisation_ends_without_forces(water):
+def test_geometry_optimization_ends_without_forces(water):
     before = water.get_potential_energy()
     assert BFGS(water, logfile=None).run(fmax=1e-3, steps=100)
     assert water.get_potential_energy() < before

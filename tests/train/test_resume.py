@@ -48,6 +48,16 @@ def test_settings_that_may_change_and_those_that_may_not(tmp_path):
         check_settings(tmp_path, begun.replace("lr: 0.1", "lr: 0.2, decay: 1"))
 
 
+def test_a_class_that_moved_is_the_same(tmp_path):
+    paths = ("fa_pyg.models.Potential", "fa_pyg.models.molecules.potential.Potential", "fa_pyg.models.FAENet")
+    old, new, other = (f"model: {{model: {{class_path: {path}}}}}" for path in paths)
+    (tmp_path / "config.yaml").write_text(old)
+    check_settings(tmp_path, new, find=Allowlist().find)
+    for text, find in ((other, Allowlist().find), (new, lambda name: None)):
+        with pytest.raises(ValueError, match=r"started with fa_pyg\.models"):
+            check_settings(tmp_path, text, find=find)
+
+
 def test_options_that_are_newer_than_the_run_have_their_default(tmp_path):
     frame = "{class_path: fa_pyg.Sample, init_args: {k: 2%s}}"
     text = "model: {model: {class_path: fa_pyg.models.Potential, init_args: {frame: %s}}, lr: 0.1%s}"

@@ -20,7 +20,7 @@ Read = Callable[[Tensor, "Tensor | None"], Tensor]
 
 @dataclass(frozen=True)
 class Head:
-    """How a network's output for each atom becomes a prediction.
+    """Rule by which a network's output for each atom becomes a prediction.
 
     Attributes:
         rep: representation of the prediction, ``"scalar"``, ``"vector"`` or ``"tensor"``.

@@ -28,7 +28,7 @@ from fa_pyg.separation.protocol import is_settled, judged, random_outputs
 from fa_pyg.separation.relabelled import relabelled
 from fa_pyg.train import GraphCLI, main
 from fa_pyg.train.results import read_result
-from fa_pyg.train.separation.rows import PARTS, Row, factory
+from fa_pyg.train.separation.rows import MODELS, PARTS, Row, factory
 from fa_pyg.train.tasks.graphs import whole
 
 __all__ = ["Benchmark"]
@@ -44,7 +44,7 @@ class Benchmark:
         out: folder of the results.
         root: folder of the data sets.
         data: ``"exp"``, or ``"exp-like"`` for generated pairs.
-        initialisations: number of random models in a count. Published: 100.
+        initializations: number of random models in a count. Published: 100.
         seeds: of the trained models.
         epochs: of training; default those of the configuration.
         num_nodes: of the graphs of GRAPH8c.
@@ -55,7 +55,7 @@ class Benchmark:
     out: Path
     root: Path = Path("data")
     data: str = "exp"
-    initialisations: int = 100
+    initializations: int = 100
     seeds: tuple[int, ...] = (0, 1, 2)
     epochs: int | None = None
     num_nodes: int = 8
@@ -76,7 +76,7 @@ class Benchmark:
 
         Returns:
             ``"row"``, ``"part"``, ``"seed"`` and ``"seconds"``, and either ``"not_told_apart"``,
-            ``"soundness"``, ``"graphs"`` and ``"initialisations"`` or the ``results.json`` of a
+            ``"soundness"``, ``"graphs"`` and the number of models or the ``results.json`` of a
             :class:`~fa_pyg.train.GraphCLI`.
         """
         path = self._path(row, part, seed)
@@ -102,19 +102,19 @@ class Benchmark:
             sets,
             given.inputs,
             given.transforms,
-            self.initialisations,
+            self.initializations,
             seed=seed,
             first=len(outputs),
         )
         pairs = None if part == "graph8c" else torch.arange(graphs.num_graphs).view(-1, 2)
         self._collect(found, outputs, pairs, path, f"{row.name}, {part}")
-        judgement = judged(outputs, pairs)
+        result = judged(outputs, pairs)
         path.unlink(missing_ok=True)
         return {
-            "not_told_apart": len(judgement.pairs),
-            "soundness": judgement.soundness,
+            "not_told_apart": len(result.pairs),
+            "soundness": result.soundness,
             "graphs": graphs.num_graphs,
-            "initialisations": self.initialisations,
+            MODELS: self.initializations,
             "needed": len(outputs),  # more could not change the figures
         }
 
@@ -125,7 +125,7 @@ class Benchmark:
         bar = tqdm(
             found,
             name,
-            self.initialisations,
+            self.initializations,
             initial=len(outputs),
             unit="model",
             disable=not self.progress,
@@ -177,7 +177,7 @@ class Benchmark:
             settings |= {"data": self.data, "epochs": self.epochs, "num_pairs": self.num_pairs}
         else:
             data = self.num_nodes if part == "graph8c" else [self.data, self.num_pairs]
-            settings |= {"data": data, "initialisations": self.initialisations}
+            settings |= {"data": data, MODELS: self.initializations}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         return self.out / "parts" / f"{row.name}_{part}_seed{seed}_{digest}.json"
 

@@ -19,9 +19,10 @@ from fa_pyg.config.plain import read
 from fa_pyg.train.guard import guarded
 from fa_pyg.train.tasks.graphs import GraphData, GraphModule
 
-__all__ = ["PARTS", "Counted", "Row", "check", "factory"]
+__all__ = ["MODELS", "PARTS", "Counted", "Row", "check", "factory"]
 
 PARTS = ("graph8c", "exp", "exp_classify")
+MODELS = "initialisations"  # key of the number of random models in stored results
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _check_part(name: str, part: str, settings: Mapping[str, Any], trust: Iterab
         else:
             factory(settings, trust)
     except (ArgumentError, KeyError, TypeError) as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{name}: expected settings of a model, found others ({error})") from error
 
 
 def _builder(kind: type, settings: Mapping[str, Any], trust: Iterable[str]) -> Callable[[], Any]:

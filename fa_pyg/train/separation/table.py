@@ -12,7 +12,7 @@ from typing import Any
 from fa_pyg.files import write_atomically
 from fa_pyg.plot import save_figure
 from fa_pyg.train.plots import new_figure
-from fa_pyg.train.separation.rows import PARTS, Row
+from fa_pyg.train.separation.rows import MODELS, PARTS, Row
 
 __all__ = ["plot", "summary", "table", "write"]
 
@@ -44,7 +44,7 @@ def summary(row: Row, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         one = next((one for one in found if one["part"] == part), {})
         line[part], line[f"{part}_published"] = one.get("not_told_apart"), row.published.get(part)
         line[f"{part}_soundness"] = one.get("soundness")
-        line[f"{part}_initialisations"] = one.get("initialisations")
+        line[f"{part}_{MODELS}"] = one.get(MODELS)
     right = [one["test_accuracy"] for one in found if one["part"] == PARTS[2]]
     line["exp_classify"] = statistics.mean(right) if right else None
     line["exp_classify_std"] = statistics.stdev(right) if len(right) > 1 else None
@@ -66,7 +66,7 @@ def table(lines: Sequence[Mapping[str, Any]], pairs: str = "EXP") -> str:
             cells += [_count(line[part], line[f"{part}_published"]), _percent(line[f"{part}_soundness"], 2)]
         cells.append(_accuracy(line))
         rows.append(f"| {' | '.join(cells)} |")
-    models = {line[f"{part}_initialisations"] for line in lines for part in PARTS[:2]} - {None}
+    models = {line[f"{part}_{MODELS}"] for line in lines for part in PARTS[:2]} - {None}
     seeds = {line["exp_classify_seeds"] for line in lines} - {0}
     note = NOTE.format(*(" or ".join(map(str, sorted(each))) or 0 for each in (models, seeds)))
     return "\n".join([*rows, "", note]) + "\n"

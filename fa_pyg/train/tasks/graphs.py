@@ -22,8 +22,9 @@ __all__ = ["GraphCLI", "GraphData", "GraphModule", "whole"]
 
 
 class GraphModule(FitModule):
-    r"""Binary classification of graphs, as in EXP-classify of "The Surprising Power of Graph Neural Networks
-    with Random Node Initialization" (Abboud et al. 2021).
+    r"""Binary classification of graphs, as in EXP-classify.
+
+    See "The Surprising Power of Graph Neural Networks with Random Node Initialization" (Abboud et al. 2021).
 
     .. math:: L = -\frac{1}{B} \sum_b y_b \log \sigma(\hat y_b) + (1 - y_b) \log(1 - \sigma(\hat y_b))
 

@@ -20,8 +20,9 @@ __all__ = ["NBodyCLI", "NBodyData", "NBodyModule"]
 
 
 class NBodyModule(FitModule):
-    r"""Regression of one vector or position per node, as in the n-body benchmark of "E(n) Equivariant Graph
-    Neural Networks" (Satorras et al. 2021).
+    r"""Regression of one vector or position per node, as in the n-body benchmark.
+
+    See "E(n) Equivariant Graph Neural Networks" (Satorras et al. 2021).
 
     .. math:: L = \frac{1}{3N} \sum_i |\hat y_i - y_i|^2
 

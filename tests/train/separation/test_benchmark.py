@@ -29,7 +29,7 @@ def benchmark(tmp_path):
     """All of it on few small graphs."""
 
     def make(**more):
-        small = {"initialisations": 3, "epochs": 1, "num_nodes": 4, "num_pairs": 6, "seeds": (0, 1)}
+        small = {"initializations": 3, "epochs": 1, "num_nodes": 4, "num_pairs": 6, "seeds": (0, 1)}
         return Benchmark(tmp_path / "out", tmp_path / "data", "exp-like", progress=False, **{**small, **more})
 
     return make
@@ -90,7 +90,7 @@ def test_parts_are_kept_and_not_run_again(benchmark, monkeypatch):
         patch.setattr(separation, "main", never)
         assert list(benchmark().run(rows)) == found
         with pytest.raises(AssertionError, match="run again"):
-            list(benchmark(initialisations=4).run(rows))  # other settings are another part
+            list(benchmark(initializations=4).run(rows))  # other settings are another part
 
 
 def test_an_interrupted_count_goes_on(benchmark, monkeypatch):

@@ -51,13 +51,13 @@ def test_huber_trains_on_the_huber_loss_and_reports_squares():
         NBodyModule(Shift(), huber=0)
 
 
-def optimiser_of(module, steps):
+def optimizer_of(module, steps):
     module.trainer = SimpleNamespace(estimated_stepping_batches=steps, precision="32-true")
     return module.configure_optimizers()
 
 
 def test_cosine_falls_from_lr_to_nothing():
-    made = optimiser_of(NBodyModule(Shift(), lr=0.2, schedule="cosine"), 8)
+    made = optimizer_of(NBodyModule(Shift(), lr=0.2, schedule="cosine"), 8)
     rates = []
     for _ in range(9):
         rates.append(made["optimizer"].param_groups[0]["lr"])
@@ -71,16 +71,16 @@ def test_cosine_falls_from_lr_to_nothing():
 def test_without_decay_it_is_adam():
     module, data = NBodyModule(Shift(), lr=0.1, inputs=["pos"], target="goal"), batch_of(4)
     reference = nn.Parameter(torch.tensor(0.5))
-    adam, ours = torch.optim.Adam([reference], 0.1), optimiser_of(module, 10)
+    adam, ours = torch.optim.Adam([reference], 0.1), optimizer_of(module, 10)
     for _ in range(5):
         module.on_train_epoch_start()
-        for optimiser, loss in (
+        for optimizer, loss in (
             (ours, module.training_step(data, 0)),
             (adam, (data.pos + reference - data.goal).square().mean()),
         ):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     torch.testing.assert_close(module.model.by, reference)
 
 
@@ -92,4 +92,4 @@ def test_wrong_rates(wrong):
 
 def test_a_schedule_needs_an_end():
     with pytest.raises(ValueError, match="schedule: expected max_epochs"):
-        optimiser_of(NBodyModule(Shift(), schedule="cosine"), math.inf)
+        optimizer_of(NBodyModule(Shift(), schedule="cosine"), math.inf)

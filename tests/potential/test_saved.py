@@ -18,7 +18,7 @@ class_path: fa_pyg.models.Potential
 init_args:
   model:
     class_path: fa_pyg.models.FAENet
-    init_args: {hidden: 8, layers: 1, heads: {energy: scalar, mu: vector}}
+    init_args: {hidden_channels: 8, num_layers: 1, heads: {energy: scalar, mu: vector}}
   frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: SE(3), smoothness: forces}}
 """
 
@@ -30,7 +30,7 @@ def settings():
 
 @pytest.fixture
 def potential():
-    net = FAENet(hidden=8, layers=1, heads={"energy": "scalar", "mu": "vector"})
+    net = FAENet(hidden_channels=8, num_layers=1, heads={"energy": "scalar", "mu": "vector"})
     model = Potential(net, WeightedPCAFrame("SE(3)", smoothness="forces")).eval()
     model.scales.mul_(3)
     return model

@@ -88,7 +88,6 @@ MOVED = {
     "train.molecules": "train.tasks.molecules",
     "train.molecules_data": "train.tasks.molecules_data",
     "train.predict": "potential.predict",
-    "train.predicted": "potential.predicted",
     "train.separation_rows": "train.separation.rows",
     "train.separation_table": "train.separation.table",
     "train.settings": "config.plain",

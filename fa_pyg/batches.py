@@ -17,7 +17,7 @@ _EMPTY = 1 << 20  # graphs without nodes: numbers beyond are a mistake, and woul
 
 
 def check_batch(batch: Any, name: str = "batch") -> None:
-    """Raises ValueError if ``batch`` is neither None nor a vector of int64."""
+    """Raise ValueError if ``batch`` is neither None nor a vector of int64."""
     if batch is None or (isinstance(batch, Tensor) and batch.dim() == 1 and batch.dtype == torch.long):
         return
     is_tensor = isinstance(batch, Tensor)
@@ -26,7 +26,7 @@ def check_batch(batch: Any, name: str = "batch") -> None:
 
 
 def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batch_name: str = "batch") -> int:
-    """Returns the number of graphs: what is given, or the largest entry of ``batch`` plus one.
+    """Return the number of graphs: what is given, or the largest entry of ``batch`` plus one.
 
     Entries are compared with it on a CPU only; elsewhere that would wait for the device, as counting does.
 
@@ -53,7 +53,7 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
 
 
 def check_numbers(numbers: Tensor, least: int, count: int, name: Any) -> None:
-    """Raises ValueError for node numbers outside least, ..., count - 1 (seen on a CPU only)."""
+    """Raise ValueError for node numbers outside least, ..., count - 1 (seen on a CPU only)."""
     if not numbers.numel() or not is_at_hand(numbers):
         return
     low, high = map(int, numbers.aminmax())
@@ -62,7 +62,7 @@ def check_numbers(numbers: Tensor, least: int, count: int, name: Any) -> None:
 
 
 def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> None:
-    """Raises ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
+    """Raise ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
     if not is_at_hand(edge_index):
         return
     check_numbers(edge_index, 0, len(batch), name)
@@ -97,7 +97,7 @@ def _whole(value: Any, name: str) -> int:
 
 
 def channels_or_samples(name: str | int, value: Tensor, rep: Rep, dim: int) -> str | None:
-    """Returns what an input without ``batch`` leaves open, and how to say it; None where all is clear.
+    """Return what an input without ``batch`` leaves open, and how to say it; None where all is clear.
 
     ``[B, T, d]`` is one cloud of B nodes with T channels, or a dense batch of B clouds, whose samples would
     share one frame.

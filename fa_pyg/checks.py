@@ -1,4 +1,4 @@
-"""Checks of arguments in one grammar, ``name: expected E, found F``. No torch needed."""
+"""Check of arguments in one grammar, ``name: expected E, found F``. No torch needed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SHORT.maxstring = _SHORT.maxother = 90  # a path, or a few words
 
 
 def shown(value: Any) -> str:
-    """Returns a value as an error message shows it: on one line and short, or by its class alone."""
+    """Return a value as an error message shows it: on one line and short, or by its class alone."""
     try:
         text = _SHORT.repr(value) if isinstance(value, _WRITTEN) else repr(value)
     except Exception:  # an integer of thousands of digits, or whatever an object's own repr does
@@ -46,14 +46,14 @@ def shown(value: Any) -> str:
 
 
 def refuse(name: str, expected: str, value: Any, hint: str = "") -> NoReturn:
-    """Raises the ValueError of an argument: ``name: expected E, found F``, and a hint."""
+    """Raise the ValueError of an argument: ``name: expected E, found F``, and a hint."""
     raise ValueError(f"{name}: expected {expected}, found {shown(value)}{hint}")
 
 
 def integer(
     name: str, value: Any, least: int = 1, most: int = MANY, *, optional: bool = False, hint: str = ""
 ) -> int | None:
-    """Returns an integer from ``least`` to ``most`` (True is none); None only where it is ``optional``.
+    """Return an integer from ``least`` to ``most`` (True is none); None only where it is ``optional``.
 
     Raises:
         ValueError: naming the argument, for anything else.
@@ -74,7 +74,7 @@ def is_integer(value: Any, least: float = -math.inf, most: float = math.inf) -> 
 
 
 def size(name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: bool = False) -> int | None:
-    """Returns the width or the number of something that a network allocates: an integer up to 2^20."""
+    """Return the width or the number of something that a network allocates: an integer up to 2^20."""
     return integer(name, value, least, most, optional=optional)
 
 
@@ -88,7 +88,7 @@ def number(
     below: float = math.inf,
     optional: bool = False,
 ) -> float | None:
-    """Returns a finite real number with ``least <= value <= most`` and ``above < value < below``.
+    """Return a finite real number with ``least <= value <= most`` and ``above < value < below``.
 
     Raises:
         ValueError: naming the argument, for anything else; True and False are not numbers.
@@ -122,14 +122,14 @@ def _range(least: float, most: float, above: float, below: float) -> str:
 
 
 def flag(name: str, value: Any, *, optional: bool = False) -> bool | None:
-    """Returns True or False, or None where it is ``optional``; 0, 1 and "no" are refused."""
+    """Return True or False, or None where it is ``optional``; 0, 1 and "no" are refused."""
     if isinstance(value, bool) or (value is None and optional):
         return value
     refuse(name, "True or False" if not optional else "True, False or None", value)
 
 
 def one_of(name: str, value: Any, options: Iterable[Any], *, optional: bool = False) -> Any:
-    """Returns one of some strings, or None where it is ``optional``."""
+    """Return one of some strings, or None where it is ``optional``."""
     options = list(options)
     if (value is None and optional) or (isinstance(value, str) and value in options):
         return value
@@ -138,7 +138,7 @@ def one_of(name: str, value: Any, options: Iterable[Any], *, optional: bool = Fa
 
 
 def some_of(name: str, value: Any, options: Iterable[Any]) -> list[Any] | None:
-    """Returns some of the options as a list, None for None."""
+    """Return some of the options as a list, None for None."""
     if value is None:
         return None
     options = list(options)
@@ -152,14 +152,14 @@ def some_of(name: str, value: Any, options: Iterable[Any]) -> list[Any] | None:
 def instance(
     name: str, value: Any, kind: type[T] | tuple[type, ...], expected: str, *, optional: bool = False
 ) -> T | None:
-    """Returns an instance of a class, or None where it is ``optional``; ``expected`` says which."""
+    """Return an instance of a class, or None where it is ``optional``; ``expected`` says which."""
     if isinstance(value, kind) or (value is None and optional):
         return value
     refuse(name, expected + " or None" * optional, value)
 
 
 def function(name: str, value: Any, *, optional: bool = False, expected: str = "a callable") -> Any:
-    """Returns something that can be called, or None where it is ``optional``."""
+    """Return something that can be called, or None where it is ``optional``."""
     if callable(value) or (value is None and optional):
         return value
     refuse(name, expected + " or None" * optional, value)

@@ -91,7 +91,7 @@ MOVED = {
 
 
 class _Moved(MetaPathFinder, Loader):
-    """Finds a module under its old path: the module itself, not a second copy of its classes."""
+    """Find a module under its old path: the module itself, not a second copy of its classes."""
 
     def find_spec(
         self, name: str, path: object = None, target: ModuleType | None = None
@@ -108,6 +108,6 @@ class _Moved(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Makes the old paths importable, once."""
+    """Make the old paths importable, once."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
         sys.meta_path.append(_Moved())

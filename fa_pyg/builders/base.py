@@ -47,18 +47,18 @@ class Frame(nn.Module, ABC):
 
     @abstractmethod
     def read(self, *args: Any, **kwargs: Any) -> Cloud | Graphs:
-        """Returns what the frame is computed from, of the arguments of a call of it, checked."""
+        """Return what the frame is computed from, of the arguments of a call of it, checked."""
 
     @abstractmethod
     def build(self, seen: Cloud | Graphs) -> FrameSet:
-        """Returns the frames of a batch."""
+        """Return the frames of a batch."""
 
     @abstractmethod
     def check(self, frames: FrameSet, size: int) -> FrameSet:
-        """Returns ``frames`` if they can be this frame's, of ``size`` bodies; else raises ValueError."""
+        """Return ``frames`` if they can be this frame's, of ``size`` bodies; else raises ValueError."""
 
     def evaluate(self, seen: Cloud | Graphs) -> FrameSet:
-        """Returns :meth:`build` with autocast off, which would rotate the axes by up to half a degree.
+        """Return :meth:`build` with autocast off, which would rotate the axes by up to half a degree.
 
         Raises:
             ValueError: if these are not frames of this group for the bodies of the batch.
@@ -67,7 +67,7 @@ class Frame(nn.Module, ABC):
             return self.check(self.build(seen), seen.size)
 
     def forward(self, *args: Any, **kwargs: Any) -> FrameSet:
-        """Returns the frames of the graphs of a batch: :meth:`build` of what :meth:`read` returns.
+        """Return the frames of the graphs of a batch: :meth:`build` of what :meth:`read` returns.
 
         Raises:
             ValueError: naming the argument that does not fit.
@@ -99,7 +99,7 @@ class MotionFrame(Frame):
 
     @abstractmethod
     def build(self, cloud: Cloud) -> Frames:
-        """Returns the frames of a batch of point clouds."""
+        """Return the frames of a batch of point clouds."""
 
     def read(self, *args: Any, **kwargs: Any) -> Cloud:
         return cloud_of(self.group, *args, **kwargs)
@@ -131,7 +131,7 @@ class PermutationFrame(Frame):
 
     @abstractmethod
     def build(self, graphs: Graphs) -> PermutationFrames:
-        """Returns the frames of a batch of graphs."""
+        """Return the frames of a batch of graphs."""
 
     def read(self, *args: Any, **kwargs: Any) -> Graphs:
         return graphs_of(*args, **kwargs)
@@ -143,7 +143,7 @@ class PermutationFrame(Frame):
 
 
 def _adopt(cls: type[Frame]) -> None:
-    """Makes a frame written for fa_pyg 0.1, which only says how it is built, one of motions."""
+    """Make a frame written for fa_pyg 0.1, which only says how it is built, one of motions."""
     text = f"{cls.__name__}: expected a subclass of MotionFrame, found one of Frame, taken as one of motions"
     warnings.warn(text, DeprecationWarning, stacklevel=4)
     for name in ("seen", "read", "check"):

@@ -130,7 +130,7 @@ class Cloud:
         return _largest((light & apart).to(x.dtype), index, self.size) > 0
 
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Returns the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
+        """Return the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
         rows = quantity.vectors()
         each = len(rows) // max(len(quantity.value), 1)
         index, weight = quantity.rows.body, self._weight(quantity)
@@ -144,7 +144,7 @@ class Cloud:
         return self.node_weight if at_nodes else None
 
     def origin(self, group: Group) -> Tensor | None:
-        """Returns the (weighted) centroid ``[B, d]`` of the first point; None if nothing translates."""
+        """Return the (weighted) centroid ``[B, d]`` of the first point; None if nothing translates."""
         points = [q for q in self.declared if q.rep.affine]
         if not (group.translates and points):
             return None
@@ -154,7 +154,7 @@ class Cloud:
     def centred(
         self, quantity: Quantity, origin: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Returns :meth:`rows`, points relative to ``origin``."""
+        """Return :meth:`rows`, points relative to ``origin``."""
         rows, index, weight = self.rows(quantity)
         if quantity.rep.affine and origin is not None:
             rows = rows - gather(origin, index)
@@ -162,7 +162,7 @@ class Cloud:
 
 
 def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-    r"""Returns a positive weight for each type of node, different ones for different types.
+    r"""Return a positive weight for each type of node, different ones for different types.
 
     .. math:: w(z) = z \quad (1 \le z \le L), \qquad w(z) = L (1 + \log_2(z / L)) \quad (z > L = 2^{15}),
               \qquad w(z) = \frac{1}{w(2 - z)} \quad (z < 1)
@@ -193,7 +193,7 @@ def cloud_of(
     num_graphs: int | None = None,
     node_weight: Tensor | None = None,
 ) -> Cloud:
-    """Returns points and vectors of the nodes of a batch, checked.
+    """Return points and vectors of the nodes of a batch, checked.
 
     Args:
         group: of the motions.
@@ -248,6 +248,6 @@ def _check(
 
 
 def check_weight(name: str, weight: Tensor) -> None:
-    """Raises a ValueError for weights that are not real numbers in a dense tensor."""
+    """Raise a ValueError for weights that are not real numbers in a dense tensor."""
     if weight.is_complex() or weight.layout is not torch.strided:
         raise ValueError(f"{name}: expected real numbers, found {weight.dtype} ({weight.layout})")

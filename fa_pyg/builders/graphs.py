@@ -90,7 +90,7 @@ def graphs_of(
     num_nodes: int | None = None,
     num_graphs: int | None = None,
 ) -> Graphs:
-    """Returns the graphs of a batch, checked.
+    """Return the graphs of a batch, checked.
 
     Args:
         edge_index: directed edges.

@@ -120,7 +120,7 @@ class Call:
     def run(
         self, model: Callable, changed: Mapping[Name, Any], data: Data | None = None, **added: Any
     ) -> Any:
-        """Calls the model with some values changed or added; ``data`` stands in for the Data argument."""
+        """Call the model with some values changed or added; ``data`` stands in for the Data argument."""
         arguments = {**self.arguments, **{k: v for k, v in changed.items() if k in self.arguments}}
         if self.data is not None:
             arguments[self.holder] = self._changed_data(changed) if data is None else data
@@ -134,7 +134,7 @@ class Call:
         return {name: value._version for name, value in tensors.items() if not value.is_inference()}
 
     def check_unchanged(self, before: Mapping[Name, int]) -> None:
-        """Raises ValueError if the model has changed an argument in place."""
+        """Raise ValueError if the model has changed an argument in place."""
         changed = [name for name, version in self.versions().items() if version != before[name]]
         if changed:
             raise ValueError(

@@ -32,7 +32,7 @@ NodeWeight = str | Callable[[dict], Tensor] | None
 
 
 def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
-    """Returns the representation of each declared input; points in ``pos`` where none is declared.
+    """Return the representation of each declared input; points in ``pos`` where none is declared.
 
     Raises:
         ValueError: if this is no dict, or an empty one, or one of something else than representations.
@@ -46,12 +46,12 @@ def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
 
 
 def first_read(inputs: Mapping[Name, Rep]) -> list[Name]:
-    """Returns what axes are made of by default: the first declared input that transforms."""
+    """Return what axes are made of by default: the first declared input that transforms."""
     return [name for name, rep in inputs.items() if not rep.is_invariant][:1] or list(inputs)[:1]
 
 
 def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:
-    """Raises ValueError unless ``reads`` are declared inputs that axes can be made of."""
+    """Raise ValueError unless ``reads`` are declared inputs that axes can be made of."""
     declared = ", ".join(map(str, inputs))
     if isinstance(reads, str) or not isinstance(reads, Collection):
         checks.refuse("reads", f"a list of the declared inputs {declared}", reads)
@@ -65,13 +65,13 @@ def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:
 
 
 def check_node_weight(spec: NodeWeight) -> None:
-    """Raises ValueError for what names no node weights, before a call asks for them."""
+    """Raise ValueError for what names no node weights, before a call asks for them."""
     if not isinstance(spec, str):
         checks.function("node_weight", spec, optional=True, expected="a name, a callable")
 
 
 def quantity(name: Name, value: Tensor, rep: Rep, dim: int, rows: Rows) -> Quantity:
-    """Returns a declared input as frames see it.
+    """Return a declared input as frames see it.
 
     Raises:
         ValueError: naming it, if it has no rows of this representation in ``dim`` dimensions.
@@ -86,7 +86,7 @@ def quantity(name: Name, value: Tensor, rep: Rep, dim: int, rows: Rows) -> Quant
 
 
 def node_weights(spec: NodeWeight, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
-    """Returns the weight of each node of a call, ``[N]`` or None for equal ones, and whether these are types.
+    """Return the weight of each node of a call, ``[N]`` or None for equal ones, and whether these are types.
 
     Args:
         spec: the name of an argument, a callable of the dict of the call's values, None, or "auto": integers
@@ -130,7 +130,7 @@ def _types(z: Any, num_nodes: int) -> Tensor | None:
 
 
 def _check_values(name: str, value: Tensor, good: Tensor, wanted: str) -> None:
-    """Raises a ValueError that names the first bad value; on a CPU, where looking costs nothing."""
+    """Raise a ValueError that names the first bad value; on a CPU, where looking costs nothing."""
     looks = sizes.is_at_hand(value) and not torch._C._are_functorch_transforms_active()
     if looks and not bool(good.all()):
         node = int((~good).nonzero()[0])

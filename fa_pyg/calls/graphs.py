@@ -26,7 +26,7 @@ UNREAD = re.compile(r"y|y_.*|.*_y|(.*_)?(label|target)s?|.*_mask|(frame|pose)_.*
 
 
 def graph_layout(call: Call, levels: Mapping[Name, str], pairs_in_edge_order: bool = False) -> Layout:
-    """Returns the layout of a call whose nodes are permuted.
+    """Return the layout of a call whose nodes are permuted.
 
     Args:
         call: of the model.
@@ -85,7 +85,7 @@ def _check_meaning(name: Name, value: Any, layout: Layout, has_matrix: bool) -> 
 
 
 def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None) -> Graphs:
-    """Returns what a permutation frame is computed from.
+    """Return what a permutation frame is computed from.
 
     Args:
         call: of the model.
@@ -117,7 +117,7 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None)
 def read_frames(
     frame: Frame, call: Call, layout: Layout, reads: Sequence[Name] | None = None
 ) -> PermutationFrames:
-    """Returns the frames of a call's graphs, on its own batch and edges."""
+    """Return the frames of a call's graphs, on its own batch and edges."""
     graphs = read_graphs(call, layout, reads)
     frames, edges = frame.evaluate(graphs), layout.edge_index
     if graphs.edge_index is edges:

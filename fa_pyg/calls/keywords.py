@@ -17,7 +17,7 @@ Path = tuple[str, ...]
 
 
 def parts_with_keywords(module: nn.Module) -> list[Callable] | None:
-    """Returns what a ``forward`` hands its ``**kwargs`` to, where it does nothing else with them; else None.
+    """Return what a ``forward`` hands its ``**kwargs`` to, where it does nothing else with them; else None.
 
     PyG's ``GAE`` hands all to its encoder, which can then be called with the keywords of that alone.
     """

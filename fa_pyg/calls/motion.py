@@ -48,7 +48,7 @@ class MotionReading(Reading, seen=Cloud):
         return next((name for name, rep in self.inputs.items() if rep.affine), self.reads[0])
 
     def cloud(self, values: Mapping[Name, Tensor], layout: Layout, whole: bool = False) -> Cloud:
-        """Returns what a frame is computed from.
+        """Return what a frame is computed from.
 
         Args:
             values: the declared inputs that transform.
@@ -123,7 +123,7 @@ class MotionReading(Reading, seen=Cloud):
         return channels_or_samples(name, call.get(name), self.inputs[name], self.group.dim)
 
     def _check_samples(self, layout: Layout) -> None:
-        """Raises ValueError for points ``[B, T, d]`` without ``batch``, which may be a dense batch."""
+        """Raise ValueError for points ``[B, T, d]`` without ``batch``, which may be a dense batch."""
         unclear = self._unclear(layout) if self.inputs[self.nodes].affine else None
         if unclear is not None:
             raise ValueError(unclear)

@@ -65,7 +65,7 @@ def is_feature_name(name: Name) -> bool:
 
 
 def check_feature(name: Name, value: Any, num_nodes: int) -> None:
-    """Raises ValueError for integers that may be node numbers, unless their name makes them features.
+    """Raise ValueError for integers that may be node numbers, unless their name makes them features.
 
     Node numbers are integers below the number of nodes (waits for the device, where no name tells).
     """

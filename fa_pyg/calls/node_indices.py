@@ -16,7 +16,7 @@ __all__ = ["check_numbers", "marks_of", "pointers_of"]
 
 
 def check_numbers(name: Name, value: Any, layout: Layout) -> None:
-    """Raises ValueError for what may be node numbers, and is not known as such or as something else."""
+    """Raise ValueError for what may be node numbers, and is not known as such or as something else."""
     said = layout.declared_level(name)
     if said in ("index", "node_index"):
         _check_said(name, value, layout)

@@ -52,7 +52,7 @@ class Reading(ABC):
         node_weight: NodeWeight = "auto",
         levels: Mapping[Name, str] | None = None,
     ) -> Reading:
-        """Returns the reading of a frame of this kind."""
+        """Return the reading of a frame of this kind."""
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         return Reading.kinds[frame.seen](frame, signature, inputs, reads, node_weight, levels)
 
@@ -84,23 +84,23 @@ class Reading(ABC):
 
     @abstractmethod
     def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
-        """Returns the declared inputs."""
+        """Return the declared inputs."""
 
     @abstractmethod
     def default_reads(self) -> list[Name] | None:
-        """Returns what a frame is made of where nothing is declared; None for all that the call has."""
+        """Return what a frame is made of where nothing is declared; None for all that the call has."""
 
     @abstractmethod
     def check_output(self, spec: Any) -> None:
-        """Raises ValueError for representations of the output that the group does not have."""
+        """Raise ValueError for representations of the output that the group does not have."""
 
     @abstractmethod
     def layout(self, call: Call, pairs_in_edge_order: bool = False) -> Layout:
-        """Returns the layout of a call, checked against what is declared."""
+        """Return the layout of a call, checked against what is declared."""
 
     @abstractmethod
     def frames(self, frame: Frame, layout: Layout, given: FrameSet | None = None) -> FrameSet:
-        """Returns the frames of a call: computed, or those ``given``, checked.
+        """Return the frames of a call: computed, or those ``given``, checked.
 
         Raises:
             ValueError: if ``given`` are not frames of these graphs.
@@ -108,18 +108,18 @@ class Reading(ABC):
 
     @abstractmethod
     def framed(self, layout: Layout, frames: FrameSet) -> dict[Name, tuple[Tensor, Rows]]:
-        r"""Returns :math:`\rho_{in}(g)^{-1} x` of the declared inputs in all frames, and their rows."""
+        r"""Return :math:`\rho_{in}(g)^{-1} x` of the declared inputs in all frames, and their rows."""
 
     def warn_undeclared(self, layout: Layout) -> dict[Name, str]:
-        """Returns a warning for each tensor that looks geometric and is not declared."""
+        """Return a warning for each tensor that looks geometric and is not declared."""
         return {}
 
     def extra(self) -> tuple[str, ...]:
-        """Returns the keywords of a call that serve the frames, whether the model takes them or not."""
+        """Return the keywords of a call that serve the frames, whether the model takes them or not."""
         return ("batch", "num_graphs", *([self.node_weight] if isinstance(self.node_weight, str) else []))
 
     def check_names(self, call: Call) -> None:
-        """Raises ValueError for declared names that the call does not have."""
+        """Raise ValueError for declared names that the call does not have."""
         known = (*call.values, *self.signature.named)
         wrong = [name for name in self.levels if name not in known]
         if wrong:
@@ -127,5 +127,5 @@ class Reading(ABC):
 
 
 def shown(names: Iterable[Name]) -> str:
-    """Returns names for an error."""
+    """Return names for an error."""
     return ", ".join(map(str, names)) or "nothing"

@@ -69,7 +69,7 @@ class Sizes(Collation):
         return graph_count(self.batch)  # waits for the device
 
     def _check_flat(self) -> None:
-        """Raises ValueError for a Batch of Batches, whose graphs nothing tells any more."""
+        """Raise ValueError for a Batch of Batches, whose graphs nothing tells any more."""
         if {"batch", "ptr"} & set(getattr(self.call.data, "_slice_dict", None) or ()):
             raise ValueError(
                 f"{self.call.holder!r}: expected a Batch of Data, found a Batch of Batches: collate their "

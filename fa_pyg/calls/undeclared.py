@@ -34,7 +34,7 @@ def looks_geometric(value: Any, dim: int, sizes: Collection[int] = ()) -> bool:
 def undeclared(
     values: Mapping[Name, Any], declared: Collection[Name], dim: int, sizes: Collection[int] = ()
 ) -> dict[Name, Tensor]:
-    """Returns the values that look geometric (:func:`looks_geometric`) and are not declared, by name.
+    """Return the values that look geometric (:func:`looks_geometric`) and are not declared, by name.
 
     Frames and poses that transforms have stored are left out.
     """
@@ -43,7 +43,7 @@ def undeclared(
 
 
 def declaration(inputs: Mapping[Name, Rep], name: Name, value: Tensor) -> str:
-    """Returns what to write for an undeclared input, as the end of a sentence."""
+    """Return what to write for an undeclared input, as the end of a sentence."""
     reps = {rep: text for text, rep in NAMED.items()}
     shown = {k: f'"{reps[rep]}"' if rep in reps else str(rep) for k, rep in inputs.items()}
     said = "".join(f"{_quoted(k)}: {rep}, " for k, rep in shown.items())
@@ -59,7 +59,7 @@ def _quoted(name: Name) -> str:
 
 
 def warn_once(owner: Any, topic: Name, text: str, stacklevel: int) -> None:
-    """Warns, unless ``owner`` has warned of the topic before; ``stacklevel`` as seen by who calls this."""
+    """Warn, unless ``owner`` has warned of the topic before; ``stacklevel`` as seen by who calls this."""
     told = getattr(owner, "_told", frozenset())
     if topic not in told:
         owner._told = told | {topic}

@@ -39,14 +39,14 @@ class Collated:
         return self.layout.slices(name, value) is not None
 
     def copied(self, name: Name, value: Any) -> Any:
-        """Returns a collated attribute for the copied graphs."""
+        """Return a collated attribute for the copied graphs."""
         slices, incs = self.layout.slices(name, value), self.source._inc_dict[name]
         copies, slices, incs = self._copy((name,), value, slices, incs)
         self._slices[name], self._incs[name] = slices, incs
         return copies
 
     def data(self, changed: Mapping[Name, Any]) -> Data:
-        """Returns the ``Data`` argument with these attributes; a collated batch can still be taken apart."""
+        """Return the ``Data`` argument with these attributes; a collated batch can still be taken apart."""
         data = copy.copy(self.source)
         for name, value in changed.items():
             if name in data:

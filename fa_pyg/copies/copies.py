@@ -1,4 +1,4 @@
-"""Calls of the model on copies of the batch: several frames a graph, slot by slot or together."""
+"""Call of the model on copies of the batch: several frames a graph, slot by slot or together."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Copies:
             )
 
     def slots(self, step: int | None, alone: bool = False) -> Iterator[Slots]:
-        """Yields the copies of ``step`` slots at a time; None: as many as make no more graphs than one.
+        """Yield the copies of ``step`` slots at a time; None: as many as make no more graphs than one.
 
         Later slots of ragged frames hold few graphs each: together they are a call or two. With ``alone`` the
         first slot, which is the user's own call, shares it with no other.
@@ -94,7 +94,7 @@ class Slots:
         return part.stop - part.start
 
     def run(self, model: nn.Module, framed: Mapping[Name, Tensor]) -> Any:
-        """Returns the model's output on these copies, with the declared inputs ``framed``."""
+        """Return the model's output on these copies, with the declared inputs ``framed``."""
         call = self.layout.call
         if self.is_source:
             return call.run(model, framed)

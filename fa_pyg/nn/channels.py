@@ -42,7 +42,7 @@ class Channels:
         return self.channels[key], *(self.dim,) * self.reps[key].rank
 
     def check(self, features: Mapping[RepLike, Tensor], n: int) -> None:
-        """Raises a ValueError for features that are not these."""
+        """Raise a ValueError for features that are not these."""
         if not isinstance(features, Mapping) or set(features) != set(self.channels):
             found = list(features) if isinstance(features, Mapping) else type(features).__name__
             raise ValueError(f"features: expected {list(self.channels)}, found {found}")
@@ -52,14 +52,14 @@ class Channels:
     def framed(
         self, features: Mapping[RepLike, Tensor], frames: Frames, body: Tensor, rows: Tensor | None = None
     ) -> Tensor:
-        """Returns features (or some rows of them) in the frames of the given bodies, ``[M, width]``."""
+        """Return features (or some rows of them) in the frames of the given bodies, ``[M, width]``."""
         given = (features[key] for key in self.channels)
         rowed = (x if rows is None else x.index_select(0, rows) for x in given)
         parts = [frames.to_frame(x, rep, body) for x, rep in zip(rowed, self.reps.values(), strict=True)]
         return torch.cat([x.flatten(1) for x in parts], dim=1)
 
     def averaged(self, y: Tensor, frames: Frames, body: Tensor) -> dict[RepLike, Tensor]:
-        """Returns ``y [M, width]`` turned back and averaged, by key."""
+        """Return ``y [M, width]`` turned back and averaged, by key."""
         parts = zip(self.reps.items(), y.split(self.sizes, dim=1), strict=True)
         return {key: frames.average(x.unflatten(1, self.shape(key)), rep, body) for (key, rep), x in parts}
 

@@ -59,7 +59,7 @@ class GridMotion:
         return GridMotion(transposed, tuple(back) if self.shift else ())
 
     def __call__(self, x: Tensor, rep: RepLike = "scalar") -> Tensor:
-        """Returns g x, of a field or of a quantity of the whole image.
+        """Return g x, of a field or of a quantity of the whole image.
 
         Shapes:
             x: a field ``[B, C * d**rank, *grid]``, or ``[B, C * d**rank]``, or scalars ``[B]``: the d**rank
@@ -161,7 +161,7 @@ class GridAveraging(nn.Module):
         return total / len(motions)
 
     def motions(self, grid: tuple[int, ...]) -> list[GridMotion]:
-        """Returns the elements of the group on a grid of these sides."""
+        """Return the elements of the group on a grid of these sides."""
         if len(grid) != self.group.dim:
             raise ValueError(f"x: expected [B, C, *grid] with {self.group.dim} sides, found sides {grid}")
         if isinstance(self.shifts, int) and any(n % self.shifts for n in grid):

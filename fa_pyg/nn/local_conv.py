@@ -111,7 +111,7 @@ class LocalFrameConv(nn.Module):
         edge_weight: Tensor | None = None,
         edge_vec: Tensor | None = None,
     ) -> dict[RepLike, Tensor]:
-        """Returns the new features of the nodes, by the keys of ``outputs``.
+        """Return the new features of the nodes, by the keys of ``outputs``.
 
         Args:
             features: by the keys of ``inputs``.
@@ -199,7 +199,7 @@ class LocalFrameConv(nn.Module):
 
 
 def smooth_cutoff(edge_vec: Tensor, cutoff: float) -> Tensor:
-    r"""Returns a weight that falls from 1 to 0 at the cutoff, with its first and second derivatives.
+    r"""Return a weight that falls from 1 to 0 at the cutoff, with its first and second derivatives.
 
     .. math:: w(x) = \big(1 - |x|^2 / r_c^2\big)_+^3
 

@@ -18,7 +18,7 @@ __all__ = ["Outputs", "check_level", "has_level", "output_spec"]
 
 
 def output_spec(spec: Any) -> Any:
-    """Returns ``output=`` with every name replaced by its :class:`~fa_pyg.Rep`: one, a tuple or a dict."""
+    """Return ``output=`` with every name replaced by its :class:`~fa_pyg.Rep`: one, a tuple or a dict."""
     if isinstance(spec, Mapping):
         return {name: output_spec(value) for name, value in spec.items()}
     if isinstance(spec, (tuple, list)):
@@ -27,7 +27,7 @@ def output_spec(spec: Any) -> Any:
 
 
 class Outputs:
-    """Collects the outputs of one call after the other and averages them over the frames.
+    """Collect the outputs of one call after the other and averages them over the frames.
 
     Args:
         spec: the representations (:func:`output_spec`).
@@ -43,7 +43,7 @@ class Outputs:
         self.first: Any = None
 
     def add(self, value: Any, slots: Slots) -> None:
-        """Takes the model's output on some copies."""
+        """Take the model's output on some copies."""
         leaves = list(_leaves(self.spec, value, self.level, "output"))
         if not self.parts:  # the first call tells the levels of all
             self.first, self.parts = value, [[] for _ in leaves]
@@ -53,7 +53,7 @@ class Outputs:
             part.append(self._with_rows(rep, leaf, level, path, slots))
 
     def average(self) -> Any:
-        """Returns the averaged output, in the structure of the model's."""
+        """Return the averaged output, in the structure of the model's."""
         averaged = []
         for rep, level, path, parts in zip(self.reps, self.levels, self.paths, self.parts, strict=True):
             if level == "number":
@@ -130,7 +130,7 @@ class Outputs:
         raise ValueError(f'level of {path}: expected {names}, which have as many rows, found "edge"')
 
     def _check_rivals(self, level: str, leaf: Tensor, path: str, slots: Slots) -> None:
-        """Raises ValueError if rows that were taken for nodes or graphs may be those of node numbers."""
+        """Raise ValueError if rows that were taken for nodes or graphs may be those of node numbers."""
         layout = self.layout
         if layout.nodes_are_graphs or (layout.batch is None and not layout.is_strict):
             return
@@ -167,7 +167,7 @@ class Outputs:
 
 
 def check_level(spec: Any, level: Any, names: Collection[Name] | None = (), path: str = "output") -> None:
-    """Raises ValueError if ``level=`` is neither one for all outputs nor one for each that ``spec`` has.
+    """Raise ValueError if ``level=`` is neither one for all outputs nor one for each that ``spec`` has.
 
     A level may be the name of an argument (``names``; None: of any), or one of node numbers by PyG's rule.
     """

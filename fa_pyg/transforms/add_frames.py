@@ -10,7 +10,7 @@ __all__ = ["AddFrames"]
 
 
 class AddFrames(FrameTransform):
-    """Computes a frame of each graph and keeps it in the data, for instance in the workers of a loader.
+    """Compute a frame of each graph and keeps it in the data, for instance in the workers of a loader.
 
     .. code-block:: python
 

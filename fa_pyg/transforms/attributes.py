@@ -42,11 +42,11 @@ class Attributes(ABC):
 
     @abstractmethod
     def with_frames(self, data: Data) -> Data:
-        """Returns the data with its frames as attributes."""
+        """Return the data with its frames as attributes."""
 
     @abstractmethod
     def in_one_frame(self, data: Data, transform: Any) -> Data:
-        """Returns the data in one of its frames, for a transform that warns."""
+        """Return the data in one of its frames, for a transform that warns."""
 
 
 class _Moved(Attributes, seen=Cloud):
@@ -94,7 +94,7 @@ class _Reordered(Attributes, seen=Graphs):
 
 
 def heaviest(frames: Frames, cloud: Cloud) -> Frames:
-    """Returns one of the frames of each body: the heaviest, and of equally heavy ones the most skewed."""
+    """Return one of the frames of each body: the heaviest, and of equally heavy ones the most skewed."""
     most = frames.weight.new_zeros(frames.num_bodies)
     most = most.scatter_reduce(0, frames.body, frames.weight, "amax").index_select(0, frames.body)
     score = skewness(frames, cloud).masked_fill(frames.weight < (1 - TIE) * most, -torch.inf)

@@ -22,7 +22,7 @@ DATA_ALONE = Signature(nn.Identity())  # of a model that takes one Data
 
 
 def check_levels(levels: Mapping[str, str] | None) -> None:
-    """Raises ValueError unless these are levels of tensors, by name."""
+    """Raise ValueError unless these are levels of tensors, by name."""
     checks.instance("levels", levels, Mapping, 'a dict such as {"cell": "graph"}', optional=True)
     wrong = {name: level for name, level in (levels or {}).items() if level not in LEVELS[:3]}
     if wrong:
@@ -86,7 +86,7 @@ class Declared:
         return next(iter(self.values.values()))
 
     def cloud(self, reading: MotionReading) -> Cloud:
-        """Returns what a frame is computed from."""
+        """Return what a frame is computed from."""
         moves = {k: x for k, x in self.values.items() if not self.inputs[k].is_invariant}
         values = {k: self._rows(x, self.inputs[k]) for k, x in moves.items()}
         return reading.cloud(values, self.layout, whole=True)
@@ -95,14 +95,14 @@ class Declared:
         return value.unsqueeze(0) if value.dim() == rep.rank and self.size == 1 else value
 
     def warn_undeclared(self, transform: Any) -> None:
-        """Warns, once a transform, of attributes that look geometric and stay as they are."""
+        """Warn, once a transform, of attributes that look geometric and stay as they are."""
         for name, x in undeclared(self.call.values, self.inputs, self.dim, self.layout.sizes).items():
             hint = declaration(self.inputs, name, x)
             text = f"{name!r}: found {list(x.shape)}, left as it is while the data move; expected {hint}"
             warn_once(transform, name, text, stacklevel=4)  # whoever calls the transform
 
     def moved(self, motion: Frames, back: bool = False) -> Data:
-        r"""Returns the data with :math:`\rho(g)\, x` in it, or :math:`\rho(g)^{-1} x` to go back.
+        r"""Return the data with :math:`\rho(g)\, x` in it, or :math:`\rho(g)^{-1} x` to go back.
 
         Attributes are replaced, no tensor is changed; of the data, ``BaseTransform`` has made a copy.
 

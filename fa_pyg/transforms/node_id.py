@@ -46,7 +46,7 @@ class NodeID(BaseTransform):
 
     @staticmethod
     def _tell_slices(data: Batch) -> None:
-        """Lets the batch be taken apart again, as if its graphs had come with their identifiers."""
+        """Let the batch be taken apart again, as if its graphs had come with their identifiers."""
         ptr = data.ptr.cpu()
         # New dicts: a copied batch shares them with the one that it was copied from.
         data._slice_dict = {**data._slice_dict, "node_id": ptr}

@@ -21,7 +21,7 @@ def has_orders(data: Data, name: str) -> bool:
 
 
 def store_orders(data: Data, layout: Layout, frames: PermutationFrames, name: str) -> Data:
-    """Returns the data with these frames of its graphs as attributes."""
+    """Return the data with these frames of its graphs as attributes."""
     order = torch.argsort(frames.body, stable=True)  # graph by graph
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
     length = frames.sizes[frames.body]
@@ -41,7 +41,7 @@ def store_orders(data: Data, layout: Layout, frames: PermutationFrames, name: st
 
 
 def data_orders(data: Data, name: str) -> PermutationFrames:
-    """Returns the frames that are stored in a Data or Batch.
+    """Return the frames that are stored in a Data or Batch.
 
     Raises:
         ValueError: if an attribute is missing, or their sizes do not fit.
@@ -63,7 +63,7 @@ def data_orders(data: Data, name: str) -> PermutationFrames:
 
 
 def _tell_slices(batch: Data, values: dict[str, Tensor], frames: PermutationFrames, layout: Layout) -> None:
-    """Lets a collated batch be taken apart again, as if the graphs had come with these attributes."""
+    """Let a collated batch be taken apart again, as if the graphs had come with these attributes."""
     nodes, counts = frames.sizes.cpu(), frames.counts.cpu()
     ones = torch.ones_like(nodes)
     edges = (

@@ -12,7 +12,7 @@ __all__ = ["CanonicalPose", "heaviest"]
 
 
 class CanonicalPose(FrameTransform):
-    r"""Writes the declared attributes of each graph in one of its frames, the same for all its moved copies.
+    r"""Write the declared attributes of each graph in one of its frames, the same for all its moved copies.
 
     .. math:: x \mapsto \rho(g)^{-1} x, \qquad g = \operatorname*{arg\,max}_{g \in F(x)}
               \Bigl(w_g,\ \textstyle\sum_{i, k} c_i \, (g^{-1} x_i)_k^3\Bigr)

@@ -19,7 +19,7 @@ PARTS = ("rotation", "weight", "count", "origin", "exact")  # the last two: wher
 
 
 def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
-    """Returns the frames that :class:`~fa_pyg.transforms.AddFrames` has stored in a Data or Batch.
+    """Return the frames that :class:`~fa_pyg.transforms.AddFrames` has stored in a Data or Batch.
 
     They are for a framed model, ``model(batch, frames=data_frames(batch))``, which then computes none. With
     ``name="pose"`` they are the poses of :class:`~fa_pyg.transforms.CanonicalPose`. Called before the batch
@@ -62,7 +62,7 @@ def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
 
 
 def store_frames(declared: Declared, frames: Frames, name: str) -> Data:
-    """Returns the data with these frames of its graphs as attributes."""
+    """Return the data with these frames of its graphs as attributes."""
     data = declared.data
     order = torch.argsort(frames.body, stable=True)  # graph by graph
     each = frames.rotation.index_select(0, order), frames.weight.index_select(0, order)
@@ -78,7 +78,7 @@ def store_frames(declared: Declared, frames: Frames, name: str) -> Data:
 
 
 def _tell_slices(batch: Data, values: dict[str, Tensor], frames: Frames) -> None:
-    """Lets a collated batch be taken apart again, as if the graphs had come with these attributes."""
+    """Let a collated batch be taken apart again, as if the graphs had come with these attributes."""
     counts, ones = frames.counts.cpu(), torch.ones(frames.num_bodies, dtype=torch.long)
     slices = {k: pad((counts if len(v) != len(ones) else ones).cumsum(0), (1, 0)) for k, v in values.items()}
     incs = {key: torch.zeros_like(ones) for key in values}
@@ -88,7 +88,7 @@ def _tell_slices(batch: Data, values: dict[str, Tensor], frames: Frames) -> None
 
 
 def check_free(data: Data) -> None:
-    """Raises ValueError if a motion would make frames that are stored in the data those of something else."""
+    """Raise ValueError if a motion would make frames that are stored in the data those of something else."""
     for name in ("frame_rotation", "pose_rotation", "frame_order"):
         if name in data:
             raise ValueError(

@@ -183,7 +183,7 @@ def test_chunks(chunk, sizes, alone):
 def test_a_model_without_batch_cannot_share_calls():
     model = FrameAveraging(Without(), PCAFrame("E(3)"), chunk=2)
     with pytest.raises(
-        ValueError, match=r"chunk=2: copies can share a call only of a model that takes `batch`.*pos"
+        ValueError, match=r"chunk=2: expected a model that takes `batch`.*pos"
     ):
         model(POS)
     FrameAveraging(Without(), PCAFrame("T(3)"), chunk=2)(POS)  # one frame: nothing to share

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fa_pyg.reps import Rep
 
-__all__ = ["channels_or_samples", "check_batch", "check_edges", "check_numbers", "graph_count", "holds"]
+__all__ = ["channels_or_samples", "check_batch", "check_edges", "check_indices", "graph_count", "holds"]
 
 
 _EMPTY = 1 << 20  # graphs without nodes: numbers beyond are a mistake, and would take all memory
@@ -52,8 +52,8 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
     return count
 
 
-def check_numbers(numbers: Tensor, least: int, count: int, name: Any) -> None:
-    """Raise ValueError for node numbers outside least, ..., count - 1 (seen on a CPU only)."""
+def check_indices(numbers: Tensor, least: int, count: int, name: Any) -> None:
+    """Raise ValueError for node indices outside least, ..., count - 1 (seen on a CPU only)."""
     if not numbers.numel() or not is_at_hand(numbers):
         return
     low, high = map(int, numbers.aminmax())
@@ -65,7 +65,7 @@ def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> 
     """Raise ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
     if not is_at_hand(edge_index):
         return
-    check_numbers(edge_index, 0, len(batch), name)
+    check_indices(edge_index, 0, len(batch), name)
     tail, head = batch[edge_index]
     if not torch.equal(tail, head):
         edge = int((tail != head).nonzero()[0])

@@ -15,7 +15,7 @@ MOVED = {
     "builders.candidates": "builders.weighted.candidates",
     "builders.declared": "calls.declared",
     "builders.moments": "builders.weighted.moments",
-    "builders.node_numbers": "calls.node_indices",
+    "builders.node_numbers": "calls.graph_indices",
     "builders.orders": "builders.weighted.orders",
     "builders.qr_rows": "builders.qr.rows",
     "builders.read_graphs": "calls.graphs",

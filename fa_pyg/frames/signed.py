@@ -38,7 +38,7 @@ class SignedFrames(MotionFrames):
         origin: the origin of each body's motions; None leaves points where they are.
         batch: the body of each node, for node-level tensors.
         moments: the matrices with these principal axes; exactness is computed from them.
-        reads_all: whether the axes were computed from all declared inputs and nodes, of all bodies or of each.
+        reads_all: whether the axes were computed from all declared inputs and nodes; of each body.
 
     Shapes:
         axes and moments ``[B, d, d]``, signs ``[K, d]``, origin ``[B, d]``, batch ``[N]``, reads_all a bool

@@ -18,7 +18,8 @@ from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
 from fa_pyg.copies import Copies
 from fa_pyg.frames import FrameSet
-from fa_pyg.nn.outputs import Outputs, check_level, has_level, output_spec
+from fa_pyg.nn.output_structure import check_level, has_level, output_spec
+from fa_pyg.nn.outputs import Outputs
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["FrameAveraging", "uses_batch_statistics"]

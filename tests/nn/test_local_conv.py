@@ -472,7 +472,9 @@ def test_what_does_not_fit():
     frames, conv = LocalPCAFrame("O(3)")(pos, edge_index), LocalFrameConv(CHANNELS, CHANNELS).double()
     with pytest.raises(ValueError, match=r"inputs: expected channels such as .*found \{\}"):
         LocalFrameConv({}, {"scalar": 1})
-    with pytest.raises(ValueError, match="outputs: channels are neither points nor flat, found a point"):
+    with pytest.raises(
+        ValueError, match="outputs: expected channels that are neither points nor flat, found a point"
+    ):
         LocalFrameConv({"scalar": 1}, {"point": 1})
     with pytest.raises(ValueError, match=r"outputs\['vector'\]: expected a positive integer, found 0"):
         LocalFrameConv({"scalar": 1}, {"vector": 0})

@@ -221,7 +221,7 @@ def test_copies_and_repr(make):
         ((PCAFrame("E(3)"), {}), "inputs: expected at least one"),
         ((PCAFrame("E(3)"), None, ()), "reads: expected some of the declared inputs pos, found none"),
         ((PCAFrame("E(3)"), None, ("vel",)), "reads: expected some of the declared inputs pos, found 'vel'"),
-        ((PCAFrame("E(3)"), {"polar": "tensor"}), "reads: axes are made of points and vectors"),
+        ((PCAFrame("E(3)"), {"polar": "tensor"}), "reads: expected points and vectors"),
         ((PCAFrame("E(3)"), None, None, "mass"), "node_weight='mass': expected a number for each of 4 nodes"),
         ((PCAFrame("E(2)"),), r"'pos' of shape \[4, 3\] cannot be a point in 2 dimensions"),
     ],

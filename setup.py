@@ -23,7 +23,7 @@ setup(
     license="MIT",
     packages=find_packages(include=["fa_pyg", "fa_pyg.*"]),
     python_requires=">=3.10",
-    install_requires=["torch>=2.4", "torch_geometric>=2.5", "rdkit", "ase", "numpy"],
+    install_requires=["torch>=2.4", "torch_geometric>=2.5", "rdkit", "ase", "numpy", "pyyaml"],
     extras_require={
         # Compiled against the torch that is installed: `pip install --no-build-isolation fa_pyg[scatter]`.
         "scatter": ["torch_scatter"],

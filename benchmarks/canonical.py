@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 import torch
 from families import latin_square, repeat
+from markdown_table import table
 from networkx import convert_node_labels_to_integers
 from torch import Tensor
 from torch_geometric.data import Batch, Data
@@ -115,15 +116,17 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     others = [name for name in BACKENDS if importlib.util.find_spec(name)]
-    print("| graphs | seconds | identical forms |", *(f" {name} |" for name in others), sep="")
-    print("|---" * (3 + len(others)) + "|")
-    for name, graphs in cases(given.exp):
-        form, seconds = labelled(graphs, CanonicalFrame())
-        same = sum(
-            torch.equal(labelled(relabelled(graphs), CanonicalFrame())[0], form) for _ in range(given.copies)
-        )
-        times = [f" {labelled(graphs, CanonicalFrame(backend=one))[1]:.2f} |" for one in others]
-        print(f"| {name} | {seconds:.2f} | {same} of {given.copies} |", *times, sep="", flush=True)
+    rows = (row(name, graphs, given.copies, others) for name, graphs in cases(given.exp))
+    for line in table(["graphs", "seconds", "identical forms", *others], rows):
+        print(line, flush=True)
+
+
+def row(name: str, graphs: list[Data], copies: int, others: list[str]) -> list[str]:
+    form, seconds = labelled(graphs, CanonicalFrame())
+    forms = (labelled(relabelled(graphs), CanonicalFrame())[0] for _ in range(copies))
+    same = sum(torch.equal(other, form) for other in forms)
+    times = [f"{labelled(graphs, CanonicalFrame(backend=other))[1]:.2f}" for other in others]
+    return [name, f"{seconds:.2f}", f"{same} of {copies}", *times]
 
 
 if __name__ == "__main__":

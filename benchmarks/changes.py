@@ -1,12 +1,12 @@
-"""How fast forces of trained models change along a line, in each level of smooth frames, as Markdown.
+"""Rate of change of forces of trained models along a line, for each ``smoothness=``, as Markdown.
 
-Molecules are displaced by Gaussian noise of 0.08 ångström and turned at random. The largest
+Molecules are displaced by Gaussian noise of 0.08 ångström and randomly rotated. The largest
 
     |F(x + h u) - F(x - h u)| / 2h,    u a random unit vector, h = 0.001 ångström,
 
-over all structures of a molecule is divided by that of the bare network. A trained network hides what a frame
-adds to the largest force; what it adds to the change of forces, which a time step or a finite difference
-meets, shows. The table gives the largest over molecules.
+over all structures of a molecule is divided by that of the bare network. For a trained network, the
+contribution of a frame to the largest force is small, but its contribution to the change of forces, which
+matters for time steps and finite differences, is not. The table gives the largest ratio over molecules.
 
     python benchmarks/changes.py runs/molecules/small_random/version_0 ... [--molecules NH3 CH4]
 """
@@ -18,13 +18,14 @@ from copy import deepcopy
 
 import torch
 from ase.build import molecule
+from markdown_table import table
 from torch import Tensor
 
 from fa_pyg import WeightedPCAFrame
-from fa_pyg.builders.weighted import LEVELS
+from fa_pyg.builders.weighted import SMOOTHNESS
 from fa_pyg.groups import Group
 from fa_pyg.models import Potential
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load
 
 STEP, CHUNK = 1e-3, 10
 
@@ -37,13 +38,16 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=0.08, help="of the displacements, in ångström (0.08)")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"| run | {' | '.join(LEVELS)} |\n| --- |{' --- |' * len(LEVELS)}")
-    for run in args.runs:
-        model = load_potential(run).double()
-        if not model.is_framed:
-            raise SystemExit(f"runs: expected a framed model, found {type(model.network).__name__} in {run}")
-        found = torch.tensor([ratios(model, name, args.count, args.sigma) for name in args.molecules])
-        print(f"| {run} | {' | '.join(f'{x:.2f}' for x in found.amax(0).tolist())} |", flush=True)
+    for line in table(["run", *SMOOTHNESS], (row(run, args) for run in args.runs)):
+        print(line, flush=True)
+
+
+def row(run: str, args: argparse.Namespace) -> list[str]:
+    model = load(run).double()
+    if not model.is_framed:
+        raise SystemExit(f"runs: expected a model with frames, found {type(model.network).__name__} in {run}")
+    found = torch.tensor([ratios(model, name, args.count, args.sigma) for name in args.molecules])
+    return [run, *(f"{x:.2f}" for x in found.amax(0).tolist())]
 
 
 def ratios(model: Potential, name: str, count: int, sigma: float) -> list[float]:
@@ -52,8 +56,8 @@ def ratios(model: Potential, name: str, count: int, sigma: float) -> list[float]
     z, lines = torch.tensor(atoms.numbers), displaced(torch.tensor(atoms.positions), count, sigma)
     bare = deepcopy(model)
     bare.network, group = model.network.model, model.network.frame.group
-    framed = [deepcopy(model) for _ in LEVELS]
-    for one, level in zip(framed, LEVELS, strict=True):
+    framed = [deepcopy(model) for _ in SMOOTHNESS]
+    for one, level in zip(framed, SMOOTHNESS, strict=True):
         one.network.frame = WeightedPCAFrame(group, smoothness=level).eval()
     largest, *others = (change(one, z, lines).max().item() for one in (bare, *framed))
     return [other / largest for other in others]

@@ -1,4 +1,4 @@
-"""Real molecules with no download: conformers that RDKit embeds from the NCI SMILES in its own wheel."""
+"""Real molecules without a download: conformers that RDKit embeds from the NCI SMILES in its wheel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fa_pyg.files import atomic_write
 
 
 def nci(count: int = 500, seed: int = 0, cache: str | Path | None = None) -> list[Data]:
-    """Returns ``count`` molecules ``Data(z, pos)`` with hydrogens, float64, in ångström.
+    """Return ``count`` molecules ``Data(z, pos)`` with hydrogens, float64, in ångström.
 
     Every tenth SMILES of the file is taken, so that they are not the first and simplest only; those that
     RDKit cannot read or embed, and those that are several molecules or fewer than two atoms, are left out.

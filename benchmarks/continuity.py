@@ -1,6 +1,6 @@
 """Steps of outputs and forces along lines of clouds that pass through degenerate ones, as Markdown.
 
-Of each kind of line (``fa_pyg.testing.continuity.lines``, in space) the largest step between neighbours,
+Of each kind of line (``fa_pyg.testing.continuity.lines``, in space) the largest step between neighbors,
 relative to the largest value, where the line is cut into 256 and into 4096 pieces: 16 times shorter steps.
 Where an output is continuous and not too steep its step shrinks by about 16; where it jumps it stays.
 
@@ -13,8 +13,10 @@ With ``--count 200``, so many lines instead, and on how many of them outputs or 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 import torch
+from markdown_table import table
 from torch import Tensor
 
 from fa_pyg import Frame, PCAFrame, WeightedPCAFrame
@@ -87,20 +89,24 @@ def main() -> None:
     if args.count:
         count_jumps(args.count, args.groups)
     else:
-        table(args.pieces)
+        print_steps(args.pieces)
 
 
-def table(pieces: list[int]) -> None:
-    """The largest steps on a line of each kind."""
+def print_steps(pieces: list[int]) -> None:
+    """Print the largest steps on a line of each kind."""
     frames = {"weighted": WeightedPCAFrame("E(3)", smoothness=LEVEL), "PCA": PCAFrame("E(3)")}
     columns = [f"{frame}: {what}" for frame in frames for what in ("vectors", "forces")]
-    print("| through | " + " | ".join(columns) + " |\n" + "|---" * 5 + "|")
-    for line in lines(len(LINES[3])):
-        row = []
-        for frame in frames.values():
-            coarse, fine = (values(frame, line, count) for count in pieces)
-            row += [f"{largest_step(coarse[k]):.0e} → {largest_step(fine[k]):.0e}" for k in coarse]
-        print(f"| {line.name.split(', offset')[0]} | " + " | ".join(row) + " |", flush=True)
+    rows = (row(line, frames.values(), pieces) for line in lines(len(LINES[3])))
+    for text in table(["through", *columns], rows):
+        print(text, flush=True)
+
+
+def row(line: Line, frames: Iterable[Frame], pieces: list[int]) -> list[str]:
+    cells = [line.name.split(", offset")[0]]
+    for frame in frames:
+        coarse, fine = (values(frame, line, count) for count in pieces)
+        cells += [f"{largest_step(coarse[k]):.0e} → {largest_step(fine[k]):.0e}" for k in coarse]
+    return cells
 
 
 if __name__ == "__main__":

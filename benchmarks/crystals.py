@@ -1,7 +1,7 @@
-"""What the energy of a crystal depends on, for each way to read its frame, as Markdown.
+"""Dependence of crystal energies on cells, strain and rotations, for each frame of crystals, as Markdown.
 
 A smooth random network (``fa_pyg.testing.probe.EdgeProbe``) in ``WeightedPCAFrame``, on six crystals;
-differences are in meV an atom. Of each way to read the frame (``fa_pyg.models.CellFrame``):
+differences are in meV per atom. For each frame of crystals (``fa_pyg.models.CellFrame``):
 
 * by how much the energy of a supercell differs from that of its cells, that of a sheared basis (a' = a + b,
   c' = c - 2 a) or of the other cell (primitive, conventional) from that of the cell, and that of turned
@@ -21,8 +21,7 @@ differences are in meV an atom. Of each way to read the frame (``fa_pyg.models.C
 from __future__ import annotations
 
 import argparse
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -30,6 +29,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.spacegroup import crystal
+from markdown_table import table
 from torch import Tensor
 
 from fa_pyg import Frame, Frames, MotionFrame, WeightedPCAFrame
@@ -170,12 +170,6 @@ def path(reads: str, given: argparse.Namespace) -> list[str]:
     return [reads, *(f"{x / bare:.2g}" for x, bare in zip(*steps, strict=True))]
 
 
-def table(head: list[str], rows: Iterable[list[str]]) -> None:
-    for one in itertools.chain((head, ["---"] * len(head)), rows):
-        print("| " + " | ".join(one) + " |", flush=True)
-    print()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--group", choices=("E", "SE"), default="E")
@@ -183,8 +177,12 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=200, help="runs of the network")
     given = parser.parse_args()
     head = ["frame", "crystal", "2x1x1", "2x2x2", "sheared", "other cell", "turned", "runs", "rattled"]
-    table([*head, "force"], (row(one, name, given) for one in (None, *READS) for name in systems()))
-    table(["frame", "1/32", "1/128"], (path(one, given) for one in READS))
+    rows = (row(reads, name, given) for reads in (None, *READS) for name in systems())
+    for line in table([*head, "force"], rows):
+        print(line, flush=True)
+    print()
+    for line in table(["frame", "1/32", "1/128"], (path(reads, given) for reads in READS)):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

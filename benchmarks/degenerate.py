@@ -20,9 +20,10 @@ from pathlib import Path
 
 import torch
 from conformers import nci
+from markdown_table import table
 from peers import PeerFrame, peer_frames
 
-from fa_pyg import Frame, GeneralisedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
+from fa_pyg import Frame, GeneralizedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
 from fa_pyg.files import write_atomically
 from fa_pyg.testing import NamedCloud, catalogue, modified
 from fa_pyg.testing.catalogue import KINDS
@@ -37,7 +38,7 @@ CLASSES = {
     "solids": "Platonic solids and orbits",
     "prisms": "prisms and antiprisms",
     "polygons": "n-gons",
-    "coloured": "colours less symmetric than positions",
+    "coloured": "colors less symmetric than positions",
     "chiral": "chiral, helices, generic",
     "planes": "generic planes",
     "lines": "lines",
@@ -47,7 +48,7 @@ CLASSES = {
 # Name, arguments of `modified`, unit of length, type.
 CHANGES = [
     ("as they are", {}, 1.0, torch.float64),
-    ("without colours", {"coloured": False}, 1.0, torch.float64),
+    ("without colors", {"coloured": False}, 1.0, torch.float64),
     ("scaled by 1e-6", {"scale": 1e-6}, 1e-6, torch.float64),
     ("scaled by 1e6", {"scale": 1e6}, 1e6, torch.float64),
     ("moved by 1e3", {"offset": 1e3}, 1.0, torch.float64),
@@ -65,7 +66,7 @@ def entrants() -> Iterator[tuple[str, Frame]]:
     torch.manual_seed(0)  # of the learned frame, which has learned nothing yet
     for group in GROUPS:
         yield "WeightedPCAFrame", WeightedPCAFrame(group, smoothness=LEVEL)
-        for frame in (PCAFrame, GeneralisedQRFrame, LearnedFrame):
+        for frame in (PCAFrame, GeneralizedQRFrame, LearnedFrame):
             yield frame.__name__, frame(group)
     yield from peer_frames()
     yield "centroid alone", PeerFrame("E(3)", lambda x: torch.eye(3).unsqueeze(0))
@@ -106,9 +107,7 @@ def cell(clouds: dict[str, dict[str, float]]) -> str:
 
 
 def markdown(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    header = list(header)
-    lines = [header, ["---"] * len(header), *map(list, rows)]
-    return f"\n**{title}**\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"\n**{title}**\n\n" + "\n".join(table(header, rows))
 
 
 def by_class(group: str, found: dict[str, Errors]) -> str:
@@ -159,7 +158,7 @@ def counted(group: str, clouds: Iterable[tuple[torch.Tensor | None, torch.Tensor
 
 
 def changed(quick: bool) -> str:
-    """Offsets, scales, colours, types: the largest error over all clouds."""
+    """Offsets, scales, colors, types: the largest error over all clouds."""
     rows = []
     for title, change, length, dtype in CHANGES:
         row = []

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from markdown_table import table
 from torch import Tensor
 
 from fa_pyg import Frame, PCAFrame, WeightedPCAFrame
@@ -23,12 +24,12 @@ ROWS = {"energy": "graph scalar", "vectors": "node vector", "tensors": "node ten
 
 
 def batches() -> Iterator[tuple[Tensor | None, Tensor, Tensor]]:
-    """Colours or None, positions and graphs of the clouds: those with colours, and those without."""
+    """Colors or None, positions and graphs of the clouds: those with colors, and those without."""
     clouds = [cloud for cloud in catalogue(3) if len(cloud.pos) <= SMALL]
-    for coloured in (True, False):
-        part = [cloud for cloud in clouds if (cloud.z is not None) == coloured]
+    for colored in (True, False):
+        part = [cloud for cloud in clouds if (cloud.z is not None) == colored]
         sizes = torch.tensor([len(cloud.pos) for cloud in part])
-        z = torch.cat([cloud.z for cloud in part]) if coloured else None
+        z = torch.cat([cloud.z for cloud in part]) if colored else None
         yield z, torch.cat([c.pos for c in part]), torch.arange(len(part)).repeat_interleave(sizes)
 
 
@@ -56,9 +57,9 @@ def main() -> None:
     found = {
         frame: largest(frame) for frame in (WeightedPCAFrame("E(3)", smoothness=LEVEL), PCAFrame("E(3)"))
     }
-    print("| largest | " + " | ".join(type(frame).__name__ for frame in found) + " |\n|---|---|---|")
-    for row in next(iter(found.values())):
-        print(f"| {row} | " + " | ".join(f"{one[row]:.0e}" for one in found.values()) + " |")
+    rows = next(iter(found.values()))
+    cells = ([row, *(f"{of_frame[row]:.0e}" for of_frame in found.values())] for row in rows)
+    print("\n".join(table(["largest", *(type(frame).__name__ for frame in found)], cells)))
 
 
 if __name__ == "__main__":

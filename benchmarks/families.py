@@ -1,6 +1,6 @@
-"""Families of graphs on which canonical labelling is tried: all small ones of a kind, and hard ones.
+"""Families of graphs for tests of canonical labelling: all small graphs of a kind, and hard ones.
 
-Graphs are networkx graphs: directed or not, with a "color" on nodes and edges where they have colors.
+Graphs are networkx graphs, directed or not, with an attribute "color" on nodes and edges if they are colored.
 """
 
 from __future__ import annotations

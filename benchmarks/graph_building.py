@@ -1,4 +1,4 @@
-"""Radius and nearest-neighbour graphs: time and peak memory, beside SciPy's k-d tree in the same run.
+"""Radius and nearest-neighbor graphs: time and peak memory, beside SciPy's k-d tree in the same run.
 
 The tree's times hold all it takes to the same edges: building it, and for the radius both directions in order
 (its raw pairs come once each, in no order). Calls alternate, and the ratio is the median over the pairs. Peak
@@ -14,12 +14,12 @@ import functools
 import multiprocessing
 import resource
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
+from timing import seconds_per_call
 from torch import Tensor
 
 from fa_pyg.neighbors.edges import knn_graph, radius_graph
@@ -40,7 +40,7 @@ def molecules() -> Tensor:
 
 
 def radius_of(neighbors: float) -> float:
-    """The radius in which a point of the cloud has so many neighbours on average."""
+    """The radius in which a point of the cloud has so many neighbors on average."""
     return (neighbors / (4 / 3 * np.pi * POINTS)) ** (1 / 3)
 
 
@@ -72,14 +72,6 @@ CASES: dict[str, tuple[Callable[[], Tensor], int, float | None, int | None]] = {
 }
 
 
-def seconds(call: Callable[[], object], device: str) -> float:
-    begin = time.perf_counter()
-    call()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter() - begin
-
-
 def inputs(name: str, device: str) -> tuple[Tensor, Tensor, int, float | None, int | None]:
     make, size, r, k = CASES[name]
     x = make().to(device)
@@ -107,7 +99,7 @@ def compare(name: str, device: str, repeat: int) -> str:
     edges, expected = fast().cpu(), slow()
     assert edges.shape == expected.shape, "the two disagree"
     assert (edges.numpy() == expected).mean() > 0.9999, "the two disagree"
-    times = [(seconds(fast, device), seconds(slow, "cpu")) for _ in range(repeat)]
+    times = [(seconds_per_call(fast), seconds_per_call(slow)) for _ in range(repeat)]
     a, b = (1e3 * statistics.median(t) for t in zip(*times, strict=True))
     ratio = statistics.median(t / s for t, s in times)
     return f"{edges.size(1):9d} {a:9.1f} {b:9.1f} {ratio:8.2f}"

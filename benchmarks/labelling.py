@@ -19,6 +19,7 @@ from importlib import import_module
 import families
 import networkx as nx
 import torch
+from markdown_table import table
 from torch import Tensor
 
 from fa_pyg.canonical import canonical_labelling
@@ -169,18 +170,21 @@ def main() -> None:
     given = parser.parse_args()
     torch.manual_seed(given.seed)
     torch.set_num_threads(1)
-    print("| family | graphs | relabellings | failures | forms | classes | ms | alone | pynauty | igraph |")
-    print("|---" * 10 + "|")
+    header = "family", "graphs", "relabellings", "failures", "forms", "classes", "ms", "alone"
     chosen = cases(given.families, given.seed)
     if given.graph6:
         graphs = nx.read_graph6(given.graph6)
         chosen = [(given.graph6, graphs, len(graphs))]
-    for name, graphs, known in chosen:
-        failed, found = failures(graphs, given.copies, given.alone)
-        alone = min(given.alone, len(graphs))
-        times = [f"{1000 * t:.2f}" for t in seconds(graphs)] if all(map(plain, graphs)) else [""] * 4
-        row = [name, len(graphs), given.copies * (len(graphs) + alone), failed, len(found)]
-        print("|", *(f"{x} |" for x in [*row, known or classes(graphs), *times]), flush=True)
+    for line in table([*header, "pynauty", "igraph"], (row(*case, given) for case in chosen)):
+        print(line, flush=True)
+
+
+def row(name: str, graphs: list[nx.Graph], known: int | None, given: argparse.Namespace) -> list[str | int]:
+    failed, found = failures(graphs, given.copies, given.alone)
+    alone = min(given.alone, len(graphs))
+    times = [f"{1000 * t:.2f}" for t in seconds(graphs)] if all(map(plain, graphs)) else [""] * 4
+    labelled = given.copies * (len(graphs) + alone)
+    return [name, len(graphs), labelled, failed, len(found), known or classes(graphs), *times]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What frame averaging costs beyond its model runs: time(framed, K frames) / (K x time(bare)).
+"""Overhead of frame averaging beyond its model runs: time(framed, K frames) / (K x time(bare)).
 
-The model is a message-passing network of four EdgeConv layers, 64 wide, on 100 molecules. `chunk` is the
-number of frames that share a call. All are timed in interleaved rounds of one run; "backward" is that of the
-weights and of the positions, through the frames.
+The model is a message-passing network of four EdgeConv layers, 64 wide, on 100 molecules. ``chunk`` is the
+number of frames that share a call. All are timed in interleaved rounds of one run; "backward" includes
+gradients of the weights and of the positions, through the frames.
 
     python benchmarks/overhead.py [--graphs 100] [--group "E(3)"] [--threads 1] [--device cpu]
 """

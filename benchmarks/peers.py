@@ -1,4 +1,4 @@
-"""The frames of other libraries, as frames of this one: one operator and one test judge all."""
+"""The frames of other libraries, wrapped as frames of this one: the same operator and tests for all."""
 
 from __future__ import annotations
 

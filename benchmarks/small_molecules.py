@@ -41,7 +41,7 @@ def small_molecules() -> Structures:
 
 
 def planar() -> Structures:
-    """The same of clouds in the plane, of radius 1; points without colours are all alike."""
+    """The same of clouds in the plane, of radius 1; points without colors are all alike."""
     known = _known(catalogue(2, ["polygons", "planes"]))
     return {name: known[name] for name in PLANAR}
 

@@ -1,9 +1,9 @@
-"""How steep frames make forces, against the runs that they take: twenty molecules, as Markdown and a plot.
+"""Steepness of forces against model runs, for every frame: twenty molecules, as Markdown and a plot.
 
 Molecules (``small_molecules.py``: symmetric, nearly symmetric, generic) and, in the plane, a few clouds are
-displaced by Gaussian noise of sigma ångström and turned at random. The largest force of the framed energy is
-divided by the largest of the bare network (``fa_pyg.testing.steepness``), for smooth random networks, with
-one term an atom or one a pair, or for a trained one. The table gives the largest over all structures of all
+displaced by Gaussian noise of sigma ångström and randomly rotated. The largest force with frames is divided
+by the largest force of the bare network (``fa_pyg.testing.steepness``), for smooth random networks, with a
+term per atom or per pair, or for a trained one. The table gives the largest over all structures of all
 molecules and networks at each sigma; the largest 99th percentile of a molecule; the median over molecules of
 the median; and, of scans along random lines and bonds, 0.6 ångström long, how much larger the second
 difference of the energy is than the bare network's, at steps of .0047 ångström, and how it grows where one
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from fa_pyg import (
     CosetFrame,
     FrameAveraging,
-    GeneralisedQRFrame,
+    GeneralizedQRFrame,
     GroupFrame,
     LearnedFrame,
     PCAFrame,
@@ -71,7 +71,7 @@ FRAMES: dict[str, Callable[[str], Frame]] = {
     "tau .1, gap .2": weighted(tau=0.1, gap=0.2),
     "tau .5, gap = flat = line = .3": weighted(tau=0.5, gap=0.3, flat=0.3, line=0.3),
     "PCA, all signs": PCAFrame,
-    "generalised QR": GeneralisedQRFrame,
+    "generalized QR": GeneralizedQRFrame,
     "learned, untrained": learned,
     "fast, all signs": lambda group: CosetFrame(WeightedPCAFrame(group, smoothness="fast"), SIGNS[group]),
     "PCA, all orders": lambda group: CosetFrame(PCAFrame(group), ORDERS[group]),
@@ -139,9 +139,9 @@ def random_cases(dim: int, count: int) -> Iterator[Case]:
 
 
 def trained_case(folder: str) -> Case:
-    from fa_pyg.potential.load import load_potential
+    from fa_pyg.potential import load
 
-    model = load_potential(folder).double()
+    model = load(folder).double()
     if not model.is_framed:
         raise SystemExit(f"--checkpoint: expected a framed model, found {type(model.network).__name__}")
 

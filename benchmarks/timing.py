@@ -1,4 +1,4 @@
-"""Times of several functions in interleaved rounds: on a shared machine only ratios within a round hold."""
+"""Timing of several functions in interleaved rounds: on a shared machine only ratios within a round hold."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from collections.abc import Callable
 import torch
 
 Times = dict[str, list[float]]
-SLICE = (
-    0.02  # seconds: quick functions are called so long in a round, so that caches are as warm as in a loop
-)
+SLICE = 0.02  # seconds of repeated calls of a quick function in each round, for caches as warm as in a loop
 
 
 def interleaved(functions: dict[str, Callable[[], object]], seconds: float, least: int = 5) -> Times:
-    """Calls every function in every round, in a new random order each time, for about ``seconds``.
+    """Call every function in every round, in a new random order each time, for about ``seconds``.
 
     Returns:
-        The seconds of a call of each function, round by round. One that fails is left out, with a line.
+        The seconds per call of each function, round by round. A function that fails is left out and reported.
     """
     calls = {name: _warm(name, function) for name, function in functions.items()}
     order = [name for name, count in calls.items() if count]
@@ -29,7 +27,7 @@ def interleaved(functions: dict[str, Callable[[], object]], seconds: float, leas
     while order and (time.perf_counter() < end or len(times[order[0]]) < least):
         shuffle(order)
         for name in order:
-            times[name].append(_seconds(functions[name], calls[name]))
+            times[name].append(seconds_per_call(functions[name], calls[name]))
     return times
 
 
@@ -43,16 +41,17 @@ def median_ms(times: Times, name: str) -> float:
 
 
 def _warm(name: str, function: Callable[[], object]) -> int:
-    """How many calls of a function fill a slice; 0 if it fails."""
+    """The number of calls of a function that fill a slice; 0 if it fails."""
     try:
         function()
-        return max(1, int(SLICE / _seconds(function, 2)))
-    except Exception as error:  # peers fail in many ways; the rest of the table is still of use
+        return max(1, int(SLICE / seconds_per_call(function, 2)))
+    except Exception as error:  # peers fail in many ways; the rest of the table is still useful
         print(f"left out: {name} ({type(error).__name__}: {str(error).splitlines()[0]})", flush=True)
         return 0
 
 
-def _seconds(function: Callable[[], object], calls: int) -> float:
+def seconds_per_call(function: Callable[[], object], calls: int = 1) -> float:
+    """The seconds of a call, after the device has finished."""
     _wait()
     start = time.perf_counter()
     for _ in range(calls):

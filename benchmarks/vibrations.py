@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from ase import Atoms, units
 from ase.optimize import BFGS
+from markdown_table import table
 
 from fa_pyg import PCAFrame
 from fa_pyg.ase import FACalculator
@@ -367,12 +368,11 @@ def _scanned(found: list[Result]) -> str:
 
 
 def _table(title: str, found: list[Result], cell: Callable[[Result], str]) -> str:
-    """A row for each network, a column for each molecule."""
-    cells = {(one.row, one.molecule): cell(one) for one in found}
-    lines = [["model", *MOLECULES], ["---"] * (1 + len(MOLECULES))]
-    for row in dict.fromkeys(one.row for one in found):
-        lines += [[TITLES[row], *(cells.get((row, molecule), "") for molecule in MOLECULES)]]
-    return f"{title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """A table with a row per network and a column per molecule."""
+    cells = {(result.row, result.molecule): cell(result) for result in found}
+    rows = dict.fromkeys(result.row for result in found)
+    lines = [[TITLES[row], *(cells.get((row, molecule), "") for molecule in MOLECULES)] for row in rows]
+    return f"{title}\n\n" + "\n".join(table(["model", *MOLECULES], lines))
 
 
 def draw(given: argparse.Namespace, found: list[Result]) -> None:

@@ -1,9 +1,9 @@
-"""What weighted frames cost and what one gets for it, beside full and sampled PCA frames.
+"""Cost of weighted frames, compared with full and sampled PCA frames.
 
-On conformers that RDKit embeds from the NCI SMILES of its own wheel: (a) the time of the frame, (b) frames
-a molecule, (c) training steps of a message-passing network (four EdgeConv layers, 64 wide; the gradient is
-that of the weights and of the positions, through the frames), (d) peak memory. Times are ratios within
-interleaved rounds. How steep forces are: ``steepness.py``.
+On conformers that RDKit embeds from the NCI SMILES of its wheel: (a) the time of the frame, (b) frames per
+molecule, (c) training steps of a message-passing network (four EdgeConv layers, 64 wide; with gradients of
+the weights and of the positions, through the frames), (d) peak memory. Times are ratios within interleaved
+rounds. For the steepness of forces see ``steepness.py``.
 
     python benchmarks/weighted.py [--quick] [--parts a b c d] [--threads 1]
 """
@@ -41,7 +41,7 @@ MEMORY = {
 
 
 def frames_of(frame: Frame, molecules: list[Data], weighted: bool = True, dtype=torch.float32):
-    """Returns a call that computes the frames of all molecules at once."""
+    """Return a call that computes the frames of all molecules at once."""
     batch = Batch.from_data_list(molecules)
     weight = batch.z.to(dtype) if weighted else None
     given = {"batch": batch.batch, "num_graphs": batch.num_graphs, "node_weight": weight}

@@ -13,11 +13,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import ase.io
 import numpy as np
 import torch
+from timing import seconds_per_call
 from torch_geometric.loader import DataLoader
 
 from fa_pyg import read_xyz
@@ -123,12 +125,6 @@ def large(folder: Path, args: argparse.Namespace) -> None:
 # -- in memory, beside ASE
 
 
-def seconds(function: Callable[[Path], object], path: Path) -> float:
-    begin = time.perf_counter()
-    function(path)
-    return time.perf_counter() - begin
-
-
 def in_memory(folder: Path, args: argparse.Namespace) -> None:
     readers = {
         "ase.io.read": lambda path: ase.io.read(path, index=":"),
@@ -140,7 +136,7 @@ def in_memory(folder: Path, args: argparse.Namespace) -> None:
     write(path, FEW, args.atoms)
     for _ in range(4):  # the first round warms the file cache
         for name, reader in readers.items():
-            times[name].append(seconds(reader, path))
+            times[name].append(seconds_per_call(partial(reader, path)))
     reference = times["ase.io.read"][1:]
     print(f"{FEW} molecules of {args.atoms} atoms in one file, medians of 3 interleaved rounds")
     for name, values in times.items():

@@ -1,6 +1,6 @@
-"""Group averaging, group convolutions and band limits, in pictures; explained in docs/group_averaging.md.
+"""Group averaging, group convolutions and band limits in figures, explained in docs/group_averaging.md.
 
-``python examples/group_convolution.py`` takes some seconds and writes to runs/group_convolution.
+``python examples/group_convolution.py`` takes a few seconds and writes to runs/group_convolution.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def letter(size: int = 33) -> Tensor:
 
 
 class Convolution(nn.Module):
-    """act(kernel * x): a layer of a CNN, equivariant to shifts and to nothing else."""
+    """A CNN layer, act(kernel * x), equivariant to shifts only."""
 
     def __init__(self, kernel: Tensor, act=F.relu) -> None:
         super().__init__()
@@ -41,24 +41,24 @@ class Convolution(nn.Module):
 
 
 def lifting(x: Tensor, kernel: Tensor) -> Tensor:
-    """The lifting convolution to C4 (Cohen and Welling 2016), ``[B, 4, H, W]``: a map a turned kernel."""
-    turned = torch.cat([torch.rot90(kernel, k, (2, 3)) for k in range(4)])
-    return F.relu(F.conv2d(x, turned, padding="same"))
+    """The lifting convolution to C4 (Cohen and Welling 2016), ``[B, 4, H, W]``: a map per rotated kernel."""
+    rotated = torch.cat([torch.rot90(kernel, k, (2, 3)) for k in range(4)])
+    return F.relu(F.conv2d(x, rotated, padding="same"))
 
 
 def edges(size: int = 7) -> Tensor:
-    """Kernels ``[2, 1, size, size]`` that answer to slopes downwards and, in a strange way, to the right."""
+    """Kernels ``[2, 1, size, size]`` that respond to slopes downward and, asymmetrically, to the right."""
     w = torch.linspace(-1, 1, size, dtype=torch.float64)
     bump = torch.exp(-3 * (w[:, None] ** 2 + w**2))
     return torch.stack([w[:, None] * bump, (w**2 - 0.2 + 0.3 * w[:, None]) * bump]).unsqueeze(1)
 
 
-# ------------------------------------------------------------------------------------ the three pictures
+# ------------------------------------------------------------------------------------ the three figures
 
 
 @torch.no_grad()
 def draw_link(path: Path) -> dict[str, float]:
-    """The mean of lifted maps is the average of the convolution; for an image and for its quarter turn."""
+    """Draw the mean of lifted maps and the average of the convolution, for an image and its quarter turn."""
     kernel, x = edges()[:1], letter()
     conv = Convolution(kernel)
     average = GridAveraging(conv, "C4")
@@ -73,10 +73,10 @@ def draw_link(path: Path) -> dict[str, float]:
             inset = axes.inset_axes((0.72, 0.72, 0.28, 0.28))
             inset.imshow(torch.rot90(kernel[0, 0], k), cmap="coolwarm")
             inset.axis("off")
-    names = ("x", "lifted: bare convolution", *(f"lifted: kernel turned {k * 90}°" for k in (1, 2, 3)))
+    names = ("x", "lifted: bare convolution", *(f"lifted: kernel rotated {k * 90}°" for k in (1, 2, 3)))
     for axes, name in zip(panels[0], (*names, "mean of the four maps", "GridAveraging(conv)"), strict=True):
         axes.set_title(name, fontsize=9)
-    panels[1, 0].set_title("x turned by 90°", fontsize=9)
+    panels[1, 0].set_title("x rotated by 90°", fontsize=9)
     save_figure(figure, path)
     return {
         "average of the convolution - mean of the lifted maps": largest(
@@ -89,7 +89,7 @@ def draw_link(path: Path) -> dict[str, float]:
 
 @torch.no_grad()
 def draw_vectors(path: Path) -> None:
-    """A convolution with two outputs, taken as a vector field, with and without averaging."""
+    """Draw a convolution with two outputs as a vector field, with and without averaging."""
     bare, x = Convolution(edges(), act=torch.tanh), letter()
     figure = new_figure(9, 4.7)
     panels = figure.subplots(1, 2)
@@ -98,11 +98,11 @@ def draw_vectors(path: Path) -> None:
         axes.imshow(TURN(x).squeeze(), cmap="gray", alpha=0.3, vmax=1.5)
         fields = {"g f(x)": TURN(model(x), "vector"), "f(g x)": model(TURN(x))}
         scale = 9 * largest(fields["g f(x)"])
-        for (label, field), colour, width in zip(fields.items(), ("C1", "k"), (0.014, 0.004), strict=True):
+        for (label, field), color, width in zip(fields.items(), ("C1", "k"), (0.014, 0.004), strict=True):
             down, right = field[0, :, 1::3, 1::3]
-            places = range(1, field.size(-1), 3)
-            arrows = {"angles": "xy", "scale": scale, "width": width, "headwidth": 3 if colour == "C1" else 5}
-            axes.quiver(places, places, right, down, color=colour, label=label, **arrows)
+            pixels = range(1, field.size(-1), 3)
+            arrows = {"angles": "xy", "scale": scale, "width": width, "headwidth": 3 if color == "C1" else 5}
+            axes.quiver(pixels, pixels, right, down, color=color, label=label, **arrows)
         axes.set_title(f"vector field, {name}", fontsize=10)
         axes.axis("off")
     panels[0].legend(loc="lower right", fontsize=8)
@@ -123,7 +123,7 @@ class Polynomial(nn.Module):
 
 
 def band_error(group: str, degree: int) -> float:
-    """How much a polynomial, averaged over a finite group, changes when the cloud turns by any angle."""
+    """The equivariance error, under all rotations, of a polynomial averaged over a finite group."""
     frame = GroupFrame(group)
     dim = frame.group.dim
     x = torch.randn(5, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -132,7 +132,7 @@ def band_error(group: str, degree: int) -> float:
 
 
 def draw_bands(path: Path, degrees: Iterable[int] = range(1, 9)) -> dict[str, float]:
-    """The error of C_n for SO(2) and of T, O and I for SO(3), for polynomials of each degree."""
+    """Draw the error of C_n for SO(2), and of T, O and I for SO(3), for polynomials of each degree."""
     cyclic = {n: [band_error(f"C{n}", degree) for degree in degrees] for n in range(1, 11)}
     solid = {group: [band_error(group, degree) for degree in degrees] for group in ("T", "O", "I")}
     figure = new_figure(9, 3.6)
@@ -163,7 +163,7 @@ def largest(x: Tensor) -> float:
 
 
 def new_figure(width: float, height: float):
-    """An empty figure that needs no display."""
+    """Create a figure that does not need a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -173,20 +173,20 @@ def new_figure(width: float, height: float):
 
 
 def main(out: Path) -> dict[str, float]:
-    """Draw all pictures and print the errors."""
+    """Draw all figures and print the errors."""
     out.mkdir(parents=True, exist_ok=True)
     errors = draw_link(out / "group_convolution.png")
     draw_vectors(out / "vector_fields.png")
     errors |= draw_bands(out / "band_limits.png")
     for name, error in errors.items():
         print(f"{name:55}{error:8.0e}")
-    print(f"pictures: {out}")
+    print(f"figures: {out}")
     return errors
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "runs/group_convolution", help="folder of the pictures"
+        "--out", type=Path, default=ROOT / "runs/group_convolution", help="folder of the figures"
     )
     main(parser.parse_args().out)

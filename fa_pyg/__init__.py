@@ -1,34 +1,43 @@
-"""Frame averaging for PyTorch Geometric: any model made exactly invariant or equivariant, in one line."""
+"""Frame averaging for PyTorch Geometric: wrap any model to make it exactly invariant or equivariant.
+
+Names are imported when they are first used, so that a part of the package loads only what it needs.
+"""
+
+from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fa_pyg.builders import (
-    CanonicalFrame,
-    CosetFrame,
-    Frame,
-    GeneralisedQRFrame,
-    GroupFrame,
-    HaarFrame,
-    LearnedFrame,
-    LocalFrame,
-    LocalPCAFrame,
-    MotionFrame,
-    PCAFrame,
-    PerMode,
-    PermutationFrame,
-    PolarFrame,
-    RandomNodeFrame,
-    Sample,
-    SpectralFrame,
-    WeightedPCAFrame,
-)
-from fa_pyg.frames import Frames
-from fa_pyg.frames.permutation import PermutationFrames
-from fa_pyg.groups import Group
 from fa_pyg.moved import install
-from fa_pyg.nn import FrameAveraging
-from fa_pyg.reps import Rep
+
+if TYPE_CHECKING:  # for type checkers and editors; HOMES is for Python
+    from fa_pyg.builders import (
+        CanonicalFrame,
+        CosetFrame,
+        Frame,
+        GeneralisedQRFrame,
+        GeneralizedQRFrame,
+        GroupFrame,
+        HaarFrame,
+        LearnedFrame,
+        LocalFrame,
+        LocalPCAFrame,
+        MotionFrame,
+        PCAFrame,
+        PerMode,
+        PermutationFrame,
+        PolarFrame,
+        RandomNodeFrame,
+        Sample,
+        SpectralFrame,
+        WeightedPCAFrame,
+    )
+    from fa_pyg.frames import Frames
+    from fa_pyg.frames.permutation import PermutationFrames
+    from fa_pyg.groups import Group
+    from fa_pyg.io import read_xyz
+    from fa_pyg.nn import FrameAveraging
+    from fa_pyg.reps import Rep
 
 install()
 
@@ -41,6 +50,7 @@ __all__ = [
     "FrameAveraging",
     "Frames",
     "GeneralisedQRFrame",
+    "GeneralizedQRFrame",
     "Group",
     "GroupFrame",
     "HaarFrame",
@@ -61,10 +71,52 @@ __all__ = [
     "read_xyz",
 ]
 
+HOMES = {
+    "FrameAveraging": "nn",
+    "Frames": "frames",
+    "Group": "groups",
+    "PermutationFrames": "frames.permutation",
+    "Rep": "reps",
+    "read_xyz": "io",
+}
+ROOMS = [
+    "ase",
+    "batches",
+    "builders",
+    "calls",
+    "canonical",
+    "checks",
+    "config",
+    "copies",
+    "datasets",
+    "dynamics",
+    "files",
+    "frames",
+    "groups",
+    "io",
+    "loader",
+    "math",
+    "models",
+    "neighbors",
+    "nn",
+    "plot",
+    "potential",
+    "reps",
+    "separation",
+    "testing",
+    "transforms",
+]
+
 
 def __getattr__(name: str) -> Any:
-    if name in ("ase", "datasets", "models", "plot", "testing"):  # imported when they are used
+    if name in __all__:
+        value = getattr(import_module(f"fa_pyg.{HOMES.get(name, 'builders')}"), name)
+        globals()[name] = value
+        return value
+    if name in ROOMS:
         return import_module(f"fa_pyg.{name}")
-    if name == "read_xyz":
-        return import_module("fa_pyg.datasets").read_xyz
     raise AttributeError(f"module 'fa_pyg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *ROOMS})

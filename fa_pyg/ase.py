@@ -1,10 +1,14 @@
-"""The ASE calculator of a trained potential under its public name (:mod:`fa_pyg.potential.calculator`)."""
+"""ASE calculator of a trained potential (:mod:`fa_pyg.potential.calculator`)."""
+
+from __future__ import annotations
 
 from typing import Any
 
 from fa_pyg.potential import calculator
 
-__all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
+__all__ = ["FACalculator"]
+
+FACalculator: type  # see __getattr__
 
 
 def __getattr__(name: str) -> Any:

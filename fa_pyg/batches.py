@@ -1,19 +1,31 @@
-"""What a batch says of the graphs of its nodes, checked."""
+"""Validation of ``batch`` and of indices into it, and slices of collated batches."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+from torch_geometric.data import Batch
 
 from fa_pyg.reps import Rep
 
-__all__ = ["channels_or_samples", "check_batch", "check_edges", "check_indices", "graph_count", "holds"]
+__all__ = [
+    "add_slices",
+    "channels_or_samples",
+    "check_batch",
+    "check_edges",
+    "check_indices",
+    "graph_count",
+    "holds",
+    "is_at_hand",
+]
 
 
-_EMPTY = 1 << 20  # graphs without nodes: numbers beyond are a mistake, and would take all memory
+_EMPTY = 1 << 20  # allowed graphs without nodes: a larger number is a mistake, and would take all memory
 
 
 def check_batch(batch: Any, name: str = "batch") -> None:
@@ -26,12 +38,12 @@ def check_batch(batch: Any, name: str = "batch") -> None:
 
 
 def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batch_name: str = "batch") -> int:
-    """Return the number of graphs: what is given, or the largest entry of ``batch`` plus one.
+    """Return the number of graphs: ``given``, or the largest entry of ``batch`` plus one.
 
-    Entries are compared with it on a CPU only; elsewhere that would wait for the device, as counting does.
+    Entries are checked on CPU only, to avoid a device sync; counting is a device sync.
 
     Raises:
-        ValueError: if that is no whole number, or far more than nodes, or there are entries outside.
+        ValueError: unless ``given`` is an integer >= 0, not far above the nodes, and above all entries.
     """
     given = None if given is None else _whole(given, name)
     most = len(batch) + _EMPTY
@@ -52,17 +64,17 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
     return count
 
 
-def check_indices(numbers: Tensor, least: int, count: int, name: Any) -> None:
-    """Raise ValueError for node indices outside least, ..., count - 1 (seen on a CPU only)."""
-    if not numbers.numel() or not is_at_hand(numbers):
+def check_indices(indices: Tensor, least: int, count: int, name: Any) -> None:
+    """Raise ValueError for node indices outside least, ..., count - 1 (checked on CPU only)."""
+    if not indices.numel() or not is_at_hand(indices):
         return
-    low, high = map(int, numbers.aminmax())
+    low, high = map(int, indices.aminmax())
     if low < least or high >= count:
         raise ValueError(f"{name}: expected nodes from 0 to {count - 1}, found {low} to {high}")
 
 
 def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> None:
-    """Raise ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
+    """Raise ValueError for edges between graphs and out-of-range node indices (checked on CPU only)."""
     if not is_at_hand(edge_index):
         return
     check_indices(edge_index, 0, len(batch), name)
@@ -76,13 +88,31 @@ def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> 
         )
 
 
+def add_slices(
+    data: Batch, counts: Mapping[str, Tensor], increments: Mapping[str, Tensor] | None = None
+) -> None:
+    """Make a batch separable again after attributes were added to it, as if its graphs had come with them.
+
+    Args:
+        data: collated.
+        counts: by attribute, the number of rows of each graph, ``[B]``.
+        increments: by attribute, the offset of its values in each graph, ``[B]``; default 0.
+    """
+    slices = {name: pad(count.cpu().cumsum(0), (1, 0)) for name, count in counts.items()}
+    incs = {name: torch.zeros_like(slices[name][1:]) for name in counts}
+    incs |= {name: value.cpu() for name, value in (increments or {}).items()}
+    # New dicts: copies of a batch share theirs.
+    data._slice_dict = {**data._slice_dict, **slices}
+    data._inc_dict = {**data._inc_dict, **incs}
+
+
 def holds(mask: Tensor) -> bool:
-    """Whether any entry is true, as far as the host sees without waiting for a device."""
+    """Whether any entry is true; False where reading it would be a device sync."""
     return is_at_hand(mask) and bool(mask.any())
 
 
 def is_at_hand(batch: Tensor) -> bool:
-    """Whether the host can look at the entries without waiting for a device."""
+    """Whether entries can be read without a device sync."""
     return batch.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
@@ -97,23 +127,23 @@ def _whole(value: Any, name: str) -> int:
 
 
 def channels_or_samples(name: str | int, value: Tensor, rep: Rep, dim: int) -> str | None:
-    """Return what an input without ``batch`` leaves open, and how to say it; None where all is clear.
+    """Return an error for an input without ``batch`` that may be a dense batch; None where it is clear.
 
-    ``[B, T, d]`` is one cloud of B nodes with T channels, or a dense batch of B clouds, whose samples would
-    share one frame.
+    ``[B, T, d]`` is either one cloud of B nodes with T channels, or a dense batch of B clouds, which would
+    share one frame by mistake.
 
     Args:
-        name: of the input.
-        value: the input, of this representation in ``dim`` dimensions.
-        rep, dim: its representation, the dimension of space.
+        name: the name of the input.
+        value: the input.
+        rep, dim: its representation, and the dimension of space.
     """
     shape = rep.layout(tuple(value.shape), dim, repr(name))
     rows, *channels = shape[: len(shape) - rep.rank] or (1,)
     if rows < 2 or not channels or (rep.flat and channels == [1]):
         return None
-    each = " x ".join(map(str, channels))
+    inner = " x ".join(map(str, channels))
     return (
-        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {each} points "
-        f"(a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with {each} "
+        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {inner} points "
+        f"(a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with {inner} "
         f"channels with batch=torch.zeros({rows}, dtype=torch.long)"
     )

@@ -1,4 +1,4 @@
-"""Old paths of modules that have moved: imports and saved configurations that name them still work."""
+"""Old paths of modules: they still work in imports and in saved configurations."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MOVED = {
     "models.gin": "models.graphs.gin",
     "models.gnn": "models.particles.gnn",
     "models.gnnml3": "models.graphs.gnnml3",
-    "models.lambda_max": "models.graphs.lambda_max",
+    "models.lambda_max": "models.graphs.chebnet",
     "models.linear": "models.particles.linear",
     "models.molecule_edges": "models.molecules.edges",
     "models.molecule_heads": "models.molecules.heads",
@@ -69,29 +69,35 @@ MOVED = {
     "projections": "math.projections",
     "slots": "frames.slots",
     "slotted": "frames.base",
+    "testing.apart": "testing.leakage",
     "testing.framed_parts": "separation.parts",
+    "testing.judged": "testing.output_errors",
+    "testing.models": "testing.equivariance",
     "testing.pairs": "separation.pairs",
+    "testing.permuted": "testing.node_order",
     "testing.relabelled": "separation.relabelled",
     "testing.separation": "separation.protocol",
+    "testing.starts": "testing.degenerate",
     "train.allowlist": "config.allowlist",
+    "train.arguments": "train.command_line",
+    "train.data": "train.split_data",
     "train.graphs": "train.tasks.graphs",
-    "train.load": "potential.load",
+    "train.load": "potential.saved",
     "train.load_split": "train.tasks.load_split",
     "train.module": "train.tasks.nbody",
     "train.molecules": "train.tasks.molecules",
     "train.molecules_data": "train.tasks.molecules_data",
     "train.predict": "potential.predict",
-    "train.predicted": "potential.predicted",
     "train.separation_rows": "train.separation.rows",
     "train.separation_table": "train.separation.table",
-    "train.settings": "config.settings",
+    "train.settings": "config.plain",
     "train.targets": "train.tasks.targets",
-    "train.trust": "config.trust",
+    "train.trust": "config.check",
 }
 
 
 class _Moved(MetaPathFinder, Loader):
-    """Find a module under its old path: the module itself, not a second copy of its classes."""
+    """Find a module by its old path: the same module object, so that classes are the same."""
 
     def find_spec(
         self, name: str, path: object = None, target: ModuleType | None = None
@@ -103,11 +109,11 @@ class _Moved(MetaPathFinder, Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        name = module.__name__  # the import system takes what is under this name afterwards
+        name = module.__name__  # the import system returns the entry of this name
         sys.modules[name] = import_module(f"fa_pyg.{MOVED[name.removeprefix('fa_pyg.')]}")
 
 
 def install() -> None:
-    """Make the old paths importable, once."""
+    """Make the old paths importable."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
         sys.meta_path.append(_Moved())

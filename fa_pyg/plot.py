@@ -1,4 +1,4 @@
-"""Pictures: a molecule and its frames, what was predicted against what is true, curves and bars of errors."""
+"""Plots: molecules with their frames, parity, learning curves, equivariance errors, energies of dynamics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from fa_pyg.builders import Frame, WeightedPCAFrame
 from fa_pyg.builders.cloud import type_weights
 from fa_pyg.files import atomic_write
 
-__all__ = ["plot_energies", "plot_errors", "plot_learning_curves", "plot_parity", "show_frames"]
+__all__ = [
+    "plot_energies",
+    "plot_errors",
+    "plot_learning_curves",
+    "plot_parity",
+    "save_figure",
+    "show_frames",
+]
 
 BOND = 1.25  # times the sum of the covalent radii
 AXES = ("tab:red", "tab:green", "tab:blue")
@@ -23,20 +30,20 @@ AXES = ("tab:red", "tab:green", "tab:blue")
 def show_frames(
     data: Data, frame: Frame | None = None, path: str | Path | None = None, most: int = 4, title: str = ""
 ) -> Any:
-    """Draws a molecule and the axes of its frames, one panel a frame, the heaviest first.
+    """Plot a molecule and the axes of its frames, a panel per frame, by descending weight.
 
     Args:
         data: a molecule with ``pos [N, 3]`` and ``z [N]``; without ``z`` a cloud of points.
         frame: default ``WeightedPCAFrame("E(3)")``.
-        path: where to write the picture, if anywhere.
-        most: panels.
-        title: above the picture; default how many frames there are.
+        path: file to write; None for none.
+        most: maximal number of panels.
+        title: title of the figure; default the number of frames.
 
     Returns:
-        The matplotlib figure, for a notebook to show. An axis whose frame is a mirror image is dashed.
+        The matplotlib figure. The axes of improper frames (determinant -1) are dashed.
 
     Raises:
-        ValueError: for data without positions in space.
+        ValueError: for data without positions in three dimensions.
     """
     if data.get("pos") is None or data.pos.dim() != 2 or data.pos.size(1) != 3 or not len(data.pos):
         found = None if data.get("pos") is None else list(data.pos.shape)
@@ -49,11 +56,11 @@ def show_frames(
     order = weight.argsort(descending=True)[:most].tolist()
     figure = _figure(4 * len(order), 4.2)
     figure.suptitle(title or f"{len(weight)} frame{'s' * (len(weight) > 1)} of {frame.group}")
-    for place, k in enumerate(order):
-        axes = figure.add_subplot(1, len(order), place + 1, projection="3d")
+    for panel, k in enumerate(order):
+        axes = figure.add_subplot(1, len(order), panel + 1, projection="3d")
         _draw_molecule(axes, pos, z)
         _draw_axes(axes, pos, rotation[k])
-        axes.set_aspect("equal")  # when all is drawn: it looks at what is there
+        axes.set_aspect("equal")  # last: it depends on the data limits
         axes.set_title(f"weight {weight[k]:.3f}", fontsize=9)
     return _saved(figure, path)
 
@@ -61,13 +68,13 @@ def show_frames(
 def plot_parity(
     pairs: Mapping[str, Tensor], path: str | Path | None = None, title: str = "", most: int = 20000
 ) -> Any:
-    """Draws predicted against true numbers, a panel each, with the mean absolute error.
+    """Parity plot: predicted against true values, a panel per quantity, with the mean absolute error.
 
     Args:
         pairs: label (with the unit) -> ``[2, n]``, true and predicted.
-        path: where to write the picture, if anywhere.
-        title: above the picture.
-        most: points of a panel.
+        path: file to write; None for none.
+        title: title of the figure.
+        most: maximal number of points per panel.
     """
     figure = _figure(4 * max(len(pairs), 1), 4.2)
     figure.suptitle(title)
@@ -89,19 +96,23 @@ def plot_learning_curves(
     ylabel: str = "test error",
     title: str = "",
 ) -> Any:
-    """Draws errors against the size of the training set (or steps), one line a model, both axes logarithmic.
+    """Plot learning curves: errors against training set size (or steps), a line per model, on log-log axes.
 
     Args:
-        curves: label -> (size, error); several errors of one size, of several seeds, are averaged, and their
-            spread is shown.
+        curves: label -> (size, error); errors of the same size (of several seeds) are averaged, with their
+            standard deviation as error bars.
+        path: file to write; None for none.
+        xlabel: label of the horizontal axis.
+        ylabel: label of the vertical axis.
+        title: title of the figure.
     """
     figure = _figure(6, 4)
     axes = figure.subplots()
     for label, points in curves.items():
         sizes = sorted({x for x, _ in points})
-        found = [torch.tensor([y for x, y in points if x == size]) for size in sizes]
-        spread = [float(one.std()) if len(one) > 1 else 0.0 for one in found]
-        means = [float(one.mean()) for one in found]
+        errors = [torch.tensor([y for x, y in points if x == size]) for size in sizes]
+        spread = [float(y.std()) if len(y) > 1 else 0.0 for y in errors]
+        means = [float(y.mean()) for y in errors]
         axes.errorbar(sizes, means, spread, marker="o", ms=4, capsize=3, label=label)
     axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel, title=title)
     if curves:
@@ -112,20 +123,23 @@ def plot_learning_curves(
 def plot_errors(
     errors: Mapping[str, Mapping[str, float]], path: str | Path | None = None, title: str = "", tol: float = 0
 ) -> Any:
-    """Draws equivariance errors as bars on a logarithmic axis, one group of bars a model.
+    """Plot equivariance errors as bars on a logarithmic axis, a group of bars per model.
 
     Args:
-        errors: model -> case -> error, as :func:`~fa_pyg.testing.equivariance_error` returns them.
-        tol: drawn as a line, if positive. Errors of 0 are drawn at 1e-17.
+        errors: model -> case -> error, as :func:`~fa_pyg.testing.equivariance_error` returns them. Errors of
+            0 are drawn at 1e-17.
+        path: file to write; None for none.
+        title: title of the figure.
+        tol: tolerance, drawn as a line if positive.
     """
     figure = _figure(2 + 1.6 * max(len(errors), 1), 4)
     axes = figure.subplots()
-    cases = list(dict.fromkeys(case for one in errors.values() for case in one))
+    cases = list(dict.fromkeys(case for of_model in errors.values() for case in of_model))
     width = 0.8 / max(len(cases), 1)
     for number, case in enumerate(cases):
-        known = [(i, max(one[case], 1e-17)) for i, one in enumerate(errors.values()) if case in one]
-        places = [i + (number - (len(cases) - 1) / 2) * width for i, _ in known]
-        axes.bar(places, [value for _, value in known], width, label=case)
+        bars = [(i, max(row[case], 1e-17)) for i, row in enumerate(errors.values()) if case in row]
+        positions = [i + (number - (len(cases) - 1) / 2) * width for i, _ in bars]
+        axes.bar(positions, [value for _, value in bars], width, label=case)
     if tol > 0:
         axes.axhline(tol, color="0.4", ls="--", lw=1, label=f"bound {tol:g}")
     axes.set_xticks(range(len(errors)), list(errors))
@@ -141,13 +155,15 @@ def plot_energies(
     title: str = "",
     shared: tuple[Sequence[float], Mapping[str, Sequence[float]]] | None = None,
 ) -> Any:
-    """Draws the total energy of dynamics against time, and below what it jumps by in each step.
+    """Plot the total energy of NVE dynamics against time and, below, its jumps from step to step.
 
     Args:
         runs: label -> times in ps ``[T]``, energies in meV per atom ``[T]``, sizes of jumps in meV
-            ``[T - 1]``. Energies beyond 10 make that scale logarithmic from 1 on; jumps of less than 1e-9
-            are drawn as that.
-        shared: times ``[S]``, and label -> jumps ``[S - 1]`` on a path that all follow: a third panel.
+            ``[T - 1]``. If energies exceed 10, their axis is logarithmic beyond 1; jumps below 1e-9 are drawn
+            at 1e-9.
+        path: file to write; None for none.
+        title: title of the figure.
+        shared: times ``[S]``, and label -> jumps ``[S - 1]`` on a path that all models share: a third panel.
     """
     figure = _figure(8, 7 if shared is None else 9.5)
     figure.suptitle(title)
@@ -160,9 +176,9 @@ def plot_energies(
     if any(abs(value) > 10 for _, energy, _ in runs.values() for value in energy):
         above.set_yscale("symlog", linthresh=1)
     above.set(ylabel="total energy - start / meV/atom")
-    for panel, place in zip(panels, ("", "on the shared path, "), strict=False):
-        drawn = any(len(line.get_xdata()) for line in panel.get_lines())  # not of runs that ended at once
-        panel.set(ylabel=f"jump in a step, {place}meV", yscale="log" if drawn else "linear")
+    for panel, path_name in zip(panels, ("", "on the shared path, "), strict=False):
+        has_points = any(len(line.get_xdata()) for line in panel.get_lines())  # runs may end at once
+        panel.set(ylabel=f"jump in a step, {path_name}meV", yscale="log" if has_points else "linear")
     panels[-1].set(xlabel="time / ps")
     if runs:
         above.legend(fontsize=8)
@@ -191,17 +207,17 @@ def _draw_molecule(axes: Any, pos: Tensor, z: Tensor | None) -> None:
 
 
 def _draw_axes(axes: Any, pos: Tensor, rotation: Tensor) -> None:
-    centre = pos.mean(0)
-    length = 1 + float((pos - centre).norm(dim=1).max())
+    center = pos.mean(0)
+    length = 1 + float((pos - center).norm(dim=1).max())
     style = "-" if torch.det(rotation) > 0 else "--"
     for k, color in enumerate(AXES):
-        end = centre + length * rotation[:, k]
-        axes.plot(*torch.stack([centre, end]).T.tolist(), style, color=color, lw=2)
+        end = center + length * rotation[:, k]
+        axes.plot(*torch.stack([center, end]).T.tolist(), style, color=color, lw=2)
         axes.text(*end.tolist(), str(k + 1), color=color)
 
 
 def _figure(width: float, height: float) -> Any:
-    """An empty figure that needs no display."""
+    """Create a figure that does not need a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -217,7 +233,7 @@ def _saved(figure: Any, path: str | Path | None) -> Any:
 
 
 def save_figure(figure: Any, path: str | Path) -> None:
-    """Writes a matplotlib figure at once, in the format of the ending of its name; PNG where it has none."""
+    """Write a matplotlib figure atomically, in the format of the file extension (default PNG)."""
     path = Path(path)
     path = path if path.suffix else path.with_name(f"{path.name}.png")
     with atomic_write(path, "wb") as file:

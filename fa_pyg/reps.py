@@ -13,7 +13,7 @@ MOST_AXES = 16  # in space a tensor of more has 3^17 components
 
 @dataclass(frozen=True)
 class Rep:
-    r"""How a quantity transforms under a motion :math:`g = (R, t)`, with :math:`R \in O(d)`.
+    r"""The representation of a quantity: how it transforms under motions :math:`g = (R, t), R \in O(d)`.
 
     .. math:: \rho(g)\, x = \det(R)^{[pseudo]}\; R \otimes \dots \otimes R\; x \;(+\, t\ \text{if affine})
 
@@ -23,9 +23,9 @@ class Rep:
     Args:
         rank: number of geometric axes: 0 scalar, 1 vector, 2 tensor, ...
         pseudo: also changes sign under reflections (a torque, a chirality).
-        affine: also translates (a position). Vectors only.
-        flat: channels and geometric axes are flattened into one last axis ``[N, C * d**rank]``, the
-            layout of PyG layers, which know one feature axis.
+        affine: is also translated (a position). Vectors only.
+        flat: channels and geometric axes are flattened into the last axis, ``[N, C * d**rank]``: the layout
+            of PyG layers, which have a single feature axis.
 
     Raises:
         ValueError: for a rank that is not an integer from 0 to 16, a flag that is not True or False, or
@@ -42,22 +42,24 @@ class Rep:
         for name in ("pseudo", "affine", "flat"):
             checks.flag(name, getattr(self, name))
         if self.affine and (self.rank != 1 or self.pseudo):
-            raise ValueError(f"only vectors (rank 1, not pseudo) can be affine, found {self!r}")
+            raise ValueError(
+                f"affine: expected False, except for vectors (rank 1, not pseudo), found {self!r}"
+            )
 
     @classmethod
     def of(cls, spec: RepLike, name: str = "rep") -> Rep:
-        """Returns the representation that a name (or a :class:`Rep`) stands for.
+        """Return the representation of a name; a :class:`Rep` is returned unchanged.
 
         Raises:
-            ValueError: for anything else, naming the argument ``name`` that holds it.
+            ValueError: for anything else; ``name`` is the argument that the message names.
         """
         if isinstance(spec, Rep):
             return spec
         if isinstance(spec, str) and spec in NAMED:
             return NAMED[spec]
-        known = ", ".join(NAMED)
+        names = ", ".join(NAMED)
         raise ValueError(
-            f"{name}: unknown representation {checks.shown(spec)}: expected a Rep or one of {known}"
+            f"{name}: unknown representation {checks.shown(spec)}: expected a Rep or one of {names}"
         )
 
     @property
@@ -66,7 +68,7 @@ class Rep:
         return not (self.rank or self.pseudo)
 
     def layout(self, shape: tuple[int, ...], dim: int, what: str = "a tensor") -> tuple[int, ...]:
-        """Returns ``shape`` with explicit geometric axes, ``[..., d, ..., d]``; checks that they are there.
+        """Return ``shape`` with explicit geometric axes, ``[..., d, ..., d]``, and check that it has them.
 
         Raises:
             ValueError: if ``shape`` cannot hold this representation in ``dim`` dimensions.

@@ -1,9 +1,11 @@
-"""Which frame to train with: one backbone on n-body data with each of them, for equally many steps.
+"""Compare frames for training: one backbone on n-body data with all of them, for equally many steps.
 
 ``python scripts/compare_frames.py`` trains every configuration with every seed, one after the other, and
-writes ``runs/compare_frames/results.csv`` and ``table.md``. Runs that are finished are not run
-again, one that was interrupted goes on from its last checkpoint.
+writes ``runs/compare_frames/results.csv`` and ``table.md``. Finished runs are not repeated, an interrupted
+one is resumed from its last checkpoint.
 """
+
+from __future__ import annotations
 
 import argparse
 import csv
@@ -30,10 +32,10 @@ CONFIGS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=100, help="of each run (100)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="0 1 2 unless said")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs (0 1 2)")
     parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=list(CONFIGS))
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "runs" / "compare_frames", help="where the runs go"
+        "--out", type=Path, default=ROOT / "runs" / "compare_frames", help="folder of the runs"
     )
     given = parser.parse_args()
     arguments = [f"--data.root={ROOT / 'data' / 'nbody'}", f"--trainer.max_epochs={given.epochs}"]
@@ -48,7 +50,7 @@ def main() -> None:
 
 
 def write(results: list[dict], out: Path) -> None:
-    """The runs so far as CSV, and their means as a table."""
+    """Write the finished runs as CSV, and their means as a table."""
     columns = ["name", "seed", "epochs", "best_epoch", "val_mse", "test_mse", "parameters", "cpu_seconds"]
     with atomic_write(out / "results.csv") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")

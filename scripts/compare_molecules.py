@@ -1,9 +1,11 @@
-"""Which frame for forces: one backbone on aspirin with each of them, beside networks that need none.
+"""Compare frames for forces: one backbone on aspirin with all of them, beside networks without frames.
 
 ``python scripts/compare_molecules.py`` trains every configuration with every seed for equal CPU time, one
-after the other, and writes ``results.csv`` and ``table.md`` in ``runs/compare_molecules/minutes_8``. Runs
-that are finished are not run again, one that was interrupted goes on from its last checkpoint.
+after the other, and writes ``results.csv`` and ``table.md`` in ``runs/compare_molecules/minutes_8``. Finished
+runs are not repeated, an interrupted one is resumed from its last checkpoint.
 """
+
+from __future__ import annotations
 
 import argparse
 import csv
@@ -11,9 +13,9 @@ import statistics
 from pathlib import Path
 
 from fa_pyg.files import atomic_write, write_atomically
+from fa_pyg.train import MoleculeCLI
 from fa_pyg.train.compare import affordable_epochs, trained
 from fa_pyg.train.results import read_result
-from fa_pyg.train.tasks.molecules import MoleculeCLI
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts" / "train_molecules.py"
@@ -33,13 +35,13 @@ COLUMNS = ("test_energy_mae_meV", "test_forces_mae_meV_per_A")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=8, help="of CPU time to train for, each (8)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="0 1 2 unless said")
+    parser.add_argument("--minutes", type=float, default=8, help="of CPU time for each run (8)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs (0 1 2)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--molecule", default="aspirin", help="name, SMILES or XYZ file (aspirin)")
-    parser.add_argument("--data", default=ROOT / "data" / "md", help="where the trajectory is kept (data/md)")
+    parser.add_argument("--data", default=ROOT / "data" / "md", help="folder of the trajectory (data/md)")
     parser.add_argument(
-        "--out", type=Path, default=ROOT / "runs" / "compare_molecules", help="where the runs go"
+        "--out", type=Path, default=ROOT / "runs" / "compare_molecules", help="folder of the runs"
     )
     given = parser.parse_args()
     parts = [f"--data.{split}.{key}" for split in ("dataset", "val", "test") for key in ("root", "molecule")]
@@ -59,7 +61,7 @@ def main() -> None:
 
 
 def write(folder: Path) -> None:
-    """All finished runs as CSV, and their means as a table."""
+    """Write all finished runs as CSV, and their means as a table."""
     results = [read_result(path) for path in sorted(folder.glob("seed_*/*/finished.json"))]
     results = [result for result in results if result]
     columns = ["name", "seed", *COLUMNS, "val_loss", "epochs", "best_epoch", "parameters", "cpu_seconds"]

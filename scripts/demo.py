@@ -1,7 +1,9 @@
-"""Train a network made equivariant by frame averaging, and the same network without, on the n-body benchmark.
+"""Train a network with and without frame averaging on the n-body benchmark.
 
-``python scripts/demo.py`` takes about three minutes on two cores; ``--short`` only sees that everything runs.
+``python scripts/demo.py`` takes about three minutes on two cores; ``--short`` only tests that it runs.
 """
+
+from __future__ import annotations
 
 import argparse
 import os
@@ -48,7 +50,7 @@ def demo(short: bool) -> None:
 
 
 def train(name: str, short: bool, bar: bool) -> dict:
-    """One run of scripts/train_nbody.py, and its results; what it prints would disturb the progress bar."""
+    """Run scripts/train_nbody.py, without its output beside the progress bar, and return the results."""
     few = ["--data.num_samples=100", "--trainer.max_epochs=4", "--trainer.check_val_every_n_epoch=2"]
     folders = [f"--data.root={ROOT / 'data/nbody'}", f"--trainer.default_root_dir={folder(short)}"]
     shown = f"--trainer.enable_progress_bar={str(bar).lower()}"
@@ -77,7 +79,7 @@ def report(runs: dict[str, dict], test: Batch, short: bool) -> None:
     )
     print(f"\nloss curves: {losses.relative_to(ROOT)}; trajectories: {pictures.relative_to(ROOT)}\n")
     if short:
-        print("SHORT RUN, ONLY TO SEE THAT EVERYTHING WORKS: THE FIGURES BELOW MEAN NOTHING\n")
+        print("SHORT RUN, ONLY A TEST THAT EVERYTHING WORKS: THE FIGURES BELOW MEAN NOTHING\n")
     print(f"{'mean squared error of positions':34}{'test':>10}{'published':>14}   equivariance error")
     print(f"{'':34}{'':>10}{'':>14}   float32   float64")
     for name, model in models.items():
@@ -90,7 +92,7 @@ def report(runs: dict[str, dict], test: Batch, short: bool) -> None:
 
 
 def equivariance(model: nn.Module, data: Batch, dtype: torch.dtype) -> float:
-    """The largest relative error over rotations, reflections and translations."""
+    """Return the largest relative error over rotations, reflections and translations."""
     inputs = {name: cast(data[name], dtype) for name in INPUTS}
     reps = {"pos": "point", "vel": "vector"}
     return max(equivariance_error(model.to(dtype), inputs, "E(3)", reps, "point").values())
@@ -102,7 +104,7 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 @torch.no_grad()
 def poses(model: nn.Module, data: Batch, times: int = 30) -> Tensor:
-    """Predictions [S, times, n, 3] from randomly moved copies of S systems, each moved back."""
+    """Return predictions ``[S, times, n, 3]`` of randomly moved copies of S systems, moved back."""
     model, generator, found = model.float(), torch.Generator().manual_seed(0), []
     for _ in range(times):
         motion = random_motion("E(3)", generator)
@@ -115,7 +117,7 @@ def poses(model: nn.Module, data: Batch, times: int = 30) -> Tensor:
 
 
 def true_paths(data: Batch) -> Tensor:
-    """Positions [S, 11, n, 3] from input to target, by the law of motion."""
+    """Return positions ``[S, 11, n, 3]`` from input to target, by the law of motion."""
     state = [
         data[name].double().numpy().reshape(data.num_graphs, -1, data[name].shape[1])
         for name in INPUTS[2::-1]

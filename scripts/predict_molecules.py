@@ -1,8 +1,10 @@
-"""Predict for XYZ files what a model was trained on.
+"""Predict energies, forces, ... for XYZ files with a trained model.
 
-``python scripts/predict_molecules.py RUN/best.ckpt *.xyz -o out.xyz`` writes extended XYZ; what cannot be
-predicted is reported by file and line, and the rest is done.
+``python scripts/predict_molecules.py RUN/best.ckpt *.xyz -o out.xyz`` writes extended XYZ; molecules without
+predictions are reported by file and line, and left out.
 """
+
+from __future__ import annotations
 
 import sys
 

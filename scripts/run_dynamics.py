@@ -1,9 +1,11 @@
-"""Does a trained model conserve energy: the same dynamics at constant energy with several of them.
+"""Test energy conservation: the same dynamics at constant energy with several trained models.
 
 ``python scripts/run_dynamics.py RUN/best.ckpt [OTHER/best.ckpt ...] -o out`` starts all of them from a
 molecule of the test set of the first run, or from ``--xyz start.xyz``, and writes ``results.json``,
 ``energy.png`` and, in a folder for each, ``energy.csv`` and ``trajectory.xyz``.
 """
+
+from __future__ import annotations
 
 import sys
 

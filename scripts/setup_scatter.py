@@ -1,9 +1,11 @@
-"""Installs torch_scatter, compiled against the installed torch: a part of ``make test``.
+"""Install torch_scatter, compiled against the installed torch: a part of ``make test``.
 
-A torch_scatter built against another torch fails when it is imported, and pip cannot tell. So one counts only
-if a fresh process computes right with it, and each wheel is kept under the name of the torch it belongs to.
-fa_pyg does not need it: where it cannot be built, one line says so and all goes on.
+A torch_scatter that was built against another torch fails on import, and pip cannot tell. It is accepted only
+if a fresh process computes correctly with it, and wheels are cached by the version of torch. fa_pyg does not
+need it: if it cannot be built, a message says so and the installation continues.
 """
+
+from __future__ import annotations
 
 import os
 import subprocess
@@ -32,12 +34,12 @@ assert torch.equal(torch_scatter.segment_csr(src, torch.tensor([0, 2, 3, 3, 6]))
 
 
 def works() -> bool:
-    """Whether a fresh process imports torch_scatter and computes right with it."""
+    """Return whether a fresh process imports torch_scatter and computes correctly with it."""
     return subprocess.run([sys.executable, "-c", PROOF], capture_output=True).returncode == 0
 
 
 def cache() -> Path:
-    """The folder of the wheels for this torch, this Python and this machine."""
+    """Return the folder of the wheels for this torch, this Python and this machine."""
     import torch
     from torch.utils.cpp_extension import CUDA_HOME
 
@@ -47,7 +49,7 @@ def cache() -> Path:
 
 
 def install(folder: Path) -> bool:
-    """Installs the cached wheel; whether there is one and it works. One that does not is thrown away."""
+    """Install the cached wheel, and return whether it works; one that does not is deleted."""
     for wheel in folder.glob("torch_scatter-*.whl"):
         subprocess.run([*PIP, "install", "-q", "--no-deps", "--force-reinstall", wheel], check=False)
         if works():
@@ -57,13 +59,13 @@ def install(folder: Path) -> bool:
 
 
 def build(folder: Path) -> None:
-    """Compiles a wheel on all cores. pip's own cache, which is blind to torch, is not used."""
+    """Compile a wheel on all cores, without the cache of pip, which ignores the version of torch."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as tmp, open(LOG, "w") as log:
-        # Its set-up turns ninja off, but setuptools can compile the four extensions side by side.
+        # Its setup.py turns ninja off, but setuptools can compile the four extensions in parallel.
         config = Path(tmp, "build.cfg")
         config.write_text(f"[build_ext]\nparallel = {min(os.cpu_count() or 1, 4)}\n")
-        env = os.environ | {"DIST_EXTRA_CONFIG": str(config), "CFLAGS": "-g0"}  # stripped in the end anyway
+        env = os.environ | {"DIST_EXTRA_CONFIG": str(config), "CFLAGS": "-g0"}  # stripped afterwards anyway
         command = [*PIP, "wheel", "-v", "--no-build-isolation", "--no-deps", "--no-cache-dir", "-w", tmp]
         command += ["-c", ROOT / "constraints.txt", "--no-binary=torch_scatter", "torch_scatter"]
         subprocess.run(command, stdout=log, stderr=log, env=env, check=False)
@@ -81,7 +83,7 @@ def main() -> None:
         build(folder)
         if not install(folder):
             subprocess.run([*PIP, "uninstall", "-q", "-y", "torch_scatter"], capture_output=True)
-            print(f"torch_scatter could not be built (see {LOG.relative_to(ROOT)}): going on without it.")
+            print(f"torch_scatter could not be built (see {LOG.relative_to(ROOT)}): continuing without it.")
             return
         print(f"Compiled in {time.perf_counter() - start:.0f} s.")
     print(f"torch_scatter works; its wheel is kept in {folder.relative_to(ROOT)}.")

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import torch
+from torch_geometric.data import Data
 
 from fa_pyg.datasets import MDTrajectory
-from fa_pyg.files import atomic_write
-from fa_pyg.potential.predicted import write_structure
+from fa_pyg.io import write_xyz
 
 ROOT = Path(__file__).resolve().parents[1]
 MOLECULES = {"NH3": "N", "CH4": "C", "C6H6": "c1ccccc1", "CH3OH": "CO", "C2H6": "CC"}
@@ -23,9 +23,7 @@ SPLITS = ("train", "val", "test")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument(
-        "--data", default=ROOT / "data" / "md", help="where the trajectories are kept (data/md)"
-    )
+    parser.add_argument("--data", default=ROOT / "data" / "md", help="folder of the trajectories (data/md)")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "data" / "small", help="folder to write (data/small)"
     )
@@ -46,10 +44,19 @@ def main() -> int:
 def write(snapshots: MDTrajectory, name: str, folder: Path) -> None:
     """Write one split of one molecule as ``folder/name.xyz``."""
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / f"{name}.xyz") as file:
-        for place, data in enumerate(snapshots):
-            data.source = f"{folder.name}:{place}"
-            write_structure(file, data, {"energy": data.energy, "forces": data.forces}, ["forces"])
+    write_xyz(
+        folder / f"{name}.xyz",
+        (_sourced(data, f"{folder.name}:{index}") for index, data in enumerate(snapshots)),
+        names=["energy", "forces"],
+        columns=["forces"],
+        digits=10,
+        source=True,
+    )
+
+
+def _sourced(data: Data, source: str) -> Data:
+    data.source = source
+    return data
 
 
 if __name__ == "__main__":

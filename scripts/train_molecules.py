@@ -1,12 +1,13 @@
-"""Train and test a model on molecules: energies, forces, dipoles, whatever the data have.
+"""Train and test a model on molecules: energies, forces, dipoles, or any other data.
 
 ``python scripts/train_molecules.py --config configs/molecules/xyz_folder.yaml``;
-after an interruption the same command with ``--ckpt_path last`` goes on. ``--print_config`` shows every
+after an interruption the same command with ``--ckpt_path last`` resumes. ``--print_config`` shows every
 setting.
 """
 
-from fa_pyg.train.cli import main
-from fa_pyg.train.tasks.molecules import MoleculeCLI
+from __future__ import annotations
+
+from fa_pyg.train import MoleculeCLI, main
 
 if __name__ == "__main__":
     main(make=MoleculeCLI)

@@ -1,8 +1,9 @@
 """For every test: one thread, the same seed, two types (``dtype``), and trainings of a second."""
 
 import os
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch, and for the processes that tests start
 
@@ -27,6 +28,14 @@ def dtype(request: pytest.FixtureRequest) -> torch.dtype:
     return request.param
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_arguments() -> Iterator[None]:
+    """Hides the arguments of pytest from command lines that tests build."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["train"])
+        yield
+
+
 @pytest.fixture(scope="session")
 def caught() -> Callable[[Callable], list[str]]:
     """Calls a function and returns the texts of all warnings that it gives."""
@@ -38,6 +47,30 @@ def caught() -> Callable[[Callable], list[str]]:
         return [str(one.message) for one in found]
 
     return texts
+
+
+class Processes:
+    """Waits for processes, and looks whether they run."""
+
+    @staticmethod
+    def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    @staticmethod
+    def is_running(pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                return stat.read().rpartition(")")[2].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def processes() -> type[Processes]:
+    return Processes
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +91,7 @@ model:
     init_args:
       model:
         class_path: fa_pyg.models.FAENet
-        init_args: {hidden: 8, layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
+        init_args: {hidden_channels: 8, num_layers: 1, num_radial: 4, heads: {energy: scalar, dipole: vector}}
       frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: E(3)}}
   lr: 0.01
   schedule: cosine
@@ -117,9 +150,6 @@ def molecule_arguments(molecule_root, tmp_path_factory):
 @pytest.fixture(scope="session")
 def molecule_run(molecule_arguments):
     """The results of a run of three epochs; ``folder`` holds its checkpoints."""
-    from unittest.mock import patch
-
     from fa_pyg.train import MoleculeCLI, main
 
-    with patch("sys.argv", ["train"]):
-        return main(molecule_arguments(), MoleculeCLI)
+    return main(molecule_arguments(), MoleculeCLI)

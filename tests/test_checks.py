@@ -1,4 +1,4 @@
-"""The checks of arguments: what they take, what they refuse, and in which words."""
+"""Checks of arguments: accepted values, refused values and error messages."""
 
 import math
 import subprocess

@@ -119,8 +119,8 @@ def values_of(kind: str) -> tuple:
 
 
 E3 = {"group": "E(3)"}
-GRAPHS = {"in_channels": 1, "hidden": 8, "num_layers": 2, "out_channels": 1}
-OF_GRAPHS = " in_channels:count hidden:size num_layers:size out_channels:size"
+GRAPHS = {"in_channels": 1, "hidden_channels": 8, "num_layers": 2, "out_channels": 1}
+OF_GRAPHS = " in_channels:count hidden_channels:size num_layers:size out_channels:size"
 STACK = " act:function readout:name head:size?"
 LAYER = " frame:frame scalars:count vectors:size out_scalars:count? out_vectors:count? chunk:positive?"
 DECLARED = " inputs:inputs? reads:reads? node_weight:weight? levels:levels?"
@@ -281,12 +281,12 @@ ENTRIES: dict[str, Entry] = {
     # ---- models
     "models.FAENet": Entry(
         {},
-        "hidden:size layers:count cutoff:length num_radial:size "
+        "hidden_channels:size num_layers:count cutoff:length num_radial:size "
         "num_neighbors:length heads:inputs? max_z:size",
     ),
     "models.NequIP": Entry(
         {},
-        "channels:size layers:size lmax:count lmax_edge:count cutoff:length "
+        "hidden_channels:size num_layers:size lmax:count lmax_edge:count cutoff:length "
         "num_radial:size radial:size elements:size num_neighbors:length "
         "max_z:size",
     ),
@@ -300,8 +300,8 @@ ENTRIES: dict[str, Entry] = {
     "models.LabeledCell": Entry({}, "frame:frame?"),
     "models.LatticeVectors": Entry({}, "frame:frame?"),
     "models.NeighborVectors": Entry({}, "frame:frame?"),
-    "models.FAGNN": Entry({}, "hidden:size layers:count dim:size edge_dim:count fused:flag"),
-    "models.GNN": Entry({}, "hidden:size layers:count dim:size"),
+    "models.FAGNN": Entry({}, "hidden_channels:size num_layers:count dim:size edge_dim:count fused:flag"),
+    "models.GNN": Entry({}, "hidden_channels:size num_layers:count dim:size"),
     "models.Linear": Entry({}, ""),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
@@ -310,8 +310,8 @@ ENTRIES: dict[str, Entry] = {
     "models.GIN": Entry(GRAPHS, "ids:size?" + OF_GRAPHS + STACK),
     "models.ChebNet": Entry(GRAPHS, "order:size" + OF_GRAPHS + STACK),
     "models.ConvStack": Entry(
-        {"convs": [nn.Linear(1, 8)], "in_channels": 1, "width": 8, "out_channels": 1},
-        "convs:list in_channels:count width:size out_channels:size" + STACK,
+        {"convs": [nn.Linear(1, 8)], "in_channels": 1, "hidden_channels": 8, "out_channels": 1},
+        "convs:list in_channels:count hidden_channels:size out_channels:size" + STACK,
     ),
     "models.PPGN": Entry(GRAPHS, "depth:size bias:flag" + OF_GRAPHS + STACK),
     "models.GNNML3": Entry(GRAPHS, "frequencies:size bandwidth:amount reach:size" + OF_GRAPHS + STACK),
@@ -437,7 +437,7 @@ ENTRIES: dict[str, Entry] = {
     "testing.framed_probe": Entry({"frame": PCAFrame("E(3)")}, "frame:frame"),
     "testing.catalogue": Entry({"kinds": ["planes"]}, "dim:size kinds:name?"),
     "testing.lines": Entry({"n": 1}, "n:whole? dim:size kinds:name? gap:amount width:amount seed:whole"),
-    "testing.modified": Entry({"cloud": CLOUD}, "cloud:module offset:number scale:number coloured:flag"),
+    "testing.modified": Entry({"cloud": CLOUD}, "cloud:module offset:number scale:number colored:flag"),
     "testing.modifiers": Entry({}),
     "testing.random_motion": Entry(E3, "group:group generator:generator? proper:flag? scale:amount"),
     "testing.relabelled": Entry(
@@ -517,9 +517,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "testing.largest_step": Entry(CURVE, "f:function line:module steps:list"),
     "testing.separation": Entry(
-        {"make_model": Sums, "graphs": Batch.from_data_list([GRAPH]), "initialisations": 1},
+        {"make_model": Sums, "graphs": Batch.from_data_list([GRAPH]), "initializations": 1},
         "make_model:function graphs:module pairs:number? "
-        "inputs:list transform:function? initialisations:positive "
+        "inputs:list transform:function? initializations:positive "
         "threshold:amount squash:function? seed:whole progress:text?",
     ),
     # ---- dynamics, ASE, pictures

@@ -1,4 +1,4 @@
-"""The code in docs/frames.md runs as it is written there, and shows what the page says."""
+"""The code in docs/frames.md runs as written, and confirms the statements of the page."""
 
 import re
 import warnings

@@ -1,4 +1,4 @@
-"""The examples run, write their pictures, and compute what their pages say."""
+"""The examples run, write their figures, and compute the figures of the documentation."""
 
 import importlib.util
 import re

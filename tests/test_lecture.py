@@ -1,4 +1,4 @@
-"""Frame averaging as a textbook tells it, line by line (Puny et al. 2022).
+"""Frame averaging as in a textbook, line by line (Puny et al. 2022).
 
 <Phi>_F(x) = sum_{g in F(x)} w_g rho_out(g) Phi(rho_in(g)^-1 x)
 """
@@ -154,8 +154,8 @@ def test_frame_averaging_makes_any_function_equivariant(group, rep):
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_equivariant_function_is_its_own_average(group):
     def phi(x):
-        centred = x - x.mean(0)
-        return centred * torch.cdist(x, x).sum(1, keepdim=True) + x.mean(0)
+        centered = x - x.mean(0)
+        return centered * torch.cdist(x, x).sum(1, keepdim=True) + x.mean(0)
 
     class Equivariant(nn.Module):
         def forward(self, x):
@@ -218,8 +218,8 @@ def test_pyridine_in_all_poses(group):
     (molecule,) = read_xyz(PYRIDINE, dtype=torch.float64)
     z, pos = molecule.z, molecule.pos
     assert sorted(z.tolist()) == [1] * 5 + [6] * 5 + [7]
-    centred = pos - pos.mean(0)
-    assert torch.linalg.svdvals(centred)[2] < 1e-12  # planar
+    centered = pos - pos.mean(0)
+    assert torch.linalg.svdvals(centered)[2] < 1e-12  # planar
     framed = FrameAveraging(Phi(3, 3, atoms=True), PCAFrame(group), {"x": "point"}, "vector")
     expected, generator = framed(pos, z=z), torch.Generator().manual_seed(0)
     bare, worst = framed.model(pos, z=z), 0.0

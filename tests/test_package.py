@@ -35,8 +35,18 @@ def python(code: str, **kwargs) -> str:
 
 
 def test_the_import_is_light():
-    loaded = python("import sys, fa_pyg; print(*sys.modules)").split()
-    assert {"fa_pyg", "torch"} <= set(loaded)
+    loaded = set(python("import sys, fa_pyg; print(*sys.modules)").split())
+    assert "fa_pyg" in loaded
+    assert {"torch", "torch_geometric", *HEAVY}.isdisjoint(loaded)
+    loaded = set(python("import sys, fa_pyg; fa_pyg.FrameAveraging; print(*sys.modules)").split())
+    assert {"fa_pyg.nn", "fa_pyg.builders", "torch"} <= loaded
+    assert set(HEAVY).isdisjoint(loaded)
+
+
+def test_data_sets_load_no_frames():
+    loaded = python("import sys, fa_pyg.datasets; print(*sys.modules)").split()
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("fa_pyg.")}
+    assert rooms == {"checks", "datasets", "files", "io", "loader", "moved", "neighbors", "workers"}
     assert set(HEAVY).isdisjoint(loaded)
 
 
@@ -46,6 +56,16 @@ def test_rooms_are_there_once_they_are_named():
     assert python("import fa_pyg; fa_pyg.testing.assert_frame, fa_pyg.models.FAGNN, fa_pyg.read_xyz") == ""
     with pytest.raises(AttributeError, match="no attribute 'dataset'"):
         _ = fa_pyg.dataset
+
+
+def test_every_public_name_is_there_and_listed():
+    names: dict[str, object] = {}
+    exec("from fa_pyg import *", names)
+    assert names.keys() - {"__builtins__"} == set(fa_pyg.__all__)
+    assert {*fa_pyg.__all__, *fa_pyg.ROOMS} <= set(dir(fa_pyg))
+    assert all(getattr(fa_pyg, name) is names[name] for name in fa_pyg.__all__)
+    rooms = [getattr(fa_pyg, name).__name__ for name in fa_pyg.ROOMS]
+    assert rooms == [f"fa_pyg.{name}" for name in fa_pyg.ROOMS]
 
 
 def test_all_but_training_imports_without_the_extras():

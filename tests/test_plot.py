@@ -1,4 +1,4 @@
-"""Pictures are drawn, and hold what they should."""
+"""Figures are drawn, with the expected contents."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Representations: names, layouts, and the words of their errors."""
+"""Representations: names, layouts and error messages."""
 
 import subprocess
 import sys

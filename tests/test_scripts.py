@@ -30,9 +30,8 @@ def data_root(tmp_path_factory):
 
 
 @pytest.fixture
-def arguments(tmp_path, data_root, monkeypatch):
+def arguments(tmp_path, data_root):
     """The command line of a small run below ``tmp_path``."""
-    monkeypatch.setattr("sys.argv", ["train"])
 
     def make(*more):
         folders = [f"--data.root={data_root}", f"--trainer.default_root_dir={tmp_path}"]

@@ -1,4 +1,4 @@
-"""Frames as modules: from what they read of a batch to :class:`fa_pyg.Frames`; one file an idea."""
+"""Frames as modules: maps from a batch to :class:`fa_pyg.Frames`, one file per idea."""
 
 from fa_pyg.builders.base import Frame, MotionFrame, PermutationFrame
 from fa_pyg.builders.canonical import CanonicalFrame
@@ -12,7 +12,7 @@ from fa_pyg.builders.learned import LearnedFrame, identity_prior
 from fa_pyg.builders.local import LocalFrame, LocalPCAFrame
 from fa_pyg.builders.pca import PCAFrame
 from fa_pyg.builders.polar import PolarFrame
-from fa_pyg.builders.qr import GeneralisedQRFrame
+from fa_pyg.builders.qr import GeneralisedQRFrame, GeneralizedQRFrame
 from fa_pyg.builders.random_nodes import RandomNodeFrame
 from fa_pyg.builders.spectral import SpectralFrame
 from fa_pyg.builders.vector_net import VectorNet
@@ -24,6 +24,7 @@ __all__ = [
     "CosetFrame",
     "Frame",
     "GeneralisedQRFrame",
+    "GeneralizedQRFrame",
     "Graphs",
     "GroupFrame",
     "HaarFrame",

@@ -1,4 +1,4 @@
-"""One canonical order of the nodes of each graph, and the orbits of its automorphisms."""
+"""Canonical frame of graphs: an exact canonical order of the nodes, and the orbits of automorphisms."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ __all__ = ["CanonicalFrame"]
 
 
 class CanonicalFrame(PermutationFrame):
-    r"""The frame of an exact canonical labelling: isomorphic graphs become one and the same.
+    r"""Frame of an exact canonical labelling: the model sees isomorphic graphs as identical.
 
     .. math:: \langle\Phi\rangle(x)_i = \frac{1}{|\mathrm{orbit}(i)|} \sum_{j \in \mathrm{orbit}(i)}
               \left(\rho(g)\, \Phi(\rho(g)^{-1} x)\right)_j
 
     with g a canonical labelling: :math:`\rho(g)^{-1} x` is the same for all graphs isomorphic to x. The full
-    frame is g times the automorphisms of x. All of them make the same model input, so that one run serves;
-    the average over them, which node- and edge-level outputs need, is that over orbits. Features of nodes and
-    edges take part: an automorphism leaves them alone. The method is that of
-    :func:`fa_pyg.canonical.canonical_labelling`.
+    frame is g times the automorphisms of x. All of its elements give the same model input, so that a single
+    run suffices; the average over them, for node- and edge-level outputs, is an average over orbits.
+    Automorphisms preserve the features of nodes and edges. See
+    :func:`fa_pyg.canonical.canonical_labelling` for the method.
 
-    A model that can tell any two labelled graphs apart so tells any two graphs that are not isomorphic apart,
-    and never two that are: the question is decided here, which takes exponential time in the worst case.
+    So a model that distinguishes all labelled graphs distinguishes graphs exactly up to isomorphism. The
+    labelling decides isomorphism, which takes exponential time in the worst case.
 
     Args:
         group: ``"S(n)"``.
-        first: a frame whose order comes first; only what ties there is decided by the labelling. Graphs that
-            resemble each other then have orders that do, where a labelling alone is as good as arbitrary: a
-            model learns better from them. Its tolerance is the price: see there.
-        backend: "pynauty" or "igraph", installed by the user, for graphs that are too hard for ours.
+        first: a frame whose order comes first; the labelling decides only its ties. Similar graphs then have
+            similar orders, from which a model learns better; a labelling alone is as good as arbitrary. The
+            price is the tolerance of that frame: see there.
+        backend: ``"pynauty"`` or ``"igraph"``, installed by the user, for graphs that are too hard for this
+            package.
 
     Raises:
         ValueError: from the labelling, for a graph too hard for it.
@@ -63,16 +64,16 @@ class CanonicalFrame(PermutationFrame):
 
     def build(self, graphs: Graphs) -> PermutationFrames:
         numbers, edges = graphs.numbers, graphs.edge_numbers
-        # Graph by graph, as the labelling wants them.
+        # Graph by graph, as the labelling expects them.
         place = torch.empty_like(numbers.by_body)
         place[numbers.by_body] = torch.arange(len(place), device=place.device)
-        # Ranks by the frame that comes first are made of the features already.
+        # The ranks of the first frame include the features.
         color = graphs.node_color if self.first is None else self.first.ranks(graphs)
         edge_color = graphs.edge_color
         known = (place[graphs.edge_index], numbers.counts, edge_color, self.backend)
         found = _labelled(*known, None if color is None else color[numbers.by_body])
         if graphs.marks is not None:
-            found = _kept_apart(found, graphs, place, *known)
+            found = _fixing_marked(found, graphs, place, *known)
         order = found.order - numbers.start.repeat_interleave(numbers.counts, output_size=len(place))
         orbit = numbers.local[numbers.by_body[found.orbit[place]]]
         return PermutationFrames.ragged(
@@ -98,13 +99,13 @@ def _labelled(
     return canonical_labelling(edges, counts, color, edge_color, backend)
 
 
-def _kept_apart(
+def _fixing_marked(
     found: Labelling, graphs: Graphs, place: Tensor, edges: Tensor, counts: Tensor, *rest: Any
 ) -> Labelling:
-    """The labelling in which automorphisms leave marked nodes alone: another one for graphs that they move.
+    """Label anew the graphs whose automorphisms move marked nodes, with automorphisms that fix these.
 
-    Nodes are coloured by the first place that their orbit takes, and by their mark: both are the same for
-    isomorphic graphs with the same marks, and what the new labelling decides are the ties of the old one.
+    Nodes are colored by the first position of their orbit, and by their mark: both are the same for
+    isomorphic graphs with the same marks, and the new labelling decides only ties of the old one.
     """
     marks = graphs.marks[graphs.numbers.by_body]
     taken = torch.empty_like(found.order)

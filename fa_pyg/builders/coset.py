@@ -1,4 +1,4 @@
-"""Any frame, right-multiplied by a finite group: less steep outputs for more runs."""
+"""Coset frames: a frame right-multiplied by a finite group, for less steep outputs at more model runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fa_pyg.groups import FiniteGroup, Group, GroupLike
 
 __all__ = ["CosetFrame"]
 
-_SAME = 1e-12  # frames that differ by less, entry by entry, are one
-_MATRICES = 1 << 21  # that are compared at most: of more frames all are left as they are
+_SAME = 1e-12  # frames whose entries differ by less are the same
+_MATRICES = 1 << 21  # matrices that are compared at most: more frames are not merged
 
 
 class CosetFrame(MotionFrame):
@@ -24,27 +24,27 @@ class CosetFrame(MotionFrame):
               \langle\Phi\rangle_{FH} = \langle\Phi_H\rangle_F, \quad
               \Phi_H(x) = \frac{1}{|H|} \sum_{h \in H} \rho_{out}(h)\, \Phi(\rho_{in}(h)^{-1} x)
 
-    It is a frame as F is, since F(gx) H = g F(x) H, and exact and continuous as F is: averaging in it is
-    averaging the model's group average over H in F. What F chooses, one sign or order of axes rather than
-    another, matters less the more H makes alike. With all signs, ``"D2(3)"`` or ``"D2h"``, no choice of signs
-    is left; with ``"O"`` or ``"Oh"`` none of orders either, and only those parts of an output tell frames
-    apart that are of degree 4 and more.
+    FH is a frame, since F(gx) H = g F(x) H, as exact and as continuous as F: to average in FH is to average
+    the group average over H in F. The choices of F, of signs or of the order of axes, matter less the larger
+    H is. With all signs, ``"D2(3)"`` or ``"D2h"``, outputs do not depend on the choice of signs; with ``"O"``
+    or ``"Oh"`` not on the order of axes either, and only the components of an output of degree 4 and more
+    depend on the frame.
 
-    Frames that differ by an element of H are run once and their weights added: of
-    :class:`~fa_pyg.PCAFrame` where H has all its signs, and of other frames where their rotations carry
-    no derivative (frames that coincide at one input part in its neighborhood, which derivatives see).
+    Frames that differ by an element of H are run once, with the sum of their weights: those of
+    :class:`~fa_pyg.PCAFrame` if H has all their signs, and those of other frames if their rotations are not
+    differentiated (frames that coincide at an input differ next to it, which derivatives depend on).
 
     Args:
-        frame: of motions, e.g. ``PCAFrame("SE(3)")``, ``LearnedFrame("SE(3)")``; inside of
-            :class:`~fa_pyg.LocalFrame` it serves every node.
-        subgroup: H: the name of a finite group of the same dimension, without reflections if the frame's
-            group has none.
+        frame: a frame of motions, e.g. ``PCAFrame("SE(3)")``, ``LearnedFrame("SE(3)")``. A coset frame can be
+            the frame of a :class:`~fa_pyg.LocalFrame`.
+        subgroup: H: the name of a finite group of the same dimension, without reflections unless the group of
+            the frame has them.
 
     Raises:
-        ValueError: for a frame of permutations or translations alone, and another group.
+        ValueError: for a frame of permutations, or of translations alone, or another group.
 
-    Not guaranteed: more than the frame guarantees. For :class:`~fa_pyg.WeightedPCAFrame` the levels of
-    ``smoothness=`` cost fewer runs.
+    Not guaranteed: more than the frame guarantees. For :class:`~fa_pyg.WeightedPCAFrame`, ``smoothness=``
+    costs fewer runs.
     """
 
     def __init__(self, frame: Frame, subgroup: GroupLike) -> None:
@@ -83,12 +83,12 @@ class CosetFrame(MotionFrame):
         return bool((self.subgroup.distance(matrices.to(self.elements)) < _SAME).all())
 
     def _uniform(self, rotation: Tensor, frames: Frames) -> Frames:
-        """The coset of one frame a body."""
+        """The cosets of frames of which each body has one."""
         rotation = rotation @ self.elements.to(rotation).unsqueeze(1)
         return Frames.uniform(rotation, frames.origin, frames.batch, frames.exact)
 
     def _merged(self, frames: Frames) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotation, body and weight of one frame of each coset."""
+        """Rotation, body and weight of one representative per coset."""
         rotation, body, weight = frames.rotation, frames.body, frames.weight
         counts = frames.counts.index_select(0, body)
         if _is_differentiated(rotation) or counts.sum() * self.subgroup.order > _MATRICES:
@@ -102,7 +102,7 @@ class CosetFrame(MotionFrame):
         same = self.subgroup.distance(between) < _SAME
         first = torch.arange(len(body), device=body.device)
         first = first.scatter_reduce(0, one[same], other[same], "amin")
-        while not torch.equal(first, again := first.index_select(0, first)):  # where rounding decides, chains
+        while not torch.equal(first, again := first.index_select(0, first)):  # rounding can make chains
             first = again
         kept = (first == torch.arange(len(body), device=body.device)).nonzero().squeeze(1)
         total = torch.zeros_like(weight).index_add(0, first, weight)
@@ -113,7 +113,7 @@ class CosetFrame(MotionFrame):
 
 
 def _is_differentiated(x: Tensor) -> bool:
-    """Whether a derivative is taken through x, in reverse or in forward mode."""
+    """Whether x is differentiated, in reverse or in forward mode."""
     reverse = torch.is_grad_enabled() and x.requires_grad
     traced = torch._C._are_functorch_transforms_active()
     return reverse or traced or torch.autograd.forward_ad.unpack_dual(x).tangent is not None

@@ -1,4 +1,4 @@
-"""Orthonormal axes of a few vectors, also where these vanish or depend on one another."""
+"""Gram-Schmidt: orthonormal axes of a few vectors, which may vanish or be linearly dependent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["completed", "gram_schmidt", "rejected", "signed_permutations"]
 
 
 def gram_schmidt(vectors: Tensor, eps: float) -> Tensor:
-    r"""Returns the axes of k <= d vectors by Gram-Schmidt, 0 for each that depends on those before it.
+    r"""Return the axes of k <= d vectors by Gram-Schmidt, 0 for vectors that depend on earlier ones.
 
     .. math:: u_i = v_i - \sum_{j < i} (v_i \cdot e_j)\, e_j, \qquad e_i = u_i / |u_i|
 
@@ -38,9 +38,9 @@ def gram_schmidt(vectors: Tensor, eps: float) -> Tensor:
 
 
 def rejected(vector: Tensor, axes: Tensor) -> Tensor:
-    """Returns the part ``[..., d]`` of a vector across orthonormal axes (columns, some may be 0).
+    """Return the component ``[..., d]`` of a vector orthogonal to orthonormal axes (columns, which may be 0).
 
-    Twice, because the first difference of nearly parallel vectors is not orthogonal to rounding level.
+    Subtracted twice: of nearly parallel vectors, the first difference is not orthogonal up to rounding.
     """
     for _ in range(2):
         inside = (vector.unsqueeze(-1) * axes).sum(-2, keepdim=True)
@@ -49,18 +49,19 @@ def rejected(vector: Tensor, axes: Tensor) -> Tensor:
 
 
 def completed(axes: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns axes whose columns of zeros are filled, with determinant +1, and which these were.
+    """Fill columns of zeros so that the determinant is +1; return the axes, and a mask of these columns.
 
-    One missing axis is the (generalised) cross product of the others. More are arbitrary: they follow from
-    the coordinate axes, so that they are finite and the same in every call, but do not turn with the input.
+    A single missing axis is the (generalized) cross product of the others. If more are missing, they are
+    arbitrary: made from the coordinate axes, they are finite and the same in every call, but do not rotate
+    with the input.
 
     Shapes:
-        axes ``[..., d, d]``; returns ``[..., d, d]`` and the missing columns ``[..., d]``, boolean.
+        axes ``[..., d, d]``; returns ``[..., d, d]`` and ``[..., d]``, boolean.
     """
     missing = (axes.detach() == 0).all(dim=-2)
     columns = torch.eye(axes.size(-1), dtype=axes.dtype, device=axes.device)
     for lacks, column in zip(missing.unbind(-1), columns, strict=True):
-        # The coordinate axis that is farthest from the span of the others, at least 1 / sqrt(d) away.
+        # The coordinate axis farthest from the span of the other axes, at a distance of at least 1 / sqrt(d).
         far = (1 - axes.detach().square().sum(-1)).argmax(-1)
         rest = rejected(columns[far], axes)
         axes = axes + _unit_or_0(rest, lacks.unsqueeze(-1)).unsqueeze(-1) * column
@@ -70,7 +71,7 @@ def completed(axes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def signed_permutations(dim: int, m: int, reflects: bool) -> Tensor:
-    """Returns all signed permutations of the last m of d axes, with det = +1 unless the group reflects."""
+    """Return all signed permutations of the last m of d axes, with det = +1 unless the group reflects."""
     eye = torch.eye(m, dtype=torch.float64)
     blocks = torch.stack(
         [
@@ -85,6 +86,6 @@ def signed_permutations(dim: int, m: int, reflects: bool) -> Tensor:
 
 
 def _unit_or_0(vector: Tensor, some: Tensor) -> Tensor:
-    # What is not there must not divide by 0, not even where the quotient is thrown away.
+    # Missing vectors must not divide by 0, not even where the quotient is discarded: gradients would be NaN.
     vector = torch.where(some, vector, torch.ones_like(vector))
     return torch.where(some, vector / vector.norm(dim=-1, keepdim=True), torch.zeros_like(vector))

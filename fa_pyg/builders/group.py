@@ -1,4 +1,4 @@
-"""The whole of a finite group: group averaging."""
+"""Group averaging: all elements of a finite group."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["GroupFrame"]
 
 
 class GroupFrame(MotionFrame):
-    r"""All elements of a finite group, at every input: group averaging (the Reynolds operator).
+    r"""Group averaging (the Reynolds operator): all elements of a finite group, for every input.
 
     .. math:: \langle\Phi\rangle(x) = \frac{1}{|G|} \sum_{g \in G} \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
 
-    Since gG = G, this frame is equivariant at *every* input, the symmetric ones included, and as smooth as
-    the model itself. It makes a model equivariant to the finite group only, with one exception: where the
-    model is a polynomial of vectors or points, and its degree and the output's rank together are at most L,
-    the average is that over all of SO(d) (of O(d) where G reflects). In the plane L = n - 1 for ``"Cn"`` and
+    Since gG = G, this frame is equivariant for *every* input, symmetric ones included, and outputs are as
+    smooth as the model. The model becomes equivariant to the finite group only, with one exception: if it is
+    a polynomial of vectors or points, and the sum of its degree and the output's rank is at most L, then the
+    average equals that over all of SO(d) (over O(d) if G reflects). In the plane L = n - 1 for ``"Cn"`` and
     ``"Dn"``; in space L = 2 for ``"T"``, ``"Td"`` and ``"Th"``, 3 for ``"O"`` and ``"Oh"``, 5 for ``"I"`` and
     ``"Ih"``.
 
@@ -29,22 +29,22 @@ class GroupFrame(MotionFrame):
         group: a finite group by name (:class:`~fa_pyg.groups.FiniteGroup`): ``"C4"`` or ``"D4"`` in the
             plane; ``"C4(3)"``, ``"D4h"``, ``"O"``, ``"Oh"``, ``"Ih"`` in space; ``"T(3):Oh"`` with
             translations.
-        translations: take translations out as well, exactly, by the centroid. Otherwise the elements turn
-            about the origin.
+        translations: also remove translations, exactly, by the centroid. Otherwise the elements rotate about
+            the origin.
 
     Raises:
         ValueError: if the group is not finite.
 
-    Not guaranteed: equivariance to more than ``group``. The model runs once for every element.
+    Not guaranteed: equivariance to more than ``group``. The model runs once per element.
     """
 
     def __init__(self, group: GroupLike, translations: bool = False) -> None:
         group = Group.of(group)
         if not isinstance(group, FiniteGroup):
-            raise ValueError(f'group: expected a finite one such as "C4", "Oh" or "T(3):Oh", found {group}')
+            raise ValueError(f'group: expected a finite group such as "C4", "Oh" or "T(3):Oh", found {group}')
         checks.flag("translations", translations)
         super().__init__(replace(group, translates=group.translates or translations))
-        # No buffer: `.float()` must not round them. They never change, so no copy waits for the device.
+        # Not a buffer: `.float()` must not round them. They are constant, so that copies can be asynchronous.
         self.elements = self.group.elements()
 
     def build(self, cloud: Cloud) -> Frames:

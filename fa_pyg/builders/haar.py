@@ -1,4 +1,4 @@
-"""Random motions: group averaging by samples."""
+"""Haar samples: group averaging over random motions."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ __all__ = ["HaarFrame"]
 
 
 class HaarFrame(MotionFrame):
-    r"""k random motions for each graph: group averaging over Haar (uniform) samples.
+    r"""Group averaging over k Haar (uniform) random motions per graph.
 
     .. math:: \langle\Phi\rangle(x) \approx \frac1k \sum_{i=1}^k \rho(g_i) \Phi(\rho(g_i)^{-1} x),
               \qquad g_i \sim \mathrm{Haar}(G)
 
-    Translations, whose group has no uniform measure, are taken out exactly by the centroid. With ``k=1`` in
-    training this is data augmentation by random motions (combine with :class:`~fa_pyg.PerMode`). Of a finite
-    group the elements are drawn with equal probability; all of them, and so an exact average, has
-    :class:`~fa_pyg.builders.group.GroupFrame`.
+    Translations, whose group does not have a uniform probability measure, are removed exactly by the
+    centroid. With ``k=1`` in training this is data augmentation by random motions (combine with
+    :class:`~fa_pyg.PerMode`). Elements of a finite group are drawn with equal probability; use
+    :class:`~fa_pyg.builders.group.GroupFrame` to average over all elements exactly.
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``, or a finite one: ``"Oh"``.
-        k: samples a graph and call.
-        generator: for reproducible draws; default torch's global one.
+        k: samples per graph and call.
+        generator: for reproducible draws; default the global generator of torch.
 
-    Not guaranteed: equivariance of one call. It holds in expectation; the error falls like 1 / sqrt(k).
+    Not guaranteed: equivariance of a single call. It holds in expectation; the error falls as 1 / sqrt(k).
     """
 
     def __init__(self, group: GroupLike, k: int = 1, generator: torch.Generator | None = None) -> None:

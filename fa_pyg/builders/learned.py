@@ -1,4 +1,4 @@
-"""Learned frames: the axes that a small equivariant network gives, surely or by chance."""
+"""Learned frames: axes from a small equivariant network, deterministic or probabilistic."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ __all__ = ["LearnedFrame", "identity_prior"]
 
 
 class LearnedFrame(MotionFrame):
-    r"""Frames that are learned, "Equivariance with Learned Canonicalization Functions" (Kaba et al. 2023).
+    r"""Learned frames: "Equivariance with Learned Canonicalization Functions" (Kaba et al. 2023).
 
     .. math:: F(x) = \{(\mathrm{GramSchmidt}(v_1, v_2, \dots),\ \bar x)\}, \qquad v = \mathrm{net}(x)
 
-    with d vectors for O(d) and E(d), and d - 1 for SO(d) and SE(d), whose last axis is the (generalised)
-    cross product: one frame a graph. With ``noise`` the frames are probabilistic (Kim et al. 2023): standard
-    normal vectors, whose law no rotation changes, are further inputs of the net, drawn anew for each of k
-    frames a graph.
+    with d vectors for O(d) and E(d), and d - 1 for SO(d) and SE(d), where the last axis is the (generalized)
+    cross product of the others: one frame per graph. With ``noise`` the frames are probabilistic (Kim et al.
+    2023): standard normal vectors, whose distribution is invariant under rotations, are further inputs of the
+    net, drawn independently for each of k frames per graph.
 
     Args:
-        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"`` or ``"SE(d)"`` (``"T(d)"`` has nothing to learn).
+        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"`` or ``"SE(d)"`` (``"T(d)"`` needs no learning).
         net: an equivariant network, called as ``net(vectors, scalars, batch, num_graphs)``; default
             :class:`VectorNet`.
-        noise: noise vectors a node, as the last channels of ``vectors``; 0 for one frame that is sure.
-        k: frames a graph in training.
-        eval_k: frames a graph in evaluation; default k.
-        generator: for reproducible noise; default torch's global one.
-        eps: a vector counts as dependent on those before it if no more than ``eps`` (of the net's unit, and
-            of the graph's longest vector) is left of it.
+        noise: noise vectors per node, as the last channels of ``vectors``; 0 for a deterministic frame.
+        k: frames per graph in training.
+        eval_k: frames per graph in evaluation; default k.
+        generator: for reproducible noise; default the global generator of torch.
+        eps: a vector counts as dependent on earlier ones if at most ``eps`` of it is orthogonal to them (in
+            the unit of the net, and relative to the longest vector of the graph).
 
     Shapes:
-        ``net``: vectors ``[N, C, d]``, all declared points (from the origin) and vectors in the order of
-        their declaration, in their units; those of graphs and edges are averaged over each graph and given
-        to its nodes; under groups that reflect, pseudovectors are left out. scalars ``[N, 1]``, the node
-        weights (1 without any). batch ``[N]``. Returns ``[num_graphs, d, d]`` or ``[num_graphs, d - 1, d]``.
+        ``net``: vectors ``[N, C, d]``, all declared points (relative to the origin) and vectors, in the order
+        of declaration and in their units; those of graphs and edges are averaged over each graph and copied
+        to its nodes; pseudovectors are left out under groups that reflect. scalars ``[N, 1]``, the node
+        weights (default 1). batch ``[N]``. Returns ``[num_graphs, d, d]`` or ``[num_graphs, d - 1, d]``.
 
     Raises:
-        ValueError: if the net returns another shape, no vector is declared, or k > 1 without noise.
+        ValueError: if the net returns another shape, vectors are not declared, or k > 1 without noise.
 
-    The net runs in float64, as all frames do, on its parameters as they are rounded to their own type: frames
-    are as exact as others beside a model in float32 or 16 bits, and gradients come in the parameters' type.
+    The net runs in float64, as all frames do, with parameters that keep their dtype: these frames are as
+    exact as others, also for a model in float32 or 16 bits, and gradients have the dtype of the parameters.
 
-    Not guaranteed: equivariance where the net's vectors are dependent, as they are for symmetric inputs:
-    those of methane vanish, those of a planar cloud under O(3) lie in the plane. The missing axes are then
-    completed from the coordinate axes, finite in value and gradient, the same in every call. One missing axis
-    still turns with the input (reflections may flip it); with two or more the average is *not* equivariant,
-    and near such inputs it jumps. With noise it is equivariant in expectation for every input, and no single
-    call is. Declared tensors are not read.
+    Not guaranteed: equivariance where the vectors of the net are dependent, as for symmetric inputs: those of
+    methane vanish, those of a planar cloud under O(3) lie in the plane. The missing axes are then completed
+    from the coordinate axes, finite in value and gradient, the same in every call. A single missing axis
+    still rotates with the input (reflections may flip it). With two or more the average is *not* equivariant,
+    and it jumps near such inputs. With noise it is equivariant in expectation for every input, but not in a
+    single call. Declared tensors are not read.
     """
 
     def __init__(
@@ -75,7 +75,10 @@ class LearnedFrame(MotionFrame):
         noise, k = checks.size("noise", noise, 0), checks.integer("k", k)
         eval_k = checks.integer("eval_k", eval_k, optional=True)
         if not noise and (k, eval_k or k) != (1, 1):
-            raise ValueError(f"k={k}, eval_k={eval_k}: without noise (noise=0) all frames would be the same")
+            raise ValueError(
+                f"k: expected 1 without noise (noise=0), where all frames would be the same, found k={k}, "
+                f"eval_k={eval_k}"
+            )
         checks.instance("net", net, nn.Module, "a torch.nn.Module", optional=True)
         checks.instance("generator", generator, torch.Generator, "a torch.Generator", optional=True)
         checks.number("eps", eps, above=0, below=1)
@@ -100,13 +103,13 @@ class LearnedFrame(MotionFrame):
         else:
             vectors = torch.eye(dim, dtype=cloud.dtype, device=cloud.device).expand(k * cloud.size, -1, -1)
         axes, missing = completed(gram_schmidt(vectors, self.eps))
-        # Exact where the net's vectors were enough; by chance never.
+        # Exact where the vectors of the net suffice, and without noise.
         enough = missing.sum(-1).view(k, cloud.size) <= dim - max(self.num_vectors, 1)
         exact = torch.where(enough.all(0) & (self.noise == 0), ALL_RANKS, -1)
         return Frames.uniform(axes.view(k, cloud.size, dim, dim), origin, cloud.batch, exact)
 
     def _vectors(self, cloud: Cloud, origin: Tensor | None, k: int) -> Tensor:
-        """What the net says of k copies of the batch, each with its own noise, ``[k * B, ..., d]``."""
+        """The vectors of the net for k copies of the batch, with independent noise, ``[k * B, ..., d]``."""
         x, scalars, batch = _nodes(cloud, origin, self.group.reflects)
         first = cloud.size * torch.arange(k, device=cloud.device).unsqueeze(1)
         batch, scalars, x = (batch + first).flatten(), scalars.repeat(k, 1), x.repeat(k, 1, 1)
@@ -130,14 +133,14 @@ class LearnedFrame(MotionFrame):
 
 
 def identity_prior(frames: Frames) -> Tensor:
-    r"""How far frames are from leaving the input as it is, "Equivariant Adaptation" (Mondal et al. 2023).
+    r"""Prior toward the identity: the distance of frames from it (Mondal et al. 2023).
 
     .. math:: \mathcal{L} = \frac1B \sum_b \sum_{g \in F(x_b)} w_g\, \|R_g - I\|_F^2
 
-    Added to a task's loss on data in their usual poses, it teaches a :class:`LearnedFrame` to leave them
-    there, where a pretrained model knows them, while all other poses are brought to these:
+    Added to the loss of a task, on data in their usual poses, it trains a :class:`LearnedFrame` to keep these
+    poses, which a pretrained model has seen, and to map all other poses to them:
     ``loss + 0.1 * identity_prior(model.frame(pos, batch=batch))``. Between 0 and 4 d; the mean over the Haar
-    measure is 2 d. It is itself *not* invariant, on purpose.
+    measure is 2 d. The prior is *not* invariant, on purpose.
 
     Shapes:
         a scalar, differentiable; 0 for a batch without graphs.
@@ -149,7 +152,7 @@ def identity_prior(frames: Frames) -> Tensor:
 
 
 def _called(net: nn.Module, dtype: torch.dtype, *args) -> Tensor:
-    """Calls a net in another type than its own, without changing it."""
+    """Call a net in another dtype, without converting it."""
     state = {**dict(net.named_parameters()), **dict(net.named_buffers())}
     wide = {name: x.to(dtype) for name, x in state.items() if x.is_floating_point() and x.dtype != dtype}
     out = functional_call(net, wide, args)
@@ -161,11 +164,11 @@ def _called(net: nn.Module, dtype: torch.dtype, *args) -> Tensor:
 
 
 def _nodes(cloud: Cloud, origin: Tensor | None, reflects: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """All vectors of each node ``[N, C, d]``, its weight ``[N, 1]`` and its graph ``[N]``."""
+    """All vectors of each node ``[N, C, d]``, the weight ``[N, 1]`` and the graph ``[N]`` of each."""
     usable = [q for q in cloud.declared if q.rep.rank == 1 and not (reflects and q.rep.pseudo)]
     if not usable:
         found = ", ".join(str(q.rep) for q in cloud.declared)
-        raise ValueError(f"a learned frame needs a declared point or vector, found {found}")
+        raise ValueError(f"LearnedFrame: expected a declared point or vector, found {found}")
     leader = next((q for q in cloud.declared if q.rep.affine), cloud.read[0])
     n, index = len(leader.value), leader.rows.body
     x = torch.cat([_channels(cloud, q, origin, leader) for q in usable], dim=1)
@@ -176,13 +179,13 @@ def _nodes(cloud: Cloud, origin: Tensor | None, reflects: bool) -> tuple[Tensor,
 
 
 def _channels(cloud: Cloud, quantity: Quantity, origin: Tensor | None, leader: Quantity) -> Tensor:
-    """A quantity at the rows of the leader, ``[N, C, d]``."""
+    """A quantity at the rows of the leader, averaged over graphs if it has others, ``[N, C, d]``."""
     n, *channels, dim = quantity.value.shape
-    value = cloud.centred(quantity, origin)[0].view(n, math.prod(channels), dim)
+    value = cloud.centered(quantity, origin)[0].view(n, math.prod(channels), dim)
     if quantity.rows.align_with(leader.rows):
         return value
     average = mean(value.flatten(1), quantity.rows.body, cloud.size)
-    # Where they cancel, as edges in both directions do, rounding is left, which the net would make large.
+    # Where vectors cancel, as of edges in both directions, rounding is left, which the net would scale up.
     size = mean(value.detach().flatten(1).abs(), quantity.rows.body, cloud.size).amax(1, keepdim=True)
     average = torch.where(average.abs() <= 64 * torch.finfo(average.dtype).eps * size, 0, average)
     return gather(average, leader.rows.body).expand(len(leader.value), -1).unflatten(1, value.shape[1:])

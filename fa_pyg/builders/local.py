@@ -1,4 +1,4 @@
-"""One frame a node, from its neighbours."""
+"""Local frames: a frame per node, from its neighbors."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from fa_pyg.groups import Group, GroupLike
 from fa_pyg.math.linalg import check_device, check_real, working_dtype
 from fa_pyg.reps import Rep
 
-__all__ = ["LocalFrame", "LocalPCAFrame"]
+__all__ = ["LocalFrame", "LocalPCAFrame", "check_edges", "check_shape", "edge_vectors"]
 
 
 class LocalFrame(nn.Module):
-    r"""Frames of every node from its neighbours, by any frame (FA-Local-PointNet, Puny et al. 2022).
+    r"""Local frames: any frame, applied to the neighbors of every node (FA-Local-PointNet, Puny et al. 2022).
 
-    The bodies are the nodes. The frame F reads a node's edge vectors as it otherwise reads a graph's points:
+    The bodies are the nodes. The frame F reads the edge vectors of a node in place of the points of a graph:
 
     .. math:: F_i(x) = F\big(\{\, w_{ij}\, x_{ij} : j \to i \,\}\big), \qquad x_{ij} = x_j - x_i
 
-    where :math:`w_{ij}` also weighs the row. So a neighbour whose weight falls to 0 leaves as a weight and as
-    a length, and a frame that is continuous in both does not notice (:func:`fa_pyg.nn.smooth_cutoff`).
-    Differences do not translate: frames for O(d) serve E(d) as well. Those for E(d), SE(d) and T(d) have
-    the nodes themselves as origins.
+    where :math:`w_{ij}` is also the weight of the row. As the weight of a neighbor goes to 0, both its weight
+    and its length vanish, so that a frame that is continuous in both does not jump
+    (:func:`fa_pyg.nn.smooth_cutoff`). Edge vectors are invariant under translations: frames for O(d) also
+    serve E(d). Those for E(d), SE(d) and T(d) have the nodes as origins.
 
     Args:
-        frame: e.g. ``PCAFrame("O(3)")``, or ``Sample(PCAFrame("O(3)"))`` for one frame a node in training.
+        frame: e.g. ``PCAFrame("O(3)")``, or ``Sample(PCAFrame("O(3)"))`` for one frame per node in training.
 
     Example::
 
         source, target = edge_index
         frames = LocalPCAFrame("E(3)")(pos, edge_index)
-        frames.to_frame(pos[source], "point", target)   # each neighbour in its receiver's frames
-        frames.to_frame(vel, "vector", "graph")         # each node's vectors in its own
+        frames.to_frame(pos[source], "point", target)   # each neighbor in its receiver's frames
+        frames.to_frame(vel, "vector", "graph")         # the vectors of each node in its frames
 
-    Not guaranteed: more than the frame itself guarantees, on the rows of one neighbourhood; and small
-    neighbourhoods are often symmetric.
+    Not guaranteed: more than the frame guarantees, on the rows of a neighborhood; and small neighborhoods are
+    often symmetric.
 
-    * Where what is read spans d - 1 or d dimensions (in 3-d planar neighbourhoods, and two neighbours not in
-      line with the node): :class:`~fa_pyg.builders.weighted.WeightedPCAFrame` is exact, always; plain PCA
-      frames where second moments differ. Where they coincide (the carbon of methane) the axes of these are
-      arbitrary and nothing is exact; near there they jump.
-    * Where it spans less (in 3-d one neighbour or a line, in any d > 1 none) the axes across are arbitrary.
-      Exact then are scalars, vectors and pseudovectors made of what lies in the span alone, with weighted
-      frames tensors too; nothing that features across the span enter. ``vectors`` widen the span.
-    * :class:`~fa_pyg.GeneralisedQRFrame` finds ties to the rounding of float64, in which edges are computed:
-      give it positions in float64, or symmetric neighbourhoods are taken for others.
-    * As the *last* neighbour leaves there is no limit, for frames have no length: the messages vanish, the
-      frame stays and then jumps to that of no neighbour. ``vectors``, if there are, take over continuously.
+    * If the rows span d - 1 or d dimensions (in 3-d: planar neighborhoods, and two neighbors not in line with
+      the node), :class:`~fa_pyg.builders.weighted.WeightedPCAFrame` is always exact, and plain PCA frames are
+      if second moments are distinct. Where these coincide (the carbon of methane), the axes of PCA frames are
+      arbitrary, outputs are not exact, and they jump nearby.
+    * If they span less (in 3-d: one neighbor or a line; for d > 1: none), the axes orthogonal to the span are
+      arbitrary. Then scalars, vectors and pseudovectors are exact if they depend only on quantities within
+      the span, and so are tensors in weighted frames. ``vectors`` widen the span.
+    * :class:`~fa_pyg.GeneralizedQRFrame` detects ties up to the rounding of float64, in which edges are
+      computed: pass positions in float64, or symmetric neighborhoods are not recognized as such.
+    * As the *last* neighbor leaves, frames do not have a limit: the messages vanish, the frame stays and then
+      jumps to that of an empty neighborhood. ``vectors``, if given, take over continuously.
     """
 
     def __init__(self, frame: Frame) -> None:
@@ -75,15 +75,15 @@ class LocalFrame(nn.Module):
         edge_vec: Tensor | None = None,
         edge_weight: Tensor | None = None,
     ) -> Frames:
-        """Returns the frames of the nodes.
+        """Return the frames of the nodes.
 
         Args:
             pos: positions.
-            edge_index: sources (neighbours) above targets; a self-loop adds nothing to the axes.
-            vectors: more vectors of the nodes, e.g. features, in units comparable with ``pos``: the axes of a
-                node are made of its own and its neighbours' as well.
-            edge_vec: what to take for x_j - x_i, e.g. across a periodic boundary.
-            edge_weight: invariant weights >= 0, e.g. a smooth cut-off.
+            edge_index: sources (neighbors) above targets; self-loops do not contribute to the axes.
+            vectors: further vectors of the nodes, e.g. features, in units comparable with ``pos``: those of a
+                node and of its neighbors contribute to the axes of the node.
+            edge_vec: replaces x_j - x_i, e.g. across a periodic boundary.
+            edge_weight: invariant weights >= 0, e.g. a smooth cutoff.
 
         Shapes:
             pos ``[N, d]``, edge_index ``[2, E]``, vectors ``[N, d]`` or ``[N, C, d]``, edge_vec ``[E, d]``,
@@ -91,7 +91,7 @@ class LocalFrame(nn.Module):
             (``frames.batch``), rows of nodes (``level="graph"``) to themselves.
 
         Raises:
-            ValueError: for shapes that do not fit each other or the group's dimension.
+            ValueError: for shapes that are inconsistent with each other or with the group's dimension.
         """
         check_edges(self.group.dim, pos, edge_index, edge_weight)
         if edge_vec is not None:
@@ -103,28 +103,28 @@ class LocalFrame(nn.Module):
             check_device(f"vectors[{i}]", v, pos)
         n, target = len(pos), edge_index[1]
         node = torch.arange(n, device=pos.device)
-        # In the wide type, in which the difference of two float32 is exact.
+        # In float64, in which the difference of two float32 is exact.
         wide = pos.to(working_dtype(pos))
         x = edge_vectors(wide, edge_index) if edge_vec is None else edge_vec
         sent = [x, *(v.index_select(0, edge_index[0]) for v in vectors)]
         if edge_weight is not None:
             w = edge_weight.to(wide.dtype).clamp(min=0)
             sent = [v * w.view(-1, *(1,) * (v.dim() - 1)) for v in sent]
-        near, own = Rows(Level.NODE, target, len(target)), Rows.of(node)  # the cloud of a node: its neighbors
+        near, own = Rows(Level.NODE, target, len(target)), Rows.of(node)  # a cloud is the neighbors of a node
         read = (*(Quantity(v, Rep(1), near) for v in sent), *(Quantity(v, Rep(1), own) for v in vectors))
-        # One point a body is its own centroid: the origin. Groups that do not translate must not see it.
+        # The centroid of this single point is the origin. Groups without translations must not read it.
         point = (Quantity(wide, Rep(1, affine=True), own),) if self.group.translates else ()
         return self.frame.evaluate(Cloud(read + point, read, target, n, edge_weight))
 
 
 class LocalPCAFrame(LocalFrame):
-    """Principal axes of every node's neighbourhood: :class:`LocalFrame` of :class:`~fa_pyg.PCAFrame`.
+    """Principal axes of the neighborhood of every node: :class:`LocalFrame` of :class:`~fa_pyg.PCAFrame`.
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"`` (the axes of space).
-        detach: treat the frames as constants. Faster, but forces taken through them are *wrong*.
+        detach: treat the frames as constants. Faster, but forces computed through them are *wrong*.
 
-    Shapes, errors and what is not guaranteed: see :class:`LocalFrame`.
+    See :class:`LocalFrame` for shapes, errors and what is not guaranteed.
     """
 
     def __init__(self, group: GroupLike, detach: bool = False) -> None:
@@ -132,12 +132,12 @@ class LocalPCAFrame(LocalFrame):
 
 
 def edge_vectors(pos: Tensor, edge_index: Tensor) -> Tensor:
-    """Returns x_j - x_i, from the target of each edge to its source, ``[E, d]``."""
+    """Return x_j - x_i, from the target of each edge to its source, ``[E, d]``."""
     return pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
 
 
 def check_edges(dim: int, pos: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
-    """Raises a ValueError that names the first of a call's arguments that does not fit the others."""
+    """Raise ValueError for positions, edges or edge weights of inconsistent shape, dtype or device."""
     check_shape("pos", pos, None, dim)
     if not isinstance(edge_index, Tensor):
         raise ValueError(f"edge_index: expected a tensor, found a {type(edge_index).__name__}")
@@ -151,7 +151,7 @@ def check_edges(dim: int, pos: Tensor, edge_index: Tensor, edge_weight: Tensor |
 
 
 def check_shape(name: str, x: Tensor, *wanted: int | None) -> None:
-    """Raises a ValueError unless x is floating point and of the wanted shape (None: of any size)."""
+    """Raise ValueError unless x is floating point and of the expected shape (None: of any size)."""
     text = ", ".join("N" if size is None else str(size) for size in wanted)
     check_real(name, x, f"floating point [{text}]")
     if x.dim() != len(wanted) or any(b not in (None, a) for a, b in zip(x.shape, wanted, strict=True)):

@@ -1,4 +1,4 @@
-"""Principal axes of each graph, with all signs of the group."""
+"""PCA frames: principal axes of each graph, with all signs of the group."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ __all__ = ["PCAFrame", "identity_frames", "make_proper"]
 
 
 class PCAFrame(MotionFrame):
-    r"""The frame of "Frame Averaging for Invariant and Equivariant Network Design" (Puny et al. 2022).
+    r"""PCA frame of "Frame Averaging for Invariant and Equivariant Network Design" (Puny et al. 2022).
 
-    The eigenvectors :math:`v_1, \dots, v_d` (by ascending variance) of each graph's covariance
+    The eigenvectors :math:`v_1, \dots, v_d` (by ascending variance) of the covariance of each graph,
 
     .. math:: C = \frac{\sum_i w_i (x_i - \bar x)(x_i - \bar x)^\top}{\sum_i w_i}, \qquad
               F(x) = \{([\pm v_1, \dots, \pm v_d],\ \bar x)\}
 
     with all 2^d signs for O(d) and E(d), the 2^(d-1) of determinant +1 for SO(d) and SE(d), and the centroid
-    alone for T(d). Groups without translations do not centre. Further vectors (velocities) add their own
-    mean :math:`v v^\top` to C: bring them to comparable units.
+    alone for T(d). Groups without translations do not center. Further vectors (velocities) add their mean
+    :math:`v v^\top` to C: bring them to comparable units.
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``, d <= 16.
-        detach: treat the frames as constants. Faster, but forces taken through them are *wrong*.
-        on_degenerate: "ignore", "warn" or "raise" where eigenvalues other than 0 coincide to four digits. The
-            last two wait for the device.
+        detach: treat the frames as constants. Faster, but forces computed through them are *wrong*.
+        on_degenerate: ``"ignore"``, ``"warn"`` or ``"raise"`` where eigenvalues other than 0 coincide to four
+            digits. The last two synchronize with the device.
 
     Raises:
-        ValueError: for another ``on_degenerate``, or, if it is "raise", for such graphs, naming them.
+        ValueError: for another ``on_degenerate``, or, if it is ``"raise"``, for such graphs, naming them.
 
-    Not guaranteed: where eigenvalues coincide (symmetric molecules) the axes are arbitrary and the average
-    is *not* equivariant; near such inputs it jumps. Clouds on a line (d >= 3) and points are exact for
-    scalars and vectors made of what is read alone, not for tensors: :meth:`~fa_pyg.Frames.exact_for` tells.
-    :class:`~fa_pyg.WeightedPCAFrame` is exact on all.
+    Not guaranteed: equivariance where eigenvalues coincide (symmetric molecules): there the axes are
+    arbitrary, and the average jumps near such inputs. Clouds on a line (d >= 3) and points are exact for
+    scalars and vectors that depend only on quantities that are read, not for tensors:
+    :meth:`~fa_pyg.Frames.exact_for` reports this. :class:`~fa_pyg.WeightedPCAFrame` is exact on all inputs.
     """
 
     def __init__(self, group: GroupLike, detach: bool = False, on_degenerate: str = "ignore") -> None:
         super().__init__(group)
         self.detach = checks.flag("detach", detach)
         self.on_degenerate = checks.one_of("on_degenerate", on_degenerate, ("ignore", "warn", "raise"))
-        # Kept with the module, so that calls on an accelerator need not send them.
+        # A buffer, so that calls on an accelerator do not copy it.
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
     def build(self, cloud: Cloud) -> Frames:
@@ -62,21 +62,20 @@ class PCAFrame(MotionFrame):
             frames = Frames.signed(axes, self.signs.to(axes), origin, cloud.batch, moments, reads_all)
         if self.on_degenerate != "ignore":
             self._report(frames)
-        return frames.detach() if self.detach else frames  # forward-mode derivatives do not ask for grad mode
+        return frames.detach() if self.detach else frames  # forward-mode derivatives ignore the grad mode
 
     def _axes(self, cloud: Cloud, origin: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Orthonormal axes ``[B, d, d]`` in the columns, of determinant +1 where the group asks for it, and
-        the moments that they are the axes of."""
-        # The axes of one quantity alone do not depend on how its moments are scaled.
+        """Principal axes ``[B, d, d]`` in the columns (proper without reflections), and second moments."""
+        # The axes of a single quantity do not depend on the scale of its moments.
         moments = covariance if len(cloud.read) > 1 else second_moments
-        parts = [cloud.centred(quantity, origin) for quantity in cloud.read]
+        parts = [cloud.centered(quantity, origin) for quantity in cloud.read]
         total = sum(moments(rows, index, cloud.size, weight) for rows, index, weight in parts)
         axes = safe_axes(total)
         return axes if self.group.reflects else make_proper(axes), total
 
     def _reads_all(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
-        """Whether the axes are made of all that is declared, of all nodes; ``[B]`` where bodies differ."""
-        if not all(any(one is read for read in cloud.read) for one in cloud.declared):
+        """Whether the axes depend on all declared inputs, of all nodes; ``[B]`` where bodies differ."""
+        if not all(any(quantity is read for read in cloud.read) for quantity in cloud.declared):
             return False
         unseen = cloud.unseen(origin)
         return True if unseen is None else ~unseen
@@ -88,7 +87,7 @@ class PCAFrame(MotionFrame):
         some = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")
         text = (
             f"{self}: expected distinct eigenvalues, found equal ones in {len(wrong)} of "
-            f"{frames.num_bodies} graphs ({some}), whose averages are not equivariant: WeightedPCAFrame is"
+            f"{frames.num_bodies} graphs ({some}), whose averages are not equivariant: use WeightedPCAFrame"
         )
         if self.on_degenerate == "raise":
             raise ValueError(text)
@@ -99,12 +98,12 @@ class PCAFrame(MotionFrame):
 
 
 def identity_frames(cloud: Cloud, origin: Tensor | None, dim: int) -> Frames:
-    """The one frame of a group that only translates."""
-    eye = torch.eye(dim, dtype=cloud.dtype, device=cloud.device)  # the first declared may be a scalar
+    """The single frame of a group of translations: identity rotations."""
+    eye = torch.eye(dim, dtype=cloud.dtype, device=cloud.device)
     return Frames.uniform(eye.expand(1, cloud.size, -1, -1), origin, cloud.batch, exact=ALL_RANKS)
 
 
 def make_proper(axes: Tensor) -> Tensor:
-    """Returns axes ``[B, d, d]`` of determinant +1: the last may be turned over."""
+    """Return axes ``[B, d, d]`` of determinant +1: the last one is flipped if necessary."""
     sign = det(axes.detach()).sign()[:, None, None]
     return torch.cat([axes[..., :-1], axes[..., -1:] * sign], dim=-1)

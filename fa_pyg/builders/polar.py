@@ -1,4 +1,4 @@
-"""The polar decomposition of three labeled vectors, such as those of a cell: one frame, infinitely smooth."""
+"""Polar frames: polar decomposition of three labeled vectors, such as a cell; infinitely smooth."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ _FLAT = 1e-10  # of the determinant of unit vectors, below which they count as d
 
 
 class PolarFrame(MotionFrame):
-    r"""The polar decomposition of three labeled vectors of each graph: one frame, infinitely smooth.
+    r"""Polar frame: the polar decomposition of three labeled vectors of each graph, infinitely smooth.
 
     .. math:: U = (a/|a|,\; b/|b|,\; c/|c|)^\top = P\,Q, \qquad P = (U U^\top)^{1/2}, \qquad
               F = \{Q^\top\}, \qquad U g^\top = P\,(Q g^\top) \;\Rightarrow\; F \mapsto g F
 
-    The axes are those nearest to the three unit vectors (symmetric orthogonalization, Löwdin 1950), and a
-    rotation turns Q alone. Lengths do not matter: a cell repeated n1 x n2 x n3 times along its vectors has
-    the axes of the cell. Under SO(3) and SE(3) the axes of a left-handed triple are reversed, -Q.
+    The axes are the orthonormal ones nearest to the three unit vectors (symmetric orthogonalization, Löwdin
+    1950), and a rotation changes Q alone. Lengths do not matter: a cell repeated n1 x n2 x n3 times along its
+    vectors has the axes of the cell. Under SO(3) and SE(3) the axes of a left-handed triple are reversed, -Q.
 
-    Where one vector is zero, as in a slab, the normal of the other two takes its place. It is a pseudovector:
-    under O(3) and E(3) there are two frames, one for each of its signs.
+    If one vector is zero, as in a slab, the normal of the other two replaces it. The normal is a
+    pseudovector: under O(3) and E(3) there are two frames, one for each sign.
 
     Args:
         group: ``"O(3)"``, ``"SO(3)"``, ``"E(3)"``, ``"SE(3)"`` or ``"T(3)"``.
 
     Shapes:
-        reads three rows of each graph in their order, ``[B, 3, 3]`` or ``[3 B, 3]``.
+        reads three rows of each graph, in their order, ``[B, 3, 3]`` or ``[3 B, 3]``.
 
     Raises:
-        ValueError: for another dimension, another number of vectors, and (on a CPU) dependent vectors.
+        ValueError: for another dimension, another number of vectors, or (checked on CPU only) dependent
+            vectors.
 
     Not guaranteed: independence of the order, the signs and the choice of the vectors: a frame of labeled
-    vectors knows none of the symmetries of a crystal. Right multiplication by ``"Oh"`` makes order and signs
-    irrelevant at 48 runs.
+    vectors does not have the symmetries of a crystal. Right multiplication by ``"Oh"``
+    (:class:`~fa_pyg.CosetFrame`) makes order and signs irrelevant, at 48 runs.
     """
 
     def __init__(self, group: GroupLike) -> None:
@@ -89,22 +90,23 @@ def _labeled(cloud: Cloud) -> Tensor:
         index is not None and is_at_hand(index) and (index.bincount(minlength=cloud.size) != 3).any()
     ):
         raise ValueError(
-            f"vectors: expected three of each of {cloud.size} graphs, in one input, found {len(rows)} rows"
+            f"vectors: expected three for each of {cloud.size} graphs, in one input, found {len(rows)} rows"
         )
     return rows.view(cloud.size, 3, 3)
 
 
 def _unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """The vectors of length 1, and which of them are zero, ``[B, 3]``."""
+    """The normalized vectors, and which of them are zero, ``[B, 3]``."""
     absent = (vectors == 0).all(2)
     square = vectors.square().sum(2) + absent
     return vectors / square.sqrt().unsqueeze(2), absent
 
 
 def _check_independent(vectors: Tensor, absent: Tensor) -> None:
-    """Raises ValueError for what has no axes; on a CPU, where looking costs nothing."""
+    """Raise ValueError for linearly dependent vectors (checked on CPU only, to avoid a device sync)."""
     if is_at_hand(vectors):
         wrong = (torch.linalg.det(vectors.detach()).abs() < _FLAT) | (absent.sum(1) > 1)
         if wrong.any():
             graph = int(wrong.nonzero()[0])
-            raise ValueError(f"vectors: expected three independent ones, or two and a zero, in graph {graph}")
+            wanted = "expected three independent vectors, or two and a zero"
+            raise ValueError(f"vectors: {wanted}, found dependent ones in graph {graph}")

@@ -1,4 +1,4 @@
-"""Random orders of the nodes: group averaging over S(n) by samples."""
+"""Random node orders: group averaging over samples of S(n)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["RandomNodeFrame"]
 
 
 class RandomNodeFrame(PermutationFrame):
-    r"""k random orders of the nodes of each graph: group averaging over uniform samples of S(n).
+    r"""Group averaging over k uniform samples of S(n): random node orders of each graph.
 
     .. math:: \langle\Phi\rangle(x) \approx \frac1k \sum_{i=1}^k \rho(g_i) \Phi(\rho(g_i)^{-1} x),
               \qquad g_i \sim \mathrm{U}(S_n)
@@ -23,10 +23,10 @@ class RandomNodeFrame(PermutationFrame):
 
     Args:
         group: ``"S(n)"``.
-        k: orders a graph and call.
-        generator: for reproducible draws; default torch's global one.
+        k: orders per graph and call.
+        generator: for reproducible draws; default the global generator of torch.
 
-    Not guaranteed: invariance of one call. It holds in expectation; the error falls like 1 / sqrt(k).
+    Not guaranteed: invariance of a single call. It holds in expectation; the error falls as 1 / sqrt(k).
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RandomNodeFrame(PermutationFrame):
         where = self.generator.device if self.generator is not None else device
         n = len(graphs.batch)
         key = torch.rand(self.k, n, generator=self.generator, device=where, dtype=torch.float64).to(device)
-        # In [b, b + 1/2] for the nodes of graph b: sorted, graphs stay apart whatever the rounding.
+        # Keys of graph b lie in [b, b + 1/2]: sorting does not mix graphs, whatever the rounding.
         order = numbers.local[torch.argsort(key / 2 + graphs.batch, dim=1)].reshape(-1)
         body = torch.arange(graphs.size, device=device).repeat(self.k)
         weight = torch.full((len(body),), 1 / self.k, dtype=torch.float64, device=device)

@@ -1,4 +1,4 @@
-"""The orders of a graph's nodes by the eigenspaces of its Laplacian."""
+"""Spectral frames: node orders by the eigenspaces of the graph Laplacian."""
 
 from __future__ import annotations
 
@@ -14,35 +14,34 @@ from fa_pyg.groups import GroupLike
 
 __all__ = ["SpectralFrame"]
 
-_ENTRIES = 1 << 23  # of the matrices that are decomposed together
-_NODES = 1 << 13  # of a graph whose matrix is decomposed: it takes minutes and gigabytes
+_ENTRIES = 1 << 23  # of the matrices in one call of the eigensolver
+_NODES = 1 << 13  # of the largest graph: its matrix takes minutes and gigabytes
 
 
 class SpectralFrame(PermutationFrame):
-    r"""All orders that sort the nodes by the Laplacian's eigenspaces (Puny et al. 2022, section 3.2).
+    r"""Spectral frame: all orders that sort the nodes by Laplacian eigenspaces (Puny et al. 2022, 3.2).
 
     .. math:: S_{ik} = \| P_k e_i \|, \qquad F(x) = \{ g \in S_n : \rho(g)^{-1} S
               \text{ is sorted lexicographically} \}
 
-    with :math:`P_k` the projection on the k-th eigenspace: :math:`|v_i|` where the eigenvalue is simple.
-    Nodes with equal rows may take their places in any order. Rounding leaves no two numbers equal, so
-    eigenvalues, and then the entries of each column, are grouped: those nearer than ``tol`` to their
-    neighbour in sorted order belong together. Features of nodes come first in the sort; edges of different
-    features have different weights in the Laplacian; direction (out- minus in-degree) and self-loops are
-    columns of their own.
+    with :math:`P_k` the projection on the k-th eigenspace: :math:`|v_i|` if the eigenvalue is simple. Nodes
+    with equal rows tie and appear in every order. Because of rounding, equal numbers are found by grouping:
+    eigenvalues, and then the entries of each column, belong to one group if they are nearer than ``tol`` to
+    their neighbor in sorted order. Node features come first in the sort; edges with different features have
+    different weights in the Laplacian; direction (out- minus in-degree) and self-loops are further columns.
 
     Args:
         group: ``"S(n)"``.
         tol: eigenvalues (relative to the largest) and coordinates nearer than this are equal.
-        max_frames: where ties leave more orders than this, so many are drawn at random.
-        generator: for reproducible draws; default torch's global one.
+        max_frames: if ties leave more orders than this, this many are drawn at random.
+        generator: for reproducible draws; default the global generator of torch.
 
     Raises:
-        ValueError: for a ``tol`` outside (0, 1), ``max_frames`` that is no positive integer, and graphs of
+        ValueError: for a ``tol`` outside (0, 1), ``max_frames`` that is not a positive integer, and graphs of
             more than 8192 nodes.
 
-    Not guaranteed: invariance where orders are drawn (``frames.exact_for()`` tells it for each graph), or
-    where numbers lie within rounding of ``tol``. Time grows as the cube of the largest graph.
+    Not guaranteed: invariance where orders are drawn (``frames.exact_for()`` reports it for each graph), or
+    where numbers are within rounding of ``tol``. Time grows as the cube of the largest graph.
     """
 
     def __init__(
@@ -66,14 +65,14 @@ class SpectralFrame(PermutationFrame):
         return PermutationFrames.ragged(**made, numbers=graphs.numbers, **known)
 
     def ranks(self, graphs: Graphs) -> Tensor:
-        """Returns where each node stands in its graph's order, equal for those that tie, ``[N]``."""
+        """Return the rank of each node in its graph, equal for ties, ``[N]``."""
         numbers = graphs.numbers
         rank = torch.zeros_like(graphs.batch)
-        # A handful of sizes instead of one: a large graph must not make all others as large.
+        # By size classes: graphs are padded to the largest of their class, not of the batch.
         size_class = torch.ceil(torch.log2(numbers.counts.clamp(min=1).double())).long()
-        for one in size_class.unique().tolist():
-            members = (size_class == one).nonzero().squeeze(1)
-            for part in members.split(max(1, _ENTRIES // 4**one)):
+        for exponent in size_class.unique().tolist():
+            members = (size_class == exponent).nonzero().squeeze(1)
+            for part in members.split(max(1, _ENTRIES // 4**exponent)):
                 _ranks_of(graphs, part, self.tol, rank)
         return rank
 
@@ -82,7 +81,7 @@ class SpectralFrame(PermutationFrame):
 
 
 def _ranks_of(graphs: Graphs, part: Tensor, tol: float, rank: Tensor) -> None:
-    """Writes the ranks of the nodes of some graphs."""
+    """Write the ranks of the nodes of some graphs."""
     numbers = graphs.numbers
     place = torch.full_like(numbers.counts, -1)
     place[part] = torch.arange(len(part), device=part.device)
@@ -93,8 +92,8 @@ def _ranks_of(graphs: Graphs, part: Tensor, tol: float, rank: Tensor) -> None:
         return
     if n > _NODES:
         raise ValueError(
-            f"SpectralFrame: expected graphs of at most {_NODES} nodes, whose dense matrices it decomposes, "
-            f"found {n}: take CanonicalFrame()"
+            f"SpectralFrame: expected graphs of at most {_NODES} nodes, since it decomposes dense matrices, "
+            f"found {n}: use CanonicalFrame()"
         )
     real = torch.zeros(len(part), n, dtype=torch.bool, device=part.device)
     real[at] = True
@@ -107,7 +106,7 @@ def _ranks_of(graphs: Graphs, part: Tensor, tol: float, rank: Tensor) -> None:
 
 
 def _weights(graphs: Graphs, place: Tensor, n: int) -> Tensor:
-    """The weighted adjacency matrices ``[b, n, n]``: 1, 2, ... for edges of the first, second, ... colour."""
+    """The weighted adjacency matrices ``[b, n, n]``: 1, 2, ... for edges of the first, second, ... color."""
     numbers, edges = graphs.numbers, graphs.edge_numbers
     edge = (place[edges.body] >= 0).nonzero().squeeze(1)
     tail, head = numbers.local[graphs.edge_index[:, edge]]
@@ -119,14 +118,14 @@ def _weights(graphs: Graphs, place: Tensor, n: int) -> Tensor:
 
 
 def _dense(color: Tensor, body: Tensor) -> Tensor:
-    """The rank of each colour among those of its graph: a graph's must not depend on the others'."""
+    """The rank of each color within its graph, independent of other graphs."""
     pairs, place = torch.unique(torch.stack([body, color], 1), dim=0, return_inverse=True)
     counts = torch.bincount(pairs[:, 0])
     return place - (counts.cumsum(0) - counts)[body]
 
 
 def _asymmetry(weight: Tensor) -> Tensor:
-    """What the symmetric Laplacian does not see: direction and self-loops, ``[b, n, 2]``."""
+    """Features that the symmetric Laplacian does not depend on: direction and self-loops, ``[b, n, 2]``."""
     return torch.stack([weight.sum(2) - weight.sum(1), weight.diagonal(dim1=1, dim2=2)], -1)
 
 
@@ -134,7 +133,7 @@ def _coordinates(weight: Tensor, real: Tensor, tol: float) -> Tensor:
     """The norm of each node's projection on each eigenspace, ``[b, n, n]``."""
     both = (weight + weight.mT) / 2
     degree = both.sum(-1)
-    # Places without a node get an eigenvalue of their own, above all others.
+    # Padding has an eigenvalue above all others.
     bound = 2 * degree.amax(1, keepdim=True) + 1
     laplacian = torch.diag_embed(torch.where(real, degree, 2 * bound)) - both
     values, vectors = torch.linalg.eigh(laplacian)
@@ -144,7 +143,7 @@ def _coordinates(weight: Tensor, real: Tensor, tol: float) -> Tensor:
 
 
 def _lexicographic(columns: Tensor, real: Tensor, tol: float) -> Tensor:
-    """The rank of each row among those of its graph, the first column first, ``[b, n]``."""
+    """The lexicographic rank of each row within its graph, the first column first, ``[b, n]``."""
     n = columns.size(1)
     columns = columns.masked_fill(~real.unsqueeze(-1), 1e9)
     ranks = _grouped(columns, tol)
@@ -161,7 +160,7 @@ def _lexicographic(columns: Tensor, real: Tensor, tol: float) -> Tensor:
 
 
 def _grouped(values: Tensor, tol: float) -> Tensor:
-    """Ranks along the nodes of numbers that are equal where no gap above ``tol`` parts them."""
+    """The group of each number, along the nodes: groups are separated by gaps above ``tol``."""
     ordered, order = values.sort(1)
     group = torch.nn.functional.pad((ordered.diff(dim=1) > tol).long().cumsum(1), (0, 0, 1, 0))
     return torch.empty_like(group).scatter_(1, order, group)

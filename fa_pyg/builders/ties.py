@@ -1,4 +1,4 @@
-"""All orders of the nodes that sort them, where some tie; or some of them, drawn, where they are too many."""
+"""Orders that sort nodes by rank: all of them if some tie, or a random sample if they are too many."""
 
 from __future__ import annotations
 
@@ -16,35 +16,38 @@ __all__ = ["orders"]
 def orders(
     rank: Tensor, numbers: LocalIndex, most: int, generator: torch.Generator | None = None
 ) -> dict[str, Tensor]:
-    """Returns the frames of nodes sorted by rank: those that tie take their places in every order.
+    """Return the frames of all orders that sort the nodes by rank, with ties in every order.
 
     Args:
-        rank: where each node stands in its graph: how many nodes of the graph are before it, equal for ties.
-        numbers: of the nodes within their graphs.
-        most: graphs with more orders than this have so many drawn at random instead.
-        generator: of the draws.
+        rank: the number of nodes of the graph before each node, equal for ties.
+        numbers: the indices of the nodes within their graphs.
+        most: graphs with more orders than this have this many drawn at random.
+        generator: for the draws.
 
     Shapes:
-        rank ``[N]``; ``order``, ``body``, ``weight`` and ``exact`` (where all orders are there) as in
+        rank ``[N]``; ``order``, ``body``, ``weight`` and ``exact`` (whether all orders are included) as in
         :class:`~fa_pyg.PermutationFrames`, slot by slot.
+
+    Raises:
+        ValueError: for ranks that are not numbers of nodes of the graph.
     """
     if rank.shape != numbers.body.shape or bool(((rank < 0) | (rank >= numbers.counts[numbers.body])).any()):
-        raise ValueError("rank: expected for each node how many nodes of its graph come before it")
+        raise ValueError("rank: expected the number of nodes of the graph before each node, found others")
     by_rank = torch.argsort(numbers.body * len(rank) + rank, stable=True)  # the nodes in one of the orders
     body, start = numbers.body[by_rank], rank[by_rank]
-    whole = numbers.start[body] + start  # names the class of nodes that tie
+    whole = numbers.start[body] + start  # identifies the class of nodes that tie
     ties = torch.bincount(whole, minlength=len(rank))
     size, member = ties[whole], torch.arange(len(rank), device=rank.device) - whole
     logs = torch.where(member == 0, torch.lgamma(size.double() + 1), 0.0)
     total = torch.zeros(len(numbers.counts), dtype=torch.double, device=rank.device).index_add_(0, body, logs)
     exact = total < math.log(most + 0.5)
     count = torch.where(exact, total.exp().round(), most).long()
-    # Frames slot by slot, and which of its graph's orders each is.
+    # Frames slot by slot: their graph, and the index of the order among those of the graph.
     graph = torch.arange(len(count), device=rank.device).repeat_interleave(count)
     slot = torch.arange(len(graph), device=rank.device) - (count.cumsum(0) - count)[graph]
     by_slot = torch.argsort(slot, stable=True)
     graph, slot = graph[by_slot], slot[by_slot]
-    # One row for each node in each frame.
+    # One row per node and frame.
     length = numbers.counts[graph]
     frame = torch.arange(len(graph), device=rank.device).repeat_interleave(length)
     first = length.cumsum(0) - length
@@ -62,15 +65,15 @@ def orders(
 
 
 def _strides(logs: Tensor, body: Tensor, numbers: LocalIndex, exact: Tensor) -> Tensor:
-    """In how many orders the nodes before each can be, where a class begins; of graphs with few orders."""
-    logs = torch.where(exact[body], logs, 0.0)  # the sum stays small, and its rounding
+    """The number of orders of the nodes before each node at the start of a class, if there are few."""
+    logs = torch.where(exact[body], logs, 0.0)  # so that the sum stays small, and with it the rounding
     before = logs.cumsum(0) - logs
     first = numbers.start.clamp(max=max(len(logs) - 1, 0))[body]
     return (before - before[first]).exp().round().long()
 
 
 def _nth(number: Tensor, size: Tensor, member: Tensor, most: int) -> Tensor:
-    """The place of a member of a class of a size in the numbered one of its permutations."""
+    """The position of a member of a class in the permutation of given index of the class."""
     sizes = list(itertools.takewhile(lambda n: math.factorial(n) <= most, itertools.count(1)))
     table = [torch.tensor(list(itertools.permutations(range(n)))).flatten() for n in sizes]
     begin = torch.tensor([0, 0, *(len(part) for part in table)]).cumsum(0).to(size.device)
@@ -80,7 +83,7 @@ def _nth(number: Tensor, size: Tensor, member: Tensor, most: int) -> Tensor:
 
 
 def _shuffled(place: Tensor, group: Tensor, generator: torch.Generator | None) -> Tensor:
-    """The places of every group, ascending, dealt out at random among its members."""
+    """The positions of every group, randomly permuted among its members."""
     where = generator.device if generator is not None else place.device
     key = torch.rand(len(place), generator=generator, device=where, dtype=torch.double).to(place.device)
     by_key = torch.argsort(key)

@@ -1,4 +1,4 @@
-"""A small equivariant network: from the vectors of a cloud to a few vectors for each graph."""
+"""A small equivariant network, from the vectors of a cloud to a few vectors per graph."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["VectorNet"]
 
-_WAVES = 4  # cosines of each invariant: a narrow net tells lengths, weights and channels apart by them
+_WAVES = 4  # cosines of each invariant, so that a narrow net distinguishes lengths, weights and channels
 
 
 class VectorNet(nn.Module):
-    r"""Sums of a graph's vectors with invariant coefficients, refined by what they say of each vector.
+    r"""Equivariant network of sums of a graph's vectors with invariant coefficients, iteratively refined.
 
     .. math:: u^{t+1}_m = u^t_m + \frac1{\sqrt n} \sum_i \phi^t_m(h^t_i)\, x_i, \qquad
               h^{t+1}_i = h^t_i + \psi^t(h^t_i,\ x_i \cdot u^{t+1},\ |u^{t+1}|^2), \qquad
               v_k = \sum_m W_{km} u_m
 
     As in E(n)-equivariant networks (Satorras et al. 2021) and vector neurons (Deng et al. 2021), but with the
-    graph's vectors u in the place of edges, so that it costs O(N) and needs none. Equivariant to rotations
-    and reflections, and blind to the order of the nodes.
+    graph vectors u in place of edges, so that it costs O(N) and does not need edges. Equivariant to rotations
+    and reflections, invariant to permutations of the nodes.
 
     Args:
-        out: vectors that are returned for each graph.
+        out: number of vectors that are returned for each graph.
         hidden: width of the invariants h.
-        inner: vectors u.
-        rounds: T.
+        inner: number of vectors u.
+        rounds: number of rounds T.
 
     Shapes:
         vectors ``[N, C, d]``, any C and d, each channel scaled to a root mean square of 1 in each graph;
         scalars ``[N, 1]`` > 0, invariant; batch ``[N]``; returns ``[B, out, d]``.
 
-    Not guaranteed: independent vectors. They share the symmetry of the input: those of methane are 0.
+    Not guaranteed: linearly independent vectors. They have the symmetry of the input: those of methane are 0.
     """
 
     def __init__(self, out: int, hidden: int = 32, inner: int = 8, rounds: int = 3) -> None:
@@ -61,18 +61,19 @@ class VectorNet(nn.Module):
 
 
 def _rows(vectors: Tensor, scalars: Tensor, batch: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """All channels as rows, scaled, with their invariants and their graphs."""
+    """All channels as rows, normalized, with their invariants and their graphs."""
     channels = vectors.size(1)
     number = torch.arange(channels, device=batch.device)
     own = (batch.unsqueeze(1) * channels + number).flatten()
     x = vectors.flatten(0, 1)
     square = _sum((x * x).sum(-1), own, size * channels, -1.0)
-    # A channel of zeros has no scale; a root's derivative there would be infinite.
+    # A channel of zeros does not have a scale; the derivative of the root would be infinite.
     square = torch.where(square == 0, torch.ones_like(square), square)
     x = x * square.rsqrt().index_select(0, own).unsqueeze(-1)
     invariants = [
         (x * x).sum(-1).log1p(),
-        square.log().index_select(0, own) / 10,  # scales from 1e-6 to 1e6 are apart and not far apart
+        square.log().index_select(0, own)
+        / 10,  # so that scales from 1e-6 to 1e6 are distinct, but not too far apart
         scalars.log1p().flatten().repeat_interleave(channels),
         number.to(x).repeat(len(batch)),
     ]
@@ -82,7 +83,7 @@ def _rows(vectors: Tensor, scalars: Tensor, batch: Tensor, size: int) -> tuple[T
 
 
 def _sum(x: Tensor, index: Tensor, size: int, power: float) -> Tensor:
-    """The sum over the n rows of each graph, times n to a power."""
+    """The sum over the n rows of each graph, times a power of n."""
     count = torch.bincount(index, minlength=size).clamp(min=1).to(x.dtype)
     return scatter_sum(x, index, size) * count.pow(power).view(-1, *(1,) * (x.dim() - 1))
 
@@ -92,7 +93,7 @@ def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Module:
 
 
 def _linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
-    """A layer whose outputs differ from the start: frames of nearly parallel vectors are badly determined."""
+    """A linear layer with orthogonal weights: frames of nearly parallel vectors would be ill-conditioned."""
     layer = nn.Linear(inputs, outputs, bias)
     nn.init.orthogonal_(layer.weight, gain=2**0.5)
     return layer

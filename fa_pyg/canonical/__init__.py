@@ -1,4 +1,4 @@
-"""Canonical labelling of graphs: exact, of all graphs of a batch at once, in integers on the CPU."""
+"""Exact canonical labelling of graphs: a whole batch at once, in integers on the CPU."""
 
 from fa_pyg.canonical.labelling import Labelling, canonical_labelling
 

@@ -1,4 +1,4 @@
-"""Canonical labelling by other programs, for graphs too hard or too large for ours."""
+"""Canonical labelling by nauty or bliss, for graphs that are too hard or too large for this package."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.canonical.graphs import Graphs
 from fa_pyg.canonical.integers import union
 from fa_pyg.canonical.orbits import Labels
 
-__all__ = ["BACKENDS", "check_backend", "outside_labels"]
+__all__ = ["BACKENDS", "by_igraph", "by_pynauty", "check_backend", "outside_labels"]
 
-Answer = tuple[list[int], list[list[int]]]  # the vertex at each place, and generators of the automorphisms
+Answer = tuple[list[int], list[list[int]]]  # the vertex at each position, and generators of the automorphisms
 
 
 def by_pynauty(size: int, pairs: list[list[int]], classes: list[list[int]]) -> Answer:
-    """nauty (McKay and Piperno 2014)."""
+    """Labels by nauty (McKay and Piperno 2014)."""
     pynauty = import_module("pynauty")
     adjacency: dict[int, list[int]] = {}
     for a, b in pairs:
@@ -28,12 +29,12 @@ def by_pynauty(size: int, pairs: list[list[int]], classes: list[list[int]]) -> A
 
 
 def by_igraph(size: int, pairs: list[list[int]], classes: list[list[int]]) -> Answer:
-    """bliss (Junttila and Kaski 2007), as igraph has it."""
+    """Labels by bliss (Junttila and Kaski 2007), through igraph."""
     graph, color = import_module("igraph").Graph(size, pairs), [0] * size
     for number, members in enumerate(classes):
         for node in members:
             color[node] = number
-    # Whether a permutation tells where a vertex goes or comes from has changed between versions: let igraph
+    # Versions differ in whether a permutation holds where a vertex goes or where it comes from: let igraph
     # apply it.
     graph.vs["number"] = range(size)
     ordered = graph.permute_vertices(graph.canonical_permutation(color=color))
@@ -44,11 +45,9 @@ BACKENDS: dict[str, Callable[..., Answer]] = {"pynauty": by_pynauty, "igraph": b
 
 
 def check_backend(name: str | None) -> None:
-    """Raises ValueError for a back end that is not known, ImportError for one that is not installed."""
-    if name is None:
+    """Raise ValueError for an unknown back end, ImportError for one that is not installed."""
+    if checks.one_of("backend", name, BACKENDS, optional=True) is None:
         return
-    if name not in BACKENDS:
-        raise ValueError(f"backend: expected None or one of {', '.join(BACKENDS)}, found {name!r}")
     try:
         import_module(name)
     except ImportError as error:
@@ -57,9 +56,10 @@ def check_backend(name: str | None) -> None:
 
 
 def outside_labels(graphs: Graphs, name: str) -> Labels:
-    """Returns the labels of each graph by a back end, one after the other.
+    """Return the labels of the graphs by a back end, one graph after the other.
 
-    Arcs of several kinds become vertices, joined to their tail and to the vertex of their reverse.
+    If there are arcs of several kinds, each becomes a vertex, joined to its tail and to the vertex of its
+    reverse.
     """
     place, node, image = torch.empty_like(graphs.color), [], []
     for first, size in zip(graphs.first.tolist(), graphs.sizes.tolist(), strict=True):
@@ -68,18 +68,18 @@ def outside_labels(graphs: Graphs, name: str) -> Labels:
         color, total, pairs = graphs.color[first : first + size], size, torch.stack([row, col])
         if len(kind.unique()) > 1:
             back = graphs.find(graphs.col[arc], graphs.row[arc])[0] - arc.start
-            own = size + torch.arange(len(row))
+            vertex = size + torch.arange(len(row))
             color = torch.cat([color, len(graphs) + kind])
-            pairs = torch.cat([torch.stack([row, own]), torch.stack([own, size + back])], 1)
+            pairs = torch.cat([torch.stack([row, vertex]), torch.stack([vertex, size + back])], 1)
             total = size + len(row)
         pairs = pairs[:, pairs[0] < pairs[1]]
         order, generators = BACKENDS[name](total, pairs.t().tolist(), _classes(color)) if total else ([], [])
         order = [vertex for vertex in order if vertex < size]
         place[first + torch.tensor(order, dtype=torch.long)] = first + torch.arange(size)
-        for one in generators:
+        for generator in generators:
             node.append(first + torch.arange(size))
-            image.append(first + torch.tensor(one[:size]))
-    return _joined(graphs, place, node, image)
+            image.append(first + torch.tensor(generator[:size]))
+    return _with_orbits(graphs, place, node, image)
 
 
 def _classes(color: Tensor) -> list[list[int]]:
@@ -88,8 +88,8 @@ def _classes(color: Tensor) -> list[list[int]]:
     return [part.tolist() for part in order.split(counts.tolist())]
 
 
-def _joined(graphs: Graphs, place: Tensor, node: list[Tensor], image: list[Tensor]) -> Labels:
-    """Labels with the orbits that these generators make, one permutation of one graph each."""
+def _with_orbits(graphs: Graphs, place: Tensor, node: list[Tensor], image: list[Tensor]) -> Labels:
+    """Labels with the orbits under generators: permutations of one graph each, from ``node`` to ``image``."""
     nodes, arcs = torch.arange(len(graphs)), torch.arange(len(graphs.row))
     if not node:
         return Labels(place, nodes, arcs)

@@ -1,4 +1,4 @@
-"""Partitions of graphs into cells, many in one line: individualization, refinement, target cells, scores."""
+"""Partitions of graphs into cells, concatenated: individualization, refinement, target cells, scores."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ __all__ = ["Cells"]
 
 BITS = 36  # of hashes that are summed or sorted by: exact in float64 for 2^17 neighbors
 KIND = 0x3C6EF372FE94F82B  # arbitrary; the first kind of arcs changes nothing
-COLORLESS = {"sizes", "first", "own", "offset", "columns"}
-ROUNDS = 64  # after which only what has changed is looked at
+COLORLESS = {"sizes", "first", "partition", "offset", "columns"}  # cached values that colors do not change
+ROUNDS = 64  # after so many only changes are propagated
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Partitions, one after the other; one graph may have several.
+    """Partitions of the nodes of graphs into cells, concatenated; one graph may have several.
 
-    A cell's color is its first place. All that is compared is a hash of the colors around a node: two nodes
-    with equal hashes stay together, which could at worst leave a partition too coarse, and does so for every
-    numbering of the nodes alike.
+    A cell's color is the number of nodes in the cells before it. Only hashes of the colors around a node are
+    compared: two nodes with equal hashes stay in one cell. At worst this leaves a partition too coarse, and
+    it does so for every numbering of the nodes alike.
 
     Args:
-        graphs: which they are about.
-        graph: of each partition its graph.
-        color: of all nodes in one line, counted from 0 in each partition.
+        graphs: the graphs.
+        graph: the graph of each partition.
+        color: the color of each node of each partition, counted from 0 in each partition.
     """
 
     graphs: Graphs
@@ -42,7 +42,7 @@ class Cells:
 
     @classmethod
     def of(cls, graphs: Graphs) -> Cells:
-        """The cells that the graphs have."""
+        """The partitions of the graphs by their colors."""
         return cls(graphs, torch.arange(len(graphs.sizes)), graphs.color - graphs.offset)
 
     @cached_property
@@ -51,21 +51,21 @@ class Cells:
 
     @cached_property
     def first(self) -> Tensor:
-        """Where each partition begins in the line."""
+        """The first entry of each partition."""
         return self.sizes.cumsum(0) - self.sizes
 
     @cached_property
-    def own(self) -> Tensor:
-        """The partition of each entry of the line."""
+    def partition(self) -> Tensor:
+        """The partition of each entry."""
         return torch.repeat_interleave(self.sizes)
 
     @cached_property
     def offset(self) -> Tensor:
-        return self.first[self.own]
+        return self.first[self.partition]
 
     @property
     def places(self) -> Tensor:
-        """The first place of each entry's cell in the line."""
+        """The color of each entry, counted through all partitions."""
         return self.color + self.offset
 
     @cached_property
@@ -77,34 +77,34 @@ class Cells:
     def count(self) -> Tensor:
         """The number of cells of each partition."""
         cell = flatnonzero(torch.bincount(self.places) > 0)
-        return torch.bincount(self.own[cell], minlength=len(self.graph))
+        return torch.bincount(self.partition[cell], minlength=len(self.graph))
 
     @cached_property
     def copies(self) -> Graphs:
-        """A copy of its graph for each partition, in its colors."""
+        """A copy of a graph for each of its partitions, in the colors of the partition."""
         return self.graphs.copies(self.graph, self.color)
 
     def entries(self, some: Tensor) -> Tensor:
-        """Where some of the partitions lie in the line."""
+        """The entries of some of the partitions."""
         return ragged_arange(self.first[some], self.sizes[some])[0]
 
     def select(self, some: Tensor) -> Cells:
-        """Some of the partitions, by number."""
+        """Some of the partitions, by their indices."""
         return Cells(self.graphs, self.graph[some], self.color[self.entries(some)])
 
     def colored(self, color: Tensor) -> Cells:
-        """The same graphs with other cells. What does not depend on these is not computed again."""
+        """The same graphs with other cells; cached values that do not depend on these are kept."""
         cells = replace(self, color=color)
         kept = {name: value for name, value in vars(self).items() if name in COLORLESS}
         vars(cells).update(kept)
         return cells
 
     def individualize(self, node: Tensor) -> Cells:
-        """Takes one node of each partition (by its place in the line) out of its cell, to the cell's back."""
+        """Give one node of each partition (by its entry) a cell to itself, behind the rest of its cell."""
         return self.colored(self.color.scatter_add(0, node, self.size[node] - 1))
 
     def refine(self) -> Cells:
-        """Splits cells until the nodes of each have equally many neighbors in every cell (1-WL)."""
+        """Split cells until the nodes of each have equally many neighbors in every cell (1-WL)."""
         color, part, at = self._open()
         state, total = hash_rows(part.color), 0
         while len(part.graph) and total < ROUNDS:
@@ -120,11 +120,11 @@ class Cells:
         return self.colored(color)
 
     def descend(self) -> Cells:
-        """Individualizes some node of the target cell, again and again, until each cell is one node."""
+        """Individualize some node of the target cell, again and again, until each cell is one node."""
         color, part, at = self._open()
         while len(part.graph):
-            member = flatnonzero(part.color == part.target()[part.own])
-            node = member[run_starts(part.own[member])]  # the first of each partition
+            member = flatnonzero(part.color == part.target()[part.partition])
+            node = member[run_starts(part.partition[member])]  # the first of each partition
             part = part.individualize(node).refine()
             color[at] = part.color
             part, at = part.where(part.count < part.sizes, at)
@@ -132,9 +132,10 @@ class Cells:
 
     @cached_property
     def columns(self) -> tuple[Graphs, Tensor, int]:
-        """Graphs, and where each entry lies in a matrix with a row for each of their nodes, of some columns.
+        """The layout of all entries in one dense matrix: the graphs of its rows, and the index of each entry.
 
-        A graph stands there once for as many of its partitions as there are columns: their average number.
+        There are as many columns as a graph has partitions on average. A graph with more of them has several
+        copies in the rows.
         """
         graphs, count = self.graphs, torch.bincount(self.graph, minlength=len(self.graphs.sizes))
         some = flatnonzero(count > 0)
@@ -145,11 +146,11 @@ class Cells:
             graphs = graphs.copies(graph, torch.zeros(int(graphs.sizes[graph].sum()), dtype=torch.long))
         rank = index_within_body(self.graph, count)
         copy = (times.cumsum(0) - times)[self.graph] + rank // width
-        node = torch.arange(len(self.color)) + (graphs.first[copy] - self.first)[self.own]
-        return graphs, node * width + (rank % width)[self.own], width
+        node = torch.arange(len(self.color)) + (graphs.first[copy] - self.first)[self.partition]
+        return graphs, node * width + (rank % width)[self.partition], width
 
     def around(self, state: Tensor) -> Tensor:
-        """For each entry of the line the sum of the neighbors' states (which are hashes) and kinds."""
+        """The sum, for each entry, of hashes of the neighbors' states and the kinds of the arcs to them."""
         if not len(state):
             return state
         if not self.graphs.plain:
@@ -165,7 +166,7 @@ class Cells:
         return (graphs.matrix @ value.view(-1, width)).view(-1)[at].long()
 
     def split(self, state: Tensor) -> Cells:
-        """Cells of equal states; their order within the old cell is that of the states."""
+        """Split each cell into cells of equal states, ordered by the states."""
         key, count = _short(state), len(self.graph)
         if len(state) == count * int(self.sizes[0]) and bool((self.sizes == self.sizes[0]).all()):
             key, order = (self.color << BITS | key).view(count, -1).sort(dim=1)
@@ -178,23 +179,25 @@ class Cells:
         return self.colored(torch.empty_like(place).scatter_(0, order, place))
 
     def score(self) -> Tensor:
-        """Of each partition a hash of its cells and arcs: of the whole graph, if each cell is a node."""
-        return sum_by(self.own, hash_rows(self.color, self.around(hash_rows(self.color))), len(self.graph))
+        """A hash of the cells and arcs of each partition: of the whole graph, if each cell is one node."""
+        return sum_by(
+            self.partition, hash_rows(self.color, self.around(hash_rows(self.color))), len(self.graph)
+        )
 
     def target(self) -> Tensor:
-        """Of each partition the color of the first of its smallest cells of two or more, or -1."""
+        """The color, in each partition, of the first of the smallest cells of two or more nodes, or -1."""
         none = torch.iinfo(torch.int64).max
         key = torch.where(self.size > 1, self.size << 32 | self.color, none)
-        least = torch.full_like(self.graph, none).scatter_reduce_(0, self.own, key, "amin")
+        least = torch.full_like(self.graph, none).scatter_reduce_(0, self.partition, key, "amin")
         return torch.where(least == none, -1, least & (1 << 32) - 1)
 
     def _open(self) -> tuple[Tensor, Cells, Tensor]:
-        """The colors, the partitions in which some cell has several nodes, and where these lie."""
+        """The colors, the partitions in which some cell has several nodes, and the entries of these."""
         part, at = self.where(self.count < self.sizes, torch.arange(len(self.color)))
         return self.color.clone(), part, at
 
     def where(self, mask: Tensor, *lines: Tensor) -> tuple[Any, ...]:
-        """The partitions for which a mask holds, and their parts of some more lines."""
+        """The partitions for which a mask holds, and their entries of some more tensors."""
         if mask.all():
             return self, *lines
         some = flatnonzero(mask)

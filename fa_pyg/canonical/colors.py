@@ -1,4 +1,4 @@
-"""From directed multigraphs with loops and colours to simple coloured graphs, exactly."""
+"""Reduction of directed multigraphs with loops and colors to simple colored graphs, exact."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["simple_graphs"]
 
 
 def simple_graphs(edge_index: Tensor, sizes: Tensor, node_color: Tensor, edge_color: Tensor) -> Graphs:
-    """Returns the simple graphs with the same automorphisms.
+    """Return the simple graphs with the same automorphisms.
 
     An arc u -> v stands for all edges between u and v: its kind is the rank, within the graph, of the sorted
-    list of (colour, direction, number of equal edges). The list of a node with itself goes into its colour.
+    list of (color, direction, number of equal edges). The list of a node's loops becomes part of its color.
     """
     graph = torch.repeat_interleave(sizes)
     row, col = edge_index
@@ -36,7 +36,7 @@ def _lists(key: Tensor, token: Tensor, graph: Tensor) -> tuple[Tensor, Tensor]:
     """The different keys, and the rank of the list of tokens of each; ranks grow from graph to graph."""
     order = lexsort(key, token)
     key, token, graph = key[order], token[order], graph[order]
-    run = flatnonzero(run_starts(key, token))  # equal tokens become one, with their number
+    run = flatnonzero(run_starts(key, token))  # equal tokens become one, with their count
     number = torch.diff(run, append=torch.tensor([len(key)]))
     key, token, graph = key[run], ranks(token[run], number), graph[run]
     first = flatnonzero(run_starts(key))

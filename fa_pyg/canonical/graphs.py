@@ -1,4 +1,4 @@
-"""Many simple coloured graphs in one: what the labelling works on."""
+"""Simple colored graphs, concatenated: the input of the labelling."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fa_pyg.canonical.integers import flatnonzero, ragged_arange, run_starts
 
 __all__ = ["Graphs", "cells"]
 
-TABLE = 2**9  # nodes up to which arcs are found in a table of all pairs
+TABLE = 2**9  # up to so many nodes arcs are looked up in a table of all pairs
 
 
 @dataclass(frozen=True)
 class Graphs:
-    """Simple graphs whose nodes lie graph by graph, with each arc's reverse among the arcs.
+    """Simple colored graphs, concatenated; the reverse of each arc is an arc, too.
 
     Args:
         sizes: nodes of each graph.
-        color: of each node the first place of its cell: nodes sorted by graph and colour take the places.
+        color: the number of nodes, of all graphs, before the cell of each node, sorted by graph and color.
         row, col: the arcs, sorted.
-        kind: the colour of each arc; it tells the colour of the arc's reverse.
-        owner: the graph of the user's that each graph is a part of.
+        kind: the color of each arc; it determines the color of the reverse arc.
+        owner: the user's graph that each graph is a part of.
     """
 
     sizes: Tensor
@@ -90,11 +90,11 @@ class Graphs:
         return torch.full((len(self) ** 2,), -1).scatter_(0, self.key, torch.arange(len(self.row)))
 
     def colored(self, color: Tensor) -> Graphs:
-        """The same graphs with other colours."""
+        """The same graphs with other colors."""
         return replace(self, color=color)
 
     def find(self, row: Tensor, col: Tensor) -> tuple[Tensor, Tensor]:
-        """The number of each arc that is looked for, and whether there is one."""
+        """The index of the arc of each pair of nodes, and whether there is one."""
         wanted = row * len(self) + col
         if not len(self.row):
             return torch.zeros_like(wanted), torch.zeros_like(wanted, dtype=torch.bool)
@@ -105,7 +105,7 @@ class Graphs:
         return arc, self.key[arc] == wanted
 
     def copies(self, graph: Tensor, color: Tensor) -> Graphs:
-        """Copies of some graphs, one after the other, in new colours (counted from their first nodes)."""
+        """Copies of some graphs, in this order, with new colors (counted from their first nodes)."""
         sizes, first = self.sizes[graph], self.first[graph]
         shift = sizes.cumsum(0) - sizes - first
         arc, copy = ragged_arange(self.ptr[first], self.arcs[graph])
@@ -114,9 +114,9 @@ class Graphs:
         return Graphs(sizes, color, row, col, self.kind[arc], self.owner[graph])
 
     def part(self, node: Tensor, sizes: Tensor, owner: Tensor, inner: Tensor) -> tuple[Graphs, Tensor]:
-        """Graphs of the nodes ``node``, in this order, with the arcs ``inner`` between them; and these arcs.
+        """The subgraphs of the nodes ``node``, in this order, and arcs ``inner``; and these arcs, sorted.
 
-        The colours are those of this batch; they are no places yet.
+        Their colors are those of this batch: ranks that :func:`cells` has yet to make colors of.
         """
         number = torch.full((len(self),), -1).scatter_(0, node, torch.arange(len(node)))
         row, col = number[self.row[inner]], number[self.col[inner]]
@@ -126,7 +126,7 @@ class Graphs:
 
 
 def cells(rank: Tensor) -> Tensor:
-    """The first place of each node's cell, from ranks that grow from graph to graph."""
+    """The colors of :class:`Graphs`: how many nodes have a lower rank. Ranks grow from graph to graph."""
     order = rank.argsort(stable=True)
     head = run_starts(rank[order])
     return torch.empty_like(order).scatter_(0, order, flatnonzero(head)[head.cumsum(0) - 1])

@@ -1,4 +1,4 @@
-"""What a user hands over, checked and brought to the CPU."""
+"""Validation of the arguments of the labelling, which are moved to the CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check"]
 
 
 def check(edge_index: Any, sizes: Any, node_color: Any, edge_color: Any) -> tuple[Tensor, ...]:
-    """Returns the four tensors on the CPU, with equal colours where none are given.
+    """Return the four tensors on the CPU, with equal colors in place of None.
 
     Raises:
         ValueError: if one is not of int64 and of the right shape, a size is negative, or an edge ends outside

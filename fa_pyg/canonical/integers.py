@@ -1,4 +1,4 @@
-"""Integer tools on whole tensors: ranks, ragged ranges, hashes, sets that are joined."""
+"""Vectorized integer tools: ranks, ragged ranges, hashes, union of sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FACTORS = (0x1B873593CC9E2D51, 0x27D4EB2F165667C5, 0x3C6EF372FE94F82B)  # odd, a
 
 
 def hash_rows(number: Tensor, *others: Tensor) -> Tensor:
-    """A hash of each row of up to three columns of int64; sums of hashes wrap, to one number in any order."""
+    """A hash of each row of up to three columns of int64; sums of hashes wrap, the same in any order."""
     x = number * FACTORS[0] + 0x165667B19E3779F9
     for other, factor in zip(others, FACTORS[1:], strict=False):
         x.add_(other, alpha=factor)
@@ -21,7 +21,7 @@ def hash_rows(number: Tensor, *others: Tensor) -> Tensor:
 
 
 def sum_by(index: Tensor, value: Tensor, size: int) -> Tensor:
-    """Sums the integers that share an index."""
+    """Sum the integers that share an index."""
     return value.new_zeros(size).index_add_(0, index, value)
 
 
@@ -34,7 +34,7 @@ def lexsort(*keys: Tensor) -> Tensor:
 
 
 def run_starts(*sorted_keys: Tensor) -> Tensor:
-    """Marks the rows that differ from the row before; the first one does."""
+    """Mark the rows that differ from the previous row, and the first row."""
     head = torch.ones_like(sorted_keys[0], dtype=torch.bool)
     head[1:] = False
     for key in sorted_keys:
@@ -49,18 +49,18 @@ def ranks(*keys: Tensor) -> Tensor:
 
 
 def ragged_arange(first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """The numbers first, first + 1, ... (``count`` of them) of all rows in one line, and the row of each."""
+    """The ranges first, ..., first + count - 1 of all rows, concatenated, and the row of each number."""
     row = torch.repeat_interleave(count)
     return torch.arange(len(row)) + (first - count.cumsum(0) + count)[row], row
 
 
 def flatnonzero(mask: Tensor) -> Tensor:
-    """The places where a mask holds."""
+    """The indices where a mask holds."""
     return mask.nonzero().view(-1)
 
 
 def union(label: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Joins the sets of a[i] and b[i]; ``label`` is the smallest member of each element's set."""
+    """Union of the sets of a[i] and b[i], for all i; ``label`` is the smallest member of an element's set."""
     while True:
         low, high = label[a], label[b]
         differ = flatnonzero(low != high)

@@ -27,10 +27,11 @@ class Labelling:
     """A canonical labelling of the graphs of a batch.
 
     Shapes:
-        order: ``[N]``, the node that takes each place; graph b's places are its own range of numbers. Nodes
-            of lower colour come first.
-        orbit: ``[N]``, the smallest node of each node's orbit under the automorphisms that keep all colours.
-        edge_orbit: ``[E]``, the smallest edge of each (directed) edge's orbit. Equal parallel edges are one.
+        order: ``[N]``, the node at each position; the positions of a graph are the range of its nodes. Nodes
+            of lower color come first.
+        orbit: ``[N]``, the smallest node of each node's orbit under the automorphisms that keep all colors.
+        edge_orbit: ``[E]``, the smallest edge of each (directed) edge's orbit. Equal parallel edges share
+            an orbit.
     """
 
     order: Tensor
@@ -46,40 +47,41 @@ def canonical_labelling(
     edge_color: Tensor | None = None,
     backend: str | None = None,
 ) -> Labelling:
-    r"""Orders the nodes of graphs so that isomorphic graphs become identical (McKay and Piperno 2014).
+    r"""Order the nodes of graphs so that isomorphic graphs become identical (McKay and Piperno 2014).
 
     .. math:: G \cong H \iff G[\mathrm{order}_G] = H[\mathrm{order}_H]
 
-    Graphs are cut into pieces (:class:`~fa_pyg.canonical.divide.Division`), twins become one node
-    (:class:`~fa_pyg.canonical.twins.Twins`), and where that ends a node is individualised
-    (:class:`~fa_pyg.canonical.choice.Choice`): again and again, all graphs of the batch together. It is
-    integer work on the CPU. Hashes decide the order of what differs, never what is equal: every
+    Graphs are cut into pieces (:class:`~fa_pyg.canonical.divide.Division`), twins are merged into one node
+    (:class:`~fa_pyg.canonical.twins.Twins`), and where neither applies a node is individualized
+    (:class:`~fa_pyg.canonical.choice.Choice`). These steps repeat, for all graphs of the batch together, in
+    integers on the CPU. Hashes decide the order of graphs that differ, never whether graphs are equal: every
     automorphism in use has been verified arc by arc.
 
     Args:
         edge_index: directed edges, in any order; loops and parallel edges count as such.
         sizes: nodes of each graph; nodes lie graph by graph.
-        node_color, edge_color: only their order within a graph matters. Isomorphic means: by a map that
-            keeps the rank of each colour. All equal if None.
-        backend: "pynauty" or "igraph" (GPL; installed by the user) for graphs that are too hard, one graph
-            after the other. Their orders differ from ours and from each other's.
+        node_color, edge_color: only their order within a graph matters: an isomorphism keeps the rank of
+            each color. None: all equal.
+        backend: ``"pynauty"`` or ``"igraph"`` (GPL; installed by the user) for graphs that are too hard, one
+            graph after the other. The orders depend on the back end.
 
     Shapes:
         edge_index ``[2, E]``, sizes ``[B]``, node_color ``[N]``, edge_color ``[E]``, all int64.
 
     Raises:
         ValueError: if an input is malformed, or a graph is too hard: very regular, of hundreds of nodes.
-        ImportError: if a back end is asked for that is not installed.
+        ImportError: for a back end that is not installed.
         RuntimeError: if two different graphs have equal hashes (it would take some 2^32 of them).
 
-    What one graph gets does not depend on the rest of the batch. Which one of the orders is returned that
-    automorphisms map to each other depends on the numbering of the nodes; the graph in that order does not.
-    It may change from one version of the package to the next.
+    The result for a graph does not depend on the rest of the batch. Automorphisms map orders to equally good
+    ones: which of these is returned depends on the numbering of the nodes, the graph in that order does not.
+
+    Not guaranteed: the same orders in another version of the package.
     """
     check_backend(backend)
     inputs = check(edge_index, sizes, node_color, edge_color)
     elsewhere = torch.get_default_device().type != "cpu"
-    with torch.device("cpu") if elsewhere else nullcontext():  # which slows down each operation
+    with torch.device("cpu") if elsewhere else nullcontext():  # the mode slows down each operation
         return Labelling(*(found.to(edge_index.device) for found in _label(*inputs, backend)))
 
 
@@ -98,10 +100,10 @@ def _label(
 
 
 def _labels(graphs: Graphs) -> Labels:
-    """Makes the graphs simpler until each is one node, then lifts the labels step by step.
+    """Simplify the graphs until each is a single node, then lift the labels step by step.
 
-    Each step keeps the automorphism group but for what it can generate itself: by induction the orbits are
-    those of the whole group.
+    Each step keeps the automorphism group up to automorphisms that the step itself generates: by induction
+    the orbits are those of the whole group.
     """
     steps = []
     while step := Division.of(graphs) or Twins.of(graphs) or Choice.of(graphs):
@@ -114,7 +116,7 @@ def _labels(graphs: Graphs) -> Labels:
 
 
 def _edge_orbits(graphs: Graphs, labels: Labels, edge_index: Tensor, edge_color: Tensor) -> Tensor:
-    """Edges between the same two nodes are alike if their colours are equal."""
+    """The orbits of the edges; edges between the same two nodes share an orbit if their colors are equal."""
     row, col = edge_index
     orbit = labels.node[row]
     other = flatnonzero(row != col)

@@ -1,4 +1,4 @@
-"""One level of the search trees of many graphs."""
+"""A level of the search trees of many graphs: children of least score, pruned by automorphisms."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["Level"]
 
-AT_ONCE, MOST = 2**12, 2**21  # nodes and arcs of one graph's children that are looked at together
+AT_ONCE, MOST = 2**12, 2**21  # nodes and arcs of one graph's children in the first step, and in any step
 
 
 class Level:
-    """The children of some tree nodes: all members of the target cell, but one of each known orbit.
+    """The children of some tree nodes: one representative per known orbit of the target cell.
 
-    Of each graph the children with the best score are kept. Two of them with leaves of equal scores are equal
-    if the permutation from leaf to leaf is an automorphism that maps the one's cells to the other's, which is
-    verified arc by arc; then one is kept. The automorphism maps the parents to each other too, hence all
-    children of the one to children of the other: those already in the orbit of a visited child are never
-    visited. What is done for one graph depends on this graph alone.
+    The children of least score of each graph are kept. If the leaves below two of them have equal scores, the
+    permutation from leaf to leaf is verified, arc by arc, to be an automorphism that maps the cells of one
+    child to those of the other; then only one of the two is kept. The automorphism maps the parents to each
+    other, too, hence all children of one parent to children of the other: a child in the orbit of a visited
+    one is never visited. The work for a graph depends on this graph alone.
     """
 
     def __init__(self, tree: Tree, orbits: Orbits) -> None:
         self.tree, self.orbits, self.cells, self.graphs = tree, orbits, tree.cells, tree.cells.graphs
-        own = self.cells.own
+        own = self.cells.partition
         member = flatnonzero(self.cells.color == self.cells.target()[own])
         self.of, self.node = own[member], member - self.cells.offset[member]
         self.number = torch.full_like(own, -1).scatter_(0, member, torch.arange(len(member)))
@@ -36,7 +36,7 @@ class Level:
         self.weight = (self.graphs.sizes + self.graphs.arcs)[tree.graph[self.of]]
 
     def explore(self) -> Tree:
-        """Returns the children that are kept: one of each class under the automorphisms found."""
+        """Return the children of least score: one of each class under the automorphisms that were found."""
         kept, round_ = None, 0
         while len(child := self._next(round_)):
             self.visited[child] = True
@@ -49,7 +49,7 @@ class Level:
         return kept
 
     def _next(self, round_: int) -> Tensor:
-        """Some children of each graph in no visited one's orbit; more from round to round."""
+        """Some children of each graph that are in no orbit of a visited child; more from round to round."""
         seen = torch.zeros_like(self.visited)
         seen[self.label[self.visited]] = True
         child = flatnonzero((self.label == torch.arange(len(self.label))) & ~seen)
@@ -61,14 +61,14 @@ class Level:
         ]
 
     def _best(self, tree: Tree, other: Tree | None, even: bool = False) -> Tree:
-        """The nodes of ``tree`` of least score among both trees; ``even``: without the last bit."""
+        """The nodes of ``tree`` with the least score of both trees; ``even`` ignores the last bit."""
         best = torch.full_like(self.graphs.sizes, torch.iinfo(torch.int64).max)
         for some in (tree,) if other is None else (tree, other):
             best.scatter_reduce_(0, some.graph, some.score & ~1 if even else some.score, "amin")
         return tree.select(flatnonzero(tree.score == best[tree.graph]))
 
     def _prune(self, tree: Tree) -> Tree:
-        """Keeps one of the tree nodes that automorphisms map to each other."""
+        """Keep one of the tree nodes that automorphisms map to each other."""
         order = lexsort(tree.graph, tree.leaf_score)
         head = run_starts(tree.graph[order], tree.leaf_score[order])
         twin, first = order[~head], order[flatnonzero(head)[head.cumsum(0) - 1]][~head]
@@ -82,7 +82,7 @@ class Level:
         return tree.select(flatnonzero(first_alike(label) == torch.arange(len(label))))
 
     def _learn(self, tree: Tree, a: Tensor, b: Tensor) -> None:
-        """Verifies the automorphisms from the leaves of ``a`` to those of ``b``, and joins what they map."""
+        """Verify the automorphisms from the leaves of ``a`` to those of ``b``, and join the orbits."""
         cells, above = tree.cells, self.cells
         own, node, image = matched(tree.leaf, cells.first, cells.sizes, a, b)
         here, there = cells.first[a][own] + node, cells.first[b][own] + image

@@ -1,4 +1,4 @@
-"""What is known of a batch of graphs after labelling: places and orbits."""
+"""Labels of a batch of graphs: canonical positions of the nodes, orbits of nodes and arcs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ COLLISION = "Two different graphs have equal hashes of 64 bits; please report th
 
 @dataclass(frozen=True)
 class Labels:
-    """Of each node the place (a graph has those of its own nodes), of nodes and arcs the orbit's first."""
+    """Canonical position and orbit of each node, and orbit of each arc.
+
+    Args:
+        place: the position of each node; the positions of a graph are the range of its nodes.
+        node, arc: the first node, and the first arc, of each orbit.
+    """
 
     place: Tensor
     node: Tensor
@@ -33,7 +38,7 @@ class Labels:
 
     @classmethod
     def of_single_nodes(cls, graphs: Graphs) -> Labels:
-        """Those of graphs of one node each."""
+        """The labels of graphs of a single node each."""
         node = torch.arange(len(graphs))
         return cls(node, node, torch.arange(len(graphs.row)))
 
@@ -46,11 +51,11 @@ class Orbits:
         self.node, self.arc = torch.arange(len(graphs)), torch.arange(len(graphs.row))
 
     def learn(self, graph: Tensor, node: Tensor, image: Tensor) -> None:
-        """Verifies an automorphism of each of some graphs arc by arc, and joins what it maps.
+        """Verify an automorphism of each of some graphs, arc by arc, and join the orbits that it connects.
 
         Args:
-            graph: which; one may occur more than once.
-            node, image: their nodes in one line, and where each goes, counted from the first of each graph.
+            graph: the graphs; one may occur more than once.
+            node, image: their nodes, concatenated, and the image of each, counted from 0 in each graph.
         """
         graphs = self.graphs
         sizes, first = graphs.sizes[graph], torch.repeat_interleave(graphs.first[graph], graphs.sizes[graph])
@@ -64,7 +69,7 @@ class Orbits:
         self.node, self.arc = union(self.node, node, image), union(self.arc, arc, other)
 
     def insert(self, some: Tensor, known: Orbits) -> None:
-        """Takes over what is known of copies of some graphs."""
+        """Insert the orbits of copies of some graphs."""
         graphs = self.graphs
         node, _ = ragged_arange(graphs.first[some], graphs.sizes[some])
         arc, _ = ragged_arange(graphs.ptr[graphs.first[some]], graphs.arcs[some])
@@ -72,14 +77,14 @@ class Orbits:
 
 
 def first_alike(*keys: Tensor) -> Tensor:
-    """Of each row the first row that equals it."""
+    """The first row that equals each row."""
     order = lexsort(*keys)
     head = run_starts(*(key[order] for key in keys))
     return torch.empty_like(order).scatter_(0, order, order[flatnonzero(head)[head.cumsum(0) - 1]])
 
 
 def form_hash(graphs: Graphs, place: Tensor, color: Tensor) -> Tensor:
-    """Of each graph a hash of its arcs and of the colours of its nodes, with the nodes in their places."""
+    """A hash of each graph with its nodes at their positions: of its arcs and its nodes' colors."""
     total = sum_by(graphs.graph, hash_rows(place, color), len(graphs.sizes))
     arcs = hash_rows(place[graphs.row], place[graphs.col], graphs.kind)
     return total.index_add_(0, graphs.graph[graphs.row], arcs)
@@ -88,11 +93,11 @@ def form_hash(graphs: Graphs, place: Tensor, color: Tensor) -> Tensor:
 def matched(
     place: Tensor, first: Tensor, sizes: Tensor, a: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the rows a[i] and b[i] of places: i, each node of the one, and the other's node in its place.
+    """Match the nodes of rows a[i] and b[i] by position: i, each node of a[i], and the node of b[i].
 
     Args:
-        place: of the nodes of all rows in one line, counted from 0 in each.
-        first, sizes: where each row begins, and its length.
+        place: the positions of the nodes of all rows, concatenated, counted from 0 in each row.
+        first, sizes: the beginning and the length of each row.
     """
     here, own = ragged_arange(first[a], sizes[a])
     there, _ = ragged_arange(first[b], sizes[b])

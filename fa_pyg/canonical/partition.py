@@ -1,4 +1,4 @@
-"""Colour refinement of many graphs at once; a round costs what changed in the round before."""
+"""Color refinement (1-WL) of many graphs at once; the cost of a round is that of the last changes."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ __all__ = ["Partition"]
 
 
 class Partition:
-    """The cells of the nodes of a batch, which :meth:`refine` splits (colour refinement, 1-WL).
+    """The cells of the nodes of a batch, which :meth:`refine` splits (color refinement, 1-WL).
 
-    A cell's colour is its first place. When it is split, one part keeps the front, and with it the colour,
-    so that only the other parts have news for their neighbours. All that is compared is a hash of what has
-    changed around a node: two nodes with equal hashes stay together, which could at worst leave a
-    partition too coarse, and does so for every numbering of the nodes alike.
+    A cell's color is the number of nodes before it, of all graphs. When a cell is split, one part stays in
+    front and keeps the color, so that only the other parts pass changes on to their neighbors. Only hashes of
+    the changes around a node are compared: two nodes with equal hashes stay in one cell. At worst this leaves
+    a partition too coarse, and it does so for every numbering of the nodes alike.
     """
 
     def __init__(self, graphs: Graphs) -> None:
         self.graphs, self.color = graphs, graphs.color.clone()
-        self.size = torch.bincount(self.color, minlength=len(graphs))  # of the cell that begins at a place
+        self.size = torch.bincount(self.color, minlength=len(graphs))  # of the cell of a color
         self._sum, self._mark = torch.zeros_like(self.color), torch.zeros_like(self.color)
 
     @property
     def local(self) -> Tensor:
-        """The colours, counted from the first node of each graph."""
+        """The colors, counted from the first node of each graph."""
         return self.color - self.graphs.offset
 
     def refine_all(self) -> Partition:
-        """Refines from the colours of the graphs."""
+        """Refine from the colors of the graphs."""
         return self.refine(torch.arange(len(self.graphs)), None)
 
     def refine(self, node: Tensor, old: Tensor | None) -> Partition:
-        """Splits cells until nothing changes, from nodes whose colour was ``old``, or was not known."""
+        """Split cells until nothing changes, beginning with nodes whose color was ``old`` (None: unknown)."""
         while len(node):
-            node, old = self._split(*self._news(node, old))
+            node, old = self._split(*self._changes(node, old))
         return self
 
-    def _news(self, node: Tensor, old: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The nodes in cells of two or more with a changed neighbour, and a hash of what has changed."""
+    def _changes(self, node: Tensor, old: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The nodes with a changed neighbor, in cells of two or more, and a hash of their changes."""
         graphs = self.graphs
         arc, source = ragged_arange(graphs.ptr[node], graphs.degree[node])
         to = graphs.col[arc]
@@ -51,15 +51,15 @@ class Partition:
         value = hash_rows((self.color[node] - offset)[source], kind)
         if old is not None:
             value -= hash_rows((old - offset)[source], kind)
-        turn = torch.arange(len(to))
-        self._mark[to] = turn
-        touched = to[self._mark[to] == turn]  # each once, whichever was written last
+        index = torch.arange(len(to))
+        self._mark[to] = index
+        touched = to[self._mark[to] == index]  # without duplicates, whichever was written last
         total = self._sum.index_add_(0, to, value)[touched]
         self._sum[touched] = 0
         return touched, total
 
     def _split(self, node: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Sorts the touched nodes of each cell behind the others; returns those that move, and from where."""
+        """Sort the touched nodes of each cell behind the others; return those that move, and from where."""
         order = lexsort(self.color[node], total)
         node, total = node[order], total[order]
         cell = self.color[node]
@@ -69,7 +69,7 @@ class Partition:
         touched = torch.diff(first, append=torch.tensor([len(node)]))
         rest = self.size[cell[first]] - touched
         place = (cell[first] + rest - first)[number] + part[part_head.cumsum(0) - 1]
-        self.size[cell[first]] = rest  # overwritten below where no one is left
+        self.size[cell[first]] = rest  # overwritten below where no node is left
         self.size[place[part]] = torch.diff(part, append=torch.tensor([len(node)]))
         moved = flatnonzero(place != cell)
         node, cell = node[moved], cell[moved]

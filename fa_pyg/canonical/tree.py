@@ -1,4 +1,4 @@
-"""Nodes of search trees: partitions of graphs, each with the leaf at the end of some path below it."""
+"""Nodes of search trees: partitions of graphs, and a leaf below each."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fa_pyg.canonical.integers import flatnonzero
 
 __all__ = ["Tree"]
 
-MANY = 4  # A graph of n nodes is looked at for pieces once it has n / MANY cells.
+MANY = 4  # pieces of a graph of n nodes are looked for once it has n / MANY cells
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Some tree nodes.
+    """Nodes of the search trees of many graphs.
 
     Args:
-        cells: their partitions.
-        child: of each its number among the children of a level.
-        score: a hash of its partition; the last bit is 0 where the graph falls into pieces (:meth:`divided`).
-        leaf_score: a hash of the graph as the leaf orders it.
-        leaf: the place of each node at the leaf, in one line.
+        cells: the partition of each tree node.
+        child: the index of each among the children of a level.
+        score: a hash of the partition; the last bit is 0 where the graph falls into pieces (:meth:`divided`).
+        leaf_score: a hash of the graph in the order of the leaf.
+        leaf: the position of each graph node at the leaf, concatenated.
     """
 
     cells: Cells
@@ -37,13 +37,13 @@ class Tree:
 
     @classmethod
     def roots(cls, graphs: Graphs) -> Tree:
-        """The roots of the graphs: their own colors."""
+        """The roots of the search trees: the graphs in their colors."""
         cells = Cells.of(graphs)
         return cls(cells, cells.graph, cells.graph, cells.graph, cells.color)
 
     @classmethod
     def children(cls, parent: Tree, of: Tensor, node: Tensor, child: Tensor) -> Tree:
-        """The children of the tree nodes ``of`` in which ``node`` (counted from the first) is taken out."""
+        """The children of the tree nodes ``of`` that individualize ``node`` (counted from the first)."""
         cells = parent.select(of).cells
         cells = cells.individualize(cells.first + node).refine()
         score = cells.score() & ~1
@@ -54,9 +54,9 @@ class Tree:
         return self.cells.graph
 
     def divided(self) -> Tree:
-        """Sets the last bit of the score where all nodes that are not told apart lie in one piece.
+        """Set the last bit of the score where all nodes in cells of two or more lie in one piece.
 
-        Where there are few cells nobody looks, and it is set too.
+        It is also set, unchecked, where there are few cells.
         """
         cells, bit = self.cells, torch.ones_like(self.score)
         some = flatnonzero(cells.count * MANY >= cells.sizes)
@@ -69,12 +69,12 @@ class Tree:
         return replace(self, score=self.score | bit)
 
     def with_leaves(self) -> Tree:
-        """Walks down to some leaf below each tree node."""
+        """Descend to a leaf below each tree node."""
         leaf = self.cells.descend()
         return replace(self, leaf_score=leaf.score(), leaf=leaf.color)
 
     def select(self, some: Tensor) -> Tree:
-        """Some of the tree nodes, by number."""
+        """Some of the tree nodes, by their indices."""
         single = (self.child, self.score, self.leaf_score)
         return Tree(self.cells.select(some), *(x[some] for x in single), self.leaf[self.cells.entries(some)])
 

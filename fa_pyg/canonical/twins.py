@@ -1,4 +1,4 @@
-"""Nodes with the same neighbours are one node."""
+"""Twins: nodes with the same neighbors, merged into one node."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ __all__ = ["Twins"]
 
 @dataclass(frozen=True)
 class Twins:
-    r"""Graphs in which each class of twins is one node.
+    r"""Graphs in which each class of twins is merged into one node.
 
-    Two nodes of a cell are twins if exchanging them is an automorphism. The first of each class stays, with a
-    colour that tells the class's kind and size, so that an automorphism of what stays is one of the whole:
+    Two nodes of a cell are twins if exchanging them is an automorphism. The first of each class is kept, with
+    a color for the kind and size of the class, so that automorphisms of the smaller graph extend to the
+    whole:
 
     .. math:: \mathrm{Aut}(G) = \prod_{\text{classes}} S_m \rtimes \mathrm{Aut}(G / \text{twins})
 
-    Any order within a class will do. All arcs from one class to another are in one orbit, and so are all
+    The order within a class is arbitrary. All arcs from one class to another are in one orbit, and so are all
     arcs within a class.
 
     Args:
-        before, after: the graphs and what stays of them, refined.
-        node, arc: the node, and the arc, of ``before`` that each of ``after`` is.
+        before, after: the graphs, and the graphs without twins, refined.
+        node, arc: the node, and the arc, of ``before`` for each of ``after``.
         first: the first twin of each node of ``before``.
     """
 
@@ -41,7 +42,7 @@ class Twins:
 
     @classmethod
     def of(cls, graphs: Graphs) -> Twins | None:
-        """Returns the graphs without their twins; None if there are none."""
+        """Return the graphs without their twins; None if there are none."""
         first, kind = _classes(graphs)
         own = torch.arange(len(graphs))
         if torch.equal(first, own):
@@ -56,7 +57,7 @@ class Twins:
         return cls(graphs, after.colored(Cells.of(after).refine().places), node, arc, first)
 
     def lift(self, labels: Labels) -> Labels:
-        """Returns the labels of ``before`` from those of ``after``."""
+        """Return the labels of ``before`` from those of ``after``."""
         before, own = self.before, torch.arange(len(self.before))
         key = torch.zeros_like(own).scatter_(0, self.node, labels.place)[self.first]
         place = torch.empty_like(own).scatter_(0, key.argsort(stable=True), own)
@@ -70,14 +71,14 @@ class Twins:
 
 
 def _classes(graphs: Graphs) -> tuple[Tensor, Tensor]:
-    """Of each node its first twin, by hashes of the neighbours; and what kind of twins these are."""
+    """The first twin of each node, by hashes of the neighbors, and the kind of twins."""
     row, col, kind = graphs.row, graphs.col, graphs.kind
     local = torch.arange(len(graphs)) - graphs.offset
     around = sum_by(row, hash_rows(local[col], kind), len(graphs))
     order = lexsort(graphs.color, around)
     head = run_starts(graphs.color[order], around[order])
     first = torch.empty_like(order).scatter_(0, order, order[flatnonzero(head)[head.cumsum(0) - 1]])
-    # Neighbours are twins if they have the same neighbours but for one another.
+    # Adjacent nodes are twins if they have the same neighbors except each other.
     arc = flatnonzero((graphs.color[row] == graphs.color[col]) & (row < col))
     u, v, kind = row[arc], col[arc], kind[arc]
     same = around[u] - hash_rows(local[v], kind) == around[v] - hash_rows(local[u], kind)
@@ -88,7 +89,7 @@ def _classes(graphs: Graphs) -> tuple[Tensor, Tensor]:
 
 
 def _verify(graphs: Graphs, node: Tensor, first: Tensor) -> None:
-    """Exchanges each of the nodes with its first twin and looks for all its arcs."""
+    """Verify that exchanging each node with its first twin is an automorphism, arc by arc."""
     twin = torch.zeros(len(graphs), dtype=torch.bool)
     twin[node] = True
     arc = flatnonzero(twin[graphs.row])

@@ -1,1 +1,5 @@
-"""Configuration files of other people: read as plain data, checked against an allowlist."""
+"""Configuration files as plain data, checked against an allowlist, and the objects that they describe."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

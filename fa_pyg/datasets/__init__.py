@@ -1,4 +1,6 @@
-"""Data sets, generators and loaders."""
+"""Data sets of molecules, particles and graphs, with their loaders and edge transforms."""
+
+from __future__ import annotations
 
 from fa_pyg.datasets.bonds import CovalentBonds, RadiusGraph, RDKitBonds
 from fa_pyg.datasets.exp import EXP
@@ -9,12 +11,11 @@ from fa_pyg.datasets.md import MDTrajectory
 from fa_pyg.datasets.molecule_statistics import Statistics, statistics
 from fa_pyg.datasets.nbody import NBody
 from fa_pyg.datasets.nci import NCIConformers
-from fa_pyg.datasets.xyz import XYZ, read_xyz
+from fa_pyg.datasets.xyz import XYZ
 from fa_pyg.datasets.xyz_disk import OnDiskXYZ
 from fa_pyg.datasets.xyz_lazy import LazyXYZ, XYZStream
-from fa_pyg.io.xyz.table import Table
-from fa_pyg.loader.in_memory import InMemoryLoader
-from fa_pyg.loader.on_disk import OnDiskLoader
+from fa_pyg.io import Table, read_xyz
+from fa_pyg.loader import InMemoryLoader, OnDiskLoader
 
 __all__ = [
     "EXP",

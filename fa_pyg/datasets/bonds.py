@@ -1,7 +1,7 @@
 """Edges for molecules that come without: bonds by RDKit, bonds by covalent radii, a radius graph."""
 
-import json
-import os
+from __future__ import annotations
+
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,58 +13,64 @@ from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
 
 from fa_pyg import checks
-from fa_pyg.workers.exchange import exchange, start_script
+from fa_pyg.neighbors.covalent import covalent_bonds
+from fa_pyg.neighbors.edges import radius_graph
+from fa_pyg.workers import Worker
 
 __all__ = ["CovalentBonds", "RDKitBonds", "RadiusGraph"]
 
-_WORKER = Path(__file__).parents[1] / "workers/rdkit.py"
+SCRIPT = Path(__file__).parents[1] / "workers/rdkit_bonds.py"
+NEEDS = "rdkit (pip install rdkit)"
 
 
 class CovalentBonds(BaseTransform):
-    r"""Bonds atoms i and j where :math:`\lVert x_i - x_j \rVert < s (r_i + r_j)`.
+    r"""Bonds between atoms i and j where :math:`\lVert x_i - x_j \rVert < s (r_i + r_j)`.
 
-    The radii r are the covalent ones of Cordero et al. (2008), as ASE lists them.
+    The radii r are the covalent radii of Cordero et al. (2008), as ASE lists them.
 
     Args:
         scale: The factor s.
 
-    Adds `edge_index [2, E]`, both directions, sorted; `edge_attr [E, 1]`, all ones, because this gives no
-    orders; and `bond_method = "covalent"`. Positions are in Angstrom; a periodic cell is not looked at.
+    Shapes: adds ``edge_index [2, E]``, both directions, sorted; ``edge_attr [E, 1]``, all ones, because
+    distances give no bond orders; and ``bond_method = "covalent"``. Positions are in Angstrom; periodic
+    images are not considered.
+
+    Raises:
+        ValueError: for a factor that is not positive.
     """
 
     def __init__(self, scale: float = 1.25) -> None:
         self.scale = checks.number("scale", scale, above=0)
 
     def forward(self, data: Data) -> Data:
-        from ase.data import covalent_radii
-        from scipy.spatial import cKDTree
-
-        radii = self.scale * torch.from_numpy(covalent_radii)[data.z.cpu()]
-        pos = data.pos.detach().cpu().double()
-        close = cKDTree(pos.numpy()).query_pairs(2 * float(radii.max()), output_type="ndarray")
-        i, j = torch.from_numpy(close).long().T
-        near = (pos[i] - pos[j]).norm(dim=-1) < radii[i] + radii[j]
-        return _set_bonds(data, torch.stack([i[near], j[near]]), torch.ones(int(near.sum())), "covalent")
+        pairs = covalent_bonds(data.z, data.pos, self.scale)
+        return _set_bonds(data, pairs, torch.ones(pairs.size(1)), "covalent")
 
 
 _COVALENT = CovalentBonds()
 
 
 class RDKitBonds(BaseTransform):
-    r"""Bonds and orders from positions and the total charge (Kim and Kim 2015), by RDKit's `DetermineBonds`.
+    r"""Bonds and bond orders from positions and the total charge, by RDKit's ``DetermineBonds``.
 
-    RDKit's search is exponential in the worst case and cannot be interrupted, so it runs in a process of its
-    own, which is started at the first molecule, kept for the next, and killed when one takes too long.
+    The method is that of Kim and Kim (2015).     RDKit's search is exponential in the worst case and cannot
+    be interrupted, so it runs in a worker process, which is started at the first molecule, reused, and killed
+    when a molecule takes too long.
 
     Args:
         charge: The total charge of each molecule.
         time_limit: Seconds for one molecule.
-        fallback: What to use where RDKit finds no valid structure (a radical, a metal, a wrong charge) or no
-            end. None raises a `ValueError` instead.
+        fallback: What to use where RDKit finds no valid structure (a radical, a metal, a wrong charge) or
+            runs out of time. None raises a ``ValueError`` instead.
 
-    Adds `edge_index [2, E]`, both directions, sorted; `edge_attr [E, 1]`, the orders 1, 1.5 (aromatic), 2, 3;
-    and `bond_method`, `"rdkit"` or that of the fall-back. The first fall-back warns, `fallbacks` lists all.
-    Positions are in Angstrom. All hydrogens must be there. A periodic cell is not looked at.
+    Shapes: adds ``edge_index [2, E]``, both directions, sorted; ``edge_attr [E, 1]``, the orders 1, 1.5
+    (aromatic), 2, 3; and ``bond_method``, ``"rdkit"`` or that of the fallback. The first fallback warns,
+    ``fallbacks`` lists all. Positions are in Angstrom, hydrogens explicit. Periodic images are not
+    considered.
+
+    Raises:
+        ValueError: for bad arguments, and, without a fallback, for a molecule without a valid structure.
+        ImportError: where RDKit is missing.
     """
 
     def __init__(
@@ -75,11 +81,12 @@ class RDKitBonds(BaseTransform):
         checks.function("fallback", fallback, optional=True, expected="a transform")
         self.charge, self.time_limit, self.fallback = charge, time_limit, fallback
         self.fallbacks: list[str] = []
-        self._worker: _Worker | None = None
+        self._worker: Worker | None = None
 
     def forward(self, data: Data) -> Data:
-        self._worker = self._worker or _Worker(self.time_limit)
-        answer = self._worker.ask(z=data.z.tolist(), pos=data.pos.tolist(), charge=self.charge)
+        self._worker = self._worker or Worker(SCRIPT, self.time_limit, "RDKitBonds", NEEDS)
+        request = {"z": data.z.tolist(), "pos": data.pos.tolist(), "charge": self.charge}
+        (answer,) = self._worker.request(task="bonds", **request)
         if "bonds" not in answer:
             return self._fall_back(data, answer["error"])
         bonds = torch.tensor(answer["bonds"], dtype=torch.float64).view(-1, 3)
@@ -87,9 +94,9 @@ class RDKitBonds(BaseTransform):
 
     def _fall_back(self, data: Data, reason: str) -> Data:
         source = data.get("source", "a molecule")
-        message = f"{source}: RDKit found no bonds at charge {self.charge} ({reason})"
+        message = f"{source}: expected bonds by RDKit at charge {self.charge}, found none ({reason})"
         if self.fallback is None:
-            raise ValueError(f"{message}, expected a molecule that RDKit understands")
+            raise ValueError(message)
         if not self.fallbacks:
             warnings.warn(f"{message}; used {self.fallback} (further ones only in `fallbacks`)", stacklevel=4)
         self.fallbacks.append(message)
@@ -103,13 +110,16 @@ class RDKitBonds(BaseTransform):
 
 
 class RadiusGraph(BaseTransform):
-    r"""Joins every atom with those within a radius, by :func:`fa_pyg.nn.radius_graph`.
+    r"""Edges from each atom to all atoms within a radius, by :func:`fa_pyg.nn.radius_graph`.
 
     Args:
         r: The radius, in Angstrom.
         max_num_neighbors: The most edges that point to one atom.
 
-    Adds `edge_index [2, E]`. A periodic cell is not looked at.
+    Shapes: adds ``edge_index [2, E]``. Periodic images are not considered.
+
+    Raises:
+        ValueError: for a radius that is not positive, or a negative number of neighbors.
     """
 
     def __init__(self, r: float, max_num_neighbors: int = 32) -> None:
@@ -117,8 +127,6 @@ class RadiusGraph(BaseTransform):
         self.max_num_neighbors = checks.integer("max_num_neighbors", max_num_neighbors, 0, optional=True)
 
     def forward(self, data: Data) -> Data:
-        from fa_pyg.neighbors.edges import radius_graph
-
         data.edge_index = radius_graph(data.pos, self.r, max_num_neighbors=self.max_num_neighbors)
         return data
 
@@ -132,37 +140,3 @@ def _set_bonds(data: Data, pairs: Tensor, order: Tensor, method: str) -> Data:
     data.edge_index, data.edge_attr = coalesce(both, attr, num_nodes=data.num_nodes, reduce="max")
     data.bond_method = method
     return data
-
-
-class _Worker:
-    """A process that answers requests, and that is stopped when an answer does not come in time."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.process, self.owner = seconds, None, os.getpid()
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer, or `{"error": ...}` if there is none within the time."""
-        if self.process is None or self.process.poll() is not None or self.owner != os.getpid():
-            self._start()
-        answer, late = self._exchange(json.dumps(request) + "\n", self.seconds)
-        if answer:
-            return json.loads(answer)
-        return {"error": f"no answer within {self.seconds} s" if late else "the process died"}
-
-    def _start(self) -> None:
-        self.owner = os.getpid()  # a forked copy must not talk to, or end, the process of its parent
-        self.process = start_script(_WORKER, self.seconds)
-        if not self._exchange("", seconds=120)[0]:
-            raise ImportError("RDKitBonds needs rdkit, which could not be imported")
-
-    def _exchange(self, line: str, seconds: float) -> tuple[str, bool]:
-        return exchange(self.process, line, seconds, self.close)
-
-    def close(self) -> None:
-        """Ends the process."""
-        if self.process is not None and self.owner == os.getpid():
-            self.process.kill()
-            self.process.communicate()
-        self.process = None
-
-    __del__ = close

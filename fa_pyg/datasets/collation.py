@@ -1,38 +1,35 @@
-"""Graphs end to end in a few tensors, and checks of arguments."""
+"""Collate graphs that are given as sizes and concatenated tensors, for an in-memory data set."""
+
+from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torch_geometric.data import Data
 
-from fa_pyg import checks
 from fa_pyg.files.tensors import Tensors
 
+__all__ = ["collate_graphs", "offsets"]
 
-def collated(tensors: Tensors, first: int = 0, last: int | None = None) -> tuple[Data, dict[str, Tensor]]:
-    """Graphs ``first`` to ``last`` in the contiguous form of an InMemoryDataset.
+
+def collate_graphs(tensors: Tensors, graphs: range | None = None) -> tuple[Data, dict[str, Tensor]]:
+    """Return some consecutive graphs in the collated form of an ``InMemoryDataset``.
 
     Args:
-        tensors: the number of ``nodes`` and ``edges`` of each graph [G]; ``x`` [N, F]; ``edge_index`` [2, E],
-            where each graph counts its nodes from 0; ``y`` [G], may be missing.
+        tensors: The number of ``nodes`` and ``edges`` of every graph [G]; ``x`` [N, F]; ``edge_index`` [2,
+            E], with node indices that start from 0 in every graph; ``y`` [G], optional.
+        graphs: Which graphs; None for all.
     """
-    slices = {"x": _starts(tensors["nodes"]), "edge_index": _starts(tensors["edges"])}
+    slices = {"x": offsets(tensors["nodes"]), "edge_index": offsets(tensors["edges"])}
     if "y" in tensors:
         slices["y"] = torch.arange(len(tensors["y"]) + 1)
-    slices = {key: starts[first : None if last is None else last + 1] for key, starts in slices.items()}
+    if graphs is not None:
+        slices = {key: starts[graphs.start : graphs.stop + 1] for key, starts in slices.items()}
     parts = {key: tensors[key][..., starts[0] : starts[-1]] for key, starts in slices.items() if key != "x"}
     parts["x"] = tensors["x"][slices["x"][0] : slices["x"][-1]]
     return Data(**{key: parts[key] for key in slices}), {key: s - s[0] for key, s in slices.items()}
 
 
-def _starts(sizes: Tensor) -> Tensor:
+def offsets(sizes: Tensor) -> Tensor:
+    """Return where consecutive pieces of these sizes [G] begin, and where the last one ends [G + 1]."""
     return pad(sizes.cumsum(0), (1, 0))
-
-
-def require(holds: bool, name: str, argument: str, found: object, expected: str) -> None:
-    if not holds:
-        checks.refuse(f"{name}: {argument}", expected, found)
-
-
-def is_whole(value: object) -> bool:
-    return checks.is_integer(value)

@@ -1,4 +1,6 @@
-"""What is in a data set of molecules: sizes, elements, targets, and what each element adds to them."""
+"""Statistics of a molecular data set: sizes, elements, targets, and energies per element."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,15 +12,16 @@ from fa_pyg.io.elements import SYMBOLS
 
 __all__ = ["Statistics", "TargetStatistics", "statistics"]
 
-CHUNK = 1024  # structures put together to one step of the decomposition
+CHUNK = 1024  # structures per step of the decomposition
 
 
 @dataclass(frozen=True)
 class TargetStatistics:
-    """Of one target, over all its numbers, in its own unit.
+    """Statistics of a target over all its numbers, in the unit of the target.
 
-    The last three are None for what is no single number a structure. `reference[symbol]` is what each atom of
-    an element adds, fitted by least squares; `rest_mean` and `rest_std` are of what it leaves.
+    The last three are None unless the target is one number per structure. ``reference[symbol]`` is the
+    contribution of an atom of an element, fitted by least squares; ``rest_mean`` and ``rest_std`` are those
+    of the residual.
     """
 
     mean: float
@@ -32,7 +35,7 @@ class TargetStatistics:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Structures by their number of atoms, atoms by element, and targets by name."""
+    """Counts of structures by number of atoms, of atoms by element, and statistics of targets by name."""
 
     sizes: dict[int, int]
     elements: dict[str, int]
@@ -40,29 +43,32 @@ class Statistics:
 
     @property
     def structures(self) -> int:
+        """The number of structures."""
         return sum(self.sizes.values())
 
     @property
     def atoms(self) -> int:
+        """The number of atoms."""
         return sum(self.elements.values())
 
 
 def statistics(dataset: Iterable[Data], targets: Sequence[str] = ()) -> Statistics:
-    r"""Counts atoms and elements and describes targets, in one pass and in constant memory.
+    r"""Compute the statistics of a data set, in one pass and in constant memory.
 
-    For a target y with one number a structure, n_z atoms of element z, it also solves
+    For a target y with one number per structure, with n_z atoms of element z, this also solves
 
     .. math:: \min_e \sum_i (y_i - \sum_z n_{iz} e_z)^2
 
-    by a QR decomposition that takes the structures in chunks, in float64, so that energies of -1e4 eV that
-    differ by 0.01 eV keep their digits. Where the elements always come in the same proportions, it is the
-    solution of least norm. Standard deviations are those of the population.
+    by a QR decomposition in chunks of structures, in float64, so that energies of -1e4 eV that differ by
+    0.01 eV keep their digits. Where elements always occur in the same proportions, the solution of least norm
+    is taken. Standard deviations are those of the population.
 
     Args:
-        dataset: Any data set or list of `Data` with `z [N]`; the training split for what a model learns.
+        dataset: Any data set or list of ``Data`` with ``z [N]``, such as the training split.
         targets: Names of attributes.
 
-    Raises ValueError if there is no structure, or one without a target or with one that is not finite.
+    Raises:
+        ValueError: where there is no structure, or a target is missing or not finite.
     """
     sizes, elements = np.zeros(0, np.int64), np.zeros(len(SYMBOLS), np.int64)
     moments = {name: _Moments() for name in targets}
@@ -78,7 +84,7 @@ def statistics(dataset: Iterable[Data], targets: Sequence[str] = ()) -> Statisti
             moments[name].add(value)
         fit.add(counts, values)
     if not sizes.any():
-        raise ValueError("dataset: found no structure, expected at least one")
+        raise ValueError("dataset: expected at least one structure, found none")
     return Statistics(
         {int(n): int(sizes[n]) for n in np.flatnonzero(sizes)},
         {SYMBOLS[z]: int(elements[z]) for z in np.flatnonzero(elements)},
@@ -89,15 +95,15 @@ def statistics(dataset: Iterable[Data], targets: Sequence[str] = ()) -> Statisti
 def _value(data: Data, name: str, number: int) -> np.ndarray:
     where = data.get("source", f"structure {number}")
     if name not in data:
-        raise ValueError(f"{where}: found no {name}, expected it in every structure")
+        raise ValueError(f"{where}: expected {name} in every structure, found none")
     value = np.asarray(data[name], dtype=np.float64).reshape(-1)
     if not value.size or not np.isfinite(value).all():
-        raise ValueError(f"{where}: found {name} that is not finite, expected numbers")
+        raise ValueError(f"{where}: expected finite numbers for {name}, found others")
     return value
 
 
 class _Moments:
-    """Mean and spread of numbers that come in pieces, by the rule of Chan, Golub and LeVeque (1979)."""
+    """Mean and variance of numbers that arrive in chunks, by Chan, Golub and LeVeque (1979)."""
 
     def __init__(self) -> None:
         self.count, self.mean, self.square, self.least, self.most = 0, 0.0, 0.0, np.inf, -np.inf
@@ -115,7 +121,7 @@ class _Moments:
 
 
 class _Fit:
-    """Least squares of single numbers on the counts of elements: R of the rows `[counts, 1, targets]`."""
+    """Least squares of targets on counts of elements, by R of the rows ``[counts, 1, targets]``."""
 
     def __init__(self, targets: Sequence[str]) -> None:
         self.targets = {name: i for i, name in enumerate(targets)}
@@ -133,7 +139,7 @@ class _Fit:
             self._reduce()
 
     def result(self, name: str, elements: np.ndarray) -> tuple[dict[str, float], float, float] | tuple[()]:
-        """Reference of each element, mean and standard deviation of the rest."""
+        """Return the contribution of each element, and mean and standard deviation of the residual."""
         if not self.single[name]:
             return ()
         self._reduce()

@@ -1,8 +1,10 @@
-"""Molecules with what was made of them once, bonds for instance, on disk: read one by one, never all."""
+"""Structures of XYZ files with precomputed attributes, such as bonds, in a database on disk."""
+
+from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -10,47 +12,50 @@ from typing import Any
 from torch_geometric.data import Data, Database, OnDiskDataset
 from torch_geometric.data.database import SQLiteDatabase
 
-from fa_pyg.datasets.database.layout import PLACE, layout_of, restored, schema, stored
+from fa_pyg import checks
+from fa_pyg.datasets.database.layout import PLACE, layout_of, restore, schema, store
 from fa_pyg.datasets.database.prepare import Prepare, prepare
 from fa_pyg.datasets.database.store import DAMAGE, TABLE, Store
-from fa_pyg.datasets.splits import Splits, choose
+from fa_pyg.datasets.splits import Splits, choose_split
 from fa_pyg.datasets.xyz_lazy import LazyXYZ
 from fa_pyg.files.lock import Lock, locked
-from fa_pyg.io.xyz.index.build import in_order
+from fa_pyg.io.xyz.files import Files
+from fa_pyg.io.xyz.index.build import map_in_order
 
 __all__ = ["OnDiskXYZ"]
 
-BATCH = 256  # structures of a transaction
+BATCH = 256  # structures per transaction
 
 
 class OnDiskXYZ(OnDiskDataset):
-    r"""The structures of XYZ files after `edges`, `pre_filter` and `pre_transform`, in an SQLite database.
+    r"""An SQLite database of the structures of XYZ files after ``edges`` and ``pre_transform``.
 
-    For data sets that do not fit into memory and whose preparation is slow: it is done once, in order, and
-    what is done stays done if the process is killed. All structures must have the same attributes, of any
-    names: tensors, or what JSON can hold. Each row has a checksum, and a database that does not check out is
-    named in a warning and made again. Where reading alone is enough, :class:`~fa_pyg.datasets.LazyXYZ` needs
-    less disk.
+    For data sets that do not fit into memory and are slow to prepare: each structure is prepared once, in
+    order, and a preparation that is killed is resumed. All structures must have the same attributes, of any
+    names: tensors, or values that JSON can represent. Rows have checksums; a damaged database is named in a
+    warning and made again. Where nothing is to be prepared, :class:`~fa_pyg.datasets.LazyXYZ` needs less
+    disk.
 
     Args:
         root: Folder of the database and of the index of the files.
-        root_or_files: As for :class:`~fa_pyg.datasets.XYZ`, as are `on_error`, `table`, and the keywords of
-            :func:`~fa_pyg.datasets.read_xyz` in `options`.
-        name: Of the database: one for each preparation, which cannot be told from its functions.
-        workers: Processes that prepare; the functions must then be picklable.
-        split, splits, seed: As for `XYZ`, but of the structures that passed the filter.
+        root_or_files: As for :class:`~fa_pyg.datasets.XYZ`, like ``on_error``, ``table``, and the keywords of
+            :func:`~fa_pyg.datasets.read_xyz` in ``options``.
+        name: Of the database; use another name for another preparation, as functions are not compared.
+        workers: Processes that prepare structures; functions must then be picklable.
+        split, splits, seed: As for ``XYZ``, but of the structures that passed the filter.
         transform, pre_transform, pre_filter: As in every PyG dataset.
 
-    Raises ValueError as `XYZ` does; for a structure whose attributes are others than the first one's, or
-    cannot be stored (what came before it stays); where `root` cannot be written to; and, naming the file, for
-    a structure that is read from a row that was damaged since: it is made again when the data set is opened
-    the next time. TimeoutError as `LazyXYZ`.
+    Raises:
+        ValueError: as for ``XYZ``; for a structure whose attributes differ from those of the first, or cannot
+            be stored (structures before it stay stored); where ``root`` cannot be written; and, naming the
+            file, at access to a row that was damaged meanwhile: it is made again at the next construction.
+        TimeoutError: as for ``LazyXYZ``.
     """
 
     def __init__(
         self,
         root: str | os.PathLike,
-        root_or_files: str | os.PathLike | Iterable[str | os.PathLike],
+        root_or_files: Files,
         *,
         name: str = "molecules",
         workers: int = 0,
@@ -62,14 +67,14 @@ class OnDiskXYZ(OnDiskDataset):
         pre_filter: Callable[[Data], bool] | None = None,
         **options: Any,
     ) -> None:
-        check_name(name)
+        _check_name(name)
         folder = Path(root).expanduser() / "processed"  # as PyG does
         source = LazyXYZ(root_or_files, cache=folder, **options)
         source.only_alike()
         self.errors = source.errors
-        stamp = source.index.key  # another content of the files, or of their table, is another database
+        stamp = source.index.key  # of the contents of the files and their table
         if source._rows is not None:
-            stamp += f"-{source._rows.mark()}"
+            stamp += f"-{source._rows.digest()}"
         self._process_id = os.getpid()
         self._store = Store(folder / f"{name}-{stamp}")
         with _locked(folder / f"{name}.lock") as lock:
@@ -83,11 +88,11 @@ class OnDiskXYZ(OnDiskDataset):
                 self._fill(make, workers)
                 self._store.finish(self.len())
         if split is not None:
-            self._indices = choose(self.len(), split, splits, seed).tolist()
+            self._indices = choose_split(self.len(), split, splits, seed).tolist()
 
     @property
     def db(self) -> Database:
-        """The database, through a connection of this process: they cannot be shared."""
+        """The database, by a connection of this process: connections cannot be shared."""
         if self._process_id != os.getpid():
             self._db, self._process_id = None, os.getpid()
         if self._db is None:
@@ -103,40 +108,49 @@ class OnDiskXYZ(OnDiskDataset):
         return self._store.file.name
 
     def __getitems__(self, indices: list[int]) -> list[Data]:
-        """Several structures of this split at once."""
-        own = self.indices()
-        return self.multi_get([own[i] for i in indices])
+        """Return several structures of this split."""
+        positions = self.indices()
+        return self.multi_get([positions[i] for i in indices])
 
     def get(self, idx: int) -> Data:
-        """The structure of that place among all. Raises ValueError, naming the file, where it is damaged."""
+        """Return a structure by its position among all.
+
+        Raises:
+            ValueError: naming the file, where the row is damaged.
+        """
         return self._read([int(idx)])[0]
 
     def multi_get(self, indices: Any, batch_size: int | None = None) -> list[Data]:
-        """Several structures of all, transformed."""
+        """Return several structures by their positions among all, transformed."""
         indices = range(self.len())[indices] if isinstance(indices, slice) else indices
         found = self._read([int(i) for i in indices])
         return found if self.transform is None else [self.transform(data) for data in found]
 
     def serialize(self, data: Data) -> dict[str, Any]:
-        """A row of the database, without its place."""
+        """Return a row of the database, without its position.
+
+        Raises:
+            ValueError: for a structure with other attributes than the first.
+        """
         layout, found = self._store.layout, layout_of(data)
         if found != layout:
             odd = sorted(k for k in found | layout if found.get(k) != layout.get(k))
             raise ValueError(
-                f"{data.get('source')}: found {odd[0]} {found.get(odd[0])}, expected {layout.get(odd[0])} "
-                "as in the first structure"
+                f"{data.get('source')}: {odd[0]}: expected {layout.get(odd[0])} as in the first structure, "
+                f"found {found.get(odd[0])}"
             )
-        return {c: stored(data, name) for c, name in zip(self._store.columns, layout, strict=True)}
+        return {c: store(data, name) for c, name in zip(self._store.columns, layout, strict=True)}
 
     def deserialize(self, row: dict[str, Any]) -> Data:
+        """Return the structure of a row."""
         data = Data()
         for column, name in zip(self._store.columns, self._store.layout, strict=True):
-            data[name] = restored(row[column])
+            data[name] = restore(row[column])
         return data
 
     def _read(self, indices: list[int]) -> list[Data]:
         if wrong := [i for i in indices if not 0 <= i < self.len()]:
-            raise IndexError(f"found structure {wrong[0]}, expected 0 to {self.len() - 1}")
+            raise IndexError(f"index: expected 0 to {self.len() - 1}, found {wrong[0]}")
         try:
             rows = self.db.multi_get(indices) if len(indices) != 1 else [self.db.get(indices[0])]
             self._store.check(rows, len(indices))
@@ -145,10 +159,10 @@ class OnDiskXYZ(OnDiskDataset):
             raise
         except DAMAGE as error:
             self._store.raise_if_busy(error)
-            self._store.doubt(self.len())
+            self._store.recheck(self.len())
             raise ValueError(
-                f"{self._store.file}: found damage ({error}), expected the structures that were stored; open "
-                "the data set again to have them made again"
+                f"{self._store.file}: expected the structures that were stored, found damage ({error}); "
+                "construct the data set again to make them again"
             ) from error
 
     def _fill(self, make: Prepare, workers: int) -> None:
@@ -156,17 +170,17 @@ class OnDiskXYZ(OnDiskDataset):
             last = self.db.cursor.execute(f"SELECT MAX(COL_{PLACE}) FROM {TABLE}").fetchone()[0]
             starts = range(0 if last is None else last + 1, len(make.source), BATCH)
             tasks = ((start, range(start, min(start + BATCH, len(make.source)))) for start in starts)
-            for _, batch in in_order(prepare, tasks, make, workers):
+            for _, batch in map_in_order(prepare, tasks, make, workers):
                 self._add([self._row(place, data) for place, data in batch])
         except sqlite3.Error as error:
             raise OSError(f"{self._store.file}: cannot be written ({error})") from error
         finally:
             with suppress(sqlite3.Error):
-                self.close()  # after an error, too: an open transaction would keep others out
+                self.close()  # after an error too: an open transaction would lock out others
             self._db = None
 
     def _row(self, place: int, data: Data) -> dict[str, Any]:
-        return self._store.signed(self.serialize(data) | {PLACE: place})
+        return self._store.with_checksum(self.serialize(data) | {PLACE: place})
 
     def _add(self, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -187,8 +201,8 @@ def _locked(path: Path) -> Iterator[Lock]:
         yield lock
 
 
-def check_name(name: str) -> None:
-    """Raises ValueError for what is no name of a file."""
+def _check_name(name: str) -> None:
+    """Raise ValueError for anything but a file name."""
     is_name = isinstance(name, str) and name not in ("", ".", "..")
     if not is_name or len(os.fsencode(name)) > 100 or set(name) & set("/\\\0"):
-        raise ValueError(f"name: expected a name for a file, 100 letters or fewer, found {name!r}")
+        checks.refuse("name", "a file name of at most 100 bytes", name)

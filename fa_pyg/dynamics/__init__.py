@@ -1,4 +1,6 @@
-"""Does a trained model conserve energy? Dynamics at constant energy, vibrations and bond scans."""
+"""Energy conservation of trained models: NVE dynamics, vibrations and bond scans."""
+
+from __future__ import annotations
 
 from fa_pyg.dynamics.measures import along, conservation, path_gaps, work_gaps
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised

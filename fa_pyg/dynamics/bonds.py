@@ -1,4 +1,4 @@
-"""Whether a molecule is still the one that a run began with."""
+"""Covalent bonds, and whether a molecule still has those of the start of a run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["Bonds"]
+
 BOND, BROKEN, COLLIDED = 1.25, 2.0, 0.4  # times the sum of the covalent radii
 
 
 class Bonds:
-    """The bonds of a molecule, by distance: closer than 1.25 times the sum of the covalent radii.
+    """Bonds of a molecule: distances below 1.25 times the sum of the covalent radii.
 
     Args:
-        atoms: of ASE, without a cell.
+        atoms: ASE ``Atoms`` without a cell.
     """
 
     def __init__(self, atoms: Any) -> None:
@@ -26,10 +28,10 @@ class Bonds:
         self.bonded = self._lengths(atoms.positions) < BOND * self.sums
 
     def fault(self, pos: np.ndarray) -> str | None:
-        """What is wrong with these positions [N, 3]; None if the molecule is whole.
+        """Describe what is wrong with positions ``[N, 3]``; None if the molecule is intact.
 
-        A bond of the start is broken at twice the sum of the radii, and no two atoms may come closer than
-        0.4 times theirs. New bonds are no fault.
+        A bond is broken at twice the sum of the radii, and atoms collide at 0.4 times the sum. New bonds are
+        allowed.
         """
         if not np.isfinite(pos).all():
             return "positions are not finite"

@@ -1,4 +1,4 @@
-"""The command line: the same run at constant energy with several trained models."""
+"""Command line: the same NVE run with several trained models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fa_pyg.builders.weighted import LEVELS
 from fa_pyg.dynamics.inputs import calculator, names, start
 from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
-from fa_pyg.dynamics.report import Frames, draw, table, write_energies, write_gaps, write_results
+from fa_pyg.dynamics.report import TrajectoryWriter, draw, table, write_energies, write_gaps, write_results
 from fa_pyg.files import atomic_write
 from fa_pyg.potential.device import find_device
 
@@ -26,10 +26,10 @@ MOST_STEPS = 1e8  # all states are kept in memory
 
 
 def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """The atoms, with velocities, and a calculator for each run by its name.
+    """Return the atoms, with velocities, and the calculators of the runs by name.
 
     Raises:
-        ValueError: for what cannot be read or does not fit.
+        ValueError: for files that cannot be read, and models and molecules that do not fit.
     """
     labels = names(given.checkpoints)
     molecule = start(given.checkpoints[0], given.xyz, given.index, given.trust)
@@ -40,10 +40,10 @@ def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 
 def compare(given: argparse.Namespace, atoms: Any, calculators: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Runs all models from the same start, then follows them along the states of the first run.
+    """Run all models from the same start, then evaluate them along the states of the first run.
 
     Returns:
-        what is known of each, as in ``results.json``.
+        The results of the runs, as in ``results.json``.
     """
     out, first = Path(given.out), next(iter(calculators))
     settings = {**vars(given), "formula": atoms.get_chemical_formula(), "path": first}
@@ -72,16 +72,16 @@ def compare(given: argparse.Namespace, atoms: Any, calculators: Mapping[str, Any
 
 
 def _run(atoms: Any, calc: Any, given: argparse.Namespace, folder: Path) -> Trajectory:
-    """One run, with its files."""
+    """Run one model, and write its files."""
     folder.mkdir(parents=True, exist_ok=True)
     steps = round(1000 * given.picoseconds / given.timestep)
     moving = atoms.copy()
     moving.calc = calc
     with atomic_write(folder / "trajectory.xyz") as file, _bar(steps, folder.name, "step") as bar:
-        frames = Frames(file, given.every, given.timestep)
+        writer = TrajectoryWriter(file, given.every, given.timestep)
 
         def watch(atoms: Any, step: int) -> None:
-            frames(atoms, step)
+            writer(atoms, step)
             bar.update(step > 0)
 
         run = nve(moving, steps, given.timestep, watch)
@@ -111,7 +111,7 @@ def _bar(total: int, name: str, unit: str) -> Iterator[tqdm]:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """The command line; returns 0, also where a molecule comes apart, or 2 for bad input."""
+    """Run the command line; return 0, even if a molecule breaks, or 2 for bad input."""
     parser = argparse.ArgumentParser(
         description="Dynamics at constant energy with trained models.", allow_abbrev=False
     )
@@ -121,18 +121,18 @@ def main(args: Sequence[str] | None = None) -> int:
     where.add_argument("--index", type=int, default=0, help="of the test set of the first run (0)")
     parser.add_argument("--picoseconds", type=float, default=5.0)
     parser.add_argument("--timestep", type=float, default=0.5, help="in fs")
-    parser.add_argument("--temperature", type=float, default=500.0, help="of the first velocities, in K")
-    parser.add_argument("--seed", type=int, default=0, help="of the first velocities")
+    parser.add_argument("--temperature", type=float, default=500.0, help="of the initial velocities, in K")
+    parser.add_argument("--seed", type=int, default=0, help="of the initial velocities")
     parser.add_argument("--every", type=int, default=20, help="steps between two structures in the files")
-    parser.add_argument("--batch_size", type=int, default=64, help="structures run together on the path")
+    parser.add_argument("--batch_size", type=int, default=64, help="structures in a call on the path")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--frame", choices=LEVELS, help="to evaluate in; that of the training if not given")
+    parser.add_argument("--frame", choices=LEVELS, help="to evaluate in; default: that of the training")
     parser.add_argument(
         "--trust",
         action="append",
         default=[],
-        help="a class or module that config.yaml may name, beside fa_pyg's",
+        help="a class or module that config.yaml may name, beside those of fa_pyg",
     )
     parser.add_argument("-o", "--out", required=True, help="folder to write to")
     given = parser.parse_args(args)
@@ -155,18 +155,18 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         value = getattr(given, name)
         open_end = name in ("picoseconds", "timestep")
         if not least <= value < float("inf") or (open_end and value == 0):
-            parser.error(f"--{name} is {value}, expected {'more than 0' if open_end else f'{least} or more'}")
+            expected = "more than 0" if open_end else f"{least} or more"
+            parser.error(f"--{name}: expected {expected}, found {value}")
     try:
         find_device(given.device, "--device")
     except ValueError as error:
         parser.error(str(error))
     if Path(given.out).exists() and not Path(given.out).is_dir():
-        parser.error(f"--out is {given.out}, a file, expected a folder")
+        parser.error(f"--out: expected a folder, found the file {given.out}")
     if given.seed >= 2**32:
-        parser.error(f"--seed is {given.seed}, expected a number below {2**32}")
+        parser.error(f"--seed: expected a number below {2**32}, found {given.seed}")
     if given.picoseconds * 1000 > MOST_STEPS * given.timestep:
-        parser.error(
-            f"--picoseconds is {given.picoseconds}, expected at most {MOST_STEPS:g} steps of --timestep"
-        )
+        expected = f"at most {MOST_STEPS:g} steps of --timestep"
+        parser.error(f"--picoseconds: expected {expected}, found {given.picoseconds}")
     if given.picoseconds * 1000 < 2 * given.timestep:
-        parser.error(f"--picoseconds is {given.picoseconds}, expected two steps of --timestep or more")
+        parser.error(f"--picoseconds: expected two steps of --timestep or more, found {given.picoseconds}")

@@ -1,4 +1,4 @@
-"""What the command line names: trained models, what they are called, and where their runs start."""
+"""Inputs of the command line: calculators of trained models, names of runs, and the initial structure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def calculator(
     trust: str | Iterable[str] = (),
     frame: str | None = None,
 ) -> Any:
-    """Load the calculator of a run, to evaluate in a frame of another smoothness where one is given.
+    """Load the calculator of a run, to evaluate in a frame of another smoothness if one is given.
 
     Raises:
-        ValueError: naming the checkpoint, where it gives no forces or was not trained on one of the elements;
-            what :class:`~fa_pyg.ase.FACalculator` raises.
+        ValueError: naming the checkpoint, if it predicts no forces or was not trained on one of the elements;
+            as :class:`~fa_pyg.ase.FACalculator`.
     """
     import torch
 
@@ -37,19 +37,19 @@ def calculator(
     if not found.model.gradient and "forces" not in found.model.heads:
         raise ValueError(f"{checkpoint}: expected a model of forces, found one of {found.model.heads}")
     if unknown := found.model.unknown_elements(torch.as_tensor(numbers, device=device)):
-        raise ValueError(f"{checkpoint}: trained without the elements {unknown}, which the molecule has")
+        raise ValueError(f"{checkpoint}: expected elements of its training set, found {unknown}")
     return found
 
 
 def names(checkpoints: Sequence[str | Path]) -> list[str]:
-    """The names of the runs; where two are the same, with the version, then also with the file.
+    """Return the names of the runs; equal names are followed by the version, then by the file.
 
     Raises:
-        ValueError: for the same checkpoint twice.
+        ValueError: for a checkpoint that is given twice.
     """
     files = [_file(one) for one in checkpoints]
     if twice := [str(file) for file, count in Counter(files).items() if count > 1]:
-        raise ValueError(f"{twice[0]}: found twice, expected different checkpoints")
+        raise ValueError(f"{twice[0]}: expected different checkpoints, found it twice")
     found = [_name(file) for file in files]
     for part in (lambda file: file.parent.name, lambda file: file.stem, lambda file: str(files.index(file))):
         counts = Counter(found)
@@ -59,25 +59,26 @@ def names(checkpoints: Sequence[str | Path]) -> list[str]:
 
 
 def start(checkpoint: str | Path, xyz: str | None, index: int, trust: str | Iterable[str] = ()) -> Any:
-    """ASE's atoms of an XYZ file, or of a molecule of the test set of a run.
+    """Return the ASE ``Atoms`` of an XYZ file, or of a molecule of the test set of a run.
 
     Raises:
-        ValueError: for a file of none or several structures, an index out of range; what the readers raise.
+        ValueError: for a file without exactly one structure, an index out of range; as the readers.
     """
     import torch
     from ase import Atoms
 
-    from fa_pyg.datasets.xyz import read_xyz
+    from fa_pyg.io import is_periodic, read_xyz
 
     if xyz is None:
         data = _tested(checkpoint, index, trust)
     else:
         found = read_xyz(xyz, dtype=torch.float64)
         if len(found) != 1:
-            raise ValueError(f"{xyz}: found {len(found)} structures, expected one to start from")
+            raise ValueError(f"{xyz}: expected one structure to start from, found {len(found)}")
         data = found[0]
-    periodic = "pbc" in data and bool(data.pbc.any())
-    cell = {"cell": data.cell.reshape(3, 3).numpy(), "pbc": data.pbc.flatten().tolist()} if periodic else {}
+    cell = {}
+    if is_periodic(data):
+        cell = {"cell": data.cell.reshape(3, 3).numpy(), "pbc": data.pbc.flatten().tolist()}
     return Atoms(data.z.tolist(), data.pos.double().numpy(), **cell)
 
 
@@ -87,7 +88,7 @@ def _tested(checkpoint: str | Path, index: int, trust: str | Iterable[str]) -> A
     split = load_split(checkpoint, "test", trust)
     if not 0 <= index < len(split):
         last = len(split) - 1
-        raise ValueError(f"--index is {index}, expected 0 to {last}, a molecule of the test set")
+        raise ValueError(f"--index: expected 0 to {last}, a molecule of the test set, found {index}")
     return split[index]
 
 
@@ -97,12 +98,12 @@ def _file(checkpoint: str | Path) -> Path:
 
 
 def _name(file: Path) -> str:
-    """What a run is called: a word that names a folder below the one to write to, and no other."""
-    from fa_pyg.config.settings import read
+    """Return the name of a run, which is safe as the name of a folder below the output."""
+    from fa_pyg.config.plain import read
 
     try:
         found = read(file.parent / "config.yaml").get("name")
-    except ValueError:  # loading the model says what is wrong
+    except ValueError:  # explained when the model is loaded
         found = None
     name = Path(str(found)).name if found is not None else ""
     return name if re.fullmatch(r"(?!\.)[\w. +-]{1,100}", name) else file.parent.name

@@ -1,4 +1,4 @@
-"""How well a run conserves energy, and how well the forces of a model fit its energies."""
+"""Measures of energy conservation, and of how well forces fit energies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["along", "conservation", "path_gaps", "sizes", "work_gaps"]
 
 
 def work_gaps(pos: np.ndarray, energy: np.ndarray, forces: np.ndarray) -> np.ndarray:
-    r"""What the energy changes by from one state to the next beyond the work of the forces.
+    r"""Change of the energy from one state to the next minus the work of the forces.
 
     .. math:: g_k = E(x_{k+1}) - E(x_k) + \tfrac12 \big(F_k + F_{k+1}\big) \cdot (x_{k+1} - x_k)
 
-    Of third order in the step where F is the smooth gradient of E, and otherwise what E jumps by. In a run
-    of velocity Verlet with time step h it is the change of the total energy beyond the integrator's own,
+    Of third order in the step if F is the smooth gradient of E, else the jump of E. In a run of velocity
+    Verlet with time step h it is the change of the total energy minus that of the integrator,
 
     .. math:: g_k = \Delta H_k - \tfrac{h^2}{8} \sum_i \frac{|F_{k+1,i}|^2 - |F_{k,i}|^2}{m_i}
 
@@ -38,15 +38,18 @@ def path_gaps(
     device: str = "cpu",
     watch: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    r"""The gaps of a model along given states, with forces also half way between any two (Simpson's rule).
+    r"""Gaps of a model along given states, with forces halfway between them as well (Simpson's rule).
 
     .. math:: g_k = E(x_{k+1}) - E(x_k) + \tfrac16 \big(F(x_k) + 4 F(\tfrac{x_k + x_{k+1}}2) + F(x_{k+1})\big)
               \cdot (x_{k+1} - x_k)
 
-    Of fifth order in the step where the energy is smooth: jumps far smaller than those that
-    :func:`work_gaps` would show are told from what the rule leaves.
+    Of fifth order in the step if the energy is smooth: resolves far smaller jumps than :func:`work_gaps`.
 
-    Args, Shapes: as in :func:`along`; ``watch`` counts 2 T - 1 structures. Returns ``[T - 1]`` in eV.
+    Args:
+        model, z, pos, batch_size, device: as in :func:`along`.
+        watch: called with numbers of structures, in total 2 T - 1.
+
+    Shapes: as in :func:`along`; returns ``[T - 1]`` in eV.
     """
     dense = np.empty((max(2 * len(pos) - 1, 0), *pos.shape[1:]))
     dense[::2], dense[1::2] = pos, (pos[1:] + pos[:-1]) / 2
@@ -57,7 +60,7 @@ def path_gaps(
 
 
 def conservation(run: Trajectory) -> dict[str, float | None]:
-    r"""The drift of the total energy (a straight line by least squares) and what it does about that line.
+    r"""Drift of the total energy (a line by least squares), and its fluctuation about this line.
 
     .. math:: H(t) \approx a + b t, \qquad \text{drift} = b / N, \qquad
               \text{fluctuation} = \sqrt{\operatorname{mean}_t (H(t) - a - b t)^2}
@@ -65,13 +68,13 @@ def conservation(run: Trajectory) -> dict[str, float | None]:
     Returns:
         ``drift_meV_per_atom_ps``; of the whole molecule ``fluctuation_meV``, and of the
         :func:`work_gaps` the largest, ``jump_meV``, and the root mean square, ``jump_rms_meV``. A jump far
-        above the mean is one of the model, not of the time step. None for a run of less than three states.
+        above the mean comes from the model, not the time step. None for runs of less than three states.
     """
     checks.instance("run", run, Trajectory, "a Trajectory")
     names = ("drift_meV_per_atom_ps", "fluctuation_meV")
     if len(run.time) < 3:
         return dict.fromkeys(names, None) | sizes(np.empty(0))
-    energy = run.total - run.total[0]  # total energies are large, what they change by is small
+    energy = run.total - run.total[0]  # total energies are large, their changes small
     slope, start = np.polyfit(run.time, energy, 1)
     rest = energy - start - slope * run.time
     values = (1000 * slope / run.pos.shape[1], 1000 * np.sqrt(np.mean(rest**2)))
@@ -80,7 +83,7 @@ def conservation(run: Trajectory) -> dict[str, float | None]:
 
 
 def sizes(gaps: np.ndarray, prefix: str = "jump") -> dict[str, float | None]:
-    """The largest of the gaps (eV) and their root mean square, in meV; None of none."""
+    """Return the largest gap (eV) and the root mean square, in meV; None without gaps."""
     values = (np.abs(gaps).max(), np.sqrt(np.mean(gaps**2))) if len(gaps) else (None, None)
     return {
         f"{prefix}{name}_meV": None if value is None else 1000 * float(value)
@@ -96,10 +99,10 @@ def along(
     device: str = "cpu",
     watch: Callable[[int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Energies and forces of one molecule in many states, in batches.
+    """Evaluate energies and forces of one molecule in many states, in batches.
 
     Args:
-        model: in evaluation mode, on the device; it gives ``energy`` and ``forces``.
+        model: in evaluation mode, on the device; predicts ``energy`` and ``forces``.
         watch: called with the number of states of each batch.
 
     Shapes: ``z [N]``, ``pos [T, N, 3]`` in Å; returns ``[T]`` in eV and ``[T, N, 3]`` in eV/Å, float64.

@@ -1,4 +1,4 @@
-"""Molecular dynamics at constant energy, recorded step by step."""
+"""Molecular dynamics at constant energy (NVE), with a record of every step."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ __all__ = ["Trajectory", "nve", "thermalised"]
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A run of T states, the first of which is its start.
+    """Run of T states, of which the first is the start.
 
     Attributes:
         time: ``[T]``, ps.
         potential, kinetic: ``[T]``, eV.
         pos, forces: ``[T, N, 3]``, Å and eV/Å.
-        end: why the run stopped before its time, with the time; None if it did not. The state in which the
-            fault was found is not part of the run.
+        end: why and when the run stopped early; None if it did not. The faulty state is not part of the run.
     """
 
     time: np.ndarray
@@ -40,16 +39,17 @@ class Trajectory:
 
 
 def thermalised(atoms: Any, temperature: float, seed: int = 0) -> Any:
-    """A copy of ASE's atoms with velocities drawn from Maxwell and Boltzmann's distribution.
+    """Return a copy of a molecule with velocities drawn from the Maxwell-Boltzmann distribution.
 
-    The molecule as a whole neither moves nor turns; the kinetic energy is exactly 3/2 k T an atom.
+    The molecule as a whole neither moves nor rotates; the kinetic energy is exactly 3/2 k T per atom.
 
     Args:
+        atoms: ASE ``Atoms``.
         temperature: in K; 0 for a start at rest.
         seed: of the velocities.
 
     Raises:
-        ValueError: for less than two atoms, a periodic structure, atoms on top of each other.
+        ValueError: for less than two atoms, periodic structures, and atoms that overlap.
     """
     checks.number("temperature", temperature, 0)
     checks.integer("seed", seed, 0, checks.MOST)
@@ -74,16 +74,16 @@ def thermalised(atoms: Any, temperature: float, seed: int = 0) -> Any:
 def nve(
     atoms: Any, steps: int, timestep: float, watch: Callable[[Any, int], None] | None = None
 ) -> Trajectory:
-    r"""Runs Newton's equations by the velocity Verlet algorithm of ASE.
+    r"""Integrate Newton's equations by the velocity Verlet algorithm of ASE.
 
     .. math:: m_i \ddot x_i = F_i(x)
 
-    The run ends early where a number is no longer finite, a bond of the start is broken or atoms collide
-    (:class:`~fa_pyg.dynamics.bonds.Bonds`): what a model says of such structures means nothing.
+    The run ends early if a number is not finite, a bond breaks or atoms collide
+    (:class:`~fa_pyg.dynamics.bonds.Bonds`): predictions for such structures mean nothing.
 
     Args:
-        atoms: of ASE, with momenta and a calculator of energies and forces; moved in place.
-        steps: how many.
+        atoms: ASE ``Atoms`` with momenta and a calculator of energies and forces; modified in place.
+        steps: number of steps.
         timestep: in fs.
         watch: called with the atoms and the step for each state of the run, 0 for the start.
     """

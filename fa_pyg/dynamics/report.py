@@ -1,4 +1,4 @@
-"""What is written of runs: a table of energies and a trajectory each, one picture and one file of results."""
+"""Files of NVE runs: trajectories, tables of energies, results and a plot."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from fa_pyg.dynamics.measures import work_gaps
 from fa_pyg.dynamics.nve import Trajectory
 from fa_pyg.files import write_atomically
 
+__all__ = ["TrajectoryWriter", "draw", "table", "write_energies", "write_gaps", "write_results"]
+
 COLUMNS = (
     ("drift_meV_per_atom_ps", "drift / meV/atom/ps"),
     ("fluctuation_meV", "fluctuation / meV"),
@@ -25,8 +27,8 @@ COLUMNS = (
 )
 
 
-class Frames:
-    """Writes every so many states of a run to an open file, as extended XYZ."""
+class TrajectoryWriter:
+    """Write every n-th state of a run to an open file, as extended XYZ."""
 
     def __init__(self, file: TextIO, every: int, timestep: float) -> None:
         self.file, self.every, self.timestep = file, every, timestep
@@ -41,7 +43,7 @@ class Frames:
 
 
 def write_energies(run: Trajectory, path: Path) -> None:
-    """A row for each state; the gap is that of the step which led to it (empty for the start)."""
+    """Write a row for each state; the gap is that of the step to it (empty for the start)."""
     gaps = ["", *(1000 * work_gaps(run.pos, run.potential, run.forces)).tolist()]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -52,12 +54,12 @@ def write_energies(run: Trajectory, path: Path) -> None:
 
 
 def write_results(path: Path, settings: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
-    """What is known of the runs so far."""
+    """Write the results of the runs so far as JSON."""
     write_atomically(path, json.dumps({**settings, "runs": list(runs)}, indent=2, allow_nan=False) + "\n")
 
 
 def write_gaps(time: np.ndarray, gaps: Mapping[str, np.ndarray], path: Path) -> None:
-    """A row for each step of the shared path, a column (meV) for each model."""
+    """Write a row for each step of the shared path, with a column (meV) for each model."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["time_ps", *gaps])
@@ -68,22 +70,22 @@ def write_gaps(time: np.ndarray, gaps: Mapping[str, np.ndarray], path: Path) -> 
 def draw(
     runs: Mapping[str, Trajectory], path: Path, title: str, gaps: Mapping[str, np.ndarray] | None = None
 ) -> None:
-    """Total energies per atom from their start, the gaps of the steps, and those on the first run's path."""
+    """Plot the change of the total energy per atom, the gaps of the steps, and those on the first path."""
     from fa_pyg.plot import plot_energies
 
     curves = {}
     for name, run in runs.items():
         if len(run.time):
             energy = 1000 * (run.total - run.total[0]) / run.pos.shape[1]
-            own = 1000 * np.abs(work_gaps(run.pos, run.potential, run.forces))
-            curves[name] = (run.time.tolist(), energy.tolist(), own.tolist())
+            steps = 1000 * np.abs(work_gaps(run.pos, run.potential, run.forces))
+            curves[name] = (run.time.tolist(), energy.tolist(), steps.tolist())
     shared = {name: (1000 * np.abs(one)).tolist() for name, one in (gaps or {}).items()}
     time = next(iter(runs.values())).time.tolist()
     plot_energies(curves, path, title, (time, shared) if shared else None)
 
 
 def table(runs: Iterable[Mapping[str, Any]]) -> str:
-    """A markdown table of the runs."""
+    """Return a markdown table of the runs."""
     head = ["model", *(title for _, title in COLUMNS), "ps", "end"]
     lines = [head, ["---"] * len(head)]
     for run in runs:

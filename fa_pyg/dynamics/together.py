@@ -1,4 +1,4 @@
-"""Molecular dynamics of several molecules at once: one call of the model a step."""
+"""Molecular dynamics of several molecules at once: one call of the model per step."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def nve_together(
     timestep: float,
     watch: Callable[[int], None] | None = None,
 ) -> list[Trajectory]:
-    """Runs Newton's equations of several molecules in one batch, by velocity Verlet.
+    """Integrate Newton's equations of several molecules in one batch, by velocity Verlet.
 
-    Each run is that of :func:`~fa_pyg.dynamics.nve`, up to rounding, and ends early for the same reasons.
-    Five small molecules take twice the time of one by itself.
+    Every run equals that of :func:`~fa_pyg.dynamics.nve` up to rounding, and ends early for the same reasons.
+    Five small molecules take twice the time of one.
 
     Args:
         model: a :class:`~fa_pyg.models.Potential` in evaluation mode, on the CPU.
-        systems: ASE's atoms, with momenta, without cells; they stay as they are.
-        steps: how many.
+        systems: ASE ``Atoms`` with momenta, without cells; they are not modified.
+        steps: number of steps.
         timestep: in fs.
-        watch: called with the number of each state, 0 for the start.
+        watch: called with the index of each state, 0 for the start.
     """
     checks.integer("steps", steps, 0)
     checks.number("timestep", timestep, above=0)
@@ -57,7 +57,7 @@ def nve_together(
 
 
 class _Run:
-    """One molecule on its way."""
+    """State and record of one molecule."""
 
     def __init__(self, atoms: Any, timestep: float) -> None:
         self.z, self.pos, self.velocity = atoms.numbers, atoms.get_positions(), atoms.get_velocities()
@@ -67,7 +67,7 @@ class _Run:
         self.end: str | None = None
 
     def record(self, step: int) -> bool:
-        """Keeps the state, or says why the run ends; returns whether it goes on."""
+        """Record the state, or why the run ends; return whether it continues."""
         state = self.energy, (self.mass * self.velocity**2).sum() / 2, self.pos, self.forces
         finite = all(np.isfinite(one).all() for one in state)
         fault = self.bonds.fault(self.pos) if finite else "energy, velocities or forces are not finite"
@@ -85,7 +85,7 @@ class _Run:
 
 
 def _evaluate(model: torch.nn.Module, runs: Sequence[_Run]) -> None:
-    """Energies and forces of all in one call."""
+    """Evaluate energies and forces of all molecules in one call."""
     sizes = [len(run.z) for run in runs]
     z = torch.as_tensor(np.concatenate([run.z for run in runs]), dtype=torch.long)
     pos = torch.as_tensor(np.concatenate([run.pos for run in runs]))

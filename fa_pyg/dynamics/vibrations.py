@@ -1,4 +1,4 @@
-"""Harmonic vibrations and bond scans: where a potential that is not smooth shows first."""
+"""Harmonic vibrations and bond scans, which reveal potentials that are not smooth."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["bond_scan", "frequencies", "scannable_bonds", "splitting"]
 
 
 def frequencies(atoms: Any, delta: float = 0.01) -> np.ndarray:
-    r"""Harmonic frequencies by central differences of the forces (``ase.vibrations.Vibrations``).
+    r"""Compute harmonic frequencies by central differences of the forces (``ase.vibrations.Vibrations``).
 
     .. math:: H_{ij} = -\frac{F_i(x + \delta e_j) - F_i(x - \delta e_j)}{2 \delta}, \qquad
               H u = m \omega^2 u
 
     Args:
-        atoms: of ASE, relaxed, with a calculator.
+        atoms: ASE ``Atoms``, relaxed, with a calculator.
         delta: the displacement, in Å.
 
     Returns:
-        ``[3 N]`` in cm^-1, ascending; imaginary ones are negative. At a minimum of a smooth potential they do
-        not depend on ``delta``, but for terms of the order of its square, and six of them are 0.
+        ``[3 N]`` in cm^-1, ascending; imaginary ones are negative. At a minimum of a smooth potential they
+        depend on ``delta`` only in second order, and six of them are 0.
     """
     checks.number("delta", delta, above=0)
     from ase.vibrations import Vibrations
@@ -41,15 +41,15 @@ def frequencies(atoms: Any, delta: float = 0.01) -> np.ndarray:
 
 
 def splitting(found: Sequence[float], multiplicities: Sequence[int]) -> float:
-    """The least width in which frequencies can be sets of equal ones, as the symmetry of a molecule asks.
+    """Return the splitting of frequencies that the symmetry of a molecule makes equal.
 
     Args:
         found: ``[n]``, without translations and rotations.
         multiplicities: the sizes of the sets with more than one member: (2, 3, 3) for methane.
 
     Returns:
-        the largest difference (in the unit of ``found``) within a set, for the best choice of runs of
-        neighbors; 0 where nothing is degenerate.
+        The largest difference (in the unit of ``found``) within a set, for the best choice of consecutive
+        frequencies; 0 if nothing is degenerate.
     """
     values, sizes = np.sort(found).tolist(), tuple(sorted(multiplicities))
 
@@ -69,7 +69,7 @@ def splitting(found: Sequence[float], multiplicities: Sequence[int]) -> float:
 
 
 def scannable_bonds(atoms: Any) -> dict[str, tuple[int, int]]:
-    """The first bond of each pair of elements that is not in a ring: ``"C-H"`` to its two atoms."""
+    """Return the first bond outside rings of each pair of elements: ``"C-H"`` and its two atoms."""
     found: dict[str, tuple[int, int]] = {}
     bonds = Bonds(atoms)
     for i, j in zip(bonds.first[bonds.bonded].tolist(), bonds.second[bonds.bonded].tolist(), strict=True):
@@ -80,10 +80,10 @@ def scannable_bonds(atoms: Any) -> dict[str, tuple[int, int]]:
 
 
 def bond_scan(atoms: Any, bond: tuple[int, int], stretch: np.ndarray) -> np.ndarray:
-    """Positions in which a bond is longer by ``stretch [T]`` (Å) and all else is rigid, ``[T, N, 3]``.
+    """Return positions ``[T, N, 3]`` in which a bond is longer by ``stretch [T]`` (Å), with rigid sides.
 
     Raises:
-        ValueError: for a bond in a ring, whose two sides cannot be moved apart.
+        ValueError: for a bond in a ring, whose sides cannot be separated.
     """
     first, second = bond
     moving = _side(Bonds(atoms), first, second)
@@ -96,11 +96,11 @@ def bond_scan(atoms: Any, bond: tuple[int, int], stretch: np.ndarray) -> np.ndar
 
 
 def _side(bonds: Bonds, first: int, second: int) -> list[int]:
-    """The atoms that hang on ``second`` when its bond to ``first`` is cut."""
+    """Return the atoms on the side of ``second`` when its bond to ``first`` is cut."""
     pairs = np.stack([bonds.first, bonds.second], 1)[bonds.bonded].tolist()
     pairs = [pair for pair in pairs if sorted(pair) != sorted((first, second))]
     found = [second]
-    for atom in found:  # grows while it is walked through
+    for atom in found:  # grows while it is iterated
         near = [i + j - atom for i, j in pairs if atom in (i, j)]
         found += [one for one in near if one not in found]
     return found

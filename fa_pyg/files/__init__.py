@@ -1,4 +1,9 @@
-"""Files that are whole or absent: atomic writes, locks, digests, tensors. Only ``tensors`` loads torch."""
+"""Files that are complete or absent: atomic writes, locks, checked JSON, tensors.
+
+Only ``tensors`` loads torch.
+"""
+
+from __future__ import annotations
 
 from fa_pyg.files.atomic import atomic_write, write_atomically
 

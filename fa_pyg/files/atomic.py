@@ -1,4 +1,4 @@
-"""Atomic file writes: a reader finds the old file or the new one, and no other file is touched."""
+"""Atomic file writes: readers see the old file or the new one, and no other file is changed."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | geta
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> Iterator[IO[Any]]:
-    """Opens a temporary file that replaces ``path`` when the block ends, and is removed when it raises.
+    """Open a temporary file that replaces ``path`` when the block ends, and is removed when it raises.
 
-    The temporary file lies in the folder of the target, has a name that nobody else uses, and is created
-    exclusively: files and links that are already there are neither opened nor removed. It is on the disk
-    before it takes the name. Permissions are those of the file that it replaces, or else as the umask says.
+    The temporary file lies in the folder of the target, has a unique name, and is created
+    exclusively: existing files and links are neither opened nor removed. It is on disk before it is renamed.
+    Permissions are those of the file that it replaces, or follow the umask.
 
     Args:
         path: the file to write.
         mode: ``"w"`` for text (UTF-8, lines end in a line feed everywhere) or ``"wb"`` for bytes.
-        follow_links: where ``path`` is a symbolic link, write the file that it leads to, as ``open`` does.
-            With False the link itself is replaced: for caches, whose own files are never links.
+        follow_links: where ``path`` is a symbolic link, write its target, as ``open`` does. With False,
+            replace the link: for caches, whose files are never links.
 
     Raises:
-        ValueError: where the target is a folder, a device, a pipe, a read-only file, or a link in a circle,
+        ValueError: where the target is a folder, a device, a pipe, a read-only file, or a circular link,
             and where its folder is missing or cannot be written to. Nothing is written then.
 
-    Not guaranteed: that a killed process leaves no temporary file (``.<name>.<16 digits>.tmp``), nor that
-    hard links to the file that is replaced lead to the new one.
+    Not guaranteed: that a killed process leaves no temporary file (``.<name>.<16 digits>.tmp``), or that
+    hard links to the old file lead to the new one.
     """
     if mode not in ("w", "wb"):
         raise ValueError(f"mode: expected 'w' or 'wb', found {mode!r}")
@@ -58,13 +58,13 @@ def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> I
 
 
 def write_atomically(path: Path, content: str | bytes, *, follow_links: bool = True) -> None:
-    """Writes a whole file by :func:`atomic_write`: text in UTF-8, or bytes."""
+    """Write a file by :func:`atomic_write`: text in UTF-8, or bytes."""
     with atomic_write(path, "w" if isinstance(content, str) else "wb", follow_links=follow_links) as file:
         file.write(content)
 
 
 def _target(name: str, follow_links: bool) -> str:
-    """The file to replace; raises ValueError where that cannot be."""
+    """Return the file to replace; raise ValueError where it cannot be replaced."""
     target = os.path.realpath(name) if follow_links else _in_real_folder(name)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
@@ -80,7 +80,7 @@ def _in_real_folder(name: str) -> str:
 
 
 def _obstacle(name: str, target: str, follow_links: bool) -> str | None:
-    """What is in the way of a file."""
+    """Return what is in the way of a file."""
     if name.endswith(os.sep) or not name:
         return "a folder"
     try:  # of the name, not of the target: what /dev/stdout leads to has no path
@@ -97,7 +97,7 @@ def _obstacle(name: str, target: str, follow_links: bool) -> str | None:
 
 
 def _created(path: Path, target: str, permissions: int | None) -> tuple[str, int]:
-    """The name and descriptor of a new file beside the target, never more widely readable than that one."""
+    """Return name and descriptor of a new file beside the target, never more widely readable than it."""
     folder, base = os.path.split(target)
     short = os.fsencode(base)[:LONGEST].decode(errors="ignore")
     temporary = os.path.join(folder, f".{short.lstrip('.')}.{secrets.token_hex(8)}.tmp")
@@ -110,7 +110,7 @@ def _created(path: Path, target: str, permissions: int | None) -> tuple[str, int
 
 
 def _permissions(target: str) -> int | None:
-    """Those of the file that is replaced, None where there is none."""
+    """Return the permissions of the file that is replaced, None where there is none."""
     with suppress(OSError):
         status = os.lstat(target)
         if stat.S_ISREG(status.st_mode):

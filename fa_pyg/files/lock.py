@@ -1,4 +1,6 @@
-"""A lock on a file, which says who holds it; the system ends it with its process, however that ends."""
+"""File locks that name their holder, and that the system releases when the process ends."""
+
+from __future__ import annotations
 
 import errno
 import json
@@ -12,22 +14,24 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-TELL = 5.0  # seconds after which a process that waits says for whom
-PATIENCE = 600.0  # seconds without a sign of life from the holder after which it gives up
+__all__ = ["Lock", "locked"]
+
+TELL = 5.0  # seconds after which a waiting process names the holder
+PATIENCE = 600.0  # seconds without a sign of life of the holder after which waiting fails
 OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-MARK = "lock of fa_pyg"  # in a file without it nothing is written: it is not ours
-_held: dict[int, int] = {}  # descriptor: its process; those that are forked must not hold it
+MARK = "lock of fa_pyg"  # files without it are never written to
+_held: dict[int, int] = {}  # descriptor: its process; forked processes must not hold it
 
 
 class Lock:
-    """A lock that is held; can be pickled, for the workers of the holder."""
+    """A lock that is held. It can be pickled, for workers of the holder."""
 
     def __init__(self, path: Path) -> None:
         self.path, self._shown = path, time.monotonic()
 
     def show_life(self) -> None:
-        """Tells those that wait that work goes on; cheap."""
+        """Show waiting processes that work goes on; at most once a second."""
         if time.monotonic() - self._shown >= 1:
             self._shown = time.monotonic()
             with suppress(OSError):
@@ -36,14 +40,14 @@ class Lock:
 
 @contextmanager
 def locked(path: Path) -> Iterator[Lock]:
-    """Waits until no other process holds the lock, says so after some seconds, and holds it.
+    """Hold a lock, after waiting until no other process holds it (with a warning after some seconds).
 
     Raises:
-        OSError: where there is no such file and none can be made, or it is no file; links are not followed.
-        TimeoutError: naming file and holder, where the holder gives no sign of life for :data:`PATIENCE`
+        OSError: where the file cannot be created, or is not a regular file; links are not followed.
+        TimeoutError: naming file and holder, where the holder shows no sign of life for :data:`PATIENCE`
             seconds.
 
-    Not guaranteed: a lock where the system has none (`fcntl`), or the file system (with a warning).
+    Not guaranteed: a lock on systems without ``fcntl``, or on file systems without locks (with a warning).
     """
     descriptor = _acquired(path)
     try:
@@ -65,7 +69,7 @@ def _acquired(path: Path) -> int:
             raise
         if _is_at(descriptor, path):
             return descriptor
-        _close(descriptor)  # somebody has removed the file
+        _close(descriptor)  # the file was removed meanwhile
 
 
 def _opened(path: Path) -> int:
@@ -74,7 +78,7 @@ def _opened(path: Path) -> int:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EROFS) or not os.path.lexists(path):
             raise
-        descriptor = os.open(path, READ)  # in a folder of others a cache that is complete can be used
+        descriptor = os.open(path, READ)  # a complete cache can be used in a read-only folder
     _held[descriptor] = os.getpid()
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         _close(descriptor)
@@ -96,19 +100,19 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _wait(descriptor: int, path: Path) -> None:
     begun = alive = time.monotonic()
-    seen, told = os.fstat(descriptor).st_mtime_ns, False
+    seen, warned = os.fstat(descriptor).st_mtime_ns, False
     while not _taken(descriptor, path):
         now, last = time.monotonic(), os.fstat(descriptor).st_mtime_ns
         if last != seen:
             seen, alive = last, now
         if now - alive > PATIENCE:
             raise TimeoutError(
-                f"{path}: found a lock held by {_holder(descriptor)}, without a sign of life for "
-                f"{PATIENCE:g} s, expected it to be released: end that process, then start again"
+                f"{path}: expected the lock to be released, found it held by {_holder(descriptor)} without a "
+                f"sign of life for {PATIENCE:g} s: end that process, then start again"
             )
-        if not told and now - begun > TELL:
-            told = True
-            patience = f"while there are signs of life, or for {PATIENCE:g} s"
+        if not warned and now - begun > TELL:
+            warned = True
+            patience = f"while it shows signs of life, or for {PATIENCE:g} s"
             warnings.warn(f"{path}: waits for {_holder(descriptor)} ({patience})", stacklevel=5)
         time.sleep(0.1)
 
@@ -130,7 +134,7 @@ def _taken(descriptor: int, path: Path) -> bool:
 
 
 def _sign(descriptor: int, holder: dict[str, object]) -> None:
-    """Says in the file who holds the lock, unless the file is somebody else's."""
+    """Write the holder to the file, unless it is not a lock of this package."""
     with suppress(OSError):
         content = os.pread(descriptor, 1000, 0)
         if os.fstat(descriptor).st_nlink == 1 and (not content or MARK.encode() in content):
@@ -139,16 +143,16 @@ def _sign(descriptor: int, holder: dict[str, object]) -> None:
 
 
 def _holder(descriptor: int) -> str:
-    """Who holds the lock, in words."""
+    """Describe the holder of the lock."""
     try:
         found = json.loads(os.pread(descriptor, 1000, 0))
         pid, host, since = int(found["pid"]), str(found["host"]), str(found["since"])
     except (OSError, OverflowError, RecursionError, ValueError, TypeError, KeyError):
         pid, host, since = 0, "", ""
     if pid < 1 or not f"{host}{since}".isprintable():
-        return "a process that has not said who it is"
+        return "an unknown process"
     ended = host == socket.gethostname() and not _is_alive(pid)
-    more = ", which has ended (what it has started still holds the lock)" if ended else ""
+    more = ", which has ended (a process that it started still holds the lock)" if ended else ""
     return f"process {pid} on {host} since {since}{more}"
 
 
@@ -166,8 +170,8 @@ def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def _let_go() -> None:
-    """In a forked process: its copies of the descriptors would keep locks of a parent that was killed."""
+def _release_in_child() -> None:
+    """Close descriptors in a forked process, which would keep the locks of a killed parent."""
     for descriptor in _held:
         with suppress(OSError):
             os.close(descriptor)
@@ -175,4 +179,4 @@ def _let_go() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_release_in_child)

@@ -1,4 +1,4 @@
-"""What a group's name means: O, SO, E, SE and T of any dimension, and the finite groups."""
+"""Groups by name: O(d), SO(d), E(d), SE(d), T(d), S(n), and the point groups."""
 
 from fa_pyg.groups.continuous import Group, GroupLike
 from fa_pyg.groups.finite import FiniteGroup

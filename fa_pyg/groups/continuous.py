@@ -1,4 +1,4 @@
-"""The groups O, SO, E, SE, T and S(n): what they do, their signs and Haar samples."""
+"""The groups O(d), SO(d), E(d), SE(d), T(d) and S(n): their properties, signs and Haar samples."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from fa_pyg import checks
 __all__ = ["Group", "GroupLike"]
 
 _PATTERN = re.compile(r"(SO|SE|O|E|T)\((\d{1,9})\)")
-MOST_DIMENSIONS = 1024  # matrices of more hold millions of numbers each
-MOST_SIGNS = 16  # dimensions whose 2^d patterns of signs are listed
+MOST_DIMENSIONS = 1024  # beyond it a matrix holds millions of numbers
+MOST_SIGNS = 16  # dimensions up to which the 2^d patterns of signs are listed
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group of motions of d-dimensional space: ``O(d)``, ``SO(d)``, ``E(d)``, ``SE(d)`` or ``T(d)``.
+    """A group of motions: ``O(d)``, ``SO(d)``, ``E(d)``, ``SE(d)`` or ``T(d)``; or of permutations: ``S(n)``.
 
-    Or ``S(n)``, the permutations of the n nodes of each graph, whatever n is.
+    ``S(n)`` permutes the n nodes of each graph, for every n.
 
     Args:
         kind: ``"O"`` rotations and reflections, ``"SO"`` rotations, ``"E"`` and ``"SE"`` the same with
             translations, ``"T"`` translations alone, ``"S"`` permutations.
         dim: the dimension d >= 1; 0 for permutations.
+
+    Raises:
+        ValueError: for another kind or dimension.
     """
 
     kind: str
@@ -43,12 +46,12 @@ class Group:
 
     @classmethod
     def of(cls, spec: GroupLike) -> Group:
-        """Returns the group that a name stands for: ``"SE(3)"``, or a finite one's, ``"C4"`` or ``"Oh"``.
+        """Return the group of a name such as ``"SE(3)"``, ``"S(n)"``, ``"C4"`` or ``"Oh"``.
 
         Raises:
-            ValueError: for any other text, with the names that are understood.
+            ValueError: for any other name; the message lists the valid ones.
         """
-        from fa_pyg.groups.finite import FiniteGroup  # which is a Group
+        from fa_pyg.groups.finite import FiniteGroup  # a subclass of Group
 
         if isinstance(spec, Group):
             return spec
@@ -62,30 +65,37 @@ class Group:
         if finite is None:
             raise ValueError(
                 f"group: unknown group {checks.shown(spec)}: expected O(d), SO(d), E(d), SE(d) or T(d) with "
-                f"d >= 1 (at most {MOST_DIMENSIONS}), S(n), or a finite one in Schoenflies' notation "
+                f"d >= 1 (at most {MOST_DIMENSIONS}), S(n), or a finite group in Schoenflies notation "
                 "of order up to some thousands: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, Oh, Ih"
             )
         return finite
 
     @property
     def permutes(self) -> bool:
-        """Whether it moves nodes from one index to another, and not space."""
+        """Whether the group permutes nodes instead of moving space."""
         return self.dim == 0
 
     @property
     def rotates(self) -> bool:
+        """Whether the group has elements other than translations."""
         return self.kind not in ("T", "S")
 
     @property
     def reflects(self) -> bool:
+        """Whether the group has elements of determinant -1."""
         return self.kind in ("O", "E")
 
     @property
     def translates(self) -> bool:
+        """Whether all translations belong to the group."""
         return self.kind in ("E", "SE", "T")
 
     def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """Returns the diagonal matrices of +-1 in the group, ``[K, d]``: K = 2^d, 2^(d-1) or (T) 1."""
+        """Return the diagonals of the group's sign matrices, ``[K, d]`` of +-1: K = 2^d, 2^(d-1), or 1 for T.
+
+        Raises:
+            ValueError: for more than 16 dimensions.
+        """
         if self.rotates and self.dim > MOST_SIGNS:
             raise ValueError(f"group: expected at most {MOST_SIGNS} dimensions, of 2^d signs, found {self}")
         if not self.rotates:
@@ -97,7 +107,7 @@ class Group:
 
     @property
     def mirror(self) -> Tensor:
-        """An element of determinant -1, ``[d, d]`` in float64, of a group that reflects."""
+        """An element of determinant -1, ``[d, d]`` in float64, if the group reflects."""
         return torch.diag(torch.tensor([-1.0] + [1.0] * (self.dim - 1), dtype=torch.float64))
 
     def haar(
@@ -107,10 +117,11 @@ class Group:
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """Returns n orthogonal matrices ``[n, d, d]`` drawn from the Haar (uniform) measure of the group.
+        """Return n orthogonal matrices ``[n, d, d]`` drawn from the Haar (uniform) measure of the group.
 
-        The Q of a Gaussian matrix's QR, its columns signed by R's diagonal, is uniform on O(d) (Mezzadri
-        2007); for rotations the first column's sign is set so that det = +1. For ``T(d)``: identities.
+        The factor Q of the QR decomposition of a Gaussian matrix, with its columns multiplied by the signs of
+        the diagonal of R, is uniform on O(d) (Mezzadri 2007); for rotations the sign of the first column is
+        chosen so that det = +1. For ``T(d)``: identities.
         """
         if not self.rotates:
             return torch.eye(self.dim, device=device, dtype=dtype).expand(n, -1, -1)

@@ -1,4 +1,4 @@
-"""Finite groups of rotations and reflections, alone or with all translations."""
+"""Point groups: finite groups of rotations and reflections, with or without translations."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ALIASES = {"Cs": "C1h", "Ci": "S2"}
 
 @dataclass(frozen=True)
 class FiniteGroup(Group):
-    """A finite group of rotations and reflections, alone or with all translations.
+    """A point group: a finite group of rotations and reflections, with or without all translations.
 
-    The names are Schoenflies', an underscore is optional: ``"O_h"`` is ``"Oh"``.
+    Names are in Schoenflies notation, with an optional underscore: ``"O_h"`` is ``"Oh"``.
 
     - in the plane ``"Cn"``: n rotations; ``"Dn"``: these and n mirrors, one of which keeps x;
     - in space, about z: ``"Cn(3)"``, ``"Cnv"`` (with the mirror that keeps x and z), ``"Cnh"``, ``"Dn(3)"``,
@@ -34,7 +34,7 @@ class FiniteGroup(Group):
     Args:
         kind: the name without underscore, dimension and translations: ``"C4"``, ``"Oh"``.
         dim: the dimension, 2 or 3.
-        translates: whether all translations belong to the group, which is then no longer finite.
+        translates: whether all translations belong to the group (which is then infinite).
 
     Raises:
         ValueError: if there is no such group.
@@ -48,51 +48,55 @@ class FiniteGroup(Group):
         checks.flag("translates", self.translates)
         if not point_groups.is_point_group(self.kind, self.dim):
             raise ValueError(
-                f"there is no finite group {checks.shown(self.kind)} in {self.dim} dimensions: expected a "
-                f'kind such as "C4" or "Oh" of order up to some thousands, found {checks.shown(self.kind)}'
+                f'kind: expected a finite group such as "C4" or "Oh", of order up to some thousands, found '
+                f"{checks.shown(self.kind)} in {self.dim} dimensions"
             )
 
     @classmethod
     def named(cls, name: str) -> FiniteGroup | None:
-        """Returns the group that a name stands for; None where there is none."""
+        """Return the group of a name; None if there is no such group."""
         match = _PATTERN.fullmatch(name)
         if match is None:
             return None
-        translations, family, number, suffix, said = match.groups()
+        translations, family, number, suffix, space = match.groups()
         kind = _ALIASES.get(family + number + suffix, family + number + suffix)
-        dim = int(said or (2 if kind[0] in "CD" and kind[-1].isdigit() else 3))
+        dim = int(space or (2 if kind[0] in "CD" and kind[-1].isdigit() else 3))
         if not point_groups.is_point_group(kind, dim) or int(translations or dim) != dim:
             return None
         return cls(kind, dim, translates=translations is not None)
 
     def elements(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """Returns all elements ``[order, d, d]``, exact to rounding, the identity first."""
+        """Return all elements ``[order, d, d]``, exact to rounding, the identity first."""
         elements = point_groups.elements(self.kind, self.dim)
         return elements.to(device=device, dtype=dtype or elements.dtype)
 
     @property
     def order(self) -> int:
-        """How many elements there are, translations left out."""
+        """The number of elements, not counting translations."""
         return len(point_groups.elements(self.kind, self.dim))
 
     @property
     def rotates(self) -> bool:
+        """Whether there are elements other than the identity (and translations)."""
         return self.order > 1
 
     @property
     def reflects(self) -> bool:
+        """Whether the group has elements of determinant -1."""
         return bool((torch.linalg.det(self.elements()) < 0).any())
 
     @property
     def mirror(self) -> Tensor:
+        """An element of determinant -1, ``[d, d]`` in float64, if the group reflects."""
         elements = self.elements()
         return elements[torch.linalg.det(elements) < 0][0]
 
     def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
-        """Principal axes are no elements of a finite group, whatever their signs: always a ValueError."""
+        """Raise ValueError: principal axes are not elements of a finite group, whatever their signs."""
+        d = self.dim
         raise ValueError(
-            f"group: {self} is finite, and principal axes are none of its elements: take GroupFrame, or a "
-            f"group that contains it, O({self.dim}), SO({self.dim}), E({self.dim}) or SE({self.dim})"
+            f"group: expected O({d}), SO({d}), E({d}) or SE({d}) for principal axes, found the finite group "
+            f"{self}: they are not elements of it; use GroupFrame, or one of these groups, which contain it"
         )
 
     def haar(
@@ -102,13 +106,13 @@ class FiniteGroup(Group):
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """Returns n elements ``[n, d, d]``, each drawn from all with equal probability."""
+        """Return n elements ``[n, d, d]``, drawn independently with equal probabilities."""
         where = generator.device if generator is not None else device
         index = torch.randint(self.order, (n,), generator=generator, device=where).to(device)
         return self.elements(device, dtype or torch.get_default_dtype())[index]
 
     def distance(self, matrix: Tensor) -> Tensor:
-        """Returns how far each matrix ``[n, d, d]`` is from the nearest element (largest entry), ``[n]``."""
+        """Return the distance of each matrix ``[n, d, d]`` to the nearest element (max norm), ``[n]``."""
         elements = self.elements(matrix.device, matrix.dtype)
         return (matrix.unsqueeze(1) - elements).abs().amax((-2, -1)).amin(1)
 

@@ -1,5 +1,8 @@
-"""What the loaders share: orders that are functions of seed and epoch, and the place within one."""
+"""The base of the loaders: an order that is a function of seed and epoch, and a position to resume."""
 
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +13,13 @@ from torch_geometric.data import Batch
 
 from fa_pyg import checks
 
+__all__ = ["EpochLoader"]
 
-class EpochLoader:
-    """Batches of ``size`` graphs; a subclass has one method, ``_batches``, and documents the arguments."""
 
-    batch_sampler = None  # Lightning asks for it wherever there is a `sampler`
+class EpochLoader(ABC):
+    """Batches of ``size`` graphs; a subclass defines ``_batches`` and documents the arguments."""
+
+    batch_sampler = None  # Lightning reads it wherever there is a `sampler`
 
     def __init__(
         self,
@@ -39,7 +44,7 @@ class EpochLoader:
             checks.refuse("generator", "a torch.Generator or None", generator)
         listed = hasattr(sampler, "__iter__") and hasattr(sampler, "__len__") and not isinstance(sampler, str)
         if sampler is not None and not listed:
-            checks.refuse("sampler", "positions with a length, or None", sampler)
+            checks.refuse("sampler", "an iterable of positions with a length, or None", sampler)
         if sampler is None and shuffle and generator is not None:
             sampler = RandomSampler(range(size), generator=generator)
         if sampler is None:
@@ -47,16 +52,16 @@ class EpochLoader:
         self.batch_size, self.drop_last, self.sampler = batch_size, drop_last, sampler
         self._position, self._resume = {"epoch": None, "batches": 0}, None
 
+    @abstractmethod
     def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
-        """The batches of the graphs at these places, each a tensor, in this order."""
-        raise NotImplementedError
+        """Return the batches of the graphs at these positions, given as a tensor per batch."""
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.sampler), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
-        # A generator: all of this runs at the first `next`, after a trainer has set the epoch of the sampler.
+        # A generator runs at the first `next`, after a trainer has set the epoch of the sampler.
         epoch = getattr(self.sampler, "epoch", None)
         order = torch.tensor(list(self.sampler), dtype=torch.long)
         first = self._resume["batches"] if self._resume and self._resume["epoch"] == epoch else 0
@@ -70,16 +75,16 @@ class EpochLoader:
             yield batch
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch the next iteration is."""
+        """Set the epoch of the next iteration."""
         if hasattr(self.sampler, "set_epoch"):
             self.sampler.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """The epoch and the number of its batches that were handed out."""
+        """Return the epoch and the number of its batches that were returned."""
         return dict(self._position)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration, if it is of that epoch, begin after those batches."""
+        """Begin the next iteration, if it is of that epoch, after those batches."""
         self._position, self._resume = dict(state), dict(state)
         if state["epoch"] is not None:
             self.set_epoch(state["epoch"])

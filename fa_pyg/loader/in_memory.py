@@ -1,4 +1,6 @@
-"""Mini-batches of a data set in memory, fast enough for graphs of five nodes."""
+"""Mini-batches of an in-memory data set, fast also for graphs of five nodes."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,34 +18,35 @@ __all__ = ["InMemoryLoader", "select_graphs"]
 
 
 class InMemoryLoader(EpochLoader):
-    """The batches of :class:`torch_geometric.loader.DataLoader`, without collating graph by graph.
+    """Load the batches of :class:`torch_geometric.loader.DataLoader`, without collating graph by graph.
 
-    The graphs of an :class:`~torch_geometric.data.InMemoryDataset` lie end to end in memory already, so a
-    batch is one gather per attribute. It follows ``__cat_dim__`` and ``__inc__`` of the data class and is a
-    PyG ``Batch`` with ``batch``, ``ptr`` and ``to_data_list()``.
+    The graphs of an :class:`~torch_geometric.data.InMemoryDataset` are collated already, so a batch is one
+    gather per attribute. It follows ``__cat_dim__`` and ``__inc__`` of the data class and is a PyG ``Batch``
+    with ``batch``, ``ptr`` and ``to_data_list()``.
 
     The order is a function of ``seed`` and the epoch alone. Every iteration is the next epoch, unless
-    :meth:`set_epoch` says which (a Lightning trainer does). :meth:`state_dict` holds the place within an
-    epoch: a run resumed from a checkpoint goes on with the very next batch.
+    :meth:`set_epoch` sets it (as a Lightning trainer does). :meth:`state_dict` has the position within an
+    epoch: a run resumed from a checkpoint continues with the next batch.
 
     Args:
-        dataset: an ``InMemoryDataset`` of ``Data``, whole or a part (``dataset[:100]``), or a ``Batch``, e.g.
-            of graphs that were transformed together.
+        dataset: an ``InMemoryDataset`` of ``Data``, whole or in part (``dataset[:100]``), or a ``Batch``,
+            e.g. of graphs that were transformed together.
         batch_size: graphs per batch and process.
-        shuffle: a new order every epoch.
-        generator: what orders are drawn from, as in ``RandomSampler``, instead of from ``seed`` and epoch.
+        shuffle: draw a new order every epoch.
+        generator: of the orders, as in ``RandomSampler``, instead of ``seed`` and epoch.
         drop_last: leave out an incomplete last batch.
-        device: where the data set is kept and the batches are made.
+        device: of the data set and the batches.
         seed: of the orders.
-        rank, world_size: the share of this process, by the rule of ``DistributedSampler``: a new split every
-            epoch, equal lengths by repeating some graphs. None: as in the process group, if there is one.
+        rank, world_size: the share of this process, as by ``DistributedSampler``: another split every epoch,
+            of equal lengths by repeating some graphs. None: those of the process group, if any.
         sampler: any sampler of positions, in place of ``shuffle``, ``generator``, ``rank``, ``world_size``.
 
-    Raises ValueError for what cannot be gathered: a transform of single graphs, heterogeneous graphs, nested
-    or sparse attributes.
+    Raises:
+        ValueError: for data that cannot be gathered: a transform of single graphs, heterogeneous graphs,
+            nested or sparse attributes.
 
-    Not guaranteed: changes to graphs taken out of the data set (``dataset[0].y = ...``) do not show; averages
-    over graphs that are repeated to even out the processes count those twice.
+    Not guaranteed: that changes to single graphs (``dataset[0].y = ...``) show; that averages over several
+    processes are exact, as repeated graphs count twice.
     """
 
     def __init__(
@@ -69,12 +72,12 @@ class InMemoryLoader(EpochLoader):
         super().__init__(len(self._indices), batch_size, shuffle, drop_last, generator=generator, **shares)
 
     def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
-        _check_transform(self.dataset)  # it may have been set since
+        _check_transform(self.dataset)  # it may have been set meanwhile
         return (self.graphs.select(self._indices[some]) for some in places)
 
 
 def _graphs(dataset: InMemoryDataset | Batch, device: Any) -> tuple[CollatedGraphs, torch.Tensor]:
-    """The graphs end to end, and which of them are the data set's."""
+    """Return the collated graphs, and the positions of the data set in them."""
     if isinstance(dataset, Batch):
         graphs = CollatedGraphs(dataset, dataset._slice_dict, dataset._inc_dict, device)
         return graphs, torch.arange(dataset.num_graphs)
@@ -84,4 +87,6 @@ def _graphs(dataset: InMemoryDataset | Batch, device: Any) -> tuple[CollatedGrap
 
 def _check_transform(dataset: InMemoryDataset | Batch) -> None:
     if isinstance(dataset, InMemoryDataset) and dataset.transform is not None:
-        raise ValueError("dataset.transform is set, expected None: transform the batches instead")
+        raise ValueError(
+            "dataset.transform: expected None, found a transform: apply it to the batches instead"
+        )

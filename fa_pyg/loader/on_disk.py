@@ -1,5 +1,7 @@
 """Mini-batches of a data set that does not fit into memory."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,23 +19,23 @@ __all__ = ["OnDiskLoader"]
 
 
 class OnDiskLoader(EpochLoader):
-    """The batches of :class:`~fa_pyg.datasets.InMemoryLoader`, of graphs that are read as they are needed.
+    """Load the batches of :class:`~fa_pyg.datasets.InMemoryLoader`, reading graphs as they are needed.
 
-    Batches, their order, the shares of processes and what is kept of the place are the same; memory holds the
-    batches that are under way and 8 bytes a graph, the order.
+    Batches, order, shares of processes and resumption are the same; memory holds the batches in progress and
+    8 bytes per graph, the order.
 
     Args:
         dataset: any with a length whose items are ``Data``: :class:`~fa_pyg.datasets.LazyXYZ`,
             :class:`~fa_pyg.datasets.OnDiskXYZ`, a PyG ``OnDiskDataset``.
         batch_size, shuffle, drop_last, seed, rank, world_size, sampler: as in ``InMemoryLoader``.
-        num_workers: processes that read ahead; 0 reads in this one. Batches do not depend on it.
+        num_workers: processes that prefetch; 0 reads in this one. Batches do not depend on it.
 
     Raises:
-        ValueError: for data sets without a length, for graphs whose attributes are others than those of the
-            first in their batch, and whatever ValueError the data set raises, in workers too.
+        ValueError: for data sets without a length, for graphs whose attributes differ from those of the first
+            in the batch, and any ValueError of the data set, in workers too.
 
-    Not guaranteed: where the data set has a transform that draws random numbers, the same ones for another
-    number of workers, or from the middle of an epoch on.
+    Not guaranteed: the same random numbers of a transform for another number of workers, or when an epoch is
+    resumed.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class OnDiskLoader(EpochLoader):
         sampler: Sampler | None = None,
     ) -> None:
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
-            checks.refuse("dataset", "one with a length and places", type(dataset).__name__)
+            checks.refuse("dataset", "a data set with a length, to be indexed", type(dataset).__name__)
         checks.integer("num_workers", num_workers, 0, checks.DEEP)
         self.dataset, self.num_workers, self.seed = dataset, num_workers, seed
         shares = {"seed": seed, "rank": rank, "world_size": world_size, "sampler": sampler}
@@ -71,41 +73,41 @@ class OnDiskLoader(EpochLoader):
             yield batch
 
     def _generator(self, epoch: int) -> torch.Generator:
-        """What workers draw from: never the stream of this process, which dropout and frames draw from."""
+        """Return the generator for workers, apart from the random stream of this process."""
         key = np.random.SeedSequence((self.seed, epoch, getattr(self.sampler, "rank", 0)))
         return torch.Generator().manual_seed(int(key.generate_state(1)[0]))
 
 
 class _Reader(Graphs):
-    """A data set whose items are batches."""
+    """A data set of batches."""
 
     def __init__(self, dataset: Graphs) -> None:
         self.dataset = dataset
 
     def __getitem__(self, places: list[int]) -> Batch | ValueError:
         try:
-            # A data set may say what graphs of one batch have in common (``MoleculesOnDisk``).
+            # A data set may read the graphs of a batch together (``MoleculesOnDisk``).
             several = getattr(self.dataset, "read_together", None)
             graphs = [self.dataset[place] for place in places] if several is None else several(places)
             _check_alike(graphs, places)
             return Batch.from_data_list(graphs)
-        except ValueError as error:  # handed over as it is: raised in a worker it would lose type and words
+        except ValueError as error:  # as a value: raised in a worker it would lose type and text
             return ValueError(str(error))
 
 
 def _check_alike(graphs: list[Data], places: list[int]) -> None:
-    """What the first has not is left out by PyG, without a word."""
+    """Raise ValueError where attributes differ: PyG silently drops attributes that the first graph lacks."""
     expected = set(graphs[0].keys())
     for graph, place in zip(graphs, places, strict=True):
         if set(graph.keys()) != expected:
             raise ValueError(
-                f"dataset: found {sorted(graph.keys())} in graph {place}, "
-                f"expected {sorted(expected)} as in graph {places[0]}"
+                f"dataset: expected {sorted(expected)} as in graph {places[0]}, "
+                f"found {sorted(graph.keys())} in graph {place}"
             )
 
 
 def _reopen(worker: int) -> None:
-    """Lets a worker open databases anew: a connection that was forked shares its place in the file."""
+    """Let a worker open databases again: forked connections share a file position."""
     dataset: Any = get_worker_info().dataset
     while dataset is not None:
         if isinstance(dataset, OnDiskDataset):

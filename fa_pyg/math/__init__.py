@@ -1,1 +1,1 @@
-"""Numerics on batches of small matrices and scores; knows nothing of frames."""
+"""Numerics for batches of small matrices, ragged point sets and scores, independent of frames."""

@@ -7,12 +7,12 @@ from torch import Tensor
 
 __all__ = ["safe_axes", "safe_eigh"]
 
-# Below this many matrices on a CPU, LAPACK's loop beats the hundred small tensor operations of the closed
-# form, which wins above, when compiled and on GPUs, whose solvers are made for large matrices.
+# For fewer matrices than this on a CPU, LAPACK's loop beats the hundred small tensor operations of the closed
+# form. For more, when compiled, and on GPUs, whose solvers target large matrices, the closed form wins.
 _CLOSED_FROM = 300
 # Some versions of the solvers for accelerators fail on more matrices than this in one call.
 _AT_ONCE = 1 << 14
-# Gaps below this share of the largest eigenvalue are rounding noise: the axes inside are arbitrary.
+# Gaps below this share of the largest eigenvalue are rounding noise: the axes of such a pair are arbitrary.
 _FLOOR = 1e-12
 
 
@@ -23,8 +23,8 @@ def safe_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
               F_{ij} = 1 / (\lambda_j - \lambda_i)
 
     where F is set to 0 at gaps below 1e-12 of the largest eigenvalue (float64; 1e-5 in float32): there the
-    derivative of an eigenvector does not exist. It can be differentiated twice. A matrix with a NaN or an
-    infinity gives NaN for itself and leaves the others alone. The transforms of ``torch.func`` apply.
+    derivative of an eigenvector does not exist. Second derivatives are supported, and so are the transforms
+    of ``torch.func``. A NaN or an infinity in a matrix makes its result NaN and does not affect the others.
 
     Args:
         matrix: ``[..., d, d]``, symmetric (one triangle is read).
@@ -32,16 +32,16 @@ def safe_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     Shapes:
         values ``[..., d]``, vectors ``[..., d, d]``.
 
-    Not guaranteed: the sign of a vector, nor its direction inside an eigenspace of dimension two or more.
+    Not guaranteed: the sign of a vector, nor its direction within an eigenspace of dimension two or more.
     """
     return (_SafeEighFunc if _is_transformed() else _SafeEigh).apply(matrix)
 
 
 def safe_axes(matrix: Tensor) -> Tensor:
-    """The eigenvectors of :func:`safe_eigh` alone: less work where nothing is differentiated."""
+    """Eigenvectors of symmetric matrices: :func:`safe_eigh` without eigenvalues, faster without gradients."""
     if (matrix.requires_grad and torch.is_grad_enabled()) or _is_transformed():
         return safe_eigh(matrix)[1]
-    return closed_form(matrix, values=False)[1] if _fast(matrix) else _solve(matrix)[1]
+    return _closed_form(matrix, values=False)[1] if _has_fast_form(matrix) else _solve(matrix)[1]
 
 
 class _SafeEigh(torch.autograd.Function):
@@ -61,7 +61,7 @@ class _SafeEigh(torch.autograd.Function):
 
 
 class _SafeEighFunc(torch.autograd.Function):
-    """The same for ``torch.func``: apart, since torch does much more around such a function."""
+    """The same for ``torch.func``, apart: torch wraps such a function in more Python code."""
 
     generate_vmap_rule = True
     backward = staticmethod(_SafeEigh.backward)
@@ -83,7 +83,7 @@ class _SafeEighFunc(torch.autograd.Function):
 
 
 def _inverse_gaps(values: Tensor) -> Tensor:
-    r""":math:`1 / (\lambda_j - \lambda_i)`, and 0 where they meet but for rounding."""
+    r"""The factors :math:`1 / (\lambda_j - \lambda_i)`; 0 where eigenvalues are equal up to rounding."""
     gap = values.unsqueeze(-2) - values.unsqueeze(-1)
     floor = _FLOOR if values.dtype == torch.float64 else 1e-5
     # `~(<=)` and not `>`, so that NaN stays NaN instead of turning into a zero gradient.
@@ -92,25 +92,26 @@ def _inverse_gaps(values: Tensor) -> Tensor:
 
 
 def _is_transformed() -> bool:
-    """Whether a transform of ``torch.func`` runs."""
+    """Whether a transform of ``torch.func`` is active."""
     return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
-def _fast(matrix: Tensor) -> bool:
+def _has_fast_form(matrix: Tensor) -> bool:
+    """Whether the closed form is there for these matrices, and faster than the library."""
     many = matrix.is_cuda or matrix.shape[:-2].numel() >= _CLOSED_FROM or torch.compiler.is_compiling()
     return many and matrix.size(-1) in (2, 3)
 
 
 def _solve(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    if _fast(matrix):
-        return closed_form(matrix)
+    if _has_fast_form(matrix):
+        return _closed_form(matrix)
     blank = (matrix - matrix).sum(dim=(-2, -1), keepdim=True)  # 0, but NaN where an entry is NaN or infinite
     values, vectors = _library(matrix.nan_to_num(0.0, 0.0, 0.0))
     return values + blank.squeeze(-1), (vectors + blank).contiguous()  # LAPACK leaves them transposed
 
 
 def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """torch's solver, a bounded number of matrices at a time."""
+    """Decompose by torch's solver, a bounded number of matrices at a time."""
     if matrix.shape[:-2].numel() <= _AT_ONCE:
         return torch.linalg.eigh(matrix)
     parts = [torch.linalg.eigh(part) for part in matrix.flatten(0, -3).split(_AT_ONCE)]
@@ -118,15 +119,15 @@ def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
 
 
-def closed_form(matrix: Tensor, values: bool = True) -> tuple[Tensor | None, Tensor]:
-    """Eigenvalues (if wanted) and eigenvectors of symmetric ``[..., d, d]``, d = 2 or 3, to rounding level.
+def _closed_form(matrix: Tensor, values: bool = True) -> tuple[Tensor | None, Tensor]:
+    """Eigenvalues (optional) and eigenvectors of symmetric ``[..., d, d]``, d = 2 or 3, up to rounding.
 
-    Every step is elementwise over the batch, which comes last: a compiler fuses them into a few loops.
+    Every step is elementwise over the batch, the last axis: a compiler fuses them into a few loops.
     """
     entries = matrix.flatten(-2).unbind(-1)
     order = (0, 4, 8, 5, 2, 1) if matrix.size(-1) == 3 else (0, 3, 1)
     upper = torch.stack([entries[i] for i in order])  # xx, yy, zz, yz, zx, xy, or xx, yy, xy
-    # So that squares neither under- nor overflow.
+    # Squares must neither underflow nor overflow.
     scale = upper.abs().amax(0).clamp(min=torch.finfo(matrix.dtype).tiny)
     found, vectors = (_space if matrix.size(-1) == 3 else _plane)(upper / scale, values)
     found = (found * scale).movedim(0, -1).contiguous() if values else None
@@ -148,16 +149,16 @@ def _space(upper: Tensor, values: bool) -> tuple[Tensor | None, Tensor]:
     r"""The eigenvalues ``[3, ...]`` and eigenvectors ``[3, 3, ...]`` of symmetric 3 x 3 matrices A.
 
     With :math:`B = (A - q I) / p`, :math:`q = \mathrm{tr} A / 3`, :math:`p^2 = \|A - q I\|^2 / 6`, the
-    eigenvalue of B that is best apart is :math:`\beta = \pm 2 \cos(\arccos(|\det B| / 2) / 3)` (Smith 1961),
-    with the sign of det B. The others are at least :math:`\sqrt 3` away, so that its eigenvector v, the
-    longest row of :math:`\mathrm{adj}(B - \beta I) = \mathrm{adj} B + \beta B + \beta^2 I`, is as exact as
-    the numbers allow. They follow from one rotation in the plane across v, exact at every gap; Smith's
-    formula for them would lose half of the digits where they meet.
+    most isolated eigenvalue of B is :math:`\beta = \pm 2 \cos(\arccos(|\det B| / 2) / 3)` (Smith 1961), with
+    the sign of det B. The others are at least :math:`\sqrt 3` away, so that its eigenvector v, the longest
+    row of :math:`\mathrm{adj}(B - \beta I) = \mathrm{adj} B + \beta B + \beta^2 I`, is exact to rounding. A
+    rotation in the plane perpendicular to v gives the other two, accurately at every gap; Smith's formula
+    would lose half of the digits where they meet.
     """
     q = upper[:3].mean(0)
     diag, off = upper[:3] - q, upper[3:]  # off[i]: the entry of the two axes other than i
     p = (torch.add((diag * diag).sum(0), (off * off).sum(0), alpha=2) / 6).sqrt()
-    # A multiple of I but for rounding is taken for one: what is left has no shape, perhaps not even trace 0.
+    # A multiple of I up to rounding counts as one: the remainder is noise, and its trace may not even be 0.
     over = torch.where(p > 4 * torch.finfo(p.dtype).eps, 1 / p, 0)
     diag, off = diag * over, off * over
     off_next, off_last = off.roll(-1, 0), off.roll(1, 0)
@@ -177,15 +178,15 @@ def _space(upper: Tensor, values: bool) -> tuple[Tensor | None, Tensor]:
     w = torch.linalg.cross(v, u, dim=0)
 
     bu = torch.addcmul(torch.addcmul(diag * u, off_last, u.roll(-1, 0)), off_next, u.roll(1, 0))
-    # Across v the diagonal of B is (u.Bu, -beta - u.Bu), for B has no trace.
+    # In the basis (u, w) the diagonal of B is (u.Bu, -beta - u.Bu), since the trace of B is 0.
     difference, twice = torch.add(beta, (u * bu).sum(0), alpha=2), 2 * (w * bu).sum(0)
     c, s = _larger_axis(difference, twice)
     smaller, larger = torch.addcmul(s * u, c, w, value=-1), torch.addcmul(c * u, s, w)
     v_last = beta > 0  # v belongs to the largest eigenvalue, otherwise to the smallest
 
-    def ascending(low: Tensor, high: Tensor, own: Tensor, dim: int) -> Tensor:
-        first, second = torch.where(v_last, low, own), torch.where(v_last, high, low)
-        return torch.stack([first, second, torch.where(v_last, own, high)], dim)
+    def ascending(low: Tensor, high: Tensor, of_v: Tensor, dim: int) -> Tensor:
+        first, second = torch.where(v_last, low, of_v), torch.where(v_last, high, low)
+        return torch.stack([first, second, torch.where(v_last, of_v, high)], dim)
 
     vectors = ascending(smaller, larger, v, 1)
     if not values:
@@ -199,6 +200,6 @@ def _unit(v: Tensor) -> Tensor:
 
 
 def _larger_axis(difference: Tensor, twice: Tensor) -> tuple[Tensor, Tensor]:
-    """For [[b + difference, a], [a, b]], twice = 2 a: the vector (c, s) of the larger eigenvalue."""
+    """The eigenvector (c, s) of the larger eigenvalue of [[b + difference, a], [a, b]], with twice = 2 a."""
     angle = torch.atan2(twice, difference) / 2
     return angle.cos(), angle.sin()

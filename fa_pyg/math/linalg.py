@@ -1,4 +1,4 @@
-"""Numerics on batches of ragged point sets and small matrices: sums, moments, turning tensors."""
+"""Linear algebra on batches of ragged point sets and small matrices: sums, moments, rotation of tensors."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_real(name: str, x: Tensor, wanted: str = "floating point numbers") -> None:
-    """Raises a ValueError unless x is a dense tensor of real floating point numbers.
+    """Raise ValueError unless x is a dense tensor of real floating point numbers.
 
-    Complex numbers have no frames here, integers would be rounded when they are turned, and sparse or nested
-    tensors have no rows.
+    Complex numbers are not supported, integers would be rounded when they are rotated, and sparse or nested
+    tensors do not have rows.
     """
     if not isinstance(x, Tensor):
         raise ValueError(f"{name}: expected a tensor, found a {type(x).__name__}")
@@ -44,26 +44,26 @@ def check_real(name: str, x: Tensor, wanted: str = "floating point numbers") -> 
 
 
 def check_device(name: str, x: Tensor, pos: Tensor) -> None:
-    """Raises a ValueError for a tensor on another device than the positions."""
+    """Raise ValueError for a tensor on another device than the positions."""
     if x.device != pos.device:
         raise ValueError(f"{name}: expected a tensor on {pos.device}, as pos is, found one on {x.device}")
 
 
 def working_dtype(x: Tensor) -> torch.dtype:
-    """Returns the type that frames are computed in: float64, where the device has it.
+    """Return the dtype that frames are computed in: float64 if the device supports it.
 
-    Frames are a few numbers a graph, so the wide type costs little; it keeps clouds far from the origin and
-    nearly equal eigenvalues accurate when the model runs in float32 or under autocast.
+    Frames are a few numbers per graph, so that double precision costs little. It keeps clouds far from the
+    origin and nearly equal eigenvalues accurate when the model runs in float32 or under autocast.
     """
     return torch.float32 if x.device.type == "mps" else torch.float64
 
 
 def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
-    """Sums the rows of ``src [n, ...]`` that share an ``index [n]`` into ``[size, ...]``.
+    """Sum the rows of ``src [n, ...]`` that share an ``index [n]`` into ``[size, ...]``.
 
-    The one place where the library reduces over graphs: torch_scatter's sum where it can be imported,
-    torch's own otherwise (and under ``torch.compile`` and ``torch.func``, which trace through it). Both give
-    the same numbers up to the order of the summands.
+    Uses torch_scatter if it can be imported, else torch (always under ``torch.compile`` and ``torch.func``,
+    which trace through it). Both give the same numbers up to the order of the summands. No other function of
+    the package sums over graphs.
     """
     traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     if torch_scatter is not None and not traced:
@@ -73,10 +73,10 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
 
 
 def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    """Returns the (weighted) mean ``[size, d]`` of the rows ``x [n, d]`` of each body; 0 for empty bodies.
+    """Return the (weighted) mean ``[size, d]`` of the rows ``x [n, d]`` of each body; 0 for empty bodies.
 
-    Where many points are summed in two passes, the mean and then the mean of the residual: of clouds far from
-    the origin the sums would lose digits that matter. A few summands lose no more than ``x`` itself has lost.
+    Sums of many points take two passes, the mean and then the mean of the residual: for clouds far from the
+    origin, a single pass would lose digits. With few summands the error stays within the rounding of ``x``.
     """
     amount = _amount(x, index, size, weight).unsqueeze(-1)
     first = _sum(x, index, size, weight) / amount
@@ -86,18 +86,18 @@ def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = Non
 
 
 def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    r"""Returns the second moments :math:`\sum_i w_i x_i x_i^\top / \sum_i w_i` of each body.
+    r"""Return the second moments :math:`\sum_i w_i x_i x_i^\top / \sum_i w_i` of each body.
 
     Shapes:
-        x: ``[n, d]``, taken as it is (centre it first for a covariance); returns ``[size, d, d]``.
+        x: ``[n, d]``, not centered here (center it first for a covariance); returns ``[size, d, d]``.
     """
     amount = _amount(x, index, size, weight)
     return second_moments(x, index, size, weight) / amount.view(-1, 1, 1)
 
 
 def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    r"""Returns :math:`\sum_i w_i x_i x_i^\top` of each body: the axes of a covariance without its scale."""
-    # Column by column, each in one piece: faster than d x d small products, eager and compiled.
+    r"""Return :math:`\sum_i w_i x_i x_i^\top` of each body: the axes of a covariance, without its scale."""
+    # By contiguous columns: faster than d x d small products, both eager and compiled.
     columns, d = [column.contiguous() for column in x.unbind(1)], x.size(1)
     pairs = [(i, j) for i in range(d) for j in range(i, d)]
     upper = {(i, j): _sum(columns[i] * columns[j], index, size, weight) for i, j in pairs}
@@ -106,12 +106,12 @@ def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | 
 
 
 def gather(x: Tensor, index: Tensor | None) -> Tensor:
-    """Returns ``x[index]``, the row of each element's body; ``x`` itself, to be broadcast, for one body."""
+    """Return ``x[index]``, the row of each element's body; for None (one body) ``x``, which broadcasts."""
     return x if index is None else x.index_select(0, index)
 
 
 def signed_copies(x: Tensor, pattern: Tensor) -> Tensor:
-    """Returns ``x [n, ...]`` in each pattern of signs, one copy after the other: ``[K * n, ...]``.
+    """Return a copy of ``x [n, ...]`` for each of K patterns of signs, concatenated: ``[K * n, ...]``.
 
     Shapes:
         pattern: ``[K, 1, ..., d, ..., d]``, for the last axes of x.
@@ -119,8 +119,8 @@ def signed_copies(x: Tensor, pattern: Tensor) -> Tensor:
     shape = len(pattern) * len(x), *x.shape[1:]
     if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() < 4096:
         return (x * pattern).reshape(shape)
-    # Where it has to broadcast, a CPU goes through the numbers d at a time. So x is cut into d long rows that
-    # begin somewhere in the pattern each, and meet a window of the pattern repeated without end.
+    # A CPU broadcasts over runs of d numbers, which is slow. So x is cut into d long rows; each of them is
+    # multiplied by a window of the pattern, repeated periodically, at the phase where the row begins.
     pattern = pattern.flatten(1)
     period, length = pattern.size(1), x.numel() // pattern.size(1)
     step = length % period or period
@@ -137,7 +137,7 @@ def _sum(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> T
 
 
 def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
-    """What to divide the sums of each body by, ``[size]``: 1 where it has no weight."""
+    """The total weight of each body, ``[size]``: what sums are divided by; 1 in place of 0."""
     if weight is None:
         return _sum(x.new_ones(1).expand(len(x)), index, size, None).clamp(min=1)
     total = _sum(weight.to(x.dtype), index, size, None)
@@ -145,31 +145,31 @@ def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -
 
 
 def rotate(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
-    r"""Returns x turned by M along each of its last ``rank`` axes.
+    r"""Rotate x by M along each of its last ``rank`` axes.
 
     .. math:: y_{a b \dots} = \sum_{i j \dots} x_{i j \dots} M_{i a} M_{j b} \dots
 
     With the axes of a frame in the columns of M this is :math:`\rho(M)^{-1} x`.
 
-    Written as d products and sums of whole tensors: many tiny matrix products are slow in every back end,
-    and autocast, which would round them to 16 bits, leaves it alone.
+    Computed as d elementwise products and sums of whole tensors: many tiny matrix products are slow in every
+    back end, and autocast would round them to 16 bits.
 
     Shapes:
         x: ``[..., n, C..., d, ..., d]``; matrix: ``[n, d, d]``, or broadcastable with leading axes.
     """
     for _ in range(rank):
-        # The first geometric axis is turned and moved behind the others: after `rank` turns all are in order.
+        # The first geometric axis is rotated and moved to the end: after `rank` steps all are in order again.
         x = _contract(x.movedim(-rank, -1), matrix)
     return x
 
 
 def rotate_back(y: Tensor, matrix: Tensor, rank: int) -> Tensor:
-    """The inverse of :func:`rotate` for orthogonal matrices."""
+    """Rotate back: the inverse of :func:`rotate` for orthogonal matrices."""
     return rotate(y, matrix.transpose(-1, -2), rank)
 
 
 def _contract(x: Tensor, matrix: Tensor) -> Tensor:
-    between = x.dim() - matrix.dim() + 1  # axes of x between those of the matrix's bodies and its last
+    between = x.dim() - matrix.dim() + 1  # axes of x between those of the bodies and the last one
     m = matrix.reshape(*matrix.shape[:-2], *(1,) * between, *matrix.shape[-2:])
     out = x[..., 0:1] * m[..., 0, :]
     for i in range(1, x.size(-1)):
@@ -178,7 +178,7 @@ def _contract(x: Tensor, matrix: Tensor) -> Tensor:
 
 
 def det(matrix: Tensor) -> Tensor:
-    """Returns the determinants ``[...]`` of ``matrix [..., d, d]``; in closed form for d <= 3."""
+    """Return the determinants ``[...]`` of ``matrix [..., d, d]``; in closed form for d <= 3."""
     if matrix.size(-1) > 3:
         return torch.linalg.det(matrix)
     if matrix.size(-1) == 1:

@@ -16,9 +16,9 @@ def orthogonal_factor(matrix: Tensor) -> Tensor:
     .. math:: M = P Q, \qquad P = (M M^\top)^{1/2}, \qquad X_{k+1} = \tfrac12 \left(\gamma_k X_k
               + \gamma_k^{-1} X_k^{-\top}\right) \to Q
 
-    by Newton's iteration with Higham's scaling. Q is a C-infinity function of a nonsingular matrix, equal
-    singular values included, where the derivatives of eigenvectors do not exist; it has the sign of its
-    determinant. Any number of derivatives, forward or backward, can be taken.
+    by Newton's iteration with Higham's scaling. Q is a C-infinity function of a nonsingular matrix, even at
+    equal singular values, where eigenvectors are not differentiable; det Q has the sign of det M. Derivatives
+    of any order are supported, forward and backward.
 
     Shapes:
         ``[..., 3, 3]`` to ``[..., 3, 3]``.
@@ -28,7 +28,7 @@ def orthogonal_factor(matrix: Tensor) -> Tensor:
     for _ in range(_STEPS):
         cofactor = torch.linalg.cross(matrix.roll(-1, -2), matrix.roll(-2, -2), dim=-1)
         inverse = cofactor / (matrix * cofactor).sum(-1, keepdim=True)[..., :1, :]
-        # All scales have the same limit, so that none needs a derivative.
+        # The limit does not depend on the scales, so that they need no derivative.
         scale = (_norm(inverse.detach()) / _norm(matrix.detach())).sqrt()
         matrix = (scale * matrix + inverse / scale) / 2
     return matrix

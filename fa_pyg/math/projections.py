@@ -1,4 +1,4 @@
-"""Sparse projections of scores onto the simplex, dense and ragged: softmax's sparse relatives."""
+"""Sparsemax and 1.5-entmax: sparse projections of scores onto the simplex, dense and ragged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["Projection", "entmax15", "ragged", "sparsemax"]
 
-_TIMES = 3  # that scores are told apart more sharply, at most
+_TIMES = 3  # that scores are sharpened, at most
 
 
 def sparsemax(score: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def sparsemax(score: Tensor) -> Tensor:
 
     .. math:: p_i = \max(z_i - \theta, 0), \qquad \textstyle\sum_i p_i = 1
 
-    Continuous, not differentiable where a score enters or leaves the support.
+    Continuous; not differentiable where a score enters or leaves the support.
     """
     return _dense(score, 1)
 
@@ -37,11 +37,11 @@ def entmax15(score: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Projection:
-    """One of the projections :math:`\\max(z / p - \\theta, 0)^p` of scores over a temperature.
+    r"""Projection :math:`\max(z / p - \theta, 0)^p` of scores, divided by a temperature, onto the simplex.
 
     Args:
-        name: "sparsemax" (p = 1) or "entmax15" (p = 2).
-        tau: the temperature: scores that differ by a few of it are told apart.
+        name: ``"sparsemax"`` (p = 1) or ``"entmax15"`` (p = 2).
+        tau: the temperature: of scores that differ by a few tau, only the larger has weight.
     """
 
     name: str
@@ -50,21 +50,21 @@ class Projection:
     POWERS: ClassVar = {"sparsemax": 1, "entmax15": 2}
 
     def dense(self, score: Tensor) -> Tensor:
-        """Returns the weights of alternatives along the last axis."""
+        """Return the weights of alternatives along the last axis."""
         return _dense(score / self.tau, self.POWERS[self.name])
 
     def ranked(self, score: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the weights of alternatives along the last axis, largest first, and the place of each."""
+        """Return the weights of alternatives along the last axis, largest first, and the index of each."""
         return _ranked(score / self.tau, self.POWERS[self.name])
 
     def ragged(
         self, score: Tensor, index: Tensor, size: int, most: float | None = None
     ) -> tuple[Tensor, Tensor]:
-        r"""Returns places and weights as :func:`ragged` does.
+        r"""Return indices and weights as :func:`ragged` does, with sharper scores where too many are left.
 
-        Where the participation number :math:`n = 1 / \sum_i p_i^2` of one index is above ``most``, its scores
-        are told apart more sharply, by the differentiable factor :math:`1 + (n / m - 1)^2 m / n`, and that
-        up to three times. Equal scores keep equal weights, however many they are.
+        Where the participation number :math:`n = 1 / \sum_i p_i^2` of a simplex is above m (``most``), its
+        scores are multiplied by the differentiable factor :math:`1 + (n / m - 1)^2 m / n`, up to three times.
+        Equal scores keep equal weights, however many there are.
         """
         power, score = self.POWERS[self.name], score / self.tau
         place, weight = ragged(score, index, size, power)
@@ -76,26 +76,26 @@ class Projection:
             if not (many > 1).any():
                 break
             score = score * (1 + (many - 1) ** 2 / many).index_select(0, index)
-            # A sharper projection of the same scores has a smaller support: none is lost.
+            # The support of a sharper projection is a subset: nothing is lost.
             found, weight = ragged(score, index, size, power)
             place = place.index_select(0, found)
         return place, weight
 
 
 def ragged(score: Tensor, index: Tensor, size: int, power: int = 2) -> tuple[Tensor, Tensor]:
-    """Projects the scores that share an index onto a simplex each.
+    """Project ragged scores: those that share an index, onto a simplex.
 
     Args:
-        score: may hold -inf, which has weight 0.
+        score: scores; -inf has weight 0.
         index: the simplex of each score.
-        size: how many simplices; one without a finite score gets no weight at all.
+        size: number of simplices; one without a finite score has no positive weights.
         power: 1 for sparsemax, 2 for 1.5-entmax.
 
     Shapes:
-        score, index ``[n]``; returns the places ``[m]`` of the positive weights, ascending, and these.
+        score, index ``[n]``; returns the indices ``[m]`` of positive weights, ascending, and these weights.
     """
     z = score / power
-    # The largest is taken off so that no digits are lost; the projection does not see it, nor its gradient.
+    # The largest is subtracted to keep digits; neither the projection nor its gradient depends on it.
     top = z.new_full((size,), -torch.inf).scatter_reduce(0, index, z.detach(), "amax")
     z = z - top.index_select(0, index)
     with torch.no_grad():
@@ -107,7 +107,7 @@ def ragged(score: Tensor, index: Tensor, size: int, power: int = 2) -> tuple[Ten
 
 
 def _ranked(score: Tensor, power: int) -> tuple[Tensor, Tensor]:
-    """Weights along the last axis, largest first, and the place of each."""
+    """Weights along the last axis, largest first, and the index of each."""
     z, place = (score / power).sort(dim=-1, descending=True, stable=True)
     z = z - z[..., :1].detach()
     with torch.no_grad():
@@ -140,8 +140,8 @@ def _power(z: Tensor, power: int) -> Tensor:
 
 
 def _support(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
-    """The places of the scores with positive weight, for scores whose largest is 0."""
-    place = (z > -1).nonzero().squeeze(1)  # the others are below every threshold; -inf - -inf is NaN: out
+    """The indices of the scores with positive weight, for scores whose largest is 0."""
+    place = (z > -1).nonzero().squeeze(1)  # the others, and NaN from -inf - -inf, have weight 0
     z, own = z.index_select(0, place), index.index_select(0, place)
     order = torch.argsort(z, descending=True)
     order = order.index_select(0, torch.argsort(own.index_select(0, order), stable=True))
@@ -155,6 +155,6 @@ def _support(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
 
 
 def _cumulated(z: Tensor, start: Tensor) -> Tensor:
-    """Sums from the start of each run to each of its entries."""
+    """Cumulative sums within runs, from the start of each run."""
     total = torch.cat([z.new_zeros(1), z.cumsum(0)])
     return total[1:] - total.index_select(0, start)

@@ -1,4 +1,4 @@
-"""Entries of ragged bodies: their index within the body."""
+"""Ragged bodies: the index of each entry within its body."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["index_within_body"]
 
 
 def index_within_body(body: Tensor, counts: Tensor, by_body: Tensor | None = None) -> Tensor:
-    """For each entry, how many entries before it belong to the same body; ``by_body``: their stable order."""
+    """Count, for each entry, the entries of the same body before it; ``by_body`` is their stable order."""
     by_body = torch.argsort(body, stable=True) if by_body is None else by_body
     start = counts.cumsum(0) - counts
     place = torch.arange(len(body), device=body.device)

@@ -1,10 +1,11 @@
-"""Published compositions, and the baselines they are compared with."""
+"""Published networks to be framed, potentials of molecules, and the baselines that they are compared with."""
 
 from fa_pyg.models.graphs.adjacency_mlp import AdjacencyMLP
-from fa_pyg.models.graphs.baselines import GAT, GCN, ChebNet, ConvStack, largest_eigenvalues
+from fa_pyg.models.graphs.baselines import GAT, GCN
+from fa_pyg.models.graphs.chebnet import ChebNet, LambdaMax, largest_eigenvalues
+from fa_pyg.models.graphs.conv_stack import ConvStack
 from fa_pyg.models.graphs.gin import GIN
 from fa_pyg.models.graphs.gnnml3 import GNNML3
-from fa_pyg.models.graphs.lambda_max import LambdaMax
 from fa_pyg.models.graphs.ppgn import PPGN
 from fa_pyg.models.graphs.supports import GNNML3Supports, gnnml3_supports
 from fa_pyg.models.molecules.cell_frames import (

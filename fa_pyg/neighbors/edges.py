@@ -1,9 +1,11 @@
-"""Graphs from positions: edges within a radius and to the nearest neighbours, with nothing but PyTorch.
+"""Radius graphs and k-nearest-neighbor graphs in plain PyTorch.
 
-They have the signatures of :mod:`torch_geometric.nn`, whose own versions need a compiled library, and run
-wherever PyTorch runs. A compiled library is not used where there is one: torch_cluster was about as fast on a
-CPU, and it keeps other neighbours where `max_num_neighbors` or equal distances leave a choice.
+With the signatures of :mod:`torch_geometric.nn`, which needs a compiled library for them, on any device of
+PyTorch. Compiled libraries are not used even if installed: torch_cluster was about as fast on a CPU, and it
+keeps other neighbors if ``max_num_neighbors`` or equal distances leave a choice.
 """
+
+from __future__ import annotations
 
 import math
 
@@ -13,6 +15,8 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.neighbors.points import by_graph, checked, directions, in_range, numbered
 from fa_pyg.neighbors.search import search
+
+__all__ = ["RadiusInteractionGraph", "find_pairs", "knn", "knn_graph", "radius", "radius_graph"]
 
 
 def radius_graph(
@@ -25,35 +29,37 @@ def radius_graph(
     num_workers: int = 1,
     batch_size: int | None = None,
 ) -> Tensor:
-    r"""Edges between all points of a graph that are closer than `r`.
+    r"""Build the radius graph of each point cloud: edges between points closer than ``r``.
 
     .. math:: E = \{(j, i) : \sum_a (x_{ja} - x_{ia})^2 < r^2\}
 
-    The inequality is strict, as in torch_cluster and pyg-lib: a distance of exactly r is no edge, and r = 0
-    gives none. Squares are compared in the precision of `x` (half precision in float32, integers in
+    The inequality is strict, as in torch_cluster and pyg-lib: points at a distance of exactly r are not
+    connected. Squares are compared in the precision of ``x`` (half precision in float32, integers in
     float64).
 
     Args:
-        x: positions; a node with a NaN or infinite coordinate gets no edge, the others are unaffected.
-        r: cutoff in the unit of `x`, may be infinite.
+        x: positions; nodes with a NaN or infinite coordinate have no edges.
+        r: cutoff in the unit of ``x``, may be infinite.
         batch: the graph of each node, in any order.
-        loop: adds an edge from each node to itself, which counts in `max_num_neighbors` and as the nearest.
-        max_num_neighbors: keep the nearest so many of each node (of equally far ones those of lower index);
-            None keeps all. A cut graph need not be symmetric, and energies jump where the cut changes.
-        flow: `"source_to_target"` puts the neighbours in the first row, `"target_to_source"` in the second.
+        loop: add self-loops, which count in ``max_num_neighbors``.
+        max_num_neighbors: keep the nearest so many neighbors of each node, of equally distant ones those of
+            lower index; None for all. The graph may then be directed, and energies are discontinuous.
+        flow: ``"source_to_target"`` for neighbors in the first row, ``"target_to_source"`` in the second.
         num_workers: ignored.
-        batch_size: the number of graphs, if known.
+        batch_size: the number of graphs; default from ``batch``.
 
-    Shapes: `x` [N, d] or [N], `batch` [N]; the result is [2, E] in int64, sorted by node, then by neighbour.
+    Shapes: ``x [N, d]`` or ``[N]``, ``batch [N]``; returns ``[2, E]``, int64, sorted by node, then by
+    neighbor.
 
     Raises:
-        ValueError: if an argument has the wrong shape, type or range.
+        ValueError: for wrong shapes, types or values, and more than 5e8 edges.
 
-    Memory is bounded by a few times the result, some hundred bytes a node and some tens of megabytes. Time
-    is about proportional to N where d <= 3 and r is small against the extent of the cloud (or few
-    neighbours are kept), and quadratic otherwise. Gradients do not flow through edges. Not guaranteed: the
-    same graph for a rotated cloud where a distance equals r up to rounding, or a cut leaves a choice
-    between equal distances. More than 5e8 edges are refused as soon as they are found.
+    Memory is bounded by a few times the result, plus some hundred bytes per node and some tens of megabytes.
+    Time scales with N if d <= 3 and r is small compared with the extent of the cloud (or few neighbors are
+    kept), and with N^2 otherwise. Edges have no gradients.
+
+    Not guaranteed: the same graph for a rotated cloud if a distance equals r up to rounding, or a limit
+    leaves a choice between equal distances.
     """
     row, col = find_pairs(x, None, batch, None, max_num_neighbors, _radius(r), bool(loop), batch_size)
     return _flow(row, col, flow)
@@ -69,28 +75,29 @@ def knn_graph(
     num_workers: int = 1,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Edges from the k nearest other points of its graph to each point, exactly.
+    """Build the exact k-nearest-neighbor graph of each point cloud.
 
-    A node of a graph with fewer than k other points gets all of them. Of points as far as the k-th, those
-    of lower index are kept. Nodes with coincident points get k edges like any other.
+    Nodes of graphs with fewer than k other points are connected to all of them. Of points at the k-th
+    distance, those of lower index are kept. Coincident points are neighbors like any others.
 
     Args:
-        x: positions or features; a node with an entry that is NaN or infinite gets no edge.
-        k: the number of neighbours.
+        x: positions or features; nodes with an entry that is NaN or infinite have no edges.
+        k: the number of neighbors.
         batch: the graph of each node, in any order.
-        loop: counts each node as its own nearest neighbour.
-        flow: `"source_to_target"` puts the neighbours in the first row, `"target_to_source"` in the second.
-        cosine: compares 1 - cos of the angle between vectors; a zero vector is at right angles to all others.
+        loop: count the node itself as its nearest neighbor.
+        flow: ``"source_to_target"`` for neighbors in the first row, ``"target_to_source"`` in the second.
+        cosine: compare by 1 - cos of the angle between vectors; zero vectors are orthogonal to all others.
         num_workers: ignored.
-        batch_size: the number of graphs, if known.
+        batch_size: the number of graphs; default from ``batch``.
 
-    Shapes: `x` [N, d] or [N], `batch` [N]; the result is [2, E] in int64, sorted by node, then by distance.
+    Shapes: ``x [N, d]`` or ``[N]``, ``batch [N]``; returns ``[2, E]``, int64, sorted by node, then by
+    distance.
 
     Raises:
-        ValueError: if an argument has the wrong shape, type or range.
+        ValueError: for wrong shapes, types or values.
 
-    For memory, time and what is not guaranteed see :func:`radius_graph`. Distances are told apart by their
-    squares: in float32, differences 1e22 times smaller than the largest coordinate are out of range.
+    Memory, time and what is not guaranteed are as for :func:`radius_graph`. Squared distances are compared:
+    in float32, differences 1e22 times smaller than the largest coordinate underflow.
     """
     row, col = find_pairs(x, None, batch, None, k, None, bool(loop), batch_size, cosine)
     return _flow(row, col, flow)
@@ -106,10 +113,13 @@ def radius(
     num_workers: int = 1,
     batch_size: int | None = None,
 ) -> Tensor:
-    """For each point of `y` the points of `x` in the same graph that are closer than `r`.
+    """Find the points of ``x`` closer than ``r`` to each point of ``y``, within each graph.
 
-    Shapes: `x` [N, d], `y` [M, d]; the result is [2, E], the index in `y` above that in `x`. Otherwise as
-    :func:`radius_graph`.
+    Shapes: ``x [N, d]``, ``y [M, d]``; returns ``[2, E]``, indices in ``y`` in the first row, in ``x`` in the
+    second. Otherwise as :func:`radius_graph`.
+
+    Raises:
+        ValueError: for wrong shapes, types or values, and more than 5e8 edges.
     """
     checks.instance("y", y, Tensor, "a tensor")
     return torch.stack(find_pairs(x, y, batch_x, batch_y, max_num_neighbors, _radius(r), None, batch_size))
@@ -125,32 +135,35 @@ def knn(
     num_workers: int = 1,
     batch_size: int | None = None,
 ) -> Tensor:
-    """For each point of `y` the k nearest points of `x` in the same graph, nearest first.
+    """Find the k points of ``x`` nearest to each point of ``y``, within each graph, nearest first.
 
-    Shapes: `x` [N, d], `y` [M, d]; the result is [2, E], the index in `y` above that in `x`. Otherwise as
-    :func:`knn_graph`.
+    Shapes: ``x [N, d]``, ``y [M, d]``; returns ``[2, E]``, indices in ``y`` in the first row, in ``x`` in the
+    second. Otherwise as :func:`knn_graph`.
+
+    Raises:
+        ValueError: for wrong shapes, types or values.
     """
     checks.instance("y", y, Tensor, "a tensor")
     return torch.stack(find_pairs(x, y, batch_x, batch_y, k, None, None, batch_size, cosine))
 
 
 class RadiusInteractionGraph(torch.nn.Module):
-    r"""The radius graph of positions with the lengths of its edges: an interaction graph for PyG's SchNet.
+    r"""Radius graph with the lengths of its edges: an interaction graph for PyG's SchNet.
 
     .. math:: E = \{(j, i) : d_{ij} < r_c\}, \qquad d_{ij} = |x_j - x_i|
 
-    PyG's SchNet runs without a compiled library when it is given this module (both cutoffs must be equal)::
+    With this module PyG's SchNet runs without a compiled library (both cutoffs must be equal)::
 
         model = SchNet(cutoff=10.0, interaction_graph=RadiusInteractionGraph(cutoff=10.0))
 
-    Lengths are differentiable in `pos`, any number of times, so that forces and training on forces work;
-    where two nodes coincide the derivative is 0.
+    Lengths are infinitely differentiable in ``pos``, so that forces and training on forces work; derivatives
+    between coincident nodes are 0.
 
     Args:
-        cutoff: in the unit of `pos`.
-        max_num_neighbors: see :func:`radius_graph`; None, unlike 32, keeps the energy a continuous function.
+        cutoff: in the unit of ``pos``.
+        max_num_neighbors: as in :func:`radius_graph`; the energy is continuous for None, not for 32.
 
-    Shapes: `pos` [N, d], `batch` [N] or None; the result is `edge_index` [2, E] and `edge_weight` [E].
+    Shapes: ``pos [N, d]``, ``batch [N]`` or None; returns ``edge_index [2, E]`` and ``edge_weight [E]``.
     """
 
     def __init__(self, cutoff: float = 10.0, max_num_neighbors: int | None = 32) -> None:
@@ -169,7 +182,7 @@ class RadiusInteractionGraph(torch.nn.Module):
 
 def _length(vector: Tensor) -> Tensor:
     square = vector.square().sum(dim=-1)
-    zero = square == 0  # the square root has no derivative there, and 0 * inf would be NaN
+    zero = square == 0  # the square root has no derivative at 0, and 0 * inf would be NaN
     return square.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
 
 
@@ -190,16 +203,19 @@ def find_pairs(
     batch_size: int | None = None,
     cosine: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Node (in y, or in x if y is None) and neighbour (in x).
+    """Find pairs of nodes (in y, or in x if y is None) and neighbors (in x).
 
-    With `r` None the k nearest wherever they are, nearest first; `loop` is None for two sets of points.
+    With ``r=None`` the k nearest at any distance, nearest first; ``loop=None`` for two sets of points.
+
+    Raises:
+        ValueError: for wrong shapes, types or values.
     """
     k = _limit(k, r)
     x, batch_x = checked(x, batch_x, "x", "batch" if y is None else "batch_x")
     y, batch_y = (x, batch_x) if y is None else checked(y, batch_y, "y", "batch_y")
     if y.size(1) != x.size(1) or y.device != x.device or y.dtype != x.dtype:
         raise ValueError(
-            "x and y must agree in dimension, device and dtype, got "
+            "x, y: expected the same dimension, device and dtype, found "
             f"{list(x.shape)} {x.dtype} on {x.device} and {list(y.shape)} {y.dtype} on {y.device}"
         )
     if cosine:
@@ -221,7 +237,7 @@ def find_pairs(
 
 
 def _radius(r: float) -> float:
-    """A radius, which is not left out: without one the nearest are searched."""
+    """Check a radius; None is not allowed, as it would mean a search for the nearest."""
     if isinstance(r, Tensor) and r.dim() == 0 and not r.is_complex() and r.dtype != torch.bool:
         r = r.item()
     if isinstance(r, float) and r == math.inf:
@@ -230,7 +246,7 @@ def _radius(r: float) -> float:
 
 
 def _limit(k: int | None, r: float | None) -> int | None:
-    """The most neighbors of a node, as an integer that tensors can hold."""
+    """Check the largest number of neighbors of a node, and bound it to what tensors can hold."""
     name = "k" if r is None else "max_num_neighbors"
     k = checks.integer(name, k, 0, checks.MOST, optional=r is not None)
     return None if k is None else min(k, 2**31)

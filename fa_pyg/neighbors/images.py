@@ -1,4 +1,4 @@
-"""A search for neighbors among explicit periodic images: for any cell, and any number of directions."""
+"""Neighbor search among explicit periodic images, for any cell and number of periodic directions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Box", "independent", "neighbors_of_images", "pairs_in_bins"]
 
 
 class Box:
-    """The periodic vectors of a cell, and how far apart the faces are that they lead to.
+    """Periodic vectors of a cell, and its heights along them.
 
     Args:
         cell: ``[3, 3]``, rows are vectors.
-        periodic: which of them repeat the system.
-        graph: the number of its graph, for messages.
+        periodic: mask of the periodic ones.
+        graph: index of the graph, for error messages.
 
     Raises:
         ValueError: for vectors that are not finite, or not independent.
@@ -39,23 +39,24 @@ class Box:
         return pos @ self.dual
 
     def images_in_ball(self, pos: np.ndarray, radius: float) -> float:
-        """About how many images of a point lie within the radius of an atom."""
+        """Estimate the number of images of a point within the radius of an atom."""
         dim, size = len(self.vectors), abs(np.linalg.qr(self.vectors.T).R.diagonal()).prod()
         flat = (1, 2, np.pi, 4 / 3 * np.pi)[dim] * radius**dim / size
         if dim == 3:
             return flat
-        # Atoms of a thick slab are spread over its thickness, too.
+        # The atoms of a thick slab fill its thickness.
         extent = np.ptp(pos - self.fractional(pos) @ self.vectors, axis=0).max()
         return np.fmin(flat, 4 / 3 * np.pi * radius**3 / size / extent ** (3 - dim))
 
     def describe(self, atoms: int) -> str:
+        """Number of atoms, lengths and heights, for error messages."""
         lengths = ", ".join(f"{x:.3g}" for x in self.lengths)
         heights = ", ".join(f"{x:.3g}" for x in self.heights)
         return f"{atoms} atoms, vectors of {lengths}, heights of {heights}"
 
 
 def independent(vectors: np.ndarray, least: float) -> bool:
-    """Whether rows are finite, not zero, and no closer to a plane or line of the others than this angle."""
+    """Whether rows are finite, not zero, and further than this angle from the span of the others."""
     lengths = np.linalg.norm(vectors, axis=1)
     if not (np.isfinite(lengths).all() and lengths.all()):
         return False
@@ -63,7 +64,7 @@ def independent(vectors: np.ndarray, least: float) -> bool:
 
 
 def pairs_in_bins(pos: np.ndarray, box: Box, cutoff: float) -> float:
-    """The pairs that share a bin whose diagonal is shorter than the cutoff: no more than there are."""
+    """Count pairs in bins whose diagonal is shorter than the cutoff, a lower bound of all pairs."""
     wrapped = pos - np.floor(box.fractional(pos)) @ box.vectors
     size = np.unique(np.floor(wrapped / (cutoff / 2)), axis=0, return_counts=True)[1].astype(float)
     return float((size * (size - 1)).sum())
@@ -72,10 +73,10 @@ def pairs_in_bins(pos: np.ndarray, box: Box, cutoff: float) -> float:
 def neighbors_of_images(
     pos: np.ndarray, box: Box, cutoff: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Atoms i, j and shifts [E, 3] with :math:`|x_j + s C - x_i| < r_c`.
+    """Find atoms i, j and shifts ``[E, 3]`` with :math:`|x_j + s C - x_i| < r_c`.
 
-    The atoms are wrapped into the cell and their images listed that lie no further than the cutoff from the
-    parallelepiped around them; memory is that of these images.
+    Atoms are wrapped into the cell, and their images listed within the cutoff of the parallelepiped around
+    them; memory scales with the number of images.
     """
     inside = box.fractional(pos)
     whole = np.floor(inside)
@@ -94,10 +95,10 @@ def neighbors_of_images(
 
 
 def _along(x: np.ndarray, reach: float, atom: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All images along one more vector within the reach of the atoms, in units of it."""
+    """Extend images along another vector, within the reach of the atoms (in units of the vector)."""
     low, high = x.min() - reach, x.max() + reach
     first = np.ceil(low - x[atom] - 1e-6)
     count = (np.floor(high - x[atom] + 1e-6) - first + 1).astype(int)
-    place = np.arange(len(atom)).repeat(count)
-    step = first[place] + np.arange(len(place)) - (count.cumsum() - count)[place]
-    return atom[place], np.column_stack([steps[place], step])
+    row = np.arange(len(atom)).repeat(count)
+    step = first[row] + np.arange(len(row)) - (count.cumsum() - count)[row]
+    return atom[row], np.column_stack([steps[row], step])

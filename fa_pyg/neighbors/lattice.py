@@ -1,4 +1,4 @@
-"""The short vectors of a lattice with smooth weights, the same in every basis of it."""
+"""Short vectors of a lattice with smooth weights, independent of its basis."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from fa_pyg.neighbors.images import Box
 __all__ = ["lattice_vectors", "reduced_basis"]
 
 _POWER = 12  # of the soft maximum of the spacings of lattice planes
-_REACH = 8.3  # in units of the shortest reciprocal vector: what lies beyond counts less than 1e-10
-_RADIUS = 2.0  # in units of that spacing: holds three independent vectors of any lattice
+_REACH = 8.3  # in units of the shortest reciprocal vector: longer ones contribute less than 1e-10
+_RADIUS = 2.0  # in units of that spacing: contains three independent vectors of any lattice
 _FALL = 10  # a vector of a cube weighs 13 %, the diagonal of its face 1 %
-_MOST = 100_000  # vectors of a lattice: a cell fifty times as long as wide
+_MOST = 100_000  # vectors of a lattice, as of a cell fifty times as long as wide
 
 
 def lattice_vectors(cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Return the short vectors of each lattice times smooth weights, and the graph of each.
+    r"""Compute the short vectors of each lattice times smooth weights, and the graph of each vector.
 
     .. math:: \{ w(t)\, t : t \in \Lambda \}, \quad w = \Big(1 - \frac{|t|^2}{R^2}\Big)_+^{10}, \quad
               R = 2 \Big(\sum_{k \in \Lambda^*} |k|^{-12}\Big)^{1/12}
 
-    with all vectors t of the lattice and k of its reciprocal. A set of the lattice alone, whatever basis the
-    cell is written in, and smooth in it: a vector that enters has weight 0. R is about twice the largest
-    spacing of lattice planes, so that the set spans what the lattice does, and scales with it.
+    with all vectors t of the lattice and k of the reciprocal lattice. The set depends smoothly on the lattice
+    only, not on its basis: vectors enter with weight 0. R is about twice the largest spacing of lattice
+    planes, so that the set spans the same space as the lattice, and scales with it.
 
     Args:
-        cell: rows are the vectors of each cell.
-        pbc: which of them repeat the system.
+        cell: cell vectors, as rows.
+        pbc: mask of the periodic ones.
 
     Shapes:
         ``cell [B, 3, 3]``, ``pbc [B, 3]``; returns ``[M, 3]`` and ``[M]``, ascending. On the CPU, graph by
-        graph; gradients reach ``cell``.
+        graph; differentiable in ``cell``.
 
     Raises:
         ValueError: for dependent vectors, and lattices of more than 100 000 such vectors.
@@ -52,9 +52,10 @@ def lattice_vectors(cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reduced_basis(vectors: np.ndarray) -> np.ndarray:
-    """Return integers ``[k, k]`` that make a basis of short vectors of one, k <= 3 (greedy reduction).
+    """Compute integers ``[k, k]`` that transform a basis to a basis of short vectors, k <= 3.
 
-    Each vector loses its nearest combination of the shorter ones as long as that makes it shorter.
+    Greedy reduction: subtract from each vector its nearest combination of shorter vectors, while it becomes
+    shorter.
     """
     whole = np.eye(len(vectors))
     while True:
@@ -75,13 +76,13 @@ def reduced_basis(vectors: np.ndarray) -> np.ndarray:
 
 
 def _weighted(vectors: Tensor, graph: int) -> Tensor:
-    """The vectors of one lattice."""
+    """Weighted vectors of a lattice."""
     numbers = vectors.detach().cpu().double().numpy()
-    Box(numbers, np.ones(len(numbers), dtype=bool), graph)  # refuses flat cells
+    Box(numbers, np.ones(len(numbers), dtype=bool), graph)  # raises for flat cells
     basis = torch.as_tensor(reduced_basis(numbers)).to(vectors) @ vectors
     dual = torch.linalg.solve(basis @ basis.mT, basis)
     reciprocal = _combinations(dual, basis, _REACH * _shortest(dual))
-    # Relative to the longest spacing, so that no power overflows.
+    # In units of the longest spacing, so that powers do not overflow.
     size = reciprocal.square().sum(1)
     unit = size.detach().min()
     radius = _RADIUS**2 / unit * (unit / size).pow(_POWER / 2).sum().pow(2 / _POWER)
@@ -91,13 +92,13 @@ def _weighted(vectors: Tensor, graph: int) -> Tensor:
 
 
 def _shortest(basis: Tensor) -> float:
-    """An upper bound of the length of the shortest vector, which a reduced basis holds."""
+    """Length of the shortest vector of a reduced basis, an upper bound for the lattice."""
     numbers = basis.detach().cpu().double().numpy()
     return float(np.linalg.norm(reduced_basis(numbers) @ numbers, axis=1).min())
 
 
 def _combinations(basis: Tensor, dual: Tensor, radius: float) -> Tensor:
-    """All vectors of a lattice within the radius, but for 0: their numbers are bounded by the dual basis."""
+    """List all nonzero vectors of a lattice within the radius; the dual basis bounds their coefficients."""
     most = np.floor(radius * dual.detach().cpu().double().norm(dim=1).numpy() + 1e-6)
     if not np.prod(2 * most + 1) <= 8 * _MOST:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Neighbors of atoms across the faces of a cell."""
+"""Neighbors of atoms in periodic systems: edges with shifts, and their vectors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fa_pyg.neighbors.images import Box, independent, neighbors_of_images, pairs
 
 __all__ = ["edge_vectors", "periodic_edges"]
 
-MOST = 1e8  # edges of one system: a cell in another unit would fill the memory
-MOST_IMAGES = 2e7  # atoms that are looked at for them, of which a skewed cell has many and few neighbors
+MOST = 1e8  # edges of a system: a cell in another unit would fill the memory
+MOST_IMAGES = 2e7  # atoms that are searched, of which a skewed cell has many and few neighbors
 MOST_BINS = 1e5  # of vesin's grid, which it divides by zero to keep (version 0.6)
 EPS = 2.0**-52
-CROWD = 1000  # atoms of a graph, from which on it is looked whether they are all in one place
-FAR = 1e6  # cells from the origin, up to which shifts are well within 32 bits
+CROWD = 1000  # atoms of a graph, beyond which coincident atoms are counted first
+FAR = 1e6  # cells from the origin, up to which shifts fit into 32 bits easily
 
 
 def periodic_edges(
@@ -30,28 +30,28 @@ def periodic_edges(
     max_neighbors: float = math.inf,
     graphs: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""Edges between all atoms closer than the cutoff, of all periodic images, itself an atom's among them.
+    r"""Find edges between atoms closer than the cutoff, including all periodic images.
 
     .. math:: E = \{(j, i, s) : |x_j + s C - x_i| < r_c,\; (j, s) \ne (i, 0)\}
 
-    Found by vesin, where it is installed and the system is one it is made for, else by a search among
-    explicit images. On the CPU, graph by graph. No gradient flows through them.
+    By vesin, if it is installed and supports the system, else by a search among explicit images. On the CPU,
+    graph by graph. Edges have no gradients.
 
     Args:
+        pos, cell, pbc, batch: positions, cells, periodic directions, and the graph of each atom.
         cutoff: in the unit of ``pos``; may be longer than the cell.
-        max_neighbors: of an atom, on the average of a graph.
-        graphs: what the graphs are called in messages; default 0 to B - 1.
+        max_neighbors: largest mean number of neighbors per atom in a graph.
+        graphs: index of each graph in error messages; default 0 to B - 1.
 
     Shapes:
-        ``pos [N, 3]``, ``cell [B, 3, 3]`` (rows are the vectors C; those of directions that are not periodic
-        may be zero), ``pbc [B, 3]`` bool, ``batch [N]``; returns ``edge_index [2, E]``, j above i, and
-        ``edge_shift [E, 3]``, the whole numbers s in the type of ``pos``.
+        ``pos [N, 3]``, ``cell [B, 3, 3]`` (rows are the vectors C, which may be zero in directions that are
+        not periodic), ``pbc [B, 3]`` bool, ``batch [N]``; returns ``edge_index [2, E]``, j in the first row,
+        and ``edge_shift [E, 3]``, the integers s in the type of ``pos``.
 
     Raises:
-        ValueError: if cells and directions are not those of the graphs of ``batch``, periodic vectors are not
-            independent, a cutoff is not positive and finite, atoms are so far away that rounding moves
-            them, or there would be too many edges (1e8 a graph, or more than ``max_neighbors`` an atom) or
-            images (2e7). The work is estimated before it is begun.
+        ValueError: for wrong shapes, periodic vectors that are not independent, a cutoff that is not positive
+            and finite, atoms so far from the origin that rounding moves them, and too many edges (1e8 per
+            graph, ``max_neighbors`` per atom) or images (2e7), which are estimated before the search.
     """
     if not 0 < cutoff < math.inf:
         raise ValueError(f"cutoff: expected a positive, finite number, found {cutoff!r}")
@@ -84,7 +84,7 @@ def edge_vectors(
     cell: Tensor | None = None,
     batch: Tensor | None = None,
 ) -> Tensor:
-    """Returns x_j + s C - x_i of each edge, ``[E, 3]``, which no wrapping of an atom changes."""
+    """Compute x_j + s C - x_i of each edge, ``[E, d]``, invariant to wrapping of atoms into the cell."""
     source, target = edge_index
     vectors = pos.index_select(0, source) - pos.index_select(0, target)
     if edge_shift is None:
@@ -96,7 +96,7 @@ def edge_vectors(
 def _neighbors(
     pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Atoms i, j and shifts."""
+    """Atoms i, j and shifts of a graph."""
     if not len(pos):
         return np.zeros(0), np.zeros(0), np.zeros((0, 3))
     _check_work(pos, box, cutoff, max_neighbors)
@@ -112,7 +112,7 @@ def _neighbors(
 
 
 def _is_ordinary(pos: np.ndarray, box: Box, cutoff: float) -> bool:
-    """Whether vesin is made for the system: crystals in Angstrom or so, in few bins."""
+    """Whether vesin supports the system: crystals in Angstrom or so, in few bins."""
     if not box.periodic.all() or not 1e-3 < cutoff < 1e3 or box.heights.min() < 1e-2 * cutoff:
         return False
     few = np.maximum(box.heights / cutoff, 1).prod() <= MOST_BINS
@@ -120,7 +120,11 @@ def _is_ordinary(pos: np.ndarray, box: Box, cutoff: float) -> bool:
 
 
 def _check_work(pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float) -> None:
-    """Raises ValueError where about as many images as lie within the cutoff are too many."""
+    """Estimate the numbers of images within the cutoff, before the search.
+
+    Raises:
+        ValueError: for too many.
+    """
     if not box.periodic.any():
         return
     furthest, limit = abs(pos).max(), 1e-6 / EPS * float(cutoff)
@@ -129,13 +133,13 @@ def _check_work(pos: np.ndarray, box: Box, cutoff: float, max_neighbors: float) 
             f"pos: expected coordinates within {limit:.3g} of the origin, where numbers tell neighbors "
             f"apart, found {furthest:.3g} in graph {box.graph}"
         )
-    with np.errstate(all="ignore"):  # what overflows is too much
+    with np.errstate(all="ignore"):  # an overflow is too many
         total = len(pos) ** 2 * box.images_in_ball(pos, np.float64(cutoff))
         total = np.fmax(total, pairs_in_bins(pos, box, cutoff) if len(pos) > CROWD else 0)
         images = len(pos) * (1 + 2 * cutoff / box.heights).prod()
     for found, most, what in (
-        (total, MOST, "neighbours"),
-        (total / len(pos), max_neighbors, "neighbours of an atom"),
+        (total, MOST, "neighbors"),
+        (total / len(pos), max_neighbors, "neighbors of an atom"),
         (images, MOST_IMAGES, "images of atoms"),
     ):
         if not found <= most:

@@ -1,4 +1,6 @@
-"""Points by graph, from positions and batch vectors as users have them."""
+"""Points sorted by graph, from unsorted positions and batch vectors, checked."""
+
+from __future__ import annotations
 
 import math
 from typing import NamedTuple
@@ -8,12 +10,14 @@ from torch import Tensor
 
 from fa_pyg import checks
 
-# Between these the largest coordinate has a square, and so have small parts of it.
+__all__ = ["Points", "by_graph", "checked", "directions", "in_range", "numbered"]
+
+# Squares of coordinates between these, and of small fractions of them, neither overflow nor underflow.
 RANGE = {torch.float32: (1e-12, 1e18), torch.float64: (1e-145, 1e150)}
 
 
 class Points(NamedTuple):
-    """Finite points by graph: `axes` [d, N] (one row an axis), `batch` [N] ascending, `ptr` [B + 1]."""
+    """Finite points sorted by graph: ``axes [d, N]``, ``batch [N]``, ``ptr [B + 1]``."""
 
     axes: Tensor
     batch: Tensor
@@ -23,15 +27,19 @@ class Points(NamedTuple):
     def size(self) -> Tensor:
         return self.ptr.diff()
 
-    def select(self, index: Tensor) -> "Points":
-        """Some of the points, by an ascending index."""
+    def select(self, index: Tensor) -> Points:
+        """Return the points of an ascending index."""
         batch = self.batch[index]
         graphs = torch.arange(self.ptr.numel(), device=batch.device)
         return Points(self.axes[:, index], batch, torch.searchsorted(batch, graphs))
 
 
 def checked(x: Tensor, batch: Tensor | None, name: str, batch_name: str) -> tuple[Tensor, Tensor]:
-    """Positions [N, d] in single or double precision, and the graph [N] of each."""
+    """Return positions ``[N, d]`` in single or double precision, and the graph of each, ``[N]``.
+
+    Raises:
+        ValueError: naming the argument, for wrong types and shapes.
+    """
     checks.instance(name, x, Tensor, "a tensor")
     checks.instance(batch_name, batch, Tensor, "a tensor", optional=True)
     if x.layout != torch.strided:
@@ -43,7 +51,7 @@ def checked(x: Tensor, batch: Tensor | None, name: str, batch_name: str) -> tupl
         batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
     if batch.shape != x.shape[:1] or batch.is_floating_point() or batch.dtype == torch.bool:
         raise ValueError(
-            f"{batch_name}: expected an integer tensor [{x.size(0)}], one entry a node of {name}, "
+            f"{batch_name}: expected an integer tensor [{x.size(0)}], an entry per node of {name}, "
             f"found {list(batch.shape)} {batch.dtype}"
         )
     if x.dtype not in (torch.float32, torch.float64):
@@ -52,20 +60,21 @@ def checked(x: Tensor, batch: Tensor | None, name: str, batch_name: str) -> tupl
 
 
 def directions(x: Tensor) -> Tensor:
-    """Unit vectors, whose squared distance is 2 (1 - cos); the last axis is that of the zero vectors."""
+    """Normalize vectors: squared distances are 2 (1 - cos). Zero vectors lie on an additional axis."""
     zero = (x == 0).all(dim=1, keepdim=True)
-    x = x / x.abs().amax(dim=1, keepdim=True).masked_fill(zero, 1)  # first, or squares might overflow
+    x = x / x.abs().amax(dim=1, keepdim=True).masked_fill(zero, 1)  # squares might overflow
     return torch.cat([x / x.norm(dim=1, keepdim=True).masked_fill(zero, 1), zero.to(x)], dim=1)
 
 
 def in_range(x: Tensor, y: Tensor, r: float | None) -> tuple[Tensor, Tensor]:
-    """Positions whose squared differences neither overflow nor vanish, in double precision where need be.
+    """Return positions whose squared differences neither overflow nor underflow, if needed in float64.
 
-    Squares that overflow do no harm below a small radius r: they are those of points further away.
+    With a small radius r squares may overflow: these points are further away.
 
-    Raises ValueError for positions that double precision has no squares of.
+    Raises:
+        ValueError: for positions out of the range of float64.
     """
-    most = max(float(one.abs().nan_to_num(0, 0, 0).amax()) if one.numel() else 0.0 for one in (x, y))
+    most = max(float(p.abs().nan_to_num(0, 0, 0).amax()) if p.numel() else 0.0 for p in (x, y))
     low, high = RANGE[x.dtype]
     high = high if r is None or r >= high else math.inf
     if most == 0 or low < most < high:
@@ -73,13 +82,16 @@ def in_range(x: Tensor, y: Tensor, r: float | None) -> tuple[Tensor, Tensor]:
     if x.dtype == torch.float32:
         wide = x.double()
         return wide, wide if x is y else y.double()
-    raise ValueError(f"x must have its largest coordinate between {low:g} and {high:g}, got {most:g}")
+    raise ValueError(f"x: expected the largest coordinate between {low:g} and {high:g}, found {most:g}")
 
 
 def numbered(batch_x: Tensor, batch_y: Tensor, batch_size: int | None) -> tuple[Tensor, Tensor, int]:
-    """The graph of each node, and the number of graphs, at least 1.
+    """Return the graph of each node, and the number of graphs, at least 1.
 
-    Where most graphs are empty they are numbered anew, those with nodes only: memory is that of the nodes.
+    If most graphs are empty, the others are renumbered: memory scales with the number of nodes.
+
+    Raises:
+        ValueError: for graphs out of range.
     """
     checks.integer("batch_size", batch_size, 0, checks.MOST, optional=True)
     batch = torch.cat([batch_x, batch_y]) if batch_x is not batch_y else batch_x
@@ -97,7 +109,7 @@ def numbered(batch_x: Tensor, batch_y: Tensor, batch_size: int | None) -> tuple[
 
 
 def by_graph(x: Tensor, batch: Tensor, graphs: int) -> tuple[Points, Tensor]:
-    """The finite points sorted by graph, and their indices."""
+    """Sort the finite points by graph, and return their indices."""
     node = x.isfinite().all(dim=1).nonzero().view(-1)
     node = node[batch[node].argsort(stable=True)]
     batch = batch[node]

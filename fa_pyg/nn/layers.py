@@ -180,7 +180,8 @@ class _Packed(nn.Module):
         if h.dim() != 2 or v.dim() != 3 or (h.size(1), v.size(1)) != (sizes.scalars, sizes.vectors):
             raise ValueError(
                 f"h, v: expected {sizes.scalars} scalars and {sizes.vectors} vectors a node, "
-                f"[N, {sizes.scalars}] and [N, {sizes.vectors}, {sizes.dim}], found {list(h.shape)} and {list(v.shape)}"
+                f"[N, {sizes.scalars}] and [N, {sizes.vectors}, {sizes.dim}], "
+                f"found {list(h.shape)} and {list(v.shape)}"
             )
         if self.takes_batch:
             kwargs["batch"] = batch

@@ -1,4 +1,4 @@
-"""Trained models as calculators of ASE: geometry optimisation, dynamics, anything that asks for forces."""
+"""ASE calculator of a trained potential, for optimizations, dynamics and anything else that needs forces."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ import torch
 from fa_pyg.builders import Frame
 from fa_pyg.models import Potential
 from fa_pyg.models.molecules.inputs import check_types
-from fa_pyg.models.molecules.potential import MAX_Z
+from fa_pyg.models.molecules.units import MAX_Z
 from fa_pyg.potential.device import find_device
 
-__all__ = ["FACalculator"]  # noqa: F822 - see __getattr__
+__all__ = ["FACalculator", "StepWatch"]  # noqa: F822 - see __getattr__
 
 STEEP = 1.5  # 1/Å; in dynamics on smooth energies of molecules at most 0.8, in most steps 0.3 and less
-FAR = 0.1  # ångström: beyond, the terms that are left out count
-COPIES = 500  # atoms in all copies of a molecule that share a call on a CPU: calls of a few cost as much
+FAR = 0.1  # Å; beyond it, higher orders matter
+COPIES = 500  # atoms in a call on a CPU, in all copies of a molecule: smaller calls take as long
 LEAST = 3e-4  # eV times the square root of the number of atoms: a hundredth of k 300 K
 
 
 class StepWatch:
-    r"""Warns once when an energy changes in a small step by what the forces at both ends do not explain.
+    r"""Warn once if an energy changes in a small step by more than the forces at both ends explain.
 
     .. math:: g = \big| E_1 - E_0 + \tfrac12 (F_0 + F_1) \cdot \Delta x \big|
               > \frac{1.5}{\text{Å}} \, |F_1 - F_0| \, |\Delta x| \, \max_i |\Delta x_i|
 
-    The gap of a smooth energy is a twelfth of its third derivative along the step, for which the right side
-    is an estimate: the second derivative over a length of bonds. Not watched are steps in which an atom moves
-    by 0.1 Å or more, as in the first steps of an optimization, and gaps below :math:`\sqrt N` times 0.3 meV.
+    The gap of a smooth energy is a twelfth of its third derivative along the step, which the right side
+    estimates: the second derivative over a bond length. Ignored are steps in which an atom moves by 0.1 Å or
+    more, as in the first steps of an optimization, and gaps below :math:`\sqrt N` times 0.3 meV.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class StepWatch:
 
 @cache
 def _calculator() -> type:
-    """The class; made when it is asked for, as ASE is imported by then only."""
+    """Create the class when it is first used, as it needs ASE."""
     from ase.calculators.calculator import (
         Calculator,
         CalculatorSetupError,
@@ -78,10 +78,10 @@ def _calculator() -> type:
     from ase.stress import full_3x3_to_voigt_6_stress
 
     class AtomsError(CalculatorSetupError, ValueError):
-        """What callers of ASE, and of this package, expect for atoms that nothing can be said of."""
+        """Error of atoms without a prediction, as callers of ASE, and of this package, expect it."""
 
     class FACalculator(Calculator):
-        r"""Energy (eV), forces (eV/Å) and, of cells periodic all round, stress (eV/Å³) of ASE's atoms.
+        r"""Energy (eV), forces (eV/Å) and, if all directions are periodic, stress (eV/Å³) of ASE ``Atoms``.
 
         .. math:: F = -\frac{\partial E}{\partial x}, \qquad \sigma = \frac1V \frac{\partial E}{\partial \eta}
 
@@ -91,25 +91,25 @@ def _calculator() -> type:
             BFGS(atoms).run(fmax=0.01)
 
         Args:
-            checkpoint: of a run of ``scripts/train_molecules.py`` (or its folder), or a
+            checkpoint: a file that :func:`fa_pyg.potential.load` reads, or the folder of a run, or a
                 :class:`~fa_pyg.models.Potential`, of which a copy is taken.
             device: to run on.
-            dtype: of the network, ``"float32"`` or ``"float64"``; frames are always float64. Optimisations to
-                less than 1e-3 eV/Å and long dynamics are better off with float64.
+            dtype: of the network, ``"float32"`` or ``"float64"``; frames are always float64. Optimizations to
+                less than 1e-3 eV/Å and long dynamics need float64.
             frame: to evaluate in, of the group of the training: a frame, or the ``smoothness`` of a
-                :class:`~fa_pyg.WeightedPCAFrame`, ``"forces"`` or ``"dynamics"``. Default: the training's.
-            trust: classes and modules that the configuration of the run may name beside those of ``fa_pyg``,
-                ``torch.nn`` and ``torch_geometric.nn`` (docs/security.md).
+                :class:`~fa_pyg.WeightedPCAFrame`, ``"forces"`` or ``"dynamics"``. Default: that of the
+                training.
+            trust: classes and modules that the settings may name beside those of ``fa_pyg``, ``torch.nn`` and
+                ``torch_geometric.nn`` (docs/security.md).
 
-        Warns once where a small step changes the energy by more than the forces explain, which tells that
+        Warns once if a small step changes the energy by more than the forces explain, which is a sign that
         the frame is too steep (:class:`StepWatch`).
 
         Raises:
-            ValueError: for a device that is not there, a model of no energies, a frame of another group or
-                for a model without a frame; what :func:`~fa_pyg.potential.load.load_potential` raises.
-                In a calculation, and also an ASE ``CalculatorSetupError``: for no atoms, elements that the
-                model was not trained on, and whatever :class:`~fa_pyg.models.Potential` refuses, such as
-                positions that are not finite and flat cells.
+            ValueError: for a device that does not exist, a model without energies, and a frame of another
+                group or for a model without a frame; as :func:`fa_pyg.potential.load`. In a calculation
+                (also an ASE ``CalculatorSetupError``): for no atoms, elements that are not in the training
+                set, and as :class:`~fa_pyg.models.Potential`, e.g. for flat cells.
         """
 
         implemented_properties = ["energy", "free_energy", "forces", "stress", "dipole"]  # noqa: RUF012
@@ -134,12 +134,12 @@ def _calculator() -> type:
                 model.set_frame(frame)
             self.model = model.to(device, getattr(torch, dtype)).eval()
             self.device = device
-            # Forces of a head do not fit the energy by themselves.
+            # Forces of a head need not fit the energy.
             self.watch = StepWatch() if self.model.is_framed and self.model.gradient else None
 
         def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
             super().calculate(atoms, properties, system_changes)
-            self.results = {}  # nothing of other atoms is left where these are refused
+            self.results = {}  # of other atoms, if these are refused
             atoms = self.atoms
             if atoms is None or not len(atoms):
                 found = "none" if atoms is None else "an empty Atoms"
@@ -165,7 +165,7 @@ def _calculator() -> type:
             z = torch.as_tensor(atoms.numbers, dtype=torch.long, device=self.device)
             check_types(z, MAX_Z, least=1)
             if unknown := self.model.unknown_elements(z):
-                raise ValueError(f"atoms: found the elements {unknown}, expected those of the training set")
+                raise ValueError(f"atoms: expected elements of the training set, found {unknown}")
             cells = {}
             if atoms.pbc.any():
                 cells["cell"] = torch.as_tensor(atoms.cell.array, device=self.device)[None]
@@ -180,9 +180,9 @@ def _calculator() -> type:
 
 
 def _load(checkpoint: str | Path, trust: str | Iterable[str]) -> Potential:
-    from fa_pyg.potential.load import load_potential
+    from fa_pyg.potential.saved import load
 
-    return load_potential(checkpoint, trust)
+    return load(checkpoint, trust)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Device of a name, checked to be there before anything is moved to it."""
+"""Find the device of a name, and check that it exists."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def find_device(device: str | torch.device, name: str = "device") -> torch.devic
     """Return the device of a name such as ``"cpu"`` or ``"cuda:1"``, on which tensors can be made.
 
     Args:
-        device: what was asked for.
-        name: what the error calls it.
+        device: the name.
+        name: of the argument, in errors.
 
     Raises:
         ValueError: for a device that this machine, or this build of PyTorch, does not have.
@@ -21,10 +21,9 @@ def find_device(device: str | torch.device, name: str = "device") -> torch.devic
         found = torch.device(device)
         torch.zeros(1, device=found).cpu()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError, ValueError) as error:
-        cards = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-        here = " or ".join(["cpu", *cards])
+        expected = " or ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
         reason = str(error).partition("\n")[0][:150]
         raise ValueError(
-            f"{name}: expected a device of this machine, {here}, found {device!r} ({reason})"
+            f"{name}: expected a device of this machine, {expected}, found {device!r} ({reason})"
         ) from error
     return found

@@ -1,4 +1,4 @@
-"""Which pairs of graphs a model does not tell apart, from its outputs."""
+"""Pairs of graphs that a model does not distinguish, from its outputs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from torch import Tensor
 
 from fa_pyg import checks
 
-__all__ = ["pairs_not_told_apart"]
+__all__ = ["check_pairs", "pairs_not_told_apart"]
 
-BLOCK = 1 << 22  # pairs looked at together
+BLOCK = 1 << 22  # pairs compared at once
 
 
 def pairs_not_told_apart(
     outputs: Tensor | Sequence[Tensor], pairs: Tensor | None = None, threshold: float = 1e-3
 ) -> Tensor:
-    r"""Returns the pairs of graphs whose outputs are near each other for every initialisation of a model, the
-    count of "Breaking the Limits of Message Passing Graph Neural Networks" (Balcilar et al. 2021).
+    r"""Find pairs of graphs whose outputs are close for every initialization of a model.
+
+    Their number is the figure of "Breaking the Limits of Message Passing Graph Neural Networks" (Balcilar et
+    al. 2021).
 
     .. math:: \{ (i, j) : \| y^{(m)}_i - y^{(m)}_j \|_1 \le \epsilon \text{ for all } m \}
 
-    Distances are computed for the first m block by block, and for the others of the pairs that are left, so
-    that memory follows the number of these and not that of all pairs.
+    Distances are computed in blocks for the first m, and then for the remaining pairs, so that memory scales
+    with the number of these and not of all pairs.
 
     Args:
-        outputs: y, one tensor an initialisation, of the same graphs.
-        pairs: the pairs to look at; default all, i < j.
-        threshold: epsilon; published: 1e-3, with 100 initialisations and 10 outputs in [-1, 1].
+        outputs: y, a tensor per initialization, for the same graphs.
+        pairs: the pairs to compare; default all, i < j.
+        threshold: epsilon; published: 1e-3, with 100 initializations and 10 outputs in [-1, 1].
 
     Shapes:
         outputs ``[M, G, C]`` (or M times ``[G, C]``), pairs ``[P, 2]``; returns ``[Q, 2]`` in their order.
@@ -36,8 +38,8 @@ def pairs_not_told_apart(
     Raises:
         ValueError: for outputs of different shapes or that are not finite, no outputs, or wrong pairs.
 
-    Not guaranteed: that two graphs told apart are different. A model that draws random numbers tells a graph
-    from itself: see :func:`~fa_pyg.testing.separation`, which measures that.
+    Not guaranteed: that distinguished graphs are different. A model that draws random numbers distinguishes
+    a graph from itself, which :func:`~fa_pyg.separation.separation` measures.
     """
     checks.instance("outputs", outputs, (Tensor, Sequence), "tensors [G, C]")
     outputs = list(outputs)
@@ -54,7 +56,7 @@ def pairs_not_told_apart(
 
 
 def _near(y: Tensor, rows: range, threshold: float) -> Tensor:
-    """The pairs of these rows with later ones."""
+    """Close pairs of these rows with later ones."""
     first = rows.start
     distance = torch.cdist(y[first : rows.stop], y[first:], p=1)
     return (distance <= threshold).triu(1).nonzero() + first
@@ -65,14 +67,14 @@ def _filtered(outputs: Sequence[Tensor], pairs: Tensor, threshold: float) -> Ten
         if not len(pairs):
             break
         parts = pairs.split(BLOCK)
-        near = [(y[one[:, 0]] - y[one[:, 1]]).abs().sum(1) <= threshold for one in parts]
+        near = [(y[part[:, 0]] - y[part[:, 1]]).abs().sum(1) <= threshold for part in parts]
         pairs = pairs[torch.cat(near)]
     return pairs
 
 
 def _check(outputs: list[Tensor], pairs: Tensor | None, threshold: float) -> None:
     if not outputs:
-        raise ValueError("outputs: expected one tensor an initialisation, found none")
+        raise ValueError("outputs: expected a tensor per initialization, found none")
     for m, y in enumerate(outputs):
         if y.dim() != 2 or y.shape != outputs[0].shape:
             expected = f"[G, C] as the first, {list(outputs[0].shape)}"
@@ -84,7 +86,11 @@ def _check(outputs: list[Tensor], pairs: Tensor | None, threshold: float) -> Non
 
 
 def check_pairs(pairs: Tensor | None, size: int) -> None:
-    """Raises ValueError unless these are pairs ``[P, 2]`` of so many graphs, or None."""
+    """Check that these are pairs ``[P, 2]`` of ``size`` graphs, or None.
+
+    Raises:
+        ValueError: for a wrong type or shape, and graphs out of range.
+    """
     checks.instance("pairs", pairs, Tensor, "a tensor", optional=True)
     if pairs is not None and (pairs.dim() != 2 or pairs.size(1) != 2 or pairs.dtype != torch.long):
         raise ValueError(f"pairs: expected int64 [P, 2], found {pairs.dtype} {list(pairs.shape)}")

@@ -1,4 +1,4 @@
-"""Graphs to run many models on: some at a time, with the frames that do not depend on chance."""
+"""Parts of a batch of graphs to run many models on, with frames that are computed only once."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from fa_pyg.calls.graphs import graph_layout, read_graphs
 from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.nn.averaging import FrameAveraging
 
-__all__ = ["Part", "parts_of"]
+__all__ = ["GraphPart", "parts_of"]
 
-NODES = 1 << 13  # of one part: its tensors stay in a processor's cache
+NODES = 1 << 13  # of a part, whose tensors then fit a processor's cache
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some graphs, and the call of a model with them.
+class GraphPart:
+    """Part of a batch of graphs, and the arguments of a model for it.
 
     Attributes:
-        graphs: their numbers ``[b]``.
-        args, kwargs: of the call.
-        frames: returns frames to hand over with the call; None: the model makes its own.
+        graphs: indices of the graphs ``[b]``.
+        args, kwargs: arguments of the model.
+        frames: returns frames to pass to the model; None if the model builds them.
     """
 
     graphs: Tensor
@@ -49,11 +49,11 @@ def parts_of(
     inputs: Sequence[str] = ("x", "edge_index"),
     transform: Callable[[Batch], Batch] | None = None,
     nodes: int = NODES,
-) -> list[Part]:
-    """Returns the graphs in parts of about so many nodes, in float64, for this model and others like it.
+) -> list[GraphPart]:
+    """Split graphs into parts of about ``nodes`` nodes, in float64, for this model and others like it.
 
-    Frames that hold all that the frame has to give (``exact_for``) are computed here, once; those that are
-    drawn are drawn in every call. Of a spectral frame only the draw is made anew, not the decomposition.
+    Exact frames (``exact_for``) are computed here, once; sampled frames are drawn again in every call, of
+    spectral frames without a new decomposition.
     """
     graphs = graphs.clone()
     graphs = graphs if transform is None else transform(graphs)
@@ -66,29 +66,29 @@ def parts_of(
 
 
 def _exact(model: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], size: int) -> Tensor:
-    """Which graphs have the same frames in every call ``[G]``; all where the model is not framed."""
+    """Mask of the graphs with the same frames in every call, ``[G]``; all if the model is not framed."""
     if not _is_framed(model):
         return torch.ones(size, dtype=torch.bool)
     frames = model.frame.evaluate(_read(model, args, kwargs))
-    none = torch.zeros(size, dtype=torch.bool)  # a frame that does not say is drawn anew
+    none = torch.zeros(size, dtype=torch.bool)  # unknown exactness: draw again
     return none if frames.exact is None else frames.exact_for().cpu()
 
 
 def _read(model: FrameAveraging, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> Graphs:
-    """What the model's frame would read of a call."""
+    """Graphs that the model's frame reads from a call."""
     call = Call(model.signature, args, kwargs, extra=("batch",))
     return read_graphs(call, graph_layout(call, model.levels), model.reads)
 
 
 def _is_framed(model: nn.Module) -> bool:
-    """Whether frames can be handed over: the model has some, of orders of nodes, with nothing to train."""
+    """Whether frames can be passed to the model: a permutation frame without parameters."""
     if not isinstance(model, FrameAveraging) or model.frame.group.dim:
         return False
     return not any(True for _ in model.frame.parameters())
 
 
 def _split(ids: Tensor, sizes: Tensor, nodes: int) -> list[Tensor]:
-    """Graphs one after the other, a new part wherever their nodes pass a multiple of ``nodes``."""
+    """Split consecutive graphs, whenever their nodes exceed a multiple of ``nodes``."""
     number = sizes.cumsum(0).sub(1).clamp(min=0) // nodes
     counts = torch.unique_consecutive(number, return_counts=True)[1]
     return list(ids.split(counts.tolist())) if len(ids) else []
@@ -100,9 +100,9 @@ def _call(graphs: Batch, inputs: Sequence[str]) -> tuple[tuple[Tensor, ...], dic
     return args, {**values, "batch": graphs.batch}
 
 
-def _part(model: nn.Module, graphs: Batch, ids: Tensor, inputs: Sequence[str]) -> Part:
+def _part(model: nn.Module, graphs: Batch, ids: Tensor, inputs: Sequence[str]) -> GraphPart:
     args, kwargs = _call(Batch.from_data_list(graphs.index_select(ids)), inputs)
-    return Part(ids, args, kwargs, _frames(model, args, kwargs) if _is_framed(model) else None)
+    return GraphPart(ids, args, kwargs, _frames(model, args, kwargs) if _is_framed(model) else None)
 
 
 def _frames(

@@ -1,21 +1,19 @@
-"""Tests of equivariance for users' own models and frames. Needs no test framework."""
+"""Equivariance, continuity and force checks for any model and frame, without a test framework."""
 
-from fa_pyg.separation.pairs import pairs_not_told_apart
-from fa_pyg.separation.protocol import Separation, separation
-from fa_pyg.separation.relabelled import relabelled
+from fa_pyg.separation import Separation, pairs_not_told_apart, relabelled, separation
 from fa_pyg.testing.catalogue import NamedCloud, catalogue, modified, modifiers
 from fa_pyg.testing.continuity import LINES, Line, assert_continuous, largest_step, lines
 from fa_pyg.testing.contract import FrameContract
 from fa_pyg.testing.curvature import Curvature, curvature, stretches
+from fa_pyg.testing.equivariance import assert_equivariant, equivariance_error
 from fa_pyg.testing.exactness import assert_exact, exactness_error
 from fa_pyg.testing.forces import assert_conservative, conservation_error
 from fa_pyg.testing.frames import assert_frame, assert_same_sets
 from fa_pyg.testing.graph_frames import assert_permutation_frame, graph_catalogue
-from fa_pyg.testing.models import assert_equivariant, equivariance_error
 from fa_pyg.testing.motions import Motion, random_motion
 from fa_pyg.testing.probe import Probe, framed_probe
 from fa_pyg.testing.steepness import Steepness, assert_smooth, steepness
-from fa_pyg.testing.symmetry import idealised, point_symmetries
+from fa_pyg.testing.symmetry import idealised, idealized, point_symmetries
 
 __all__ = [
     "LINES",
@@ -43,6 +41,7 @@ __all__ = [
     "framed_probe",
     "graph_catalogue",
     "idealised",
+    "idealized",
     "largest_step",
     "lines",
     "modified",

@@ -1,4 +1,4 @@
-"""Point clouds of the degenerate catalogue: symmetric, flat, straight, coincident, chiral and nearly so."""
+"""Point clouds of the degenerate catalogue: symmetric, planar, linear, coincident, chiral, nearly so."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from torch import Tensor
 from fa_pyg.testing.molecules import Entry
 from fa_pyg.testing.shapes import SOLIDS, antiprism, orbit, points, polygon, prism, rotations
 
-__all__ = ["chiral", "coincident", "coloured", "flat", "lines", "nearly", "polygons", "prisms", "solids"]
+__all__ = ["chiral", "coincident", "colored", "flat", "lines", "nearly", "polygons", "prisms", "solids"]
 
 INF = math.inf
 
 
 def coincident(dim: int) -> Iterator[Entry]:
-    """Single points, all in one place, some in one place."""
+    """Single points, and clouds with coincident points."""
     zero = torch.zeros(1, dim, dtype=torch.float64)
     yield _entry("one atom", zero, INF, INF, [6])
     yield _entry("one atom off the origin", zero + 1.5, INF, INF, [6])
     yield _entry("coincident points", zero.repeat(4, 1) + 0.3, INF, INF)
-    yield _entry("coincident points, coloured", zero.repeat(4, 1), INF, INF, [1, 6, 7, 8])
+    yield _entry("coincident points, colored", zero.repeat(4, 1), INF, INF, [1, 6, 7, 8])
     generic = _generic(4, dim)
     yield _entry("some points coincident", generic[[0, 0, 1, 2, 3, 3]], 1, 1)
     corners = polygon(4) if dim == 2 else SOLIDS["tetrahedron"]
     order = (8, 4) if dim == 2 else (24, 12)
     yield _entry("a symmetric cloud twice", corners.repeat(2, 1), *order)
-    yield _entry("a symmetric cloud twice, coloured", corners.repeat(2, 1), *order, [1] * 4 + [6] * 4)
+    yield _entry("a symmetric cloud twice, colored", corners.repeat(2, 1), *order, [1] * 4 + [6] * 4)
 
 
 def lines(dim: int) -> Iterator[Entry]:
-    """Straight clouds; in the plane a line is fixed by its mirror images, in space by all turns about it."""
+    """Linear clouds, fixed by reflections in the plane, and by all rotations about the line in space."""
     mirror, swap = ((2, 1), (4, 2)) if dim == 2 else ((INF, INF), (INF, INF))
     axis = points([(0.0, 1.0)] if dim == 2 else [(0.0, 0.0, 1.0)])
     oblique = points([(0.6, 0.8)] if dim == 2 else [(0.48, -0.64, 0.6)])
 
-    def at(*places: float, along: Tensor = axis) -> Tensor:
-        return points([[p] for p in places]) * along
+    def at(*positions: float, along: Tensor = axis) -> Tensor:
+        return points([[p] for p in positions]) * along
 
     yield _entry("two equal atoms", at(-0.37, 0.37), *swap, [1, 1])
     yield _entry("two different atoms", at(0.0, 1.13), *mirror, [6, 8])
@@ -51,8 +51,8 @@ def lines(dim: int) -> Iterator[Entry]:
 
 
 def polygons(dim: int) -> Iterator[Entry]:
-    """Regular n-gons, with a centre, and of two colours in turn."""
-    whole = 1 if dim == 2 else 2  # in space, the mirror of the plane is one more
+    """Regular n-gons, with a center, and with alternating colors."""
+    whole = 1 if dim == 2 else 2  # in space there is also the mirror of the plane
 
     def flat(x: Tensor) -> Tensor:
         return x if dim == 2 else _lifted(x)
@@ -61,36 +61,36 @@ def polygons(dim: int) -> Iterator[Entry]:
         yield _entry(f"{n}-gon", flat(polygon(n)), 2 * n * whole, n * whole)
         if n % 2 == 0 and n > 4:
             yield _entry(
-                f"{n}-gon, two colours", flat(polygon(n)), n * whole, n // 2 * whole, [1, 6] * (n // 2)
+                f"{n}-gon, two colors", flat(polygon(n)), n * whole, n // 2 * whole, [1, 6] * (n // 2)
             )
-    centred = torch.cat([polygon(4), points([(0.0, 0.0)])])
-    yield _entry("square with a centre", flat(centred), 8 * whole, 4 * whole, [9] * 4 + [54])
-    yield _entry("3-gon, one of another colour", flat(polygon(3)), 2 * whole, whole, [6, 1, 1])
+    centered = torch.cat([polygon(4), points([(0.0, 0.0)])])
+    yield _entry("square with a center", flat(centered), 8 * whole, 4 * whole, [9] * 4 + [54])
+    yield _entry("3-gon, one of another color", flat(polygon(3)), 2 * whole, whole, [6, 1, 1])
     pinwheel = torch.cat([polygon(3), polygon(3, 1.7, turn=0.15)])
     yield _entry("pinwheel", flat(pinwheel), 3 * whole, 3)
 
 
 def flat(dim: int) -> Iterator[Entry]:
-    """Generic clouds in a plane."""
+    """Generic planar clouds."""
     x = _generic(7, 2)
     if dim == 2:
         yield _entry("generic plane", x, 1, 1)
         return
     yield _entry("generic plane", _lifted(x), 2, 1)
-    yield _entry("generic plane, coloured", _lifted(x), 2, 1, [1, 6, 7, 8, 9, 15, 16])
+    yield _entry("generic plane, colored", _lifted(x), 2, 1, [1, 6, 7, 8, 9, 15, 16])
     tilted = x @ points([(0.6, 0.8, 0.0), (0.48, -0.36, 0.8)])
     yield _entry("generic plane, tilted", tilted, 2, 1)
     mirror = torch.cat([x, x * points([(1.0, -1.0)])])
     yield _entry("plane with a mirror", _lifted(mirror), 4, 2)
-    yield _entry("plane with a centre", _lifted(torch.cat([x, -x])), 4, 2)
+    yield _entry("plane with a center", _lifted(torch.cat([x, -x])), 4, 2)
 
 
 def prisms() -> Iterator[Entry]:
-    """Prisms and antiprisms, those of isotropic covariance (height = sqrt(2) radius) among them."""
+    """Prisms and antiprisms, also with isotropic covariance (height = sqrt(2) radius)."""
     for n in (3, 4, 5, 6, 7, 12):
         yield _entry(f"{n}-prism", prism(n), 4 * n, 2 * n)
         yield _entry(f"{n}-antiprism", antiprism(n), 4 * n, 2 * n)
-        # Two of these are the cube and the octahedron.
+        # The cube and the octahedron are among these.
         order = 48 if n == 4 else 4 * n
         yield _entry(f"{n}-prism of isotropic covariance", prism(n, math.sqrt(2)), order, order // 2)
         order = 48 if n == 3 else 4 * n
@@ -98,10 +98,10 @@ def prisms() -> Iterator[Entry]:
 
 
 def solids() -> Iterator[Entry]:
-    """The five Platonic solids and others of their symmetry."""
+    """Platonic solids, and other clouds of their symmetry."""
     sizes = {"tetrahedron": 24, "cube": 48, "octahedron": 48}
     for name, x in SOLIDS.items():
-        if len(x) <= 20:  # the next is C60's, which is among the molecules
+        if len(x) <= 20:  # C60 is among the molecules
             order = sizes.get(name, 120)
             yield _entry(name, x, order, order // 2)
     for name, order in (("T", 12), ("O", 24)):
@@ -109,22 +109,22 @@ def solids() -> Iterator[Entry]:
         yield _entry(f"orbit of {name}h", both, 2 * order, order)
 
 
-def coloured() -> Iterator[Entry]:
-    """Positions more symmetric than their colours."""
+def colored() -> Iterator[Entry]:
+    """Positions more symmetric than their colors."""
     cube = SOLIDS["cube"]
     yield _entry("cube, two tetrahedra", cube, 24, 12, [1 if c.prod() > 0 else 6 for c in cube])
-    yield _entry("cube, one corner of another colour", cube, 6, 3, [6] + [1] * 7)
+    yield _entry("cube, one corner of another color", cube, 6, 3, [6] + [1] * 7)
     octahedron = SOLIDS["octahedron"]
-    yield _entry("octahedron, six colours", octahedron, 1, 1, [1, 6, 7, 8, 9, 15])
+    yield _entry("octahedron, six colors", octahedron, 1, 1, [1, 6, 7, 8, 9, 15])
     axes = [[1, 6, 7][int(c.abs().argmax())] for c in octahedron]
-    yield _entry("octahedron, a colour an axis", octahedron, 8, 4, axes)
+    yield _entry("octahedron, a color an axis", octahedron, 8, 4, axes)
     handed = torch.cat([torch.zeros(1, 3, dtype=torch.float64), SOLIDS["tetrahedron"]])
     yield _entry("CHFClBr on a regular tetrahedron", handed, 1, 1, [6, 1, 9, 17, 35])
     yield _entry("CH3F on a regular tetrahedron", handed, 6, 3, [6, 9, 1, 1, 1])
 
 
 def chiral() -> Iterator[Entry]:
-    """Clouds without mirror images: no reflection fixes them, many rotations may."""
+    """Chiral clouds, fixed by many rotations but no reflection."""
     seed = points([(1.0, 0.3, 0.55)])
     for name, order in (
         ("T", 12),
@@ -141,16 +141,16 @@ def chiral() -> Iterator[Entry]:
     angle = torch.arange(12, dtype=torch.float64) * 0.7
     helix = torch.stack([angle.cos(), angle.sin(), 0.4 * angle], dim=1)
     yield _entry("helix", helix, 2, 2)
-    yield _entry("helix, coloured along", helix, 1, 1, list(range(1, 13)))
+    yield _entry("helix, colored along", helix, 1, 1, list(range(1, 13)))
     yield _entry("double helix", torch.cat([helix, helix * points([(-1.0, -1.0, 1.0)])]), 4, 4)
     yield _entry("generic", _generic(6, 3), 1, 1)
-    centred = _generic(4, 3)
-    yield _entry("generic with a centre", torch.cat([centred, -centred]), 2, 1)
-    yield _entry("generic with a mirror", torch.cat([centred, centred * points([(1.0, 1.0, -1.0)])]), 2, 1)
+    centered = _generic(4, 3)
+    yield _entry("generic with a center", torch.cat([centered, -centered]), 2, 1)
+    yield _entry("generic with a mirror", torch.cat([centered, centered * points([(1.0, 1.0, -1.0)])]), 2, 1)
 
 
 def nearly(dim: int) -> Iterator[Entry]:
-    """Symmetric clouds displaced or stretched by little: eigenvalues nearly meet, spreads nearly vanish."""
+    """Symmetric clouds, slightly displaced or stretched: nearly equal eigenvalues, small spreads."""
     shapes = {"square": polygon(4), "pentagon": polygon(5)}
     if dim == 3:
         shapes = {name: SOLIDS[name] for name in ("tetrahedron", "octahedron", "icosahedron")}
@@ -183,5 +183,5 @@ def _generic(n: int, dim: int, seed: int = 7) -> Tensor:
 
 
 def _lifted(x: Tensor) -> Tensor:
-    """Points of the plane in space, at height 0."""
+    """Embed points of the plane in space, at height 0."""
     return torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)

@@ -1,4 +1,4 @@
-"""A framed network and the bare one inside it, measured on the same displaced and turned structures."""
+"""Framed network and its bare network, measured on the same displaced and rotated structures."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from fa_pyg.testing.energies import Displaced, Inputs, System
 
 __all__ = ["NODES", "Comparison"]
 
-NODES = 1024  # in a call: what the backward keeps of all frames is bounded
+NODES = 1024  # of a call, to bound the memory of the backward pass
 Measure = Callable[[Callable], Tensor]
 
 
 class Comparison:
-    """A call of a framed model, to be compared with that of the bare network.
+    """Call of a framed model, to be compared with the bare network.
 
     Args:
-        model, inputs, pos, energy, forces: as :class:`~fa_pyg.testing.energies.System` has them.
-        bare: the network to compare with; default that of the one framed network inside ``model``.
-        input_reps: the inputs that turn; default those that the framed network declares, and the positions.
-        group: what structures are turned in; "auto" for that of the frame, E(d) where there is none.
+        model, inputs, pos, energy, forces: as in :class:`~fa_pyg.testing.energies.System`.
+        bare: network to compare with; default that of the only framed network inside ``model``.
+        input_reps: inputs that rotate; default those that the framed network declares, and the positions.
+        group: group of random rotations; "auto" for that of the frame, E(d) without a frame.
 
     Raises:
-        ValueError: for a model without one framed network and no ``bare``; a group of another dimension.
+        ValueError: for no ``bare`` and a model with no framed network or several; a group of another
+            dimension.
     """
 
     def __init__(
@@ -57,38 +58,39 @@ class Comparison:
 
     @property
     def pos(self) -> Tensor:
+        """Positions ``[N, d]``."""
         return self.system.pos
 
-    def turns(self, count: int, generator: torch.Generator) -> Tensor:
-        """Random orientations of each graph, ``[count, B, d, d]``."""
+    def orientations(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw random orientations of each graph, ``[count, B, d, d]``."""
         size, dim = self.system.layout.num_graphs, self.group.dim
         found = self.group.haar(count * size, generator, dtype=torch.float64)
         return found.view(count, size, dim, dim).to(self.pos)
 
-    def copies(self, shift: Tensor, turns: Tensor, nodes: int) -> Displaced:
-        """Copies displaced by ``shift [K, N, d]``, each K / M of them in one of M orientations."""
-        rotation = turns.repeat_interleave(len(shift) // len(turns), dim=0)
+    def copies(self, shift: Tensor, orientations: Tensor, nodes: int) -> Displaced:
+        """Make K copies displaced by ``shift [K, N, d]``, K / M in each of M orientations."""
+        rotation = orientations.repeat_interleave(len(shift) // len(orientations), dim=0)
         return Displaced(self.system, shift.to(self.pos), rotation, self.reps, nodes)
 
     def framed(self, measure: Measure) -> tuple[Tensor, Tensor | None]:
-        """What is measured of the model, and the number of frames of each structure, where all have some."""
+        """Measure the model, and the number of frames of each structure if all have some."""
         if self.averaging is None:
             return measure(self.model), None
-        with self._in(_Counted(self.averaging.frame)) as frame:
+        with self._in(_CountedFrame(self.averaging.frame)) as frame:
             found = measure(self.model)
-        known = sum(map(len, frame.counts))
-        if known != found.numel() and self.other is None:  # as of crystals, whose frames are others
+        framed = sum(map(len, frame.counts))
+        if framed != found.numel() and self.other is None:  # such as crystals, with other frames
             raise ValueError(
-                "bare: expected the network to compare with, found None for a model that asks its frame "
-                f"{known} times for {found.numel()} structures"
+                "bare: expected the network to compare with, found None for a model that builds "
+                f"{framed} frames for {found.numel()} structures"
             )
-        return found, torch.cat(frame.counts) if known == found.numel() else None
+        return found, torch.cat(frame.counts) if framed == found.numel() else None
 
     def bare(self, measure: Measure) -> Tensor:
-        """The same of the bare network."""
+        """Measure the bare network."""
         if self.other is not None:
             return measure(self.other)
-        with self._in(_Unturned(self.averaging.frame.group)):
+        with self._in(_IdentityFrame(self.averaging.frame.group)):
             return measure(self.model)
 
     @contextmanager
@@ -117,8 +119,8 @@ class Comparison:
         return group
 
 
-class _Counted(MotionFrame):
-    """Another frame, whose numbers of frames are kept."""
+class _CountedFrame(MotionFrame):
+    """Wrapper of a frame that records the numbers of frames."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame.group)
@@ -130,10 +132,10 @@ class _Counted(MotionFrame):
         return frames
 
 
-class _Unturned(MotionFrame):
-    """One constant frame: the axes of the coordinates, at the centroid where the group translates.
+class _IdentityFrame(MotionFrame):
+    """Constant frame: the coordinate axes, at the centroid if the group has translations.
 
-    The derivative of the centroid would take the net force out of the bare network's forces.
+    Without the derivative of the centroid, which would remove the net force of the bare network.
     """
 
     def build(self, cloud: Cloud) -> Frames:
@@ -142,12 +144,12 @@ class _Unturned(MotionFrame):
 
 
 def _averaging(model: Callable, bare: Callable | None) -> FrameAveraging | None:
-    """The framed network inside a model; None where there is none and ``bare`` is given."""
+    """Framed network inside a model; None if there is none and ``bare`` is given."""
     parts = model.modules() if isinstance(model, nn.Module) else ()
-    found = [one for one in parts if isinstance(one, FrameAveraging) and one.frame.group.dim]
+    found = [part for part in parts if isinstance(part, FrameAveraging) and part.frame.group.dim]
     if len(found) != 1 and bare is None:
         raise ValueError(
-            f"bare: expected the network to compare with, found None for a {type(model).__name__} that holds "
+            f"bare: expected the network to compare with, found None for a {type(model).__name__} with "
             f"{len(found)} FrameAveraging"
         )
     return found[0] if len(found) == 1 else None

@@ -1,4 +1,4 @@
-"""Second differences of framed energies along lines beside those of the bare network: steep, kinked, torn."""
+"""Curvature of framed energies along lines, relative to the bare network: kinks and jumps."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from fa_pyg.testing.energies import Inputs
 
 __all__ = ["Curvature", "curvature", "stretches"]
 
-CUT = 4  # the coarse step of second differences divided by the fine one
-ZOOMS, ZOOM, CLOSER = 4, 8, 32  # how often one looks closer, how much, and in how many steps
-SMOOTH = 1.2  # growth that the bare network's may have
-SMALL = 0.01  # of the bare network's second differences, below which those of a frame are not looked at
+CUT = 4  # ratio of the coarse and the fine step of second differences
+ZOOMS, ZOOM, CLOSER = 4, 8, 32  # number of refinements, their factor, and the steps of each
+SMOOTH = 1.2  # largest growth for the bare network
+SMALL = 0.01  # of the second differences of the bare network; smaller ones of a frame are ignored
 
 
 @dataclass(frozen=True)
 class Curvature:
-    """Largest second difference of framed energies along lines divided by the bare network's largest.
+    """Largest second difference of framed energies along lines, relative to that of the bare network.
 
     Attributes:
         coarse, fine: at a step h and at h / 4.
-        growth: fine / coarse where the largest is, looked at ever closer, as long as rounding allows: 1 where
-            forces are continuous, 4 at a kink of the energy, 16 at a jump.
+        growth: fine / coarse at the largest one, refined as far as rounding allows: 1 for continuous forces,
+            4 at a kink of the energy, 16 at a jump.
     """
 
     coarse: float
@@ -54,30 +54,29 @@ def curvature(
     nodes: int = NODES,
     seed: int = 0,
 ) -> Curvature:
-    r"""Returns how much larger second differences of energies along lines are in a frame: kinks and jumps.
+    r"""Measure second differences of framed energies along lines, relative to the bare network.
 
     .. math:: \max_t \Big| \frac{E(t + h) - 2 E(t) + E(t - h)}{h^2} \Big|, \qquad E(t) = E(x + t u),
               \qquad |t| \le \mathrm{span},
 
-    divided by the bare network's, at the steps h = 8 span / steps and a quarter of it. Where a frame changes
-    over less than h these grow, and forces are steep between two such steps; whether they are continuous
-    tells the growth where one looks closer. u may be a stretch of bonds (:func:`stretches`), a normal mode,
-    or drawn at random.
+    relative to the bare network, at the steps h = 8 span / steps and h / 4. They grow if a frame changes over
+    less than h, which makes forces steep; their growth under refinement shows whether forces are continuous.
+    u may be a stretch of bonds (:func:`stretches`), a normal mode, or drawn at random.
 
     Args:
         model, inputs, pos, energy, group, bare, input_reps, nodes: as in :func:`steepness`.
-        directions: u ``[L, N, d]``, those of L lines; or how many to draw, in each of which the atom that
-            moves most moves by t.
+        directions: u ``[L, N, d]``, of L lines; or the number of random directions, scaled so that the atom
+            that moves most moves by t.
         span: half the length of the lines, in units of the positions.
-        steps: of h / 4 that a line is cut into.
-        seed: of the turns, one a line, and of directions that are drawn.
+        steps: number of steps of h / 4 on a line.
+        seed: of the orientation of each line, and of random directions.
 
     Raises:
-        ValueError: as :func:`steepness`, for directions of another shape, and where the bare network's own
-            second differences grow as the step shrinks, as in float32 those of rounding do.
+        ValueError: as :func:`steepness`, for directions of another shape, and for a bare network whose second
+            differences grow at smaller steps, as rounding errors do in float32.
 
-    Not guaranteed: that a line meets a place where frames change, and that one looks closer at a kink where
-    smooth changes are larger.
+    Not guaranteed: that a line passes where frames change, and that kinks are refined if smooth changes are
+    larger.
     """
     checks.number("span", span, above=0)
     checks.integer("steps", steps, 4 * CUT)
@@ -85,16 +84,16 @@ def curvature(
     generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, checks.MOST))
     both = Comparison(model, inputs, pos, energy, None, bare, input_reps, group)
     u = _directions(directions, both.pos, generator)
-    turns, middle = both.turns(len(u), generator), torch.zeros(len(u), dtype=torch.float64)
-    first = last = _scanned(both, u, turns, middle, span, steps, nodes)
+    orientations, middle = both.orientations(len(u), generator), torch.zeros(len(u), dtype=torch.float64)
+    first = last = _scanned(both, u, orientations, middle, span, steps, nodes)
     growth, small = None, SMALL * first.coarse[1]
     for _ in range(ZOOMS):
         span, line = span / ZOOM, slice(last.line, last.line + 1)
-        u, turns, middle = u[line], turns[line], last.place.view(1)
-        last = _scanned(both, u, turns, middle, span, CLOSER, nodes)
+        u, orientations, middle = u[line], orientations[line], last.position.view(1)
+        last = _scanned(both, u, orientations, middle, span, CLOSER, nodes)
         framed, bare = (last.fine + small) / (last.coarse + small)
         if not bare <= SMOOTH:
-            break  # what is left is rounding
+            break  # rounding errors
         growth = framed.item()
     if growth is None:
         raise ValueError(
@@ -105,24 +104,24 @@ def curvature(
 
 
 def stretches(pos: Tensor, bonds: Tensor) -> Tensor:
-    """Returns directions that make one bond each longer by 1, by its two atoms alone: for bond scans.
+    """Make directions that stretch a single bond by 1, moving its two atoms only, for bond scans.
 
     Args:
         pos: positions ``[N, d]``.
-        bonds: the two atoms of each, ``[2, L]``.
+        bonds: pairs of atoms ``[2, L]``.
 
     Shapes:
         ``[L, N, d]``.
 
     Raises:
-        ValueError: for positions of another shape, and bonds that are not pairs of different nodes.
+        ValueError: for wrong shapes, and bonds that are not pairs of different nodes.
     """
     checks.instance("pos", pos, Tensor, "a tensor [N, d]")
     if pos.dim() != 2 or not pos.is_floating_point():
         raise ValueError(f"pos: expected floating point [N, d], found {pos.dtype} {list(pos.shape)}")
     is_pairs = isinstance(bonds, Tensor) and bonds.dtype == torch.long and bonds.shape[:-1] == (2,)
     if not is_pairs or (bonds.numel() and not 0 <= int(bonds.min()) <= int(bonds.max()) < len(pos)):
-        checks.refuse("bonds", f"pairs [2, L] of node numbers below {len(pos)}", bonds)
+        checks.refuse("bonds", f"pairs [2, L] of nodes from 0 to {len(pos) - 1}", bonds)
     if (bonds[0] == bonds[1]).any():
         checks.refuse("bonds", "pairs of different nodes", bonds)
     (first, second), which = bonds, torch.arange(bonds.size(1))
@@ -133,7 +132,7 @@ def stretches(pos: Tensor, bonds: Tensor) -> Tensor:
 
 
 def _directions(given: Tensor | int, pos: Tensor, generator: torch.Generator) -> Tensor:
-    """The directions ``[L, N, d]`` that are given, or drawn."""
+    """Check directions ``[L, N, d]``, or draw some."""
     if isinstance(given, Tensor):
         if given.shape[1:] != pos.shape or not len(given):
             found = list(given.shape)
@@ -148,30 +147,30 @@ def _directions(given: Tensor | int, pos: Tensor, generator: torch.Generator) ->
 
 
 class _Scan(NamedTuple):
-    """The largest second difference, framed and bare ``[2]``, and the line and place of the framed one."""
+    """Largest second differences, framed and bare ``[2]``, and line and position of the framed one."""
 
     coarse: Tensor
     fine: Tensor
     line: int
-    place: Tensor
+    position: Tensor
 
 
 def _scanned(
-    both: Comparison, u: Tensor, turns: Tensor, middle: Tensor, span: float, steps: int, nodes: int
+    both: Comparison, u: Tensor, orientations: Tensor, middle: Tensor, span: float, steps: int, nodes: int
 ) -> _Scan:
     t = middle.unsqueeze(1) + torch.linspace(-span, span, steps + 1, dtype=torch.float64)  # [L, T]
     shift = t.view(*t.shape, 1, 1) * u.unsqueeze(1)
-    copies, h = both.copies(shift.flatten(0, 1), turns, nodes), 2 * span / steps
+    copies, h = both.copies(shift.flatten(0, 1), orientations, nodes), 2 * span / steps
     values = torch.stack([both.framed(copies.energies)[0], both.bare(copies.energies)])
     values = values.unflatten(1, t.shape).cpu()  # [2, L, T, B]
     seconds = [_second_difference(values, step) / (step * h) ** 2 for step in (CUT, 1)]
-    seconds[1] = seconds[1][:, :, CUT - 1 : 1 - CUT]  # at the same places, or the ends differ
+    seconds[1] = seconds[1][:, :, CUT - 1 : 1 - CUT]  # at the same positions, without the ends
     found = seconds[1][0].amax(2)  # [L, T - 2 CUT]
-    line, place = divmod(int(found.argmax()), found.size(1))
-    return _Scan(*(second.flatten(1).amax(1) for second in seconds), line, t[line, place + CUT])
+    line, column = divmod(int(found.argmax()), found.size(1))
+    return _Scan(*(second.flatten(1).amax(1) for second in seconds), line, t[line, column + CUT])
 
 
 def _second_difference(values: Tensor, step: int) -> Tensor:
-    """Those of ``values [2, L, T, B]`` along the lines, ``[2, L, T - 2 step, B]``."""
+    """Second differences of ``values [2, L, T, B]`` along the lines, ``[2, L, T - 2 step, B]``."""
     inner = values[:, :, step:-step]
     return (values[:, :, 2 * step :] - 2 * inner + values[:, :, : -2 * step]).abs()

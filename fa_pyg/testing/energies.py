@@ -1,4 +1,4 @@
-"""Models that give energies, as functions of the positions of one call or of many displaced copies of it."""
+"""Energies and forces of a model, as functions of the positions, also of many displaced copies."""
 
 from __future__ import annotations
 
@@ -16,65 +16,78 @@ from fa_pyg.copies.copies import Slots
 from fa_pyg.frames import Frames
 from fa_pyg.reps import Rep, RepLike
 
-__all__ = ["Displaced", "Inputs", "System"]
+__all__ = ["Displaced", "Inputs", "System", "call_of"]
 
 Inputs = Data | Mapping[Name, Any] | Sequence[Any]
 
 
+def call_of(model: Callable, inputs: Inputs) -> Call:
+    """Bind inputs to the arguments of a model; ``batch`` and ``num_graphs`` may be extra ones."""
+    args, kwargs = (inputs,) if isinstance(inputs, Data) else inputs, {}
+    if isinstance(inputs, Mapping):
+        args, kwargs = (), inputs
+    return Call(Signature(model), tuple(args), kwargs, extra=("batch", "num_graphs"))
+
+
 class System:
-    """A call of a model that gives energies, forces, or both.
+    """Call of a model that predicts energies, forces, or both.
 
     Args:
         model: any callable.
-        inputs: what it is called with: one ``Data``/``Batch``, a dict of keywords or a sequence.
-        pos: the name of the positions ``[N, d]``, or their place.
-        energy, forces: their keys, where the model returns a dict or a tuple.
+        inputs: its arguments: a ``Data`` or ``Batch``, a dict of keywords, or a sequence.
+        pos: name of the positions ``[N, d]``, or index in a sequence.
+        energy, forces: keys, if the model returns a dict or a tuple.
 
     Raises:
-        ValueError: if the call has no such positions.
+        ValueError: for a call without such positions.
     """
 
     def __init__(self, model: Callable, inputs: Inputs, pos: Name, energy: Any, forces: Any = None) -> None:
-        args, kwargs = (inputs,) if isinstance(inputs, Data) else inputs, {}
-        if isinstance(inputs, Mapping):
-            args, kwargs = (), inputs
         self.model, self.energy_key, self.forces_key = model, energy, forces
-        self.call = Call(Signature(model), tuple(args), kwargs, extra=("batch", "num_graphs"))
+        self.call = call_of(model, inputs)
         self.name = self.call.signature.name(pos) if isinstance(pos, int) else pos
         value = self.call.get(self.name)
         if not isinstance(value, Tensor) or value.dim() != 2:
             names = ", ".join(map(str, self.call.values))
-            raise ValueError(f"pos: the call has no tensor {pos!r} of shape [N, d]; it has {names}")
+            raise ValueError(f"pos: expected a tensor [N, d] of the call, found {pos!r}; it has {names}")
         if not len(value):
             raise ValueError(f"pos: expected at least one row, found {list(value.shape)}")
         self.pos = value.detach()
 
     @cached_property
     def layout(self) -> Layout:
-        """Which rows of the call belong to which graph, as a framed model says."""
+        """Graph of each row of the call, as in a framed model."""
         return Layout(self.call, getattr(self.model, "levels", None), nodes=self.name)
 
     def energy(self, pos: Tensor) -> Tensor:
-        """The energy of all graphs together, at other positions."""
+        """Total energy of all graphs, at other positions."""
         return self.energies(self.call.run(self.model, {self.name: pos})).sum()
 
     def forces(self) -> Tensor:
-        """The forces ``[N, d]``."""
+        """Forces ``[N, d]``."""
         return self.forces_of(lambda pos: self.call.run(self.model, {self.name: pos}), self.pos)
 
     def energies(self, out: Any, size: int | None = None) -> Tensor:
-        """The energies among what the model returns, one for each graph; ``size`` of them, where known."""
+        """Extract the energies from the output of the model, one per graph.
+
+        Raises:
+            ValueError: for anything else, or a number other than ``size``.
+        """
         energy = _part(out, "energy", self.energy_key)
         if energy.dim() > 1 and energy[:1].numel() > 1:
             raise ValueError(
-                f"energy: expected one number for each graph, found a tensor of shape {list(energy.shape)}"
+                f"energy: expected a number per graph, found a tensor of shape {list(energy.shape)}"
             )
         if size is not None and energy.numel() != size:
-            raise ValueError(f"energy: expected one number for each of {size} graphs, found {energy.numel()}")
+            raise ValueError(f"energy: expected a number per graph, {size}, found {energy.numel()}")
         return energy.reshape(-1)
 
     def forces_of(self, call: Callable[[Tensor], Any], pos: Tensor, size: int | None = None) -> Tensor:
-        """The forces that a call returns, or minus the gradient of its energies, of ``size`` graphs."""
+        """Forces that a call returns, or minus the gradient of its energies, of ``size`` graphs.
+
+        Raises:
+            ValueError: for an output without forces, or an energy without a gradient.
+        """
         with torch.enable_grad():
             pos = pos.detach().clone().requires_grad_()
             out = call(pos)
@@ -85,19 +98,24 @@ class System:
                 return forces
             energy = self.energies(out, size).sum()
             if not energy.requires_grad:
-                raise ValueError(f"model: its energy has no gradient with respect to {self.name!r}")
+                raise ValueError(
+                    f"model: expected an energy that depends on {self.name!r}, found no gradient"
+                )
             return -torch.autograd.grad(energy, pos)[0]
 
 
 class Displaced:
-    r"""Many copies of a call, each displaced and turned, :math:`x_k = R_k^{-1} (x + u_k)`, some in one call.
+    r"""Displaced and rotated copies of a call, :math:`x_k = R_k^{-1} (x + u_k)`, several in a run.
 
     Args:
         system: the call.
-        shift: the displacements u.
+        shift: displacements u.
         rotation: of each copy of each graph.
-        reps: how the inputs that turn along transform; the positions are among them.
-        nodes: how many share a call, where the model takes ``batch``; else one copy does.
+        reps: representations of the inputs that rotate, including the positions.
+        nodes: number of nodes in a call, if the model takes ``batch``; else copies run one by one.
+
+    Raises:
+        ValueError: for representations of inputs that the call does not have.
 
     Shapes:
         shift ``[K, N, d]``; rotation ``[K, B, d, d]`` in the type of the positions.
@@ -113,22 +131,22 @@ class Displaced:
         for name, rep in reps.items():
             value = call.get(name)
             if not isinstance(value, Tensor):
-                raise ValueError(f"input_reps: the call has no tensor {name!r}")
+                raise ValueError(f"input_reps: expected names of tensors of the call, found {name!r}")
             rows = self.layout.rows(name, value)
             self.framed[name] = (frames.to_frame(value, Rep.of(rep), rows), rows)
-        turned = (shift.unsqueeze(-2) @ rotation[:, self.body]).flatten(0, 2)
+        displaced = (shift.unsqueeze(-2) @ rotation[:, self.body]).flatten(0, 2)
         pos, *rest = self.framed[system.name]
-        self.framed[system.name] = (pos + turned, *rest)
+        self.framed[system.name] = (pos + displaced, *rest)
         self.step = max(1, nodes // len(system.pos)) if call.takes_batch else 1
 
     @property
     def body(self) -> Tensor:
-        """The graph of each node."""
+        """Graph of each node."""
         batch = self.layout.batch
         return self.system.pos.new_zeros(len(self.system.pos), dtype=torch.long) if batch is None else batch
 
     def forces(self, model: Callable) -> Tensor:
-        """The largest force on an atom of each copy of each graph, ``[K, B]``."""
+        """Largest force on an atom in each copy of each graph, ``[K, B]``."""
         found = []
         for slots, changed in self._parts():
             pos = changed.pop(self.system.name)
@@ -139,7 +157,7 @@ class Displaced:
         return torch.cat(found).double()
 
     def energies(self, model: Callable) -> Tensor:
-        """The energy of each copy of each graph, ``[K, B]``."""
+        """Energy of each copy of each graph, ``[K, B]``."""
         found = []
         for slots, changed in self._parts():
             out = self._run(model, slots, changed, changed[self.system.name])
@@ -156,7 +174,11 @@ class Displaced:
 
 
 def _part(out: Any, name: str, key: Any) -> Tensor:
-    """The energy or the forces among what a model returns."""
+    """Extract the energy or the forces from the output of a model.
+
+    Raises:
+        ValueError: naming the keys of the output.
+    """
     try:
         value = out if key is None else None if isinstance(out, Tensor) else out[key]
     except (KeyError, IndexError, TypeError):
@@ -164,7 +186,7 @@ def _part(out: Any, name: str, key: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     keys = out.keys() if hasattr(out, "keys") else range(len(out)) if isinstance(out, (tuple, list)) else ()
-    which = ", ".join(f"{name}={one!r}" for one in keys)
+    which = ", ".join(f"{name}={option!r}" for option in keys)
     found = type(out).__name__ + ("" if key is None else f" and {name}={key!r}")
-    hint = f": say which it is, of {which}" if which else ""
-    raise ValueError(f"{name}: expected a tensor, found that the model returns a {found}{hint}")
+    hint = f"; pass {which}" if which else ""
+    raise ValueError(f"{name}: expected a tensor, found a {found} in the output of the model{hint}")

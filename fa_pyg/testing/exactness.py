@@ -1,4 +1,4 @@
-"""How equivariant a frame makes a network on the degenerate catalogue."""
+"""Equivariance of framed networks on the degenerate catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fa_pyg.testing.probe import framed_probe
 
 __all__ = ["assert_exact", "exactness_error"]
 
-NODES = 1000  # in a batch: the memory of a cloud of many frames is bounded
+NODES = 1000  # of a batch, to bound the memory of clouds with many frames
 
 
 def exactness_error(
@@ -32,7 +32,7 @@ def exactness_error(
     trials: int = 1,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    r"""Returns the equivariance error of a framed :class:`~fa_pyg.testing.probe.Probe`, by cloud and output.
+    r"""Measure the equivariance errors of a framed :class:`~fa_pyg.testing.probe.Probe`, by cloud and output.
 
     .. math:: \frac{\|\langle\Phi\rangle(g x) - \rho(g) \langle\Phi\rangle(x)\|}
                    {\max(\|\langle\Phi\rangle(x)\|, \|\Phi(x)\|)}
@@ -40,17 +40,20 @@ def exactness_error(
     with random motions g, rotations and reflections, and nodes in random order.
 
     Args:
-        frame: put it into the mode to be tested.
-        clouds: default the whole :func:`catalogue` in the frame's dimension.
-        length: unit of length of the network: choose the clouds' own.
+        frame: in the mode to be tested.
+        clouds: default :func:`catalogue` in the dimension of the frame.
+        length: unit of length of the network, that of the clouds.
         dtype: of the positions and the network.
-        velocities: give every node a random velocity, declared though the frame does not read it.
-        forces: also measure the forces, minus the gradient of the graph's scalar: ``"node force"``.
-        trials: motions of each kind.
+        velocities: add a random velocity per node as a declared input that the frame does not read.
+        forces: also measure the forces, minus the gradient of the scalar of the graph: ``"node force"``.
+        trials: number of motions of each kind.
         seed: of the motions and the network.
 
     Returns:
-        ``errors[name]["node vector"]``, ...; NaN where an output is not finite.
+        ``errors[name]["node vector"]``, ...; NaN for outputs that are not finite.
+
+    Raises:
+        ValueError: for other arguments.
     """
     checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
     checks.instance("clouds", clouds, Iterable, "NamedClouds", optional=True)
@@ -73,25 +76,26 @@ def exactness_error(
         for g in _motions(frame, trials, 3 * length, generator):
             worst = torch.maximum(worst, _errors(model, reps, args, g, generator))  # keeps NaN
         found = [dict(zip(reps, row, strict=True)) for row in worst.tolist()]
-        errors |= {cloud.name: one for cloud, one in zip(part, found, strict=True)}
+        errors |= {cloud.name: error for cloud, error in zip(part, found, strict=True)}
     return errors
 
 
 def assert_exact(
     frame: Frame, clouds: Iterable[NamedCloud] | None = None, *, tol: float | None = None, **options
 ) -> dict[str, dict[str, float]]:
-    """Asserts that every :func:`exactness_error` is at most ``tol``: 1e-10, or 1e-3 in float32, by default.
+    """Assert that every :func:`exactness_error` is at most ``tol``, by default 1e-10, or 1e-3 in float32.
 
     Raises:
         AssertionError: with the clouds and outputs of the largest errors.
+        ValueError: as :func:`exactness_error`.
     """
     checks.number("tol", tol, 0, optional=True)
     double = options.get("dtype", torch.float64) == torch.float64
     tol = (1e-10 if double else 1e-3) if tol is None else tol
     errors = exactness_error(frame, clouds, **options)
-    wrong = [(e, cloud, out) for cloud, one in errors.items() for out, e in one.items() if not e <= tol]
+    wrong = [(e, cloud, out) for cloud, found in errors.items() for out, e in found.items() if not e <= tol]
     if wrong:
-        wrong.sort(key=lambda one: -one[0] if one[0] == one[0] else float("-inf"))
+        wrong.sort(key=lambda entry: -entry[0] if entry[0] == entry[0] else float("-inf"))  # NaN first
         table = "\n".join(f"  {error:8.2g}  {cloud}: {out}" for error, cloud, out in wrong[:10])
         number = len({cloud for _, cloud, _ in wrong})
         raise AssertionError(
@@ -101,10 +105,10 @@ def assert_exact(
 
 
 def _parts(clouds: list[NamedCloud]) -> Iterator[list[NamedCloud]]:
-    """Clouds for one batch each: all with colours, or all without."""
-    for coloured in (True, False):
+    """Split clouds into batches, either all with colors or all without."""
+    for colored in (True, False):
         part, nodes = [], 0
-        for cloud in (c for c in clouds if (c.z is not None) == coloured):
+        for cloud in (c for c in clouds if (c.z is not None) == colored):
             if part and nodes + len(cloud.pos) > NODES:
                 yield part
                 part, nodes = [], 0
@@ -139,12 +143,12 @@ def _motions(frame: Frame, trials: int, scale: float, generator: torch.Generator
 def _errors(
     model: FrameAveraging, reps: dict[str, Rep], args: dict, g: Motion, generator: torch.Generator
 ) -> Tensor:
-    """The error of each graph and output, ``[B, outputs]``, with the nodes in another order."""
+    """Error of each graph and output, ``[B, outputs]``, with the nodes in another order."""
     order = torch.randperm(len(args["pos"]), generator=generator)
     moved = {k: v if k in ("z", "batch") else g(v, model.inputs[k]) for k, v in args.items()}
     moved = {k: v if v is None else v[order] for k, v in moved.items()}
     forces, columns = "node force" in reps, []
-    plain, bare = (_outputs(one, args, forces) for one in (model, model.model))
+    plain, bare = (_outputs(network, args, forces) for network in (model, model.model))
     found = _outputs(model, moved, forces)
     for name, rep in reps.items():
         batch = args["batch"] if name.startswith("node") else None
@@ -169,6 +173,6 @@ def _outputs(model: nn.Module, args: dict, forces: bool) -> dict[str, Tensor]:
 
 
 def _norm(x: Tensor, batch: Tensor | None, size: int) -> Tensor:
-    """The norm over each graph, ``[B]``."""
+    """Norm over each graph, ``[B]``."""
     squares = x.double().pow(2).reshape(len(x), -1).sum(1)
     return (squares if batch is None else scatter_sum(squares, batch, size)).sqrt()

@@ -1,4 +1,4 @@
-"""Whether forces are the gradient of an energy, and sum to no net force and torque."""
+"""Conservative forces: the gradient of an energy, without net force and torque."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
+from fa_pyg.batches import graph_count
 from fa_pyg.calls import Name
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
 from fa_pyg.math.linalg import scatter_sum
@@ -30,39 +31,38 @@ def assert_conservative(
     trials: int = 4,
     seed: int = 0,
 ) -> dict[str, float]:
-    r"""Asserts that forces are those of the energy, and that what its symmetry conserves is conserved.
+    r"""Assert that forces are the gradient of the energy, and obey the conservation laws of its symmetry.
 
     .. math:: F_i = -\frac{\partial E}{\partial x_i}, \qquad \sum_i F_i = 0, \qquad \sum_i x_i \wedge F_i = 0
 
-    The derivative is taken along random directions by central differences of fourth order, at three steps;
-    the one that agrees best counts: a wrong force is wrong for all, while a framed energy may vary on a small
-    scale where frames blend. A graph's net force is 0 where translations leave E alone, its net torque where
-    all rotations do, not those of a finite group alone.
+    Directional derivatives are central differences of fourth order at three step sizes, of which the best
+    counts: wrong forces differ from all, while framed energies may vary on a small scale where frames blend.
+    The net force of a graph vanishes if E is invariant to translations, the net torque if it is invariant to
+    all rotations, not only those of a finite group.
 
     Args:
-        model: gives an energy for each graph; put it into ``eval()``, in float64 for the default bounds.
-        inputs: what it is called with, as in :func:`~fa_pyg.testing.assert_equivariant`.
-        pos: the name of the positions ``[N, d]``, or their place.
-        energy: the key of the energy where the model returns a dict or a tuple.
-        forces: the key of the forces, if the model returns them; default ``-torch.autograd.grad``.
-        group: what E is invariant under; "auto" for that of the frame of a
-            :class:`~fa_pyg.FrameAveraging`, E(d) for other models; None to look at the derivative alone.
+        model: predicts an energy per graph; in evaluation mode, and in float64 for the default bounds.
+        inputs: arguments of the model, as in :func:`~fa_pyg.testing.assert_equivariant`.
+        pos: name of the positions ``[N, d]``, or index in a sequence.
+        energy: key of the energy, if the model returns a dict or a tuple.
+        forces: key of the forces, if the model returns them; default ``-torch.autograd.grad``.
+        group: symmetry of E; "auto" for that of the frame of a :class:`~fa_pyg.FrameAveraging`, E(d) for
+            other models; None to check derivatives only.
         tol: bound on the error of the forces relative to the largest directional derivative.
-        rounding: bound on net force and torque relative to the sum of their terms' norms.
-        step: the largest of the differences, in units of the positions; the others are a tenth and a
-            hundredth of it.
-        trials: random directions.
+        rounding: bound on net force and torque relative to the sum of the norms of their terms.
+        step: largest step size, in units of the positions; the others are a tenth and a hundredth of it.
+        trials: number of random directions.
         seed: of the directions.
 
     Returns:
-        The errors: ``forces``, and ``net force`` and ``net torque`` where the group has them.
+        The errors: ``forces``, and ``net force`` and ``net torque`` if the group conserves them.
 
     Raises:
-        AssertionError: with all of them, if one is above its bound or not finite.
-        ValueError: if the energy does not depend on the positions by autograd, or what the model returns is
-            no energy (no forces) without ``energy=`` (``forces=``).
+        AssertionError: with all errors, if an error is above its bound or not finite.
+        ValueError: for an energy without a gradient in the positions, and an output without an energy or
+            forces.
 
-    Not guaranteed: conservation where other inputs take part, as velocities or a field do: then say None.
+    Not guaranteed: conservation if other inputs interact, such as velocities or a field; use ``group=None``.
     """
     checks.number("tol", tol, 0)
     checks.number("rounding", rounding, 0)
@@ -84,7 +84,11 @@ def conservation_error(
     trials: int = 4,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Returns the errors that :func:`assert_conservative` checks, without judging them."""
+    """Measure the errors that :func:`assert_conservative` checks.
+
+    Raises:
+        ValueError: as :func:`assert_conservative`.
+    """
     checks.instance("model", model, nn.Module, "a torch.nn.Module")
     checks.number("step", step, above=0)
     checks.integer("trials", trials)
@@ -119,7 +123,7 @@ def conservation_error(
 
 
 def _slope(system: System, v: Tensor, h: float) -> Tensor:
-    """The derivative of E along v, up to terms of the order h^4."""
+    """Derivative of E along v, up to terms of order h^4."""
     e = {k: system.energy(system.pos + k * h * v).detach() for k in (-2, -1, 1, 2)}
     return (8 * (e[1] - e[-1]) - (e[2] - e[-2])) / (12 * h)
 
@@ -128,16 +132,16 @@ def _graphs(system: System) -> tuple[int, Tensor]:
     batch = system.call.get("batch")
     if batch is None:
         batch = torch.zeros(len(system.pos), dtype=torch.long, device=system.pos.device)
-    return int(batch.max()) + 1, batch
+    return graph_count(batch), batch
 
 
 def _total(x: Tensor, batch: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The sum over each graph, its norm, and the sum of its terms' norms."""
+    """Norm of the sum over each graph, and the sum of the norms of its terms."""
     norms = scatter_sum(x.norm(dim=1), batch, size)
     return scatter_sum(x, batch, size).norm(dim=1), norms
 
 
 def _ratio(error: Tensor, scale: Tensor) -> float:
-    """The largest relative error; where all vanishes there is none."""
+    """Largest relative error, 0 if all terms vanish."""
     ratio = error / torch.where(scale == 0, torch.ones_like(scale), scale)
     return ratio.max().item()

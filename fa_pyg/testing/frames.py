@@ -1,4 +1,4 @@
-"""Whether a map is a frame: F(gx) = g F(x)."""
+"""Equivariance of frames as weighted sets: F(gx) = g F(x)."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ def assert_frame(
     trials: int = 3,
     seed: int = 0,
 ) -> None:
-    """Asserts that F(gx) = g F(x) as weighted sets, that elements lie in the group and weights sum to 1.
+    """Assert that F(gx) = g F(x) as weighted sets, elements are in the group, and weights sum to 1.
 
     Args:
-        frame: the frame F; put it into the mode to be tested.
-        pos, vectors, batch, node_weight: what the frame is called with, float64 for the default ``tol``.
-        group: the motions to try; default the frame's own group.
-        tol: bound on the distance of two elements and of two weights.
-        trials: random motions, of each kind that the group has.
+        frame: the frame F, in the mode to be tested.
+        pos, vectors, batch, node_weight: arguments of the frame, float64 for the default ``tol``.
+        group: group of the motions; default that of the frame.
+        tol: bound on distances of elements and of weights.
+        trials: number of random rotations, and of random reflections.
         seed: of the motions.
 
     Raises:
-        AssertionError: saying which of these fails, and by how much.
+        AssertionError: with the property that fails, and by how much.
+        ValueError: for other arguments.
     """
     checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
     _check_trials(tol, trials, seed)
@@ -45,7 +46,7 @@ def assert_frame(
     reps = ["point" if frame.group.translates else "vector"] + ["vector"] * len(vectors)
     plain = frame(pos, *vectors, batch=batch, node_weight=node_weight)
     assert (plain.origin is not None) == frame.group.translates, (
-        f"origin: expected one for each graph if the group translates, else None ({frame.group})"
+        f"origin: expected a point per graph if the group has translations, else None ({frame.group})"
     )
     _check_elements(plain, frame.group, tol)
     for _ in range(trials):
@@ -79,7 +80,7 @@ def _check_moved(plain: Frames, moved: Frames, g: Motion, tol: float) -> None:
         scale = 1 + plain.origin.abs().max().item()
         _check((moved.origin - g(plain.origin)).abs(), tol * scale, "origin: F(gx) and gF(x) differ by")
     expected = g.rotation.to(plain.rotation) @ plain.rotation
-    for body in range(plain.num_bodies):  # a loop over graphs: a slow oracle, for tests
+    for body in range(plain.num_bodies):  # a loop over graphs: slow, for tests
         a, b = plain.body == body, moved.body == body
         sets = (expected[a], plain.weight[a]), (moved.rotation[b], moved.weight[b])
         excess = _excess(*sets, tol)
@@ -87,10 +88,11 @@ def _check_moved(plain: Frames, moved: Frames, g: Motion, tol: float) -> None:
 
 
 def assert_same_sets(a: Frames, b: Frames, body_a: int, body_b: int, tol: float = 1e-9) -> None:
-    """Asserts that a body of one batch and a body of another have the same weighted set of rotations.
+    """Assert that bodies of two batches have the same weighted sets of rotations.
 
     Raises:
-        AssertionError: with the largest difference of an element's weights.
+        AssertionError: with the largest difference of weights of an element.
+        ValueError: for other arguments.
     """
     for name, frames in (("a", a), ("b", b)):
         checks.instance(name, frames, Frames, "fa_pyg.Frames")
@@ -102,7 +104,7 @@ def assert_same_sets(a: Frames, b: Frames, body_a: int, body_b: int, tol: float 
 
 
 def _excess(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor], tol: float) -> Tensor:
-    """By how much the weight near each element differs between two weighted sets."""
+    """Difference of the weights near each element between two weighted sets."""
     elements, weight = torch.cat([a[0], b[0]]).flatten(1), torch.cat([a[1], -b[1]])
     distance = (elements.unsqueeze(0) - elements.unsqueeze(1)).abs().amax(-1)
     return ((distance <= 10 * tol).to(weight) @ weight).abs()

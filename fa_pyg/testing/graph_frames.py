@@ -1,4 +1,4 @@
-"""Whether a frame of graphs is one: F(gx) = g F(x) for every numbering of the nodes."""
+"""Equivariance of permutation frames: F(gx) = g F(x) for every order of the nodes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch_geometric.utils import to_undirected
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.frames.permutation import PermutationFrames
+from fa_pyg.separation.relabelled import relabelled
 
-__all__ = ["assert_permutation_frame", "graph_catalogue"]
+__all__ = ["assert_permutation_frame", "framed_graphs", "graph_catalogue"]
 
 FramedGraphs = Mapping[tuple, float]
 
 
 def graph_catalogue() -> dict[str, Data]:
-    """Returns small graphs, many symmetric: with features, directions, loops, parallel edges, parts."""
+    """Small graphs, many symmetric, some with features, directions, loops, parallel edges, components."""
     ring, made = torch.arange(6), {}
     made["ring"] = _of(torch.stack([ring, (ring + 1) % 6]), 6)
     made["star"] = _of(torch.stack([torch.zeros(4, dtype=torch.long), torch.arange(1, 5)]), 5)
@@ -29,7 +29,7 @@ def graph_catalogue() -> dict[str, Data]:
     made["isolated nodes"] = _of(torch.tensor([[0], [1]]), 4)
     made["no edges"] = _of(torch.zeros(2, 0, dtype=torch.long), 3)
     made["one node"] = _of(torch.zeros(2, 0, dtype=torch.long), 1)
-    made["coloured ring"] = _of(made["ring"].edge_index, 6, x=torch.tensor([0.0, 1, 0, 0, 1, 0]))
+    made["colored ring"] = _of(made["ring"].edge_index, 6, x=torch.tensor([0.0, 1, 0, 0, 1, 0]))
     made["directed ring"] = _of(torch.stack([ring, (ring + 1) % 6]), 6, directed=True)
     made["loops"] = _of(torch.tensor([[0, 1, 1, 2, 0], [1, 0, 2, 1, 0]]), 3, directed=True)
     made["parallel edges"] = _of(torch.tensor([[0, 0, 1, 1, 1, 2], [1, 1, 0, 0, 2, 1]]), 3, directed=True)
@@ -45,18 +45,19 @@ def graph_catalogue() -> dict[str, Data]:
 def assert_permutation_frame(
     frame: Frame, graphs: Mapping[str, Data] | None = None, trials: int = 5, seed: int = 0
 ) -> None:
-    """Asserts that relabelled graphs have the same weighted set of framed graphs, alone and in a batch.
+    """Assert that relabeled graphs have the same weighted set of framed graphs, alone and in a batch.
 
     Args:
-        frame: of S(n), exact: one that draws at random fails.
-        graphs: ``Data`` with x, edge_index and perhaps edge_attr, by name; default :func:`graph_catalogue`.
-        trials: relabellings of each graph.
-        seed: of these.
+        frame: exact frame of S(n); a random frame fails.
+        graphs: ``Data`` by name, with x, edge_index and perhaps edge_attr; default :func:`graph_catalogue`.
+        trials: number of relabelings of each graph.
+        seed: of the relabelings.
 
     Raises:
         AssertionError: naming the graph.
+        ValueError: for other arguments.
 
-    Not guaranteed: that orbits, if there are any, are right: compare framed outputs of nodes by
+    Not guaranteed: correct orbits; compare framed outputs of nodes by
     :func:`~fa_pyg.testing.assert_equivariant`.
     """
     checks.instance("frame", frame, Frame, "a frame of S(n)")
@@ -64,16 +65,17 @@ def assert_permutation_frame(
     checks.integer("seed", seed, 0, checks.MOST)
     graphs = graph_catalogue() if graphs is None else graphs
     if not isinstance(graphs, Mapping) or any(
-        not isinstance(one, Data) or one.get("x") is None for one in graphs.values()
+        not isinstance(data, Data) or data.get("x") is None for data in graphs.values()
     ):
         checks.refuse("graphs", "a dict of Data with x and edge_index, by name", graphs)
     draw = torch.Generator().manual_seed(seed)
     for name, data in graphs.items():
         expected = next(framed_graphs(frame, data))
         for _ in range(trials):
-            if not _same(expected, next(framed_graphs(frame, _relabelled(data, draw)))):
+            moved = relabelled(Batch.from_data_list([data]), draw)
+            if not _same(expected, next(framed_graphs(frame, moved))):
                 raise AssertionError(
-                    f"{frame}: {name}, relabelled, has other framed graphs (as it has where orders are drawn)"
+                    f"{frame}: {name}, relabeled, has other framed graphs (as with random orders)"
                 )
     for attributes in ({"x", "edge_index"}, {"x", "edge_index", "edge_attr"}):
         alike = {name: data for name, data in graphs.items() if set(data.keys()) == attributes}
@@ -85,7 +87,7 @@ def assert_permutation_frame(
 
 
 def framed_graphs(frame: Frame, data: Data) -> Iterator[FramedGraphs]:
-    """Yields, graph by graph, the weight of every different graph that its frames make."""
+    """Yield for each graph the weights of its different framed graphs."""
     batch = data.batch if isinstance(data, Batch) else None
     frames = frame(data.edge_index, data.x, data.get("edge_attr"), batch)
     attr = data.get("edge_attr")
@@ -98,14 +100,10 @@ def framed_graphs(frame: Frame, data: Data) -> Iterator[FramedGraphs]:
     rows = torch.cat([(edges - first[edge[1]].unsqueeze(1)).double(), attr[edge[0]].double()], 1)
     for graph in range(frames.num_bodies):
         found: dict[tuple, float] = {}
-        for one in (frames.body == graph).nonzero().flatten().tolist():
-            key = (_key(rows[edge[1] == one]), tuple(map(tuple, features[node[1] == one].tolist())))
-            found[key] = found.get(key, 0.0) + _weight(frames, one)
+        for k in (frames.body == graph).nonzero().flatten().tolist():
+            key = (_key(rows[edge[1] == k]), tuple(map(tuple, features[node[1] == k].tolist())))
+            found[key] = found.get(key, 0.0) + float(frames.weight[k])
         yield found
-
-
-def _weight(frames: PermutationFrames, one: int) -> float:
-    return float(frames.weight[one])
 
 
 def _key(rows: Tensor) -> tuple:
@@ -114,14 +112,6 @@ def _key(rows: Tensor) -> tuple:
 
 def _same(a: FramedGraphs, b: FramedGraphs) -> bool:
     return a.keys() == b.keys() and all(abs(a[key] - b[key]) < 1e-9 for key in a)
-
-
-def _relabelled(data: Data, draw: torch.Generator) -> Data:
-    order, mix = (torch.randperm(n, generator=draw) for n in (data.num_nodes, data.num_edges))
-    moved = Data(x=data.x[order], edge_index=torch.argsort(order)[data.edge_index][:, mix])
-    if "edge_attr" in data:
-        moved.edge_attr = data.edge_attr[mix]
-    return moved
 
 
 def _of(pairs: Tensor, n: int, x: Tensor | None = None, directed: bool = False) -> Data:

@@ -10,35 +10,35 @@ import torch
 from torch import Tensor
 
 from fa_pyg.testing.shapes import SOLIDS, TETRAHEDRON, points, polygon, prism
-from fa_pyg.testing.symmetry import idealised
+from fa_pyg.testing.symmetry import idealized
 
 __all__ = ["Entry", "g2", "molecules"]
 
-# Name, atomic numbers, positions, and the size of the stabiliser in O(d) and in SO(d).
+# Name, atomic numbers, positions, and the order of the stabilizer in O(d) and in SO(d).
 Entry = tuple[str, "Tensor | None", Tensor, "float | None", "float | None"]
 
 
 @lru_cache
 def g2() -> tuple[Entry, ...]:
-    """The molecules of the G2 set and C60 as ASE has them, made symmetric to rounding."""
+    """Molecules of the G2 set, and C60, from ASE, symmetrized up to rounding."""
     from ase.build import molecule
     from ase.collections import g2
 
     found = [(f"G2 {name}", g2[name], 1e-3) for name in sorted(g2.names)]
-    return tuple(_molecule(*one) for one in [*found, ("C60", molecule("C60"), 1e-2)])
+    return tuple(_molecule(*entry) for entry in [*found, ("C60", molecule("C60"), 1e-2)])
 
 
 def _molecule(name: str, atoms, tol: float) -> Entry:
     pos, z = torch.tensor(atoms.positions), torch.tensor(atoms.numbers)
-    centred = pos - pos.mean(0)
-    if torch.linalg.matrix_rank(centred, atol=1e-6) < 2:
+    centered = pos - pos.mean(0)
+    if torch.linalg.matrix_rank(centered, atol=1e-6) < 2:
         return name, z, pos, math.inf, math.inf
-    pos, group = idealised(pos, z, tol)
+    pos, group = idealized(pos, z, tol)
     return name, z, pos, len(group), int((torch.linalg.det(group) > 0).sum())
 
 
 def molecules() -> Iterator[Entry]:
-    """By geometry: bond lengths of textbooks, angles exact."""
+    """Molecules from geometry: bond lengths from textbooks, exact angles."""
     zero, unit = points([(0, 0, 0)]), TETRAHEDRON / math.sqrt(3)
     yield _entry("methane", torch.cat([zero, 1.09 * unit]), 24, 12, [6] + [1] * 4)
     yield _entry("P4", 2.21 * math.sqrt(3 / 8) * unit, 24, 12, [15] * 4)
@@ -70,7 +70,7 @@ def molecules() -> Iterator[Entry]:
 
 
 def _methyl(u: Tensor) -> Tensor:
-    """Three hydrogens at a carbon 1.54 from the centre along u, between the other bonds of the centre."""
+    """Hydrogens of a methyl group, whose carbon is 1.54 from the center along u, staggered."""
     across = points([(-2, 1, 1), (1, -2, 1), (1, 1, -2)]) / math.sqrt(6) * u.sign()
     return (1.54 + 1.09 / 3) * u + 1.09 * math.sqrt(8) / 3 * across
 

@@ -1,4 +1,4 @@
-"""Random group elements, applied in float64 and apart from the code that they test."""
+"""Random group elements, applied in float64 by code independent of the code under test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Motion", "random_motion"]
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    r"""A motion :math:`x \mapsto R x + t`, in float64.
+    r"""Euclidean motion :math:`x \mapsto R x + t`, in float64.
 
     Shapes:
         rotation ``[d, d]``, orthogonal; translation ``[d]``.
@@ -26,7 +26,7 @@ class Motion:
     translation: Tensor
 
     def __call__(self, x: Tensor, rep: RepLike = "point") -> Tensor:
-        r"""Returns :math:`\rho(g) x`, computed in float64 and rounded to the type of x."""
+        r"""Compute :math:`\rho(g) x` in float64, rounded to the type of x."""
         rep, r = Rep.of(rep), self.rotation.to(x.device)
         y = x.reshape(rep.layout(tuple(x.shape), len(r))).to(torch.promote_types(x.dtype, r.dtype))
         for axis in range(y.dim() - rep.rank, y.dim()):
@@ -38,7 +38,7 @@ class Motion:
         return y.to(x.dtype).reshape(x.shape)
 
     def __matmul__(self, other: Motion) -> Motion:
-        """The product: first ``other``, then this motion."""
+        """Compose with ``other``, which is applied first."""
         return Motion(self.rotation @ other.rotation, self.rotation @ other.translation + self.translation)
 
 
@@ -49,12 +49,12 @@ def random_motion(
     proper: bool | None = None,
     scale: float = 3.0,
 ) -> Motion:
-    """Returns a random element of a group in float64: Haar rotation, normal translation of the given scale.
+    """Draw a random element of a group in float64: Haar rotation, normal translation of the given scale.
 
     Args:
-        group: e.g. ``"E(3)"``, or a finite one, ``"Oh"``.
-        generator: for reproducible draws.
-        proper: True for a rotation, False for a reflection, None for what the draw gives.
+        group: e.g. ``"E(3)"``, or a finite group, ``"Oh"``.
+        generator: random number generator; default torch's global one.
+        proper: True for a rotation, False for a reflection, None for either.
         scale: standard deviation of the translation, in the units of the points.
 
     Raises:
@@ -65,7 +65,7 @@ def random_motion(
     checks.flag("proper", proper, optional=True)
     checks.number("scale", scale, 0)
     if proper is False and not group.reflects:
-        raise ValueError(f"proper=False: expected a group with reflections, found {group}")
+        raise ValueError(f"group: expected one with reflections for proper=False, found {group}")
     rotation = group.haar(1, generator, dtype=torch.float64)[0]
     if proper is not None and (torch.linalg.det(rotation) > 0) != proper:
         rotation = rotation @ group.mirror

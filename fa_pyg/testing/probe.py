@@ -1,4 +1,4 @@
-"""A smooth network on coordinates that knows nothing of geometry: what frames are measured with."""
+"""Smooth networks without any equivariance, to measure frames with."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
+from fa_pyg.batches import graph_count
 from fa_pyg.builders import Frame
 from fa_pyg.math.linalg import mean
+from fa_pyg.neighbors.cutoffs import cubic_cutoff
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import Rep
 
@@ -17,15 +19,15 @@ REPS = ("scalar", "vector", "pseudovector", "tensor")
 
 
 class Probe(nn.Module):
-    """Scalars, vectors, pseudovectors and tensors of every node and every graph, from two small perceptrons.
+    """MLP that predicts scalars, vectors, pseudovectors and tensors of every node and every graph.
 
-    None of them is equivariant. Each node sees itself and the mean over its graph, all with their colours.
+    None of them is equivariant. The input of a node is its position and color, and the mean over its graph.
 
     Args:
         dim: d.
-        length: the unit of length; choose that of the clouds.
-        velocities: whether ``vel`` is expected.
-        seed: of the weights, which are the same wherever it is.
+        length: unit of length, that of the clouds.
+        velocities: whether there is an input ``vel``.
+        seed: of the weights, which are the same on all machines.
 
     Shapes:
         z ``[N]`` or None, pos and vel ``[N, d]``, batch ``[N]``; returns a dict of ``"node scalar"`` ``[N]``,
@@ -50,13 +52,12 @@ class Probe(nn.Module):
         self, z: Tensor | None, pos: Tensor, batch: Tensor, vel: Tensor | None = None
     ) -> dict[str, Tensor]:
         first, second, last = self.layers
-        colour = torch.zeros_like(pos[:, :1]) if z is None else z.unsqueeze(1).to(pos.dtype) / 10
-        own = torch.cat([pos / self.length, *([] if vel is None else [vel]), colour], dim=1)
-        own = (own @ first + 0.3).tanh()
-        size = int(batch.max()) + 1
-        whole = mean((own @ second + 0.1).tanh(), batch, size)
+        color = torch.zeros_like(pos[:, :1]) if z is None else z.unsqueeze(1).to(pos.dtype) / 10
+        h = torch.cat([pos / self.length, *([] if vel is None else [vel]), color], dim=1)
+        h = (h @ first + 0.3).tanh()
+        pooled = mean((h @ second + 0.1).tanh(), batch, graph_count(batch))
         half = sum(self.sizes)
-        node, graph = (own + whole[batch]) @ last[:, :half], whole @ last[:, half:]
+        node, graph = (h + pooled[batch]) @ last[:, :half], pooled @ last[:, half:]
         return {**self._named("node", node), **self._named("graph", graph)}
 
     def _named(self, level: str, x: Tensor) -> dict[str, Tensor]:
@@ -66,7 +67,7 @@ class Probe(nn.Module):
 
 
 def framed_probe(frame: Frame, **options) -> FrameAveraging:
-    """Returns a :class:`Probe` of these options in a frame; all its inputs are declared."""
+    """Wrap a :class:`Probe` with these options in a frame; all its inputs are declared."""
     checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
     probe = Probe(frame.group.dim, **options)
     inputs = {"pos": "point" if frame.group.translates else "vector"}
@@ -74,21 +75,21 @@ def framed_probe(frame: Frame, **options) -> FrameAveraging:
         inputs["vel"] = "vector"
     names = [f"{level} {rep}" for level in ("node", "graph") for rep in REPS]
     output, level = ({name: name.split()[k] for name in names} for k in (1, 0))
-    return FrameAveraging(probe, frame, inputs, output, level=level, chunk=32)  # frames may be many
+    return FrameAveraging(probe, frame, inputs, output, level=level, chunk=32)  # there may be many frames
 
 
 class EdgeProbe(nn.Module):
-    r"""A smooth network on the vectors between neighbors, with forces and a strong dependence on directions.
+    r"""Smooth network on the vectors between neighbors that depends strongly on their directions.
 
     .. math:: E = \sum_i a \cdot \tanh\Big(\sum_j (1 - r_{ij}^2 / r_c^2)^3 \cos(W r_{ij} + b + z_j u)\Big)
 
-    Its energies tell frames apart, also those of cubic crystals, of which networks without training see
-    little: they are nearly polynomials of low degree in the directions.
+    Its energies differ between frames, also for cubic crystals. Untrained networks are nearly polynomials of
+    low degree in the directions, which hardly differ there.
 
     Args:
         cutoff: r_c.
-        width: rows of W.
-        seed: of the random numbers W (of size 1 / unit of length), a, b and u.
+        width: number of rows of W.
+        seed: of the random numbers W (in inverse units of length), a, b and u.
     """
 
     def __init__(self, cutoff: float = 3.4, width: int = 16, seed: int = 0) -> None:
@@ -108,7 +109,7 @@ class EdgeProbe(nn.Module):
         num_graphs: int = 1,
     ) -> Tensor:
         source, target = edge_index
-        weight = (1 - edge_vec.square().sum(1, keepdim=True) / self.cutoff**2).clamp(min=0) ** 3
+        weight = cubic_cutoff(edge_vec.square().sum(1, keepdim=True) / self.cutoff**2)
         kind = z.index_select(0, source).unsqueeze(1) * self.kind
         waves = weight * torch.cos(edge_vec @ self.wave + self.phase + kind)
         energy = torch.zeros(len(z), len(self.mix)).to(waves).index_add(0, target, waves).tanh() @ self.mix

@@ -1,4 +1,4 @@
-"""How steep a frame makes an energy: its forces beside those of the bare network."""
+"""Steepness of framed energies: forces relative to those of the bare network."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["Steepness", "assert_smooth", "steepness"]
 
 @dataclass(frozen=True)
 class Steepness:
-    """Largest forces of framed structures divided by the bare network's largest, and the runs they took.
+    """Largest forces of framed structures relative to the bare network, and the number of its runs.
 
     Attributes:
         largest, p99, median: over the structures; ``p99`` is the 99th percentile.
-        runs, most_runs: frames a structure, on average and at most; None for a model without a frame.
+        runs, most_runs: frames per structure, mean and maximum; None for a model without a frame.
     """
 
     largest: float
@@ -51,37 +51,39 @@ def steepness(
     nodes: int = NODES,
     seed: int = 0,
 ) -> Steepness:
-    r"""Returns how much larger forces are in a frame than those of the bare network: the frame's steepness.
+    r"""Measure the forces of a framed model relative to those of the bare network.
 
     .. math:: \frac{\max_i \|\nabla_i \langle\Phi\rangle(x)\|}{\max_{x, i} \|\nabla_i \Phi(x)\|}
 
-    over structures x: the input, displaced by Gaussian noise and turned at random. A frame whose weights
-    change over a short distance adds forces of its own, (difference of the network between two frames) times
-    (slope of the weights): 1 is as smooth as the network, 100 is a spike that no time step follows.
+    over structures x: the input, displaced by Gaussian noise and randomly rotated. A frame whose weights
+    change over a short distance adds forces, (difference of the network between frames) times (slope of the
+    weights): 1 is as smooth as the network, 100 is a spike too narrow for any time step.
 
     Args:
-        model: gives an energy for each graph; put it into ``eval()``, and in float64.
-        inputs: what it is called with, as in :func:`~fa_pyg.testing.assert_equivariant`: one structure or a
-            batch. What is neither turned nor displaced stays as it is, ``edge_index`` too.
-        pos: the name of the positions ``[N, d]``, or their place.
-        energy, forces: their keys, where the model returns a dict or a tuple; forces default to
+        model: predicts an energy per graph; in evaluation mode, and in float64.
+        inputs: arguments of the model, as in :func:`~fa_pyg.testing.assert_equivariant`: a structure or a
+            batch. Other inputs stay the same, including ``edge_index``.
+        pos: name of the positions ``[N, d]``, or index in a sequence.
+        energy, forces: keys, if the model returns a dict or a tuple; forces default to
             ``-torch.autograd.grad`` of the energy.
-        group: what structures are turned in; "auto" for that of the model's frame, E(d) for other models.
-        bare: the network to compare with, called alike. Default, for a model that holds one
-            :class:`~fa_pyg.FrameAveraging`: the network in it, as it is, with the centroid in the origin
-            where the group translates.
-        input_reps: the inputs that turn; default what a framed model declares, ``{"pos": "point"}`` for
+        group: group of random rotations; "auto" for that of the frame of the model, E(d) for other models.
+        bare: network to compare with, with the same arguments. Default, for a model with a single
+            :class:`~fa_pyg.FrameAveraging`: its network, with the centroid in the origin if the group has
+            translations.
+        input_reps: inputs that rotate; default those that a framed model declares, ``{"pos": "point"}`` for
             others.
         sigma: standard deviation of the noise of a coordinate, in units of the positions.
-        count: structures for each graph of the input.
-        nodes: in one call of the model, a bound on memory; one structure where the model takes no ``batch``.
-        seed: of the noise and the turns.
+        count: number of structures for each graph of the input.
+        nodes: number of nodes in a call of the model, to bound memory; without ``batch`` structures run one
+            by one.
+        seed: of the noise and the rotations.
 
     Raises:
-        ValueError: for a model without one frame and no ``bare``, and what :func:`assert_conservative` does.
+        ValueError: for no ``bare`` and a model with no frame or several, and as
+            :func:`~fa_pyg.testing.assert_conservative`.
 
-    Not guaranteed: that the steepest place is met. It is rare: ``largest`` grows with ``count``. A jump of
-    the energy between two structures is none of their forces: see :func:`curvature`.
+    Not guaranteed: to find the steepest structure. Steep ones are rare: ``largest`` grows with ``count``.
+    Forces do not show a jump of the energy between structures: see :func:`curvature`.
     """
     checks.number("sigma", sigma, 0)
     checks.integer("count", count)
@@ -89,7 +91,7 @@ def steepness(
     generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0, checks.MOST))
     both = Comparison(model, inputs, pos, energy, forces, bare, input_reps, group)
     shift = sigma * torch.randn(count, *both.pos.shape, generator=generator, dtype=torch.float64)
-    copies = both.copies(shift, both.turns(count, generator), nodes)
+    copies = both.copies(shift, both.orientations(count, generator), nodes)
     found, counts = both.framed(copies.forces)
     ratio = (found / both.bare(copies.forces).max()).flatten()
     values = torch.stack([ratio.max(), ratio.quantile(0.99), ratio.median()]).tolist()
@@ -115,30 +117,30 @@ def assert_smooth(
     nodes: int = NODES,
     seed: int = 0,
 ) -> Steepness:
-    """Asserts that a frame makes forces hardly larger than the bare network's, and neither kinks nor jumps.
+    """Assert that framed forces are hardly larger than those of the bare network, without kinks and jumps.
 
     Args:
         model, inputs, pos, energy, forces, group, bare, input_reps, sigma, count, nodes, seed: as in
             :func:`steepness`.
-        most: bound on the largest ratio of forces; frames that dynamics can live with stay below 2.
+        most: bound on the largest ratio of forces; below 2 for frames that suit dynamics.
         growth: bound on :attr:`Curvature.growth`.
-        directions, span: as in :func:`curvature`; None to look at forces alone.
+        directions, span: as in :func:`curvature`; None to check forces only.
 
     Returns:
         The steepness.
 
     Raises:
-        AssertionError: if a figure is above its bound or not finite.
+        AssertionError: for a value above its bound or not finite.
         ValueError: as :func:`steepness` and :func:`curvature`.
 
-    Not guaranteed: what these do not; it is a test by samples.
+    Not guaranteed: to find rare violations, as structures are sampled.
     """
     checks.number("most", most, above=0)
     checks.number("growth", growth, above=0)
     common = {"bare": bare, "input_reps": input_reps, "nodes": nodes, "seed": seed}
     found = steepness(model, inputs, pos, energy, forces, group, sigma=sigma, count=count, **common)
     if not found.largest <= most:
-        runs = "" if found.runs is None else f", {found.runs:.3g} runs a structure"
+        runs = "" if found.runs is None else f", {found.runs:.3g} runs per structure"
         raise AssertionError(
             f"not smooth: largest force {found.largest:.3g} times the bare network's (at most {most:g}; "
             f"99 % of structures {found.p99:.3g}, median {found.median:.3g}{runs})"

@@ -1,35 +1,33 @@
-"""One model with one call, moved, permuted and changed in every way: the errors of each."""
+"""Trials of equivariance: a call of a model, moved, permuted and changed, with errors by case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from fa_pyg.batches import channels_or_samples
 from fa_pyg.builders import Sample
-from fa_pyg.calls import Call, Layout, Name, Signature
+from fa_pyg.calls import Layout, Name
 from fa_pyg.calls.graphs import graph_layout
 from fa_pyg.calls.undeclared import looks_geometric, undeclared
 from fa_pyg.groups import Group
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.nn.outputs import check_level, output_spec
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.testing.apart import halves, has_graphs, leaks, others_changed
-from fa_pyg.testing.judged import bodies, largest, leaves, output_errors, smallest
+from fa_pyg.testing.energies import Inputs, call_of
+from fa_pyg.testing.leakage import halves, has_graphs, leaks, others_changed
 from fa_pyg.testing.motions import Motion, random_motion
-from fa_pyg.testing.permuted import permutation, permuted, reordered
+from fa_pyg.testing.node_order import permutation, permuted, reordered
+from fa_pyg.testing.output_errors import bodies, largest, leaves, output_errors, smallest
 
-__all__ = ["Inputs", "Trials"]
-
-Inputs = Data | Mapping[Name, Any] | Sequence[Any]
+__all__ = ["Trials"]
 
 
 class Trials:
-    """A model with its call, what is known of both, and its output; the arguments are those of the test."""
+    """Model, call and reference output, with the arguments of :func:`~fa_pyg.testing.assert_equivariant`."""
 
     def __init__(
         self,
@@ -42,9 +40,9 @@ class Trials:
         levels: Mapping[Name, str] | None,
         seed: int,
     ) -> None:
-        is_said = output is not None
+        is_declared = output is not None
         if isinstance(model, FrameAveraging):
-            is_said = is_said or model.output_is_said
+            is_declared = is_declared or model.output_is_said
             input_reps, output = input_reps or model.inputs, model.output if output is None else output
             level, levels = model.level if level is None else level, levels or model.levels
         self.model, self.group, self.level = _Model(model, inputs), group, level
@@ -53,9 +51,9 @@ class Trials:
         check_level(self.spec, level, self.values)
         self.reps, self.free, self.layout = self._layout(input_reps, levels)
         value = self.model({})
-        if not is_said and looks_geometric(value, group.dim, self.layout.sizes):
+        if not is_declared and looks_geometric(value, group.dim, self.layout.sizes):
             self.spec = Rep(1)
-            self.notes.append(f"  The output {list(value.shape)} is tested as a vector: say output=.")
+            self.notes.append(f"  The output {list(value.shape)} is tested as a vector; pass output=.")
         self.reference = list(leaves(self.spec, level, value))
         averaged = _in_one_frame(model, seed)
         usual = self.reference if averaged is None else list(self._leaves(_Model(averaged, inputs), {}))
@@ -65,7 +63,7 @@ class Trials:
     def _layout(
         self, input_reps: Mapping[Name, RepLike] | None, levels: Mapping[Name, str] | None
     ) -> tuple[dict[Name, Rep], dict[Name, Tensor], Layout]:
-        """What transforms, what may transform and is not declared, and the level of each tensor."""
+        """Inputs that transform, undeclared ones that may, and the level of each tensor."""
         call, group = self.model.call, self.group
         if not group.dim:
             return {}, {}, graph_layout(call, levels or {})
@@ -77,14 +75,14 @@ class Trials:
         free = undeclared(call.values, declared, group.dim, layout.sizes) if group.rotates else {}
         for name, value in free.items():
             hint = f'"vector" or "scalar" in input_reps= (inputs= of a {FrameAveraging.__name__})'
-            self.notes.append(f"  {name!r} {list(value.shape)} is not declared: say {hint}.")
+            self.notes.append(f"  {name!r} {list(value.shape)} is not declared; pass {hint}.")
         return reps, free, layout
 
     def _leaves(self, model: _Model, changed: Mapping[Name, Any]) -> Iterator[tuple[Tensor, Rep, Any]]:
         return leaves(self.spec, self.level, model(changed))
 
     def errors(self, trials: int) -> dict[str, float]:
-        """The largest error of each case, in so many trials."""
+        """Largest error of each case, over all trials."""
         errors = {case: largest(self.moved(draw, trials)) for case, draw in self.motions().items()}
         if self.layout.num_nodes > 1:
             errors["permuted"] = largest(self.permuted(1 if self.group.dim else trials))
@@ -95,10 +93,11 @@ class Trials:
         return errors
 
     def motions(self) -> dict[str, Callable[[], Motion]]:
+        """Random motions of each kind."""
         return _cases(self.group, self.generator)
 
     def moved(self, draw: Callable[[], Motion], trials: int) -> list[float]:
-        """The errors as all that is declared moves."""
+        """Errors when all declared inputs move."""
         errors = []
         for g in (draw() for _ in range(trials)):
             changed = {name: g(self.values[name], rep) for name, rep in self.reps.items()}
@@ -107,7 +106,7 @@ class Trials:
         return errors
 
     def permuted(self, trials: int) -> list[float]:
-        """The errors as nodes change places within their graphs."""
+        """Errors when nodes are permuted within their graphs."""
         errors = []
         for _ in range(trials):
             order, readings = permutation(self.layout, self.generator).to(_device(self.values)), []
@@ -119,7 +118,7 @@ class Trials:
         return errors
 
     def apart(self, trials: int) -> list[float]:
-        """What half of the graphs give, as the others change."""
+        """Errors of half of the graphs when the others change."""
         errors, usual = [], [size for size, _ in self.known]
         for _ in range(trials):
             g = random_motion(self.group, self.generator) if self.reps else None
@@ -130,7 +129,7 @@ class Trials:
         return errors
 
     def undeclared(self, trials: int) -> list[float]:
-        """The errors as that is rotated, alone, which may transform and is not declared."""
+        """Errors when only undeclared inputs that may transform are rotated."""
         errors = []
         rotations = [draw for case, draw in self.motions().items() if case != "translated"]
         for g in (draw() for draw in rotations * trials):
@@ -141,10 +140,16 @@ class Trials:
 
 
 def _check_samples(name: Name, rep: Rep, layout: Layout, dim: int) -> None:
-    """Raises ValueError for points that may be a dense batch, as a framed model does."""
-    is_said = layout.batch is not None or layout.call.data is not None or layout.levels.get(name) == "node"
+    """Check that points are not a dense batch, as a framed model does.
+
+    Raises:
+        ValueError: for points that may be one.
+    """
+    is_declared = (
+        layout.batch is not None or layout.call.data is not None or layout.levels.get(name) == "node"
+    )
     unclear = (
-        None if is_said or not rep.affine else channels_or_samples(name, layout.call.get(name), rep, dim)
+        None if is_declared or not rep.affine else channels_or_samples(name, layout.call.get(name), rep, dim)
     )
     if unclear is not None:
         raise ValueError(unclear)
@@ -155,14 +160,10 @@ def _device(values: Mapping[Name, Any]) -> torch.device:
 
 
 class _Model:
-    """A model with its arguments, some of which can be replaced."""
+    """Model with arguments, some of which can be replaced."""
 
     def __init__(self, model: nn.Module, inputs: Inputs) -> None:
-        args, kwargs = (inputs,) if isinstance(inputs, Data) else inputs, {}
-        if isinstance(inputs, Mapping):
-            args, kwargs = (), inputs
-        self.model = model
-        self.call = Call(Signature(model), tuple(args), kwargs, extra=("batch", "num_graphs"))
+        self.model, self.call = model, call_of(model, inputs)
 
     def __call__(self, changed: Mapping[Name, Any]) -> Any:
         return self.call.run(self.model, changed)
@@ -174,23 +175,25 @@ class _Model:
         missing = [k for k in transforms if not isinstance(self.call.values.get(k), Tensor)]
         if missing:
             found = ", ".join(map(str, self.call.values))
-            raise ValueError(f"input_reps: the call has no tensor {missing[0]!r}; it has {found}")
+            raise ValueError(
+                f"input_reps: expected names of tensors of the call, {found}, found {missing[0]!r}"
+            )
         return named
 
 
 def _in_one_frame(model: nn.Module, seed: int) -> FrameAveraging | None:
-    """The framed model in one of its frames a graph, which tells the size of what is averaged."""
+    """Framed model in a single random frame per graph, for the size of the outputs before averaging."""
     if not isinstance(model, FrameAveraging):
         return None
-    one = Sample(model.frame, k=1, generator=torch.Generator().manual_seed(seed))
+    sampled = Sample(model.frame, k=1, generator=torch.Generator().manual_seed(seed))
     options = {k: getattr(model, k) for k in ("reads", "node_weight", "level", "levels", "chunk")}
-    framed = FrameAveraging(model.model, one, model.inputs or None, model.output, **options)
+    framed = FrameAveraging(model.model, sampled, model.inputs or None, model.output, **options)
     framed._told = getattr(model, "_told", frozenset())  # the model itself has warned
     return framed
 
 
 def _cases(group: Group, generator: torch.Generator) -> dict[str, Callable[[], Motion]]:
-    """A draw of each kind of motion in the group, rotations and translations apart."""
+    """Random motions of each kind in the group, rotations and translations separately."""
 
     def rotation(proper: bool) -> Motion:
         g = random_motion(group, generator, proper=proper)

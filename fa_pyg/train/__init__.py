@@ -1,14 +1,16 @@
-"""Lightning modules, data modules and callbacks; the only part of the package that imports lightning."""
+"""Training: Lightning modules, data modules, callbacks, command lines; only this room needs Lightning."""
 
-from fa_pyg.train.cli import FitCLI, GraphCLI, NBodyCLI, load_best, main
-from fa_pyg.train.data import NBodyData
+from __future__ import annotations
+
+from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.ema import EMA
 from fa_pyg.train.fit import FitModule
+from fa_pyg.train.run import load_best, main
 from fa_pyg.train.seeds import EpochSeed
-from fa_pyg.train.tasks.graphs import GraphData, GraphModule
+from fa_pyg.train.tasks.graphs import GraphCLI, GraphData, GraphModule
 from fa_pyg.train.tasks.molecules import MoleculeCLI, MoleculeModule
 from fa_pyg.train.tasks.molecules_data import MoleculeData
-from fa_pyg.train.tasks.nbody import NBodyModule
+from fa_pyg.train.tasks.nbody import NBodyCLI, NBodyData, NBodyModule
 
 __all__ = [
     "EMA",

@@ -1,4 +1,6 @@
-"""What is kept of a run: the weights of the best validation error, and all it takes to go on."""
+"""Checkpoints of a run: the best weights, and the state to resume from."""
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,15 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from fa_pyg.files import atomic_write
 
+__all__ = ["AtomicCheckpointIO", "checkpoints"]
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Write a checkpoint beside the one it replaces, then rename: a kill in between loses nothing.
 
-    Reads tensors and plain Python values only, whoever wrote the checkpoint and whatever the trainer asks.
-    Removes what it has written itself, and nothing else: a checkpoint says which file its run had written
-    before, which Lightning would remove, be it a folder anywhere.
+    Reads tensors and plain Python values only, whoever wrote the checkpoint and whatever the trainer asks
+    for. Removes only files that it has written: a checkpoint names the file that its run wrote before, which
+    Lightning would remove, even a folder anywhere.
     """
 
     def __init__(self) -> None:
@@ -39,12 +43,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def checkpoints(folder: str | Path, monitor: str = "val/mse", every: int = 1) -> list[ModelCheckpoint]:
-    """``best.ckpt``, of the lowest ``monitor``, and ``last.ckpt``, after every epoch or ``every`` so many
-    epochs, in this folder."""
+    """Return callbacks that write ``best.ckpt``, of the lowest ``monitor``, and ``last.ckpt`` in a folder.
+
+    Args:
+        folder: of the files.
+        monitor: name of the validation error.
+        every: epochs between two ``last.ckpt``.
+    """
     best = ModelCheckpoint(
         folder, "best", monitor=monitor, save_on_train_epoch_end=False, enable_version_counter=False
     )
-    # Written after the validation of its epoch: it has to remember the best one.
+    # Written after the validation of its epoch, as it records the best checkpoint.
     last = ModelCheckpoint(
         folder, "last", every_n_epochs=every, save_on_train_epoch_end=True, enable_version_counter=False
     )

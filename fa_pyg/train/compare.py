@@ -1,4 +1,6 @@
-"""Runs of several configurations with several seeds, each done once, and how long an epoch of each takes."""
+"""Compare configurations: train each with several seeds, once, and measure the time of an epoch."""
+
+from __future__ import annotations
 
 import json
 import resource
@@ -21,19 +23,22 @@ from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.results import read_result
 from fa_pyg.workers.parent import end_by_kernel
 
+__all__ = ["affordable_epochs", "seconds_per_epoch", "trained"]
+
 
 def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str) -> dict:
-    """What a run of a training script reached, with its ``cpu_seconds`` over all attempts.
+    """Run a training script, and return its results with the ``cpu_seconds`` of all attempts.
 
-    A finished run is not run again; one that was interrupted goes on from its last checkpoint.
+    A finished run is not repeated; an interrupted one is resumed from its last checkpoint.
 
     Args:
-        script, config: what is run, in a process of its own.
+        script, config: the script, which runs in a separate process, and its configuration.
         seed: of the run.
-        folder: where it goes; another for each seed.
+        folder: of the run; another one for every seed.
         arguments: more of the command line.
 
-    Raises CalledProcessError where the run fails.
+    Raises:
+        CalledProcessError: if the run fails.
     """
     name = config.stem
     finished, spent = folder / name / "finished.json", folder / name / "cpu_seconds.json"
@@ -45,7 +50,7 @@ def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str
         command += ["--ckpt_path", "last"]
     before = _cpu_of_children() - (read_result(spent, float) or 0.0)
     try:
-        # A run that outlives this process would write to the same folder as the one that goes on with it.
+        # A run that outlives this process would write to the same folder as the one that resumes it.
         subprocess.run(list(map(str, command)), check=True, preexec_fn=_ends_with_us())
     finally:
         seconds = _cpu_of_children() - before
@@ -57,8 +62,8 @@ def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str
     return result
 
 
-class StepTimes(Callback):
-    """The CPU time [s] of this process at the end of each step."""
+class _StepTimes(Callback):
+    """Record the CPU time [s] of this process at the end of each step."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -68,18 +73,18 @@ class StepTimes(Callback):
 
 
 def seconds_per_epoch(make: type[FitCLI], arguments: Sequence[str], steps: int = 20) -> float:
-    """The CPU time that training takes for an epoch of a run, without validation: of a trial of some steps.
+    """Return the CPU time of a training epoch, without validation, from a trial of some steps.
 
     Args:
-        make: what is trained.
+        make: the task.
         arguments: of the command line of the run.
-        steps: timed, after 5 that are not; their median counts.
+        steps: number of steps to time, after 5 others; their median counts.
     """
     with isolate_rng(), TemporaryDirectory() as folder:
         trial = [f"--trainer.max_steps={steps + 5}", "--trainer.limit_val_batches=0"]
         trial += ["--trainer.enable_progress_bar=false", f"--trainer.default_root_dir={folder}"]
         cli = make([*arguments, *trial])
-        clock = StepTimes()
+        clock = _StepTimes()
         cli.trainer.callbacks.append(clock)
         cli.trainer.fit(cli.model, cli.datamodule)
         batches = len(cli.datamodule.train_dataloader())
@@ -89,10 +94,10 @@ def seconds_per_epoch(make: type[FitCLI], arguments: Sequence[str], steps: int =
 def affordable_epochs(
     make: type[FitCLI], config: Path, arguments: Sequence[str], seconds: float, kept: Path
 ) -> int:
-    """The number of epochs that fit in this CPU time; measured once and kept in a file, equal for all seeds.
+    """Return the number of epochs that fit in a CPU time; measured once and kept in a file, for all seeds.
 
     Args:
-        make: what is trained.
+        make: the task.
         config, arguments: of the run.
         seconds: of CPU time.
         kept: the file.
@@ -107,7 +112,7 @@ def affordable_epochs(
 
 
 def _ends_with_us() -> Callable[[], None] | None:
-    """What a run does first; nothing where the thread that starts it may end before this process."""
+    """Return a function that lets a run end with this process, unless its thread may end earlier."""
     is_main = threading.current_thread() is threading.main_thread()
     return end_by_kernel if is_main and sys.platform == "linux" else None
 

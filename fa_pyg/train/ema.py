@@ -1,4 +1,6 @@
-"""The moving average of the weights, which is what gets evaluated and kept."""
+"""Moving average of the weights, which is evaluated and kept."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -7,33 +9,37 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from fa_pyg import checks
+
+__all__ = ["EMA"]
+
 
 class EMA(Callback):
-    r"""Exponential moving average of the weights, after "Acceleration of Stochastic Approximation by
-    Averaging" (Polyak and Juditsky 1992).
+    r"""Exponential moving average of the weights.
+
+    After "Acceleration of Stochastic Approximation by Averaging" (Polyak and Juditsky 1992),
 
     .. math:: \bar w \leftarrow \bar w + (1 - \beta_n)(w - \bar w), \qquad
               \beta_n = \min\left(\beta, \frac{1 + n}{10 + n}\right)
 
-    after each optimiser step n; the second form forgets the random start of a short run. Validation, the
-    ``state_dict`` of every checkpoint and the model after ``fit`` hold the average; training goes on from the
-    raw weights, which a checkpoint keeps under ``ema``: a resumed run repeats an uninterrupted one exactly.
+    after each optimizer step n; the second form forgets the random start of a short run. Validation, the
+    ``state_dict`` of every checkpoint and the model after ``fit`` use the average; training continues from
+    the raw weights, which a checkpoint keeps under ``ema``: a resumed run equals an uninterrupted one.
     Floating-point buffers (running statistics) are averaged too.
 
     Args:
         decay: beta, in [0, 1).
 
-    Raises ValueError for another decay.
+    Raises:
+        ValueError: for another decay.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"EMA: decay is {decay}, expected 0 <= decay < 1")
-        self.decay = decay
+        self.decay = checks.number("decay", decay, 0, below=1)
         self.updates = 0
         self._step = 0
         self._names: list[str] = []
-        self._weights: list[Tensor] = []  # the model's own storage: always what the model holds now
+        self._weights: list[Tensor] = []  # the storage of the model: always its current weights
         self._average: list[Tensor] = []
         self._restored: dict[str, Tensor] = {}
         self._swapped = False
@@ -80,7 +86,7 @@ class EMA(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        if not self._average:  # after fit: the model holds the average already
+        if not self._average:  # after fit: the model has the average already
             return
         raw = checkpoint["state_dict"]
         checkpoint["ema"] = {"updates": self.updates, "weights": raw}
@@ -90,7 +96,7 @@ class EMA(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         if trainer.state.fn != TrainerFn.FITTING or "ema" not in checkpoint:
-            return  # an evaluation wants the average, which is what the state_dict holds
+            return  # an evaluation uses the average, which the state_dict has
         self.updates = checkpoint["ema"]["updates"]
         self._restored = checkpoint["state_dict"]
         pl_module.load_state_dict(checkpoint["ema"]["weights"])

@@ -1,4 +1,6 @@
-"""What every training step has in common: optimiser, schedule, and figures logged once an epoch."""
+"""Base of the training steps: optimizer, schedule, and figures logged once an epoch."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Sequence
@@ -9,23 +11,28 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from fa_pyg import checks
+
+__all__ = ["FitModule"]
+
 
 class FitModule(LightningModule):
-    r"""Trains a model on batches of graphs, and reports means over graphs.
+    r"""Train a model on batches of graphs, and report means over graphs.
 
-    A subclass has :meth:`forward`, :meth:`measures` and, where another loss is trained on, :meth:`loss`. The
-    optimiser is AdamW, which is Adam where ``weight_decay`` is 0. Means are over the samples of all
-    processes, also where the last batch is smaller. The weights of the best run are those of the lowest
-    ``val/<monitor>``.
+    A subclass has :meth:`forward`, :meth:`measures` and, if it trains on another loss, :meth:`loss`. The
+    optimizer is AdamW, which is Adam if ``weight_decay`` is 0. Means are over the samples of all processes,
+    also if the last batch is smaller. The best weights are those of the lowest ``val/<monitor>``.
 
     Args:
         model: any module.
         lr: learning rate at the first step.
         weight_decay: decoupled weight decay.
-        schedule: ``"cosine"`` lets the learning rate fall to 0 over the ``max_epochs`` of the trainer,
-            whatever ``max_time`` may cut off; None keeps it constant.
+        schedule: ``"cosine"`` decays the learning rate to 0 over the ``max_epochs`` of the trainer, whatever
+            ``max_time`` cuts off; None keeps it constant.
 
-    Raises ValueError for a negative ``lr`` or ``weight_decay``, and for a cosine schedule of unknown length.
+    Raises:
+        ValueError: for a learning rate that is not positive, a negative ``weight_decay``, and a cosine
+            schedule of unknown length.
     """
 
     names: ClassVar[tuple[str, ...]]  # of the measures
@@ -39,27 +46,24 @@ class FitModule(LightningModule):
         schedule: Literal["cosine"] | None = None,
     ) -> None:
         super().__init__()
-        if not (0 < lr < math.inf and 0 <= weight_decay < math.inf):
-            raise ValueError(
-                f"lr and weight_decay are {lr} and {weight_decay}, expected lr > 0, weight_decay >= 0"
-            )
-        self.model = model
-        self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
+        self.model, self.schedule = model, schedule
+        self.lr = checks.number("lr", lr, above=0)
+        self.weight_decay = checks.number("weight_decay", weight_decay, least=0)
 
     def measures(self, predicted: Tensor, batch: Any) -> tuple[Tensor, ...]:
-        """The figures of ``names``, each a mean over the graphs of a batch."""
+        """Return the figures in ``names``, which are means over the graphs of a batch."""
         raise NotImplementedError
 
     def counts(self, batch: Any) -> tuple[int, ...]:
-        """How many graphs of a batch each measure is the mean of; all unless said otherwise."""
+        """Return the number of graphs of a batch that each measure is the mean of; by default all."""
         return (batch.num_graphs,) * len(self.names)
 
     def loss(self, predicted: Tensor, batch: Any, measures: tuple[Tensor, ...]) -> Tensor:
-        """What is trained on; the first measure unless said otherwise."""
+        """Return the training loss; by default the first measure."""
         return measures[0]
 
-    def taken(self, batch: Any, names: Sequence[str], option: str) -> dict[str, Any]:
-        """Attributes of a batch by their names, which ``option`` gave."""
+    def attributes(self, batch: Any, names: Sequence[str], option: str) -> dict[str, Any]:
+        """Return attributes of a batch by name; ``option`` is the argument that names them."""
         if missing := [name for name in names if name not in batch]:
             raise ValueError(f"{option}: expected names of {sorted(batch.keys())}, found {missing}")
         return {name: batch[name] for name in names}
@@ -103,14 +107,14 @@ class FitModule(LightningModule):
         return self.optimizers().param_groups[0]["lr"]
 
     def configure_optimizers(self):
-        # Fused: a loop over small tensors would take longer than their update. But Lightning cannot clip what
-        # a fused optimiser unscales by itself.
+        # Fused: a loop over small tensors would take longer than their update. But Lightning cannot clip
+        # gradients that a fused optimizer unscales.
         fused = "mixed" not in self.trainer.precision
         optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay, fused=fused)
         if self.schedule is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):
-            raise ValueError("schedule is 'cosine' and max_epochs is -1, expected a number of epochs")
+            raise ValueError("schedule: expected max_epochs for 'cosine', found -1")
         scheduler = LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,4 +1,6 @@
-"""Tables and curves of a run, which go on where the run goes on."""
+"""Loggers that continue the tables and curves of a resumed run."""
+
+from __future__ import annotations
 
 import csv
 from pathlib import Path
@@ -7,13 +9,15 @@ from typing import Any
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
+__all__ = ["ResumableCSVLogger", "loggers", "read_metrics"]
+
 
 class ResumableCSVLogger(CSVLogger):
-    """A CSVLogger that keeps what its run had written before it was interrupted.
+    """CSVLogger that keeps the rows of a run from before it was interrupted.
 
     Args:
-        folder: where ``metrics.csv`` is.
-        start: the step from which the run goes on; later rows are dropped, as they will be written again.
+        folder: of ``metrics.csv``.
+        start: the step that the run is resumed from; later rows are dropped, as they are written again.
     """
 
     def __init__(self, folder: str | Path, start: int = 0) -> None:
@@ -29,13 +33,13 @@ class ResumableCSVLogger(CSVLogger):
             except (KeyError, TypeError, ValueError, csv.Error) as error:
                 path = Path(self.log_dir) / "metrics.csv"
                 raise ValueError(f"{path}: expected the table of a run, found another ({error})") from error
-            super().experiment.metrics.extend(rows)  # the new writer has deleted the file
+            super().experiment.metrics.extend(rows)  # the new writer deletes the file
             self._experiment.save()
         return self._experiment
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, str]]:
-    """The rows of ``metrics.csv`` in this folder, without empty cells; none where there is no such file."""
+    """Return the rows of ``metrics.csv`` in a folder, without empty cells; none without this file."""
     path = Path(folder) / "metrics.csv"
     if not path.exists():
         return []
@@ -44,6 +48,6 @@ def read_metrics(folder: str | Path) -> list[dict[str, str]]:
 
 
 def loggers(folder: str | Path, start: int = 0) -> list[Logger]:
-    """``metrics.csv`` and TensorBoard's event files, both straight in this folder, from this step on."""
+    """Return loggers that write ``metrics.csv`` and TensorBoard's event files in a folder, from a step on."""
     board = TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=start)
     return [ResumableCSVLogger(folder, start), board]

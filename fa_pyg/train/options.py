@@ -1,4 +1,4 @@
-"""Options of a training whose values nothing could be made of: each an error that names the option."""
+"""Check of the values of command line options, before anything is built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 __all__ = ["check_options", "check_run"]
 
-# The least value of each option, and the one below it that has a meaning of its own, if there is one.
+# The least value of each option, and a smaller one with a special meaning, if there is one.
 LEAST: dict[str, tuple[float, float | None]] = {
     "trainer.num_nodes": (1, None),
     "trainer.max_epochs": (1, -1),
@@ -37,24 +37,24 @@ ALIASES = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mix
 
 
 def check_options(config: Any, precisions: Sequence[str]) -> None:
-    """Refuse settings of a command line that name something this machine does not have, or that are absurd.
+    """Refuse values that are out of range, or that name something this machine does not have.
 
     Args:
         config: the settings, ``config["trainer.devices"]`` by their dotted names.
-        precisions: that these models can be trained in.
+        precisions: in which these models can be trained.
 
     Raises:
-        ValueError: naming the options, what was found and what is expected.
+        ValueError: naming the options.
     """
     if faults := [*_bounds(config), *_machine(config), *_others(config, precisions)]:
         raise ValueError("; ".join(faults))
 
 
 def check_run(config: Any) -> None:
-    """Refuse settings with which nothing would be trained, validated or tested, and so no result be there.
+    """Refuse settings with which nothing would be trained, validated or tested.
 
     Raises:
-        ValueError: naming the option, what was found and what is expected.
+        ValueError: naming the option.
     """
     for name in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
         if config.get(f"trainer.{name}") == 0:
@@ -73,7 +73,7 @@ def _bounds(config: Any) -> Iterator[str]:
 
 
 def _machine(config: Any) -> Iterator[str]:
-    """Devices that are not there, and more processes than the processor has cores."""
+    """Yield errors of devices that do not exist, and of more processes than cores."""
     accelerator, devices = config.get("trainer.accelerator"), config.get("trainer.devices")
     if accelerator in ("cuda", "gpu") and not (torch.cuda.is_available() or _has_mps(accelerator)):
         yield f"--trainer.accelerator: expected an accelerator of this machine (cpu), found {accelerator!r}"

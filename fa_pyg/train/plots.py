@@ -1,4 +1,6 @@
-"""Pictures of a run."""
+"""Plots of a run: learning curves, predictions."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +10,8 @@ from torch import Tensor
 from fa_pyg.plot import save_figure
 from fa_pyg.train.logs import read_metrics
 
+__all__ = ["new_figure", "plot_losses", "plot_predictions"]
+
 
 def plot_losses(
     folders: Mapping[str, str | Path],
@@ -16,13 +20,13 @@ def plot_losses(
     metric: str = "mse",
     label: str = "mean squared error",
 ) -> None:
-    """Draw training (dotted) and validation errors against the epoch, one colour per run.
+    """Draw training (dotted) and validation errors against the epoch, one color per run.
 
     Args:
         folders: label -> folder with a ``metrics.csv``.
-        path: the picture to write (PNG).
-        title: above the picture.
-        metric: what to draw, by its name in ``metrics.csv`` without that of the split.
+        path: the PNG file to write.
+        title: of the figure.
+        metric: its name in ``metrics.csv``, without the split.
         label: of the vertical axis.
     """
     figure = new_figure(7, 4)
@@ -44,13 +48,13 @@ def plot_losses(
 def plot_predictions(
     paths: Tensor, predictions: Mapping[str, Tensor], path: str | Path, title: str = ""
 ) -> None:
-    """Draw true trajectories, seen along z, and what models predict for their ends, one panel per system.
+    """Draw true trajectories, seen along z, and predictions of their ends, one panel per system.
 
     Args:
-        paths: [S, T, n, 3], positions of S systems at T times.
-        predictions: label -> [S, M, n, 3], M predictions of a model for the same end, e.g. from M poses.
-        path: the picture to write (PNG).
-        title: above the picture.
+        paths: ``[S, T, n, 3]``, positions of S systems at T times.
+        predictions: label -> ``[S, M, n, 3]``, M predictions of the same end, e.g. from M poses.
+        path: the PNG file to write.
+        title: of the figure.
     """
     figure = new_figure(4 * len(paths), 4.4)
     figure.suptitle(title)
@@ -71,7 +75,7 @@ def plot_predictions(
 
 
 def new_figure(width: float, height: float):
-    """An empty figure that needs no display."""
+    """Return an empty figure that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

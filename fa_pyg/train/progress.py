@@ -1,4 +1,6 @@
-"""One progress bar for the whole of training, not one per epoch."""
+"""Progress bar for the whole training, not one per epoch."""
+
+from __future__ import annotations
 
 import sys
 from typing import Any
@@ -7,12 +9,14 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+__all__ = ["FitProgressBar"]
+
 
 class FitProgressBar(ProgressBar):
-    """Steps done and to come, the time left, and the last training and validation errors.
+    """Show the steps done and left, the time left, and the last training and validation errors.
 
-    Epochs on small data take less than a second: a bar per epoch would only flicker. Into a file or a pipe it
-    writes a line every 30 seconds.
+    Epochs on small data take less than a second: a bar per epoch would only flicker. In a file or a pipe it
+    is a line every 30 seconds.
     """
 
     def __init__(self) -> None:

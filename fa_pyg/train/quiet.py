@@ -1,11 +1,15 @@
-"""What Lightning says and need not."""
+"""Silence irrelevant Lightning messages."""
+
+from __future__ import annotations
 
 import logging
 import warnings
 
+__all__ = ["quiet"]
+
 
 def quiet() -> None:
-    """Silence Lightning's advertisements, and its warnings that do not apply here."""
+    """Silence advertisements of Lightning, and warnings that do not apply here."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     for message in (

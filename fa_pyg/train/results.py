@@ -1,13 +1,17 @@
-"""Results that were kept as JSON, so that no run is done twice."""
+"""Results of finished runs in JSON files."""
+
+from __future__ import annotations
 
 import json
 import warnings
 from pathlib import Path
 from typing import Any
 
+__all__ = ["read_result"]
+
 
 def read_result(path: Path, kind: type = dict) -> Any | None:
-    """What was kept there; None where there is nothing, or nothing of this kind, with a warning."""
+    """Return the content of a JSON file; None without a file, or with a warning if it is of another kind."""
     try:
         found = json.loads(path.read_bytes())
         if isinstance(found, kind):
@@ -18,6 +22,6 @@ def read_result(path: Path, kind: type = dict) -> Any | None:
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error)
     warnings.warn(
-        f"{path}: expected a {kind.__name__} in JSON, found {reason}; it is made again", stacklevel=3
+        f"{path}: expected a {kind.__name__} in JSON, found {reason}; it is computed again", stacklevel=3
     )
     return None

@@ -1,4 +1,6 @@
-"""Random numbers that a resumed run draws again exactly."""
+"""Seeds of the random numbers, such that a resumed run draws the same ones."""
+
+from __future__ import annotations
 
 import random
 from typing import Any
@@ -7,9 +9,11 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
 
+__all__ = ["EpochSeed", "seed_everything"]
+
 
 def seed_everything(*key: int) -> None:
-    """Seed Python, NumPy and torch (all devices) from whole numbers; near keys give unrelated streams."""
+    """Seed Python, NumPy and torch (all devices) from integers; similar keys give unrelated streams."""
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - for transforms that draw from the global stream
@@ -19,11 +23,11 @@ def seed_everything(*key: int) -> None:
 class EpochSeed(Callback):
     """Make the random numbers of an epoch (frames, dropout) a function of seed, step and process.
 
-    No generator state has to be kept: a run resumed from the end of an epoch draws what the uninterrupted run
-    drew, on any number of processes. Evaluations draw from streams of their own.
+    Checkpoints need no generator states: a run resumed from the end of an epoch draws the numbers of the
+    uninterrupted run, on any number of processes. Evaluations draw from separate streams.
 
     Args:
-        seed: any whole number >= 0.
+        seed: any integer >= 0.
     """
 
     def __init__(self, seed: int = 0) -> None:

@@ -1,1 +1,10 @@
-"""Worker processes: one JSON line in, one JSON line out, within a time limit."""
+"""Worker processes: scripts that answer JSON requests within a time limit, and that end with their parent.
+
+:mod:`fa_pyg.workers.worker` is the side of this process, ``serve.py`` that of the scripts. No torch.
+"""
+
+from __future__ import annotations
+
+from fa_pyg.workers.worker import Answer, Worker
+
+__all__ = ["Answer", "Worker"]

@@ -1,4 +1,4 @@
-"""Numbers that are not coordinates stay in their graph, in value and in gradient."""
+"""NaN, infinity and overflow stay in their graph, in value and in gradient."""
 
 import math
 
@@ -10,7 +10,7 @@ from torch_geometric.data import Batch, Data
 from fa_pyg import (
     CanonicalFrame,
     FrameAveraging,
-    GeneralisedQRFrame,
+    GeneralizedQRFrame,
     GroupFrame,
     HaarFrame,
     LearnedFrame,
@@ -48,7 +48,7 @@ def a_pca_frame_for_training(group):
 FRAMES = {
     "pca": PCAFrame,
     "weighted": WeightedPCAFrame,
-    "qr": GeneralisedQRFrame,
+    "qr": GeneralizedQRFrame,
     "learned": LearnedFrame,
     "noisy": lambda group: LearnedFrame(group, noise=1, k=2, generator=seeded()),
     "haar": lambda group: HaarFrame(group, k=2, generator=seeded()),
@@ -110,7 +110,7 @@ def test_a_graph_of_nan_has_an_output_of_nan(name):
     assert out.isnan().tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("E(3)"), GeneralisedQRFrame("E(3)")])
+@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("E(3)"), GeneralizedQRFrame("E(3)")])
 @pytest.mark.parametrize("size", [1e160, 1e300])
 def test_a_graph_whose_squares_overflow_has_frames_of_nan(frame, size):
     """And not those of a point, which would be finite and wrong."""
@@ -127,14 +127,14 @@ def test_many_graphs_and_every_solver(dim):
     bad[7, 2], bad[300, 0, 0], bad[399, 1, 0] = math.nan, math.inf, 1e200
     batch, good = torch.arange(400).repeat_interleave(4), torch.ones(400, dtype=torch.bool)
     good[[7, 300, 399]] = False
-    for frame in (PCAFrame(f"SE({dim})"), GeneralisedQRFrame(f"SE({dim})")):
+    for frame in (PCAFrame(f"SE({dim})"), GeneralizedQRFrame(f"SE({dim})")):
         plain, found = (frame(x.flatten(0, 1), batch=batch) for x in (pos, bad))
         assert torch.equal(*(x.rotation[good[x.body]] for x in (plain, found)))
 
 
 @pytest.mark.parametrize("group", ["E(3)", "SO(3)"])
 @pytest.mark.parametrize("name", ["pca", "weighted", "qr", "learned"])
-def test_a_bad_node_spoils_its_neighbours_alone(name, group):
+def test_a_bad_node_spoils_its_neighbors_alone(name, group):
     """A path: the frames of nodes that have no edge with the bad one keep every bit."""
     path = torch.arange(14)
     edge_index = torch.cat([torch.stack([path, path + 1]), torch.stack([path + 1, path])], 1)
@@ -156,7 +156,7 @@ def test_a_bad_node_spoils_its_neighbours_alone(name, group):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("SE(3)"), GeneralisedQRFrame("E(3)")])
+@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("SE(3)"), GeneralizedQRFrame("E(3)")])
 def test_stored_frames_and_poses(frame, value):
     def graphs(first):
         return Batch.from_data_list(
@@ -188,7 +188,7 @@ def test_features_of_nan_stay_in_their_graph(frame):
         assert torch.equal(plain, found)
 
 
-def test_frames_that_come_in_another_order_go_to_their_graphs():
+def test_frames_in_another_order_go_to_their_graphs():
     """Whitened clouds have frames of another family than others, which were made first in a batch."""
     frame, seen = WeightedPCAFrame("SE(3)", smoothness="fast"), 0
     for seed in range(12):

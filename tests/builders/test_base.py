@@ -1,4 +1,4 @@
-"""What every frame is handed: clouds of declared quantities, weights that count, and errors."""
+"""The input of every frame: clouds of declared quantities, effective weights, and errors."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ BATCH = torch.tensor([0, 1, 0, 1, 1])
 POS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
 
 
-def test_rows_of_channels_know_their_body_and_weight():
+def test_rows_of_channels_have_their_body_and_weight():
     x = torch.randn(5, 2, 3)
     weight = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     quantity = Quantity(x, Rep(1), Rows.of(BATCH, Level.NODE))
@@ -55,7 +55,7 @@ def test_no_rows_and_no_channels():
         assert index.shape == (0,)
 
 
-def test_negative_weights_count_as_none_and_no_weights_as_equal_ones():
+def test_negative_weights_count_as_0_and_zeros_as_equal_weights():
     pos = torch.randn(5, 3, dtype=torch.float64)
     frame = PCAFrame("E(3)")
     some = frame(pos, batch=BATCH, node_weight=torch.tensor([1.0, 2.0, -5.0, -1.0, 3.0]))
@@ -97,7 +97,7 @@ def test_wrong_calls(args, kwargs, message):
 
 
 class Fixed(MotionFrame):
-    """Returns the given frames, whatever it sees."""
+    """Return the given frames, whatever it sees."""
 
     def __init__(self, group, frames):
         super().__init__(group)
@@ -149,6 +149,6 @@ def test_number_of_graphs():
         ((POS,), {"node_weight": [1.0] * 5}, "node_weight: expected a tensor, found a list"),
     ],
 )
-def test_what_is_no_tensor_or_in_the_wrong_place(args, kwargs, message):
+def test_values_that_are_not_tensors(args, kwargs, message):
     with pytest.raises(ValueError, match=message):
         PCAFrame("E(3)")(*args, **kwargs)

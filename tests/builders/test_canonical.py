@@ -1,4 +1,4 @@
-"""The canonical frame on batches as they come: any order of nodes and edges, features, hard graphs."""
+"""The canonical frame on arbitrary batches: any order of nodes and edges, features, hard graphs."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def test_twenty_relabellings_have_one_form(make):
     assert len(forms) == 1
 
 
-def test_forms_tell_hard_pairs_apart():
+def test_forms_distinguish_hard_pairs():
     frame = CanonicalFrame()
     for a, b in ((rook(4), shrikhande()), cfi_pair(complete(4))):
         assert a.num_edges == b.num_edges
@@ -91,7 +91,7 @@ def test_orbits_are_numbered_within_their_graphs():
     assert frames.exact_for().all()
 
 
-def test_features_part_orbits():
+def test_features_split_orbits():
     frames = CanonicalFrame()(cycle(6), torch.tensor([1, 0, 0, 0, 0, 0]))
     assert len(frames.orbit.unique()) == 4
     edge = cycle(6)

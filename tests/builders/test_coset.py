@@ -144,7 +144,7 @@ def test_wrong_arguments_are_named(frame, subgroup, message):
         CosetFrame(frame, subgroup)
 
 
-def test_forward_mode_sees_what_coincides_at_one_input():
+def test_forward_mode_at_inputs_where_frames_coincide():
     base = torch.tensor([[1, 1, 0], [1, -1, 0], [-1, 1, 0], [-1, -1, 0], [0, 0, 0.7]], dtype=torch.float64)
     frame = CosetFrame(WeightedPCAFrame("SE(3)", smoothness="fast"), "D2(3)")
     step = torch.randn(5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

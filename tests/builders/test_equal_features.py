@@ -63,7 +63,7 @@ def test_whole_numbers_of_all_types(kind):
 
 
 @pytest.mark.parametrize("kind", [torch.int64, torch.uint64])
-def test_large_whole_numbers_are_told_apart(kind):
+def test_large_integers_are_distinguished(kind):
     values = torch.tensor([2**53, 2**53 + 1, 2**62, 2**62 + 1, 2**53]).to(kind)
     assert colors_of((values[:, None],)).tolist() == [0, 1, 2, 3, 0]
     if kind == torch.uint64:

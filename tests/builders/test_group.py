@@ -1,4 +1,4 @@
-"""Group averaging: the whole of a finite group at every input."""
+"""Group averaging: all elements of a finite group for every input."""
 
 import copy
 import itertools
@@ -65,19 +65,19 @@ def test_a_frame_of_another_group_is_found():
         assert_frame(Turned("C4"), torch.randn(5, 2).double())
 
 
-def test_translations_are_said_in_two_ways():
+def test_translations_have_two_spellings():
     assert GroupFrame("O_h", translations=True).group == GroupFrame("T(3):Oh").group == Group.of("T(3):Oh")
     assert repr(GroupFrame("O_h", translations=True)) == 'GroupFrame("T(3):Oh")'
 
 
 @pytest.mark.parametrize("group", ["O(3)", "SE(2)", "T(3)"])
 def test_infinite_groups_are_refused(group):
-    with pytest.raises(ValueError, match=rf'group: expected a finite one such as "C4".*{group[:-3]}'):
+    with pytest.raises(ValueError, match=rf'group: expected a finite group such as "C4".*{group[:-3]}'):
         GroupFrame(group)
 
 
 def test_principal_axes_of_a_finite_group_are_refused():
-    with pytest.raises(ValueError, match=r"Oh is finite.*GroupFrame.*O\(3\)"):
+    with pytest.raises(ValueError, match=r"expected O\(3\).*finite group Oh.*GroupFrame"):
         PCAFrame("Oh")
 
 

@@ -1,4 +1,4 @@
-"""Group averaging by samples; tests/builders/test_group.py has the whole of a finite group."""
+"""Group averaging by samples; for all elements of finite groups see tests/builders/test_group.py."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Learned frames: equivariant, safe on symmetric inputs, trained end to end, sure or by chance."""
+"""Learned frames: equivariant, safe on symmetric inputs, trained end to end, with and without noise."""
 
 import copy
 import io
@@ -42,7 +42,7 @@ def test_a_frame_of_its_group(group):
     assert (frames.slots, frames.num_bodies) == (1, 5)
 
 
-def test_it_is_no_frame_of_a_larger_group_nor_with_any_net():
+def test_not_a_frame_of_a_larger_group_nor_with_any_net():
     with pytest.raises(AssertionError, match="is not gF"):
         assert_frame(LearnedFrame("SO(3)"), cloud(), batch=BATCH, group="O(3)")
     with pytest.raises(AssertionError, match="is not gF"):
@@ -64,7 +64,7 @@ def test_planar_clouds():
     assert wrong["improper"] > 1e-3  # as the docstring says
 
 
-def test_what_the_net_is_given():
+def test_inputs_of_the_net():
     """All declared vectors, points from the centroid; no pseudovectors where groups reflect."""
 
     class Model(nn.Module):
@@ -103,7 +103,7 @@ def test_symmetric_molecules_stay_finite(name, group):
 
 
 def direction_task():
-    """Directions from the first to the last of six coloured nodes, of a molecule in random poses."""
+    """Directions from the first to the last of six colored nodes, of a molecule in random poses."""
     shape, z = cloud(seed=5)[:6], torch.arange(1, 7).repeat(64)
     g = torch.Generator().manual_seed(0)
     pos = torch.stack([random_motion("SE(3)", g)(shape) for _ in range(64)])
@@ -181,7 +181,7 @@ def test_noise_is_reproducible_and_counts():
     assert torch.cdist(frames[:, 0].flatten(1), frames[:, 0].flatten(1)).add(9 * torch.eye(4)).min() > 1e-6
 
 
-def test_with_the_noise_turned_too_it_is_a_frame():
+def test_a_frame_if_the_noise_is_rotated_too():
     frame, pos = LearnedFrame("E(3)", noise=1, k=3), cloud()
     noise = torch.randn(90, 1, 3, dtype=torch.float64)
     g = random_motion("E(3)", torch.Generator().manual_seed(0), proper=False)
@@ -263,7 +263,9 @@ def test_wrong_nets_and_inputs():
     with pytest.raises(ValueError, match=r"net: expected \[5, 3, 3\] for E\(3\), found \[5, 2, 3\]"):
         LearnedFrame("E(3)", VectorNet(2))(cloud(), batch=BATCH)
     model = FrameAveraging(nn.Identity(), LearnedFrame("O(3)"), {"input": "pseudovector"}, "vector")
-    with pytest.raises(ValueError, match="needs a declared point or vector, found a pseudovector"):
+    with pytest.raises(
+        ValueError, match="LearnedFrame: expected a declared point or vector, found a pseudovector"
+    ):
         model(cloud())
 
 

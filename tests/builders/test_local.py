@@ -1,4 +1,4 @@
-"""LocalFrame: a frame a node from its neighbours, whichever frame it is made of."""
+"""LocalFrame: a frame per node from its neighbors, for every kind of frame."""
 
 import pytest
 import torch
@@ -93,7 +93,7 @@ def test_edge_vectors_of_a_periodic_box():
     assert not torch.allclose(a.rotation, frame(pos, edge_index).rotation)
 
 
-def test_a_neighbour_leaves_without_a_trace():
+def test_a_neighbor_leaves_continuously():
     pos = points(n=6)
     all_edges = torch.tensor([[1, 2, 3, 4, 5], [0, 0, 0, 0, 0]])
     far = torch.randn(3, dtype=torch.float64)
@@ -113,7 +113,7 @@ def test_a_neighbour_leaves_without_a_trace():
 
 
 @pytest.mark.parametrize("group", ["O(3)", "SE(2)"])
-def test_nodes_with_few_neighbours_have_frames(group):
+def test_nodes_with_few_neighbors_have_frames(group):
     dim = int(group[-2])
     pos = points(dim, 5).requires_grad_()
     edge_index = torch.tensor([[1, 0, 2, 1], [0, 1, 1, 2]])  # a chain of three, and two alone
@@ -127,7 +127,7 @@ def test_nodes_with_few_neighbours_have_frames(group):
     assert LocalPCAFrame(group)(pos[:0], edge_index[:, :0]).num_bodies == 0
 
 
-def test_weights_of_nothing_are_no_neighbours():
+def test_edges_of_weight_0_are_not_neighbors():
     pos = points()
     edge_index = knn_graph(pos, 4)
     weight = torch.ones(edge_index.size(1), dtype=torch.float64)
@@ -155,7 +155,7 @@ def test_detached():
     assert not LocalPCAFrame("O(3)", detach=True)(pos, edge_index).rotation.requires_grad
 
 
-def test_what_does_not_fit():
+def test_mismatched_arguments():
     pos, frame = points(), LocalPCAFrame("E(3)")
     edge_index = knn_graph(pos, 4)
     with pytest.raises(ValueError, match="frame: expected a frame"):
@@ -179,7 +179,7 @@ def test_what_does_not_fit():
 
 
 @pytest.mark.parametrize("group", ["O(3)", "SO(3)", "E(3)", "SE(3)", "O(2)", "SE(2)"])
-def test_nodes_without_neighbours_keep_all_their_frames(group):
+def test_nodes_without_neighbors_keep_all_their_frames(group):
     """They are no empty graphs: one arbitrary frame would give them an arbitrary vector."""
     frame, dim = LocalFrame(WeightedPCAFrame(group)), int(group[-2])
     frames = frame(points(dim, n=5), torch.tensor([[1, 2, 3], [0, 1, 2]]))

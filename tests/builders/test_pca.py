@@ -1,4 +1,4 @@
-"""Principal axes against a loop, their group, their limits, their gradient, and what autocast must not do."""
+"""Principal axes against a loop: their group, limits and gradient, and no effect of autocast."""
 
 import itertools
 
@@ -34,9 +34,9 @@ def test_against_a_loop(kind, dim, vectors, weighted):
         share = share / share.sum()
         x = pos[mine]
         if kind in ("E", "SE", "T"):
-            centre = share @ x
-            assert torch.allclose(frames.origin[graph], centre, atol=1e-12)
-            x = x - centre
+            center = share @ x
+            assert torch.allclose(frames.origin[graph], center, atol=1e-12)
+            x = x - center
         else:
             assert frames.origin is None
         moment = x.T @ torch.diag(share) @ x
@@ -56,8 +56,8 @@ def test_against_a_loop(kind, dim, vectors, weighted):
     assert frames.weight.eq(frames.weight[0]).all()
 
 
-def test_it_is_no_frame_of_a_larger_group():
-    """The negative control: rotations alone do not know reflections, and O(3) does not centre."""
+def test_not_a_frame_of_a_larger_group():
+    """The negative control: rotations alone do not know reflections, and O(3) does not center."""
     with pytest.raises(AssertionError, match="is not gF"):
         assert_frame(PCAFrame("T(3)"), cloud(3), batch=BATCH, group="SE(3)")
     with pytest.raises(AssertionError, match="is not gF"):
@@ -74,7 +74,7 @@ def test_scale_and_offset(scale, offset):
     assert torch.allclose(cosine, torch.eye(3, dtype=pos.dtype).expand_as(cosine), atol=1e-9)
 
 
-def test_empty_graphs_one_node_and_no_graphs():
+def test_empty_graphs_single_nodes_and_empty_batches():
     pos = torch.randn(4, 3, dtype=torch.float64)
     frames = PCAFrame("SE(3)")(pos, batch=torch.tensor([1, 3, 3, 3]), num_graphs=6)
     assert frames.num_bodies == 6
@@ -87,7 +87,7 @@ def test_empty_graphs_one_node_and_no_graphs():
     assert PCAFrame("SE(3)")(pos[:0]).rotation.isfinite().all()
 
 
-def test_frames_are_float64_and_not_turned_by_autocast():
+def test_frames_are_float64_under_autocast():
     pos = cloud(3).float()
     plain = PCAFrame("E(3)")(pos, batch=BATCH)
     assert plain.rotation.dtype == torch.float64
@@ -127,7 +127,7 @@ def test_detached_frames_give_another_gradient():
     assert not PCAFrame("E(3)", detach=True)(pos).origin.requires_grad
 
 
-def test_the_gradient_of_an_invariant_neither_pushes_nor_turns():
+def test_the_gradient_of_an_invariant_has_neither_net_force_nor_torque():
     pos = cloud(3)[:5].requires_grad_()
     (force,) = torch.autograd.grad(energy(pos), pos)
     assert force.sum(0).abs().max() < 1e-10 * force.abs().max()
@@ -167,7 +167,7 @@ def test_invariants_of_rank_deficient_clouds_are_exact(name):
 
 
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)"])
-def test_how_exact_they_are(group):
+def test_exactness(group):
     """As tests of equivariance find: symmetric clouds are wrong, lines and points know no tensors."""
     generic = cloud(3)[:5]
     parts = [
@@ -195,7 +195,7 @@ def test_an_input_that_was_not_read_breaks_lines_and_points():
     assert not frame.evaluate(given).exact_for("scalar").any()
 
 
-def test_frames_that_do_not_say_how_exact_they_are():
+def test_frames_without_exactness_information():
     with pytest.raises(ValueError, match="no exactness information"):
         Frames(torch.eye(3).unsqueeze(0)).exact_for("scalar")
 

@@ -1,4 +1,4 @@
-"""Frames of labeled vectors by polar decomposition: equivariant, smooth, blind to repetition."""
+"""Frames of labeled vectors by polar decomposition: equivariant, smooth, invariant to repetition."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def frames_of(vectors, group):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_frames_turn_with_the_vectors(group):
+def test_frames_rotate_with_the_vectors(group):
     vectors = triples()
     g = Group.of(group).haar(1, torch.Generator().manual_seed(1), dtype=torch.float64)[0]
     if Group.of(group).reflects:
@@ -96,14 +96,14 @@ def test_a_model_of_vectors_is_equivariant(group):
     assert (bare(x @ g.T, cell, batch) - bare(x, cell, batch) @ g.T).abs().max() > 0.1
 
 
-def test_what_has_no_axes_is_named():
+def test_dependent_vectors_are_named():
     with pytest.raises(ValueError, match="group: expected three dimensions"):
         PolarFrame("E(2)")
-    with pytest.raises(ValueError, match=r"vectors: expected three of each of 1 graphs, .* found 4 rows"):
+    with pytest.raises(ValueError, match=r"vectors: expected three for each of 1 graphs, .* found 4 rows"):
         PolarFrame("O(3)")(torch.randn(4, 3))
     flat = triples()
     flat[2, 1] = flat[2, 0] + flat[2, 2]
-    with pytest.raises(ValueError, match=r"expected three independent ones, .* in graph 2"):
+    with pytest.raises(ValueError, match=r"expected three independent vectors, .* in graph 2"):
         frames_of(flat, "O(3)")
     with pytest.raises(ValueError, match="in graph 1"):
         frames_of(torch.stack([triples()[0], torch.zeros(3, 3).double()]), "O(3)")

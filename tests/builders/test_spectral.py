@@ -1,4 +1,4 @@
-"""The spectral frame: it sorts by eigenspaces, ties are transitive, all orders are there or so many drawn."""
+"""The spectral frame: sorted by eigenspaces, transitive ties, all orders or a random sample."""
 
 import itertools
 import math
@@ -87,7 +87,7 @@ def test_sorted_by_projections_against_a_loop():
     assert frames.order.tolist() == expected
 
 
-def test_features_come_first_and_part_ties():
+def test_features_come_first_and_split_ties():
     x = torch.tensor([[2.0], [1.0], [3.0], [0.0], [1.5]])
     frames = SpectralFrame()(cycle(5), x)
     assert frames.order.tolist() == [3, 1, 4, 0, 2]

@@ -1,4 +1,4 @@
-"""Every node that a model sees has a weight: types counted from 0, dummy atoms, wrong weights."""
+"""Every node that a model reads has a weight: types counted from 0, dummy atoms, wrong weights."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Batch, Data
 
-from fa_pyg import FrameAveraging, GeneralisedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
+from fa_pyg import FrameAveraging, GeneralizedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
 from fa_pyg.builders.cloud import MOST_TYPES, type_weights
 from fa_pyg.testing import equivariance_error, point_symmetries
 from fa_pyg.transforms import AddFrames, CanonicalPose, data_frames
@@ -22,7 +22,7 @@ MOLECULES = {
     "methane": (METHANE, [1, 0, 0, 0, 0]),
     "ragged": (RAGGED, [1, 0, 0, 2]),
 }
-FRAMES = [WeightedPCAFrame, GeneralisedQRFrame, LearnedFrame]
+FRAMES = [WeightedPCAFrame, GeneralizedQRFrame, LearnedFrame]
 
 
 class Waves(nn.Module):
@@ -58,7 +58,7 @@ def test_types_of_any_integers(dtype):
 
 
 @pytest.mark.parametrize("z", [[1.0, 0.0, 0.0], [[1, 0], [0, 1], [0, 1]], None, [[8.0], [math.nan], [1.0]]])
-def test_what_is_no_type_leaves_all_weights_equal(z):
+def test_values_that_are_not_types_give_equal_weights(z):
     """Types as floats, one-hot codes and missing ones are not weights: all nodes weigh the same."""
 
     data = Data(pos=WATER) if z is None else Data(pos=WATER, z=torch.tensor(z))
@@ -82,8 +82,8 @@ def test_weights_of_types_are_positive_injective_and_their_own_for_atoms():
     assert low / high > 1e-12  # no node is lost beside another
 
 
-@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("SE(3)"), GeneralisedQRFrame("E(3)")])
-def test_atomic_numbers_weigh_what_they_did(frame):
+@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("SE(3)"), GeneralizedQRFrame("E(3)")])
+def test_atomic_numbers_keep_their_weights(frame):
     """To the last bit: the weights of real atoms are their numbers."""
     z = torch.tensor([8, 1, 6, 9])
     add = AddFrames(frame)
@@ -148,7 +148,7 @@ def test_numbers_that_cannot_be_types_are_refused(z):
 
 @pytest.mark.parametrize("small", [0.0, -1.0, 1e-13, 1e-20, 1e-200])
 @pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("E(3)"), WeightedPCAFrame("SO(3)")])
-def test_frames_tell_of_nodes_that_they_do_not_see(frame, small):
+def test_unseen_nodes_are_reported(frame, small):
     """Handed to the frame itself such weights are allowed; then it does not say exact where it is not."""
     line = torch.tensor([[0.0, 0, 1], [0, 0, 2], [0, 0, -1], [0.5, 0.3, 0.2]], dtype=torch.float64)
     weight = torch.tensor([1.0, 2.0, 3.0, small], dtype=torch.float64)
@@ -161,14 +161,14 @@ def test_frames_tell_of_nodes_that_they_do_not_see(frame, small):
 
 @pytest.mark.parametrize("ratio", [1e-3, 1e-8, 1e-20, 1e-200])
 @pytest.mark.parametrize("molecule", [WATER, RAGGED])
-def test_exactness_is_told_of_weights_far_apart(molecule, ratio):
+def test_exactness_is_reported_for_very_different_weights(molecule, ratio):
     """Wherever a frame says that it is exact, it is, to the rounding of its moments."""
 
     def weights(values):
         return torch.where(values["z"] == 8, 1.0, torch.tensor(ratio, dtype=torch.float64))
 
     z = torch.tensor([8, 1, 2, 3][: len(molecule)])
-    for frame in (WeightedPCAFrame("E(3)"), GeneralisedQRFrame("E(3)")):
+    for frame in (WeightedPCAFrame("E(3)"), GeneralizedQRFrame("E(3)")):
         exact = frame(molecule + 1, node_weight=weights({"z": z})).exact_for("scalar")
         found = error(frame, molecule, z, node_weight=weights)
         assert found < 1e-6 or not exact.all(), (frame, found)

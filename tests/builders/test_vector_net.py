@@ -1,4 +1,4 @@
-"""The default net of learned frames: equivariant, blind to the nodes' order, alive to all it is given."""
+"""The default net of learned frames: equivariant, invariant to node order, sensitive to all its inputs."""
 
 import pytest
 import torch

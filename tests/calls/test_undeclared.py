@@ -250,7 +250,7 @@ def test_edge_vectors_of_a_layer(caught):
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_the_models_of_the_package_are_silent(fused, caught):
-    model = FAGNN(hidden=6, layers=2, edge_dim=2, fused=fused).double()
+    model = FAGNN(hidden_channels=6, num_layers=2, edge_dim=2, fused=fused).double()
     assert not caught(lambda: model(randn(9, 3), randn(9, 3), None, EDGES, randn(10, 2), BATCH))
 
 

@@ -83,7 +83,7 @@ def cfi(base, twisted):
 
 
 def formula(variables, clauses):
-    """The graph of a random formula: literals (colour 0) and clauses (colour 1)."""
+    """The graph of a random formula: literals (color 0) and clauses (color 1)."""
     literal = torch.stack([torch.randperm(2 * variables)[:3] for _ in range(clauses)]).view(-1)
     clause = 2 * variables + torch.arange(clauses).repeat_interleave(3)
     pair = torch.arange(variables) * 2

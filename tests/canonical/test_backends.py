@@ -1,4 +1,4 @@
-"""Other programs' canonical labelling, where they are installed: the same classes and orbits as ours."""
+"""Canonical labelling by back ends, if installed: the same classes and orbits as by this package."""
 
 import importlib.util
 import itertools
@@ -85,7 +85,7 @@ def test_batches(backend):
 
 
 def test_missing_and_unknown():
-    with pytest.raises(ValueError, match="backend: expected None or one of pynauty, igraph, found 'nauty'"):
+    with pytest.raises(ValueError, match='backend: expected "pynauty", "igraph" or None, found'):
         CanonicalFrame(backend="nauty")
     for name in backends.BACKENDS:
         if name not in INSTALLED:

@@ -11,7 +11,7 @@ from fa_pyg.canonical.integers import lexsort, ragged_arange, ranks, run_starts,
 
 
 def refined(edges, color):
-    """Colour refinement of one graph until the number of colours stays."""
+    """Color refinement of one graph until the number of colors stays."""
     while True:
         new = [(c, sorted((k, color[b]) for a, b, k in edges if a == v)) for v, c in enumerate(color)]
         names = {repr(key): i for i, key in enumerate(sorted(new, key=repr))}
@@ -37,8 +37,8 @@ def test_refinement(monkeypatch, kinds, rounds):
     graphs = simple_graphs(ends, sizes, node_color, edge_color)
     one, edges = Cells.of(graphs).refine(), torch.stack([graphs.row, graphs.col, graphs.kind]).t()
     target = one.target()
-    member = (one.color == target[one.own]).nonzero().view(-1)
-    node = torch.full_like(target, len(graph)).scatter_reduce_(0, one.own[member], member, "amin")
+    member = (one.color == target[one.partition]).nonzero().view(-1)
+    node = torch.full_like(target, len(graph)).scatter_reduce_(0, one.partition[member], member, "amin")
     some = (target >= 0).nonzero().view(-1)
     part = one.select(some)
     second = part.individualize(node[some] - one.first[some] + part.first).refine()
@@ -58,7 +58,7 @@ def test_refinement(monkeypatch, kinds, rounds):
             assert len(set(found)) == n
 
 
-def test_one_partition_does_not_see_the_others():
+def test_a_partition_does_not_depend_on_the_others():
     """Alone, in a matrix of several partitions of one graph, on copies, and with parallel kinds elsewhere."""
     ring, ladder = nx.cycle_graph(9), nx.circular_ladder_graph(7)
     edges = [torch.tensor(list(graph.edges())).t() for graph in (ring, ladder)]
@@ -105,7 +105,7 @@ def test_integer_tools():
     assert (number.tolist(), row.tolist()) == ([5, 6, 9, 10, 11], [0, 0, 2, 2, 2])
 
 
-def test_join():
+def test_union():
     ends = torch.randint(0, 100, (2, 70))
     label, expected = union(torch.arange(100), *ends), list(range(100))
     for _ in range(100):

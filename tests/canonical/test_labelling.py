@@ -12,7 +12,7 @@ COLORS = 3
 
 
 def random_graph(most):
-    """A directed multigraph with loops and colours, or with less of them: edge_index, size, colours."""
+    """A directed multigraph with loops and colors, or with less of them: edge_index, size, colors."""
     n = int(torch.randint(0, most + 1, ()))
     edge_index = torch.randint(0, max(n, 1), (2, int(torch.randint(0, 2 * n + 2, ())) if n else 0))
     kind = torch.rand(4) < 0.5
@@ -86,7 +86,7 @@ def test_poor_hashes_never_make_a_wrong_form(make, monkeypatch, bits):
     assert errors + len(least) > 100
 
 
-def test_one_graph_does_not_see_the_batch():
+def test_a_graph_does_not_depend_on_the_batch():
     graphs = [random_graph(9) for _ in range(60)]
     found = canonical_labelling(*together(graphs))
     node = edge = 0

@@ -171,5 +171,5 @@ def test_what_cannot_be_copied_says_so(run, frames_of, graphs, merged, recorder)
         run(recorder(), (), {**args, "wrong": wrong}, frames, 2, {"wrong": "shared"})
     with pytest.raises(ValueError, match=r"'adj': expected a torch.sparse matrix .* found a Tensor"):
         run(recorder(), (), {**args, "adj": torch.zeros(3, 8).to_sparse()}, frames, 2)
-    with pytest.raises(ValueError, match="'w': .*found 7 rows"):
+    with pytest.raises(ValueError, match=r"'w': .*found 7 rows"):
         run(recorder(), (), {**args, "w": torch.zeros(7)}, frames, 2)

@@ -1,4 +1,4 @@
-"""Slow, plain answers about graphs: satisfiability, colour refinement, isomorphism; what needs xTB."""
+"""Slow, plain answers about graphs: satisfiability, color refinement, isomorphism; what needs xTB."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from torch_geometric.utils import to_networkx
 
 
 def as_networkx(data):
-    """With the row of ``x`` as colour."""
+    """With the row of ``x`` as color."""
     graph = to_networkx(data, to_undirected=True)
     nx.set_node_attributes(graph, {i: tuple(row) for i, row in enumerate(data.x.tolist())}, "x")
     return graph
@@ -40,15 +40,15 @@ def solve(clauses):
 
 
 def refine(one, other):
-    """Whether 1-WL gives both graphs the same colours, by dictionaries."""
+    """Whether 1-WL gives both graphs the same colors, by dictionaries."""
     graph = nx.disjoint_union(as_networkx(one), as_networkx(other))
-    colours, number = nx.get_node_attributes(graph, "x"), 0
-    while len(set(colours.values())) > number:
-        number = len(set(colours.values()))
-        words = {i: (colours[i], tuple(sorted(map(str, (colours[j] for j in graph[i]))))) for i in graph}
+    colors, number = nx.get_node_attributes(graph, "x"), 0
+    while len(set(colors.values())) > number:
+        number = len(set(colors.values()))
+        words = {i: (colors[i], tuple(sorted(map(str, (colors[j] for j in graph[i]))))) for i in graph}
         names = {word: k for k, word in enumerate(sorted(set(words.values()), key=str))}
-        colours = {i: names[word] for i, word in words.items()}
-    first, second = ([colours[i] for i in graph if (i < one.num_nodes) is side] for side in (True, False))
+        colors = {i: names[word] for i, word in words.items()}
+    first, second = ([colors[i] for i in graph if (i < one.num_nodes) is side] for side in (True, False))
     return Counter(first) == Counter(second)
 
 
@@ -80,17 +80,17 @@ def matches(one, other, chosen):
 
 
 def marked(data, chosen, rounds=10):
-    """Sorted colours [C, n] of 1-WL where each choice [C, k] of nodes has colours of its own. Hashed: two
-    colours may agree by chance, but never differ by chance."""
-    colours = torch.zeros(len(chosen), data.num_nodes, dtype=torch.long)
+    """Sorted colors [C, n] of 1-WL where each choice [C, k] of nodes has colors of its own. Hashed: two
+    colors may agree by chance, but never differ by chance."""
+    colors = torch.zeros(len(chosen), data.num_nodes, dtype=torch.long)
     for k in range(chosen.shape[1]):
-        colours.scatter_(1, chosen[:, k : k + 1], k + 1, reduce="add")
+        colors.scatter_(1, chosen[:, k : k + 1], k + 1, reduce="add")
     row, col = data.edge_index
     for _ in range(rounds):
-        mixed = (colours + 12345) * 6364136223846793005
+        mixed = (colors + 12345) * 6364136223846793005
         mixed = (mixed ^ mixed >> 31) * 2685821657736338717
-        colours = mixed.clone().mul_(31).index_add_(1, col, mixed[:, row] ^ mixed[:, row] >> 29)
-    return colours.sort(dim=1).values
+        colors = mixed.clone().mul_(31).index_add_(1, col, mixed[:, row] ^ mixed[:, row] >> 29)
+    return colors.sort(dim=1).values
 
 
 @pytest.fixture(scope="session")

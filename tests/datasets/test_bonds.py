@@ -125,7 +125,7 @@ def test_one_atom_has_no_bonds(edges):
 def test_charge():
     assert RDKitBonds(charge=1)(ammonium()).bond_method == "rdkit"
     wrong = RDKitBonds(charge=0)
-    with pytest.warns(UserWarning, match=r"CH4: RDKit found no bonds at charge 0 .*CovalentBonds"):
+    with pytest.warns(UserWarning, match=r"CH4: expected bonds by RDKit at charge 0, .*CovalentBonds"):
         data = wrong(ammonium())
     assert (data.bond_method, data.num_edges) == ("covalent", 8)
     with warnings.catch_warnings():
@@ -138,7 +138,7 @@ def test_without_fallback_a_file_is_bad(tmp_path):
     (tmp_path / "a.xyz").write_text((MOLECULES / "water.xyz").read_text())
     (tmp_path / "b.xyz").write_text("1\n\nN 0 0 0\n4\n\nN 0 0 0\nH 1 0 0\nH 0 1 0\nH 0 0 1\n")
     edges = RDKitBonds(charge=-1, fallback=None)
-    with pytest.raises(ValueError, match=r"b\.xyz:4: RDKit found no bonds at charge -1"):
+    with pytest.raises(ValueError, match=r"b\.xyz:4: expected bonds by RDKit at charge -1"):
         read_xyz(tmp_path / "b.xyz", edges=edges)
     with pytest.raises(ValueError, match=r"2 of 2 files are bad"):
         XYZ(tmp_path, edges=edges)
@@ -208,5 +208,5 @@ def test_edges_that_cannot_be_made(edges, found, tmp_path):
     path = tmp_path / "one.xyz"
     path.write_text("1\n\nH 0 0 0\n")
     for read in (read_xyz, XYZ):
-        with pytest.raises(ValueError, match=rf"edges: found {found}.*such as RDKitBonds\(\)"):
+        with pytest.raises(ValueError, match=rf"edges: expected .*such as RDKitBonds\(\), found {found}"):
             read(path, edges=edges)

@@ -61,7 +61,7 @@ def test_each_is_one_graph_of_the_atlas(graphs):
 
 
 def test_without_canonical_forms_there_are_copies(monkeypatch):
-    """Negative control of the count: the order of colours alone leaves several numberings of one graph."""
+    """Negative control of the count: the order of colors alone leaves several numberings of one graph."""
     monkeypatch.setattr("fa_pyg.datasets.generators.connected.canonical_masks", lambda masks, n: masks)
     found = [nx.from_numpy_array(a) for a in adjacency(connected_graphs(6), 6)]
     assert len(found) > COUNTS[6]
@@ -154,7 +154,7 @@ def test_a_killed_run_leaves_no_cache(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("n", [0, 10, 8.0, "8", True])
 def test_bad_arguments(tmp_path, n):
-    with pytest.raises(ValueError, match=f"n: expected a whole number from 1 to 9.*, found {n!r}"):
+    with pytest.raises(ValueError, match=f"n: expected a.* integer.*, found {n!r}"):
         GRAPH8c(tmp_path, n)
     with pytest.raises(ValueError, match=r"root: expected a path.*, found None"):
         GRAPH8c(None)

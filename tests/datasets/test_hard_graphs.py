@@ -35,13 +35,13 @@ def named(data, base):
     """Our graph with the names of the definition: first come the nodes (v, edge, bit)."""
     edges = sorted(tuple(sorted(edge)) for edge in base.edges)
     names = dict(enumerate((e[side], e, b) for side in (0, 1) for e in edges for b in (False, True)))
-    neighbours = to_networkx(data, to_undirected=True).adj
+    neighbors = to_networkx(data, to_undirected=True).adj
     ends = len(names)
     for i in range(ends, data.num_nodes):
-        inside = tuple(sorted(names[j][1] for j in neighbours[i] if names[j][2]))
+        inside = tuple(sorted(names[j][1] for j in neighbors[i] if names[j][2]))
         names[i] = (int(data.base[i]), "S", inside)
     assert all(names[i][0] == v for i, v in enumerate(data.base.tolist()))
-    return nx.Graph({names[i]: [names[j] for j in neighbours[i]] for i in names})
+    return nx.Graph({names[i]: [names[j] for j in neighbors[i]] for i in names})
 
 
 def check(data, nodes, edges):
@@ -113,7 +113,7 @@ def test_no_base(base, expected):
         cfi_pair(base)
 
 
-def common_neighbours(data):
+def common_neighbors(data):
     a = torch.zeros(data.num_nodes, data.num_nodes, dtype=torch.long)
     a[tuple(data.edge_index)] = 1
     shared = a @ a
@@ -125,7 +125,7 @@ def test_strongly_regular_pair(oracle):
     for data in (one, other):
         check(data, 16, 48)
         assert (data.edge_index[0].bincount() == 6).all()
-        assert common_neighbours(data) == ({2}, {2})
+        assert common_neighbors(data) == ({2}, {2})
     assert oracle.refine(one, other)
     assert not oracle.isomorphic(one, other)
     assert oracle.isomorphic(other, rook(4))
@@ -140,7 +140,7 @@ def test_rook_is_the_line_graph_of_the_complete_bipartite_graph(m, oracle):
 
 
 def test_shrikhande_has_hexagons_around_each_node(oracle):
-    """In the rook's graph the neighbours of a node are two triangles."""
+    """In the rook's graph the neighbors of a node are two triangles."""
     for data, cycles in ((shrikhande(), [6]), (rook(4), [3, 3])):
         graph = oracle.as_networkx(data)
         around = [graph.subgraph(graph[i]) for i in graph]
@@ -192,12 +192,12 @@ def test_copies_are_numbered_at_random(oracle):
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        (csl, {"n": 4}, "n: expected 5 or more.*, found 4"),
-        (csl, {"skips": (1,)}, "skips: expected prime to 41, from 2 to 39.*, found 1"),
-        (csl, {"n": 10, "skips": (5,)}, "skips: expected prime to 10.*, found 5"),
-        (csl, {"skips": (2.0,)}, r"csl: skips: expected .*, found 2.0"),
-        (csl, {"copies": 0}, "copies: expected 1 or more.*, found 0"),
-        (rook, {"m": 1}, "m: expected 2 or more.*, found 1"),
+        (csl, {"n": 4}, "n: expected an integer >= 5, found 4"),
+        (csl, {"skips": (1,)}, "skips: expected integers coprime to 41, from 2 to 39.*, found 1"),
+        (csl, {"n": 10, "skips": (5,)}, "skips: expected integers coprime to 10.*, found 5"),
+        (csl, {"skips": (2.0,)}, r"skips: expected .*, found 2.0"),
+        (csl, {"copies": 0}, "copies: expected a positive integer, found 0"),
+        (rook, {"m": 1}, "m: expected an integer >= 2, found 1"),
     ],
 )
 def test_bad_arguments(function, arguments, message):

@@ -66,10 +66,10 @@ def test_of_a_split_of_files(tmp_path):
 
 
 def test_errors(dataset):
-    with pytest.raises(ValueError, match="dataset: found no structure"):
+    with pytest.raises(ValueError, match="dataset: expected at least one structure, found none"):
         statistics([])
-    with pytest.raises(ValueError, match="structure 0: found no gap"):
+    with pytest.raises(ValueError, match="structure 0: expected gap in every structure, found none"):
         statistics(dataset, ["gap"])
     dataset[4].energy[0] = torch.nan
-    with pytest.raises(ValueError, match="structure 4: found energy that is not finite"):
+    with pytest.raises(ValueError, match="structure 4: expected finite numbers for energy"):
         statistics(dataset, ["energy"])

@@ -61,16 +61,16 @@ def test_of_a_file(path, tmp_path):
         ((40, 10, 1), "counts that fit 50"),
         ((-1, 10, 1), "counts that fit 50"),
         ((60, None, 0), "counts that fit 50"),
-        ((0, 10, 10), "found nothing for 'train'"),
-        ({"train": [0], "val": [0], "test": [1]}, "found 0 in train and val"),
-        ({"train": [2, 2], "val": [0], "test": [1]}, "found 2 in train and train"),
-        ({"train": [50], "val": [0], "test": [1]}, "found 50, expected 0 to 49"),
-        ({"train": [-1], "val": [0], "test": [1]}, "found -1, expected 0 to 49"),
-        ({"train": [0.5], "val": [0], "test": [1]}, "a list of whole numbers"),
-        ({"train": "all", "val": [0], "test": [1]}, "a list of whole numbers"),
-        ({"train": [[1], [2, 3]], "val": [0], "test": [1]}, "a list of whole numbers"),
-        ({"train": [0], "val": [1]}, "no test"),
-        ("none.json", "no readable file"),
+        ((0, 10, 10), "expected structures for 'train', found none"),
+        ({"train": [0], "val": [0], "test": [1]}, "expected 0 once, found it in train and val"),
+        ({"train": [2, 2], "val": [0], "test": [1]}, "expected 2 once, found it in train and train"),
+        ({"train": [50], "val": [0], "test": [1]}, "expected positions from 0 to 49, found 50"),
+        ({"train": [-1], "val": [0], "test": [1]}, "expected positions from 0 to 49, found -1"),
+        ({"train": [0.5], "val": [0], "test": [1]}, "a list of integers"),
+        ({"train": "all", "val": [0], "test": [1]}, "a list of integers"),
+        ({"train": [[1], [2, 3]], "val": [0], "test": [1]}, "a list of integers"),
+        ({"train": [0], "val": [1]}, "not test"),
+        ("none.json", "a readable file of splits"),
     ],
 )
 def test_errors(path, splits, words):
@@ -82,12 +82,12 @@ def test_errors(path, splits, words):
 def test_broken_files(path, tmp_path, content):
     for name in ("s.json", "s.npz"):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=rf"s\.{name[2:]}: found"):
+        with pytest.raises(ValueError, match=rf"s\.{name[2:]}: expected .*, found"):
             XYZ(path, split="train", splits=tmp_path / name)
 
 
 def test_bad_arguments(path):
-    with pytest.raises(ValueError, match="split: found 'all'"):
+    with pytest.raises(ValueError, match=r"split: expected .*, found 'all'"):
         XYZ(path, split="all")
-    with pytest.raises(ValueError, match=r"seed: found 1\.5"):
+    with pytest.raises(ValueError, match=r"seed: expected .*, found 1\.5"):
         XYZ(path, split="train", seed=1.5)

@@ -10,7 +10,7 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, CovalentBonds, OnDiskXYZ, read_xyz, xyz_disk, xyz_lazy
-from fa_pyg.io.xyz.alike import Alike
+from fa_pyg.io.xyz.common_attributes import CommonAttributes
 
 TOTAL = 40
 
@@ -79,9 +79,12 @@ def test_other_attributes_of_a_transform_are_an_error(files, tmp_path):
     def odd(data):
         return data.update({"q": torch.zeros(1)} if data.source.endswith(":157") else {})
 
-    with pytest.raises(ValueError, match=r"a\.xyz:157: found q \['float32', \[-1\]\], expected None"):
+    with pytest.raises(
+        ValueError,
+        match=r"a\.xyz:157: q: expected None .*, found \['float32', \[-1\]\]",
+    ):
         OnDiskXYZ(tmp_path / "out", files, pre_transform=odd)
-    with pytest.raises(ValueError, match="pre_filter: found no structure"):
+    with pytest.raises(ValueError, match=r"pre_filter: expected .*, found none"):
         OnDiskXYZ(tmp_path / "none", files, pre_filter=lambda data: False)
 
 
@@ -115,12 +118,14 @@ def test_what_goes_on_looks_through_the_files_once(files, tmp_path, monkeypatch)
     """Not each task of each worker: copies of the data set are made for them when they are sent."""
     looks = []
     monkeypatch.setattr(xyz_disk, "BATCH", 4)
-    monkeypatch.setattr(xyz_lazy, "Alike", lambda *args: looks.append(args) or Alike(*args))
+    monkeypatch.setattr(
+        xyz_lazy, "CommonAttributes", lambda *args: looks.append(args) or CommonAttributes(*args)
+    )
 
     def in_order(function, tasks, make, workers):
         return ((place, function(task, pickle.loads(pickle.dumps(make)))) for place, task in tasks)
 
-    monkeypatch.setattr(xyz_disk, "in_order", in_order)
+    monkeypatch.setattr(xyz_disk, "map_in_order", in_order)
     with pytest.raises(ZeroDivisionError):
         OnDiskXYZ(tmp_path / "root", files, pre_transform=fails_in_the_middle)
     looks.clear()

@@ -13,9 +13,7 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from fa_pyg.datasets import XYZ, CovalentBonds, LazyXYZ, XYZStream, read_xyz
-from fa_pyg.io.xyz.index import build as _xyz_index
-from fa_pyg.io.xyz.index import chains as _xyz_chains
-from fa_pyg.io.xyz.index import progress as _xyz_progress
+from fa_pyg.io.xyz.index import build, progress, scan
 from fa_pyg.io.xyz.index.cache import Index
 
 TOTAL = 60
@@ -95,7 +93,7 @@ def test_the_index_is_used_again_until_the_file_changes(path, monkeypatch):
     path.write_text(content(8))
     same(LazyXYZ(path), read_xyz(path))
     assert len(list(path.parent.glob(".fa_xyz*.rows"))) == 1
-    with pytest.raises(ValueError, match=r"a\.xyz: found a file that has changed"):
+    with pytest.raises(ValueError, match=r"a\.xyz: expected .*, found a file that has changed"):
         old[3]
     path.write_text("broken")
     with pytest.raises(ValueError, match="found 'broken'"):
@@ -123,9 +121,9 @@ def test_no_room_anywhere_is_an_error_that_names_the_folder(path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_xyz_progress, "write_sealed", full)
+    monkeypatch.setattr(progress, "write_checked_json", full)
     with (
-        pytest.warns(UserWarning, match=r"no index is kept .*No space left"),
+        pytest.warns(UserWarning, match=r"the index cannot be stored .*No space left"),
         pytest.raises(OSError, match=r"fa_xyz.*: expected a folder .* found .*No space left"),
     ):
         LazyXYZ(path)
@@ -139,13 +137,13 @@ def test_a_folder_that_cannot_be_written_to(path, monkeypatch):
 
     real = os.open
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.warns(UserWarning, match="no index is kept"):
+    with pytest.warns(UserWarning, match="the index cannot be stored"):
         dataset = LazyXYZ(path)
     same(dataset, read_xyz(path))
 
 
 def test_no_file_is_made_for_what_is_missing(tmp_path):
-    with pytest.raises(ValueError, match=r"none\.xyz: found no such file"):
+    with pytest.raises(ValueError, match=r"none\.xyz: expected .*, found no such file"):
         LazyXYZ(tmp_path / "none.xyz")
 
 
@@ -166,10 +164,10 @@ def opened(path, steps, parts):
 
     def follow(part, reading):
         parts.value += 1
-        return _xyz_chains.follow(part, reading)
+        return scan.follow(part, reading)
 
-    _xyz_index.Builder.__init__.__defaults__ = (False, 0, 200)
-    _xyz_progress.EVERY, _xyz_index.follow = 0, follow
+    build.Builder.__init__.__defaults__ = (False, 0, 200)
+    progress.EVERY, build.follow = 0, follow
     os.fsync, os.replace = counted(os.fsync), counted(os.replace)
     LazyXYZ(path)
 
@@ -219,13 +217,13 @@ def test_a_torn_state_is_not_believed(path):
     whole = state.read_text(), rows.read_bytes()
     for broken in ("", whole[0][:20], "[]", "{}", '{"rows": 5}'):
         state.write_text(broken)
-        with pytest.warns(UserWarning, match=f"{state.name}: found .*made again"):
+        with pytest.warns(UserWarning, match=f"{state.name}: expected .*, found .*made again"):
             same(LazyXYZ(path), read_xyz(path))
     rows.write_bytes(whole[1][:100])
-    with pytest.warns(UserWarning, match=f"{rows.name}: found .*made again"):
+    with pytest.warns(UserWarning, match=f"{rows.name}: expected .*, found .*made again"):
         same(LazyXYZ(path), read_xyz(path))
     rows.unlink()
-    with pytest.warns(UserWarning, match=f"{rows.name}: found .*made again"):
+    with pytest.warns(UserWarning, match=f"{rows.name}: expected .*, found .*made again"):
         same(LazyXYZ(path), read_xyz(path))
 
 
@@ -242,7 +240,7 @@ def test_processes_wait_for_one_another(path):
 
 
 def test_a_worker_that_dies_is_an_error(path, monkeypatch):
-    monkeypatch.setattr(_xyz_index, "follow", lambda part, reading: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(build, "follow", lambda part, reading: os.kill(os.getpid(), signal.SIGKILL))
     start = time.monotonic()
     with pytest.raises(RuntimeError, match="terminated abruptly"):
         LazyXYZ(path, workers=2)

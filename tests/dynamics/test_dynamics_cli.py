@@ -36,7 +36,7 @@ def runs(tmp_path_factory, data):
         ("weighted", WeightedPCAFrame, {"smoothness": "fast"}),
         ("plain", PCAFrame, {}),
     ):
-        net = {"hidden": 8, "layers": 1, "num_radial": 4}
+        net = {"hidden_channels": 8, "num_layers": 1, "num_radial": 4}
         torch.manual_seed(0)
         model = Potential(FAENet(**net), frame("SE(3)", **more))
         shown = {
@@ -159,30 +159,30 @@ def test_a_file_is_no_folder_to_write_to(runs, tmp_path, capsys):
     (tmp_path / "out").write_text("kept")
     with pytest.raises(SystemExit):
         main([str(runs["plain"]), "-o", str(tmp_path / "out")])
-    assert "a file, expected a folder" in capsys.readouterr().err
+    assert "--out: expected a folder, found the file" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "kept"
 
 
 @pytest.mark.parametrize(
     ("more", "text"),
     [
-        (["--index", "4"], "--index is 4, expected 0 to 3"),
-        (["--index", "-1"], "--index is -1, expected 0 to 3"),
+        (["--index", "4"], "--index: expected 0 to 3, a molecule of the test set, found 4"),
+        (["--index", "-1"], "--index: expected 0 to 3, a molecule of the test set, found -1"),
         (["--xyz", "{tmp}/none.xyz"], "none.xyz"),
-        (["--xyz", "{data}"], "found 12 structures, expected one"),
+        (["--xyz", "{data}"], "expected one structure to start from, found 12"),
         (["{tmp}/best.ckpt"], "best.ckpt: found no such file"),
-        (["{plain}"], "found twice"),
-        (["--timestep", "0"], "--timestep is 0.0, expected more than 0"),
-        (["--picoseconds", "nan"], "--picoseconds is nan"),
-        (["--temperature", "-1"], "--temperature is -1.0, expected 0 or more"),
+        (["{plain}"], "found it twice"),
+        (["--timestep", "0"], "--timestep: expected more than 0, found 0.0"),
+        (["--picoseconds", "nan"], "--picoseconds: expected more than 0, found nan"),
+        (["--temperature", "-1"], "--temperature: expected 0 or more, found -1.0"),
         (["--picoseconds", "0.0005"], "expected two steps"),
-        (["--picoseconds", "1e300"], "--picoseconds is 1e+300, expected at most"),
+        (["--picoseconds", "1e300"], "--picoseconds: expected at most"),
         (["--timestep", "1e-300"], "expected at most 1e+08 steps of --timestep"),
-        (["--picoseconds", "inf"], "--picoseconds is inf"),
-        (["--temperature", "nan"], "--temperature is nan"),
-        (["--seed", "4294967296"], "--seed is 4294967296"),
-        (["--every", "0"], "--every is 0"),
-        (["--batch_size", "-1"], "--batch_size is -1"),
+        (["--picoseconds", "inf"], "--picoseconds: expected more than 0, found inf"),
+        (["--temperature", "nan"], "--temperature: expected 0 or more, found nan"),
+        (["--seed", "4294967296"], "--seed: expected a number below 4294967296, found 4294967296"),
+        (["--every", "0"], "--every: expected 1 or more, found 0"),
+        (["--batch_size", "-1"], "--batch_size: expected 1 or more, found -1"),
         (["--device", "cuda:77"], "--device: expected a device of this machine"),
         (["--device", "meta"], "--device: expected a device of this machine"),
         (["--trust", "no_such_module"], "trust: expected"),
@@ -207,7 +207,7 @@ def test_the_test_set_of_a_run_on_files_is_found(runs, data, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     expected = start(runs["plain"], None, 3)
     assert (start(tmp_path, None, 3).positions == expected.positions).all()
-    with pytest.raises(ValueError, match="--index is 4, expected 0 to 3"):
+    with pytest.raises(ValueError, match="--index: expected 0 to 3, a molecule of the test set, found 4"):
         start(tmp_path, None, 4)
 
 
@@ -217,7 +217,7 @@ def test_elements_of_another_training_set_are_refused(runs, tmp_path, capsys):
     torch.save(kept, tmp_path / "best.ckpt")
     (tmp_path / "config.yaml").write_text((runs["plain"] / "config.yaml").read_text())
     assert main([str(runs["plain"]), str(tmp_path), "-o", str(tmp_path / "out")]) == 2
-    assert "trained without the elements [8]" in capsys.readouterr().err
+    assert "expected elements of its training set, found [8]" in capsys.readouterr().err
 
 
 def test_names_tell_runs_apart(runs, tmp_path):

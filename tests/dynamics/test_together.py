@@ -14,7 +14,11 @@ from fa_pyg.models import FAENet, Potential
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return Potential(FAENet(hidden=8, layers=1, num_radial=4), WeightedPCAFrame("E(3)")).double().eval()
+    return (
+        Potential(FAENet(hidden_channels=8, num_layers=1, num_radial=4), WeightedPCAFrame("E(3)"))
+        .double()
+        .eval()
+    )
 
 
 def started(temperatures, seed=0):

@@ -13,8 +13,7 @@ from functools import partial
 
 import pytest
 
-from fa_pyg.datasets import LazyXYZ, OnDiskXYZ, RDKitBonds, read_xyz
-from fa_pyg.datasets.xtb.pool import Worker
+from fa_pyg.datasets import LazyXYZ, OnDiskXYZ, read_xyz
 from fa_pyg.files import lock as _lock
 from fa_pyg.files.lock import locked
 
@@ -23,8 +22,8 @@ FILE = "".join(f"1\nE={i}\nHe 0 0 {i}\n" for i in range(40))
 BUILD = """
 import multiprocessing, os, sys, time
 from fa_pyg.datasets import LazyXYZ, OnDiskXYZ
-from fa_pyg.io.xyz.index import chains as _xyz_chains
-from fa_pyg.io.xyz.index import build as _xyz_index
+from fa_pyg.io.xyz.index import scan
+from fa_pyg.io.xyz.index import build
 
 kind, method, folder = sys.argv[1:]
 
@@ -43,7 +42,7 @@ def follow(part, reading):
 if __name__ == "__main__":
     multiprocessing.set_start_method(method)
     if kind == "lazy":
-        _xyz_index.follow, _xyz_index.Builder.__init__.__defaults__ = follow, (False, 0, 100)
+        build.follow, build.Builder.__init__.__defaults__ = follow, (False, 0, 100)
         LazyXYZ(f"{folder}/a.xyz", workers=2)
     else:
         OnDiskXYZ.__init__.__globals__["BATCH"] = 5
@@ -59,21 +58,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-def until(holds, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def within(seconds, function, *args, **options):
     """The result, or a failure where it takes longer: a build that waits for ever must not hang the tests."""
     found = []
@@ -85,19 +69,19 @@ def within(seconds, function, *args, **options):
 
 
 @pytest.mark.parametrize(("kind", "method"), [("lazy", "fork"), ("disk", "fork"), ("disk", "spawn")])
-def test_a_killed_build_leaves_neither_workers_nor_lock(folder, kind, method):
+def test_a_killed_build_leaves_neither_workers_nor_lock(folder, kind, method, processes):
     (folder / "build.py").write_text(BUILD)
     build = subprocess.Popen([sys.executable, folder / "build.py", kind, method, folder])
-    until(lambda: len(os.listdir(folder / "pids")) == 2)
+    processes.until(lambda: len(os.listdir(folder / "pids")) == 2)
     workers = [int(name) for name in os.listdir(folder / "pids")]
-    assert all(map(is_running, workers))
+    assert all(map(processes.is_running, workers))
     assert build.pid not in workers
     build.kill()
     build.wait()
     make = LazyXYZ if kind == "lazy" else partial(OnDiskXYZ, folder / "out")
     comments = within(20, lambda: [data.comment for data in make(folder / "a.xyz")])
     assert comments == [data.comment for data in read_xyz(folder / "a.xyz")]
-    until(lambda: not any(map(is_running, workers)), 3)
+    processes.until(lambda: not any(map(processes.is_running, workers)), 3)
 
 
 def hold(path, ready, seconds, keep=None):
@@ -119,15 +103,15 @@ def started(path, seconds=600.0, keep=None):
     return process
 
 
-def test_a_lock_is_not_inherited(tmp_path):
+def test_a_lock_is_not_inherited(tmp_path, processes):
     """By a child that outlives a holder that was killed: the holder alone holds it."""
     keep = multiprocessing.get_context("fork").Value("i", 0)
     process = started(tmp_path / "lock", keep=keep)
-    until(lambda: keep.value)
+    processes.until(lambda: keep.value)
     try:
         process.kill()
         process.join()
-        assert is_running(keep.value)  # it can fail
+        assert processes.is_running(keep.value)  # it can fail
         begin = time.monotonic()
         with locked(tmp_path / "lock"):
             assert time.monotonic() - begin < 30  # of 600
@@ -204,7 +188,7 @@ def test_signs_of_life_prolong_the_wait(tmp_path, monkeypatch):
     process.join()
 
 
-def test_a_holder_that_has_ended_is_recognised(tmp_path, monkeypatch):
+def test_a_holder_that_has_ended_is_recognized(tmp_path, monkeypatch):
     """Its lock is free; where something else keeps it, the error says so."""
     path = tmp_path / "lock"
     process = started(path)
@@ -225,7 +209,7 @@ def test_a_holder_that_has_ended_is_recognised(tmp_path, monkeypatch):
         odd = ({"pid": 0}, {"pid": -1}, {"host": "\x1b[2J"}, {"pid": "x"}, {"pid": 1e999})
         for text in ("", "{", "[1]", "[" * 1000, *(json.dumps({**said, **change}) for change in odd)):
             path.write_text(text)
-            with pytest.raises(TimeoutError, match="has not said who it is"), locked(path):
+            with pytest.raises(TimeoutError, match="an unknown process"), locked(path):
                 pass
 
 
@@ -258,76 +242,6 @@ def test_a_lock_that_was_removed_is_made_again(tmp_path):
     with locked(path):
         assert str(os.getpid()) in path.read_text()
     process.join()
-
-
-# -- processes that answer
-
-
-ASK = """
-import sys, torch
-kind, folder = sys.argv[1:]
-if kind == "rdkit":
-    from fa_pyg.datasets.bonds import _Worker
-    worker = _Worker(600)
-    worker._start()
-else:
-    from fa_pyg.datasets.xtb.pool import Worker
-    worker = Worker(600, "test")
-    worker.start()
-open(f"{folder}/{worker.process.pid}", "w").close()
-if kind == "xtb":
-    chain = {"z": [6] * 60, "pos": [[1.5 * i, 0, 0] for i in range(60)], "net_charge": 0, "unpaired": 0}
-    long = {"temperature": 1, "snapshots": 99, "stride": 99, "timestep": 1, "friction": 1}
-    list(worker.ask(task="dynamics", molecule=chain, seed=0, part=0, **long))
-sys.stdin.read()
-"""
-
-
-@pytest.mark.parametrize("kind", ["rdkit", "xtb"])
-def test_workers_of_a_killed_program_end(folder, kind):
-    """Idle, or in the middle of a long answer; a copy of the program that was forked does not keep them."""
-    pytest.importorskip("rdkit" if kind == "rdkit" else "tblite")
-    program = subprocess.Popen([sys.executable, "-c", ASK, kind, folder / "pids"], stdin=subprocess.PIPE)
-    until(lambda: os.listdir(folder / "pids"), 60)
-    worker = int(os.listdir(folder / "pids")[0])
-    time.sleep(0.3)
-    assert is_running(worker)
-    program.kill()
-    program.wait()
-    until(lambda: not is_running(worker), 3)
-
-
-def ask(bonds, data, found):
-    found.append(bonds(data).bond_method)
-
-
-def test_a_worker_outlives_the_thread_that_started_it(folder):
-    """Bonds that fall back because the process died would be wrong without a word."""
-    pytest.importorskip("rdkit")
-    (folder / "b.xyz").write_text("2\n\nH 0 0 0\nH 0 0 0.74\n")
-    bonds, found = RDKitBonds(fallback=None, time_limit=60), []
-    for _ in range(3):
-        thread = threading.Thread(target=ask, args=(bonds, read_xyz(folder / "b.xyz")[0], found))
-        thread.start()
-        thread.join()
-        time.sleep(0.1)
-    assert found == ["rdkit"] * 3
-    assert bonds._worker.process.poll() is None
-
-
-def test_the_workers_of_a_pool_outlive_their_threads():
-    pytest.importorskip("tblite")
-    worker = Worker(60, "test")
-    thread = threading.Thread(target=worker.start)
-    thread.start()
-    thread.join()
-    try:
-        time.sleep(0.2)
-        assert worker.process.poll() is None
-        answers = list(worker.ask(task="one", smiles="[H][H]", seed=0))
-        assert answers[0]["z"] == [1, 1]
-    finally:
-        worker.close()
 
 
 def test_no_warning_where_nobody_waits(folder):

@@ -13,7 +13,7 @@ import torch
 
 from fa_pyg.datasets import EXPLike, GRAPH8c, NBody
 from fa_pyg.datasets.xtb.parts import Parts, check_graphs
-from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.checked_json import DamagedFile
 from fa_pyg.files.tensors import load, save
 
 SMALL = {"num_particles": 3, "length": 300, "input_frame": 0, "target_frame": 1, "log": False}
@@ -60,7 +60,9 @@ def test_damage_is_named_and_mended(tmp_path, monkeypatch, kind):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             equal(MAKERS[kind](tmp_path), whole)
-        assert all(f"{path.name}: found" in str(one.message) for one in caught)
+        assert all(
+            f"{path.name}: expected a file as it was written, found" in str(one.message) for one in caught
+        )
         seen.append(bool(caught))
     assert seen.count(False) <= 2  # between the records of the archive lies padding
     with warnings.catch_warnings():
@@ -91,10 +93,10 @@ def test_other_contents_do_not_pass(tmp_path, kind):
     ]
     for content in odd:
         torch.save(content, path)
-        with pytest.warns(UserWarning, match=f"{path.name}: found .*made again"):
+        with pytest.warns(UserWarning, match=f"{path.name}: expected .*, found .*made again"):
             equal(MAKERS[kind](tmp_path), whole)
     torch.save({**found, "about": about}, path, _use_new_zipfile_serialization=False)
-    with pytest.warns(UserWarning, match=f"{path.name}: found .*made again"):
+    with pytest.warns(UserWarning, match=f"{path.name}: expected .*, found .*made again"):
         equal(MAKERS[kind](tmp_path), whole)
 
 
@@ -103,7 +105,7 @@ def test_a_file_of_another_size_does_not_pass(tmp_path, kind):
     whole, path = made(kind, tmp_path)
     _, other = made(kind, tmp_path, 3)
     shutil.copy2(other, path)
-    with pytest.warns(UserWarning, match=f"{path.name}: found the content of another file"):
+    with pytest.warns(UserWarning, match=f"{path.name}: expected .*, found the content of another file"):
         equal(MAKERS[kind](tmp_path), whole)
 
 
@@ -114,13 +116,13 @@ def test_a_link_or_a_folder_in_its_place(tmp_path, kind):
     victim.write_text("precious")
     path.unlink()
     path.symlink_to(victim)
-    with pytest.warns(UserWarning, match=f"{path.name}: found"):
+    with pytest.warns(UserWarning, match=f"{path.name}: expected .*, found"):
         equal(MAKERS[kind](tmp_path / "data"), whole)
     assert (victim.read_text(), path.is_symlink()) == ("precious", False)
     path.unlink()
     path.mkdir()
     (path / "mine").write_text("precious")
-    with pytest.warns(UserWarning, match=f"{path.name}: is not kept .*found a folder"):
+    with pytest.warns(UserWarning, match=f"{path.name}: cannot be written .*found a folder"):
         equal(MAKERS[kind](tmp_path / "data"), whole)
     assert (path / "mine").read_text() == "precious"
 
@@ -133,11 +135,11 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch, kind):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "makedirs", refuse)
-    with pytest.warns(UserWarning, match="is not kept .*Permission denied"):
+    with pytest.warns(UserWarning, match="cannot be written .*Permission denied"):
         equal(MAKERS[kind](tmp_path / "other"), whole)
     (tmp_path / "file").touch()
     monkeypatch.undo()
-    with pytest.warns(UserWarning, match="is not kept"):
+    with pytest.warns(UserWarning, match="cannot be written"):
         equal(MAKERS[kind](tmp_path / "file"), whole)
 
 
@@ -194,7 +196,7 @@ def again(parts, **settings):
 def test_parts_that_do_not_fit_together(parts, change):
     found = parts.load("part0000", taken)
     torch.save({**found, "graphs": {**found["graphs"], **change}}, parts.path("part0000"))
-    with pytest.warns(UserWarning, match=r"part0000\.pt: found no part .*made again"):
+    with pytest.warns(UserWarning, match=r"part0000\.pt: expected .*, found not a part .*made again"):
         assert parts.load("part0000", taken) is None
     assert "part0000" not in parts
     parts.save("part0000", found)
@@ -213,7 +215,7 @@ def test_a_part_of_another_place_is_not_taken(parts, tmp_path):
     other.save("part0000", {"graphs": part()})
     for source in (other.path("part0000"), parts.path("part0001")):
         shutil.copy2(source, parts.path("part0000"))
-        with pytest.warns(UserWarning, match=r"part0000\.pt: found the content of another file"):
+        with pytest.warns(UserWarning, match=r"part0000\.pt: expected .*, found the content of another file"):
             assert again(parts).load("part0000", taken) is None
 
 
@@ -224,7 +226,7 @@ def test_an_odd_description(parts, text):
     """Nothing is believed then; nothing is removed until it can be made again, and only what is ours."""
     (parts.folder / "mine.pt").write_text("precious")
     parts.about.write_text(text)
-    with pytest.warns(UserWarning, match=r"about\.json: found .*made again"):
+    with pytest.warns(UserWarning, match=r"about\.json: expected .*, found .*made again"):
         new = again(parts)
     assert "part0000" not in new
     assert new.load("part0000", taken) is None
@@ -247,5 +249,5 @@ def test_files_say_their_names(tmp_path):
     shutil.move(tmp_path / "a", tmp_path / "b" / "a")  # as a whole it may be moved
     assert torch.equal(load(tmp_path / "b" / "a" / "x.pt")["one"], torch.ones(2))
     shutil.copy(tmp_path / "b" / "a" / "x.pt", tmp_path / "b" / "a" / "y.pt")
-    with pytest.raises(Damaged, match="another file"):
+    with pytest.raises(DamagedFile, match="another file"):
         load(tmp_path / "b" / "a" / "y.pt")

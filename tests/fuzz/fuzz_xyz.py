@@ -5,7 +5,7 @@
 
 CORPUS is a folder that keeps what reached new code. A run that finds something leaves the input as
 `crash-...` and says what was wrong; `python tests/fuzz/fuzz_xyz.py crash-...` repeats it. What was found are
-tests in `tests/datasets/test_xyz_readers.py`, which also uses `check` from here.
+tests in ``test_readers.py`` beside this file, which also uses ``check``.
 
 A fault is: an exception other than ValueError, a hang, a structure whose attributes do not fit its atoms, and
 readers that do not agree, to the last bit or in the words of the error.
@@ -52,10 +52,10 @@ SIZES = (1, 7, 64)
 
 
 def check(content: bytes, folder: Path) -> list[Data] | str:
-    """What `read_xyz` makes of a file, after all other readers made the same of it; AssertionError if not."""
+    """Return what ``read_xyz`` makes of a file; AssertionError where another reader disagrees."""
     from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ, XYZStream, read_xyz
     from fa_pyg.io.xyz import stream as stream
-    from fa_pyg.io.xyz.parse import Reading
+    from fa_pyg.io.xyz.options import ReadOptions
 
     path = folder / "a.xyz"
     path.write_bytes(content)
@@ -66,7 +66,7 @@ def check(content: bytes, folder: Path) -> list[Data] | str:
             for data in expected:
                 check_structure(data)
         size = SIZES[zlib.crc32(content) % len(SIZES)]
-        same(expected, outcome(lambda: stream.structures(path, Reading(), size)), "pieces")
+        same(expected, outcome(lambda: stream.structures(path, ReadOptions(), size)), "pieces")
         same(expected, outcome(lambda: XYZStream(path)), "XYZStream")
         same(expected, outcome(lambda: LazyXYZ(path, cache=folder / "cache", workers=0)), "LazyXYZ")
         memory = outcome(lambda: XYZ(path))

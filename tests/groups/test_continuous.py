@@ -25,7 +25,7 @@ def test_names(kind, dim):
 @pytest.mark.parametrize(
     "spec", ["O(0)", "O(-1)", "SO", "SU(2)", "O(3", "xO(3)", "O(3)x", "o(3)", "O(d)", "", None, 3]
 )
-def test_an_unknown_name_says_what_is_understood(spec):
+def test_an_unknown_name_lists_the_valid_ones(spec):
     with pytest.raises(ValueError, match=r"unknown group .*O\(d\), SO\(d\), E\(d\), SE\(d\) or T\(d\)"):
         Group.of(spec)
 

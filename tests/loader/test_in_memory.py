@@ -286,10 +286,13 @@ def test_lightning_goes_on_where_it_stopped(dataset, tmp_path):
         ),
         (
             lambda: InMemoryLoader(Graphs(KINDS["one"]()), sampler=4),
-            "sampler: expected positions with a length, or None, found 4",
+            "sampler: expected an iterable of positions with a length, or None, found 4",
         ),
         (lambda: InMemoryLoader(Graphs([HeteroData(v={"x": torch.ones(2, 1)})])), "HeteroData"),
-        (lambda: InMemoryLoader(Graphs([Data(x={"a": torch.ones(2, 1)})] * 2)), "attribute 'x' is a dict"),
+        (
+            lambda: InMemoryLoader(Graphs([Data(x={"a": torch.ones(2, 1)})] * 2)),
+            "x: expected a dense Tensor or a list, found a dict",
+        ),
     ],
 )
 def test_what_cannot_be_gathered_is_named(make, message):
@@ -300,5 +303,5 @@ def test_what_cannot_be_gathered_is_named(make, message):
 def test_a_transform_that_is_set_later(dataset):
     loader = InMemoryLoader(dataset, 4)
     dataset.transform = len
-    with pytest.raises(ValueError, match="transform is set"):
+    with pytest.raises(ValueError, match="transform: expected None"):
         next(iter(loader))

@@ -149,13 +149,13 @@ def test_graphs_of_different_attributes(odd):
     def make(n):
         return Data(x=torch.ones(2, 1), **({"y": torch.ones(1)} if (n == 3) is (odd == "more") else {}))
 
-    with pytest.raises(ValueError, match=r"found \['x'.*\] in graph 3, expected \['x'.*\] as in graph 0"):
+    with pytest.raises(ValueError, match=r"expected \['x'.*\] as in graph 0.*, found \['x'.*\] in graph 3"):
         list(OnDiskLoader(Stored(make=make), 5))
 
 
 def test_wrong_arguments(tmp_path):
     (tmp_path / "a.xyz").write_text("1\n\nHe 0 0 0\n")
-    with pytest.raises(ValueError, match="dataset: expected one with a length and places, found 'XYZStream'"):
+    with pytest.raises(ValueError, match=r"dataset: expected a data set with a length, .*'XYZStream'"):
         OnDiskLoader(XYZStream(tmp_path))
     for options in ({"num_workers": -1}, {"batch_size": 0}, {"seed": "x"}, {"sampler": 4}):
         with pytest.raises(ValueError, match=f"^{next(iter(options))}: expected"):

@@ -148,7 +148,7 @@ def test_solvers_agree(monkeypatch):
     assert torch.allclose((vectors.mT @ vectors2).abs(), torch.eye(3, dtype=a.dtype).expand_as(a), atol=1e-9)
 
 
-def test_no_rounding_error_is_taken_for_a_shape(solver):
+def test_rounding_errors_are_not_shapes(solver):
     """Multiples of the identity but for the last bits: every decision of a closed form hangs on rounding."""
     ulp = 2.0**-52
     diagonal = torch.cartesian_prod(*[torch.tensor([-1, 0, 1, 2], dtype=torch.float64)] * 3) * ulp + 1

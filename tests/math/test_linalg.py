@@ -84,7 +84,7 @@ def test_integer_weights():
 @pytest.mark.parametrize("dim", [1, 2, 3, 4])
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
 @pytest.mark.parametrize("channels", [(), (2,), (2, 5)])
-def test_turn(dim, rank, channels):
+def test_rotate(dim, rank, channels):
     x = torch.randn(4, *channels, *(dim,) * rank, dtype=torch.float64)
     m = torch.randn(4, dim, dim, dtype=torch.float64)
     out = linalg.rotate(x, m, rank)
@@ -98,7 +98,7 @@ def test_turn(dim, rank, channels):
         assert torch.allclose(back[row], inverse, atol=1e-12)
 
 
-def test_turn_takes_leading_axes():
+def test_rotate_takes_leading_axes():
     x, m = torch.randn(6, 2, 3), torch.randn(5, 6, 3, 3)
     many = linalg.rotate(x.unsqueeze(0), m, 1)
     assert torch.allclose(many, torch.einsum("ncd,kndb->kncb", x, m), atol=1e-6)

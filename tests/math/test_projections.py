@@ -68,7 +68,7 @@ def test_ties_share_equally(power, n):
 
 
 @pytest.mark.parametrize("power", [1, 2])
-def test_minus_infinity_has_no_weight_and_leaves_no_trace(power):
+def test_minus_infinity_has_weight_0_and_no_effect(power):
     score = scores(6)
     padded = torch.cat([score, torch.tensor([-math.inf, -math.inf])]).requires_grad_()
     for found, expected in zip(both(padded, power), both(score, power), strict=True):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import relabeled
 from torch_geometric.data import Batch, Data
 
 from fa_pyg.models import GAT, GCN, GIN, GNNML3, PPGN, AdjacencyMLP, ChebNet
@@ -76,16 +77,7 @@ def ragged(graph):
 @pytest.fixture
 def relabelled():
     """The same batch with the nodes of each graph in another order, and the edges too."""
-
-    def make(batch):
-        graphs = []
-        for data in batch.to_data_list():
-            order = torch.randperm(data.num_nodes)
-            edges = order.argsort()[data.edge_index][:, torch.randperm(data.num_edges)]
-            graphs.append(Data(x=data.x[order], edge_index=edges))
-        return Batch.from_data_list(graphs)
-
-    return make
+    return lambda batch: Batch.from_data_list([relabeled(data) for data in batch.to_data_list()])
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Edges within a radius and to the nearest neighbours, against a loop in Python."""
+"""Edges within a radius and to the nearest neighbors, against a loop in Python."""
 
 import math
 
@@ -203,7 +203,7 @@ def test_gradients_do_not_pass_and_input_is_left_alone():
         (lambda x, b: knn_graph(x, 1, b, batch_size=3), r"from 0 to 2 \(batch_size\), found 0 to 6"),
         (lambda x, b: knn_graph(x[None], 1), "x: expected a real tensor"),
         (lambda x, b: knn_graph(x + 1j, 1), "x: expected a real tensor"),
-        (lambda x, b: radius(x, x[:, :2], 1.0), "x and y must agree"),
+        (lambda x, b: radius(x, x[:, :2], 1.0), "x, y: expected the same dimension"),
         (lambda x, b: radius_graph(x, None, b), r"^r(:| must)"),
         (lambda x, b: radius(x, x, None), r"^r(:| must)"),
         (lambda x, b: radius_graph(x, "5", b), r"^r(:| must)"),
@@ -261,7 +261,7 @@ def test_a_graph_that_is_far_away_is_alone_and_changes_no_other(way):
     assert (nearest[:, nearest[1] >= len(x)] - len(x)).tolist() == [[1, 2, 1], [0, 1, 2]]
     huge = x.double() * 1e200
     assert radius_graph(huge, 1.0, batch).numel() == 0
-    with pytest.raises(ValueError, match="x must have its largest coordinate between"):
+    with pytest.raises(ValueError, match="x: expected the largest coordinate between"):
         radius_graph(huge, math.inf, batch)
 
 
@@ -298,6 +298,6 @@ def test_more_neighbors_than_there_are(way, k):
 
 def test_edges_are_bounded(monkeypatch):
     monkeypatch.setattr(neighbors, "MOST", 1000)
-    with pytest.raises(ValueError, match="r must leave at most 1000 edges, found more"):
+    with pytest.raises(ValueError, match="r: expected at most 1000 edges, found more"):
         radius_graph(torch.zeros(100, 3), 1.0, max_num_neighbors=None)
     assert radius_graph(torch.zeros(100, 3), 1.0, max_num_neighbors=10).size(1) == 1000

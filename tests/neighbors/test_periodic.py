@@ -203,7 +203,7 @@ TTT = (True, True, True)
         (
             1e-3 * np.eye(3),
             TTT,
-            r"at most 1e\+08 neighbours for.*graph 0 \(1 atoms, vectors of 0.001",
+            r"at most 1e\+08 neighbors for.*graph 0 \(1 atoms, vectors of 0.001",
         ),
         (1e-30 * np.eye(3), TTT, "expected at most"),
         (1e-300 * np.eye(3), TTT, "cell: expected"),
@@ -244,7 +244,7 @@ def test_positions_without_digits_are_refused(x):
 def test_the_limit_of_an_atom_names_the_graph():
     cell = torch.stack([4 * torch.eye(3), 0.5 * torch.eye(3)])
     args = torch.zeros(2, 3), cell, torch.ones(2, 3) > 0, 5.0, torch.tensor([0, 1])
-    with pytest.raises(ValueError, match=r"at most 1000 neighbours of an atom.*4.19e\+03 in graph 1 \("):
+    with pytest.raises(ValueError, match=r"at most 1000 neighbors of an atom.*4.19e\+03 in graph 1 \("):
         periodic_edges(*args, max_neighbors=1000)
     assert periodic_edges(*args, max_neighbors=4200)[0].size(1) > 4000
 
@@ -284,7 +284,7 @@ def test_a_crowd_in_one_place_of_a_large_cell_is_refused(pbc):
     flags = torch.tensor([[flag == "T" for flag in pbc]])
     cell = 200 * torch.eye(3).double()[None]
     args = 200 * steps * flags + 3.0, cell, flags, 5.0
-    with pytest.raises(ValueError, match=r"at most 2000 neighbours of an atom .* found about 3e\+03"):
+    with pytest.raises(ValueError, match=r"at most 2000 neighbors of an atom .* found about 3e\+03"):
         periodic_edges(*args, max_neighbors=2000)
     apart = 200 * torch.rand(3000, 3, generator=torch.Generator().manual_seed(0)).double()
     found = periodic_edges(apart, *args[1:], max_neighbors=2000)[0].size(1)

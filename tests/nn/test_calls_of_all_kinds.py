@@ -274,7 +274,7 @@ def test_heterogeneous_graphs_are_refused(given, frame):
     x, edges = {"a": points(3).float(), "b": points(4).float()}, dict.fromkeys(kinds, EDGES[:, :4])
     with pytest.raises(
         ValueError,
-        match=r"inputs: expected a tensor 'x', found a dict|'x': expected a tensor .* found a dict of tensors|num",
+        match=r"'x'.* found a dict|num",
     ):
         model(x, edges, **given)
     with pytest.raises(ValueError, match=r"argument 'data': expected a Data or Batch, found HeteroData"):

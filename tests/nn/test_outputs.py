@@ -71,7 +71,7 @@ def test_unclear_levels_list_the_counts():
     wrong = FrameAveraging(Returns(lambda p, b: p[:4]), PCAFrame("E(3)"))
     with pytest.raises(
         ValueError,
-        match=r"output: expected rows of one level, found \[4, 3\] for 5 nodes and 2 graphs: it fits none.*level=",
+        match=r"output: expected .* found \[4, 3\] for 5 nodes and 2 graphs: it fits none.*level=",
     ):
         wrong(POS, batch)
     whole = FrameAveraging(Returns(lambda p, b: p.sum()), PCAFrame("E(3)"))

@@ -251,7 +251,7 @@ def test_frames_of_other_graphs_are_refused():
 
 def test_reads_that_are_not_there():
     model = FrameAveraging(Weigh(), CanonicalFrame(), reads=["xx"])
-    with pytest.raises(ValueError, match="reads: expected some of .*, found 'xx'"):
+    with pytest.raises(ValueError, match=r"reads: expected some of .*, found 'xx'"):
         model(ring(4))
     none = FrameAveraging(Weigh(), CanonicalFrame(), reads=[])(ring(5, x=torch.arange(5.0)[:, None]))
     assert none.shape == (1, 1)
@@ -285,10 +285,10 @@ def test_soundness_of_models_with_edge_features():
     graphs = Batch.from_data_list([ring(6, attr=torch.randint(0, 2, (6, 1))) for _ in range(10)])
     inputs = ("x", "edge_index", "edge_attr")
     framed = separation(
-        lambda: FrameAveraging(Edges(), CanonicalFrame()), graphs, inputs=inputs, initialisations=5
+        lambda: FrameAveraging(Edges(), CanonicalFrame()), graphs, inputs=inputs, initializations=5
     )
     assert framed.soundness == 1
-    assert separation(Edges, graphs, inputs=inputs, initialisations=5).soundness < 0.5
+    assert separation(Edges, graphs, inputs=inputs, initializations=5).soundness < 0.5
 
 
 def test_stored_frames_of_graphs_without_edges_and_of_one_graph():

@@ -1,4 +1,4 @@
-"""The calculator in ASE's optimisers and dynamics."""
+"""The calculator in ASE's optimizers and dynamics."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_forces_are_the_derivative(water):
     assert np.abs(analytic - numeric).max() < 1e-5
 
 
-def test_geometry_optimisation_ends_without_forces(water):
+def test_geometry_optimization_ends_without_forces(water):
     before = water.get_potential_energy()
     assert BFGS(water, logfile=None).run(fmax=1e-3, steps=100)
     assert water.get_potential_energy() < before
@@ -84,7 +84,9 @@ def test_a_trained_run_serves_by_its_folder(tmp_path):
 
 def test_stress_of_crystals_and_of_nothing_else():
     torch.manual_seed(0)
-    net = Potential(FAENet(hidden=8, layers=1, num_radial=4, cutoff=4.0), WeightedPCAFrame("SE(3)"))
+    net = Potential(
+        FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=4.0), WeightedPCAFrame("SE(3)")
+    )
     salt = bulk("NaCl", "rocksalt", a=5.6)
     salt.calc = FACalculator(net, dtype="float64")
     salt.rattle(0.05, seed=0)
@@ -154,7 +156,11 @@ def test_frames_of_a_small_molecule_share_a_call_where_they_can(takes, water):
     [
         (lambda: fae(), PCAFrame("SE(3)"), r"frame: expected one of E\(3\), the group of the model"),
         (lambda: fae(), "smooth", "smoothness: expected"),
-        (lambda: Potential(FAENet(hidden=8, layers=1)), "forces", "frame: expected None for a model without"),
+        (
+            lambda: Potential(FAENet(hidden_channels=8, num_layers=1)),
+            "forces",
+            "frame: expected None for a model without",
+        ),
     ],
 )
 def test_frames_that_do_not_fit_the_model_are_refused(model, frame, message):
@@ -167,14 +173,14 @@ def test_unseen_elements_are_refused(water):
     model.fit_units(torch.tensor([1, 8]), torch.tensor([0, 0]), {"energy": torch.tensor([1.0])})
     atoms = molecule("CH4")
     atoms.calc = FACalculator(model)
-    with pytest.raises(ValueError, match=r"found the elements \[6\]"):
+    with pytest.raises(ValueError, match=r"expected elements of the training set, found \[6\]"):
         atoms.get_potential_energy()
 
 
 def fae(smoothness="forces"):
     torch.manual_seed(0)
     frame = WeightedPCAFrame("E(3)", smoothness=smoothness)
-    return Potential(FAENet(hidden=8, layers=1, num_radial=4, cutoff=4.0), frame)
+    return Potential(FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=4.0), frame)
 
 
 def bad(numbers=(8, 1), positions=((0.0, 0, 0), (0, 0, 1.0)), **kwargs):
@@ -193,7 +199,7 @@ def bad(numbers=(8, 1), positions=((0.0, 0, 0), (0, 0, 1.0)), **kwargs):
         (bad(pbc=True), "cell: expected independent vectors in all periodic directions"),
         (bad(pbc=True, cell=[4, 4, np.nan]), "cell: expected finite vectors"),
         (bad(pbc=True, cell=[4, 4, 0.0]), "cell: expected independent vectors"),
-        (bad(pbc=True, cell=[0.1, 0.1, 0.1]), "cell: expected at most 2000 neighbours of an atom"),
+        (bad(pbc=True, cell=[0.1, 0.1, 0.1]), "cell: expected at most 2000 neighbors of an atom"),
         (bad(pbc=[True, False, False], cell=[4, 0, 0]), "cell: expected at least two periodic directions"),
     ],
 )

@@ -8,7 +8,7 @@ import torch
 from ase.io import read
 
 from fa_pyg.datasets import read_xyz
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load
 from fa_pyg.potential.predict import main
 
 DATA = Path(__file__).parents[2] / "data" / "molecules"
@@ -68,7 +68,7 @@ def test_predictions_in_smoother_frames(checkpoint, tmp_path):
         out = tmp_path / f"{name}.extxyz"
         assert main([str(checkpoint), str(file), "-o", str(out), "--dtype", "float64", *more]) == 0
         found[name] = read(out).get_potential_energy()
-    model = load_potential(checkpoint).set_frame("dynamics").double()
+    model = load(checkpoint).set_frame("dynamics").double()
     (data,) = read_xyz(file, dtype=torch.float64)
     expected = model(data.z, data.pos)["energy"].item()
     assert found["dynamics"] == pytest.approx(expected, abs=1e-8)
@@ -90,10 +90,10 @@ def test_bad_molecules_are_reported_and_the_rest_is_done(checkpoint, molecule_ru
         "b.xyz:1",
         "c.xyz:6",
     ]
-    assert "a.xyz, line 9: found" in err
+    assert "a.xyz, line 9: " in err
     assert "b.xyz, line 9" in err
     assert "the rest of the file was not read" in err
-    assert "c.xyz:1: found Au" in err
+    assert "c.xyz:1: expected elements of the training set, found Au" in err
     assert "d.xyz" in err
     energies = [atoms.get_potential_energy() for atoms in found]
     assert energies == pytest.approx([energies[0]] * 4)
@@ -105,7 +105,7 @@ def test_predictions_that_are_not_finite_are_reported(checkpoint, tmp_path, caps
     (tmp_path / "a.xyz").write_text(water + "2\n\nH 0 0 0\nH 1e200 0 0\n" + water)
     code, found = predicted(checkpoint, tmp_path / "out.extxyz", tmp_path / "a.xyz")
     assert code == 1
-    assert "a.xyz:6: found energy" in capsys.readouterr().err
+    assert "a.xyz:6: expected finite predictions, found others of energy" in capsys.readouterr().err
     assert [Path(atoms.info["source"]).name for atoms in found] == ["a.xyz:1", "a.xyz:10"]
     assert found[0].get_potential_energy() == found[1].get_potential_energy()
 
@@ -127,8 +127,8 @@ def test_cells_that_are_flat_or_tiny_are_reported_and_the_rest_is_done(checkpoin
     err = capsys.readouterr().err
     assert code == 1
     assert [Path(atoms.info["source"]).name for atoms in found] == ["a.extxyz:1", "a.extxyz:10"]
-    assert "a.extxyz, line 5: found 'Lattice=" in err
-    assert "a.extxyz:7: cell: expected at most 1e+08 neighbours" in err
+    assert "a.extxyz, line 5: " in err
+    assert "a.extxyz:7: cell: expected at most 1e+08 neigh" in err
 
 
 def test_input_is_not_overwritten(checkpoint, tmp_path, capsys):
@@ -136,7 +136,7 @@ def test_input_is_not_overwritten(checkpoint, tmp_path, capsys):
     file.write_text("1\n\nH 0 0 0\n")
     for given in (file, tmp_path):
         assert main([str(checkpoint), str(given), "-o", str(file)]) == 2
-        assert "a.xyz, which is among the files to read" in capsys.readouterr().err
+        assert "out: expected another file than those to read, found" in capsys.readouterr().err
     assert file.read_text() == "1\n\nH 0 0 0\n"
 
 
@@ -299,8 +299,8 @@ def test_files_that_cannot_be_read_are_reported(checkpoint, tmp_path, capsys):
         (["--device", "meta"], "--device: expected a device of this machine"),
         (["--device", "toaster"], "--device: expected a device of this machine"),
         (["--device", ""], "--device: expected a device of this machine"),
-        (["--batch_size", "0"], "--batch_size is 0"),
-        (["--batch_size", "-3"], "--batch_size is -3"),
+        (["--batch_size", "0"], "--batch_size: expected 1 or more, found 0"),
+        (["--batch_size", "-3"], "--batch_size: expected 1 or more, found -3"),
         (["--dtype", "float16"], "--dtype"),
         (["--out", "{tmp}"], "expected a file that can be written"),
         (["--trust", "no such"], "trust: expected"),
@@ -351,7 +351,7 @@ def test_an_output_that_cannot_be_written_is_named_before_anything_is_read(check
     link = tmp_path / "link"
     link.symlink_to("a.xyz")  # an input by another name
     assert main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(link)]) == 2
-    assert "among the files to read" in capsys.readouterr().err
+    assert "which is among them" in capsys.readouterr().err
     assert (tmp_path / "a.xyz").read_text() == WATER.format("")
 
 
@@ -360,7 +360,7 @@ def test_a_failure_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.write_text("old")
     monkeypatch.setattr(
-        "fa_pyg.potential.predict.write_structure", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        "fa_pyg.potential.predict.write_xyz", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
         main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(out)])

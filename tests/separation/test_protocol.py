@@ -73,7 +73,7 @@ def test_the_threshold_belongs_to_the_pairs_not_told_apart():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([],), "outputs: expected one tensor an initialisation, found none"),
+        (([],), "outputs: expected a tensor per initialization, found none"),
         (([torch.zeros(3, 2), torch.zeros(3, 1)],), r"outputs\[1\]: expected .*\[3, 2\], found \[3, 1\]"),
         (([torch.tensor([[0.0], [float("nan")]])],), r"outputs\[0\]: expected finite numbers, found nan"),
         (([torch.zeros(3, 2)], torch.zeros(2, 2)), r"pairs: expected int64 \[P, 2\]"),
@@ -121,7 +121,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_told_apart_and_how_soundly(case, graphs):
     make, expected, sound = CASES[case]
-    found = separation(make, graphs, initialisations=8)
+    found = separation(make, graphs, initializations=8)
     assert isinstance(found, Separation)
     assert found.pairs.tolist() == expected
     assert found.num_graphs == 7
@@ -135,7 +135,7 @@ def test_what_is_told_apart_and_how_soundly(case, graphs):
 
 def test_given_pairs_and_the_transform(graphs):
     chosen = torch.tensor([[0, 1], [5, 6]])
-    assert separation(gin, graphs, chosen, initialisations=3).pairs.tolist() == [[0, 1]]
+    assert separation(gin, graphs, chosen, initializations=3).pairs.tolist() == [[0, 1]]
 
     def sized(batch):
         sizes = batch.ptr.diff()[batch.batch].unsqueeze(1)
@@ -143,7 +143,7 @@ def test_given_pairs_and_the_transform(graphs):
         batch.x = batch.x + (batch.batch == 1).unsqueeze(1)
         return batch
 
-    assert separation(gin, graphs, chosen, transform=sized, initialisations=3).pairs.tolist() == []
+    assert separation(gin, graphs, chosen, transform=sized, initializations=3).pairs.tolist() == []
     assert graphs.x.max() == 1  # as it was
 
 
@@ -154,7 +154,7 @@ def test_outputs_are_those_of_the_model_on_all_graphs(graphs, monkeypatch):
         made.append(FrameAveraging(gin(ids=8), CanonicalFrame("S(n)")))
         return made[-1]
 
-    outputs = list(random_outputs(make, [graphs], initialisations=2, squash=None))
+    outputs = list(random_outputs(make, [graphs], initializations=2, squash=None))
     model = made[-1]
     with torch.no_grad():
         expected = model(graphs.x.double(), graphs.edge_index, batch=graphs.batch)
@@ -167,13 +167,13 @@ def test_outputs_are_those_of_the_model_on_all_graphs(graphs, monkeypatch):
     torch.testing.assert_close(again, expected, rtol=0, atol=1e-12)
 
 
-def test_initialisations_can_be_made_in_parts_and_leave_the_random_numbers_alone(graphs):
+def test_initializations_can_be_made_in_parts_and_leave_the_random_numbers_alone(graphs):
     make = CASES["random"][0]
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
-    whole = torch.stack(list(random_outputs(make, [graphs, graphs], initialisations=4)))
+    whole = torch.stack(list(random_outputs(make, [graphs, graphs], initializations=4)))
     assert torch.equal(torch.random.get_rng_state(), before)
-    rest = torch.stack(list(random_outputs(make, [graphs, graphs], initialisations=4, first=2)))
+    rest = torch.stack(list(random_outputs(make, [graphs, graphs], initializations=4, first=2)))
     assert torch.equal(whole[2:], rest)
     assert not torch.equal(whole[0], whole[1])
     assert not torch.equal(whole[:, 0], whole[:, 1])  # fresh draws for each set
@@ -193,10 +193,10 @@ def test_frames_are_computed_once_where_nothing_is_drawn(graphs, monkeypatch):
         ("random", RandomNodeFrame),
     ):
         counts = []
-        for initialisations in (1, 6):
+        for initializations in (1, 6):
             calls.clear()
             make = lambda frame=frame: FrameAveraging(gin(ids=8), frame("S(n)"))  # noqa: E731
-            list(random_outputs(make, [graphs], initialisations=initialisations))
+            list(random_outputs(make, [graphs], initializations=initializations))
             counts.append(len(calls))
         assert (counts[0] == counts[1]) == (name != "random"), (name, counts)
 
@@ -207,7 +207,7 @@ def test_a_model_of_nodes_is_an_error(graphs):
             return x
 
     with pytest.raises(ValueError, match=r"make_model: expected outputs \[7, C\], found \[49, 1\]"):
-        separation(Nodes, graphs, initialisations=1)
+        separation(Nodes, graphs, initializations=1)
 
 
 def test_a_count_ends_where_nothing_can_change_any_more():

@@ -7,7 +7,7 @@ import torch
 
 from fa_pyg.testing import (
     catalogue,
-    idealised,
+    idealized,
     lines,
     modified,
     modifiers,
@@ -27,7 +27,7 @@ def test_point_groups_are_as_declared(dim, kind):
         if order is None:
             continue
         if order == math.inf:
-            with pytest.raises(ValueError, match="infinitely many"):
+            with pytest.raises(ValueError, match="expected points of a finite point group"):
                 point_symmetries(pos, z)
             continue
         group = point_symmetries(pos, z, tol=1e-12)
@@ -35,9 +35,9 @@ def test_point_groups_are_as_declared(dim, kind):
         assert (torch.linalg.det(group) > 0).sum() == rotations, name
 
 
-def test_clouds_without_colours_can_have_equal_ones():
+def test_clouds_without_colors_can_have_equal_ones():
     """As the docstring says: they leave the point group as it is."""
-    kinds = ["solids", "coloured"]
+    kinds = ["solids", "colored"]
     assert {cloud.z is None for cloud in catalogue(kinds=kinds)} == {True, False}
     for _, z, pos, order, _ in catalogue(kinds=kinds):
         z = torch.ones(len(pos), dtype=torch.long) if z is None else z
@@ -51,8 +51,8 @@ def test_names_are_told_once():
         names = [cloud.name for cloud in catalogue(dim)]
         assert len(set(names)) == len(names)
     names = [modified(cloud, **how).name for cloud in catalogue(2) for how in modifiers()]
-    uncoloured = sum(cloud.z is None for cloud in catalogue(2))
-    assert len(set(names)) == len(names) - uncoloured
+    uncolored = sum(cloud.z is None for cloud in catalogue(2))
+    assert len(set(names)) == len(names) - uncolored
 
 
 def test_point_groups_are_groups_and_turn_with_the_cloud():
@@ -72,7 +72,7 @@ def test_what_is_nearly_symmetric_becomes_so():
         if order != math.inf:
             rough = pos + 1e-4 * pos.std() * torch.randn_like(pos)
             assert len(point_symmetries(rough, z, tol=1e-6)) == 1, name
-            mended, group = idealised(rough, z, tol=1e-3)
+            mended, group = idealized(rough, z, tol=1e-3)
             assert len(group) == len(point_symmetries(mended, z, tol=1e-12)) == order, name
             assert (mended - rough).abs().max() < 1e-3 * pos.norm(dim=1).max(), name
 
@@ -91,9 +91,9 @@ def test_modifications():
     far = modified(methane, offset=1e6, scale=1e-6)
     assert (far.name, far.order, far.rotations) == ("methane, scale 1e-06, offset 1e+06", 24, 12)
     assert torch.allclose((far.pos - methane.pos * 1e-6).norm(dim=1), torch.tensor(1e6, dtype=torch.float64))
-    plain = modified(methane, coloured=False)
+    plain = modified(methane, colored=False)
     assert (plain.z, plain.order) == (None, None)
-    assert modified(plain, coloured=False).name == plain.name
+    assert modified(plain, colored=False).name == plain.name
 
 
 def test_wrong_requests_are_named():

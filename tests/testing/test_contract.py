@@ -116,8 +116,8 @@ BREAKS = [
     ("test_types", lambda g: Broken(g, narrow), {}, "found torch.float32"),
     ("test_copies", Unpicklable, {}, "pickle"),
     ("test_copies", Stateful, {}, "has a state: scale"),
-    ("test_copies", Idle, {}, "has it parameters"),
-    ("test_copies", PCAFrame, {"learned": True}, "has it parameters"),
+    ("test_copies", Idle, {}, "the frame has parameters"),
+    ("test_copies", PCAFrame, {"learned": True}, "the frame has parameters"),
     ("test_framed_models_are_equivariant", lambda g: HaarFrame(g), {}, "not exact on 3 of 3"),
     ("test_gradients", lambda g: Broken(g, constant), {}, "[Jj]acobian"),
     ("test_gradients", PCAFrame, {"differentiable": False}, "carry a gradient"),
@@ -180,7 +180,7 @@ def test_what_is_not_promised_is_skipped():
     for name in ("test_exact_on_the_catalogue", "test_continuous_across_degenerate_clouds"):
         with pytest.raises(SkipTest, match="does not promise"):
             getattr(contract(PCAFrame), name)()
-    with pytest.raises(SkipTest, match="one draw"):
+    with pytest.raises(SkipTest, match="a single draw"):
         contract(HaarFrame, stochastic=True).test_equivariance_as_weighted_sets()
 
 

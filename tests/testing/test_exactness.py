@@ -22,7 +22,7 @@ def worst(frame, clouds, **options):
 
 
 def test_principal_axes_fail_where_eigenvalues_coincide():
-    clouds = {cloud.name: cloud for cloud in catalogue(kinds=["molecules", "chiral", "coloured"])}
+    clouds = {cloud.name: cloud for cloud in catalogue(kinds=["molecules", "chiral", "colored"])}
     error = worst(PCAFrame("E(3)"), clouds.values())
     for name in ("methane", "benzene", "SF6", "cubane", "PF5", "allene", "CHFClBr on a regular tetrahedron"):
         # Weights by atomic number part the eigenvalues of the last.

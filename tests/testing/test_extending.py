@@ -50,7 +50,7 @@ def test_the_page_says_what_there_is():
     assert "inherits fourteen tests" in text
     attributes = re.findall(r"^\| `(\w+)", text, re.MULTILINE)
     assert all(hasattr(FrameContract, name) for name in attributes)
-    own = {name for name in vars(FrameContract) if name[0] != "_" and not name.startswith("test_")}
+    own = {name for name in dir(FrameContract) if name[0] != "_" and not name.startswith("test_")}
     assert own - {"make", "points", "lines"} == set(attributes)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import EnergyMLP
 from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.nn import global_add_pool
@@ -14,16 +15,8 @@ POS = POS * torch.tensor([1.0, 2.0, 3.0]) + 5
 ARGS = {"pos": POS, "batch": torch.tensor([0] * 4 + [1] * 5)}
 
 
-class Net(nn.Module):
-    """Sees coordinates as they are."""
-
-    def __init__(self, dim=3):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(dim, 8), nn.Tanh(), nn.Linear(8, 1)).double()
-
-    def forward(self, pos, batch=None):
-        batch = torch.zeros(len(pos), dtype=torch.long) if batch is None else batch
-        return global_add_pool(self.layers(pos).squeeze(1), batch)
+def net(dim=3):
+    return EnergyMLP(dim, 1, 8, nn.Tanh)
 
 
 class Springs(nn.Module):
@@ -42,13 +35,13 @@ class Springs(nn.Module):
 
 
 def test_framed_energies_are_conservative():
-    errors = assert_conservative(FrameAveraging(Net(), PCAFrame("E(3)")), ARGS)
+    errors = assert_conservative(FrameAveraging(net(), PCAFrame("E(3)")), ARGS)
     assert set(errors) == {"forces", "net force", "net torque"}
     assert max(errors.values()) < 1e-8
 
 
 def test_detached_frames_are_not():
-    model = FrameAveraging(Net(), PCAFrame("E(3)", detach=True))
+    model = FrameAveraging(net(), PCAFrame("E(3)", detach=True))
     with pytest.raises(AssertionError, match=r"not conservative(.|\n)*forces"):
         assert_conservative(model, ARGS)
     errors = conservation_error(model, ARGS)
@@ -57,13 +50,13 @@ def test_detached_frames_are_not():
 
 
 def test_what_a_model_does_not_conserve():
-    errors = conservation_error(Net(), ARGS)
+    errors = conservation_error(net(), ARGS)
     assert errors["forces"] < 1e-8
     assert min(errors["net force"], errors["net torque"]) > 1e-3
-    assert set(assert_conservative(Net(), ARGS, group=None)) == {"forces"}
-    centred = FrameAveraging(Net(), PCAFrame("T(3)"))
-    assert set(assert_conservative(centred, ARGS, group="T(3)")) == {"forces", "net force"}
-    about_the_origin = FrameAveraging(Net(), PCAFrame("O(3)"), {"pos": "vector"})
+    assert set(assert_conservative(net(), ARGS, group=None)) == {"forces"}
+    centered = FrameAveraging(net(), PCAFrame("T(3)"))
+    assert set(assert_conservative(centered, ARGS, group="T(3)")) == {"forces", "net force"}
+    about_the_origin = FrameAveraging(net(), PCAFrame("O(3)"), {"pos": "vector"})
     assert set(assert_conservative(about_the_origin, ARGS, group="O(3)")) == {"forces", "net torque"}
     with pytest.raises(AssertionError, match="net force"):
         assert_conservative(about_the_origin, ARGS, group="E(3)")
@@ -82,12 +75,12 @@ def test_what_a_model_does_not_conserve():
 )
 def test_a_framed_model_conserves_what_its_own_group_does(frame, conserved):
     rep = "point" if frame.group.translates else "vector"
-    model = FrameAveraging(Net(), frame, {"pos": rep})
+    model = FrameAveraging(net(), frame, {"pos": rep})
     assert set(assert_conservative(model, ARGS)) == {"forces", *conserved}
     errors = conservation_error(model, ARGS, group="E(3)")
     for case in {"net force", "net torque"} - conserved:
         assert errors[case] > 1e-6
-    assert set(conservation_error(Net(), ARGS)) == {"forces", "net force", "net torque"}
+    assert set(conservation_error(net(), ARGS)) == {"forces", "net force", "net torque"}
 
 
 def test_energies_that_vary_on_a_small_scale():
@@ -116,7 +109,7 @@ def test_energies_that_vary_on_a_small_scale():
 def test_energies_of_blended_frames(detach):
     """Among them some that vary on the scale of 1e-4."""
     frame = PCAFrame("E(3)", detach=True) if detach else WeightedPCAFrame("E(3)")
-    for line in lines(kinds=["mirror, coloured", "symmetric molecule"]):
+    for line in lines(kinds=["mirror, colored", "symmetric molecule"]):
         args = {"z": line.z, "pos": line.start, "batch": torch.zeros_like(line.z)}
         errors = conservation_error(framed_probe(frame), args, energy="graph scalar")
         assert (errors["forces"] > 1e-4) if detach else (errors["forces"] < 1e-6), line.name
@@ -134,11 +127,11 @@ def test_forces_that_a_model_returns():
 
 
 def test_inputs_of_any_kind():
-    plane = FrameAveraging(Net(2), PCAFrame("SE(2)"))
+    plane = FrameAveraging(net(2), PCAFrame("SE(2)"))
     assert_conservative(plane, [POS[:, :2]], group="SE(2)")
     assert_conservative(plane, [POS[:, :2]], pos=0, group="SE(2)")
 
-    class Held(Net):
+    class Held(EnergyMLP):
         def forward(self, data):
             return super().forward(data.pos)
 
@@ -150,10 +143,10 @@ def test_what_has_no_forces_is_named():
         def forward(self, pos, batch):
             return pos.detach().sum(1)
 
-    with pytest.raises(ValueError, match="its energy has no gradient with respect to 'pos'"):
+    with pytest.raises(ValueError, match="expected an energy that depends on 'pos', found no gradient"):
         assert_conservative(Constant(), ARGS)
-    with pytest.raises(ValueError, match=r"pos: the call has no tensor 'x' .* it has pos, batch"):
-        assert_conservative(Net(), ARGS, pos="x")
+    with pytest.raises(ValueError, match=r"pos: expected a tensor .* found 'x'; it has pos, batch"):
+        assert_conservative(net(), ARGS, pos="x")
 
 
 class Returns(nn.Module):
@@ -172,15 +165,27 @@ def test_what_is_no_energy_is_named():
         (
             lambda e, f: {"e": e, "f": f},
             {},
-            "the model returns a dict: say which it is, of energy='e', energy='f'",
+            "found a dict in the output of the model; pass energy='e', energy='f'",
         ),
-        (lambda e, f: (e, f), {}, "the model returns a tuple: say which it is, of energy=0, energy=1"),
-        (lambda e, f: (e, f), {"energy": 2}, "a tuple and energy=2: say which it is, of energy=0, energy=1"),
-        (lambda e, f: {"e": e}, {"energy": "x"}, "a dict and energy='x': say which it is, of energy='e'"),
-        (lambda e, f: e, {"energy": "e"}, "the model returns a Tensor and energy='e'"),
-        (lambda e, f: f, {}, r"expected one number for each graph, found a tensor of shape \[9, 3\]"),
+        (lambda e, f: (e, f), {}, "a tuple in the output of the model; pass energy=0, energy=1"),
+        (
+            lambda e, f: (e, f),
+            {"energy": 2},
+            "a tuple and energy=2 in the output of the model; pass energy=0, energy=1",
+        ),
+        (
+            lambda e, f: {"e": e},
+            {"energy": "x"},
+            "a dict and energy='x' in the output of the model; pass energy='e'",
+        ),
+        (lambda e, f: e, {"energy": "e"}, "found a Tensor and energy='e'"),
+        (lambda e, f: f, {}, r"expected a number per graph, found a tensor of shape \[9, 3\]"),
         (lambda e, f: (e, f), {"energy": 1}, r"found a tensor of shape \[9, 3\]"),
-        (lambda e, f: (e, f), {"energy": 0, "forces": "f"}, "and forces='f': say which it is, of forces=0"),
+        (
+            lambda e, f: (e, f),
+            {"energy": 0, "forces": "f"},
+            "and forces='f' in the output of the model; pass forces=0",
+        ),
         (lambda e, f: (e, f), {"energy": 0, "forces": 0}, r"forces: expected \[9, 3\], found \[2\]"),
     ]
     for put, said, message in cases:

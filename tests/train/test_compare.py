@@ -84,7 +84,6 @@ def test_a_run_ends_with_the_comparison_that_started_it(tmp_path):
 
 def test_an_epoch_takes_as_long_as_its_steps(tmp_path, monkeypatch):
     clock = count()
-    monkeypatch.setattr("sys.argv", ["train"])
     monkeypatch.setattr(compare.time, "process_time", lambda: 0.25 * next(clock))
     given = ["--model.model=fa_pyg.models.Linear", f"--data.root={tmp_path}", "--data.num_samples=10"]
     state = torch.get_rng_state()

@@ -225,14 +225,7 @@ def arguments(molecule_arguments, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(arguments):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["train"])
-        return main(arguments("--name=consistent"), MoleculeCLI)
-
-
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
+    return main(arguments("--name=consistent"), MoleculeCLI)
 
 
 def test_a_run_goes_on_bit_by_bit(arguments, run, monkeypatch):
@@ -266,10 +259,10 @@ def test_a_run_is_loaded_predicts_and_calculates_in_the_smooth_frame(run, molecu
     from ase.io import read
 
     from fa_pyg.ase import FACalculator
-    from fa_pyg.potential.load import load_potential
+    from fa_pyg.potential import load
     from fa_pyg.potential.predict import main as predict
 
-    model = load_potential(run["folder"])
+    model = load(run["folder"])
     assert not model.training
     assert predict([run["folder"], str(molecule_root / "all.xyz"), "-o", str(tmp_path / "out.xyz")]) == 0
     pairs = (read(path, ":4") for path in (molecule_root / "all.xyz", tmp_path / "out.xyz"))

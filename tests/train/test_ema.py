@@ -1,4 +1,4 @@
-"""The averaged weights: their value, what evaluates them, and what training goes on from."""
+"""The averaged weights: their value, what evaluates them, and what training continues from."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ class Regression(LightningModule):
 
 
 class Record(Callback):
-    """The raw weights after every optimiser step."""
+    """The raw weights after every optimizer step."""
 
     def __init__(self) -> None:
         self.history = []
@@ -124,7 +124,7 @@ def test_resumes_exactly_and_tests_the_average(tmp_path):
     torch.testing.assert_close(model.evaluated["test"], saved["state_dict"], rtol=0, atol=0)
 
 
-def test_follows_the_optimiser_where_gradients_accumulate(tmp_path):
+def test_follows_the_optimizer_where_gradients_accumulate(tmp_path):
     average = EMA(0.9)
     trainer = Trainer(
         max_epochs=2,
@@ -142,5 +142,5 @@ def test_follows_the_optimiser_where_gradients_accumulate(tmp_path):
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0])
 def test_wrong_decay(decay):
-    with pytest.raises(ValueError, match=f"decay is {decay}, expected 0 <= decay < 1"):
+    with pytest.raises(ValueError, match=f"decay: expected a number .*, found {decay}"):
         EMA(decay)

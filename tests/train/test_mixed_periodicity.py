@@ -7,36 +7,13 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
-from ase.calculators.emt import EMT
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from fa_pyg.ase import FACalculator
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load
 from fa_pyg.potential.predict import predict
 from fa_pyg.train import MoleculeCLI, MoleculeData, main
-
-NET = "{hidden: 8, layers: 1, num_radial: 4, cutoff: 4.0}"
-CONFIG = """
-model:
-  model:
-    class_path: fa_pyg.models.Potential
-    init_args:
-      model: {class_path: fa_pyg.models.FAENet, init_args: NET}
-      frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: E(3)}}
-  weights: {energy: 1.0, forces: 1.0}
-data:
-  val: 6
-  test: 6
-  batch_size: 6
-trainer: {max_epochs: 1, enable_progress_bar: false}
-""".replace("NET", NET)
-
-
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
 
 
 def structures():
@@ -51,49 +28,39 @@ def structures():
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    """Labels of the effective medium theory."""
-    found = structures()
-    for atoms in found:
-        atoms.calc = EMT()
-        results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
-        atoms.calc = SinglePointCalculator(atoms, **results)
+def path(tmp_path_factory, emt_labels):
+    found = [emt_labels(atoms, stress=False) for atoms in structures()]
     path = tmp_path_factory.mktemp("mixed") / "all.xyz"
     write(path, found, format="extxyz")
     return path
 
 
 @pytest.fixture(scope="module")
-def run(path):
+def run(path, molecule_arguments):
     """Makes runs from a reader of the file."""
 
     def make(dataset):
         folder = path.parent / dataset
         folder.mkdir(exist_ok=True)
-        (folder / "run.yaml").write_text(CONFIG)
-        option = {"XYZ": [], "LazyXYZ": [f"cache={folder}"], "OnDiskXYZ": [f"root={folder}"]}[dataset]
-        given = [f"root_or_files={path}", *option]
-        arguments = [f"--data.dataset.init_args.{one}" for one in given]
-        arguments = [f"--data.dataset=fa_pyg.datasets.{dataset}", *arguments, f"--name={dataset}"]
-        arguments += [
-            "--config",
-            str(folder / "run.yaml"),
-            f"--trainer.default_root_dir={path.parent / 'runs'}",
-        ]
-        return main([*arguments[-3:-1], *arguments[:-3], arguments[-1]], MoleculeCLI)
+        option = {"XYZ": {}, "LazyXYZ": {"cache": folder}, "OnDiskXYZ": {"root": folder}}[dataset]
+        given = {f"dataset.init_args.{name}": one for name, one in {"root_or_files": path, **option}.items()}
+        data = {"dataset": f"fa_pyg.datasets.{dataset}", **given, "val": 6, "test": 6, "batch_size": 6}
+        model = {"weights": "{energy: 1, forces: 1}", "model.init_args.model.init_args.cutoff": 4.0}
+        trainer = {"max_epochs": 1, "default_root_dir": path.parent / "runs"}
+        sections = {"data": data, "model": model, "trainer": trainer}
+        more = [f"--{section}.{k}={v}" for section, part in sections.items() for k, v in part.items()]
+        return main([*molecule_arguments()[:2], *more, f"--name={dataset}"], MoleculeCLI)
 
     return make
 
 
 @pytest.fixture(scope="module")
 def memory(run):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["train"])
-        return run("XYZ")
+    return run("XYZ")
 
 
 def test_a_run_on_all_of_them_ends_and_its_references_are_those_of_all_elements(memory):
-    model = load_potential(memory["folder"])
+    model = load(memory["folder"])
     assert model.unknown_elements(torch.tensor([1, 8, 29])) == []
     assert all(value.isfinite().all() for value in model.state_dict().values())
     assert np.isfinite([memory["test_loss"], memory["test_energy_mae_meV"]]).all()
@@ -116,7 +83,7 @@ def test_batches_of_all_kinds_are_drawn(path):
 
 
 def test_predictions_of_a_file_and_of_each_structure_are_the_same(memory, path, tmp_path):
-    model = load_potential(memory["folder"]).double().eval()
+    model = load(memory["folder"]).double().eval()
     report = predict(model, [path], tmp_path / "out.xyz", batch_size=64)
     assert (report.done, report.errors) == (28, [])
     for atoms, found in zip(structures(), read(tmp_path / "out.xyz", ":"), strict=True):

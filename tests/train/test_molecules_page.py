@@ -28,7 +28,6 @@ def run(*arguments):
 
 @pytest.fixture
 def frames(molecule_root, monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.argv", ["train"])
     monkeypatch.chdir(tmp_path)
     return read(molecule_root / "all.xyz", ":")
 
@@ -68,7 +67,7 @@ def test_names_of_ones_own(frames, plain, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):  # the script says no more than that
         main(make=MoleculeCLI)
     assert "error: " in capsys.readouterr().err
-    assert run(*plain(tmp_path, *said("call them otherwise")))["test_energy_mae_meV"] > 0
+    assert run(*plain(tmp_path, *said("use other names")))["test_energy_mae_meV"] > 0
 
 
 def test_a_table_beside_plain_files(frames, plain, tmp_path):
@@ -100,7 +99,6 @@ def test_a_network_of_ones_own(plain, molecule_root, tmp_path, monkeypatch):
     settings = yaml.safe_load((ROOT / "configs/molecules/xyz_folder.yaml").read_text())
     settings["model"] |= block["model"]
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings))
-    monkeypatch.setattr("sys.argv", ["train"])
     small = ["--data.val=8", "--data.test=8", "--trainer.enable_progress_bar=false"]
     files = f"--data.dataset.root_or_files={molecule_root}"
     with pytest.raises(ValueError, match=r"my\.yaml: .*found 'my_net\.Net'"):

@@ -10,13 +10,12 @@ from fa_pyg.models import FAENet, Potential
 from fa_pyg.potential.device import find_device
 from fa_pyg.train import MoleculeCLI, NBodyCLI, main
 
-MODEL = "model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden: 4, layers: 1}}}"
+MODEL = "model: {model: {class_path: fa_pyg.models.GNN, init_args: {hidden_channels: 4, num_layers: 1}}}"
 
 
 @pytest.fixture
 def arguments(tmp_path, data_root, monkeypatch):
     """A run of a moment below ``tmp_path``."""
-    monkeypatch.setattr("sys.argv", ["train"])
     monkeypatch.chdir(tmp_path)
     data = [f"--data.root={data_root}", "--data.num_samples=20", "--data.batch_size=20"]
     trainer = [
@@ -90,7 +89,7 @@ def test_an_absurd_option_is_named(option, arguments, tmp_path, capsys):
         ("model.lr=0", "lr"),
         ("model.inputs=[foo]", "inputs"),
         ("model.target=foo", "target"),
-        ("model.model.init_args.hidden=-1", "hidden"),
+        ("model.model.init_args.hidden_channels=-1", "hidden_channels"),
         ("data.num_samples=0", "num_samples"),
         ("config=none.yaml", "--config"),
     ],
@@ -120,13 +119,11 @@ def test_options_that_are_not_absurd_train(option, arguments):
         ("--data.num_workers=-1", "--data.num_workers"),
     ],
 )
-def test_options_of_molecules(option, name, molecule_arguments, capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
+def test_options_of_molecules(option, name, molecule_arguments, capsys):
     assert name in said(MoleculeCLI, molecule_arguments(option), capsys)
 
 
-def test_molecules_train_in_float64(molecule_arguments, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
+def test_molecules_train_in_float64(molecule_arguments):
     cli = MoleculeCLI(molecule_arguments("--trainer.precision=64-true", "--trainer.max_epochs=1"))
     cli.trainer.fit(cli.model, cli.datamodule)
     assert {value.dtype for value in cli.model.parameters()} == {torch.float64}
@@ -139,7 +136,7 @@ def test_a_device_that_is_not_there_is_named(device):
     with pytest.raises(ValueError, match=r"^--device: expected a device of this machine"):
         find_device(device, "--device")
     with pytest.raises(ValueError, match=r"^device: expected a device of this machine"):
-        FACalculator(Potential(FAENet(hidden=4, layers=1)), device=device)
+        FACalculator(Potential(FAENet(hidden_channels=4, num_layers=1)), device=device)
 
 
 def test_a_device_that_is_there_is_found():

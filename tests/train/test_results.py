@@ -25,7 +25,7 @@ def test_what_was_kept(tmp_path):
 def test_what_is_damaged_is_named(tmp_path, content):
     path = tmp_path / "results.json"
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match=r"results\.json: expected a dict in JSON, found .*made again"):
+    with pytest.warns(UserWarning, match=r"results\.json: expected a dict in JSON, found .*computed again"):
         assert read_result(path) is None
 
 

@@ -1,4 +1,4 @@
-"""Where runs live, and which checkpoint one goes on from."""
+"""Where runs live, and the checkpoint to resume from."""
 
 import os
 
@@ -12,7 +12,7 @@ from fa_pyg.train.resume import check_files, check_settings, resumed_step, run_f
 
 def test_folders_of_runs(tmp_path):
     assert run_folder(tmp_path, None) == (tmp_path / "version_0", None)
-    with pytest.raises(ValueError, match="no such checkpoint"):
+    with pytest.raises(ValueError, match="expected a checkpoint, found none"):
         run_folder(tmp_path, "last")
     for number in (0, 2, 10):
         (tmp_path / f"version_{number}").mkdir()
@@ -43,9 +43,19 @@ def test_settings_that_may_change_and_those_that_may_not(tmp_path):
     check_settings(tmp_path / "elsewhere", "model: {lr: 9}")
     check_settings(tmp_path, begun.replace("lr: 0.1", "lr: 0.1, later: null"))  # an option that came later
     with pytest.raises(
-        ValueError, match=r"model.lr \(begun with 0.1, now 0.2\), model.decay .*nothing, now 1"
+        ValueError, match=r"model.lr \(started with 0.1, now 0.2\), model.decay .*nothing, now 1"
     ):
         check_settings(tmp_path, begun.replace("lr: 0.1", "lr: 0.2, decay: 1"))
+
+
+def test_a_class_that_moved_is_the_same(tmp_path):
+    paths = ("fa_pyg.models.Potential", "fa_pyg.models.molecules.potential.Potential", "fa_pyg.models.FAENet")
+    old, new, other = (f"model: {{model: {{class_path: {path}}}}}" for path in paths)
+    (tmp_path / "config.yaml").write_text(old)
+    check_settings(tmp_path, new, find=Allowlist().find)
+    for text, find in ((other, Allowlist().find), (new, lambda name: None)):
+        with pytest.raises(ValueError, match=r"started with fa_pyg\.models"):
+            check_settings(tmp_path, text, find=find)
 
 
 def test_options_that_are_newer_than_the_run_have_their_default(tmp_path):
@@ -60,7 +70,7 @@ def test_options_that_are_newer_than_the_run_have_their_default(tmp_path):
         (text % (frame.replace("fa_pyg.Sample", "somebody.Sample") % ", eval_k: null", ""), "class_path"),
         (text % (frame % "", ", nothing: 0.0"), "model.nothing"),
     ):
-        with pytest.raises(ValueError, match=rf"{key} \(begun with"):
+        with pytest.raises(ValueError, match=rf"{key} \(started with"):
             check_settings(tmp_path, changed, **given)
 
 

@@ -9,57 +9,39 @@ import pytest
 import torch
 import yaml
 from ase.build import bulk, fcc111, molecule
-from ase.calculators.emt import EMT
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from torch_geometric.data import Batch, Data
 
 from fa_pyg import WeightedPCAFrame
 from fa_pyg.datasets import XYZ, LazyXYZ, OnDiskXYZ
 from fa_pyg.models import CellVectors, FAENet, LabeledCell, LatticeVectors, NeighborVectors, Potential
-from fa_pyg.potential.load import load_potential
+from fa_pyg.potential import load
 from fa_pyg.potential.predict import predict
 from fa_pyg.train import MoleculeCLI, MoleculeData, MoleculeModule, main
 from fa_pyg.train.tasks.targets import Targets, has_stress
 
 
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
-
-
-def labelled(atoms):
-    """With energy, forces and, of a crystal, stress of the effective medium theory."""
-    atoms.arrays.pop("tags", None)
-    atoms.calc = EMT()
-    found = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
-    if atoms.pbc.all():
-        found["stress"] = atoms.get_stress()
-    atoms.calc = SinglePointCalculator(atoms, **found)
-    return atoms
-
-
-def crystals(count, seed=0):
+def crystals(count, label, seed=0):
     """Copper and gold, rattled and strained."""
     rng, found = np.random.default_rng(seed), []
     for k in range(count):
         atoms = bulk("Cu" if k % 2 else "Au", cubic=k % 3 == 0)
         atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.04 * rng.normal(size=(3, 3))), scale_atoms=True)
         atoms.rattle(0.08, rng=rng)
-        found.append(labelled(atoms))
+        found.append(label(atoms))
     return found
 
 
-def others():
-    return [labelled(one) for one in (molecule("H2O"), fcc111("Cu", (1, 1, 2), vacuum=5.0), molecule("CH4"))]
+def others(label):
+    return [label(one) for one in (molecule("H2O"), fcc111("Cu", (1, 1, 2), vacuum=5.0), molecule("CH4"))]
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
+def path(tmp_path_factory, emt_labels):
     """Crystals, and molecules and a slab without stress."""
     path = tmp_path_factory.mktemp("stress") / "all.xyz"
-    mixed = crystals(24)
-    for k, one in enumerate(others() * 2):
+    mixed = crystals(24, emt_labels)
+    for k, one in enumerate(others(emt_labels) * 2):
         mixed.insert(4 * k, one)
     write(path, mixed, format="extxyz")
     return path
@@ -67,7 +49,7 @@ def path(tmp_path_factory):
 
 def module(weights, cell_frame=None, **kwargs):
     torch.manual_seed(0)
-    net = FAENet(hidden=8, layers=1, num_radial=4, cutoff=3.2).double()
+    net = FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=3.2).double()
     model = Potential(net, WeightedPCAFrame("E(3)"), cell_frame=cell_frame)
     return MoleculeModule(model, weights=weights, **kwargs).train()
 
@@ -101,8 +83,8 @@ def test_stress_is_that_of_ase_and_missing_where_there_is_none(path, tmp_path):
             assert all(row.isnan().all() and row.shape == (1, 3, 3) for row in rows)
 
 
-def test_a_virial_is_minus_the_volume_times_the_stress(tmp_path):
-    atoms = crystals(1)[0]
+def test_a_virial_is_minus_the_volume_times_the_stress(tmp_path, emt_labels):
+    atoms = crystals(1, emt_labels)[0]
     stress = torch.tensor(atoms.get_stress(voigt=False))[None]
     virial = -atoms.get_volume() * stress
     cell, pos = torch.tensor(atoms.cell.array)[None], torch.tensor(atoms.positions)
@@ -213,7 +195,7 @@ def test_means_over_an_epoch_are_those_over_structures_with_a_stress(batch):
 def test_training_without_any_stress_is_refused(batch):
     learner = module({"energy": 1.0, "stress": 1.0})
     bare = part(batch, (~has_stress(batch)).nonzero().squeeze(1))
-    with pytest.raises(ValueError, match="weights: found stress, expected 'stress' or 'virial' of some"):
+    with pytest.raises(ValueError, match="weights: expected 'stress' or 'virial' of some"):
         learner._targets(bare)
     dipoles = Potential(FAENet(heads={"dipole": "vector"}), gradient=False)
     with pytest.raises(ValueError, match=r"weights: expected some of \['dipole'\], found \['stress'\]"):
@@ -222,36 +204,23 @@ def test_training_without_any_stress_is_refused(batch):
 
 # ------------------------------------------------------------------------------ a run
 
-CONFIG = """
-name: stress
-model:
-  model:
-    class_path: fa_pyg.models.Potential
-    init_args:
-      model:
-        class_path: fa_pyg.models.FAENet
-        init_args: {hidden: 16, layers: 2, num_radial: 6, cutoff: 3.4}
-      frame: {class_path: fa_pyg.WeightedPCAFrame, init_args: {group: SE(3)}}
-      cell_frame: {class_path: fa_pyg.models.LabeledCell}
-  lr: 5.0e-3
-  weights: {energy: 0.1, forces: 1, stress: 1}
-data:
-  dataset: {class_path: fa_pyg.datasets.XYZ, init_args: {root_or_files: PATH}}
-  val: 4
-  test: 4
-  batch_size: 8
-  eval_batch_size: 1
-trainer: {max_epochs: 12, enable_progress_bar: false, default_root_dir: ROOT}
-"""
-
 
 @pytest.fixture(scope="module")
-def run(path):
-    config = path.parent / "run.yaml"
-    config.write_text(CONFIG.replace("PATH", str(path)).replace("ROOT", str(path.parent / "runs")))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["train"])
-        return main(["--config", str(config)], MoleculeCLI)
+def run(path, molecule_arguments):
+    net = "{hidden: 16, layers: 2, num_radial: 6, cutoff: 3.4}"
+    model = {
+        "model.init_args.model": f"{{class_path: fa_pyg.models.FAENet, init_args: {net}}}",
+        "model.init_args.frame.init_args.group": "SE(3)",
+        "model.init_args.cell_frame": "fa_pyg.models.LabeledCell",
+        "lr": "0.005",
+        "schedule": "null",
+        "weights": "{energy: 0.1, forces: 1, stress: 1}",
+    }
+    data = {"dataset.init_args.root_or_files": path, "val": 4, "test": 4, "eval_batch_size": 1}
+    trainer = {"max_epochs": 12, "callbacks": "null", "default_root_dir": path.parent / "runs"}
+    sections = {"model": model, "data": data, "trainer": trainer}
+    more = [f"--{section}.{k}={v}" for section, part in sections.items() for k, v in part.items()]
+    return main(molecule_arguments("--name=stress", *more), MoleculeCLI)
 
 
 def test_a_run_learns_stress_and_reports_it(run, path):
@@ -266,7 +235,7 @@ def test_a_run_learns_stress_and_reports_it(run, path):
     assert errors[-1] < 0.7 * errors[0]
     assert math.isfinite(json.loads((folder / "results.json").read_text())["test_stress_mae_meV_per_A3"])
     assert (folder / "parity.png").stat().st_size > 1000
-    model = load_potential(folder).double().eval()
+    model = load(folder).double().eval()
     assert model.stress_scale != 1
     data = MoleculeData(XYZ(path), val=4, test=4, targets=("energy", "forces", "stress")).split("test")
     known = has_stress(data)
@@ -287,17 +256,17 @@ def test_a_model_of_before_goes_on_to_read_the_cell_it_was_trained_with(run, tmp
     state = torch.load(folder / "best.ckpt", weights_only=True)
     del state["state_dict"]["model.stress_scale"]
     torch.save(state, tmp_path / "best.ckpt")
-    assert isinstance(load_potential(tmp_path).cell_frame, LatticeVectors)
+    assert isinstance(load(tmp_path).cell_frame, LatticeVectors)
     given["signed_cell"] = False
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.warns(DeprecationWarning, match="signed_cell=False is deprecated"):
-        old = load_potential(tmp_path).cell_frame
+        old = load(tmp_path).cell_frame
     assert isinstance(old, CellVectors)
     assert not old.signed
 
 
 def test_predictions_have_the_stress_that_the_run_reports(run, path, tmp_path):
-    model = load_potential(run["folder"]).double().eval()
+    model = load(run["folder"]).double().eval()
     report = predict(model, [path], tmp_path / "out.xyz")
     assert report.errors == []
     truth, found = read(path, ":"), read(tmp_path / "out.xyz", ":")

@@ -157,8 +157,10 @@ def test_graphs_as_in_the_readme():
     x = torch.randint(0, 2, (9, 3), generator=g).double()
     inputs = {"x": x, "edge_index": edges, "batch": graph}
     torch.manual_seed(0)
-    mlp = AdjacencyMLP(in_channels=3, max_nodes=64, hidden=128, num_layers=2, out_channels=1).double()
-    net = GIN(in_channels=3, hidden=64, num_layers=3, out_channels=1, ids=64).double()
+    mlp = AdjacencyMLP(
+        in_channels=3, max_nodes=64, hidden_channels=128, num_layers=2, out_channels=1
+    ).double()
+    net = GIN(in_channels=3, hidden_channels=64, num_layers=3, out_channels=1, ids=64).double()
     for model in (
         FrameAveraging(mlp, CanonicalFrame("S(n)")),
         FrameAveraging(net, CanonicalFrame("S(n)")),

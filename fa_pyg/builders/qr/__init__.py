@@ -1,5 +1,7 @@
-"""Frames by a generalised QR decomposition."""
+"""Frames by a generalized QR decomposition."""
 
-from fa_pyg.builders.qr.frame import GeneralisedQRFrame
+from fa_pyg.builders.qr.frame import GeneralizedQRFrame
 
-__all__ = ["GeneralisedQRFrame"]
+GeneralisedQRFrame = GeneralizedQRFrame  # the old spelling
+
+__all__ = ["GeneralisedQRFrame", "GeneralizedQRFrame"]

@@ -1,4 +1,4 @@
-"""Minimal frames: Gram-Schmidt on a graph's own vectors, in an order that only invariants decide."""
+"""Minimal frames: Gram-Schmidt on the vectors of a graph, in an order determined by invariants."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.math.linalg import scatter_sum
 
-__all__ = ["GeneralisedQRFrame"]
+__all__ = ["GeneralizedQRFrame"]
 
-_PAIRS = 1 << 20  # (path, row) pairs that are formed together: about 200 MB
-_TOO_MANY = 1 << 32  # pairs of one step: minutes, and a graph of thousands of frames
-_WINDOW = 1024  # rows that lie this many tolerances below the best cannot be chained to it: not kept
-_DOTS = (0.19, 0.13, 0.07, 0.05)  # what the place along each earlier axis counts in a score
+_PAIRS = 1 << 20  # (path, row) pairs in one block: about 200 MB
+_TOO_MANY = 1 << 32  # pairs in one step: minutes, and thousands of frames of one graph
+_WINDOW = 1024  # rows this many tolerances below the best cannot be chained to it: they are dropped
+_DOTS = (0.19, 0.13, 0.07, 0.05)  # coefficients, in a score, of the components along the earlier axes
 
 
-class GeneralisedQRFrame(MotionFrame):
-    r"""Frames as small as the input's own symmetry, after "Minimal Frame Averaging" (Lin et al. 2024).
+class GeneralizedQRFrame(MotionFrame):
+    r"""Minimal frames: as few as the symmetry of the input allows (Minimal Frame Averaging, Lin et al. 2024).
 
-    The axes are those of Gram-Schmidt on vectors of the graph (a generalised QR decomposition: dependent ones
-    are passed over), d of them or, for SO(d) and SE(d), d - 1. Here their order is not that of the nodes:
-    the next vector i is the one of largest score
+    The axes come from Gram-Schmidt on vectors of the graph (a generalized QR decomposition, which skips
+    dependent vectors): d of them or, for SO(d) and SE(d), d - 1. The order of the vectors does not depend on
+    that of the nodes: the next vector i is the one with the largest score
 
     .. math:: s_i = |u_i| \left(1 + a\,w_i + b\,C(x_i, x_i) + c\,T(x_i, x_i, x_i)
               + \sum_k d_k\, x_i \cdot e_k\right),  \qquad  u_i = x_i - \sum_k (x_i \cdot e_k)\, e_k
 
-    made of invariants: its length across the axes :math:`e_k` found so far, its node weight, the second
-    (traceless) and third moments C and T of all declared vectors of the graph along it, and its place along
-    these axes. Where scores tie, all the tied go on, and frames whose later vectors score less are dropped:
-    one frame is left for a graph without symmetry, and equally good ones for a symmetric one (methane: 12
-    under SE(3), 24 under E(3)).
+    a product of invariants: the length orthogonal to the axes :math:`e_k` so far, the node weight, the second
+    (traceless) and third moments C and T of all declared vectors of the graph along it, and the components
+    along these axes. Vectors with tied scores are all pursued, and frames whose later vectors have lower
+    scores are dropped: a single frame is left for a graph without symmetry, and equally good ones for a
+    symmetric graph (methane: 12 under SE(3), 24 under E(3)).
 
-    Vectors that are read come first, in their order; other declared ones only where those are dependent. If
-    all of them leave m axes open, these are completed and averaged over all their signed permutations (of
-    determinant +1 for SO and SE): a planar cloud under E(3) has both normals, a linear one C_4 about its line
-    (C_4v under E), a point the rotations of the octahedron (with reflections).
+    Vectors that are read come first, in their order; other declared vectors only where those are dependent.
+    If all of them leave m axes undetermined, these are completed and averaged over all their signed
+    permutations (of determinant +1 for SO and SE): a planar cloud under E(3) has both normals, a linear one
+    C_4 about the line (C_4v under E), a point the rotations of the octahedron (with reflections).
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``, d <= 4.
@@ -50,16 +50,15 @@ class GeneralisedQRFrame(MotionFrame):
     Raises:
         ValueError: for d > 4, and for a batch with so many ties that 2^32 pairs would have to be compared.
 
-    Exact, F(gx) = gF(x), for every input whose declared vectors leave at most one axis open. With two or more
-    open (lines and points in space), exact for outputs up to rank 3 of models that see these vectors and
-    invariants alone: declared tensors are not read.
+    Exact, F(gx) = gF(x), for every input whose declared vectors leave at most one axis undetermined. With two
+    or more (lines and points in space), exact for outputs up to rank 3 of models that read only these vectors
+    and invariants: declared tensors are not read.
 
-    Not guaranteed: continuity. It jumps where the largest score passes from one vector to another, which
-    generic inputs meet too. Scores tie within some 16 roundings of the input's type (of its offset, if that
-    is larger), clouds flatter than the root of a rounding count as flat; at these bounds the result is
-    uncertain, which in float32 is seldom but does happen: chance gaps between scores are of all sizes. Time
-    grows with nodes times tied frames, quadratically for a regular polygon; memory does not (blocks of 2^20
-    pairs).
+    Not guaranteed: continuity. The frame jumps where the largest score passes from one vector to another,
+    for generic inputs, too. Scores tie within about 16 roundings of the input's dtype (of its offset, if that
+    is larger), and clouds flatter than the square root of a rounding count as flat. At these thresholds the
+    result is uncertain: rare in float32, but gaps between scores can be of any size. Time grows with nodes
+    times tied frames, quadratically for a regular polygon; memory does not (blocks of 2^20 pairs).
     """
 
     def __init__(self, group: GroupLike) -> None:
@@ -81,7 +80,7 @@ class GeneralisedQRFrame(MotionFrame):
             paths = _extended(paths, rows, column)
         rotation, body, weight = _all_signs(paths, self.group)
         weight = weight / scatter_sum(weight, body, cloud.size).index_select(0, body)
-        # Lines (in space) and points: only as exact as the average over signed permutations, and no tensors.
+        # Lines (in space) and points: as exact as the average over signed permutations, and without tensors.
         limit = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else -1
         free = (paths.axes.detach() == 0).all(-2).sum(-1) - (0 if self.group.reflects else 1)
         open_axes = torch.zeros_like(rows.count).scatter_reduce_(0, paths.body, free, "amax")
@@ -91,7 +90,7 @@ class GeneralisedQRFrame(MotionFrame):
 
 @dataclass(frozen=True)
 class _Paths:
-    """Frames in the making: axes ``[P, d, d]``, 0 where there is none yet, their body and weight ``[P]``."""
+    """Incomplete frames: axes ``[P, d, d]``, 0 for those still missing, their body and weight ``[P]``."""
 
     axes: Tensor
     body: Tensor
@@ -102,29 +101,30 @@ class _Paths:
 
 
 def _extended(paths: _Paths, rows: Rows, column: int) -> _Paths:
-    """Each path with the axes of its best rows in a column; paths of bodies that have no row left stay."""
+    """The paths, each with the axes of its best rows in a column; unchanged in bodies without rows left."""
     with torch.no_grad():
         path, row = _best(paths, rows)
     unit = torch.nn.functional.normalize(rejected(rows.x[row], paths.axes[path]), dim=-1)
     first, group = _coincident(path, unit.detach(), rows.tie[paths.body[path]])
-    # The mean, so that the gradient is shared by nodes at one place, whatever their order.
+    # The mean, so that coincident nodes share the gradient, whatever their order.
     unit = torch.nn.functional.normalize(scatter_sum(unit, group, len(first)), dim=-1)
     grown = paths[path[first]]
     grown = replace(grown, weight=scatter_sum(paths.weight[path], group, len(first)))
-    place = torch.eye(unit.size(-1), dtype=unit.dtype, device=unit.device)[column]
-    went = torch.zeros(len(rows.count), dtype=torch.bool, device=row.device).index_fill_(0, grown.body, True)
-    stay = paths[(~went[paths.body]).nonzero().squeeze(-1)]
+    in_column = torch.eye(unit.size(-1), dtype=unit.dtype, device=unit.device)[column]
+    has_grown = torch.zeros(len(rows.count), dtype=torch.bool, device=row.device)
+    has_grown.index_fill_(0, grown.body, True)
+    rest = paths[(~has_grown[paths.body]).nonzero().squeeze(-1)]
     return _Paths(
-        torch.cat([grown.axes + unit.unsqueeze(-1) * place, stay.axes]),
-        torch.cat([grown.body, stay.body]),
-        torch.cat([grown.weight, stay.weight]),
+        torch.cat([grown.axes + unit.unsqueeze(-1) * in_column, rest.axes]),
+        torch.cat([grown.body, rest.body]),
+        torch.cat([grown.weight, rest.weight]),
     )
 
 
 def _best(paths: _Paths, rows: Rows) -> tuple[Tensor, Tensor]:
-    """The pairs (path, row) of largest score in each body, with all that tie; block by block."""
+    """The pairs (path, row) of largest score in each body, ties included; block by block."""
     best = rows.x.new_full((len(rows.count),), -torch.inf)
-    found = []
+    blocks = []
     for block in _blocks(rows.count[paths.body]):
         amount = rows.count[paths.body[block]]
         path = block.repeat_interleave(amount)
@@ -134,18 +134,21 @@ def _best(paths: _Paths, rows: Rows) -> tuple[Tensor, Tensor]:
         score = _score(rows, row, paths.axes[path])
         best = best.scatter_reduce(0, body, score, "amax")
         near = score > best[body] - _WINDOW * rows.tie[body]
-        found.append((path[near], row[near], score[near]))
-    path, row, score = (torch.cat(parts) for parts in zip(*found, strict=True))
+        blocks.append((path[near], row[near], score[near]))
+    path, row, score = (torch.cat(parts) for parts in zip(*blocks, strict=True))
     body = paths.body[path]
-    tied = _first_links(score, body, rows.tie[body])
+    tied = _tied_with_best(score, body, rows.tie[body])
     return path[tied], row[tied]
 
 
 def _blocks(amount: Tensor) -> tuple[Tensor, ...]:
-    """The paths in blocks of about ``_PAIRS`` rows together."""
+    """The paths in blocks with about ``_PAIRS`` rows in total."""
     end = amount.cumsum(0)
     if len(end) and end[-1] > _TOO_MANY:
-        raise ValueError(f"a graph of {amount.max()} vectors has too many ties: {len(amount)} frames so far")
+        raise ValueError(
+            f"vectors: expected at most {_TOO_MANY} pairs of a frame and a vector, found more, for too many "
+            f"ties: {len(amount)} frames so far, and up to {amount.max()} vectors per graph"
+        )
     number = torch.div(end, _PAIRS, rounding_mode="floor")
     sizes = torch.unique_consecutive(number, return_counts=True)[1].tolist()
     return torch.arange(len(amount), device=amount.device).split(sizes or [0])
@@ -155,13 +158,13 @@ def _score(rows: Rows, row: Tensor, axes: Tensor) -> Tensor:
     x = rows.x[row]
     length = rejected(x, axes).norm(dim=-1)
     along = (x.unsqueeze(-1) * axes).sum(-2) @ x.new_tensor(_DOTS[: x.size(-1)])
-    # Scores lie between 0 and 2: no vector comes before one of an earlier input.
+    # Scores lie between 0 and 2, so that vectors of earlier inputs come first.
     score = length * (rows.gain[row] + along) - 4 * rows.tag[row]
     return score.masked_fill(length <= rows.floor[row], -torch.inf)
 
 
-def _first_links(score: Tensor, body: Tensor, tie: Tensor) -> Tensor:
-    """Those that a chain of ties links to the largest score of their body; ties are so transitive."""
+def _tied_with_best(score: Tensor, body: Tensor, tie: Tensor) -> Tensor:
+    """The scores that chains of ties connect to the largest of their body: ties are made transitive."""
     order = torch.argsort(score, descending=True, stable=True)
     order = order[torch.argsort(body[order], stable=True)]
     score, body, tie = score[order], body[order], tie[order]
@@ -175,8 +178,8 @@ def _first_links(score: Tensor, body: Tensor, tie: Tensor) -> Tensor:
 def _coincident(path: Tensor, unit: Tensor, tie: Tensor) -> tuple[Tensor, Tensor]:
     """The first of each group of equal directions of one path, and the group of each row.
 
-    Equal ones that are not found (another lies between them in the order of the search) only cost a run:
-    weights are summed, so that they are the same either way.
+    Equal directions may be missed (if another one lies between them in the order of the search). This only
+    costs a model run: weights are summed, so that the result is the same.
     """
     probe = torch.arange(1, unit.size(-1) + 1, dtype=unit.dtype, device=unit.device).sqrt()
     order = torch.argsort(unit @ probe, stable=True)

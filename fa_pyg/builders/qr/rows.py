@@ -1,4 +1,4 @@
-"""The vectors that a minimal frame chooses from, with the invariants that decide its choice."""
+"""The vectors that a minimal frame is built from, with the invariants that determine their order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["Rows", "rows_of"]
 
-# What the node weight and the second and third moments count in a score: anything of no special ratio.
+# Coefficients of the node weight and of the second and third moments in a score: any numbers, in odd ratios.
 _WEIGHT, _SECOND, _THIRD = 0.31, 0.23, 0.17
 
 
@@ -28,24 +28,24 @@ class Rows:
     """
 
     x: Tensor
-    gain: Tensor  # the invariant factor of a row's score
-    tag: Tensor  # the number of its input: earlier inputs come first
+    gain: Tensor  # the invariant factor of the score
+    tag: Tensor  # the index of the input: earlier inputs come first
     floor: Tensor  # length up to which a row counts as 0
     start: Tensor
     count: Tensor
-    tie: Tensor  # difference of scores up to which they tie
-    blank: Tensor  # NaN for bodies with a NaN, an infinity or an overflow (no rows of them are here), else 0
+    tie: Tensor  # difference up to which scores tie
+    blank: Tensor  # NaN for bodies with a NaN, an infinity or an overflow (their rows are left out), else 0
 
 
 def rows_of(cloud: Cloud, origin: Tensor | None, group: Group) -> Rows:
-    """Returns the vectors that are read, then the other declared ones."""
-    others = [q for q in cloud.declared if not any(q is one for one in cloud.read)]
+    """Return the vectors that are read, followed by the other declared ones."""
+    others = [q for q in cloud.declared if not any(q is read for read in cloud.read)]
     vectors = [q for q in (*cloud.read, *others) if q.rep.rank == 1]
     first = itertools.accumulate((math.prod(q.value.shape[1:-1]) for q in vectors), initial=0)
     parts = [_scaled(cloud, q, origin, group, tag) for q, tag in zip(vectors, first, strict=False)]
-    x, body, weight, noise, tag = (torch.cat(one) for one in zip(*parts, strict=True))
+    x, body, weight, noise, tag = (torch.cat(part) for part in zip(*parts, strict=True))
     with torch.no_grad():
-        # The noise is NaN where the longest vector overflows, by which all were divided.
+        # The noise is NaN where the longest vector, by which all are divided, overflows.
         blank = scatter_sum((x * 0).sum(-1) + weight * 0 + noise * 0, body, cloud.size)
         kept = (blank[body] == 0).nonzero().squeeze(-1)
         order = kept[torch.argsort(body[kept], stable=True)]
@@ -59,8 +59,8 @@ def rows_of(cloud: Cloud, origin: Tensor | None, group: Group) -> Rows:
 def _scaled(
     cloud: Cloud, quantity: Quantity, origin: Tensor | None, group: Group, first: int
 ) -> tuple[Tensor, ...]:
-    """Rows of an input, their body, weight, rounding noise (relative to the longest) and tag (by channel)."""
-    x, index, weight = cloud.centred(quantity, origin)
+    """Rows of an input: vector, body, weight, rounding noise (relative to the longest), tag (by channel)."""
+    x, index, weight = cloud.centered(quantity, origin)
     body = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
     channels = math.prod(quantity.value.shape[1:-1])
     tag = first + torch.arange(channels, device=x.device).repeat(len(quantity.value))
@@ -71,7 +71,7 @@ def _scaled(
         given = _amax(cloud.rows(quantity)[0].norm(dim=-1), body, cloud.size)[body]
         noise = torch.finfo(quantity.value.dtype).eps * (given / longest).clamp(min=1)
     x = x / longest.unsqueeze(-1)
-    if quantity.rep.pseudo and group.reflects:  # of unknown sign: both, as one set, are turned by all motions
+    if quantity.rep.pseudo and group.reflects:  # its sign is arbitrary: the set of both is equivariant
         x = torch.cat([x, -x])
         body, weight, noise, tag = (torch.cat([y, y]) for y in (body, weight, noise, tag))
     return x, body, weight, noise, tag
@@ -80,8 +80,8 @@ def _scaled(
 def _gain(x: Tensor, body: Tensor, weight: Tensor, size: int) -> Tensor:
     """1 + a w + b C(x, x) + c T(x, x, x): the weighted moments C (without its trace) and T of each body.
 
-    Both are relative to their largest value: those of many points are small and would hardly tell one from
-    another. Plus 1 / sqrt(n), which is what chance leaves, so that rounding does not become large.
+    Both are relative to their largest value, because moments of many points are small. The offset of
+    1 / sqrt(n), the size of random moments, keeps rounding small.
     """
     dim, count = x.size(-1), scatter_sum(torch.ones_like(weight), body, size)
     share = (weight / _unless_0(scatter_sum(weight, body, size))[body]).unsqueeze(-1)

@@ -1,5 +1,8 @@
 """Weighted PCA frames: exact and continuous, with few frames."""
 
-from fa_pyg.builders.weighted.frame import LEVELS, WeightedPCAFrame
+from fa_pyg.builders.weighted.frame import WeightedPCAFrame
+from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 
-__all__ = ["LEVELS", "WeightedPCAFrame"]
+LEVELS = SMOOTHNESS  # the old name
+
+__all__ = ["LEVELS", "SMOOTHNESS", "WeightedPCAFrame"]

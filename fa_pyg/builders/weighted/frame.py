@@ -1,9 +1,9 @@
-"""Principal axes in chosen or in all signs, weighted; exact and continuous on every input."""
+"""Weighted principal axes, in chosen signs or in all: exact and continuous on every input."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,109 +12,83 @@ from fa_pyg import checks
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.pca import identity_frames, make_proper
-from fa_pyg.builders.weighted.moments import Blend, Moments, step
+from fa_pyg.builders.weighted.blend import Blend, step
+from fa_pyg.builders.weighted.moments import Moments
 from fa_pyg.builders.weighted.orders import SORTED, soft_orders
+from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 from fa_pyg.builders.weighted.symmetric import symmetric_frames
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.eigh import safe_eigh
 from fa_pyg.math.projections import Projection
 
-__all__ = ["LEVELS", "Level", "WeightedPCAFrame"]
-
-
-@dataclass(frozen=True)
-class Level:
-    """How wide the blends of a weighted frame are: the wider, the more frames and the less steep outputs.
-
-    Args:
-        tau: temperature of the scores of candidates, and of the odd moments if signs are chosen by them.
-        gap: relative gap of eigenvalues from which on they are apart.
-        start: share of the gap from which on its blend begins.
-        flat, line: relative spreads along an axis, and across a line.
-        order: difference of the logarithms of two spreads from which on their order is clear; None where
-            signs are chosen, else each frame is taken in all signs.
-        near: anisotropy below which a cloud has no good axis.
-    """
-
-    tau: float
-    gap: float
-    start: float = 0.5
-    flat: float = 0.1
-    line: float = 0.1
-    order: float | None = None
-    near: float | None = None
-
-
-LEVELS = {
-    "fast": Level(tau=0.025, gap=0.05),
-    "forces": Level(tau=0.035, gap=0.03, start=0.05, order=0.15, near=0.2),
-    "dynamics": Level(tau=0.1, gap=0.2, start=0.5, order=0.8, near=0.25),
-}
+__all__ = ["WeightedPCAFrame"]
 
 
 class WeightedPCAFrame(MotionFrame):
-    r"""Weighted principal axes: exact on every input, continuous in it, and as smooth as one pays runs for.
+    r"""Weighted PCA frame: exact and continuous on every input, and smoother the more frames one pays for.
 
-    A robust frame in the sense of Dym, Lawrence and Siegel (2024), who show that no single frame can be
-    continuous. On a generic cloud these are the principal axes :math:`V` of Puny et al. (2022). With
+    A robust frame in the sense of Dym, Lawrence and Siegel (2024), who show that a single frame cannot be
+    continuous. On a generic cloud its axes are the principal axes :math:`V` of Puny et al. (2022). With
     ``smoothness="forces"`` (the default) and ``"dynamics"`` they are taken in all signs h, and in every order
     :math:`\pi` of positive weight, so that neither signs nor orders are chosen:
 
     .. math:: F(x) = \{(V \pi h,\ w(\pi) / 2^d)\}, \qquad w(\pi) = \mathrm{entmax}_{1.5}\Big(
               \frac{1}{s \cdot \mathrm{order}} \textstyle\sum_k k \log \lambda_{\pi(k)}\Big)
 
-    (half as many signs without reflections; s: how fast relative spreads change with points, 1 for vectors).
-    With ``"fast"`` the signs are chosen, with the weights
+    (half as many signs without reflections; s: the rate at which relative spreads change with the points, 1
+    for vectors). With ``"fast"`` the signs are chosen, with the weights
 
     .. math:: w(h) = \mathrm{entmax}_{1.5}\Big(\tfrac1\tau \textstyle\sum_k h_k m_k\Big), \qquad
               m_k = \Big(\frac{\sum_i c_i s_{ik}^3}{\sum_i c_i |s_{ik}|^3}
               + \frac{\sum_i c_i^2 s_{ik}}{\sqrt{\sum_i c_i^2 \sum_i c_i^2 s_{ik}^2}}\Big)\; \sigma\Big(
               \frac{\lambda_k}{\mathrm{flat}^2 \sum_j \lambda_j}\Big), \qquad s_{ik} = v_k \cdot x_i
 
-    (:math:`\sigma` a smooth step from 0 to 1, :math:`c_i` the node weights): one pattern where all odd
-    moments m are clear, equal weights where the cloud is its own mirror image. Where an odd moment is small
-    that is *steep*: forces have spikes of a hundred times the model's own.
+    (:math:`\sigma` a smooth step from 0 to 1, :math:`c_i` the node weights): a single sign pattern where all
+    odd moments m are clearly not 0, equal weights where the cloud equals its mirror image. Near a zero of an
+    odd moment this is *steep*: forces have spikes of a hundred times those of the model alone.
 
     Where eigenvalues nearly meet, where the cloud is nearly a line or a sphere, and where it is a point,
-    other frames take over, blended and never switched (``fa_pyg/builders/symmetric.py``). All weights are
-    once differentiable with a Lipschitz continuous derivative, so that outputs and the forces -dE/dx of
-    smooth models are continuous. A molecule of m symmetries has at least m frames.
+    other frames take over, in a continuous blend (``fa_pyg/builders/weighted/symmetric.py``). All weights
+    have a Lipschitz continuous derivative, so that outputs and the forces -dE/dx of smooth models are
+    continuous. A molecule with m symmetries has at least m frames.
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` for d <= 3, or ``"T(d)"``.
         tau: temperature of the scores of candidates, and of odd moments in ``"fast"``.
-        gap: eigenvalues nearly meet where 1 - smaller / larger is below this (times s, but in ``"fast"``).
-        node_weight: makes invariant weights >= 0 of the node weights that the call hands over, e.g. masses of
-            atomic numbers; default as they are.
-        smoothness: how steep forces may be, and at how many runs of the model. Measured for E(3) and SE(3),
-            runs on 500 drug-like conformers, and on twenty small molecules at room temperature the largest
-            force of framed random networks over their own (``benchmarks/weighted.py``, ``steepness.py``):
+        gap: eigenvalues nearly meet where 1 - smaller / larger is below this (times s, except in ``"fast"``).
+        node_weight: function from the call's node weights to invariant weights >= 0, e.g. from atomic numbers
+            to masses; default the identity.
+        smoothness: trade-off between the steepness of forces and the number of model runs. Measured for E(3)
+            and SE(3): runs on 500 drug-like conformers; and, on twenty small molecules at room temperature,
+            the largest force of random networks with frames, relative to the force of the bare networks
+            (``benchmarks/weighted.py``, ``steepness.py``):
             ``"fast"`` 1.6 and 1.2 runs, 248 and 1209; ``"forces"`` 8.3 and 4.2, 3.6 and 3.6;
             ``"dynamics"`` 11 and 5.5, 1.5 and 1.5. Symmetric molecules take more: 13 and 54 for methane at
             SE(3) in the last two.
-            Default ``"forces"``; but ``"fast"`` where ``tau``, ``gap``, ``flat`` or ``line`` is given.
-        flat: share of the whole spread (root of the trace) below which an axis loses its sign in ``"fast"``.
-        line: share of the largest spread below which the others together make the cloud a line: blended from
-            1 / sqrt 2 of it.
+            Default ``"forces"``; but ``"fast"`` if ``tau``, ``gap``, ``flat`` or ``line`` is given.
+        flat: fraction of the total spread (root of the trace) below which an axis has both signs in
+            ``"fast"``.
+        line: a cloud is a line if its other spreads together are below this fraction of the largest: blended
+            from 1 / sqrt 2 of it.
         projection: ``"entmax15"``, or ``"sparsemax"``: fewer frames, continuous outputs but not forces.
-        detach: treat the frames as constants. Faster, but forces taken through them are *wrong*.
+        detach: treat the frames as constants. Faster, but forces computed through them are *wrong*.
 
     Raises:
-        ValueError: for another dimension or level, or a parameter out of its range.
+        ValueError: for another dimension or smoothness, or a parameter out of range.
 
     Not guaranteed:
 
-    * exactness on lines and points for outputs of rank 4 and more, nor for declared inputs of rank 2 and more
-      (:meth:`~fa_pyg.Frames.exact_for` tells both), nor where all nodes of more than 1e-12 of the largest
-      weight lie on a line, and a model sees others (it tells that, too);
-    * more digits than rounding / (tau * gap), the rounding being that of the input relative to its size;
-    * continuity of outputs other than scalars, and of forces, where all points meet in one; of any where,
+    * exactness on lines and points for outputs of rank 4 and more, or for declared inputs of rank 2 and more,
+      or where all nodes of more than 1e-12 of the largest weight lie on a line, and the model reads others
+      (:meth:`~fa_pyg.Frames.exact_for` reports all three);
+    * errors below rounding / (tau * gap), with the rounding of the input relative to its size;
+    * continuity of outputs other than scalars, and of forces, where all points coincide; of any output where,
       near a line, a declared vector that is not read goes to 0;
-    * a steepness: a network that changes within a tenth of an angstrom is steeper in any frame than one that
-      is smooth over molecules;
-    * fewer frames than symmetries: beyond these there are at most some 16 axes and 8 candidates across each,
-      in all signs, however many points are nearly as symmetric as a sphere.
+    * a bound on steepness: a network that changes within a tenth of an angstrom is steeper in any frame than
+      one that is smooth over the size of a molecule;
+    * fewer frames than symmetries. Beyond these there are at most about 16 axes, and 8 candidates across
+      each, in all signs, however close the cloud is to a sphere.
     """
 
     def __init__(
@@ -134,68 +108,75 @@ class WeightedPCAFrame(MotionFrame):
         if self.group.rotates and self.group.dim > 3:
             raise ValueError(f"group: expected at most 3 dimensions, found {self.group}")
         shares = {"gap": gap, "flat": flat, "line": line}
-        given = {
-            name: checks.number(name, x, above=0, below=1) for name, x in shares.items() if x is not None
-        }
+        given = {k: checks.number(k, x, above=0, below=1) for k, x in shares.items() if x is not None}
         given |= {} if tau is None else {"tau": checks.number("tau", tau, above=0)}
-        if smoothness is None:  # what these parameters meant before there were levels
+        if smoothness is None:  # these parameters are older than smoothness, and meant "fast" then
             smoothness = "fast" if given else "forces"
-        self.smoothness = checks.one_of("smoothness", smoothness, LEVELS)
-        if LEVELS[smoothness].order and given.get("gap", 0) >= 0.5:  # s is up to 2, and on lines gap s < 1
+        self.smoothness = checks.one_of("smoothness", smoothness, SMOOTHNESS)
+        self.widths = replace(SMOOTHNESS[smoothness], **given)
+        order = self.widths.order
+        if order and given.get("gap", 0) >= 0.5:  # s is up to 2, and on lines gap s < 1
             checks.refuse("gap", f'a number below 0.5 for smoothness="{smoothness}"', gap)
-        self.level = replace(LEVELS[smoothness], **given)
-        self.sharp = Projection(checks.one_of("projection", projection, Projection.POWERS), self.level.tau)
-        self.ordered = Projection(projection, self.level.order / 2) if self.level.order else None
+        checks.one_of("projection", projection, Projection.POWERS)
+        self.projection = Projection(projection, self.widths.tau)
+        self.order_projection = Projection(projection, order / 2) if order else None
         self.node_weight = checks.function("node_weight", node_weight, optional=True)
         self.detach = checks.flag("detach", detach)
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
     def build(self, cloud: Cloud) -> Frames:
         if self.node_weight is not None and cloud.weight is not None:
-            cloud = replace(cloud, weight=self._own_weight(cloud), types=False)
+            cloud = replace(cloud, weight=self._mapped_weight(cloud), types=False)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)
             if not self.group.rotates:
                 return identity_frames(cloud, origin, self.group.dim)
-            frames = self._rotating(cloud, origin)
-        return frames.detach() if self.detach else frames  # forward-mode derivatives do not ask for grad mode
+            frames = self._principal(cloud, origin)
+        return frames.detach() if self.detach else frames  # forward-mode derivatives ignore the grad mode
 
-    def _rotating(self, cloud: Cloud, origin: Tensor | None) -> Frames:
-        moments, level = Moments(cloud, origin), self.level
+    def _principal(self, cloud: Cloud, origin: Tensor | None) -> Frames:
+        """The frames of a group that rotates."""
+        moments, widths = Moments(cloud, origin), self.widths
         second = moments.second()
         values, axes = safe_eigh(second)
         if not self.group.reflects:
             axes = make_proper(axes)
-        # The distance from the origin tells the rounding of points, not of vectors.
+        # The distance from the origin bounds the rounding of points, not of vectors.
         far = origin if any(quantity.rep.affine for quantity in cloud.read) else None
-        # Cubes overflow before squares do: then the whole body is NaN, and has frames, of NaN.
-        if self.ordered is None:
+        # Cubes overflow before squares do: then all numbers of the body, and of its frames, are NaN.
+        if self.order_projection is None:
             odd = moments.odd(axes)
-            blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, level.gap, level.line)
-            # At a point these are moments of rounding.
-            odd = torch.where(blend.point.unsqueeze(1), 0, self._clear(odd, values))
+            blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, widths.gap, widths.line)
+            # The moments of a point are rounding.
+            odd = torch.where(blend.point.unsqueeze(1), 0, self._damped(odd, values))
             parts = self._chosen_signs(cloud, origin, axes, odd, blend)
         else:
             values = values + 0 * values.detach().sum(1, keepdim=True).pow(1.5)
-            # The number of vectors says nothing: edges go both ways, and cells may be repeated.
+            # The number of vectors is not meaningful: edges go both ways, and cells may be repeated.
             scale = torch.ones_like(values[:, 0]) if far is None else 2 / moments.participation().sqrt()
-            blend = Blend.of(values, far, level.gap * scale, level.line, level.start, level.near * scale)
+            blend = Blend.of(values, far, widths.gap * scale, widths.line, widths.start, widths.near * scale)
             parts = self._all_signs(cloud, origin, axes, second, scale, blend)
-        # Frames of lines and points are only as exact as the average over quarter turns, and know no tensors.
+        exact = self._exactness(cloud, origin, blend)
+        return Frames.ragged(*parts, cloud.size, origin, cloud.batch, exact)
+
+    def _exactness(self, cloud: Cloud, origin: Tensor | None, blend: Blend) -> Tensor:
+        """The highest rank of outputs that the frames of each body are exact for."""
+        # Frames of lines and points are as exact as the average over quarter turns, and do not read tensors.
         rank = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else -1
         exact = torch.where((blend.line > 0) | blend.point, rank, ALL_RANKS)
         unseen = cloud.unseen(origin)
-        if unseen is not None:  # what does not lie on the line, for all that the axes know
-            exact = torch.where((exact < ALL_RANKS) & unseen, -1, exact)
-        return Frames.ragged(*parts, cloud.size, origin, cloud.batch, exact)
+        if unseen is None:
+            return exact
+        # Nodes without weight may lie off the line that the others form.
+        return torch.where((exact < ALL_RANKS) & unseen, -1, exact)
 
-    def _clear(self, odd: Tensor, values: Tensor) -> Tensor:
-        """The odd moments, but of axes along which there is little."""
-        size = values.sum(1, keepdim=True)  # and not the largest, which has a kink where it meets the second
-        return odd * step(values / (size + (size == 0)) / self.level.flat**2, 0)
+    def _damped(self, odd: Tensor, values: Tensor) -> Tensor:
+        """The odd moments, damped to 0 for axes along which the spread is small."""
+        size = values.sum(1, keepdim=True)  # not the largest, which has a kink where it meets the second
+        return odd * step(values / (size + (size == 0)) / self.widths.flat**2, 0)
 
-    def _own_weight(self, cloud: Cloud) -> Tensor:
-        """The weights that the callable makes of those of the call."""
+    def _mapped_weight(self, cloud: Cloud) -> Tensor:
+        """The node weights of the call, mapped by ``node_weight``."""
         weight = self.node_weight(cloud.weight)
         if not isinstance(weight, Tensor) or weight.shape != cloud.weight.shape:
             found = list(weight.shape) if isinstance(weight, Tensor) else repr(weight)
@@ -205,16 +186,16 @@ class WeightedPCAFrame(MotionFrame):
     def _chosen_signs(
         self, cloud: Cloud, origin: Tensor | None, axes: Tensor, odd: Tensor, blend: Blend
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotation, body and weight of frames in the signs of weight, the principal axes' heaviest first."""
+        """Rotation, body and weight of frames in the signs of positive weight, the largest weight first."""
         signs = self.signs.to(axes)
-        weight, pattern = self.sharp.ranked(odd @ signs.T)
+        weight, pattern = self.projection.ranked(odd @ signs.T)
         weight = weight * blend.generic.unsqueeze(1)
         slot, body = (~(weight.detach().T <= 0)).nonzero().unbind(1)  # a NaN keeps its frames
         pattern = pattern[body, slot]
         rotation = axes.index_select(0, body) * signs.index_select(0, pattern).unsqueeze(1)
         parts = rotation, body, weight[body, slot]
         if self.group.dim > 1:
-            others = symmetric_frames(cloud, origin, axes, odd, blend, self.group.reflects, self.sharp)
+            others = symmetric_frames(cloud, origin, axes, odd, blend, self.group.reflects, self.projection)
             if others is not None:
                 parts = tuple(torch.cat(both) for both in zip(parts, others[:3], strict=True))
         return parts
@@ -228,16 +209,16 @@ class WeightedPCAFrame(MotionFrame):
         scale: Tensor,
         blend: Blend,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotation, body and weight of frames in all signs, and in the orders of weight."""
+        """Rotation, body and weight of frames in all signs, and in the orders of positive weight."""
         body = (~(blend.generic.detach() <= 0)).nonzero().squeeze(1)
         parts = axes.index_select(0, body), body, blend.generic[body], torch.full_like(body, SORTED)
         if self.group.dim > 1:
-            others = symmetric_frames(cloud, origin, axes, None, blend, self.group.reflects, self.sharp)
+            others = symmetric_frames(cloud, origin, axes, None, blend, self.group.reflects, self.projection)
             if others is not None:
                 parts = tuple(torch.cat(both) for both in zip(parts, others, strict=True))
-        rotation, body, weight, way = parts
+        rotation, body, weight, rule = parts
         moment, width = second.index_select(0, body), scale.index_select(0, body)
-        rotation, frame, share = soft_orders(rotation, moment, width, way, self.ordered)
+        rotation, frame, share = soft_orders(rotation, moment, width, rule, self.order_projection)
         if not self.group.reflects:
             rotation = make_proper(rotation)
         body, weight = body.index_select(0, frame), weight.index_select(0, frame) * share
@@ -247,5 +228,5 @@ class WeightedPCAFrame(MotionFrame):
 
     def extra_repr(self) -> str:
         tail = ", detach=True" if self.detach else ""
-        settings = f"smoothness={self.smoothness!r}, tau={self.level.tau}, gap={self.level.gap}"
+        settings = f"smoothness={self.smoothness!r}, tau={self.widths.tau}, gap={self.widths.gap}"
         return f"{super().extra_repr()}, {settings}{tail}"

@@ -1,103 +1,29 @@
-"""Frames for clouds whose principal axes say little: symmetric ones, lines, points."""
+"""Frames of clouds whose principal axes are not well determined: symmetric clouds, lines, points."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.weighted.blend import Blend
 from fa_pyg.builders.weighted.candidates import Candidates
-from fa_pyg.builders.weighted.moments import Blend
-from fa_pyg.builders.weighted.orders import AS_THEY_ARE, EVERY, SORTED, SWAPPED
+from fa_pyg.builders.weighted.orders import ALL, GIVEN, SORTED, SWAPPED
+from fa_pyg.builders.weighted.rays import Rays
 from fa_pyg.math.projections import Projection
 
-__all__ = ["Rays", "symmetric_frames"]
+__all__ = ["symmetric_frames"]
 
-# How many pairs of an axis and a candidate are looked at together, which bounds the memory, and from how
-# many on those without weight are left out before anything is differentiated.
+# Pairs of an axis and a candidate in one block, which bounds the memory, and the number of pairs beyond which
+# those without weight are dropped before anything is differentiated.
 _PAIRS, _FEW = 1 << 17, 1 << 12
 
-# About how many axes of a body, and candidates across each, share the weight at most; ties are not counted.
-_MOST_AXES, _MOST_ACROSS = 16, 8
-
-
-@dataclass(frozen=True)
-class Rays:
-    """Weighted oriented axes of bodies: one third of a frame.
-
-    Args:
-        axis: unit vectors.
-        body, weight: of each.
-        first: whether the axis is the first of its frames, as the smallest principal axis is; else the last.
-        turns: 1, 4 or 24: whether its frames are averaged over the quarter turns about it, or over all 24
-            rotations of a cube.
-        oriented: whether the axis is told from its opposite; else it stands for both.
-    """
-
-    axis: Tensor
-    body: Tensor
-    weight: Tensor
-    first: Tensor
-    turns: Tensor
-    oriented: Tensor
-
-    @classmethod
-    def along(cls, axes: Tensor, top: Tensor, line: Tensor, bottom: Tensor) -> Rays:
-        """Returns the ends with a weight of the principal axes: of the largest in two families, the smallest.
-
-        Shapes: axes ``[B, d, d]``; top, line and bottom ``[B, 2]``, the weights of the two ends, or
-        ``[B, 1]``, those of axes that stand for both ends.
-        """
-        weight = torch.stack([top, line, bottom])
-        family, body, end = (weight > 0).nonzero().unbind(1)
-        first = family == 2
-        axis = torch.where(first.unsqueeze(1), axes[..., 0][body], axes[..., -1][body])
-        axis = axis * (1 - 2 * end).to(axis).unsqueeze(1)
-        oriented = torch.full_like(first, top.size(1) == 2)
-        return cls(axis, body, weight[family, body, end], first, torch.where(family == 1, 4, 1), oriented)
-
-    @classmethod
-    def through(cls, candidates: Candidates, share: Tensor, point: Tensor, sharp: Projection) -> Rays:
-        """Returns rays through the best candidates of the bodies with a share; any ray if they are all 0."""
-        serves = candidates.read | point.index_select(0, candidates.body)
-        at = (serves & (share.index_select(0, candidates.body) > 0)).nonzero().squeeze(1)
-        with torch.no_grad():
-            best, _ = sharp.ragged(candidates.height(at)[0], candidates.body[at], candidates.size)
-        at = at.index_select(0, best)
-        body = candidates.body.index_select(0, at)
-        score, axis = candidates.height(at)
-        best, weight = sharp.ragged(score, body, candidates.size, _MOST_AXES)
-        axis, body = axis.index_select(0, best), body.index_select(0, best)
-        lost = ((share > 0) & (torch.bincount(body, minlength=candidates.size) == 0)).nonzero().squeeze(1)
-        axis = torch.cat([axis, axis.new_tensor([[0.0, 0.0, 1.0]]).expand(len(lost), -1)])
-        body = torch.cat([body, lost])
-        weight = torch.cat([weight, weight.new_ones(len(lost))]) * share.index_select(0, body)
-        turns = torch.where(point.index_select(0, body), 24, 1)
-        no = torch.zeros_like(body, dtype=torch.bool)
-        return cls(axis, body, weight, no, turns, ~no)
-
-    @classmethod
-    def upright(cls, share: Tensor, point: Tensor) -> Rays:
-        """Returns the third axis for bodies in the plane of the others: what is left is to turn about it."""
-        body = (share > 0).nonzero().squeeze(1)
-        axis = share.new_tensor([[0.0, 0.0, 1.0]]).expand(len(body), -1)
-        turns = torch.where(point.index_select(0, body), 4, 1)
-        no = torch.zeros_like(body, dtype=torch.bool)
-        return cls(axis, body, share.index_select(0, body), no, turns, ~no)
-
-    def axes(self, ray: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Some axes, whether frames are averaged over turns about them, and whether they are oriented."""
-        turned = self.turns.index_select(0, ray) > 1
-        return self.axis.index_select(0, ray), turned, self.oriented.index_select(0, ray)
-
-    @classmethod
-    def cat(cls, rays: list[Rays]) -> Rays:
-        return cls(*(torch.cat([getattr(one, part.name) for one in rays]) for part in fields(cls)))
+# About how many candidates across an axis share the weight at most; ties are not counted.
+_MOST_ACROSS = 8
 
 
 def symmetric_frames(
@@ -107,90 +33,88 @@ def symmetric_frames(
     odd: Tensor | None,
     blend: Blend,
     reflects: bool,
-    sharp: Projection,
+    projection: Projection,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
-    r"""Returns rotation, body, weight and way of the frames of bodies whose principal axes are not enough.
+    r"""Return rotation, body, weight and rule of frames of bodies whose principal axes do not suffice.
 
-    A frame is made of a weighted axis a and a weighted candidate x, one of the points and vectors read, or
-    for lines and points, of all that are declared:
+    A frame is made of a weighted axis a and a weighted candidate x: a point or vector that is read, or, for
+    lines and points, any that is declared:
 
     .. math:: (e, a \times e, a), \qquad e = \frac{x - (x \cdot a) a}{|x - (x \cdot a) a|}
 
-    and under reflections as well :math:`(e, -a \times e, a)`. The axes are the good principal axis, in the
-    signs of its odd moment, or those through other candidates. The weights are projected from scores made
-    of invariants: :math:`\log |x - (x \cdot a) a|^2`, which rules out what lies on the axis, node weights,
-    and third moments. Candidates that a symmetry exchanges have equal scores, so that each frame has its
-    whole orbit.
+    and, under reflections, also :math:`(e, -a \times e, a)`. The axes are the good principal axis, in the
+    signs of its odd moment, or those through other candidates. The weights are projections of invariant
+    scores: :math:`\log |x - (x \cdot a) a|^2`, which excludes candidates on the axis, node weights, and third
+    moments. Candidates that a symmetry exchanges have equal scores, so that the frames include whole orbits.
 
-    What lies on a line is left alone by all turns about it. Its frames are averaged over quarter turns, which
-    for tensors of rank 3 is the same as over all; at a point, over the 24 rotations of a cube.
+    A line is invariant under all rotations about it. Its frames are averaged over quarter turns, which for
+    tensors up to rank 3 equals the average over all rotations; those of a point over the 24 rotations of a
+    cube.
 
     Args:
-        odd: odd moments along the axes; None where each frame will be taken in all signs of its axes. Then
-            one of those that differ by signs is returned, without turns: ``way`` says in which orders of
-            its axes it is to be taken (:func:`~fa_pyg.builders.weighted.orders.soft_orders`).
+        cloud: the input of the frame.
+        origin: the origin of the points.
+        axes: principal axes, the smallest first.
+        odd: odd moments along the axes; None if the caller takes each frame in all signs of its axes. Then
+            only one of the frames that differ by signs is returned, not rotated: ``rule`` weights the orders
+            of its axes (:func:`~fa_pyg.builders.weighted.orders.soft_orders`).
+        blend: the shares of the families of frames.
+        reflects: whether the group has reflections.
+        projection: the projection of scores to weights.
 
     Shapes:
-        axes ``[B, d, d]`` with the smallest first, odd ``[B, d]`` for d = 2 or 3; returns ``[F, d, d]``,
-        ``[F]``, ``[F]`` and ``[F]``, or None where there is no such body (it waits for the device to know).
+        axes ``[B, d, d]``, odd ``[B, d]`` for d = 2 or 3; returns ``[F, d, d]``, ``[F]``, ``[F]`` and
+        ``[F]``, or None if there is no such body (which synchronizes with the device).
     """
     bodies = (blend.generic < 1).nonzero().squeeze(1)
     if not len(bodies):
         return None
     blend, axes = blend.of_bodies(bodies), axes.index_select(0, bodies)
     candidates = Candidates.of(cloud, origin, bodies, blend.point, reflects)
-    rays, kept = _rays(axes, odd if odd is None else odd.index_select(0, bodies), blend, candidates, sharp)
+    odd_moments = odd if odd is None else odd.index_select(0, bodies)
+    rays, num_principal = _rays(axes, odd_moments, blend, candidates, projection)
     hands = rays.axis.new_tensor([1.0, -1.0] if reflects and odd is not None else [1.0])
-    chiral = 0 * hands if reflects and odd is None else hands  # where both hands are among the signs
-    rotation, ray, weight = _completed(rays, candidates, hands, chiral, sharp)
+    chiral = 0 * hands if reflects and odd is None else hands  # 0: the signs include both hands
+    rotation, ray, weight = _completed(rays, candidates, hands, chiral, projection)
     body, weight = rays.body.index_select(0, ray), weight * rays.weight.index_select(0, ray)
-    turns = rays.turns.index_select(0, ray)
-    way = torch.where(turns == 24, EVERY, torch.where(turns == 4, SWAPPED, SORTED))
-    way = torch.where((ray >= kept) & (turns == 1), AS_THEY_ARE, way)
-    rotation, copy = _copied(rotation, turns if odd is not None else torch.ones_like(turns))
+    count = rays.rotations.index_select(0, ray)
+    rule = torch.where(count == 24, ALL, torch.where(count == 4, SWAPPED, SORTED))
+    rule = torch.where((ray >= num_principal) & (count == 1), GIVEN, rule)
+    rotation, copy = _rotated_copies(rotation, count if odd is not None else torch.ones_like(count))
     first = rays.first.index_select(0, ray).index_select(0, copy)
     rotation = torch.where(first[:, None, None], rotation.roll(1, dims=-1), rotation)
-    weight = (weight if odd is None else weight / turns).index_select(0, copy)
+    weight = (weight if odd is None else weight / count).index_select(0, copy)
     d = axes.size(-1)
-    return rotation[:, :d, :d], bodies.index_select(0, body.index_select(0, copy)), weight, way[copy]
+    return rotation[:, :d, :d], bodies.index_select(0, body.index_select(0, copy)), weight, rule[copy]
 
 
 def _rays(
-    axes: Tensor, odd: Tensor | None, blend: Blend, candidates: Candidates, sharp: Projection
+    axes: Tensor, odd: Tensor | None, blend: Blend, candidates: Candidates, projection: Projection
 ) -> tuple[Rays, int]:
-    """The weighted axes of bodies, and how many of them, the first, are principal axes."""
+    """The weighted axes of bodies, and how many of them, which come first, are principal axes."""
     if axes.size(-1) == 2:
         rays = Rays.upright(blend.free, blend.point)
         return rays, len(rays.axis)
-    # One end, if the other one is among the signs.
-    one = axes.new_ones(*axes.shape[:2], 1)
-    ends = one if odd is None else sharp.dense(torch.stack([odd, -odd], dim=-1))
+    # A single end if the signs include the other.
+    single = axes.new_ones(*axes.shape[:2], 1)
+    ends = single if odd is None else projection.dense(torch.stack([odd, -odd], dim=-1))
     top, bottom = ends[:, -1], ends[:, 0]
     shares = (top, blend.top), (top, blend.line), (bottom, blend.bottom)
     rays = Rays.along(axes, *(end * share.unsqueeze(1) for end, share in shares))
-    kept = len(rays.axis)
+    num_principal = len(rays.axis)
     if (blend.free > 0).any():
-        rays = Rays.cat([rays, Rays.through(candidates, blend.free, blend.point, sharp)])
-    return rays, kept
+        rays = Rays.cat([rays, Rays.through(candidates, blend.free, blend.point, projection)])
+    return rays, num_principal
 
 
 def _completed(
-    rays: Rays, candidates: Candidates, hands: Tensor, chiral: Tensor, sharp: Projection
+    rays: Rays, candidates: Candidates, hands: Tensor, chiral: Tensor, projection: Projection
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames ``(e, +- a x e, a)`` of weighted rays a: rotation, ray and weight."""
-    found = []
-    with torch.no_grad():
-        for ray, at in _pairs(rays, candidates):
-            if len(ray) > _FEW:
-                score = candidates.across(*rays.axes(ray), at, chiral)[0]
-                best, _ = sharp.ragged(score.flatten(), ray.repeat_interleave(len(hands)), len(rays.body))
-                best = (best // len(hands)).unique_consecutive()
-                ray, at = ray.index_select(0, best), at.index_select(0, best)
-            found.append((ray, at))
-    ray, at = (torch.cat(part) for part in zip(*found, strict=True)) if len(found) > 1 else found[0]
+    ray, at = _good_pairs(rays, candidates, chiral, projection)
     score, e, up = candidates.across(*rays.axes(ray), at, chiral)
     owner = ray.repeat_interleave(len(hands))
-    best, weight = sharp.ragged(score.flatten(), owner, len(rays.body), _MOST_ACROSS * len(hands))
+    best, weight = projection.ragged(score.flatten(), owner, len(rays.body), _MOST_ACROSS * len(hands))
     best, hand = best // len(hands), best % len(hands)
     e, up, ray = (value.index_select(0, best) for value in (e, up, ray))
     lost = (torch.bincount(ray, minlength=len(rays.body)) == 0).nonzero().squeeze(1)
@@ -205,45 +129,62 @@ def _completed(
     return torch.stack([e, up, rays.axis.index_select(0, ray)], dim=-1), ray, weight
 
 
+def _good_pairs(
+    rays: Rays, candidates: Candidates, chiral: Tensor, projection: Projection
+) -> tuple[Tensor, Tensor]:
+    """The pairs of a ray and a candidate of its body; without pairs of weight 0 where there are many."""
+    blocks = []
+    with torch.no_grad():
+        for ray, at in _pairs(rays, candidates):
+            if len(ray) > _FEW:
+                score = candidates.across(*rays.axes(ray), at, chiral)[0]
+                owner = ray.repeat_interleave(len(chiral))
+                best, _ = projection.ragged(score.flatten(), owner, len(rays.body))
+                best = (best // len(chiral)).unique_consecutive()
+                ray, at = ray.index_select(0, best), at.index_select(0, best)
+            blocks.append((ray, at))
+    ray, at = (torch.cat(part) for part in zip(*blocks, strict=True)) if len(blocks) > 1 else blocks[0]
+    return ray, at
+
+
 def _pairs(rays: Rays, candidates: Candidates) -> Iterator[tuple[Tensor, Tensor]]:
-    """All pairs of a ray and a candidate of its body, a bounded number at a time, each ray in one part."""
+    """All pairs of a ray and a candidate of its body, in blocks of bounded size; a ray lies in one block."""
     counts = candidates.counts.index_select(0, rays.body)
     start = (candidates.counts.cumsum(0) - candidates.counts).index_select(0, rays.body)
-    part = (counts.cumsum(0) - counts) // _PAIRS
-    for ray in torch.arange(len(counts), device=counts.device).split(torch.bincount(part).tolist()):
-        own = counts.index_select(0, ray)
-        before = (own.cumsum(0) - own - start.index_select(0, ray)).repeat_interleave(own)
-        pair = ray.repeat_interleave(own)
+    block = (counts.cumsum(0) - counts) // _PAIRS
+    for ray in torch.arange(len(counts), device=counts.device).split(torch.bincount(block).tolist()):
+        count = counts.index_select(0, ray)
+        before = (count.cumsum(0) - count - start.index_select(0, ray)).repeat_interleave(count)
+        pair = ray.repeat_interleave(count)
         yield pair, torch.arange(len(pair), device=pair.device) - before
 
 
 def _any_across(axis: Tensor) -> tuple[Tensor, Tensor]:
-    """Any two unit vectors across each axis and each other."""
+    """Any two unit vectors that are orthogonal to each axis and to each other."""
     seed = torch.zeros_like(axis).scatter_(1, axis.detach().abs().argmin(1, keepdim=True), 1)
     e = torch.nn.functional.normalize(torch.linalg.cross(seed, axis, dim=-1), dim=-1)
     return e, torch.linalg.cross(axis, e, dim=-1)
 
 
-def _copied(rotation: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
-    """All copies of frames under 1, 4 or 24 rotations, in their own axes, and which each is a copy of."""
-    copy = torch.arange(len(turns), device=turns.device).repeat_interleave(turns)
-    if len(copy) == len(turns):
-        return rotation, copy
-    place = torch.arange(len(copy), device=turns.device) - (turns.cumsum(0) - turns).index_select(0, copy)
-    # In one table: the 4 turns about the last axis come first, the first of all is none.
+def _rotated_copies(rotation: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """The copies of frames under 1, 4 or 24 rotations, relative to their axes, and the frame of each copy."""
+    frame = torch.arange(len(count), device=count.device).repeat_interleave(count)
+    if len(frame) == len(count):
+        return rotation, frame
+    index = torch.arange(len(frame), device=count.device) - (count.cumsum(0) - count).index_select(0, frame)
     table = _rotations_of_a_cube().to(rotation)
-    return rotation.index_select(0, copy) @ table.index_select(0, place), copy
+    return rotation.index_select(0, frame) @ table.index_select(0, index), frame
 
 
 @cache
-@torch.inference_mode(False)  # kept: what inference makes cannot be differentiated later
+@torch.inference_mode(False)  # cached: tensors made in inference mode cannot be differentiated later
 def _rotations_of_a_cube() -> Tensor:
-    """The 24 rotations ``[24, 3, 3]``; the first is none, the first four are those about the last axis."""
-    found = []
+    """The 24 rotations of a cube, ``[24, 3, 3]``: the identity, the others about the last axis, the rest."""
+    rotations = []
     for order in itertools.permutations(range(3)):
         for signs in itertools.product((1.0, -1.0), repeat=3):
             matrix = torch.zeros(3, 3, dtype=torch.float64)
             matrix[range(3), order] = torch.tensor(signs, dtype=torch.float64)
             if torch.linalg.det(matrix) > 0:
-                found.append(matrix)
-    return torch.stack(sorted(found, key=lambda m: (m[2, 2] != 1, not m.equal(torch.eye(3).double()))))
+                rotations.append(matrix)
+    return torch.stack(sorted(rotations, key=lambda m: (m[2, 2] != 1, not m.equal(torch.eye(3).double()))))

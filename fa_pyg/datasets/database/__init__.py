@@ -1,1 +1,1 @@
-"""Databases of structures on disk."""
+"""SQLite databases of structures, with checksums."""

@@ -1,4 +1,6 @@
-"""The columns of a database of structures: types, shapes, and what becomes of an attribute in one."""
+"""Columns of a database of structures: types and shapes, and the conversion of attributes."""
+
+from __future__ import annotations
 
 import json
 from typing import Any
@@ -7,18 +9,21 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-PLACE, CHECK = "place", "crc32"  # columns: which structure of the files a row is; of all that is in it
-MOST = 1900  # columns; SQLite has 2000
+__all__ = ["Layout", "columns", "layout_of", "restore", "schema", "store"]
+
+PLACE, CHECK = "place", "crc32"  # columns: the index of the structure in the files; checksum of the row
+MOST = 1900  # columns; SQLite allows 2000
 
 Layout = dict[str, list | None]
 
 
 def columns(layout: Layout) -> list[str]:
+    """Return the names of columns: numbered, so that no name from a file gets into SQL."""
     return [f"c{number}" for number in range(len(layout))]
 
 
 def schema(layout: Layout) -> dict[str, Any]:
-    """The columns of a database for PyG."""
+    """Return the schema of a database for PyG."""
 
     def kind(entry: list | None) -> Any:
         return str if entry is None else {"dtype": getattr(torch, entry[0]), "size": tuple(entry[1])}
@@ -28,7 +33,11 @@ def schema(layout: Layout) -> dict[str, Any]:
 
 
 def layout_of(data: Data) -> Layout:
-    """Type and shape of each attribute, -1 where structures differ; None for what becomes JSON."""
+    """Return type and shape of each attribute, -1 where structures differ; None for JSON.
+
+    Raises:
+        ValueError: for too many attributes.
+    """
     layout: Layout = {}
     for name, value in data:
         layout[name] = None
@@ -38,26 +47,28 @@ def layout_of(data: Data) -> Layout:
                 shape[data.__cat_dim__(name, value)] = -1
             layout[name] = [str(value.dtype).removeprefix("torch."), shape]
     if len(layout) > MOST:
-        raise ValueError(f"{data.get('source')}: found {len(layout)} attributes, expected {MOST} or fewer")
+        raise ValueError(f"{data.get('source')}: expected at most {MOST} attributes, found {len(layout)}")
     return layout
 
 
-def stored(data: Data, name: str) -> Tensor | str:
-    """What becomes of an attribute in a row."""
+def store(data: Data, name: str) -> Tensor | str:
+    """Convert an attribute for a row: a tensor of a NumPy type, or JSON.
+
+    Raises:
+        ValueError: where neither is possible.
+    """
     value = data[name]
     try:
         if isinstance(value, Tensor):
             value = value.detach().contiguous()
-            value.numpy()  # what NumPy has no type for cannot be stored
+            value.numpy()  # raises for types that NumPy lacks
             return value
         return json.dumps(value)
     except (TypeError, ValueError, RuntimeError, RecursionError) as error:
-        expected = "a tensor of one of NumPy's types in the memory of the CPU, or what JSON can hold"
-        raise ValueError(
-            f"{data.get('source')}: found {name} that cannot be stored ({error}), expected {expected}"
-        ) from error
+        expected = "a CPU tensor of a NumPy type, or a value that JSON can represent"
+        raise ValueError(f"{data.get('source')}: {name}: expected {expected}, found {error}") from error
 
 
-def restored(value: Tensor | str) -> Any:
-    """A tensor that may be changed, which the bytes of the database may not, or what JSON holds."""
+def restore(value: Tensor | str) -> Any:
+    """Convert back from a row; tensors are copies, as the bytes of the database are read-only."""
     return value.clone() if isinstance(value, Tensor) else json.loads(value)

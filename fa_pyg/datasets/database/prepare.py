@@ -1,4 +1,6 @@
-"""What happens to the structures of XYZ files before they are stored."""
+"""Filter and transform structures of XYZ files before they are stored."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,17 +10,20 @@ from torch_geometric.data import Data
 from fa_pyg.datasets.xyz_lazy import LazyXYZ
 from fa_pyg.files.lock import Lock
 
+__all__ = ["Prepare", "prepare"]
+
 
 @dataclass(frozen=True)
 class Prepare:
-    """What happens to each structure before it is stored."""
+    """Filter and transform structures, and show waiting processes that work goes on."""
 
     source: LazyXYZ
     pre_filter: Callable[[Data], bool] | None
     pre_transform: Callable[[Data], Data] | None
     lock: Lock
 
-    def each(self, places: Iterable[int]) -> Iterator[tuple[int, Data]]:
+    def iterate(self, places: Iterable[int]) -> Iterator[tuple[int, Data]]:
+        """Yield the structures at these positions that pass, with their positions."""
         for place in places:
             self.lock.show_life()
             data = self.source[place]
@@ -26,10 +31,16 @@ class Prepare:
                 yield place, data if self.pre_transform is None else self.pre_transform(data)
 
     def first(self) -> Data:
-        for _, data in self.each(range(len(self.source))):
+        """Return the first structure that passes the filter.
+
+        Raises:
+            ValueError: where none passes.
+        """
+        for _, data in self.iterate(range(len(self.source))):
             return data
-        raise ValueError("pre_filter: found no structure that passes, expected at least one")
+        raise ValueError("pre_filter: expected at least one structure that passes, found none")
 
 
 def prepare(places: range, make: Prepare) -> list[tuple[int, Data]]:
-    return list(make.each(places))
+    """Return the structures at these positions that pass, with their positions: a task of a worker."""
+    return list(make.iterate(places))

@@ -1,1 +1,1 @@
-"""Generators of graphs and of their text formats."""
+"""Generators of graphs and formulas, and the GRAPHSAT text format."""

@@ -1,21 +1,26 @@
-"""Formulas in conjunctive normal form, and their graphs. Literal 2 v is variable v, 2 v + 1 its negation."""
+"""Formulas in conjunctive normal form and their graphs; literal 2 v is variable v, 2 v + 1 its negation."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+
+__all__ = ["core", "graph", "planar"]
 
 Clause = tuple[int, ...]
 CLAUSE, LITERAL = 0, 1  # the kinds of nodes
 
 
 def core(length: int, first: int, satisfiable: bool) -> list[Clause]:
-    """A ring of variables, ``first`` to ``first + length - 1``: each equals the next, except that the last
-    is the negation of the first where the formula shall not be satisfiable.
+    """Return a ring of equal variables, ``first`` to ``first + length - 1``.
 
-    Both are the same to 1-WL: each literal is in two clauses, each clause has two literals. Along the clauses
-    the literals form two rings if that is consistent, else a single one of twice the length, or the other way
-    round: ``a = b`` is (¬a ∨ b)(a ∨ ¬b), which leads from a literal to the next one's *negation*, so that an
-    odd number of such steps swaps the sides.
+    To be unsatisfiable, the last variable is the negation of the first.
+
+    1-WL does not distinguish the two: every literal is in two clauses, every clause has two literals. Along
+    the clauses the literals form two rings or a single one of twice the length, depending on satisfiability
+    and on the parity of the length: ``a = b`` is (¬a ∨ b)(a ∨ ¬b), which leads from a literal to the
+    *negation* of the next, so that an odd number of such steps swaps the sides.
     """
     clauses = []
     for i in range(length):
@@ -26,10 +31,11 @@ def core(length: int, first: int, satisfiable: bool) -> list[Clause]:
 
 
 def planar(variables: int, random: np.random.RandomState) -> list[Clause]:
-    """Random clauses of two or three literals, satisfied by some assignment, with a planar graph.
+    """Return random clauses of two or three literals with a planar graph, satisfied by some assignment.
 
-    Planar because the variables stand in a row, the literals 2 v above it and 2 v + 1 below, and clauses are
-    triangles that do not cross, above and below; without those that a random assignment violates.
+    The graph is planar because the variables lie on a line, with literals 2 v above and 2 v + 1 below, and
+    clauses are triangles above and below that do not cross. Clauses that a random assignment violates are
+    left out.
     """
     truth = random.randint(2, size=variables)  # 1 where the literal above is the true one
     clauses = set()
@@ -42,7 +48,7 @@ def planar(variables: int, random: np.random.RandomState) -> list[Clause]:
 
 
 def _triangles(first: int, last: int, random: np.random.RandomState) -> Iterator[Clause]:
-    """A random triangulation of the polygon with these corners."""
+    """Yield the triangles of a random triangulation of a polygon."""
     if last - first > 1:
         middle = random.randint(first + 1, last)
         yield first, middle, last
@@ -51,9 +57,10 @@ def _triangles(first: int, last: int, random: np.random.RandomState) -> Iterator
 
 
 def graph(variables: int, clauses: list[Clause], order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The kinds of nodes [n] and the edges [2, E] of a formula, sorted, with the node i called ``order[i]``.
+    """Return node kinds [n] and sorted edges [2, E] of a formula, where node i becomes ``order[i]``.
 
-    Nodes: the literals, then the clauses. Edges: variable to negation, clause to its literals, both ways.
+    Nodes: the literals, then the clauses. Edges: variable to negation, clause to its literals, both
+    directions.
     """
     literals = np.arange(2 * variables)
     pairs = [literals.reshape(-1, 2)]

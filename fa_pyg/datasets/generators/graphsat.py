@@ -1,22 +1,28 @@
-"""The text format of the EXP data set: graphs with two kinds of nodes and a label."""
+"""GRAPHSAT, the text format of the EXP data set: graphs with two kinds of nodes and a label."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import torch
 
-from fa_pyg.datasets.collation import Tensors
+from fa_pyg.files.tensors import Tensors
 
-LONGEST = 60  # letters of a line in an error
+__all__ = ["one_hot", "parse_graphsat"]
+
+LONGEST = 60  # characters of a line in an error
 LABELS = KINDS = range(2)
 
 
-def parse(file: str, content: bytes) -> Tensors:
-    """The graphs of a file: their number; of each a line ``nodes label``, then for each node a line
-    ``kind degree neighbour...``.
+def parse_graphsat(file: str, content: bytes) -> Tensors:
+    """Parse the graphs of a file.
 
-    Raises ValueError with file, line, what was found and what was expected, for anything else, and where two
-    nodes do not name each other.
+    The first line is the number of graphs. Every graph is a line ``nodes label``, then for every node a line
+    ``kind degree neighbor...``.
+
+    Raises:
+        ValueError: with file and line, for any other text, and where adjacency is not symmetric.
     """
     lines = content.decode("ascii", errors="replace").rstrip().split("\n")
     (graphs,) = _numbers(file, lines, 0, "an even number of graphs", _is_count)
@@ -45,13 +51,13 @@ def _is_head(values: Sequence[int]) -> bool:
     return len(values) == 2 and values[0] > 0 and values[1] in LABELS
 
 
-def _node(file: str, lines: list[str], line: int, n: int, own: int) -> list[int]:
+def _node(file: str, lines: list[str], line: int, n: int, node: int) -> list[int]:
     def is_node(values: Sequence[int]) -> bool:
-        others = set(values[2:]) - {own}
+        others = set(values[2:]) - {node}
         count = len(values) - 2
         return count >= 0 and values[0] in KINDS and values[1] == count == len(others) and _below(others, n)
 
-    expected = f"`kind degree neighbour...` of node {own}: kind 0 or 1, different neighbours below {n}"
+    expected = f"`kind degree neighbor...` of node {node}: kind 0 or 1, different neighbors below {n}"
     return _numbers(file, lines, line, expected, is_node)
 
 
@@ -63,11 +69,11 @@ def _check_symmetry(file: str, lines: list[str], first: int, rows: list[list[int
     edges = {(i, j) for i, row in enumerate(rows) for j in row[2:]}
     for i, j in sorted(edges):
         if (j, i) not in edges:
-            raise _error(file, lines, first + j, f"node {j} to name node {i} (line {first + i + 1} names it)")
+            raise _error(file, lines, first + j, f"node {j} to list node {i} (line {first + i + 1} lists it)")
 
 
-def _numbers(file: str, lines: list[str], line: int, expected: str, holds) -> list[int]:
-    """The whole numbers of a line, which are 0 or more."""
+def _numbers(file: str, lines: list[str], line: int, expected: str, holds: Callable) -> list[int]:
+    """Return the integers of a line, all nonnegative."""
     words = lines[line].split() if line < len(lines) else []
     values = [int(word) if word.isdecimal() and len(word) < 10 else -1 for word in words]
     if min(values, default=-1) < 0 or not holds(values):
@@ -77,7 +83,7 @@ def _numbers(file: str, lines: list[str], line: int, expected: str, holds) -> li
 
 def _error(file: str, lines: list[str], line: int, expected: str) -> ValueError:
     found = repr(lines[line][:LONGEST]) if line < len(lines) else "the end of the file"
-    return ValueError(f"{file}, line {min(line, len(lines)) + 1}: found {found}, expected {expected}")
+    return ValueError(f"{file}, line {min(line, len(lines)) + 1}: expected {expected}, found {found}")
 
 
 def _tensors(nodes, labels, kinds, degrees, edges) -> Tensors:
@@ -93,5 +99,5 @@ def _tensors(nodes, labels, kinds, degrees, edges) -> Tensors:
 
 
 def one_hot(kinds: torch.Tensor) -> torch.Tensor:
-    """Clauses (kind 0) and literals (kind 1) as features [N, 2]."""
+    """Return clauses (kind 0) and literals (kind 1) as features [N, 2]."""
     return torch.eye(len(KINDS))[kinds]

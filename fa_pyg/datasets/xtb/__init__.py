@@ -1,1 +1,1 @@
-"""Labels by GFN2-xTB, computed in worker processes and kept in parts."""
+"""GFN2-xTB labels, computed by worker processes and kept on disk in parts."""

@@ -1,4 +1,6 @@
-"""A run of molecular dynamics in parts, each of which follows from the one before bit by bit."""
+"""Molecular dynamics in parts, each of which follows from the one before bit by bit."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -9,12 +11,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from fa_pyg.datasets.collation import require
-from fa_pyg.datasets.xtb.parts import Parts, check_graphs, packed
-from fa_pyg.datasets.xtb.pool import Worker
+from fa_pyg import checks
+from fa_pyg.datasets.xtb.parts import Parts, check_graphs, pack
+from fa_pyg.workers import Worker
+
+__all__ = ["MOLECULES", "PART", "Run", "check_electrons", "folder_name", "parse_molecule"]
 
 PART = 100  # snapshots in a part: what a killed run may lose
-MOLECULES = {  # those of MD17 and rMD17
+MOLECULES = {  # of MD17 and rMD17
     "aspirin": "CC(=O)Oc1ccccc1C(=O)O",
     "azobenzene": "c1ccc(cc1)/N=N/c1ccccc1",
     "benzene": "c1ccccc1",
@@ -28,8 +32,8 @@ MOLECULES = {  # those of MD17 and rMD17
 }
 
 
-def named(molecule: str | os.PathLike, charge: int, unpaired: int) -> tuple[str, dict[str, Any]]:
-    """A short name for the folder, and what to run: a SMILES or the atoms of a file."""
+def parse_molecule(molecule: str | os.PathLike, charge: int, unpaired: int) -> tuple[str, dict[str, Any]]:
+    """Return a short name for the folder, and the molecule: its SMILES, or the atoms of a file."""
     if isinstance(molecule, str) and molecule in MOLECULES:
         return molecule, {"smiles": MOLECULES[molecule]}
     if isinstance(molecule, os.PathLike) or molecule.lower().endswith((".xyz", ".xyz.gz")):
@@ -39,37 +43,37 @@ def named(molecule: str | os.PathLike, charge: int, unpaired: int) -> tuple[str,
 
 
 def check_electrons(what: dict[str, Any], **electrons: int) -> None:
-    """An XYZ file does not say them; SMILES do."""
+    """Refuse charge and unpaired electrons for SMILES, which contain them; XYZ files do not."""
     for name, value in electrons.items():
-        holds = "smiles" not in what or value == 0
-        require(holds, "MDTrajectory", name, value, "0: SMILES say it themselves")
+        if "smiles" in what and value != 0:
+            checks.refuse(name, "0, because SMILES contain it", value)
 
 
 def _read(path: str | os.PathLike) -> dict[str, Any]:
-    from fa_pyg.datasets.xyz import read_xyz
+    from fa_pyg.io import is_periodic, read_xyz
 
     structures = read_xyz(path, dtype=torch.float64)
     if len(structures) != 1:
-        raise ValueError(f"{path}: found {len(structures)} structures, expected one to start from")
+        raise ValueError(f"{path}: expected one structure to start from, found {len(structures)}")
     data = structures[0]
-    if "pbc" in data and bool(data.pbc.any()):
-        raise ValueError(f"{path}: found a periodic structure, expected a molecule")
+    if is_periodic(data):
+        raise ValueError(f"{path}: expected a molecule, found a periodic structure")
     return {"z": data.z.tolist(), "pos": data.pos.tolist()}
 
 
-def folder(name: str, settings: dict[str, Any]) -> str:
-    """Its name says what is in it, and ends in a number that tells any two settings apart."""
+def folder_name(name: str, settings: dict[str, Any]) -> str:
+    """Return the name of the folder: readable, and different for different settings."""
     mark = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
     return f"md_{name}_{settings['temperature']:g}K_seed{settings['seed']}_{mark}"
 
 
 class Run:
-    """The parts of a trajectory, as many as are needed.
+    """A trajectory that is run part by part.
 
     Args:
         parts: the folder, whose settings have ``molecule``, ``seed``, ``equilibration`` and those of the
             dynamics: ``temperature`` (K), ``stride``, ``timestep`` (fs), ``friction`` (1/fs).
-        snapshots: how many.
+        snapshots: their number.
     """
 
     def __init__(self, parts: Parts, snapshots: int) -> None:
@@ -79,18 +83,18 @@ class Run:
         self.dynamics = {name: parts.settings[name] for name in names}
 
     def complete(self) -> bool:
-        """Takes in the parts that are there and long enough."""
-        while self._lacking() and (part := self.parts.load(_name(len(self.done) + 1), _check)):
-            if len(part["graphs"]["sizes"]) < min(PART, self._lacking()):
+        """Load stored parts that are long enough; return whether nothing is missing."""
+        while self._missing() and (part := self.parts.load(_name(len(self.done) + 1), _check)):
+            if len(part["graphs"]["sizes"]) < min(PART, self._missing()):
                 break  # the end of a shorter run; the whole part begins with the same snapshots
             self.done.append(part)
-        return not self._lacking()
+        return not self._missing()
 
-    def _lacking(self) -> int:
+    def _missing(self) -> int:
         return max(0, self.snapshots - PART * len(self.done))
 
     def run(self, worker: Worker, progress: bool) -> None:
-        """Goes on from the last whole part."""
+        """Continue from the last complete part."""
         stride, equilibration = self.parts.settings["stride"], self.parts.settings["equilibration"]
         ready = min(self.snapshots, PART * len(self.done)) * stride
         begun = bool(self.done) or "start" in self.parts
@@ -106,7 +110,7 @@ class Run:
                 state = self._part(worker, state)["state"]
 
     def _start(self, worker: Worker) -> dict[str, Any]:
-        """The molecule, and where its run begins."""
+        """Return the molecule and its state at the start of the run."""
         if found := self.parts.load("start", lambda part: _check_state(part["state"])):
             return found
         molecule = self._molecule(worker)
@@ -121,29 +125,29 @@ class Run:
         if "smiles" not in molecule:
             return molecule
         request = {"smiles": molecule["smiles"], "seed": self.parts.settings["seed"]}
-        answer, *_ = worker.ask(task="one", **request)
-        known = f"a name ({', '.join(MOLECULES)}), the path of an XYZ file, or SMILES"
-        found = f"{molecule['smiles']} ({answer.get('error')})"
-        require("error" not in answer, "MDTrajectory", "molecule", found, known)
+        answer, *_ = worker.request(task="one", **request)
+        if "error" in answer:
+            expected = f"a name ({', '.join(MOLECULES)}), the path of an XYZ file, or SMILES"
+            checks.refuse("molecule", expected, f"{molecule['smiles']} ({answer['error']})")
         return answer
 
     def _part(self, worker: Worker, state: dict[str, Any]) -> dict[str, Any]:
-        number, snapshots = len(self.done) + 1, min(PART, self._lacking())
+        number, snapshots = len(self.done) + 1, min(PART, self._missing())
         request = self.dynamics | {"part": number, "snapshots": snapshots}
         answers, after = self._ask(worker, task="dynamics", molecule=state, **request)
         same = {key: state[key] for key in ("z", "net_charge", "unpaired")}
-        part = {"graphs": packed([{**same, **answer} for answer in answers]), "state": {**same, **after}}
+        part = {"graphs": pack([{**same, **answer} for answer in answers]), "state": {**same, **after}}
         self.parts.save(_name(number), part)
         return part
 
     def _ask(self, worker: Worker, **request: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """The snapshots and the state at the end."""
+        """Return the snapshots and the final state."""
         answers = []
-        for answer in worker.ask(seed=self.parts.settings["seed"], **request):
+        for answer in worker.request(seed=self.parts.settings["seed"], **request):
             if "error" in answer:
                 raise RuntimeError(
-                    f"{self.parts.folder}: the run stopped: {answer['error']}; what is done stays, and the "
-                    "next call goes on from there"
+                    f"{self.parts.folder}: the run stopped: {answer['error']}; finished parts are kept, and "
+                    "the next call continues from them"
                 )
             self.bar.update(answer.get("steps", self.parts.settings["stride"] * ("energy" in answer)))
             answers.append(answer)
@@ -155,14 +159,14 @@ def _name(number: int) -> str:
 
 
 def _check(part: dict[str, Any]) -> None:
-    """Raises where it is not what `Run._part` makes."""
+    """Raise an error for a part that ``Run`` cannot have written."""
     _check_state(part["state"])
     if not check_graphs(part["graphs"]):
         raise ValueError("no snapshots")
 
 
 def _check_state(state: dict[str, Any]) -> None:
-    """Raises where a run cannot go on from there."""
+    """Raise an error for a state that no run can continue from."""
     numbers = torch.tensor([state["pos"], state["momenta"]], dtype=torch.float64)
     if numbers.shape != (2, len(state["z"]), 3) or not bool(numbers.isfinite().all()):
         raise ValueError(f"{list(numbers.shape)} positions and momenta of {len(state['z'])} atoms")

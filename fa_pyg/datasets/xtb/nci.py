@@ -1,4 +1,6 @@
-"""NCI SMILES to parts of labelled conformers: in which order, until when, and what failed."""
+"""Build labeled conformers of NCI SMILES in parts, in an order drawn by a seed, with a list of failures."""
+
+from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
@@ -8,21 +10,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from fa_pyg.datasets.xtb.parts import Parts, check_graphs, packed
+from fa_pyg.datasets.xtb.parts import Parts, check_graphs, pack
 from fa_pyg.datasets.xtb.pool import Workers
 from fa_pyg.files import write_atomically
 
+__all__ = ["PART", "Build", "source"]
+
 PART = 64  # SMILES in a part: what a killed run may lose
-WAVE = 16  # parts at once; between waves processes may wait for each other
-Line = tuple[int, str]  # its number in the file, from 0, and its SMILES
+WAVE = 16  # parts at once; between waves processes may wait for one another
+Line = tuple[int, str]  # index in the file, and SMILES
 
 
 class Build:
-    """The parts of one order of the SMILES, as many as are needed.
+    """The conformers of SMILES in one order, built part by part.
 
     Args:
         parts: the folder.
-        wanted: how many molecules; None: all.
+        wanted: the number of molecules; None for all.
         conformers, seed: of :class:`~fa_pyg.datasets.NCIConformers`.
     """
 
@@ -31,7 +35,7 @@ class Build:
         self.done: list[dict[str, Any]] = []
 
     def complete(self) -> bool:
-        """Takes in the parts that are there, in order, until there are enough."""
+        """Load stored parts in order; return whether nothing is missing."""
         while not self._enough() and (part := self.parts.load(_name(len(self.done)), _check)):
             self.done.append(part)
         return self._enough()
@@ -41,12 +45,12 @@ class Build:
         return ended or (self.wanted is not None and self.found() >= self.wanted)
 
     def found(self) -> int:
-        """Molecules with a conformer or more."""
+        """Return the number of molecules with at least one conformer."""
         return sum(len(part["molecule"].unique()) for part in self.done)
 
     def run(self, processes: Workers, progress: bool) -> None:
-        """Wave after wave of parts, as failures do not show before."""
-        self.order, self.twins = _order(self.seed)
+        """Build waves of parts until there are enough molecules: failures show only afterwards."""
+        self.order, self.repeated = _order(self.seed)
         total = self.wanted or len(self.order)
         with tqdm(total=total, desc="NCI conformers", unit="molecules", disable=not progress) as self.bar:
             self.bar.update(self.found())
@@ -56,8 +60,8 @@ class Build:
 
     def _wave(self, processes: Workers) -> None:
         first, last = len(self.done), -(-len(self.order) // PART)
-        lacking = len(self.order) if self.wanted is None else self.wanted - self.found()
-        numbers = range(first, min(last, first + WAVE, first - (-lacking // PART)))
+        missing = len(self.order) if self.wanted is None else self.wanted - self.found()
+        numbers = range(first, min(last, first + WAVE, first - (-missing // PART)))
         lines = {number: self._lines(number) for number in numbers if _name(number) not in self.parts}
         asked = [(number, line) for number in lines for line in lines[number]]
         left, answers = Counter(number for number, _ in asked), {}
@@ -80,15 +84,15 @@ class Build:
         self.bar.update(any("error" not in answer for answer in answers))
 
     def _part(self, number: int, answers: dict[Line, list[dict[str, Any]]], last: bool) -> dict[str, Any]:
-        """What belongs to the part, in its order, whatever the order of the answers."""
-        all_ = [(line, answer) for line in self._lines(number) for answer in answers[line]]
-        good = [(line, answer) for line, answer in all_ if "error" not in answer]
-        bad = [[*line, _reason(answer)] for line, answer in all_ if "error" in answer]
+        """Return a part in the order of its lines, whatever the order of the answers."""
+        labeled = [(line, answer) for line in self._lines(number) for answer in answers[line]]
+        good = [(line, answer) for line, answer in labeled if "error" not in answer]
+        bad = [[*line, _reason(answer)] for line, answer in labeled if "error" in answer]
         return {
-            "graphs": packed([answer for _, answer in good]),
+            "graphs": pack([answer for _, answer in good]),
             "molecule": torch.tensor([line for (line, _), _ in good], dtype=torch.long),
             "smiles": [smiles for (_, smiles), _ in good],
-            "failures": bad + (self.twins if number == 0 else []),
+            "failures": bad + (self.repeated if number == 0 else []),
             "last": last,
         }
 
@@ -106,7 +110,7 @@ def _name(number: int) -> str:
 
 
 def _check(part: dict[str, Any]) -> None:
-    """Raises where it is not what `Build._part` makes."""
+    """Raise an error for a part that ``Build`` cannot have written."""
     count = check_graphs(part["graphs"])
     molecule, smiles = part["molecule"], part["smiles"]
     if molecule.dtype != torch.long or molecule.shape != (count,) or len(smiles) != count:
@@ -121,7 +125,7 @@ def _reason(answer: dict[str, Any]) -> str:
 
 
 def source() -> list[str]:
-    """The SMILES that come with RDKit, line by line."""
+    """Return the NCI SMILES that come with RDKit, line by line."""
     from rdkit import RDConfig
 
     lines = (Path(RDConfig.RDDataDir) / "NCI" / "first_5K.smi").read_text().splitlines()
@@ -129,11 +133,11 @@ def source() -> list[str]:
 
 
 def _order(seed: int) -> tuple[list[Line], list[list[Any]]]:
-    """The lines in an order drawn by the seed, and as failures those that repeat the molecule of another."""
+    """Return the lines in random order, and, as failures, the lines that repeat a molecule."""
     from rdkit import Chem, rdBase
 
     first: dict[str, int] = {}
-    lines, twins = [], []
+    lines, repeated = [], []
     with rdBase.BlockLogs():
         for line, smiles in enumerate(source()):
             molecule = Chem.MolFromSmiles(smiles)
@@ -141,6 +145,6 @@ def _order(seed: int) -> tuple[list[Line], list[list[Any]]]:
             if first.setdefault(unique, line) == line:
                 lines.append((line, smiles))
             else:
-                twins.append([line, smiles, f"the same molecule: as in line {first[unique]}"])
+                repeated.append([line, smiles, f"the same molecule: as in line {first[unique]}"])
     order = np.random.RandomState(seed).permutation(len(lines))  # a stream that no version changes
-    return [lines[i] for i in order], twins
+    return [lines[i] for i in order], repeated

@@ -1,33 +1,52 @@
-"""Embedding, labelling and moving one molecule, by RDKit, GFN2-xTB (tblite) and ASE.
+"""Embed, label and run molecular dynamics of one molecule, by RDKit, GFN2-xTB (tblite) and ASE.
 
-It runs in a process of its own (`worker.py`), which does not load the package, nor torch.
+The worker script ``worker.py`` runs this file without the package, which would load torch.
 """
 
+from __future__ import annotations
+
+import runpy
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+__all__ = [
+    "TASKS",
+    "XTB",
+    "conformers",
+    "describe",
+    "dynamics",
+    "embed",
+    "free_atom",
+    "label",
+    "one_conformer",
+    "thermalize",
+]
+
+one_line = runpy.run_path(str(Path(__file__).parents[2] / "workers/serve.py"))["one_line"]
 
 Answer = dict[str, Any]
 AXES = "xyz"
 
 
 class XTB:
-    """GFN2-xTB of one molecule, in ångström and eV. The last wave function is where the next one starts."""
+    """GFN2-xTB of one molecule, in ångström and eV; every calculation starts from the last wave function."""
 
     def __init__(self, z: list[int], net_charge: int = 0, unpaired: int = 0) -> None:
         from ase.data import atomic_masses
 
         unknown = sorted({number for number in z if not 1 <= number <= 86})
         if unknown:  # tblite itself would take an element 0
-            raise ValueError(f"no GFN2-xTB for elements: found {unknown}, expected 1 to 86")
+            raise ValueError(f"z: expected elements of GFN2-xTB, 1 to 86, found {unknown}")
         self.z, self.charge, self.unpaired = np.array(z), float(net_charge), unpaired
         self.weight = atomic_masses[self.z] / atomic_masses[self.z].sum()
         self.calculator = self.result = None
 
     def __call__(self, pos: np.ndarray) -> dict[str, np.ndarray]:
-        """The labels, and ``pos`` with the centre of mass in the origin, which moments refer to."""
+        """Return the labels, and ``pos`` with the center of mass, the reference of moments, at the origin."""
         from ase.units import Bohr, Hartree
 
         pos = pos - self.weight @ pos
@@ -38,10 +57,10 @@ class XTB:
             "energy": np.array(result["energy"] * Hartree),
             "forces": -result["gradient"] * Hartree / Bohr,
             "charges": result["charges"],
-            **moments(pos, result["charges"], result["post-processing-dict"]),
+            **_moments(pos, result["charges"], result["post-processing-dict"]),
         }
         if not all(np.isfinite(value).all() for value in labels.values()):
-            raise ValueError("GFN2-xTB gave numbers that are not finite")
+            raise ValueError("GFN2-xTB: expected finite labels, found others")
         return labels
 
     def _move(self, pos: np.ndarray) -> None:
@@ -55,24 +74,25 @@ class XTB:
             self.calculator.update(positions=pos)
 
 
-def moments(pos: np.ndarray, charges: np.ndarray, of_atoms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Dipole and quadrupole, from charges, dipoles and traceless quadrupoles of the atoms.
+def _moments(pos: np.ndarray, charges: np.ndarray, of_atoms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return dipole and quadrupole, from charges, dipoles and traceless quadrupoles of the atoms.
 
-    tblite's own quadrupole (0.8.0) doubles what charges and dipoles give to xy, xz and yz: no tensor.
+    The quadrupole of tblite 0.8.0 doubles the contributions of charges and dipoles to xy, xz and yz, and is
+    not a tensor.
     """
     from ase.units import Bohr
 
     dipoles = np.stack([of_atoms[f"dipm_A_{a}"] for a in AXES], axis=1) * Bohr
-    own = [[of_atoms[f"qm_A_{min(a, b)}{max(a, b)}"].sum() for a in AXES] for b in AXES]
+    atomic = [[of_atoms[f"qm_A_{min(a, b)}{max(a, b)}"].sum() for a in AXES] for b in AXES]
     lever = pos.T @ dipoles
     second = pos.T @ (charges[:, None] * pos) + lever + lever.T
-    quadrupole = np.array(own) * Bohr**2 + 1.5 * second - 0.5 * np.trace(second) * np.eye(3)
+    quadrupole = np.array(atomic) * Bohr**2 + 1.5 * second - 0.5 * np.trace(second) * np.eye(3)
     return {"dipole": charges @ pos + dipoles.sum(axis=0), "quadrupole": quadrupole}
 
 
 @cache
 def free_atom(z: int) -> float:
-    """Energy of the neutral atom in eV, with as many unpaired electrons as its ground state has."""
+    """Return the energy of the neutral atom in its ground state of unpaired electrons, in eV."""
     from ase.data import ground_state_magnetic_moments
 
     f_in_core = 57 <= z <= 71  # GFN2-xTB gives lanthanides three electrons
@@ -81,26 +101,27 @@ def free_atom(z: int) -> float:
 
 
 def conformers(smiles: str, count: int, seed: int) -> Iterator[Answer]:
-    """ETKDG conformers with their labels, or what went wrong with each."""
+    """Yield labeled ETKDG conformers, or the error of a conformer."""
     molecule, embedded = embed(smiles, count, seed)
-    common = described(molecule)
+    common = describe(molecule)
     for number, pos in enumerate(embedded):
-        yield {"conformer": number, **labelled(common, pos)}
+        yield {"conformer": number, **label(common, pos)}
     if len(embedded) < count:
         yield {"error": f"RDKit embedded {len(embedded)} of {count} conformers"}
 
 
-def labelled(common: Answer, pos: np.ndarray) -> Answer:
+def label(common: Answer, pos: np.ndarray) -> Answer:
+    """Return a molecule with its labels, or an error."""
     try:
         labels = XTB(**common)(pos)
         atomization = float(labels["energy"]) - sum(map(free_atom, common["z"]))
     except Exception as error:
         return {"error": one_line(error)}
-    return {**common, "atomization": atomization, **listed(labels)}
+    return {**common, "atomization": atomization, **_to_lists(labels)}
 
 
-def described(molecule: Any) -> Answer:
-    """Atomic numbers, charge and unpaired electrons, as the SMILES says."""
+def describe(molecule: Any) -> Answer:
+    """Return atomic numbers, charge and unpaired electrons, as in the SMILES."""
     atoms = list(molecule.GetAtoms())
     return {
         "z": [atom.GetAtomicNum() for atom in atoms],
@@ -110,11 +131,11 @@ def described(molecule: Any) -> Answer:
 
 
 def embed(smiles: str, count: int, seed: int) -> tuple[Any, list[np.ndarray]]:
-    """The molecule with hydrogens and positions of up to ``count`` conformers, in ångström."""
+    """Return the molecule with hydrogens, and positions of up to ``count`` conformers in ångström."""
     from rdkit.Chem import AddHs
     from rdkit.Chem.AllChem import EmbedMultipleConfs, ETKDGv3
 
-    molecule = AddHs(parsed(smiles))
+    molecule = AddHs(_parse(smiles))
     settings = ETKDGv3()
     settings.randomSeed, settings.maxIterations, settings.numThreads = seed, 20, 1
     if not EmbedMultipleConfs(molecule, count, settings):
@@ -123,14 +144,14 @@ def embed(smiles: str, count: int, seed: int) -> tuple[Any, list[np.ndarray]]:
     return molecule, [np.array(conformer.GetPositions()) for conformer in molecule.GetConformers()]
 
 
-def parsed(smiles: str) -> Any:
+def _parse(smiles: str) -> Any:
     from rdkit import Chem
 
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
         raw = Chem.MolFromSmiles(smiles, sanitize=False)
         if raw is not None:
-            Chem.SanitizeMol(raw)  # says what is wrong
+            Chem.SanitizeMol(raw)  # raises the reason
         raise ValueError("RDKit cannot read it")
     if len(Chem.GetMolFrags(molecule)) != 1:
         raise ValueError("several molecules")
@@ -138,49 +159,49 @@ def parsed(smiles: str) -> Any:
 
 
 def one_conformer(smiles: str, seed: int) -> Iterator[Answer]:
-    """Positions of one conformer, without labels."""
+    """Yield the positions of one conformer, without labels."""
     molecule, embedded = embed(smiles, 1, seed)
     if not embedded:
         raise ValueError("RDKit could not embed it")
-    yield {**described(molecule), "pos": embedded[0].tolist()}
+    yield {**describe(molecule), "pos": embedded[0].tolist()}
 
 
-def thermalised(
+def thermalize(
     molecule: Answer, seed: int, temperature: float, steps: int, stride: int, **settings: float
 ) -> Iterator[Answer]:
-    """A state in the middle of a run: relaxed, given random velocities, and run for some steps."""
+    """Relax, draw random velocities and run some steps; yield progress, then the state."""
     from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
     from ase.optimize import BFGS
 
-    atoms = system(molecule)
+    atoms = _system(molecule)
     for _ in BFGS(atoms, logfile=None).irun(fmax=0.02, steps=500):
         yield {}
     random = np.random.RandomState([seed, 0])
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=random)
-    run = langevin(atoms, random, temperature, **settings)
+    run = _langevin(atoms, random, temperature, **settings)
     for done in range(0, steps, stride):
         now = min(stride, steps - done)
         run.run(now)
         yield {"steps": now}
-    yield state(atoms)
+    yield _state(atoms)
 
 
 def dynamics(
     molecule: Answer, seed: int, part: int, temperature: float, snapshots: int, stride: int, **settings: float
 ) -> Iterator[Answer]:
-    """Labels every ``stride`` steps, then the state at the end. It depends on nothing but its arguments."""
-    atoms = system(molecule)
-    run = langevin(atoms, np.random.RandomState([seed, part]), temperature, **settings)
-    apart = sum(map(free_atom, molecule["z"]))
+    """Yield labels every ``stride`` steps, then the final state, which depends on the arguments alone."""
+    atoms = _system(molecule)
+    run = _langevin(atoms, np.random.RandomState([seed, part]), temperature, **settings)
+    free = sum(map(free_atom, molecule["z"]))
     for _ in range(snapshots):
         run.run(stride)
         labels, kinetic = atoms.calc.labels, float(atoms.get_kinetic_energy())
-        yield {"atomization": float(labels["energy"]) - apart, "kinetic": kinetic, **listed(labels)}
-    yield state(atoms)
+        yield {"atomization": float(labels["energy"]) - free, "kinetic": kinetic, **_to_lists(labels)}
+    yield _state(atoms)
 
 
-def langevin(atoms: Any, random: Any, temperature: float, timestep: float, friction: float) -> Any:
-    """Time step in fs, friction in 1/fs. The centre of mass moves too, as it does in the ensemble."""
+def _langevin(atoms: Any, random: Any, temperature: float, timestep: float, friction: float) -> Any:
+    """Return the integrator; time step in fs, friction in 1/fs. The center of mass is free to move."""
     from ase.md.langevin import Langevin
     from ase.units import fs
 
@@ -188,8 +209,8 @@ def langevin(atoms: Any, random: Any, temperature: float, timestep: float, frict
     return Langevin(atoms, timestep * fs, rng=random, **settings)
 
 
-def system(molecule: Answer) -> Any:
-    """The molecule as ASE's atoms, with GFN2-xTB as their calculator."""
+def _system(molecule: Answer) -> Any:
+    """Return the molecule as ASE atoms, with GFN2-xTB as the calculator."""
     from ase import Atoms
     from ase.calculators.calculator import Calculator, all_changes
 
@@ -207,19 +228,14 @@ def system(molecule: Answer) -> Any:
     return atoms
 
 
-def state(atoms: Any) -> Answer:
+def _state(atoms: Any) -> Answer:
     if not np.isfinite(atoms.positions).all():
-        raise ValueError("the atoms flew apart; take a shorter time step")
+        raise ValueError("the atoms flew apart; use a shorter time step")
     return {"state": {"pos": atoms.positions.tolist(), "momenta": atoms.get_momenta().tolist()}}
 
 
-def listed(labels: dict[str, np.ndarray]) -> Answer:
+def _to_lists(labels: dict[str, np.ndarray]) -> Answer:
     return {name: value.tolist() for name, value in labels.items()}  # JSON keeps every bit of a float64
 
 
-def one_line(error: Exception) -> str:
-    kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
-    return " ".join(f"{kind}{error}".split())
-
-
-TASKS = {"conformers": conformers, "one": one_conformer, "thermalise": thermalised, "dynamics": dynamics}
+TASKS = {"conformers": conformers, "one": one_conformer, "thermalise": thermalize, "dynamics": dynamics}

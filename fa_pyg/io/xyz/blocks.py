@@ -1,11 +1,11 @@
-"""XYZ files as text: lines, and the structures that they are cut into."""
+"""Cut the lines of an XYZ file into structures, and say what is wrong where that fails."""
 
-import os
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
+from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.grammar import (
     COUNT,
     NUMBER,
@@ -13,79 +13,18 @@ from fa_pyg.io.xyz.grammar import (
     is_atom,
     looks_like_atom,
     parse_atoms,
-    show,
     what_is_wrong,
 )
 from fa_pyg.io.xyz.header import EXTENDED
-from fa_pyg.io.xyz.open import XYZError, binary, open_bytes
+from fa_pyg.io.xyz.lines import Block, Text
+
+__all__ = ["QM9", "bad_atom", "cut"]
 
 QM9 = re.compile(rb"[ \t]*gdb[ \t]+(\d{1,18})((?:[ \t]+" + NUMBER + rb"){15})[ \t]*")
 
 
-@dataclass(slots=True)
-class Text:
-    """The lines of a file, without their ends; `line` of them come before the first row."""
-
-    file: str
-    rows: list[bytes]
-    line: int = 0
-
-    def number(self, index: int) -> int:
-        """The number (from 1) of the line of that index (from 0)."""
-        return self.line + index + 1
-
-    def error(self, index: int, expected: str) -> XYZError:
-        """An error about the line of that index, or about the end of the file."""
-        if index >= len(self.rows):
-            return XYZError(self.file, self.number(len(self.rows)), "the end of the file", expected)
-        found = show(self.rows[index]) if self.rows[index].strip() else "a blank line"
-        return XYZError(self.file, self.number(index), found, expected)
-
-    def skip_blank(self, index: int) -> int:
-        """The first line from `index` on that is not blank."""
-        while self.has(index) and not self.rows[index].strip():
-            index += 1
-        return index
-
-    def has(self, index: int) -> bool:
-        """Whether there is a line of that index; here and below, a text that is read piecemeal reads on."""
-        return index < len(self.rows)
-
-    def reach(self, block: "Block", limit: float) -> None:
-        """Sees to it that the lines of a block are there, unless the file ends or the block is wrong."""
-
-    def forget(self, index: int) -> int:
-        """What the index of a line becomes when those before it are no longer needed."""
-        return index
-
-
-class Block(NamedTuple):
-    """One structure: its count at `start`, its atoms in `first:stop`, what QM9 adds in `stop:end`."""
-
-    start: int
-    first: int
-    stop: int
-    end: int
-    comment: bytes
-
-
-def load(path: str | os.PathLike) -> Text:
-    """The lines of a file, decompressed if it is a gzip stream or is called `.gz`."""
-    with open_bytes(path) as stream:
-        return Text(os.fspath(path), split_lines(os.fspath(path), stream.read()))
-
-
-def split_lines(file: str, data: bytes) -> list[bytes]:
-    """All lines of a file from its bytes."""
-    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if (where := data.find(b"\0")) >= 0:
-        raise binary(file, data.count(b"\n", 0, where) + 1)
-    rows = data.split(b"\n")
-    return rows if rows[-1] else rows[:-1]
-
-
 def cut(text: Text, comment: bool | None, limit: float) -> Iterator[Block]:
-    """The structures of a file in order; a block is yielded before the line after it is looked at."""
+    """Yield the structures of a file in order, each before the line after it is read."""
     expected = "a number of atoms"
     index = text.skip_blank(0)
     if not text.has(index):
@@ -108,7 +47,7 @@ def _count(text: Text, index: int, expected: str) -> int:
 
 
 def _has_comment(text: Text, index: int) -> bool:
-    """Whether the line after the count is a comment: no atom line, or not one like the line below it."""
+    """Return whether the line after the count is a comment: not an atom line, or unlike the line below."""
     text.has(index + 2)
     second, *below = text.rows[index + 1 : index + 3] or [b""]
     if not is_atom(second):
@@ -128,9 +67,9 @@ def _block(text: Text, start: int, count: int, commented: bool, limit: float) ->
 
 
 def bad_atom(text: Text, block: Block, limit: float) -> XYZError:
-    """The error of the first bad line of a block, or of the end of a file that comes too early."""
+    """Return the error of the first bad line of a block, or of a file that ends too early."""
     count, index, end = block.stop - block.first, block.first, min(block.stop, len(text.rows))
-    if EXTENDED.search(block.comment):  # its columns may be in another order
+    if EXTENDED.search(block.comment):  # columns may be in another order
         return text.error(end, f"atom {end - block.first + 1} of {count}")
     if (
         index < end and parse_atoms(text.rows[index:end], limit) is not None
@@ -143,7 +82,7 @@ def bad_atom(text: Text, block: Block, limit: float) -> XYZError:
 
 
 def _doubt(text: Text, block: Block) -> str:
-    """What to say when an error may come from taking the second line for what it is not."""
+    """Return a hint where the second line may have been misread, as a comment or as an atom."""
     second = text.number(block.start + 1)
     if block.first == block.start + 1:
         return f"; line {second} was read as the first atom: pass comment=True if it is a comment"

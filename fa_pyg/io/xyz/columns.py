@@ -1,4 +1,6 @@
-"""The columns of extended XYZ: what `Properties` declares, and the atom lines read by it."""
+"""Columns of extended XYZ: parse ``Properties``, and the atom lines that it describes."""
+
+from __future__ import annotations
 
 import re
 from bisect import bisect_left
@@ -8,13 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from fa_pyg.io.elements import ATOMIC_NUMBER, SYMBOLS
-from fa_pyg.io.xyz.grammar import NUMBER_TEXT, fields, floats, show, whole
-from fa_pyg.io.xyz.header import MOST, Trouble
+from fa_pyg.io.xyz.grammar import NUMBER_TEXT, fields, floats, integers, show
+from fa_pyg.io.xyz.header import MOST, HeaderError
+
+__all__ = ["Column", "parse_properties", "read_columns", "what_is_wrong"]
 
 _FLAGS = dict.fromkeys((b"T", b"t", b"True", b"TRUE", b"true", b"1"), True)
 _FLAGS |= dict.fromkeys((b"F", b"f", b"False", b"FALSE", b"false", b"0"), False)
 _WANTED = {"R": "a finite number", "I": "an integer", "L": "T or F", "S": "a word"}
-_ELEMENTS = {("species", "S", 1): "symbol", ("Z", "I", 1): "number"}  # kinds of their own
+_ELEMENTS = {("species", "S", 1): "symbol", ("Z", "I", 1): "number"}  # further kinds
 _WANTED |= dict.fromkeys(_ELEMENTS.values(), "a known element")
 _DEFAULT = "species:S:1:pos:R:3"
 
@@ -22,37 +26,41 @@ Values = np.ndarray | list
 
 
 class Column(NamedTuple):
-    """Of `kind` R (real), I (integer), L (flag), S (word), or an element's symbol or number."""
+    """A column of ``kind`` R (real), I (integer), L (flag), S (word), or an element: symbol or number."""
 
     name: str
     kind: str
     width: int
 
 
-def declared(properties: str | None) -> list[Column]:
-    """The columns of a comment line, of which one is the position and one the element."""
+def parse_properties(properties: str | None) -> list[Column]:
+    """Return the columns of a comment line, among them the position and the element.
+
+    Raises:
+        HeaderError: where they cannot be parsed.
+    """
     parts = (properties or _DEFAULT).split(":")
     if len(parts) % 3:
-        raise Trouble("Properties=name:type:width:...")
+        raise HeaderError("Properties=name:type:width:...")
     columns = [_column(*parts[i : i + 3]) for i in range(0, len(parts), 3)]
     names = [column.name for column in columns]
     if len(columns) > MOST or len(set(names)) < len(names):
-        raise Trouble(f"Properties with at most {MOST} different names")
+        raise HeaderError(f"Properties with at most {MOST} different names")
     if ("pos", "R", 3) not in columns or not {column.kind for column in columns} & {"symbol", "number"}:
-        raise Trouble("Properties with pos:R:3 and species:S:1 or Z:I:1")
+        raise HeaderError("Properties with pos:R:3 and species:S:1 or Z:I:1")
     return columns
 
 
 def _column(name: str, kind: str, width: str) -> Column:
     kind, found = kind.upper(), show(f"{name}:{kind}:{width}".encode())
     if not name or kind not in ("R", "I", "L", "S") or not re.fullmatch(r"[1-9]\d{0,17}", width, re.ASCII):
-        raise Trouble(f"Properties with a name, R, I, L or S, and a width in place of {found}")
+        raise HeaderError(f"Properties with a name, R, I, L or S, and a width in place of {found}")
     name = name.lower() if name.lower() in ("species", "pos") else name
     return Column(name, _ELEMENTS.get((name, kind, int(width)), kind), int(width))
 
 
 def read_columns(columns: Sequence[Column], rows: Sequence[bytes], limit: float) -> dict[str, Values] | int:
-    """Arrays `[N]` or `[N, width]` and lists of words by name, or the index of the first bad row."""
+    """Return arrays ``[N]`` or ``[N, width]`` and lists of words, or the index of the first bad row."""
     split = [fields(row) for row in rows]
     if (found := _read(columns, split, limit)) is not None:
         return found
@@ -69,12 +77,12 @@ def _read(columns: Sequence[Column], rows: list[list[bytes]], limit: float) -> d
         parts = [_parse(kind, tokens, limit) for tokens in across[at : at + width]]
         if any(part is None for part in parts):
             return None
-        found[name] = parts[0] if width == 1 else _beside(parts)
+        found[name] = parts[0] if width == 1 else _stack(parts)
         at += width
     return found if _agree(columns, found) else None
 
 
-def _beside(parts: list[Values]) -> Values:
+def _stack(parts: list[Values]) -> Values:
     is_array = isinstance(parts[0], np.ndarray)
     return np.stack(parts, axis=1) if is_array else list(map(list, zip(*parts, strict=True)))
 
@@ -90,20 +98,20 @@ def _parse(kind: str, tokens: Sequence[bytes], limit: float) -> Values | None:
     if kind == "R":
         array = np.array(floats(tokens)) if all(map(NUMBER_TEXT.fullmatch, tokens)) else np.array(np.inf)
         return array if (np.abs(array) <= limit).all() else None
-    integers = whole(tokens)
-    if integers is None or kind == "I":
-        return integers
-    return integers if ((integers > 0) & (integers < len(SYMBOLS))).all() else None
+    numbers = integers(tokens)
+    if numbers is None or kind == "I":
+        return numbers
+    return numbers if ((numbers > 0) & (numbers < len(SYMBOLS))).all() else None
 
 
 def _agree(columns: Sequence[Column], found: dict[str, Values]) -> bool:
-    """Whether two columns that say the element say the same."""
-    said = [found[column.name] for column in columns if column.kind in ("symbol", "number")]
-    return bool((said[0] == said[-1]).all())
+    """Return whether symbols and atomic numbers agree."""
+    elements = [found[column.name] for column in columns if column.kind in ("symbol", "number")]
+    return bool((elements[0] == elements[-1]).all())
 
 
 def what_is_wrong(columns: Sequence[Column], row: bytes, limit: float) -> str:
-    """Why `read_columns` refuses a row, in words that follow "expected"."""
+    """Return what a row that ``read_columns`` refuses was expected to be."""
     tokens, at = fields(row), 0
     if len(tokens) < (total := sum(column.width for column in columns)):
         return f"an atom line of {total} columns as the comment's Properties describe it"

@@ -1,4 +1,6 @@
-"""Extended XYZ: cell, periodicity, energy, forces, and whatever else a file names."""
+"""Parse extended XYZ: cell, periodicity, energy, forces, and all other named values."""
+
+from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -6,19 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from fa_pyg.io.xyz.blocks import Block, Text
-from fa_pyg.io.xyz.columns import Column, declared, read_columns, what_is_wrong
-from fa_pyg.io.xyz.header import Raw, Trouble, read_header
-from fa_pyg.io.xyz.names import renamed
+from fa_pyg.io.xyz.attribute_names import rename
+from fa_pyg.io.xyz.columns import Column, parse_properties, read_columns, what_is_wrong
+from fa_pyg.io.xyz.header import HeaderError, RawValue, read_header
+from fa_pyg.io.xyz.lines import Block, Text
 from fa_pyg.io.xyz.values import parse_cell, parse_pbc, parse_value
 
-SHORTEST = 1e-30  # of a vector of the cell: float32 would have zero
+__all__ = ["Header", "read_atoms", "read_comment"]
+
+SHORTEST = 1e-30  # length of a cell vector: float32 would round to zero
 
 
 class Header(NamedTuple):
-    """What a comment line says: values of the structure, by attribute, and the columns of its atoms.
+    """The content of a comment line: values of the structure by attribute, and the columns of its atoms.
 
-    `names` are the attributes of the keys of the file, `atomic` those of its columns.
+    ``names`` maps keys of the file to attributes, ``atomic`` its columns to attributes.
     """
 
     values: dict[str, Any]
@@ -27,18 +31,26 @@ class Header(NamedTuple):
     atomic: dict[str, str]
 
 
-def header(
+def read_comment(
     text: Text, block: Block, dtype: torch.dtype, limit: float, exact: Collection[str | int] = ()
 ) -> Header:
-    """The comment line of a block; raises what is wrong with it. `limit` is not for the keys of `exact`."""
+    """Parse the comment line of a block; ``limit`` does not apply to the keys of ``exact``.
+
+    Raises:
+        XYZError: where it is not one of extended XYZ.
+    """
     try:
         return _header(block.comment.decode(errors="replace"), dtype, limit, exact)
-    except Trouble as trouble:
+    except HeaderError as trouble:
         raise text.error(block.start + 1, f"a comment of extended XYZ: {trouble}") from None
 
 
-def atoms(text: Text, block: Block, found: Header, dtype: torch.dtype, limit: float) -> dict[str, Any]:
-    """The columns of a block by attribute."""
+def read_atoms(text: Text, block: Block, found: Header, dtype: torch.dtype, limit: float) -> dict[str, Any]:
+    """Parse the atom lines of a block by attribute.
+
+    Raises:
+        XYZError: naming the first bad line.
+    """
     rows = text.rows[block.first : block.stop]
     columns = read_columns(found.columns, rows, limit)
     if isinstance(columns, int):
@@ -49,13 +61,13 @@ def atoms(text: Text, block: Block, found: Header, dtype: torch.dtype, limit: fl
 def _header(comment: str, dtype: torch.dtype, limit: float, exact: Collection[str | int]) -> Header:
     entries = read_header(comment)
     properties = entries.pop("Properties", None)
-    columns = declared(properties and properties.text)
+    columns = parse_properties(properties and properties.text)
     values = _lattice(entries.pop("Lattice", None), entries.pop("pbc", None))
     _check_size(values, limit)
     found = {key: parse_value(key, raw) for key, raw in entries.items()}
     _check_size({key: value for key, value in found.items() if key not in exact}, limit)
     _check_size(found, np.finfo(np.float64).max)
-    names = renamed(found, of_atoms=False)
+    names = rename(found, of_atoms=False)
     values |= {names[key]: value if isinstance(value, str) else value[None] for key, value in found.items()}
     atomic = _atomic(columns, values)
     return Header({name: _value(v, dtype) for name, v in values.items()}, columns, atomic | names, atomic)
@@ -64,29 +76,29 @@ def _header(comment: str, dtype: torch.dtype, limit: float, exact: Collection[st
 def _atomic(columns: Sequence[Column], taken: Collection[str]) -> dict[str, str]:
     elements = [column.name for column in columns if column.kind in ("symbol", "number")]
     others = [column.name for column in columns if column.name not in (*elements, "pos")]
-    return {elements[0]: "z", "pos": "pos"} | renamed(others, True, taken)
+    return {elements[0]: "z", "pos": "pos"} | rename(others, True, taken)
 
 
 def _check_size(values: dict[str, Any], limit: float) -> None:
     for name, value in values.items():
         if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not (np.abs(value) <= limit).all():
-            raise Trouble(f"numbers of at most {limit:.3g} for {name}")
+            raise HeaderError(f"numbers of at most {limit:.3g} for {name}")
 
 
-def _lattice(lattice: Raw | None, pbc: Raw | None) -> dict[str, np.ndarray]:
-    """Cell and periodicity; a lattice alone is periodic in all directions."""
+def _lattice(lattice: RawValue | None, pbc: RawValue | None) -> dict[str, np.ndarray]:
+    """Return cell and periodicity; a lattice alone is periodic in all directions."""
     cell = np.zeros((3, 3)) if lattice is None else parse_cell(lattice)
     flags = np.full(3, lattice is not None) if pbc is None else parse_pbc(pbc)
     vectors = cell[flags]
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     good = bool((np.isfinite(lengths) & (lengths > SHORTEST)).all())
     if len(vectors) and not (good and np.linalg.matrix_rank(vectors / lengths) == len(vectors)):
-        raise Trouble('Lattice with independent vectors in its periodic directions, or pbc="F F F"')
+        raise HeaderError('Lattice with independent vectors in its periodic directions, or pbc="F F F"')
     return {"cell": cell[None], "pbc": flags[None]}
 
 
 def _value(value: Any, dtype: torch.dtype) -> Any:
-    """A tensor of a whole number, a flag or a real number; words stay."""
+    """Convert numbers and flags to a tensor; text stays."""
     if not isinstance(value, np.ndarray):
         return value
     kind = {"f": dtype, "b": torch.bool}.get(value.dtype.kind, torch.int64)

@@ -1,4 +1,6 @@
-"""What an atom line of an XYZ file is, said once: one pattern reads whole blocks and finds the bad line."""
+"""The grammar of atom lines: one pattern that parses whole blocks and finds the bad line."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,8 +10,21 @@ import numpy as np
 
 from fa_pyg.io.elements import ATOMIC_NUMBER
 
-# Fortran writes 1.0D-5, Mathematica 1.0*^-5; nan and inf are no numbers here. Alternatives start with
-# different characters and none can match a space, so that a match takes linear time whatever the input.
+__all__ = [
+    "atom_style",
+    "fields",
+    "floats",
+    "integers",
+    "is_atom",
+    "looks_like_atom",
+    "parse_atoms",
+    "parse_columns",
+    "show",
+    "what_is_wrong",
+]
+
+# Fortran writes 1.0D-5, Mathematica 1.0*^-5; nan and inf are not numbers here. Alternatives start with
+# different characters and cannot match a space, so that matching takes linear time.
 NUMBER = rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:(?:[eEdD]|\*\^)[+-]?\d+)?"
 _FIELD = rb"[ \t]+(" + NUMBER + rb")"
 ATOM = re.compile(rb"^[ \t]*([^ \t\n]+)" + 3 * _FIELD + rb"(?:[ \t]+([^ \t\n].*)|[ \t]*)$", re.MULTILINE)
@@ -21,15 +36,15 @@ NOT_FINITE = re.compile(rb"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
 
 def floats(tokens: Sequence[bytes]) -> list[float]:
-    """The values of tokens that match `NUMBER`."""
+    """Convert tokens that match ``NUMBER``."""
     try:
         return list(map(float, tokens))
-    except ValueError:  # exponents that Python does not know
+    except ValueError:  # exponents of Fortran or Mathematica
         return [float(t.replace(b"*^", b"e").replace(b"D", b"e").replace(b"d", b"e")) for t in tokens]
 
 
-def whole(tokens: Sequence[bytes]) -> np.ndarray | None:
-    """The values of tokens that are integers of 64 bits; None if one is not."""
+def integers(tokens: Sequence[bytes]) -> np.ndarray | None:
+    """Convert tokens to int64, or return None where a token is not such an integer."""
     if not all(map(_WHOLE.fullmatch, tokens)):
         return None
     values = list(map(int, tokens))
@@ -37,10 +52,12 @@ def whole(tokens: Sequence[bytes]) -> np.ndarray | None:
 
 
 def parse_atoms(rows: Sequence[bytes], limit: float) -> tuple[np.ndarray, np.ndarray, Sequence[bytes]] | None:
-    """Atomic numbers `[N]`, positions `[N, 3]` (float64), the rests of the rows; None if a row is bad.
+    """Return atomic numbers ``[N]``, positions ``[N, 3]`` (float64), and the rests of the rows.
 
-    No match can run across a line end, so each row is matched once or not at all: as many matches as rows
-    means that every row is an atom line. `limit` is the largest number the caller's precision can hold.
+    None is returned if a row is bad.
+
+    A match cannot cross a line end, so a row matches once or not at all: as many matches as rows means that
+    every row is an atom line. ``limit`` is the largest number of the precision in use.
     """
     found = ATOM.findall(b"\n".join(rows))
     if len(found) != len(rows):
@@ -54,25 +71,25 @@ def parse_atoms(rows: Sequence[bytes], limit: float) -> tuple[np.ndarray, np.nda
 
 
 def is_atom(row: bytes) -> bool:
-    """Whether a row starts with an element and three numbers."""
+    """Return whether a row starts with an element and three numbers."""
     match = ATOM.match(row)
     return match is not None and match[1] in ATOMIC_NUMBER
 
 
 def looks_like_atom(row: bytes) -> bool:
-    """Whether a row may have been meant as an atom line: an element or three numbers are there."""
+    """Return whether a row may be meant as an atom line: it has an element or three numbers."""
     found = fields(row)
     return len(found) >= 4 and (found[0] in ATOMIC_NUMBER or ATOM.match(row) is not None)
 
 
 def atom_style(row: bytes) -> tuple[bool, int]:
-    """Number or symbol, and how many columns: what all atom lines of one block have in common."""
+    """Return what all atom lines of a block have in common: number or symbol, and the number of columns."""
     found = fields(row)
     return found[0].isdigit(), len(found)
 
 
 def what_is_wrong(row: bytes, limit: float) -> str | None:
-    """Why `parse_atoms` refuses a row, in words that follow "expected"; None if it does not."""
+    """Return what a row that ``parse_atoms`` refuses was expected to be; None for a good row."""
     if parse_atoms([row], limit) is not None:
         return None
     found = fields(row)
@@ -92,7 +109,7 @@ def _leading(width: int) -> re.Pattern:
 
 
 def parse_columns(rests: Iterable[bytes], width: int, limit: float) -> np.ndarray | int:
-    """The first `width` numbers of each rest, `[N, width]`, or the index of the first rest without them."""
+    """Return the first ``width`` numbers of each rest, ``[N, width]``, or the index of the first bad rest."""
     values = []
     for i, rest in enumerate(rests):
         match = _leading(width).match(rest)
@@ -104,6 +121,6 @@ def parse_columns(rests: Iterable[bytes], width: int, limit: float) -> np.ndarra
 
 
 def show(text: bytes, width: int = 60) -> str:
-    """A printable form of a piece of a file, cut to `width` characters."""
+    """Return a printable form of a piece of a file, shortened to ``width`` characters."""
     words = ascii(text.decode("latin-1").strip(" \t"))
     return words if len(words) <= width else words[: width - 4] + "...'"

@@ -1,15 +1,19 @@
-"""The comment line of extended XYZ: its words and `key=value` entries, as they stand.
+"""Split the comment line of extended XYZ into ``key=value`` entries and words, as raw text.
 
-A key and its `=` may be spaced. A value is a word up to the next space, or stands in quotes, braces or
-brackets; these count at its beginning only and close before a space, so that `smiles=C[N+](C)=O` and
-`name=5'-AMP` are words. Everything here takes time linear in the length of the line.
+Spaces may surround ``=``. A value is a word up to the next space, or is enclosed in quotes, braces or
+brackets, which open at its beginning only and close before a space, so that ``smiles=C[N+](C)=O`` and
+``name=5'-AMP`` are words. All functions take time linear in the length of the line.
 """
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from fa_pyg.io.xyz.grammar import NUMBER, NUMBER_TEXT
+
+__all__ = ["EXTENDED", "HeaderError", "RawValue", "read_header"]
 
 RESERVED = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}  # keys in any case
 MOST = 1000  # entries, and columns, of a structure
@@ -41,52 +45,55 @@ _NUMBER_NEXT = re.compile(r"[ \t]+" + NUMBER.decode() + r"(?![^ \t,;])")
 _NAMED = re.compile(r"[^\W\d][\w-]{,199}")
 
 
-class Trouble(ValueError):
-    """What was expected of a comment line."""
+class HeaderError(ValueError):
+    """A malformed comment line; the message is what was expected."""
 
 
-class Raw(NamedTuple):
-    """A value as it stands: its text without quotes, and what enclosed it: a quote, `[`, or nothing."""
+class RawValue(NamedTuple):
+    """A value as raw text without quotes, and what enclosed it: a quote, ``[``, or nothing."""
 
     text: str
     mark: str = ""
 
 
-def read_header(comment: str) -> dict[str, Raw | None]:
-    """The entries of a comment line in order, reserved keys in one case; None for names without a value.
+def read_header(comment: str) -> dict[str, RawValue | None]:
+    """Return the entries of a comment line in order; None for names without a value.
 
-    Other words are left out: they are what people write around the entries.
+    Reserved keys get their usual case. Other words, which people write around the entries, are left out.
+
+    Raises:
+        HeaderError: where the line cannot be split.
     """
-    entries: dict[str, Raw | None] = {}
+    entries: dict[str, RawValue | None] = {}
     for key, value in _entries(comment):
         if value is None:
             _add_word(key, entries)
         else:
             _add(RESERVED.get(key.lower(), key), value, entries)
         if len(entries) > MOST:
-            raise Trouble(f"at most {MOST} entries")
+            raise HeaderError(f"at most {MOST} entries")
     for match in _NEARLY.finditer(comment):
         if (name := RESERVED[match[1].lower()]) not in entries:
-            raise Trouble(f"'=' after {name}")
+            raise HeaderError(f"'=' after {name}")
     return entries
 
 
-def _add_word(word: str, entries: dict[str, Raw | None]) -> None:
+def _add_word(word: str, entries: dict[str, RawValue | None]) -> None:
     if "=" in word and EXTENDED.search(word.encode()):  # a whole entry in quotes
-        raise Trouble("quotes around values alone")
+        raise HeaderError("quotes around values only")
     if _NAMED.fullmatch(word) and word.lower() not in RESERVED:
         entries.setdefault(word)
 
 
-def _add(key: str, value: Raw, entries: dict[str, Raw | None]) -> None:
+def _add(key: str, value: RawValue, entries: dict[str, RawValue | None]) -> None:
     if len(key) > LONGEST:
-        raise Trouble(f"keys of at most {LONGEST} characters")
+        raise HeaderError(f"keys of at most {LONGEST} characters")
     if entries.get(key) not in (None, value):
-        raise Trouble(f"one value of {key}")
+        raise HeaderError(f"one value of {key}")
     entries[key] = value
 
 
-def _entries(comment: str) -> Iterator[tuple[str, Raw | None]]:
+def _entries(comment: str) -> Iterator[tuple[str, RawValue | None]]:
     at = _SPACE.match(comment).end()
     while at < len(comment):
         key, at = _key(comment, at)
@@ -104,44 +111,44 @@ def _key(comment: str, at: int) -> tuple[str, int]:
         quoted = _QUOTED.match(comment, at)
         if quoted and _KEY_END.match(comment, quoted.end()):
             if quoted.end() == at + 2:
-                raise Trouble("a key before '='")
+                raise HeaderError("a key before '='")
             return _ESCAPED.sub(r"\1", quoted[quoted.lastindex]), quoted.end()
     word = _KEY.match(comment, at)
     if word is None:
-        raise Trouble("a key before '='")
+        raise HeaderError("a key before '='")
     return word[0], word.end()
 
 
-def _value(comment: str, at: int, key: str, spaced: bool) -> tuple[Raw, int]:
+def _value(comment: str, at: int, key: str, spaced: bool) -> tuple[RawValue, int]:
     first = comment[at : at + 1]
     if spaced and _KEY_NEXT.match(comment, at):
-        raise Trouble(f"a value after {key}=")
+        raise HeaderError(f"a value after {key}=")
     if first and first in "\"'":
         quoted = _QUOTED.match(comment, at)
         if quoted is None or not _END.match(comment, quoted.end()):
-            raise Trouble(f"the value of {key} to end with its quote and a space")
-        return Raw(_ESCAPED.sub(r"\1", quoted[quoted.lastindex]), first), quoted.end()
+            raise HeaderError(f"the value of {key} to end with its quote and a space")
+        return RawValue(_ESCAPED.sub(r"\1", quoted[quoted.lastindex]), first), quoted.end()
     if first and first in "[{":
         closed = _closed(comment, at, key)
         if _END.match(comment, closed):
             is_list = first == "["
-            return Raw(comment[at + 1 - is_list : closed - 1 + is_list], first), closed
-        if _WORD.match(comment, at).end() < closed:  # no word as SMILES are
-            raise Trouble(f"the value of {key} to end with its bracket and a space")
+            return RawValue(comment[at + 1 - is_list : closed - 1 + is_list], first), closed
+        if _WORD.match(comment, at).end() < closed:  # not a word, as SMILES are
+            raise HeaderError(f"the value of {key} to end with its bracket and a space")
     end = _WORD.match(comment, at).end()
     more = _MORE.get(RESERVED.get(key.lower(), ""))
     if more is not None:
         end = more.match(comment, end).end()
     elif NUMBER_TEXT.fullmatch(comment[at:end].encode()) and _NUMBER_NEXT.match(comment, end):
-        raise Trouble(f"quotes around the numbers of {key}")
-    return Raw(comment[at:end]), end
+        raise HeaderError(f"quotes around the numbers of {key}")
+    return RawValue(comment[at:end]), end
 
 
 def _closed(comment: str, at: int, key: str) -> int:
-    """Where the bracket that opens at `at` is closed."""
+    """Return where the bracket that opens at ``at`` is closed."""
     pair, depth = re.compile(r"[\[\]]" if comment[at] == "[" else r"[{}]"), 0
     for match in pair.finditer(comment, at):
         depth += 1 if match[0] == comment[at] else -1
         if depth == 0:
             return match.end()
-    raise Trouble(f"the value of {key} to end with its bracket")
+    raise HeaderError(f"the value of {key} to end with its bracket")

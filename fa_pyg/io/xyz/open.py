@@ -1,4 +1,6 @@
-"""XYZ files as bytes: opened, decompressed, and the error that says what is wrong with one."""
+"""Open files as bytes, decompressed where they are gzip, bzip2 or xz streams."""
+
+from __future__ import annotations
 
 import bz2
 import gzip
@@ -11,33 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-#: How a compressed file begins and ends its name, and what it is called.
+from fa_pyg.io.xyz.errors import XYZError
+
+__all__ = ["ENDINGS", "is_packed", "open_bytes"]
+
+#: By ending of the name: first bytes, and name of the compression.
 _PACKED = {".gz": (b"\x1f\x8b", "gzip"), ".bz2": (b"BZh", "bzip2"), ".xz": (b"\xfd7zXZ\0", "xz")}
 ENDINGS = tuple(_PACKED)
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
 
 
-class XYZError(ValueError):
-    """A file that could not be read: `file`, `line` (from 1, None if there is none), `found`, `expected`."""
-
-    def __init__(self, file: str, line: int | None = None, found: str = "", expected: str = "") -> None:
-        super().__init__(file, line, found, expected)
-        self.file, self.line, self.found, self.expected = file, line, found, expected
-
-    def __str__(self) -> str:
-        if not self.found:  # a data loader hands on the words of its workers' errors
-            return self.file
-        where = self.file if self.line is None else f"{self.file}, line {self.line}"
-        return f"{where}: found {self.found}, expected {self.expected}"
-
-
-def binary(file: str, line: int) -> XYZError:
-    """What is said of a zero byte."""
-    return XYZError(file, line, "binary data (a zero byte)", "text")
-
-
 def is_packed(path: str | os.PathLike) -> bool:
-    """Whether a file is a gzip, bzip2 or xz stream, or is called so."""
+    """Return whether a file is a gzip, bzip2 or xz stream, or is named as such."""
     with _plain(path) as stream:
         return _packing(os.fspath(path), stream) is not None
 
@@ -52,7 +39,11 @@ def _packing(file: str, stream: BinaryIO) -> str | None:
 
 @contextmanager
 def open_bytes(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """The bytes of a file, decompressed where it is packed; reading errors become `XYZError`."""
+    """Open the bytes of a file, decompressed where it is packed.
+
+    Raises:
+        XYZError: for reading errors, in the block too.
+    """
     file = os.fspath(path)
     with _plain(path) as stream:
         kind = _packing(file, stream)
@@ -72,13 +63,13 @@ def _unpacked(stream: BinaryIO, kind: str | None) -> BinaryIO:
     if kind == "gzip":
         return gzip.GzipFile(fileobj=stream)
     make = bz2.BZ2Decompressor if kind == "bzip2" else lzma.LZMADecompressor
-    return io.BufferedReader(Unpacked(stream, make))
+    return io.BufferedReader(_Unpacked(stream, make))
 
 
-class Unpacked(io.RawIOBase):
-    """All streams of a bzip2 or xz file.
+class _Unpacked(io.RawIOBase):
+    """The concatenated streams of a bzip2 or xz file.
 
-    The standard library takes a file for ended where a second stream is broken; this one raises.
+    Where a second stream is broken, the standard library ends the file; this class raises an error.
     """
 
     def __init__(self, stream: BinaryIO, make: Callable[[], Any]) -> None:
@@ -99,14 +90,14 @@ class Unpacked(io.RawIOBase):
                 return 0
             try:
                 data = self._unpack.decompress(packed, len(buffer))
-            except OSError as error:  # bzip2's way to say it
+            except OSError as error:  # raised by bzip2
                 raise EOFError(str(error)) from error
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
 
     def _next(self) -> bytes | None:
-        """What to unpack next, by a new unpacker behind the end of a stream; None behind the last one."""
+        """Return bytes to decompress, with a new decompressor after the end of a stream; None at the end."""
         if self._unpack.eof:
             rest = self._unpack.unused_data
             while not (rest := rest.lstrip(b"\0")):  # xz may be padded
@@ -121,7 +112,7 @@ class Unpacked(io.RawIOBase):
         raise EOFError("it ends too early")
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Goes to a place, counted from the beginning: a reader around it asks for nothing else."""
+        """Move to an offset from the beginning, the only kind that the buffer around it uses."""
         self._stream.seek(0)
         self._unpack, self._at = self._make(), 0
         while self._at < offset and self.readinto(bytearray(min(offset - self._at, 1 << 16))):
@@ -134,7 +125,7 @@ class Unpacked(io.RawIOBase):
 
 def _plain(path: str | os.PathLike) -> BinaryIO:
     file = os.fspath(path)
-    if not Path(path).is_file():  # also keeps off pipes and devices, which may never end
+    if not Path(path).is_file():  # also excludes pipes and devices, which may never end
         found = "a directory" if Path(path).is_dir() else "no such file"
         raise XYZError(file, None, found, "an XYZ file")
     try:

@@ -1,16 +1,21 @@
-"""What QM9's raw files (Ramakrishnan et al. 2014) hold beyond atoms: properties, frequencies and names."""
+"""QM9's raw files (Ramakrishnan et al. 2014): properties, frequencies, SMILES and InChI."""
+
+from __future__ import annotations
 
 import re
 
 import torch
 from torch import Tensor
 
-from fa_pyg.io.xyz.blocks import QM9, Block, Text
+from fa_pyg.io.xyz.blocks import QM9
 from fa_pyg.io.xyz.grammar import NUMBER, floats
+from fa_pyg.io.xyz.lines import Block, Text
+
+__all__ = ["QM9_TARGETS", "qm9_values"]
 
 HARTREE = 27.211386245988  # eV, CODATA 2018
 
-#: QM9's properties in the order of the file: unit as stored here, and the factor from the unit of the file.
+#: Properties of QM9 in the order of the file: unit in PyG data, and the factor from the unit of the file.
 QM9_TARGETS: dict[str, tuple[str, float]] = {
     "A": ("GHz", 1.0),
     "B": ("GHz", 1.0),
@@ -33,7 +38,11 @@ _NUMBERS = re.compile(rb"[ \t]*" + NUMBER + rb"(?:[ \t]+" + NUMBER + rb")*[ \t]*
 
 
 def qm9_values(text: Text, block: Block, dtype: torch.dtype, limit: float) -> dict[str, Tensor | str]:
-    """The targets of the properties line and the three lines after the atoms."""
+    """Return the properties, and the values of the three lines after the atoms.
+
+    Raises:
+        XYZError: naming the line that is malformed.
+    """
     index, properties = QM9.fullmatch(block.comment).groups()
     values = torch.tensor(floats(properties.split()), dtype=torch.float64)
     if not (values.abs() * HARTREE <= limit).all():
@@ -65,7 +74,7 @@ def _frequencies(text: Text, block: Block, dtype: torch.dtype, limit: float) -> 
 
 
 def _pair(text: Text, index: int, kind: str) -> list[str]:
-    """Two names; those of InChI say so, SMILES do not."""
+    """Return two SMILES or two InChI, which start with ``InChI=``."""
     row = text.rows[index] if index < len(text.rows) else b""
     names = row.decode("ascii", errors="replace").split()
     if len(names) != 2 or any(name.startswith("InChI=") != (kind == "InChI") for name in names):

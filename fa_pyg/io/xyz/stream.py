@@ -1,4 +1,6 @@
-"""XYZ files piece by piece: the lines and structures of a file of any size in a few pieces of memory."""
+"""Lines and structures of XYZ files of any size, read piece by piece."""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,29 +9,34 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from torch_geometric.data import Data
 
-from fa_pyg.io.xyz.blocks import Block, Text, cut
+from fa_pyg.io.xyz.blocks import cut
+from fa_pyg.io.xyz.errors import binary_data
 from fa_pyg.io.xyz.grammar import parse_atoms
 from fa_pyg.io.xyz.header import EXTENDED
-from fa_pyg.io.xyz.open import binary, open_bytes
-from fa_pyg.io.xyz.parse import Reading, judge, structure
+from fa_pyg.io.xyz.lines import Block, LoadedText, Text
+from fa_pyg.io.xyz.open import open_bytes
+from fa_pyg.io.xyz.options import ReadOptions
+from fa_pyg.io.xyz.parse import check_values, structure
+
+__all__ = ["PIECE", "Stream", "iterate_blocks", "structures"]
 
 PIECE = 1 << 20  # bytes read at once: enough to hide the call, few enough for the cache
-PATIENCE = 20_000  # lines of one structure after which to ask whether its count can be true
+PATIENCE = 20_000  # lines of a structure after which its count is doubted
 T = TypeVar("T")
 _BOM = b"\xef\xbb\xbf"
 
 
 class Stream(Text):
-    """The lines of a file from `offset` on, of which those are held that may still be needed.
+    """Lines of a file from ``offset`` on, of which only those in use are held.
 
-    `starts[i]` is the offset of row i in the file, `starts[-1]` that of the end of the last row.
+    ``starts[i]`` is the offset of row i in the file, ``starts[-1]`` that of the end of the last row.
     """
 
-    __slots__ = ("_head", "_size", "_source", "_tail", "ended", "judge", "starts")
+    __slots__ = ("_head", "_size", "_source", "_tail", "check", "ended", "starts")
 
     def __init__(self, file: str, source: BinaryIO, offset: int, line: int, size: int) -> None:
         super().__init__(file, [], line)
-        self.judge: Callable[[Text, Block], object] = lambda text, block: None
+        self.check: Callable[[Text, Block], object] = lambda text, block: None
         self._source, self._size, self._tail, self.ended = source, size, b"", False
         if offset:
             source.seek(offset)
@@ -57,14 +64,14 @@ class Stream(Text):
         return 0
 
     def exhaust(self) -> None:
-        """Reads the rest; raises if it is no text, which counts for more than what is wrong in a line."""
+        """Read the rest, and raise if it is not text: that error takes precedence over one of a line."""
         while not self.ended:
             del self.rows[: (read := len(self.rows))]
             self.starts, self.line = self.starts[read:], self.line + read
             self._more()
 
     def _more(self) -> None:
-        """Reads on: as much as is held already, so that what is long takes few steps."""
+        """Read as much as is held already, so that long structures take few steps."""
         piece = self._head + self._source.read(max(self._size, len(self._tail) + self._held()))
         raw, self._head, self.ended = self._tail + piece, b"", not piece
         if b"\0" in piece:
@@ -81,25 +88,25 @@ class Stream(Text):
 
     def _raise_binary(self, raw: bytes) -> None:
         self.ended = True
-        while self._source.read(self._size):  # where it is packed, a broken stream counts for more
+        while self._source.read(self._size):  # a broken packed stream takes precedence
             pass
         before = raw[: raw.index(b"\0")].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        raise binary(self.file, self.number(len(self.rows) + before.count(b"\n")))
+        raise binary_data(self.file, self.number(len(self.rows) + before.count(b"\n")))
 
     def _is_wrong(self, block: Block, limit: float) -> bool:
-        """Whether a structure longer than what was read can be seen to be wrong, and need not be read."""
+        """Return whether a structure longer than what was read is seen to be wrong, and need not be read."""
         stop = min(block.stop, len(self.rows))
         if not EXTENDED.search(block.comment):
             return parse_atoms(self.rows[block.first : stop], limit) is None
         total = len(self.rows) + self._count_lines()
         if total < block.stop:
             expected = f"atom {total - block.first + 1} of {block.stop - block.first}"
-            raise Text(self.file, [], self.line + total).error(0, expected)
-        self.judge(self, block._replace(stop=stop, end=stop))
+            raise LoadedText(self.file, [], self.line + total).error(0, expected)
+        self.check(self, block._replace(stop=stop, end=stop))
         return False
 
     def _count_lines(self) -> int:
-        """The lines after those that were read."""
+        """Count the lines that are not read yet."""
         position, lines, last = self._source.tell(), 0, b""
         piece = self._tail or self._source.read(self._size)
         while piece:
@@ -111,7 +118,7 @@ class Stream(Text):
 
 
 def _line_ends(data: bytes) -> np.ndarray:
-    """Where the lines end: the offsets after each LF, CR LF, or CR."""
+    """Return the offsets after each line end: LF, CR LF, or CR."""
     codes = np.frombuffer(data, np.uint8)
     feeds = codes == 10
     if b"\r" in data:
@@ -121,9 +128,9 @@ def _line_ends(data: bytes) -> np.ndarray:
     return np.flatnonzero(feeds) + 1
 
 
-def each(
+def iterate_blocks(
     path: str | os.PathLike,
-    reading: Reading,
+    reading: ReadOptions,
     make: Callable[[Text, Block], T],
     offset: int = 0,
     line: int = 0,
@@ -132,13 +139,20 @@ def each(
     name: str | None = None,
     thorough: bool = True,
 ) -> Iterator[tuple[Stream, Block, T]]:
-    """What `make` makes of the blocks of a file from `offset` on, where the line after `line` begins.
+    """Yield the blocks of a file, each with the text and the result of ``make``.
 
-    Errors call the file `name`. They are those of the whole file if `thorough`, otherwise of what was read.
+    Args:
+        path: The file.
+        reading: How it is read.
+        make: A function of the text and a block.
+        offset, line: Where to begin, in bytes, and the number of lines before.
+        size: Bytes read at once.
+        name: What errors call the file.
+        thorough: Whether errors are those of the whole file, rather than of what was read.
     """
     with open_bytes(path) as source:
         text = Stream(name or os.fspath(path), source, offset, line, size)
-        text.judge = lambda part, block: judge(part, block, reading)
+        text.check = lambda part, block: check_values(part, block, reading)
         try:
             for block in cut(text, reading.comment, reading.limit):
                 yield text, block, make(text, block)
@@ -148,7 +162,7 @@ def each(
             raise
 
 
-def structures(path: str | os.PathLike, reading: Reading, size: int = PIECE) -> Iterator[Data]:
-    """What `read_xyz` returns, one by one; its errors, after the structures before them."""
-    for _, _, data in each(path, reading, lambda text, block: structure(text, block, reading), size=size):
-        yield data
+def structures(path: str | os.PathLike, reading: ReadOptions, size: int = PIECE) -> Iterator[Data]:
+    """Yield what ``read_xyz`` returns one by one; raise its errors after the structures before them."""
+    blocks = iterate_blocks(path, reading, lambda text, block: structure(text, block, reading), size=size)
+    yield from (data for _, _, data in blocks)

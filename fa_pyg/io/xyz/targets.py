@@ -1,4 +1,6 @@
-"""Targets of a structure under names of one's own: from keys and places in the comment, from columns."""
+"""Targets of a structure under chosen names: from keys and positions in the comment, and from columns."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -8,9 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fa_pyg.io.xyz.blocks import Block, Text
+from fa_pyg import checks
+from fa_pyg.io.xyz.attribute_names import is_free
 from fa_pyg.io.xyz.grammar import NUMBER_TEXT, floats
-from fa_pyg.io.xyz.names import is_free
+from fa_pyg.io.xyz.lines import Block, Text
+
+__all__ = ["Targets", "check_targets", "with_targets"]
 
 Targets = Mapping[str, str | int] | Iterable[str]
 
@@ -18,16 +23,22 @@ _VALUE = re.compile(rb""""([^"]*)"|'([^']*)'|\[([^\]]*)\]|\{([^}]*)\}|([^\s,;"'\
 
 
 def check_targets(targets: Targets | None) -> dict[str, str | int] | None:
-    """Targets as a mapping from a name to a key, or to the place of a number in the comment."""
+    """Return targets as a mapping from a name to a key, or to the position of a word in the comment.
+
+    Raises:
+        ValueError: for anything that is not targets.
+    """
     if targets is None:
         return None
     if isinstance(targets, str) or not isinstance(targets, Mapping | Iterable):
-        raise ValueError(f"targets: found {targets!r}, expected names, or a mapping from names to keys")
+        checks.refuse("targets", "names, or a mapping from names to keys", targets)
     targets = dict(targets) if isinstance(targets, Mapping) else {name: name for name in targets}
     for name, where in targets.items():
-        good = (isinstance(where, str) and where) or (isinstance(where, int) and not isinstance(where, bool))
-        if not (is_free(name) and good):
-            raise ValueError(f"targets: found {name!r}: {where!r}, expected a free name and a key or place")
+        is_good = where if isinstance(where, str) else checks.is_integer(where)
+        if not (is_free(name) and is_good):
+            raise ValueError(
+                f"targets: expected a free name and a key or position, found {name!r}: {where!r}"
+            )
     return targets or None
 
 
@@ -40,9 +51,9 @@ def with_targets(
     targets: Mapping[str, str | int],
     dtype: torch.dtype,
 ) -> dict[str, Any]:
-    """All values under their new names: targets of structures in float64, everything else in `dtype`.
+    """Return all values under their new names: targets of structures in float64, all others in ``dtype``.
 
-    `names` are those that the values have, of the keys of the file.
+    ``names`` maps keys of the file to names of values.
     """
     targets = {name: names.get(where, where) for name, where in targets.items()}
     found = {
@@ -61,14 +72,14 @@ def _narrow(value: Any, dtype: torch.dtype) -> Any:
 
 
 def _stored(text: Text, block: Block, value: Any, per_graph: bool, what: str) -> Tensor:
-    """What the file itself gave a name to."""
+    """Return a target that is a named value of the file."""
     if not isinstance(value, Tensor) or not torch.isfinite(value).all():
         raise text.error(block.start + 1, f"finite numbers for {what}")
     return value.double() if per_graph else value
 
 
 def _read(text: Text, block: Block, name: str, where: str | int) -> Tensor:
-    """What only the comment says."""
+    """Return a target from the text of the comment."""
     tokens = _at(block.comment, where) if isinstance(where, int) else _under(block.comment, where.encode())
     numbers = floats(tokens) if tokens and all(map(NUMBER_TEXT.fullmatch, tokens)) else []
     target = torch.tensor(numbers, dtype=torch.float64)
@@ -80,13 +91,13 @@ def _read(text: Text, block: Block, name: str, where: str | int) -> Tensor:
 
 
 def _at(comment: bytes, place: int) -> list[bytes]:
-    """The word of that place, counted from 0, or from the end if negative."""
+    """Return the word at a position from 0, or from the end if negative."""
     words = comment.replace(b",", b" ").replace(b";", b" ").split()
     return [words[place]] if -len(words) <= place < len(words) else []
 
 
 def _under(comment: bytes, key: bytes) -> list[bytes]:
-    """The words that a key has; none if it is not there, or twice."""
+    """Return the words of a key; none if it is missing or repeated."""
     ends = [match.end() for match in _key(key).finditer(comment)]
     value = _VALUE.match(comment, ends[0]) if len(ends) == 1 else None
     return value[value.lastindex].replace(b",", b" ").split() if value else []

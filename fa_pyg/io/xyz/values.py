@@ -1,13 +1,17 @@
-"""What the values of a comment line of extended XYZ are: numbers, flags, or text."""
+"""Parse values of a comment line of extended XYZ: numbers, flags, or text."""
+
+from __future__ import annotations
 
 import json
 import re
 
 import numpy as np
 
-from fa_pyg.io.xyz.grammar import NOT_FINITE, NUMBER_TEXT, floats, whole
-from fa_pyg.io.xyz.header import FLAG, Raw, Trouble
-from fa_pyg.io.xyz.names import OF_ATOMS
+from fa_pyg.io.xyz.attribute_names import MATRICES, OF_ATOMS
+from fa_pyg.io.xyz.grammar import NOT_FINITE, NUMBER_TEXT, floats, integers
+from fa_pyg.io.xyz.header import FLAG, HeaderError, RawValue
+
+__all__ = ["parse_cell", "parse_pbc", "parse_value"]
 
 _FIELDS = re.compile(r"[^ \t,]+")
 _FLAGS = dict.fromkeys(("T", "true", "True", "TRUE"), True)
@@ -15,20 +19,20 @@ _FLAGS |= dict.fromkeys(("F", "false", "False", "FALSE"), False)
 _VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]  # xx yy zz yz xz xy
 
 
-def parse_value(key: str, raw: Raw | None) -> np.ndarray | str:
-    """Numbers or flags, `[]`, `[k]` or `[k, l]`; text if it is neither."""
+def parse_value(key: str, raw: RawValue | None) -> np.ndarray | str:
+    """Return numbers or flags, ``[]``, ``[k]`` or ``[k, l]``, or otherwise text."""
     if raw is None:
         return np.array(True)
     if key.lower() == "uid":
         return raw.text
     array = _json(raw.text) if raw.text.startswith("_JSON ") else _array(raw)
     if key.lower() in OF_ATOMS and _is_not_finite(raw.text):
-        raise Trouble(f"a finite number for {key}")
+        raise HeaderError(f"a finite number for {key}")
     if array is None or array.size == 0:
         return raw.text
     if key.lower() in OF_ATOMS and array.dtype.kind == "i":
         array = array.astype(np.float64)
-    return _matrix(key, array) if key in ("stress", "virial") else array
+    return _matrix(key, array) if key in MATRICES else array
 
 
 def _is_not_finite(text: str) -> bool:
@@ -38,7 +42,7 @@ def _is_not_finite(text: str) -> bool:
 
 
 def _matrix(key: str, array: np.ndarray) -> np.ndarray:
-    """Six numbers are in Voigt's order, nine lie column by column; only a symmetric stress has a meaning."""
+    """Return six numbers (Voigt) or nine (column by column) as a matrix, symmetric for a stress."""
     if array.dtype.kind == "f" and array.shape == (6,):
         return array[_VOIGT]
     if array.dtype.kind != "f" or array.shape != (9,):
@@ -47,7 +51,7 @@ def _matrix(key: str, array: np.ndarray) -> np.ndarray:
     return np.triu(matrix) + np.triu(matrix, 1).T if key == "stress" else matrix
 
 
-def _array(raw: Raw) -> np.ndarray | None:
+def _array(raw: RawValue) -> np.ndarray | None:
     text = raw.text
     if raw.mark == "[":
         if text.startswith("[[") or "[" in text[1:]:
@@ -57,7 +61,7 @@ def _array(raw: Raw) -> np.ndarray | None:
 
 
 def _nested(text: str) -> np.ndarray | None:
-    """Rows of equal length in brackets."""
+    """Parse rows of equal length in brackets."""
     rows = re.findall(r"\[([^\[\]]*)\]", text)
     if re.sub(r"\[[^\[\]]*\]|[ \t,]", "", text) != "[]":
         return None
@@ -69,7 +73,7 @@ def _nested(text: str) -> np.ndarray | None:
 
 
 def _numbers(words: list[str], alone: bool) -> np.ndarray | None:
-    """Integers, real numbers or flags; a single one has no axis if it may stand alone."""
+    """Parse integers, real numbers or flags; a single value has no axis if ``alone``."""
     array = _parsed(words)
     return array.reshape(()) if array is not None and alone and len(words) == 1 else array
 
@@ -78,11 +82,11 @@ def _parsed(words: list[str]) -> np.ndarray | None:
     tokens = [word.encode() for word in words]
     if not tokens:
         return None
-    if (integers := whole(tokens)) is not None:
-        return integers
+    if (found := integers(tokens)) is not None:
+        return found
     if all(map(NUMBER_TEXT.fullmatch, tokens)):
         is_real = any(not token.lstrip(b"+-").isdigit() for token in tokens)
-        return np.array(floats(tokens)) if is_real else None  # digits of more than an integer are a name
+        return np.array(floats(tokens)) if is_real else None  # too many digits for an integer are a name
     return np.array([_FLAGS[word] for word in words]) if all(word in _FLAGS for word in words) else None
 
 
@@ -96,22 +100,22 @@ def _json(text: str) -> np.ndarray | None:
     return array if array.dtype.kind in "bif" else None
 
 
-def parse_pbc(raw: Raw) -> np.ndarray:
-    """Which directions are periodic `[3]`: three flags, or one for all."""
+def parse_pbc(raw: RawValue) -> np.ndarray:
+    """Return which directions are periodic ``[3]``, from three flags or a common one."""
     text = raw.text.removeprefix("_JSON ").strip(" \t[](){}")
     words = _FIELDS.findall(text)
     if len(words) == 1 and re.fullmatch(r"[TtFf]{3}|[01]{3}", words[0]):
         words = list(words[0])
     if len(words) not in (1, 3) or not all(re.fullmatch(FLAG.decode(), word) for word in words):
-        raise Trouble('pbc="T T F", three of T and F')
+        raise HeaderError('pbc="T T F", three of T and F')
     flags = [word.strip(".")[0] in "Tt1" for word in words]
     return np.array(flags if len(flags) == 3 else 3 * flags)
 
 
-def parse_cell(raw: Raw) -> np.ndarray:
-    """The vectors of the cell as rows `[3, 3]`, in float64."""
+def parse_cell(raw: RawValue) -> np.ndarray:
+    """Return the vectors of the cell as rows ``[3, 3]``, in float64."""
     text = raw.text[1:-1] if raw.mark == "[" else raw.text
     tokens = [word.encode() for word in _FIELDS.findall(text)]
     if len(tokens) != 9 or not all(map(NUMBER_TEXT.fullmatch, tokens)):
-        raise Trouble('Lattice="..." with nine finite numbers')
+        raise HeaderError('Lattice="..." with nine finite numbers')
     return np.array(floats(tokens)).reshape(3, 3)

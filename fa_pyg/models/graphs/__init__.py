@@ -1,1 +1,1 @@
-"""Networks on graphs, for graph separation."""
+"""Networks on graphs: message-passing baselines (GCN, GAT, ChebNet, GIN), PPGN, GNNML3, adjacency MLP."""

@@ -1,4 +1,4 @@
-"""A multilayer perceptron on the adjacency matrix: the simplest model that sees everything of a graph."""
+"""Multilayer perceptron on the adjacency matrix: the simplest model that sees everything of a graph."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from torch import Tensor, nn
 from fa_pyg import checks
 from fa_pyg.models.graphs.dense import dense_batches
 from fa_pyg.models.graphs.readout import Activation, checked_batch, widths
+from fa_pyg.renamed import renamed
 
 __all__ = ["AdjacencyMLP"]
 
 
 class AdjacencyMLP(nn.Module):
-    r"""An MLP on all numbers of a graph, the backbone of FA-MLP and GA-MLP in "Frame Averaging for Invariant
-    and Equivariant Network Design" (Puny et al. 2022). *Not* invariant to the order of the nodes: frame it.
+    r"""MLP on the adjacency matrix and all node features; *not* invariant to the order of the nodes.
+
+    The backbone of FA-MLP and GA-MLP in "Frame Averaging for Invariant and Equivariant Network Design" (Puny
+    et al. 2022), to be used in frames.
 
     .. math:: y = W a(\dots a(W_1 [\mathrm{vec} A, \mathrm{vec} X])), \qquad
               A_{ij} = \sum_{e: i \to j} w_e, \qquad w_e = 1 \text{ by default}
 
-    Adjacency matrix and features have ``max_nodes`` places; those without a node hold zeros.
+    Adjacency matrix and features are padded with zeros to ``max_nodes`` nodes.
 
     Args:
-        in_channels: F, node features; 0: they are left out.
-        max_nodes: of a graph.
-        hidden: width of the layers, or one width each. Published: 128, 64 for graphs of 8 nodes (with F = 0);
-            2048, 4096, 2048 for those of EXP (``max_nodes=64``).
-        num_layers: before the last, linear one.
-        out_channels: of the output.
+        in_channels: F, number of node features used; 0 to use none.
+        max_nodes: largest number of nodes of a graph.
+        hidden_channels: width of all hidden layers, or a sequence of widths. Published: 128, 64 for graphs of
+            8 nodes (with F = 0); 2048, 4096, 2048 for those of EXP (``max_nodes=64``).
+        num_layers: number of hidden layers, before the linear output layer.
+        out_channels: width of the output.
         act: a. Published: tanh to separate graphs, relu to classify them.
 
     Shapes:
@@ -38,16 +41,17 @@ class AdjacencyMLP(nn.Module):
         ``[B, out_channels]``.
 
     Raises:
-        ValueError: for a graph of more than ``max_nodes`` nodes, naming both numbers; for wrong shapes.
+        ValueError: for a graph of more than ``max_nodes`` nodes, and for wrong shapes.
 
-    Not guaranteed: that a node without edges and with features 0 is told from none.
+    Not guaranteed: to distinguish an isolated node with features 0 from padding.
     """
 
+    @renamed(hidden="hidden_channels")
     def __init__(
         self,
         in_channels: int,
         max_nodes: int,
-        hidden: int | Sequence[int],
+        hidden_channels: int | Sequence[int],
         num_layers: int,
         out_channels: int,
         act: Activation = nn.functional.relu,
@@ -58,7 +62,8 @@ class AdjacencyMLP(nn.Module):
         checks.size("out_channels", out_channels)
         checks.function("act", act)
         self.in_channels, self.max_nodes, self.act = in_channels, max_nodes, act
-        sizes = [*widths(max_nodes * (max_nodes + in_channels), hidden, num_layers), out_channels]
+        inputs = max_nodes * (max_nodes + in_channels)
+        sizes = [*widths(inputs, hidden_channels, num_layers), out_channels]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(
@@ -67,12 +72,10 @@ class AdjacencyMLP(nn.Module):
         batch = checked_batch(x, edge_index, batch, self.in_channels)
         weight = x.new_ones(edge_index.size(1)) if edge_weight is None else edge_weight.to(x.dtype)
         if weight.shape != edge_index.shape[1:]:
-            raise ValueError(
-                f"edge_weight: expected {edge_index.size(1)} numbers, found {list(weight.shape)}"
-            )
+            raise ValueError(f"edge_weight: expected [{edge_index.size(1)}], found {list(weight.shape)}")
         features = x[:, : self.in_channels]
         h = x.new_zeros(0, self.layers[0].in_features)
-        for graphs in dense_batches(edge_index, batch, self.max_nodes):  # one part: all graphs, in order
+        for graphs in dense_batches(edge_index, batch, self.max_nodes):  # a single part: all graphs, in order
             h = torch.cat([graphs.edges(weight).flatten(1), graphs.nodes(features).flatten(1)], 1)
         for layer in self.layers[:-1]:
             h = self.act(layer(h))

@@ -1,4 +1,4 @@
-"""GNNML3: message passing through functions of the Laplacian's spectrum."""
+"""GNNML3: spectral graph convolutions with learned functions of the Laplacian."""
 
 from __future__ import annotations
 
@@ -7,48 +7,51 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.models.graphs.dense import Dense, dense_batches, in_order
-from fa_pyg.models.graphs.readout import Activation, Head, checked_batch, is_mean
+from fa_pyg.models.graphs.readout import Activation, OutputMLP, checked_batch, is_mean
 from fa_pyg.models.graphs.supports import check_spectrum, gnnml3_supports
+from fa_pyg.renamed import renamed
 
 __all__ = ["GNNML3"]
 
 
 class GNNML3(nn.Module):
-    r"""The network of "Breaking the Limits of Message Passing Graph Neural Networks" (Balcilar et al. 2021):
-    convolutions with learned functions of spectral supports, beside a product of features. Invariant to the
-    order of the nodes.
+    r"""GNNML3 (Balcilar et al. 2021): convolutions with learned spectral supports, and products of features.
+
+    "Breaking the Limits of Message Passing Graph Neural Networks". Invariant to the order of the nodes.
 
     .. math:: h' = \Big[a\Big(\sum_s C'_s h W_s + b\Big),\; \tanh(h U + u) \odot \tanh(h V + v)\Big], \qquad
               C'_{ij} = \mathrm{relu}\big(P\, [\mathrm{relu}(Q_1 C_{ij}),\,
               \tanh(Q_2 C_{ij}) \odot \tanh(Q_3 C_{ij})]\big)
 
-    with the supports C of :func:`~fa_pyg.models.gnnml3_supports`, :math:`C_{ij}` the vector of a pair, and
-    :math:`a = \mathrm{relu}`; then the sum or mean of the nodes and a head.
+    with the supports C of :func:`~fa_pyg.models.gnnml3_supports`, the vector :math:`C_{ij}` of a pair, and
+    :math:`a = \mathrm{relu}`; then the sum or mean over the nodes and an output MLP.
 
     Args:
-        in_channels: F, node features. Published: those of the data and the degree.
-        hidden: width of a layer; a third of it, rounded down, is the product's. Published: 48, of 32 and 16.
-        num_layers: published: 3.
-        out_channels: of the output.
-        frequencies, bandwidth, reach: of the supports.
-        act: of the head.
-        readout: ``"sum"`` or ``"mean"``; published: to separate graphs, to classify them.
-        head: hidden width of the head; default None: it is one linear map.
+        in_channels: F, number of node features. Published: those of the data and the degree.
+        hidden_channels: width of a layer, of which the product has a third, rounded down. Published: 48, of
+            32 and 16.
+        num_layers: number of layers; published: 3.
+        out_channels: width of the output.
+        frequencies, bandwidth, reach: as in :func:`~fa_pyg.models.gnnml3_supports`.
+        act: activation of the output MLP.
+        readout: ``"sum"`` (published to separate graphs) or ``"mean"`` (published to classify them).
+        head: hidden width of the output MLP; None for a linear map.
 
     Shapes:
-        x ``[N, F]``, edge_index ``[2, E]`` with both directions, batch ``[N]`` (None: one graph),
+        x ``[N, F]``, edge_index ``[2, E]`` in both directions, batch ``[N]`` (None: one graph),
         support_index ``[2, P]`` and support_attr ``[P, frequencies + 1]``, as
-        :class:`~fa_pyg.models.GNNML3Supports` keeps them with the data: computed where they are not given,
-        which takes an eigen-decomposition of each graph. Returns ``[B, out_channels]``.
+        :class:`~fa_pyg.models.GNNML3Supports` stores them in the data (default: computed, which takes an
+        eigendecomposition of every graph). Returns ``[B, out_channels]``.
 
     Raises:
-        ValueError: for supports of another number or without their pairs; for wrong shapes.
+        ValueError: for only one of support_index and support_attr, and for wrong shapes.
     """
 
+    @renamed(hidden="hidden_channels")
     def __init__(
         self,
         in_channels: int,
-        hidden: int,
+        hidden_channels: int,
         num_layers: int,
         out_channels: int,
         frequencies: int = 5,
@@ -60,14 +63,14 @@ class GNNML3(nn.Module):
     ) -> None:
         super().__init__()
         checks.size("in_channels", in_channels, 0)
-        checks.size("hidden", hidden, 3)
+        checks.size("hidden_channels", hidden_channels, 3)
         checks.integer("num_layers", num_layers, 1, checks.DEEP)
         check_spectrum(frequencies, bandwidth, reach)
-        self.in_channels, self.hidden, self.mean = in_channels, hidden, is_mean(readout)
+        self.in_channels, self.hidden_channels, self.mean = in_channels, hidden_channels, is_mean(readout)
         self.spectrum = {"frequencies": frequencies, "bandwidth": bandwidth, "reach": reach}
-        sizes = [in_channels] + [hidden] * (num_layers - 1)
-        self.layers = nn.ModuleList(_Layer(size, hidden, frequencies + 1) for size in sizes)
-        self.head = Head(hidden, out_channels, head, act)
+        sizes = [in_channels] + [hidden_channels] * (num_layers - 1)
+        self.layers = nn.ModuleList(_SpectralConv(size, hidden_channels, frequencies + 1) for size in sizes)
+        self.head = OutputMLP(hidden_channels, out_channels, head, act)
 
     def forward(
         self,
@@ -83,37 +86,37 @@ class GNNML3(nn.Module):
         self._check(support_index, support_attr)
         parts = dense_batches(support_index, batch)
         read = [self._read(x, support_attr.to(x.dtype), part) for part in parts]
-        return self.head(in_order(parts, read, x.new_zeros(0, self.hidden)))
+        return self.head(in_order(parts, read, x.new_zeros(0, self.hidden_channels)))
 
     def _check(self, index: Tensor | None, supports: Tensor | None) -> None:
         if index is None or supports is None:
-            raise ValueError("support_index, support_attr: expected both or neither, found one")
+            raise ValueError("support_index, support_attr: expected both or neither, found only one")
         expected = [index.size(-1), self.spectrum["frequencies"] + 1]
         if list(supports.shape) != expected:
             raise ValueError(f"support_attr: expected {expected}, found {list(supports.shape)}")
 
     def _read(self, x: Tensor, supports: Tensor, part: Dense) -> Tensor:
-        """The sum or mean of the nodes of some graphs ``[b, hidden]``."""
-        h, own = part.nodes(x), supports.index_select(0, part.edge)
+        """Sum or mean over the nodes of a part's graphs, ``[b, hidden_channels]``."""
+        h, supports = part.nodes(x), supports.index_select(0, part.edge)
         for layer in self.layers:
-            h = layer(h, own, part)
+            h = layer(h, supports, part)
         mask = part.mask.to(h.dtype)
         total = (mask.unsqueeze(1) @ h).squeeze(1)
         return total / mask.sum(1, keepdim=True).clamp(min=1) if self.mean else total
 
 
-class _Layer(nn.Module):
-    """One layer on the nodes of a part ``[b, n, F]`` and the supports of its pairs ``[e, S]``."""
+class _SpectralConv(nn.Module):
+    """Layer on the padded nodes of a part ``[b, n, F]`` and the supports of its pairs ``[e, S]``."""
 
-    def __init__(self, channels: int, hidden: int, supports: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, supports: int) -> None:
         super().__init__()
-        product = hidden // 3
+        product = out_channels // 3
         self.wide = nn.Linear(supports, 6 * supports, bias=False)  # Q_1, Q_2 and Q_3
         self.narrow = nn.Linear(4 * supports, supports, bias=False)  # P
-        self.weight = nn.Parameter(torch.empty(supports, channels, hidden - product))
-        self.bias = nn.Parameter(torch.zeros(hidden - product))
-        self.factors = nn.Linear(channels, 2 * product)  # U and V
-        for matrix in self.weight:  # each by itself: of three axes Glorot's rule has another meaning
+        self.weight = nn.Parameter(torch.empty(supports, in_channels, out_channels - product))
+        self.bias = nn.Parameter(torch.zeros(out_channels - product))
+        self.factors = nn.Linear(in_channels, 2 * product)  # U and V
+        for matrix in self.weight:  # separately: Glorot's rule depends on the number of axes
             nn.init.xavier_uniform_(matrix)
 
     def learned(self, supports: Tensor) -> Tensor:
@@ -124,8 +127,8 @@ class _Layer(nn.Module):
     def forward(self, h: Tensor, supports: Tensor, part: Dense) -> Tensor:
         b, n, s = *h.shape[:2], len(self.weight)
         matrices = h.new_zeros(b * n * n, s).index_add(0, part.pair, self.learned(supports))
-        mapped = h @ self.weight.movedim(0, 1).flatten(1)  # [b, n, S * hidden]: all supports at once
-        # sum_j sum_s C'_ijs (h W_s)_j is one product, over places and supports together.
+        mapped = h @ self.weight.movedim(0, 1).flatten(1)  # [b, n, S * out_channels]
+        # sum_j sum_s C'_ijs (h W_s)_j as a single product, over nodes and supports together.
         spread = matrices.view(b, n, n * s) @ mapped.view(b, n * s, -1)
         u, v = torch.tanh(self.factors(h)).chunk(2, dim=2)
         return torch.cat([torch.relu(spread + self.bias), u * v], dim=2)

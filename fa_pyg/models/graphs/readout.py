@@ -1,4 +1,4 @@
-"""What the models of graphs share: checked inputs, sums over nodes, the last layers, widths."""
+"""Common parts of graph models: checks of inputs, sums over nodes, output layers, widths."""
 
 from __future__ import annotations
 
@@ -8,37 +8,50 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.batches import check_batch
+from fa_pyg.batches import check_batch, graph_count
 from fa_pyg.math.linalg import mean, scatter_sum
 
-__all__ = ["Activation", "Head", "Readout", "check_edge_index", "check_graphs", "checked_batch", "widths"]
+__all__ = [
+    "Activation",
+    "OutputMLP",
+    "Readout",
+    "check_edge_index",
+    "check_graphs",
+    "checked_batch",
+    "is_mean",
+    "widths",
+]
 
-# In a configuration: the name of a module, or of a function that says what it returns (torch.relu does not).
+# In a configuration: the name of a module, or of a function with annotations (torch.relu has none).
 Activation = nn.Module | Callable[[Tensor], Tensor]
 
 
-class Head(nn.Module):
-    r"""The last layers of a model of graphs: :math:`W h + b`, or :math:`W_2\, a(W_1 h + b_1) + b_2`.
+class OutputMLP(nn.Module):
+    r"""Output layers of a graph model: :math:`W h + b`, or :math:`W_2\, a(W_1 h + b_1) + b_2`.
 
     Args:
-        width: of h.
-        out_channels: of the output.
-        hidden: of the layer between; default None: there is none.
+        in_channels: width of h.
+        out_channels: width of the output.
+        hidden_channels: width of the hidden layer; None for a linear map.
         act: a.
 
-    Shapes: ``[B, width]`` to ``[B, out_channels]``.
+    Shapes: ``[B, in_channels]`` to ``[B, out_channels]``.
     """
 
     def __init__(
-        self, width: int, out_channels: int, hidden: int | None = None, act: Activation = nn.functional.relu
+        self,
+        in_channels: int,
+        out_channels: int,
+        hidden_channels: int | None = None,
+        act: Activation = nn.functional.relu,
     ) -> None:
         super().__init__()
-        checks.size("width", width)
+        checks.size("hidden_channels", in_channels)  # of the model
         checks.size("out_channels", out_channels)
-        checks.size("head", hidden, optional=True)
+        checks.size("head", hidden_channels, optional=True)
         checks.function("act", act)
-        self.first = None if hidden is None else nn.Linear(width, hidden)
-        self.last = nn.Linear(width if hidden is None else hidden, out_channels)
+        self.first = None if hidden_channels is None else nn.Linear(in_channels, hidden_channels)
+        self.last = nn.Linear(in_channels if hidden_channels is None else hidden_channels, out_channels)
         self.act = act
 
     def forward(self, h: Tensor) -> Tensor:
@@ -46,19 +59,20 @@ class Head(nn.Module):
 
 
 class Readout(nn.Module):
-    """The sum or the mean of each graph's nodes, and a :class:`Head` on it.
+    """Sum or mean over the nodes of each graph, followed by an :class:`OutputMLP`.
 
     Args:
-        width, out_channels, head, act: of the head.
+        in_channels, out_channels, act: as in :class:`OutputMLP`.
         readout: ``"sum"`` or ``"mean"``.
+        head: hidden width of the output MLP; None for a linear map.
 
-    Shapes: ``[N, width]``, ``batch [N]`` to ``[B, out_channels]``. Graphs without nodes sum to 0; at the end
-    of the batch they cannot be seen.
+    Shapes: ``[N, in_channels]``, ``batch [N]`` to ``[B, out_channels]``. Graphs without nodes sum to 0, but
+    are not counted at the end of the batch.
     """
 
     def __init__(
         self,
-        width: int,
+        in_channels: int,
         out_channels: int,
         readout: str = "sum",
         head: int | None = None,
@@ -66,32 +80,44 @@ class Readout(nn.Module):
     ) -> None:
         super().__init__()
         self.mean = is_mean(readout)
-        self.head = Head(width, out_channels, head, act)
+        self.head = OutputMLP(in_channels, out_channels, head, act)
 
     def forward(self, h: Tensor, batch: Tensor) -> Tensor:
-        size = int(batch.max()) + 1 if len(batch) else 0
-        return self.head((mean if self.mean else scatter_sum)(h, batch, size))
+        return self.head((mean if self.mean else scatter_sum)(h, batch, graph_count(batch)))
 
 
 def is_mean(readout: str) -> bool:
-    """Whether graphs are read out by means."""
+    """Whether a readout, checked, is the mean."""
     return checks.one_of("readout", readout, ("sum", "mean")) == "mean"
 
 
-def widths(in_channels: int, hidden: int | Sequence[int], num_layers: int) -> list[int]:
-    """The widths before, between and after ``num_layers`` layers; ``hidden`` is one for all, or one each."""
+def widths(in_channels: int, hidden_channels: int | Sequence[int], num_layers: int) -> list[int]:
+    """List the widths before, between and after ``num_layers`` layers.
+
+    Args:
+        in_channels: width before the first.
+        hidden_channels: the same for all layers, or a sequence.
+        num_layers: number of layers.
+
+    Raises:
+        ValueError: for widths out of range, or a sequence of another length.
+    """
     checks.size("in_channels", in_channels, 0)
     checks.integer("num_layers", num_layers, 1, checks.DEEP)
-    listed = isinstance(hidden, Iterable) and not isinstance(hidden, str | Tensor)
-    each = list(hidden) if listed else [hidden] * num_layers
-    wanted = f"a positive width (at most {checks.WIDE}), or one for each of {num_layers} layers"
-    if len(each) != num_layers or any(not checks.is_integer(width, 1, checks.WIDE) for width in each):
-        checks.refuse("hidden", wanted, hidden)
-    return [in_channels, *map(int, each)]
+    listed = isinstance(hidden_channels, Iterable) and not isinstance(hidden_channels, str | Tensor)
+    found = list(hidden_channels) if listed else [hidden_channels] * num_layers
+    if len(found) != num_layers or any(not checks.is_integer(width, 1, checks.WIDE) for width in found):
+        expected = f"a positive integer up to {checks.WIDE}, or a sequence of {num_layers} of them"
+        checks.refuse("hidden_channels", expected, hidden_channels)
+    return [in_channels, *map(int, found)]
 
 
 def check_edge_index(edge_index: Tensor) -> None:
-    """Raises a ValueError unless these can be edges; their numbers are not looked at."""
+    """Check type and shape of edges; their values are not read.
+
+    Raises:
+        ValueError: for anything but int64 ``[2, E]``.
+    """
     checks.instance("edge_index", edge_index, Tensor, "a tensor")
     if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.long:
         found = f"{edge_index.dtype} {list(edge_index.shape)}"
@@ -99,17 +125,21 @@ def check_edge_index(edge_index: Tensor) -> None:
 
 
 def check_graphs(edge_index: Tensor, batch: Tensor) -> None:
-    """Raises a ValueError unless these can be the edges of graphs and the graph of each node."""
+    """Check type and shape of the edges and of the graph index of a batch; their values are not read.
+
+    Raises:
+        ValueError: naming the argument.
+    """
     check_edge_index(edge_index)
     checks.instance("batch", batch, Tensor, "a tensor")
     check_batch(batch)
 
 
 def checked_batch(x: Tensor, edge_index: Tensor, batch: Tensor | None, in_channels: int) -> Tensor:
-    """Returns ``batch`` (of one graph where it is None) once the inputs have the shapes they should have.
+    """Check the inputs of a graph model, and return ``batch`` (zeros for None, a single graph).
 
     Raises:
-        ValueError: naming the argument. The numbers in ``edge_index`` are not looked at.
+        ValueError: naming the argument, for wrong types and shapes. Values of ``edge_index`` are not read.
     """
     if x.dim() != 2 or not x.is_floating_point() or (in_channels and x.size(1) != in_channels):
         features = in_channels or "any"
@@ -119,7 +149,5 @@ def checked_batch(x: Tensor, edge_index: Tensor, batch: Tensor | None, in_channe
         return edge_index.new_zeros(len(x))
     check_batch(batch)
     if batch.shape != (len(x),) or batch.dtype != torch.long:
-        raise ValueError(
-            f"batch: expected {len(x)} integers (int64), found {batch.dtype} {list(batch.shape)}"
-        )
+        raise ValueError(f"batch: expected int64 [{len(x)}], found {batch.dtype} {list(batch.shape)}")
     return batch

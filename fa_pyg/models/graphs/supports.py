@@ -1,14 +1,14 @@
-"""The spectral supports of GNNML3: functions of the Laplacian, seen through a receptive field."""
+"""Spectral supports of GNNML3: functions of the Laplacian, restricted to a receptive field."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg import checks
+from fa_pyg.batches import add_slices
 from fa_pyg.math.eigh import safe_eigh
 from fa_pyg.models.graphs.dense import Dense, dense_batches
 from fa_pyg.models.graphs.readout import check_graphs
@@ -20,30 +20,31 @@ __all__ = ["GNNML3Supports", "check_spectrum", "gnnml3_supports"]
 def gnnml3_supports(
     edge_index: Tensor, batch: Tensor, frequencies: int = 5, bandwidth: float = 2.0, reach: int = 1
 ) -> tuple[Tensor, Tensor]:
-    r"""Returns the convolution supports of "Breaking the Limits of Message Passing Graph Neural Networks"
-    (Balcilar et al. 2021).
+    r"""Compute the spectral convolution supports of :class:`~fa_pyg.models.GNNML3` for a batch of graphs.
+
+    "Breaking the Limits of Message Passing Graph Neural Networks" (Balcilar et al. 2021):
 
     .. math:: C_s = M \odot U\, \mathrm{diag}\big(e^{-b (\lambda - f_s)^2}\big)\, U^\top, \quad s < S, \qquad
               C_S = I, \qquad L = I - D^{-1/2} A D^{-1/2} = U \mathrm{diag}(\lambda)\, U^\top
 
-    with S frequencies f at equal distances from the smallest to the largest eigenvalue of each graph, and M
-    the pairs that are at most ``reach`` edges apart. No eigenvector enters but by this product, so that the
-    supports are those of the graph, whatever the order of its nodes.
+    with S equidistant frequencies f from the smallest to the largest eigenvalue of each graph, and M the mask
+    of pairs at most ``reach`` edges apart. Eigenvectors enter through this product only, so that the supports
+    are equivariant to the order of the nodes.
 
     Args:
-        edge_index: ``[2, E]``, both directions of each edge; an edge given twice counts twice.
+        edge_index: ``[2, E]``, in both directions; repeated edges add up.
         batch: the graph of each node ``[N]``.
         frequencies: S; published: 5.
         bandwidth: b; published: 2.
-        reach: published: 1, neighbours and the node itself.
+        reach: largest distance in edges; published: 1, the neighbors and the node itself.
 
     Shapes:
-        the pairs ``[2, P]``, graph by graph, and their supports ``[P, S + 1]`` in float64.
+        the pairs ``[2, P]``, sorted by graph, and their supports ``[P, S + 1]`` in float64.
 
     Raises:
         ValueError: for ``frequencies`` or ``reach`` below 1.
 
-    Not guaranteed: anything where an edge goes one way only.
+    Not guaranteed: meaningful supports for directed graphs.
     """
     check_spectrum(frequencies, bandwidth, reach)
     check_graphs(edge_index, batch)
@@ -54,24 +55,28 @@ def gnnml3_supports(
         found.append(_masked(part, _filters(adjacency, part.mask, frequencies, bandwidth), adjacency, reach))
     if not found:
         return edge_index.new_zeros(2, 0), one.new_zeros(0, frequencies + 1)
-    pairs, supports = (torch.cat(each) for each in zip(*found, strict=True))
+    pairs, supports = (torch.cat(rows) for rows in zip(*found, strict=True))
     order = torch.argsort(batch[pairs[:, 0]], stable=True)
     return pairs[order].T.contiguous(), supports[order]
 
 
 def check_spectrum(frequencies: int, bandwidth: float, reach: int) -> None:
-    """Raises a ValueError that names the first of the supports' parameters that is out of range."""
+    """Check the parameters of the supports.
+
+    Raises:
+        ValueError: naming the first that is out of range.
+    """
     checks.integer("frequencies", frequencies, 1, checks.DEEP)
     checks.number("bandwidth", bandwidth, 0)
     checks.integer("reach", reach, 1, checks.DEEP)
 
 
 def _filters(adjacency: Tensor, mask: Tensor, frequencies: int, bandwidth: float) -> Tensor:
-    """The functions of the Laplacian ``[b, n, n, S]``."""
+    """Functions of the Laplacian ``[b, n, n, S]``."""
     degree = adjacency.sum(-1)
     over = torch.where(degree > 0, degree.rsqrt(), 0)
     laplacian = torch.diag_embed(mask.to(degree.dtype)) - over[:, :, None] * adjacency * over[:, None, :]
-    values, vectors = safe_eigh(laplacian)  # places without nodes: eigenvalue 0, apart from the others
+    values, vectors = safe_eigh(laplacian)  # padding has eigenvalue 0, in eigenvectors of its own
     values = values.clamp(min=0)
     high = values[:, -1:]
     low = torch.where(degree.sum(-1, keepdim=True) > 0, 0, high)  # without edges all eigenvalues are 1
@@ -82,32 +87,32 @@ def _filters(adjacency: Tensor, mask: Tensor, frequencies: int, bandwidth: float
 
 
 def _masked(part: Dense, filters: Tensor, adjacency: Tensor, reach: int) -> tuple[Tensor, Tensor]:
-    """The pairs of nodes in the receptive field ``[P, 2]``, and their supports, the identity the last."""
-    own = torch.diag_embed(part.mask.to(adjacency.dtype))
-    near = step = ((adjacency + own) > 0).to(adjacency.dtype)
+    """Pairs of nodes in the receptive field ``[P, 2]`` and their supports, the identity last."""
+    identity = torch.diag_embed(part.mask.to(adjacency.dtype))
+    near = step = ((adjacency + identity) > 0).to(adjacency.dtype)
     for _ in range(reach - 1):
         near = (near @ step > 0).to(adjacency.dtype)
     graph, source, target = near.nonzero().unbind(1)
     node = part.slot.new_zeros(part.mask.numel()).index_copy_(0, part.slot, part.node)
-    ends = torch.stack([node[graph * part.places + end] for end in (source, target)], dim=1)
+    ends = torch.stack([node[graph * part.size + end] for end in (source, target)], dim=1)
     same = (source == target).to(filters.dtype).unsqueeze(1)
     return ends, torch.cat([filters[graph, source, target], same], dim=1)
 
 
 class GNNML3Supports(BaseTransform):
-    """Keeps the supports of :func:`gnnml3_supports` with the data, for :class:`~fa_pyg.models.GNNML3`.
+    """Store :func:`gnnml3_supports` in the data, for :class:`~fa_pyg.models.GNNML3`.
 
     .. code-block:: python
 
-        data = GNNML3Supports()(data)             # a Data, or a Batch: many times faster than one by one
+        data = GNNML3Supports()(data)             # a Data or a Batch; a Batch is many times faster
         model(data.x, data.edge_index, data.batch, data.support_index, data.support_attr)
 
     Args:
         frequencies, bandwidth, reach: as in :func:`gnnml3_supports`.
 
     Shapes:
-        adds ``support_index [2, P]``, which PyG counts on like ``edge_index``, and ``support_attr
-        [P, frequencies + 1]`` in the type of ``x`` (torch's default type where there is none).
+        adds ``support_index [2, P]``, which PyG increments like ``edge_index``, and ``support_attr
+        [P, frequencies + 1]`` in the type of ``x`` (without ``x``, torch's default type).
     """
 
     def __init__(self, frequencies: int = 5, bandwidth: float = 2.0, reach: int = 1) -> None:
@@ -123,19 +128,10 @@ class GNNML3Supports(BaseTransform):
         data.support_index, supports = gnnml3_supports(data.edge_index, batch, **self.arguments)
         data.support_attr = supports.to(dtype)
         if isinstance(data, Batch) and "x" in data._slice_dict:
-            _tell_slices(data, batch)
+            counts = torch.bincount(batch[data.support_index[0]], minlength=data.num_graphs)
+            names = ("support_index", "support_attr")
+            add_slices(data, dict.fromkeys(names, counts), {"support_index": data.ptr[:-1]})
         return data
 
     def __repr__(self) -> str:
         return f"GNNML3Supports({', '.join(f'{k}={v}' for k, v in self.arguments.items())})"
-
-
-def _tell_slices(data: Batch, batch: Tensor) -> None:
-    """Lets the batch be taken apart again, as if its graphs had come with their supports."""
-    counts = torch.bincount(batch[data.support_index[0]], minlength=data.num_graphs).cpu()
-    slices = pad(counts.cumsum(0), (1, 0))
-    first = data.ptr[:-1].cpu()
-    new = {"support_index": (slices, first), "support_attr": (slices, torch.zeros_like(first))}
-    # New dicts: a copied batch shares them with the one that it was copied from.
-    data._slice_dict = {**data._slice_dict, **{k: v for k, (v, _) in new.items()}}
-    data._inc_dict = {**data._inc_dict, **{k: v for k, (_, v) in new.items()}}

@@ -1,1 +1,1 @@
-"""Networks on molecules, and potentials made of them."""
+"""Networks on molecules and crystals, and potentials (energies, forces, stresses) made from them."""

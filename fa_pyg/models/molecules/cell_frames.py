@@ -1,4 +1,4 @@
-"""What the frame of a periodic system is read from: its lattice, its labeled cell, or its neighbors."""
+"""Vectors from which the frame of a periodic system is built: lattice, labeled cell, or neighbors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame, PolarFrame
-from fa_pyg.neighbors.lattice import lattice_vectors
+from fa_pyg.neighbors import lattice_vectors
+from fa_pyg.neighbors.cutoffs import cubic_cutoff
 
 __all__ = [
     "CellFrame",
@@ -25,11 +26,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Crystals:
-    """The periodic systems of a batch, as a frame may read them.
+    """Periodic systems of a batch, as input of a :class:`CellFrame`.
 
     Shapes:
-        ``cell [B, 3, 3]``, zero in directions that are not periodic; ``pbc [B, 3]``; ``edge_vec [E, 3]`` and
-        ``edge_graph [E]``, the graph of each; ``cutoff`` of these edges.
+        ``cell [B, 3, 3]``, zero in directions that are not periodic; ``pbc [B, 3]``; ``edge_vec [E, 3]``,
+        ``edge_graph [E]``, the graph of each edge; ``cutoff``, of these edges.
     """
 
     cell: Tensor
@@ -40,18 +41,20 @@ class Crystals:
 
 
 class CellFrame(nn.Module):
-    """What a :class:`~fa_pyg.models.Potential` reads the frame of a periodic system from.
+    """Choice of the vectors from which a :class:`~fa_pyg.models.Potential` builds frames of periodic systems.
 
-    A subclass says which vectors these are, in :meth:`read`. No frame can have all one would wish: the
-    lattices that supercells and other bases make of one are dense among all lattices, so that a continuous
-    frame of the lattice alone that heeds neither does not exist. Each subclass gives up another property;
-    docs/molecules.md has the table.
+    A subclass defines the vectors in :meth:`read`. The sublattices that supercells and other bases generate
+    are dense among all lattices, so that a continuous frame of the lattice that is the same in all of them
+    does not exist: every subclass gives up another property. docs/molecules.md compares them.
 
     Args:
-        frame: of these vectors; default that of the molecules (:meth:`default`).
+        frame: frame of these vectors; default that of the molecules (:meth:`default`).
 
     Attributes:
-        least: how many periodic directions it needs.
+        least: smallest number of periodic directions.
+
+    Raises:
+        ValueError: for anything but a frame.
     """
 
     least = 2
@@ -62,28 +65,28 @@ class CellFrame(nn.Module):
         self.frame = frame
 
     def of_cells(self, frame: Frame) -> Frame:
-        """Return the frame of cells, given that of molecules."""
+        """Return the frame of periodic systems, given the frame of molecules."""
         return self.default(frame) if self.frame is None else self.frame
 
     def default(self, frame: Frame) -> Frame:
-        """Return the frame where none is given, from that of the molecules."""
+        """Return the default frame, given the frame of molecules."""
         return frame
 
     def read(self, crystals: Crystals) -> tuple[Tensor, Tensor]:
-        """Return the vectors ``[M, 3]`` that the frame is made of, and the graph of each ``[M]``."""
+        """Return the vectors ``[M, 3]`` from which the frame is built, and the graph of each ``[M]``."""
         raise NotImplementedError
 
 
 class LatticeVectors(CellFrame):
-    """Short lattice vectors with smooth weights (:func:`~fa_pyg.neighbors.lattice.lattice_vectors`).
+    """Short lattice vectors with smooth weights (:func:`~fa_pyg.neighbors.lattice_vectors`).
 
-    The same for every basis of the lattice, sheared and left-handed ones included, and for supercells
-    n x n x n. While the cell is fixed so are the frames, and forces are as smooth as the network. A lattice
-    has the symmetries of its crystals and more, so that forces and stresses that symmetry forbids are zero.
+    Invariant to the basis of the lattice, including sheared and left-handed bases, and to n x n x n
+    supercells. Frames are constant for a fixed cell, and forces are as smooth as the network. The symmetries
+    of the lattice include those of the crystal, so that forces and stresses that symmetry forbids are zero.
 
-    Not guaranteed: the same frames in supercells repeated differently along different directions, whose
-    lattice is another one; as few runs for cells with one side more than five times as long as the others,
-    such as a layer in vacuum that is periodic all around (graphene 72 instead of 24): say ``T T F`` there.
+    Not guaranteed: the same frames in n1 x n2 x n3 supercells, which have another lattice; as few runs of
+    the network for cells with a side more than five times as long as the others, such as a layer in vacuum
+    with three periodic directions (graphene 72 instead of 24): declare it periodic in two.
     """
 
     def read(self, crystals: Crystals) -> tuple[Tensor, Tensor]:
@@ -91,16 +94,17 @@ class LatticeVectors(CellFrame):
 
 
 class LabeledCell(CellFrame):
-    """The cell's vectors in their order, by polar decomposition (:class:`~fa_pyg.PolarFrame`): one run.
+    """Cell vectors in their order, by polar decomposition (:class:`~fa_pyg.PolarFrame`), in a single run.
 
-    For dynamics and relaxation, also of the cell, where the basis stays as it is written: infinitely smooth
-    in the cell, and the same in every supercell n1 x n2 x n3.
+    For dynamics and relaxation in a fixed basis, also of the cell: infinitely smooth in the cell, and
+    invariant to n1 x n2 x n3 supercells.
 
     Args:
-        frame: of three labeled vectors; default ``PolarFrame`` of the same group.
+        frame: frame of three labeled vectors; default ``PolarFrame`` of the same group.
 
-    Not guaranteed: the same energy in another basis of the lattice, or another order or sign of its vectors;
-    the symmetries of the crystal: a perfect crystal may have forces, and a cube a shear stress.
+    Not guaranteed: the same energy in another basis of the lattice, or with cell vectors in another order or
+    of another sign; symmetries of the crystal: a perfect crystal may have forces, and a cubic one a shear
+    stress.
     """
 
     def default(self, frame: Frame) -> Frame:
@@ -112,34 +116,34 @@ class LabeledCell(CellFrame):
 
 
 class NeighborVectors(CellFrame):
-    r"""The vectors between neighbors, shrunk smoothly: :math:`(1 - |r|^2 / r_c^2)^3\, r`.
+    r"""Vectors between neighbors, weighted by a smooth cutoff: :math:`(1 - |r|^2 / r_c^2)^3\, r`.
 
-    The same for every basis *and* every supercell, since their mean over the atoms is: the energy of a
-    supercell is that of its cells to rounding. Wires have such vectors, too.
+    Invariant to the basis *and* to all supercells, as are averages over atoms: energies of supercells are
+    extensive up to rounding. Works for systems with a single periodic direction, too.
 
-    Not guaranteed: few runs, nor smooth forces. The frames move with the atoms, and in a supercell of a
-    symmetric crystal at a finite temperature each atom's neighbors break the symmetry differently: hundreds
-    of frames, of weights that change fast.
+    Not guaranteed: few runs of the network, and smooth forces. Frames depend on the positions, and in a
+    supercell of a symmetric crystal at finite temperature the neighborhoods of atoms break the symmetry in
+    different ways: hundreds of frames, with weights that change fast.
     """
 
     least = 1
 
     def read(self, crystals: Crystals) -> tuple[Tensor, Tensor]:
         square = crystals.edge_vec.square().sum(1, keepdim=True) / crystals.cutoff**2
-        return crystals.edge_vec * (1 - square).clamp(min=0) ** 3, crystals.edge_graph
+        return crystals.edge_vec * cubic_cutoff(square), crystals.edge_graph
 
 
 class CellVectors(CellFrame):
-    """The cell's vectors in any order, each in both directions or not; replaced by the others.
+    """Cell vectors in any order, with or without their signs; superseded by the other subclasses.
 
-    Models of before, and of ``signed_cell``, read these.
+    For models that were trained with it, or with ``signed_cell``.
 
     Args:
-        frame: of these vectors; default that of the molecules.
-        signed: tell a cell from the one with its vectors reversed. The same crystal then has another energy
-            in another choice of signs, and forces that inversion forbids.
+        frame: frame of these vectors; default that of the molecules.
+        signed: whether the frame depends on the signs of the cell vectors. The energy then depends on them,
+            too, and there are forces that inversion symmetry forbids.
 
-    Not guaranteed: the same energy in a sheared basis, or in any supercell but n x n x n.
+    Not guaranteed: the same energy in a sheared basis, or in supercells other than n x n x n.
     """
 
     def __init__(self, frame: Frame | None = None, signed: bool = False) -> None:
@@ -153,11 +157,15 @@ class CellVectors(CellFrame):
 
 
 def chosen_cell_frame(cell_frame: CellFrame | None, signed_cell: bool | None) -> CellFrame:
-    """Return what frames of cells read; for ``signed_cell``, which older models have, what these read."""
+    """Return the choice of vectors; ``signed_cell``, of older models, means :class:`CellVectors`.
+
+    Raises:
+        ValueError: for both.
+    """
     if signed_cell is None:
         return LatticeVectors() if cell_frame is None else cell_frame
     if cell_frame is not None:
-        raise ValueError("signed_cell: expected None beside a cell_frame, found " + str(signed_cell))
+        checks.refuse("signed_cell", "None beside a cell_frame", signed_cell)
     warnings.warn(
         f"signed_cell={signed_cell} is deprecated: cell_frame=CellVectors(signed={signed_cell}) is the same, "
         "and LatticeVectors(), the default, does not depend on the choice of the cell",

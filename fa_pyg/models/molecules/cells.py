@@ -1,4 +1,4 @@
-"""Periodic systems of a potential: what the frame reads, and strains."""
+"""Periodic systems of a potential: checks, parts of batches, strains and stresses."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = [
     "stresses",
 ]
 
-INPUTS = ("z", "pos", "batch", "edge_index", "edge_vec", "num_graphs")  # what a network may ask for
+INPUTS = ("z", "pos", "batch", "edge_index", "edge_vec", "num_graphs")  # arguments that a network may take
 
 
 class _OnCells(nn.Module):
-    """A network that is also given the vectors that the frame reads."""
+    """Network with the vectors from which the frame is built as additional inputs."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -43,22 +43,23 @@ class _OnCells(nn.Module):
 
 
 def framed_periodic(model: nn.Module, frame: Frame, output: Mapping[str, Any]) -> FrameAveraging:
-    """Returns a network on neighbour vectors in a frame that is read from ``axes``."""
+    """Wrap a network on edge vectors in a frame that is built from ``axes``."""
     inputs = {"edge_vec": "vector", "axes": "vector"}
     given = {"reads": ["axes"], "levels": {"edge_vec": "edge"}, "node_weight": None}
     return FrameAveraging(_OnCells(model), frame, inputs, **given, **output)
 
 
 def periodic_graphs(cell: Tensor | None, pbc: Tensor | None, size: int, least: int = 1) -> Tensor | None:
-    """Which graphs of a batch are periodic, ``[B]``; None if none is.
+    """Mask of the periodic graphs of a batch, ``[B]``; None if there are none.
 
     Args:
+        cell, pbc: as in a call of a potential.
         size: B.
-        least: how many periodic directions the frame needs.
+        least: smallest number of periodic directions for the frame.
 
     Raises:
-        ValueError: for one of ``cell`` and ``pbc`` without the other, wrong shapes or types, cells that are
-            not finite, and too few periodic directions; with the number of the graph.
+        ValueError: naming the graph, for ``cell`` without ``pbc`` and the reverse, wrong shapes or types,
+            cells that are not finite, and too few periodic directions.
     """
     if pbc is None and cell is not None:
         raise ValueError("pbc: expected the periodic directions of cell, found None")
@@ -87,11 +88,11 @@ def _refuse(wrong: Tensor, cell: Tensor, expected: str) -> None:
 
 @dataclass(frozen=True)
 class Systems:
-    """Graphs of a batch that run together, periodic all of them or none.
+    """Graphs of a batch that run together, either all periodic or none.
 
     Attributes:
-        z, pos, batch, size, cell, pbc, strain: as in a call of a potential; the last three of periodic ones.
-        graphs, nodes: which of a batch of others they are, and their atoms; None for all of it.
+        z, pos, batch, size, cell, pbc, strain: as in a call of a potential; the last three if periodic.
+        graphs, nodes: their indices in a larger batch, and those of their atoms; None for all of it.
     """
 
     z: Tensor
@@ -105,11 +106,11 @@ class Systems:
     nodes: Tensor | None = None
 
     def select(self, chosen: Tensor, periodic: bool) -> Systems:
-        """Some of them, ``chosen [B]``."""
+        """Return the graphs of a mask ``[B]``."""
         nodes, graphs = chosen.index_select(0, self.batch).nonzero().squeeze(1), chosen.nonzero().squeeze(1)
         batch = (chosen.cumsum(0) - 1).index_select(0, self.batch.index_select(0, nodes))
         boxes = (self.cell, self.pbc, self.strain) if periodic else (None, None, None)
-        boxes = [None if one is None else one.index_select(0, graphs) for one in boxes]
+        boxes = [None if box is None else box.index_select(0, graphs) for box in boxes]
         pos = self.pos.index_select(0, nodes)
         return Systems(self.z.index_select(0, nodes), pos, batch, len(graphs), *boxes, graphs, nodes)
 
@@ -117,7 +118,7 @@ class Systems:
 def merged(
     parts: Sequence[Systems], outputs: Sequence[Mapping[str, Tensor]], atomic: set[str]
 ) -> dict[str, Tensor]:
-    """The outputs of a batch of those of its parts; ``atomic`` names those that have a row an atom."""
+    """Merge the outputs of parts of a batch; ``atomic`` names those with a row per atom."""
     graphs = torch.cat([part.graphs for part in parts]).argsort()
     nodes = torch.cat([part.nodes for part in parts]).argsort()
     return {
@@ -127,29 +128,32 @@ def merged(
 
 
 def stresses(slope: Tensor, cell: Tensor, periodic: Tensor) -> Tensor:
-    """Derivatives by strain over the volumes, ``[B, 3, 3]``; NaN for graphs without a volume, whose gradient
-    is 0. Raises ValueError where no graph has one."""
+    """Divide derivatives by strain by the volumes, ``[B, 3, 3]``; NaN for graphs without a volume.
+
+    Raises:
+        ValueError: for a batch of graphs without volumes.
+    """
     volume = torch.linalg.det(cell).abs()
     flat = ~periodic | (volume == 0)
     if flat.all():
-        raise ValueError("stress: expected a cell that has a volume, found none in the batch")
+        raise ValueError("stress: expected a cell with a volume, found none in the batch")
     found = slope / volume.masked_fill(flat, 1).view(-1, 1, 1)
     return found.masked_fill(flat.view(-1, 1, 1), torch.nan)
 
 
 def derivatives(energy: Tensor, wanted: Sequence[Tensor], keep: bool) -> list[Tensor]:
-    """Derivatives of the sum of the energies; those that are 0 have a graph, too, where it is kept."""
+    """Differentiate the sum of energies; with ``keep`` the derivatives have a graph, also if they are 0."""
     if not energy.requires_grad:  # atoms without neighbors
-        return [torch.zeros_like(one) for one in wanted]
+        return [torch.zeros_like(x) for x in wanted]
     found = torch.autograd.grad(
         energy.sum(), wanted, create_graph=keep, retain_graph=keep, materialize_grads=True
     )
-    # A loss on nothing but the forces of atoms without neighbors must not end a training.
+    # A loss on forces of atoms without neighbors only must not stop a training.
     return [y + 0 * x if keep and not y.requires_grad else y for x, y in zip(wanted, found, strict=True)]
 
 
 def strained(x: Tensor, strain: Tensor | None, index: Tensor | None, rows: int = 0) -> Tensor:
-    r"""Returns x (1 + eta) with the symmetric part of the strain, of vectors [n, 3] or of cells [B, 3, 3]."""
+    r"""Compute x (1 + eta) with the symmetric strain eta, of vectors ``[n, 3]`` or cells ``[B, 3, 3]``."""
     if strain is None:
         return x
     eta = (strain + strain.mT) / 2

@@ -1,4 +1,4 @@
-"""What a network on molecules sees of a pair of atoms, smooth up to the cutoff."""
+"""Edges of molecules, and edge features that are smooth up to the cutoff."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.models.molecules.inputs import check_edges, check_pos
-from fa_pyg.neighbors.edges import radius_graph
+from fa_pyg.neighbors import edge_vectors, radius_graph
+from fa_pyg.neighbors.cutoffs import polynomial_envelope
 
-__all__ = ["EdgeFeatures", "edges_of", "placed", "polynomial_envelope"]
+__all__ = ["EdgeFeatures", "edges_of", "nan_without_position", "polynomial_envelope"]
 
 
 class EdgeFeatures(nn.Module):
-    r"""Direction, Bessel functions of the distance, and an envelope that ends them smoothly.
+    r"""Edge features: direction, Bessel functions of the distance, and a smooth envelope.
 
     .. math:: b_n(d) = \frac{\sin(n \pi d / c)}{d}
 
     Args:
         cutoff: c, in the unit of the vectors.
-        num_radial: Bessel functions.
+        num_radial: number of Bessel functions.
 
-    Shapes: ``r [E, 3]``; returns ``[E, 3]``, ``[E, num_radial]``, ``[E, 1]``. Coincident atoms have no
-    direction and the weight 0.
+    Shapes: ``r [E, 3]``; returns ``[E, 3]``, ``[E, num_radial]``, ``[E, 1]``. Edges between coincident atoms
+    have direction 0 and weight 0.
 
-    Raises ValueError for a cutoff that is not positive.
+    Raises:
+        ValueError: for a cutoff or a number that is not positive.
     """
 
     def __init__(self, cutoff: float, num_radial: int) -> None:
@@ -37,7 +39,7 @@ class EdgeFeatures(nn.Module):
 
     def forward(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         square = r.square().sum(-1, keepdim=True)
-        apart = square > 0  # at 0 the root has no derivative
+        apart = square > 0  # the square root has no derivative at 0
         distance = torch.where(apart, square, 1).sqrt()
         waves = torch.sin(distance * self.waves) / distance
         return r / distance, waves, polynomial_envelope(distance / self.cutoff) * apart
@@ -51,10 +53,17 @@ def edges_of(
     edge_vec: Tensor | None,
     z: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Edges and their vectors, as given, or of positions; all pairs within ``model.cutoff`` where not given.
+    """Return edges and their vectors as given, or computed from positions.
 
-    Raises ValueError for neither ``pos`` nor edges with vectors, and wrong shapes or types of these; the
-    atoms are counted by ``z``, if it is given.
+    Without ``edge_index`` all pairs within ``model.cutoff`` are edges.
+
+    Args:
+        model: network, with a ``cutoff``.
+        pos, edge_index, batch, edge_vec: as in :class:`~fa_pyg.models.FAENet`.
+        z: atomic numbers, whose length is the number of atoms; default that of ``pos``.
+
+    Raises:
+        ValueError: for neither ``pos`` nor edges with vectors, and for wrong shapes or types.
     """
     atoms = pos if z is None else z
     if pos is not None:
@@ -63,26 +72,17 @@ def edges_of(
     if edge_vec is not None and edge_index is not None:
         return edge_index, edge_vec
     if pos is None or edge_vec is not None:
-        raise ValueError(f"{type(model).__name__} needs pos, or edge_vec with edge_index")
+        raise ValueError(
+            f"pos: expected it, or edge_vec with edge_index, for {type(model).__name__}, found None"
+        )
     if edge_index is None:
         edge_index = radius_graph(pos, model.cutoff, batch, max_num_neighbors=None)
-    return edge_index, pos.index_select(0, edge_index[0]) - pos.index_select(0, edge_index[1])
+    return edge_index, edge_vectors(pos, edge_index)
 
 
-def placed(h: Tensor, pos: Tensor | None) -> Tensor:
-    """Features ``h [N, d]`` of atoms, NaN where ``pos`` is not finite: an atom without a place has no edges,
-    and would pass for one alone."""
-    return h if pos is None else h.where(pos.isfinite().all(1, keepdim=True), torch.nan)
+def nan_without_position(h: Tensor, pos: Tensor | None) -> Tensor:
+    """Set features ``h [N, d]`` of atoms to NaN where ``pos`` is not finite.
 
-
-def polynomial_envelope(x: Tensor, p: int = 5) -> Tensor:
-    r"""Returns a weight that falls from 1 at 0 to 0 at 1, flat to second order at both ends ("Directional
-    Message Passing for Molecular Graphs", Gasteiger et al. 2020).
-
-    .. math:: u(x) = 1 - \tfrac{(p+1)(p+2)}{2} x^p + p (p+2)\, x^{p+1} - \tfrac{p (p+1)}{2} x^{p+2}
-
-    Shapes: any; 0 beyond 1.
+    Such atoms have no edges, and would else count as isolated atoms.
     """
-    x = x.clamp(max=1)
-    a, b, c = -(p + 1) * (p + 2) / 2, p * (p + 2), -p * (p + 1) / 2
-    return 1 + x**p * (a + x * (b + x * c))
+    return h if pos is None else h.where(pos.isfinite().all(1, keepdim=True), torch.nan)

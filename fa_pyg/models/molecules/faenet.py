@@ -1,4 +1,4 @@
-"""A message-passing network on molecules whose messages see directions: the model to be framed."""
+"""FAENet: message passing on molecules with directions of edges; a backbone to be framed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import gather, mean, scatter_sum
-from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, placed
+from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, nan_without_position
 from fa_pyg.models.molecules.heads import Head, check_heads
 from fa_pyg.models.molecules.inputs import read_molecules
+from fa_pyg.renamed import renamed
 
 __all__ = ["FAENet"]
 
 
 class FAENet(nn.Module):
-    r"""Message passing on atoms by distances *and directions*, in the manner of "FAENet: Frame Averaging
-    Equivariant GNN for Materials Modeling" (Duval et al. 2023). Equivariant to translations and to the order
-    of the atoms, but not to rotations by itself: frame it.
+    r"""Message-passing network on atoms with distances *and directions* of edges, after Duval et al. (2023).
+
+    "FAENet: Frame Averaging Equivariant GNN for Materials Modeling". Equivariant to translations and to the
+    order of the atoms, but not to rotations: to be used in frames.
 
     .. math:: m_{ij} = \frac{u(d_{ij})}{\sqrt n}\; V h_j \odot R\, \phi_e\big(b(d_{ij})\big)
               \odot \big(1 + S\, [\hat r_{ij},\; \hat r_{ij} \hat r_{ij}^\top]\big), \qquad
@@ -27,33 +29,33 @@ class FAENet(nn.Module):
 
     with :math:`r_{ij} = x_j - x_i`, Bessel functions :math:`b` and an envelope :math:`u` that falls to 0
     at the cutoff with its first and second derivatives: the outputs are twice differentiable in the
-    positions, so that forces are smooth and can be trained on. :math:`S` is small at first: training starts
-    near a network of distances alone, and adds what directions tell.
+    positions, so that forces are smooth and can be trained on. :math:`S` is initialized small: training
+    starts near a network of distances, and learns to use directions.
 
     Args:
-        hidden: width of atoms and messages.
-        layers: rounds of messages.
+        hidden_channels: width of atom features and messages.
+        num_layers: number of message-passing layers.
         cutoff: in the unit of ``pos``.
-        num_radial: Bessel functions.
-        num_neighbors: n, the average number of neighbours; it scales the messages only.
-        heads: what is predicted, by name: ``"scalar"`` (a sum over the atoms, as an energy is), ``"mean"`` (a
-            mean over them), ``"vector"``, ``"tensor"`` (symmetric), ``"node scalar"`` or ``"node vector"``.
-            Default: one scalar, returned as it is and not in a dict.
-        max_z: the largest atomic number.
+        num_radial: number of Bessel functions.
+        num_neighbors: n, the average number of neighbors; it scales the messages only.
+        heads: predictions by name: ``"scalar"`` (a sum over atoms, such as an energy), ``"mean"`` (a mean
+            over atoms), ``"vector"``, ``"tensor"`` (symmetric), ``"node scalar"`` or ``"node vector"``.
+            Default: a scalar, returned as a tensor instead of a dict.
+        max_z: largest atomic number.
 
     Shapes:
-        ``z [N]``, ``pos [N, 3]``, ``edge_index [2, E]`` from the neighbour j to i with both directions
-        (default: all pairs within the cutoff), ``batch [N]`` (None: one molecule), ``edge_vec [E, 3]``, the
-        vectors :math:`r_{ij}` to use instead of those of ``pos`` (periodic images), with ``edge_index``.
-        Returns ``[B]``, or a dict of ``[B]``, ``[B, 3]``, ``[B, 3, 3]``, ``[N]``, ``[N, 3]``. Positions may
-        be float64 for a float32 model: their differences are taken before they are rounded.
+        ``z [N]``, ``pos [N, 3]``, ``edge_index [2, E]`` from the neighbor j to i in both directions (default:
+        all pairs within the cutoff), ``batch [N]`` (None: one molecule), ``edge_vec [E, 3]``, the vectors
+        :math:`r_{ij}` to use instead of those of ``pos`` (periodic images), with ``edge_index``. Returns
+        ``[B]``, or a dict of ``[B]``, ``[B, 3]``, ``[B, 3, 3]``, ``[N]``, ``[N, 3]``. Positions may be
+        float64 for a float32 model: they are rounded after their differences are taken.
 
     Raises:
-        ValueError: for an unknown head, neither ``pos`` nor edges with vectors, inputs of another shape or
-            type, and (on the CPU) types beyond ``max_z``, graphs and atoms that are not there.
+        ValueError: for an unknown head, neither ``pos`` nor edges with vectors, wrong shapes or types, and
+            (on the CPU) atomic numbers beyond ``max_z`` and indices of graphs and atoms out of range.
 
-    Not guaranteed: that a vector or tensor of the molecule counts charges at their places unless it is given
-    ``pos``; with ``edge_vec`` alone it is a sum of atomic parts.
+    Not guaranteed: contributions of charges at a distance to vectors and tensors of molecules unless ``pos``
+    is given; with ``edge_vec`` only, they are sums of atomic vectors and tensors.
 
     Example::
 
@@ -63,10 +65,11 @@ class FAENet(nn.Module):
                                                                              "dipole": "vector"})
     """
 
+    @renamed(hidden="hidden_channels", layers="num_layers")
     def __init__(
         self,
-        hidden: int = 128,
-        layers: int = 4,
+        hidden_channels: int = 128,
+        num_layers: int = 4,
         cutoff: float = 5.0,
         num_radial: int = 16,
         num_neighbors: float = 15.0,
@@ -74,8 +77,8 @@ class FAENet(nn.Module):
         max_z: int = 118,
     ) -> None:
         super().__init__()
-        checks.size("hidden", hidden)
-        checks.integer("layers", layers, 0, checks.DEEP)
+        checks.size("hidden_channels", hidden_channels)
+        checks.integer("num_layers", num_layers, 0, checks.DEEP)
         checks.size("num_radial", num_radial)
         checks.number("num_neighbors", num_neighbors, above=0)
         checks.number("cutoff", cutoff, above=0)
@@ -85,11 +88,13 @@ class FAENet(nn.Module):
         self.is_single = heads is None
         self.head_names = dict(heads or {"energy": "scalar"})
         self.heads = {name: Head.of(spec) for name, spec in self.head_names.items()}
-        self.embed = nn.Embedding(max_z + 1, hidden)
+        self.embed = nn.Embedding(max_z + 1, hidden_channels)
         self.features = EdgeFeatures(cutoff, num_radial)
-        self.radial = nn.Sequential(nn.Linear(num_radial, hidden), nn.SiLU())
-        self.layers = nn.ModuleList([Interaction(hidden) for _ in range(layers)])
-        self.readout = nn.ModuleDict({name: _mlp(hidden, head.channels) for name, head in self.heads.items()})
+        self.radial = nn.Sequential(nn.Linear(num_radial, hidden_channels), nn.SiLU())
+        self.layers = nn.ModuleList([_DirectionalConv(hidden_channels) for _ in range(num_layers)])
+        self.readout = nn.ModuleDict(
+            {name: _mlp(hidden_channels, head.channels) for name, head in self.heads.items()}
+        )
 
     def forward(
         self,
@@ -104,7 +109,7 @@ class FAENet(nn.Module):
         (source, target), r = edges_of(self, pos, edge_index, batch, edge_vec, z)
         u, waves, weight = self.features(r.to(self.embed.weight.dtype))
         directions = torch.cat([u, *(u[:, a, None] * u[:, a:] for a in range(3))], dim=-1)
-        h, e = placed(self.embed(z), pos), self.radial(waves) * (weight * self.shrink)
+        h, e = nan_without_position(self.embed(z), pos), self.radial(waves) * (weight * self.shrink)
         for layer in self.layers:
             h = layer(h, e, directions, source, target)
         x = None if pos is None else (pos - gather(mean(pos, batch, size), batch)).to(h.dtype)
@@ -115,16 +120,18 @@ class FAENet(nn.Module):
         return f"cutoff={self.cutoff}, heads={{{', '.join(self.heads)}}}"
 
 
-class Interaction(nn.Module):
-    """One round of messages."""
+class _DirectionalConv(nn.Module):
+    """Message-passing layer whose filters depend on distances and directions."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.value = nn.Linear(hidden, hidden, bias=False)
-        self.radial = nn.Linear(hidden, hidden, bias=False)
-        self.angular = nn.Linear(9, hidden, bias=False)
+        self.value = nn.Linear(channels, channels, bias=False)
+        self.radial = nn.Linear(channels, channels, bias=False)
+        self.angular = nn.Linear(9, channels, bias=False)
         nn.init.normal_(self.angular.weight, std=0.1)
-        self.update = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        self.update = nn.Sequential(
+            nn.Linear(2 * channels, channels), nn.SiLU(), nn.Linear(channels, channels)
+        )
 
     def forward(self, h: Tensor, e: Tensor, directions: Tensor, source: Tensor, target: Tensor) -> Tensor:
         filters = self.radial(e) * (1 + self.angular(directions))
@@ -132,5 +139,5 @@ class Interaction(nn.Module):
         return h + self.update(torch.cat([h, total], dim=-1))
 
 
-def _mlp(hidden: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, channels))
+def _mlp(channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(channels, channels), nn.SiLU(), nn.Linear(channels, out_channels))

@@ -1,10 +1,11 @@
-"""What is read from the features of atoms: numbers, vectors and tensors of atoms and of molecules."""
+"""Heads: predictions read from the features of atoms, with their representation and level."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,48 +16,72 @@ from fa_pyg.math.linalg import mean, scatter_sum
 __all__ = ["HEADS", "Head", "check_heads", "check_names"]
 
 Read = Callable[[Tensor, "Tensor | None"], Tensor]
-Reduce = Callable[[Tensor, "Tensor | None", int], Tensor]
 
 
 @dataclass(frozen=True)
 class Head:
-    """How a prediction is made of what a network says of each atom.
+    """Rule by which a network's output for each atom becomes a prediction.
 
     Attributes:
-        channels: numbers the network says of an atom.
-        read: makes an atom's part of them and of its place relative to the centroid, None where unknown.
-        reduce: from atoms to molecules, ``(parts [N, ...], batch, size)``; None for what atoms have.
+        rep: representation of the prediction, ``"scalar"``, ``"vector"`` or ``"tensor"``.
+        channels: numbers that the network returns for each atom.
+        read: turns them, and the atom's position relative to the centroid (None where it is unknown), into
+            the contribution of the atom.
+        reduce: from atoms to molecules, ``"sum"`` or ``"mean"``; None for predictions of atoms.
     """
 
+    rep: str
     channels: int
     read: Read
-    reduce: Reduce | None
+    reduce: Literal["sum", "mean"] | None
 
     @classmethod
     def of(cls, spec: str) -> Head:
-        """The head of a name in ``HEADS``; raises ValueError for another."""
+        """Return the head of a name in ``HEADS``.
+
+        Raises:
+            ValueError: for another name.
+        """
         return HEADS[checks.one_of("heads", spec, HEADS)]
+
+    @property
+    def level(self) -> Literal["node", "graph"]:
+        """Whether the prediction has a row for each atom or for each molecule."""
+        return "node" if self.reduce is None else "graph"
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether the prediction is a number of the molecule, of which atoms can contribute a part."""
+        return self.rep == "scalar" and self.level == "graph"
 
     def __call__(self, y: Tensor, x: Tensor | None, batch: Tensor | None, size: int) -> Tensor:
         parts = self.read(y, x)
-        return parts if self.reduce is None else self.reduce(parts, batch, size)
+        return parts if self.reduce is None else _REDUCE[self.reduce](parts, batch, size)
 
 
-# What a structure of extended XYZ, where predictions are written, and a batch call otherwise.
-TAKEN = {"z", "pos", "batch", "ptr", "cell", "pbc", "lattice", "properties", "species", "source"}
+# Names that mean something else in extended XYZ, where predictions are written, or in a batch.
+RESERVED = {"z", "pos", "batch", "ptr", "cell", "pbc", "lattice", "properties", "species", "source"}
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises ValueError unless predictions can be called so, in a file and as parts of a network."""
+    """Refuse names of predictions that are reserved in files, in batches or in modules.
+
+    Raises:
+        ValueError: naming the name.
+    """
     for name in names:
         checks.instance("heads", name, str, "names of predictions")
-        is_free = name.lower() not in TAKEN and not hasattr(torch.nn.ModuleDict(), name)
+        is_free = name.lower() not in RESERVED and not hasattr(torch.nn.ModuleDict(), name)
         if not re.fullmatch(r"[\w+-]+", name) or not is_free:
             checks.refuse("heads", "names of predictions: words that mean nothing else", name)
 
 
 def check_heads(heads: Mapping[str, str] | None) -> None:
-    """Raises ValueError unless these are names of heads, by what they predict."""
+    """Refuse anything but a mapping from names of predictions to names in ``HEADS``.
+
+    Raises:
+        ValueError: naming the entry.
+    """
     checks.instance("heads", heads, Mapping, 'a dict such as {"energy": "scalar"}', optional=True)
     if heads is not None and not heads:
         checks.refuse("heads", "one prediction or more, or None", heads)
@@ -69,22 +94,22 @@ def _scalar(y: Tensor, x: Tensor | None) -> Tensor:
     return y.squeeze(-1)
 
 
-def _own_vector(y: Tensor, x: Tensor | None) -> Tensor:
+def _vector(y: Tensor, x: Tensor | None) -> Tensor:
     return y
 
 
-def _vector(y: Tensor, x: Tensor | None) -> Tensor:
-    """A dipole and a charge at the atom's place."""
+def _dipole(y: Tensor, x: Tensor | None) -> Tensor:
+    """Dipole, and charge at the position of the atom."""
     return y[:, :3] if x is None else y[:, :3] + y[:, 3:] * x
 
 
-def _tensor(y: Tensor, x: Tensor | None) -> Tensor:
-    """A quadrupole, a dipole and a charge at the atom's place; symmetric."""
-    own, vector, charge = y[:, _SYMMETRIC].view(-1, 3, 3), y[:, 6:9], y[:, 9:, None]
+def _quadrupole(y: Tensor, x: Tensor | None) -> Tensor:
+    """Quadrupole, and dipole and charge at the position of the atom; symmetric."""
+    tensor, vector, charge = y[:, _SYMMETRIC].view(-1, 3, 3), y[:, 6:9], y[:, 9:, None]
     if x is None:
-        return own
+        return tensor
     product = (vector.unsqueeze(2) + charge * x.unsqueeze(2)) * x.unsqueeze(1)
-    return own + product + product.mT
+    return tensor + product + product.mT
 
 
 def _sum(y: Tensor, batch: Tensor | None, size: int) -> Tensor:
@@ -96,12 +121,13 @@ def _mean(y: Tensor, batch: Tensor | None, size: int) -> Tensor:
 
 
 _SYMMETRIC = torch.tensor([0, 1, 2, 1, 3, 4, 2, 4, 5])
+_REDUCE = {"sum": _sum, "mean": _mean}
 
 HEADS = {
-    "scalar": Head(1, _scalar, _sum),
-    "mean": Head(1, _scalar, _mean),
-    "vector": Head(4, _vector, _sum),
-    "tensor": Head(10, _tensor, _sum),
-    "node scalar": Head(1, _scalar, None),
-    "node vector": Head(3, _own_vector, None),
+    "scalar": Head("scalar", 1, _scalar, "sum"),
+    "mean": Head("scalar", 1, _scalar, "mean"),
+    "vector": Head("vector", 4, _dipole, "sum"),
+    "tensor": Head("tensor", 10, _quadrupole, "sum"),
+    "node scalar": Head("scalar", 1, _scalar, None),
+    "node vector": Head("vector", 3, _vector, None),
 }

@@ -1,4 +1,4 @@
-"""Checks of what networks on molecules and potentials are called with."""
+"""Input checks of networks on molecules, and of potentials."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ __all__ = [
     "read_molecules",
 ]
 
-MOST_EMPTY = 10**6  # graphs without atoms in a batch: their outputs would fill the memory
+MOST_EMPTY = 10**6  # graphs without atoms in a batch: more outputs would fill the memory
 
 
 def is_traced() -> bool:
-    """Whether values cannot be looked at: ``torch.compile`` and ``torch.func`` see tensors without."""
+    """Whether values are not available: inside ``torch.compile`` and ``torch.func``."""
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def is_checkable(x: Tensor) -> bool:
-    """Whether values may be looked at: not of a traced call, nor of a device that one would wait for."""
+    """Whether values can be read without a device sync, and outside of traced calls."""
     return x.device.type == "cpu" and not is_traced()
 
 
 def check_types(z: Tensor, most: int, least: int = 0, values: bool = True) -> None:
-    """Raises ValueError for ``z`` that are not atomic numbers ``[N]`` from ``least`` to ``most``."""
+    """Check that ``z`` are atomic numbers ``[N]`` from ``least`` to ``most``.
+
+    Raises:
+        ValueError: naming the first atom out of range.
+    """
     if not isinstance(z, Tensor) or z.dim() != 1 or z.dtype not in (torch.int64, torch.int32):
         raise ValueError(f"z: expected atomic numbers (int64) [N], found {found(z)}")
     if values and len(z):
@@ -46,26 +50,34 @@ def check_types(z: Tensor, most: int, least: int = 0, values: bool = True) -> No
 
 
 def check_pos(pos: Tensor, z: Tensor, values: bool = True) -> None:
-    """Raises ValueError for ``pos`` that are not finite coordinates ``[N, 3]`` of the atoms."""
+    """Check that ``pos`` are finite coordinates ``[N, 3]`` of the atoms.
+
+    Raises:
+        ValueError: naming the first atom whose coordinates are not finite.
+    """
     if not isinstance(pos, Tensor) or pos.shape != (len(z), 3) or not pos.is_floating_point():
-        raise ValueError(f"pos: expected real numbers [{len(z)}, 3], one row an atom, found {found(pos)}")
+        raise ValueError(f"pos: expected real numbers [{len(z)}, 3], a row per atom, found {found(pos)}")
     if values and not (finite := pos.detach().isfinite()).all():
         atom = int((~finite.all(1)).nonzero()[0])
         raise ValueError(f"pos: expected finite numbers, found {pos[atom].tolist()} of atom {atom}")
 
 
 def read_molecules(z: Tensor, batch: Tensor | None, num_graphs: int | None, most: int) -> int:
-    """The number of graphs of a network's call; raises ValueError for types and numbers out of range."""
+    """Check atomic numbers and graph indices of a call, and return the number of graphs.
+
+    Raises:
+        ValueError: for wrong types, shapes, and values out of range.
+    """
     check_types(z, most, values=isinstance(z, Tensor) and is_checkable(z))
     return number_of_graphs(z, batch, num_graphs, values=isinstance(batch, Tensor) and is_checkable(batch))
 
 
 def number_of_graphs(z: Tensor, batch: Tensor | None, num_graphs: int | None, values: bool = True) -> int:
-    """How many graphs there are: ``num_graphs``, or as many as ``batch`` has; 1 without.
+    """Number of graphs: ``num_graphs``, or the number in ``batch``, or 1.
 
     Raises:
-        ValueError: for ``batch`` that is not a graph number (int64) of each atom, numbers that are negative
-            or not below ``num_graphs``, and more than 1e6 graphs without atoms.
+        ValueError: for ``batch`` that is not an index (int64) per atom, indices that are negative or not
+            below ``num_graphs``, and more than 1e6 graphs without atoms.
     """
     whole = isinstance(num_graphs, numbers.Integral) and not isinstance(num_graphs, bool)
     if not (whole or num_graphs is None):
@@ -78,7 +90,7 @@ def number_of_graphs(z: Tensor, batch: Tensor | None, num_graphs: int | None, va
         raise ValueError(f"batch: expected graph numbers (int64) [{len(z)}], found {found(batch)}")
     name, size, low, high = "num_graphs", num_graphs, 0, -1
     if len(batch) and (values or size is None):
-        low, high = (int(one) for one in batch.aminmax())
+        low, high = map(int, batch.aminmax())
     if size is None:
         name, size = "batch", high + 1
     if not 0 <= size <= len(z) + MOST_EMPTY:
@@ -91,13 +103,17 @@ def number_of_graphs(z: Tensor, batch: Tensor | None, num_graphs: int | None, va
 
 
 def check_edges(edge_index: Tensor | None, edge_vec: Tensor | None, atoms: int | None) -> None:
-    """Raises ValueError for edges that are not pairs ``[2, E]`` of atoms, or vectors not ``[E, 3]``."""
+    """Check that edges are pairs ``[2, E]`` of atoms, and their vectors ``[E, 3]``.
+
+    Raises:
+        ValueError: for wrong types and shapes, and indices out of range.
+    """
     if edge_index is not None:
         is_pairs = isinstance(edge_index, Tensor) and edge_index.dim() == 2 and len(edge_index) == 2
         if not is_pairs or edge_index.dtype != torch.long:
             raise ValueError(f"edge_index: expected integers (int64) [2, E], found {found(edge_index)}")
         if edge_index.numel() and atoms is not None and is_checkable(edge_index):
-            low, high = (int(one) for one in edge_index.aminmax())
+            low, high = map(int, edge_index.aminmax())
             if low < 0 or high >= atoms:
                 raise ValueError(f"edge_index: expected atoms from 0 to {atoms - 1}, found {low} to {high}")
     if edge_vec is not None and edge_index is not None:
@@ -107,20 +123,26 @@ def check_edges(edge_index: Tensor | None, edge_vec: Tensor | None, atoms: int |
 
 
 def check_crowd(edge_index: Tensor, most: int, nodes: Tensor | None) -> None:
-    """Raises ValueError for more than ``most`` neighbors of an atom: a network would fill the memory.
+    """Check that atoms have at most ``most`` neighbors; a network would fill the memory.
 
-    In the message atoms are called as in ``nodes``, if it is given.
+    Args:
+        edge_index: ``[2, E]``.
+        most: largest number of neighbors.
+        nodes: index of each atom in the message; default its row.
+
+    Raises:
+        ValueError: naming the atom with most neighbors.
     """
-    if edge_index.size(1) > most:  # one atom cannot have more before
+    if edge_index.size(1) > most:  # else no atom can have more
         many, atom = edge_index[1].bincount().max(0)
         if many > most:
             atom = int(atom if nodes is None else nodes[atom])
             raise ValueError(
-                f"pos: expected at most {most} neighbours of an atom within the cutoff, found {int(many)} of "
+                f"pos: expected at most {most} neighbors of an atom within the cutoff, found {int(many)} of "
                 f"atom {atom}; are positions and cutoff in the same unit?"
             )
 
 
 def found(x: object) -> str:
-    """An argument in words: type and shape of a tensor, or what it is."""
+    """Description of an argument for an error message: type, and shape or value."""
     return f"{x.dtype} {list(x.shape)}" if isinstance(x, Tensor) else f"{type(x).__name__} {x!r}"

@@ -1,4 +1,4 @@
-"""An equivariant message-passing network on molecules: the baseline that needs no frame."""
+"""NequIP: equivariant message passing on molecules; a baseline without frames."""
 
 from __future__ import annotations
 
@@ -11,71 +11,73 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import scatter_sum
-from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, placed
+from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, nan_without_position
 from fa_pyg.models.molecules.inputs import read_molecules
+from fa_pyg.renamed import renamed
 
-__all__ = ["NequIP"]
+__all__ = ["EquivariantConv", "NequIP"]
 
 Path = tuple[int, int, int]
 
 
 class NequIP(nn.Module):
-    r"""Messages that are tensor products of the neighbours' features with spherical harmonics of the edges,
-    in the manner of "E(3)-equivariant graph neural networks for data-efficient and accurate interatomic
-    potentials" (Batzner et al. 2022). Its energy is invariant under E(3) by itself: a frame is not needed.
+    r"""Message passing by tensor products of features with spherical harmonics (Batzner et al. 2022).
+
+    "E(3)-equivariant graph neural networks for data-efficient and accurate interatomic potentials". The
+    energy is invariant to E(3) without a frame.
 
     .. math:: m_i^{l_3} = \frac{1}{\sqrt n} \sum_j \sum_{l_1, l_2} u(d_{ij})\, R_{l_1 l_2 l_3}(d_{ij})
               \odot \big(V h_j^{l_1} \otimes Y^{l_2}(\hat r_{ij})\big)^{l_3}, \qquad
               h_i^l \leftarrow g\big(A\, m_i^l + B_{z_i} h_i^l\big)
 
     with harmonics and couplings of e3nn, radial networks :math:`R` of Bessel functions, the envelope u of
-    :func:`~fa_pyg.models.molecules.edges.polynomial_envelope` and a gate: SiLU of scalars, and the others
-    times a sigmoid of scalars. Features have the parity :math:`(-1)^l`, so that only :math:`l_1 + l_2 + l_3`
-    even occur. The energy is twice differentiable in the positions, and smooth at the cutoff.
+    :func:`~fa_pyg.neighbors.cutoffs.polynomial_envelope` and a gate g: SiLU of scalars; other features are
+    multiplied by a sigmoid of scalars. Features have parity :math:`(-1)^l`, so that
+    :math:`l_1 + l_2 + l_3` is even. The energy is twice differentiable in the positions, also at the cutoff.
 
-    Each :math:`l` has as many channels, kept last, and all couplings that leave one :math:`l_1` are one
-    batched matrix product: the numbers are those of ``e3nn.o3.TensorProduct`` ("uvu").
+    All :math:`l` have the same number of channels, in the last axis, and all couplings of an :math:`l_1` are
+    a single batched matrix product, equal to ``e3nn.o3.TensorProduct`` ("uvu").
 
-    Measured (aspirin, 8 molecules, cutoff 5, one core): a step of training on forces takes 1.45 times that of
-    ``FAENet()`` in weighted frames, and half of what the modules of e3nn take for the same layers. The
-    default has 194 000 weights, ``FAENet()`` 367 000. ``NequIP(channels=64, lmax=1, radial=64)``, with
-    507 000, is no faster and learned less in 80 s (one run each).
+    Measured (aspirin, 8 molecules, cutoff 5, one core): a training step on forces takes 1.45 times as long as
+    with ``FAENet()`` in weighted frames, and half as long as with the modules of e3nn. The default has
+    194 000 weights, ``FAENet()`` 367 000. ``NequIP(hidden_channels=64, lmax=1, radial=64)``, with 507 000, is
+    not faster and learned less in 80 s (single runs).
 
     Args:
-        channels: of each l.
-        layers: rounds of messages.
-        lmax: of the features; the first round starts from scalars, the last makes scalars alone.
-        lmax_edge: of the harmonics, not below ``lmax``.
+        hidden_channels: number of channels of each l.
+        num_layers: number of message-passing layers.
+        lmax: largest l of features; the input of the first layer and the output of the last are scalars.
+        lmax_edge: largest l of harmonics, at least ``lmax``.
         cutoff: in the unit of ``pos``.
-        num_radial: Bessel functions.
+        num_radial: number of Bessel functions.
         radial: width of the two hidden layers of the radial networks.
-        elements: how many matrices the B of the elements are sums of.
-        num_neighbors: n, the average number of neighbours; it scales the messages only.
-        max_z: the largest atomic number.
+        elements: rank of the table of the elements' matrices B.
+        num_neighbors: n, the average number of neighbors; it scales the messages only.
+        max_z: largest atomic number.
 
     Shapes:
-        As :class:`~fa_pyg.models.FAENet`, one energy: ``z [N]``, ``pos [N, 3]``, ``edge_index [2, E]`` from
-        the neighbour j to i with both directions (default: all pairs within the cutoff), ``batch [N]``,
+        As :class:`~fa_pyg.models.FAENet` with one energy: ``z [N]``, ``pos [N, 3]``, ``edge_index [2, E]``
+        from the neighbor j to i in both directions (default: all pairs within the cutoff), ``batch [N]``,
         ``edge_vec [E, 3]`` (periodic images) with ``edge_index``. Returns ``[B]``.
 
     Raises:
         ImportError: without e3nn.
-        ValueError: for a cutoff that is not positive, sizes below their least, neither ``pos`` nor edges
-            with vectors, inputs of another shape or type, and (on the CPU) types beyond ``max_z``, graphs and
-            atoms that are not there.
+        ValueError: for arguments out of range, neither ``pos`` nor edges with vectors, wrong shapes or types,
+            and (on the CPU) atomic numbers beyond ``max_z`` and indices of graphs and atoms out of range.
 
-    Not guaranteed: that coincident atoms see each other. Energies of handed molecules and their mirror images
-    are the same, always.
+    Not guaranteed: interactions between coincident atoms. Energies of chiral molecules and their mirror
+    images are always equal.
 
     Example::
 
         Potential(NequIP(cutoff=5.0))  # energies and forces, without a frame
     """
 
+    @renamed(channels="hidden_channels", layers="num_layers")
     def __init__(
         self,
-        channels: int = 32,
-        layers: int = 3,
+        hidden_channels: int = 32,
+        num_layers: int = 3,
         lmax: int = 2,
         lmax_edge: int = 2,
         cutoff: float = 5.0,
@@ -88,20 +90,22 @@ class NequIP(nn.Module):
         super().__init__()
         for name, value in {"cutoff": cutoff, "num_neighbors": num_neighbors}.items():
             checks.number(name, value, above=0)
-        widths = {"channels": channels, "num_radial": num_radial, "radial": radial, "elements": elements}
-        for name, value in {**widths, "max_z": max_z}.items():
+        widths = {"hidden_channels": hidden_channels, "num_radial": num_radial, "radial": radial}
+        for name, value in {**widths, "elements": elements, "max_z": max_z}.items():
             checks.size(name, value)
-        checks.integer("layers", layers, 1, checks.DEEP)
+        checks.integer("num_layers", num_layers, 1, checks.DEEP)
         checks.integer("lmax_edge", lmax_edge, 0, 11)
         checks.integer("lmax", lmax, 0, lmax_edge)
         self.cutoff, self.lmax_edge = cutoff, lmax_edge
-        self.embed = nn.Embedding(max_z + 1, channels)
+        self.embed = nn.Embedding(max_z + 1, hidden_channels)
         self.elements = nn.Embedding(max_z + 1, elements)
         self.features = EdgeFeatures(cutoff, num_radial)
-        depths = [0] + [lmax] * (layers - 1) + [0]
-        sizes = (channels, num_radial, radial, elements, num_neighbors)
-        self.layers = nn.ModuleList([Interaction(a, lmax_edge, b, *sizes) for a, b in pairwise(depths)])
-        self.readout = nn.Sequential(nn.Linear(channels, channels), nn.SiLU(), nn.Linear(channels, 1))
+        depths = [0] + [lmax] * (num_layers - 1) + [0]
+        sizes = (hidden_channels, num_radial, radial, elements, num_neighbors)
+        self.layers = nn.ModuleList([EquivariantConv(a, lmax_edge, b, *sizes) for a, b in pairwise(depths)])
+        self.readout = nn.Sequential(
+            nn.Linear(hidden_channels, hidden_channels), nn.SiLU(), nn.Linear(hidden_channels, 1)
+        )
 
     def forward(
         self,
@@ -118,8 +122,8 @@ class NequIP(nn.Module):
         degrees = list(range(self.lmax_edge + 1))
         harmonics = _o3().spherical_harmonics(degrees, u, normalize=False, normalization="component")
         waves = self.cutoff * waves
-        couplings: dict[tuple[int, int], list[Tensor]] = {}  # of the edges, the same in like layers
-        h, element = [placed(self.embed(z), pos).unsqueeze(1)], self.elements(z)
+        couplings: dict[tuple[int, int], list[Tensor]] = {}  # shared by layers of the same kind
+        h, element = [nan_without_position(self.embed(z), pos).unsqueeze(1)], self.elements(z)
         for layer in self.layers:
             if layer.kind not in couplings:
                 couplings[layer.kind] = layer.couple(harmonics)
@@ -131,10 +135,10 @@ class NequIP(nn.Module):
         return f"cutoff={self.cutoff}"
 
 
-class Interaction(nn.Module):
-    """One round of messages from features up to l = ``lmax_in`` to features up to ``lmax_out``.
+class EquivariantConv(nn.Module):
+    """Message-passing layer from features up to l = ``lmax_in`` to features up to ``lmax_out``.
 
-    Features are a list of ``[N, 2 l + 1, channels]``, in e3nn's order of components.
+    Features are a list of ``[N, 2 l + 1, channels]``, with components in the order of e3nn.
     """
 
     def __init__(
@@ -172,7 +176,7 @@ class Interaction(nn.Module):
             self.register_buffer(f"coupling{l_in}", _coupling(paths, lmax_edge, shares), persistent=False)
 
     def couple(self, harmonics: Tensor) -> list[Tensor]:
-        """The maps ``[E, (lmax_out + 1)^2, paths (2 l + 1)]`` of the neighbour's features of each l."""
+        """Compute the maps ``[E, (lmax_out + 1)^2, paths (2 l + 1)]`` of a neighbor's features of each l."""
         tables = [getattr(self, f"coupling{l_in}").to(harmonics) for l_in in range(len(self.paths))]
         return [(harmonics @ table.flatten(1)).view(-1, *table.shape[1:]) for table in tables]
 
@@ -191,7 +195,7 @@ class Interaction(nn.Module):
     def messages(
         self, h: list[Tensor], radial: Tensor, couplings: list[Tensor], edge_index: Tensor
     ) -> Sequence[Tensor]:
-        """What reaches every atom, ``[N, 2 l + 1, channels]`` of each l."""
+        """Sum the messages to every atom, ``[N, 2 l + 1, channels]`` of each l."""
         (source, target), total = edge_index, None
         for x, value, weights, coupling in zip(h, self.value, self.weights, couplings, strict=True):
             near = value(x).index_select(0, source).unsqueeze(1)
@@ -207,8 +211,8 @@ class Interaction(nn.Module):
         if i > self.lmax_both:
             return new
         width = self.own[i].size(1) // self.channels
-        own = (element @ self.own[i]).view(len(element), self.channels, width)
-        return torch.baddbmm(new, h[i], own)
+        matrix = (element @ self.own[i]).view(len(element), self.channels, width)
+        return torch.baddbmm(new, h[i], matrix)
 
     def _gate(self, h: list[Tensor]) -> list[Tensor]:
         scalars, *gates = h[0].split(self.channels, dim=-1)
@@ -219,7 +223,7 @@ class Interaction(nn.Module):
 
 
 def _paths(l_in: int, lmax_edge: int, lmax_out: int) -> list[Path]:
-    """The (l of a neighbour, l of an edge, l of a message) that couple, of even sum."""
+    """List the (l of a neighbor, l of an edge, l of a message) that couple, with even sum."""
     return [
         (l_in, l_edge, l_out)
         for l_edge in range(lmax_edge + 1)
@@ -229,16 +233,16 @@ def _paths(l_in: int, lmax_edge: int, lmax_out: int) -> list[Path]:
 
 
 def _coupling(paths: list[Path], lmax_edge: int, shares: list[int]) -> Tensor:
-    """Couplings of all paths from one l, ``[harmonics, outputs, paths * (2 l + 1)]``.
+    """Couplings of all paths from the same l, ``[harmonics, outputs, paths * (2 l + 1)]``.
 
-    Each output component has unit variance where those of the inputs have it.
+    Output components have unit variance if input components have.
     """
     o3, l_in = _o3(), paths[0][0]
     shape = (lmax_edge + 1) ** 2, len(shares) ** 2, len(paths), 2 * l_in + 1
     table = torch.zeros(shape, dtype=torch.float64)  # exact where the model is float64
-    for place, (_, a, b) in enumerate(paths):
+    for column, (_, a, b) in enumerate(paths):
         block = o3.wigner_3j(l_in, a, b, dtype=torch.float64).permute(1, 2, 0)
-        table[a * a : (a + 1) ** 2, b * b : (b + 1) ** 2, place] = math.sqrt((2 * b + 1) / shares[b]) * block
+        table[a * a : (a + 1) ** 2, b * b : (b + 1) ** 2, column] = math.sqrt((2 * b + 1) / shares[b]) * block
     return table.flatten(2)
 
 
@@ -252,7 +256,8 @@ def _o3():
     try:
         from e3nn import o3
     except ImportError as error:
+        hint = "pip install 'fa_pyg[chem]'"
         raise ImportError(
-            "NequIP needs e3nn: install it with pip install 'fa_pyg[chem]'", name="e3nn"
+            f"NequIP: expected e3nn, found none; install it with {hint}", name="e3nn"
         ) from error
     return o3

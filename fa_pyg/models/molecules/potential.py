@@ -1,18 +1,21 @@
-"""Energies, forces and whatever else a network says of molecules, in their own units."""
+"""Potential: a network on molecules in a frame, with units and, as derivatives, forces and stress."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame, WeightedPCAFrame
 from fa_pyg.calls import Signature
+from fa_pyg.files import atomic_write
 from fa_pyg.models.molecules.cell_frames import CellFrame, Crystals, chosen_cell_frame
 from fa_pyg.models.molecules.cells import (
     INPUTS,
@@ -24,78 +27,72 @@ from fa_pyg.models.molecules.cells import (
     strained,
     stresses,
 )
-from fa_pyg.models.molecules.heads import check_heads, check_names
+from fa_pyg.models.molecules.heads import HEADS, check_heads, check_names
 from fa_pyg.models.molecules.inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
-from fa_pyg.models.molecules.references import AtomicReference
+from fa_pyg.models.molecules.units import MAX_Z, Units
 from fa_pyg.neighbors.periodic import edge_vectors, periodic_edges
 from fa_pyg.nn import FrameAveraging, radius_graph
 
 __all__ = ["Potential"]
 
-REPS = {
-    "scalar": "scalar",
-    "mean": "scalar",
-    "vector": "vector",
-    "tensor": "tensor",
-    "node scalar": "scalar",
-    "node vector": "vector",
-}
-REFERENCED = ("scalar", "mean")
-MAX_Z = 118
-MAX_NEIGHBORS = 2000  # of an atom; diamond has 160 within 6 Angstrom: more are those of another unit
+MAX_NEIGHBORS = 2000  # of an atom; diamond has 160 within 6 Å: more means another unit of length
 
 
-class Potential(nn.Module):
-    r"""A network on molecules, in a frame, with the scale of its targets, and forces.
+class Potential(Units):
+    r"""Energies, forces and other properties of molecules and crystals, by a network in a frame.
 
     .. math:: E(x) = \sum_i \epsilon_{z_i} + s\, \langle\Phi\rangle(x), \qquad
               F_i = -\frac{\partial E}{\partial x_i}, \qquad
               \sigma = \frac1V \frac{\partial E}{\partial \eta}
 
     The derivatives (:math:`\eta` is a strain) are taken through the frame. The atomic reference energies are
-    float64 and outside of it, so that a rotation does not change a digit of them.
+    float64 and not framed, so that a rotation does not change a digit of them.
 
-    Of a periodic system the axes are made of what ``cell_frame`` reads, by default the lattice, and the
-    network sees the vectors between neighbours: wrapping an atom back into the cell changes neither. A batch
-    may mix crystals, slabs, molecules and atoms alone, and says of each what it says of it by itself; ``pbc``
-    decides which are periodic, and without any a cell is a box that means nothing.
+    The axes of a periodic system come from what ``cell_frame`` reads, by default the lattice, and the network
+    gets the vectors between neighbors: wrapping an atom back into the cell changes neither. A batch may mix
+    crystals, slabs, molecules and isolated atoms, which are all predicted as in a call of their own; ``pbc``
+    decides which are periodic, and the cell of a system that is not periodic is ignored.
 
     Args:
         model: the network, such as :class:`~fa_pyg.models.FAENet`, or any that is called with some of ``z``,
             ``pos``, ``batch``, ``edge_index``, ``edge_vec`` and ``num_graphs`` by these names and returns an
-            energy ``[B]`` or ``[B, 1]``, or a dict. Not framed yet, unless ``frame`` is None.
-        frame: e.g. ``WeightedPCAFrame("E(3)")``; None for networks that are invariant by themselves.
-        heads: what the network returns, by name: as in :class:`~fa_pyg.models.FAENet`. Default: the network's
-            own ``heads`` names, else one energy.
-        gradient: make ``"forces"`` of ``"energy"``; without, they are what a head of that name says, which is
+            energy ``[B]`` or ``[B, 1]``, or a dict. Not yet framed, unless ``frame`` is None.
+        frame: e.g. ``WeightedPCAFrame("E(3)")``; None for invariant networks.
+        heads: predictions of the network, by name: as in :class:`~fa_pyg.models.FAENet`. Default: the
+            attribute ``head_names`` of the network, else one energy.
+        gradient: derive ``"forces"`` from ``"energy"``; otherwise a head of that name predicts them, which is
             cheaper and conserves no energy.
-        cutoff: of the neighbours that are searched once for all frames, if the network takes
-            ``edge_index``; default the network's ``cutoff``.
+        cutoff: of the neighbor search, which runs once for all frames, if the network takes ``edge_index``;
+            default the network's ``cutoff``.
         cell_frame: what the frame of a periodic system is read from, and by which frame. Default
             :class:`~fa_pyg.models.LatticeVectors`: the same in every basis of the lattice, 8 runs of the
             network under E(3) and 4 under SE(3) (a cube 48 and 24, fcc in its primitive cell 96 and 48).
             :class:`~fa_pyg.models.LabeledCell` takes 1, for dynamics in one basis;
             :class:`~fa_pyg.models.NeighborVectors` is the same in every supercell, too.
-        signed_cell: deprecated; ``CellVectors(signed=...)``, which models of before are trained with.
+        signed_cell: deprecated; ``CellVectors(signed=...)``, which older models were trained with.
+
+    Attributes:
+        settings: what the potential is built from, as in a configuration; None unless it was loaded from a
+            file, or after a change that settings cannot describe.
 
     Shapes:
-        ``z [N]`` (1 to 118), ``pos [N, 3]`` (half precision is made float32), ``batch [N]``,
+        ``z [N]`` (1 to 118), ``pos [N, 3]`` (half precision becomes float32), ``batch [N]``,
         ``cell [B, 3, 3]``, ``pbc [B, 3]`` as in :func:`~fa_pyg.neighbors.periodic.periodic_edges`. Returns
-        a dict of what the heads are called, energies in float64; ``"forces" [N, 3]``; with ``stress=True``
-        also ``"stress" [B, 3, 3]``, NaN for molecules and slabs whose cell has no height, and of other slabs
-        by the volume of their cell, vacuum and all.
+        a dict by the names of the heads, energies in float64; ``"forces" [N, 3]``; with ``stress=True``
+        also ``"stress" [B, 3, 3]``, NaN for molecules and slabs whose cell has no height, and for other slabs
+        by the volume of their cell, vacuum included.
 
     Raises:
-        ValueError: naming the argument, and the graph or atom where there is one. For forces both of a head
-            and of the energy, and no cutoff for a network that cannot do without ``edge_index``. In a call,
-            for wrong shapes and types, ``z`` that are no elements, positions that are not finite, ``cell``
-            without ``pbc`` and the reverse, flat cells, periodic systems and networks without ``edge_vec``,
-            one periodic direction where there is a frame of the cell (which takes two), stress where no cell
-            has a volume, and more than 2000 neighbours of an atom, estimated before they are looked for.
+        ValueError: naming the argument, and the graph or atom if there is one. For forces both of a head
+            and of the energy, and no cutoff for a network that requires ``edge_index``. In a call, for wrong
+            shapes and types, ``z`` that are not elements, positions that are not finite, ``cell`` without
+            ``pbc`` and the reverse, flat cells, periodic systems and networks without ``edge_vec``, one
+            periodic direction if there is a frame of the cell (which takes two), stress if no cell has a
+            volume, and more than 2000 neighbors of an atom, estimated before the search.
 
-    Not guaranteed: for periodic systems the same energy in another cell of the same crystal, but for what
-    ``cell_frame`` guarantees. Energies of elements that were not in the training set
-    (:meth:`unknown_elements`).
+    Not guaranteed: for periodic systems the same energy in another cell of the same crystal, except as
+    ``cell_frame`` guarantees. Energies of elements that are not in the training set
+    (:meth:`~fa_pyg.models.molecules.units.Units.unknown_elements`).
     """
 
     def __init__(
@@ -108,25 +105,15 @@ class Potential(nn.Module):
         cell_frame: CellFrame | None = None,
         signed_cell: bool | None = None,
     ) -> None:
-        super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")', optional=True)
-        check_heads(heads)
-        checks.flag("gradient", gradient)
         checks.instance("cell_frame", cell_frame, CellFrame, "what frames of cells read", optional=True)
         checks.flag("signed_cell", signed_cell, optional=True)
         checks.number("cutoff", cutoff, above=0, optional=True)
-        named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
-        check_names(named)
-        for name, spec in named.items():  # those of the network may be its own
-            checks.one_of(f"heads[{name!r}]", spec, REPS)
-        if gradient and "forces" in named:
-            raise ValueError("gradient: expected False where a head gives the forces, found True")
-        if gradient and named.get("energy") != "scalar":
-            raise ValueError(f"gradient: expected a scalar head 'energy', found {named}")
+        super().__init__(_checked_heads(model, heads, gradient), gradient)
         if frame is None and cell_frame is not None:
             raise ValueError(f"cell_frame: expected None without a frame, found {cell_frame}")
-        self.heads, self.gradient = named, gradient
+        self.settings: dict[str, Any] | None = None
         self.cell_frame = None if frame is None else chosen_cell_frame(cell_frame, signed_cell)
         self.takes = {name for name in INPUTS if Signature(model).takes(name)}
         self.cutoff = getattr(model, "cutoff", None) if cutoff is None else cutoff
@@ -134,22 +121,15 @@ class Potential(nn.Module):
             raise ValueError(
                 f"cutoff: expected one for {type(model).__name__}, which takes edge_index, found None"
             )
-        self.returns_tensor = bool(getattr(model, "is_single", not hasattr(model, "head_names")))
-        reps = {name: REPS[spec] for name, spec in named.items()}
-        levels = {name: "node" if spec.startswith("node") else "graph" for name, spec in named.items()}
-        output = {"output": "scalar"} if self.returns_tensor else {"output": reps, "level": levels}
+        output: dict[str, Any] = {"output": "scalar"}
+        if not getattr(model, "is_single", not hasattr(model, "head_names")):
+            kinds = self.kinds.items()
+            output = {"output": {k: one.rep for k, one in kinds}, "level": {k: one.level for k, one in kinds}}
         self.network = model if frame is None else FrameAveraging(model, frame, **output)
         # Shares the network and the frames, which are registered once.
         self._periodic = [model]
         if frame is not None:
-            of_cells = self.cell_frame.of_cells(frame)
-            self._periodic = [framed_periodic(model, of_cells, output)]
-        self.references = nn.ModuleDict(
-            {name: AtomicReference(spec == "mean") for name, spec in named.items() if spec in REFERENCED}
-        )
-        self.register_buffer("scales", torch.ones(len(named), dtype=torch.float64))
-        self.register_buffer("stress_scale", torch.ones((), dtype=torch.float64))
-        self.register_buffer("known", torch.zeros(MAX_Z + 1, dtype=torch.bool))
+            self._periodic = [framed_periodic(model, self.cell_frame.of_cells(frame), output)]
 
     def forward(
         self,
@@ -178,7 +158,7 @@ class Potential(nn.Module):
                 pos = pos.detach().requires_grad_()
             strain = pos.new_zeros(size, 3, 3, requires_grad=True) if stress else None
             out = self._run(Systems(z, pos, batch, size, cell, pbc, strain), periodic)
-            out = self._in_units(out, z, batch, size)
+            out = self.in_units(out, z, batch, size)
             if derive:
                 wanted = [pos] if strain is None else [pos, strain]
                 slope = derivatives(out["energy"], wanted, wants_graph)
@@ -188,44 +168,65 @@ class Potential(nn.Module):
 
     @property
     def is_framed(self) -> bool:
-        """Whether axes are made of the cells of periodic systems."""
+        """Whether the network is framed, and so periodic systems need axes of their cells."""
         return isinstance(self._periodic[0], FrameAveraging)
 
-    @property
-    def gives_stress(self) -> bool:
-        """Whether there is an energy that stress can be the derivative of."""
-        return self.heads.get("energy") == "scalar" and "stress" not in self.heads
-
     def set_frame(self, frame: Frame | str) -> Potential:
-        """Replace the frame, as by a smoother one for evaluation than that of training; returns the model.
+        """Replace the frame, e.g. by a smoother one for evaluation than for training; return the model.
 
         Args:
             frame: of the same group, of which a copy is taken; or the ``smoothness`` of a
                 :class:`~fa_pyg.WeightedPCAFrame`: ``"fast"``, ``"forces"`` or ``"dynamics"``. Crystals keep
-                the frame of ``cell_frame`` where that has one of its own.
+                the frame of a ``cell_frame`` that brings one.
 
         Raises:
-            ValueError: for a frame of another group, and a model that has none.
+            ValueError: for a frame of another group, and a model without a frame.
 
-        Not guaranteed: the accuracy of the frame that the model was trained in. The two outputs differ by as
-        much as those of the bare network in two orientations.
+        Not guaranteed: the accuracy in the frame of the training. The two outputs differ by as much as those
+        of the bare network in two orientations.
         """
         if not self.is_framed:
             checks.refuse("frame", "None for a model without a frame", frame)
         group = self.network.frame.group
+        spec = None
         if isinstance(frame, str):
+            arguments = {"group": str(group), "smoothness": frame}
+            spec = {"class_path": "fa_pyg.WeightedPCAFrame", "init_args": arguments}
             frame = WeightedPCAFrame(group, smoothness=frame)
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         if frame.group != group:
             checks.refuse("frame", f"one of {group}, the group of the model", frame)
         frame = deepcopy(frame).to(self.scales.device).train(self.training)
         self.network.frame, self._periodic[0].frame = frame, self.cell_frame.of_cells(frame)
+        self.settings = _with_frame(self.settings, spec)
         return self
 
-    def share_calls(self, slots: int | None) -> None:
-        """Let so many frames of each graph share a call of the network, where it takes ``batch``.
+    def save(self, path: str | Path, settings: Mapping[str, Any] | None = None) -> None:
+        """Save weights and settings in one file, which :func:`fa_pyg.potential.load` reads.
 
-        Faster for a small molecule on a CPU, where by default each frame of a graph alone is a call.
+        Args:
+            path: the file.
+            settings: what the potential is built from, ``{"class_path": "fa_pyg.models.Potential",
+                "init_args": {...}}`` as in a configuration; by default the attribute of this name, which
+                potentials that were loaded from a file have.
+
+        Raises:
+            ValueError: without settings.
+
+        Not guaranteed: that given settings describe this potential.
+        """
+        settings = self.settings if settings is None else settings
+        hint = "; give those of its configuration"
+        if not isinstance(settings, Mapping):
+            checks.refuse("settings", "what the potential is built from", settings, hint)
+        text = yaml.safe_dump({"model": {"model": settings}}, sort_keys=False)
+        with atomic_write(path, "wb") as file:
+            torch.save({"potential": text, "state_dict": self.state_dict()}, file)
+
+    def share_calls(self, slots: int | None) -> None:
+        """Run several frames of each graph in one call of the network, if it takes ``batch``.
+
+        Faster for a small molecule on a CPU, where by default every frame of a single graph is a call.
 
         Args:
             slots: at least 1; None for the default of :class:`~fa_pyg.nn.FrameAveraging`.
@@ -234,70 +235,10 @@ class Potential(nn.Module):
             for part in (self.network, *self._periodic):
                 part.chunk = slots if slots is None else max(1, slots)
 
-    def unknown_elements(self, z: Tensor) -> list[int]:
-        """The atomic numbers among ``z`` that were not in the training set; none before a fit.
-
-        Raises ValueError for what are not atomic numbers.
-        """
-        check_types(z, MAX_Z)
-        fitted = (self.known, *(one.known for one in self.references.values()))
-        known = [one for one in fitted if one.any()]
-        return z.unique()[~known[0][z.unique()]].tolist() if known else []
-
-    def scale(self, name: str) -> Tensor:
-        """The scale of a target; that of the energy for its forces."""
-        if name == "stress" and name not in self.heads:
-            return self.stress_scale
-        names = list(self.heads)
-        return self.scales[names.index("energy" if name == "forces" and self.gradient else name)]
-
-    def fit_units(self, z: Tensor, batch: Tensor | None, targets: Mapping[str, Tensor]) -> None:
-        """Fits atomic references and scales to a training set.
-
-        The scale is the root mean square of what the references leave, and of energies that of the
-        forces, times 1 in the unit of length, where there are any.
-
-        Args:
-            targets: by name, those of the heads, ``"forces"`` and ``"stress"`` (NaN where it is not known); a
-                head without one keeps its units, but energies of which the forces alone are known have the
-                scale of these.
-
-        Raises:
-            ValueError: for other names, numbers that are not finite, and ``z`` that are not atomic numbers.
-        """
-        check_types(z, MAX_Z, least=1)
-        given = {*self.heads, "forces", *(("stress",) if self.gives_stress else ())}
-        for name, value in targets.items():
-            if name not in given:
-                raise ValueError(f"targets: expected some of {sorted(given)}, found {name!r}")
-            if not (value.isfinite() | value.isnan() & (name == "stress")).all():
-                raise ValueError(f"targets: expected finite numbers, found others in {name!r}")
-        self.known.zero_()[z.unique().to(self.known.device)] = True
-        for place, (name, spec) in enumerate(self.heads.items()):
-            rest, rounding = None, 1e-12
-            if name in targets:
-                target = targets[name].detach().double()
-                rest = self.references[name].fit(z, batch, target) if spec in REFERENCED else target
-                rounding = rounding * target.abs().max().clamp(min=1)
-            if name == "energy" and "forces" in targets and (self.gradient or rest is not None):
-                rest, rounding = targets["forces"].double(), 1e-12
-            if rest is not None:
-                scale = rest.square().mean().sqrt()
-                self.scales[place] = torch.where(scale > rounding, scale, torch.ones_like(scale))
-        if self.gives_stress and "stress" in targets:
-            scale = targets["stress"].double().square().nanmean().sqrt()
-            self.stress_scale.copy_(torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        # Older checkpoints have the elements of the references alone, and no stress.
-        state_dict.setdefault(f"{prefix}known", self.known)
-        state_dict.setdefault(f"{prefix}stress_scale", self.stress_scale)
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
     # ------------------------------------------------------------------------------ parts of a call
 
     def _run(self, systems: Systems, periodic: Tensor | None) -> dict[str, Tensor]:
-        """What the network says, of periodic graphs and of others apart: their frames read other things."""
+        """Run the network on periodic graphs and on others apart, as their frames read different inputs."""
         if periodic is None:
             return self._run_molecules(systems)
         if periodic.all():
@@ -305,7 +246,7 @@ class Potential(nn.Module):
         parts = systems.select(periodic, True), systems.select(~periodic, False)
         outputs = self._run_periodic(parts[0]), self._run_molecules(parts[1])
         outputs = [{name: out[name] for name in self.heads} for out in outputs]
-        return merged(parts, outputs, {k for k, spec in self.heads.items() if spec.startswith("node")})
+        return merged(parts, outputs, {name for name, one in self.kinds.items() if one.level == "node"})
 
     def _run_molecules(self, some: Systems) -> dict[str, Tensor]:
         given = {"z": some.z, "pos": some.pos, "batch": some.batch, "num_graphs": some.size}
@@ -343,21 +284,31 @@ class Potential(nn.Module):
         out = network(**{name: value for name, value in given.items() if name in keep})
         return {next(iter(self.heads)): out.reshape(-1)} if isinstance(out, Tensor) else out
 
-    def _in_units(
-        self, out: Mapping[str, Tensor], z: Tensor, batch: Tensor | None, size: int
-    ) -> dict[str, Tensor]:
-        values = {}
-        for (name, spec), scale in zip(self.heads.items(), self.scales, strict=True):
-            if spec in REFERENCED:
-                values[name] = out[name].reshape(-1).double() * scale.double()
-                values[name] = values[name] + self.references[name](z, batch, size)
-            else:
-                values[name] = out[name] * scale.to(out[name])
-        return values
+
+def _checked_heads(model: nn.Module, heads: Mapping[str, str] | None, gradient: bool) -> dict[str, str]:
+    """Return the names of the predictions and of their heads, by default those of the network."""
+    check_heads(heads)
+    checks.flag("gradient", gradient)
+    named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
+    check_names(named)
+    for name, spec in named.items():
+        checks.one_of(f"heads[{name!r}]", spec, HEADS)
+    if gradient and "forces" in named:
+        raise ValueError("gradient: expected False where a head gives the forces, found True")
+    if gradient and named.get("energy") != "scalar":
+        raise ValueError(f"gradient: expected a scalar head 'energy', found {named}")
+    return named
+
+
+def _with_frame(settings: Mapping[str, Any] | None, frame: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Replace the frame in the settings of a potential; None if it cannot be described."""
+    if not isinstance(settings, Mapping) or frame is None:
+        return None
+    return {**settings, "init_args": {**(settings.get("init_args") or {}), "frame": frame}}
 
 
 def _requires(model: nn.Module, name: str) -> bool:
-    """Whether the module cannot be called without this argument, as far as it says."""
+    """Whether the signature of a module requires an argument."""
     try:
         parameter = inspect.signature(model.forward).parameters.get(name)
     except ValueError:  # a traced module has no names

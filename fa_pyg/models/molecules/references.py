@@ -1,4 +1,4 @@
-"""What atoms contribute by their element alone, taken off before a network is trained."""
+"""Atomic reference energies: the part of a target that depends on the elements only."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["AtomicReference"]
 
 
 class AtomicReference(nn.Module):
-    r"""A number for each element, fitted by least squares, and their sum (or mean) over the atoms.
+    r"""Sum (or mean) over the atoms of a number for each element, fitted by least squares.
 
     .. math:: E^0_b = \sum_{i \in b} \epsilon_{z_i}, \qquad
               \epsilon = \arg\min \sum_b (E_b - E^0_b)^2 \text{ of least norm}
 
-    Total energies are 1e4 eV, of which chemistry is the sixth digit and behind: float32 does not hold them.
-    The table is float64 whatever the module is cast to, and so is what it returns.
+    Total energies are 1e4 eV, of which chemistry is the sixth digit and below: float32 does not resolve it.
+    The table and the result are float64, whatever the module is cast to.
 
     Args:
-        reduce_mean: a mean over the atoms instead, for quantities that do not grow with the molecule.
+        reduce_mean: mean over the atoms instead, for intensive quantities.
         max_z: the largest atomic number.
 
     Shapes:
@@ -33,8 +33,8 @@ class AtomicReference(nn.Module):
     Raises:
         ValueError: for ``z`` that are not atomic numbers up to ``max_z`` (on the CPU).
 
-    Not guaranteed: that the numbers mean anything for each element where the molecules do not tell elements
-    apart, as one molecule in many poses; their sums do. Elements that were not seen count 0 (``known``).
+    Not guaranteed: that the numbers of single elements have a meaning if the molecules do not determine them,
+    as for one molecule in many poses; their sums do. Elements without a fit count 0 (``known``).
     """
 
     def __init__(self, reduce_mean: bool = False, max_z: int = 118) -> None:
@@ -52,7 +52,7 @@ class AtomicReference(nn.Module):
         return parts.sum(0, keepdim=True) if batch is None else scatter_sum(parts, batch, size)
 
     def fit(self, z: Tensor, batch: Tensor | None, target: Tensor) -> Tensor:
-        """Fits the table to molecules with these targets ``[B]``; returns what it leaves of them, ``[B]``.
+        """Fit the table to the targets ``[B]`` of molecules; return the residuals ``[B]``.
 
         Raises:
             ValueError: for targets that are not finite, fewer than there are graphs, or wrong ``z``.

@@ -1,17 +1,22 @@
-"""The simplest baseline: straight on, at a learned pace."""
+"""Linear extrapolation, the simplest baseline of n-body benchmarks."""
+
+from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+__all__ = ["Linear"]
+
 
 class Linear(nn.Module):
-    r"""Straight on for a learned time, the baseline *Linear* of "E(n) Equivariant Graph Neural Networks"
-    (Satorras et al. 2021). One weight; equivariant to all of E(d).
+    r"""Linear extrapolation for a learned time, the baseline *Linear* of Satorras et al. (2021).
+
+    "E(n) Equivariant Graph Neural Networks". A single weight; equivariant to E(d).
 
     .. math:: y_i = x_i + a v_i
 
-    Shapes: ``pos, vel [N, d]``; returns ``[N, d]``. The other arguments are not used; they are taken so that
-    all models of the benchmark are called alike.
+    Shapes: ``pos, vel [N, d]``; returns ``[N, d]``. The other arguments are ignored: all models of the
+    benchmark have the same signature.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,5 @@
-"""The graph separation benchmark: all rows, parts and figures."""
+"""Graph separation benchmark: rows, parts, tables and plots."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,4 +1,6 @@
-"""The graph separation benchmark: every part of every row, kept as soon as it is finished."""
+"""Graph separation benchmark: compute the parts of all rows, and keep each result in a file."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -20,38 +22,40 @@ from tqdm import tqdm
 from fa_pyg.datasets import EXP, GRAPH8c
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.files import write_atomically
-from fa_pyg.files.sealed import Damaged
+from fa_pyg.files.checked_json import DamagedFile
 from fa_pyg.files.tensors import load, save
 from fa_pyg.separation.protocol import is_settled, judged, random_outputs
 from fa_pyg.separation.relabelled import relabelled
-from fa_pyg.train.cli import GraphCLI, main
+from fa_pyg.train import GraphCLI, main
 from fa_pyg.train.results import read_result
-from fa_pyg.train.separation.rows import PARTS, Row, factory
+from fa_pyg.train.separation.rows import MODELS, PARTS, Row, factory
 from fa_pyg.train.tasks.graphs import whole
+
+__all__ = ["Benchmark"]
 
 SAVE_EVERY = 10.0  # seconds
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """How the benchmark is run, and where its results go.
+    """Settings of the benchmark, and the folder of its results.
 
     Attributes:
-        out: folder of what is finished.
+        out: folder of the results.
         root: folder of the data sets.
-        data: "exp", or "exp-like" for pairs that are generated.
-        initialisations: of the models that are counted. Published: 100.
-        seeds: of the models that are trained.
-        epochs: of training; None: those of the configuration.
+        data: ``"exp"``, or ``"exp-like"`` for generated pairs.
+        initializations: number of random models in a count. Published: 100.
+        seeds: of the trained models.
+        epochs: of training; default those of the configuration.
         num_nodes: of the graphs of GRAPH8c.
-        num_pairs: of "exp-like".
-        progress: show bars.
+        num_pairs: of ``"exp-like"``.
+        progress: show progress bars.
     """
 
     out: Path
     root: Path = Path("data")
     data: str = "exp"
-    initialisations: int = 100
+    initializations: int = 100
     seeds: tuple[int, ...] = (0, 1, 2)
     epochs: int | None = None
     num_nodes: int = 8
@@ -59,19 +63,21 @@ class Benchmark:
     progress: bool = True
 
     def run(self, rows: Sequence[Row], parts: Sequence[str] = PARTS) -> Iterator[dict[str, Any]]:
-        """Yields what each part of each row gives (see :meth:`finished`), part by part: short ones first."""
+        """Yield the results of all parts of all rows (see :meth:`result`), short parts first."""
         tasks = [(row, part, seed) for part in parts for seed in self._seeds(part) for row in rows]
         tasks = [task for task in tasks if task[1] in task[0].parts]
         with tqdm(tasks, "separation", unit="part", disable=not self.progress, dynamic_ncols=True) as bar:
             for row, part, seed in bar:
                 bar.set_postfix_str(f"{row.name}, {part}")
-                yield self.finished(row, part, seed)
+                yield self.result(row, part, seed)
 
-    def finished(self, row: Row, part: str, seed: int = 0) -> dict[str, Any]:
-        """What a part of a row gives; from the file where it is known, for the very same settings.
+    def result(self, row: Row, part: str, seed: int = 0) -> dict[str, Any]:
+        """Return the result of a part of a row, from its file if there is one for the same settings.
 
-        It has "row", "part", "seed" and "seconds", and either "not_told_apart", "soundness", "graphs" and
-        "initialisations" or what a :class:`~fa_pyg.train.GraphCLI` keeps as ``results.json``.
+        Returns:
+            ``"row"``, ``"part"``, ``"seed"`` and ``"seconds"``, and either ``"not_told_apart"``,
+            ``"soundness"``, ``"graphs"`` and the number of models or the ``results.json`` of a
+            :class:`~fa_pyg.train.GraphCLI`.
         """
         path = self._path(row, part, seed)
         if known := read_result(path):
@@ -96,30 +102,30 @@ class Benchmark:
             sets,
             given.inputs,
             given.transforms,
-            self.initialisations,
+            self.initializations,
             seed=seed,
             first=len(outputs),
         )
         pairs = None if part == "graph8c" else torch.arange(graphs.num_graphs).view(-1, 2)
         self._collect(found, outputs, pairs, path, f"{row.name}, {part}")
-        judgement = judged(outputs, pairs)
+        result = judged(outputs, pairs)
         path.unlink(missing_ok=True)
         return {
-            "not_told_apart": len(judgement.pairs),
-            "soundness": judgement.soundness,
+            "not_told_apart": len(result.pairs),
+            "soundness": result.soundness,
             "graphs": graphs.num_graphs,
-            "initialisations": self.initialisations,
-            "needed": len(outputs),  # no more could change the figures
+            MODELS: self.initializations,
+            "needed": len(outputs),  # more could not change the figures
         }
 
     def _collect(
         self, found: Iterator[Tensor], outputs: list[Tensor], pairs: Tensor | None, path: Path, name: str
     ) -> None:
-        """All outputs that can matter, written now and then so that an interrupted count goes on."""
+        """Collect the outputs that can matter, and write them regularly to resume an interrupted count."""
         bar = tqdm(
             found,
             name,
-            self.initialisations,
+            self.initializations,
             initial=len(outputs),
             unit="model",
             disable=not self.progress,
@@ -148,7 +154,7 @@ class Benchmark:
             arguments += ["--ckpt_path=last"]
         with isolate_rng():
             results = main(arguments, GraphCLI)
-        # The best one stays; of the largest models each takes a third of a gigabyte.
+        # The best one stays; a checkpoint of the largest models has a third of a gigabyte.
         (Path(results["folder"]) / "last.ckpt").unlink(missing_ok=True)
         return results
 
@@ -165,31 +171,31 @@ class Benchmark:
         return self.seeds if part == "exp_classify" else (0,)
 
     def _path(self, row: Row, part: str, seed: int) -> Path:
-        """Where the result goes; another file for other settings."""
+        """Return the file of a result; another one for other settings."""
         settings: dict[str, Any] = {"settings": row.parts[part]}
         if part == "exp_classify":
             settings |= {"data": self.data, "epochs": self.epochs, "num_pairs": self.num_pairs}
         else:
             data = self.num_nodes if part == "graph8c" else [self.data, self.num_pairs]
-            settings |= {"data": data, "initialisations": self.initialisations}
+            settings |= {"data": data, MODELS: self.initializations}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         return self.out / "parts" / f"{row.name}_{part}_seed{seed}_{digest}.json"
 
 
 def _read_outputs(path: Path) -> list[Tensor]:
-    """What an interrupted count has found; nothing where the file is damaged, which is said."""
+    """Return the outputs of an interrupted count; none, with a warning, if the file is damaged."""
     try:
         return list(load(path)["outputs"]) if path.exists() else []
-    except (Damaged, KeyError, TypeError) as error:
+    except (DamagedFile, KeyError, TypeError) as error:
         warnings.warn(
-            f"{path}: expected the outputs of a count, found none ({error}); it begins anew", stacklevel=2
+            f"{path}: expected the outputs of a count, found none ({error}); it starts again", stacklevel=2
         )
         return []
 
 
 @cache
 def _graphs(data: str | int, root: Path, num_pairs: int, seed: int) -> tuple[Batch, Batch]:
-    """All graphs of a data set, and a relabelled copy of each."""
+    """Return all graphs of a data set, and a relabeled copy of each."""
     if isinstance(data, int):
         dataset = GRAPH8c(root / "GRAPH8c", data, log=False)
     elif data == "exp":

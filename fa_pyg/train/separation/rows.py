@@ -1,4 +1,6 @@
-"""The rows of the graph separation benchmark: models by configuration files, and what builds them."""
+"""Rows of the graph separation benchmark: models by configuration files, and their factories."""
+
+from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,12 +14,15 @@ from torch import nn
 from torch_geometric.transforms import BaseTransform, Compose
 
 from fa_pyg.config.allowlist import Allowlist
-from fa_pyg.config.settings import read
-from fa_pyg.config.trust import check as check_names
-from fa_pyg.config.trust import guarded
+from fa_pyg.config.check import check as check_names
+from fa_pyg.config.plain import read
+from fa_pyg.train.guard import guarded
 from fa_pyg.train.tasks.graphs import GraphData, GraphModule
 
+__all__ = ["MODELS", "PARTS", "Counted", "Row", "check", "factory"]
+
 PARTS = ("graph8c", "exp", "exp_classify")
+MODELS = "initialisations"  # key of the number of random models in stored results
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,11 @@ class Row:
     """One model of the table.
 
     Attributes:
-        name: of its configuration file, without the ending.
+        name: of its configuration file, without the suffix.
         title: in the table.
-        published: figure of each part, as it was printed.
-        parts: the settings of each part: of :class:`Counted`, and of a :class:`~fa_pyg.train.GraphCLI`.
-        trust: what they may name beside what every configuration may.
+        published: figures by part, as printed.
+        parts: settings by part: of :class:`Counted`, and of a :class:`~fa_pyg.train.GraphCLI`.
+        trust: names that the settings may hold beside the allowlist.
     """
 
     name: str
@@ -39,17 +44,18 @@ class Row:
     trust: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: str | Path, trust: Iterable[str] = ()) -> "Row":
+    def read(cls, path: str | Path, trust: Iterable[str] = ()) -> Row:
         """Read the row of a configuration file.
 
-        Raises ValueError, naming the file, for keys that are missing or unknown, and for settings that name
-        what is not trusted.
+        Raises:
+            ValueError: naming the file, for keys that are missing or unknown, and for settings that name what
+                is not trusted.
         """
-        found, allowed = read(path), Allowlist(trust)
+        found, allowed = read(path), Allowlist(trust, training=True)
         known = {"title", "published", *PARTS}
         if not {"title"} <= set(found) <= known:
             keys = sorted(map(str, found))
-            raise ValueError(f"{path}: found the keys {keys}, expected title and some of {sorted(known)}")
+            raise ValueError(f"{path}: expected the keys title and some of {sorted(known)}, found {keys}")
         parts = {part: found[part] for part in PARTS if part in found}
         kinds = {"model": GraphModule, "data": GraphData, "trainer": Trainer}
         for part, settings in parts.items():
@@ -60,12 +66,12 @@ class Row:
 
 
 class Counted:
-    """What is counted in one part of a row: models without training, and what they are given.
+    """Untrained model of one part of a row, with its inputs.
 
     Args:
-        model: with new random weights whenever it is built.
-        inputs: names of the attributes that it is called with, by keyword but for the first two.
-        transforms: of all graphs, and of their relabelled copies.
+        model: with new random weights every time it is built.
+        inputs: names of the attributes that it is called with, by keyword except for the first two.
+        transforms: of all graphs, and of their relabeled copies.
     """
 
     def __init__(
@@ -78,15 +84,20 @@ class Counted:
 
 
 def factory(settings: Mapping[str, Any], trust: Iterable[str] = ()) -> Callable[[], Counted]:
-    """Returns what builds a part of a row from its settings, with new random weights every time.
+    """Return a function that builds a part of a row from its settings, with new random weights every time.
 
-    Raises jsonargparse's ArgumentError for unknown or wrong settings.
+    Raises:
+        ArgumentError: (of jsonargparse) for unknown or wrong settings.
     """
     return _builder(Counted, settings, trust)
 
 
 def check(row: Row) -> None:
-    """Raises ValueError, naming row and part, for settings that nothing could be built from."""
+    """Check that the parts of a row can be built.
+
+    Raises:
+        ValueError: naming row and part, for unknown or wrong settings.
+    """
     for part, settings in row.parts.items():
         _check_part(f"{row.name}, {part}", part, settings, row.trust)
 
@@ -98,14 +109,14 @@ def _check_part(name: str, part: str, settings: Mapping[str, Any], trust: Iterab
         else:
             factory(settings, trust)
     except (ArgumentError, KeyError, TypeError) as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{name}: expected settings of a model, found others ({error})") from error
 
 
 def _builder(kind: type, settings: Mapping[str, Any], trust: Iterable[str]) -> Callable[[], Any]:
-    parser, allowed = ArgumentParser(exit_on_error=False), Allowlist(trust)
+    parser, allowed = ArgumentParser(exit_on_error=False), Allowlist(trust, training=True)
     parser.add_class_arguments(kind, "part")
     with guarded(allowed):
-        config = parser.parse_object({"part": copy.deepcopy(settings)})  # it writes into what it is given
+        config = parser.parse_object({"part": copy.deepcopy(settings)})  # it changes its argument
 
     def build() -> Any:
         with guarded(allowed):

@@ -1,4 +1,6 @@
-"""The results of the graph separation benchmark as CSV, table and picture."""
+"""Results of the graph separation benchmark as CSV, table and plot."""
+
+from __future__ import annotations
 
 import csv
 import io
@@ -10,18 +12,20 @@ from typing import Any
 from fa_pyg.files import write_atomically
 from fa_pyg.plot import save_figure
 from fa_pyg.train.plots import new_figure
-from fa_pyg.train.separation.rows import PARTS, Row
+from fa_pyg.train.separation.rows import MODELS, PARTS, Row
+
+__all__ = ["plot", "summary", "table", "write"]
 
 TITLES = {"graph8c": "GRAPH8c", "exp": "EXP", "exp_classify": "EXP-classify"}
 NOTE = (
-    "GRAPH8c and EXP: pairs that are not told apart by any of {} random initialisations. Sound: the share of "
-    "graphs that are not told apart from a relabelled copy of themselves, by the same rule. EXP-classify: "
-    "test accuracy, mean and standard deviation over {} seeds. In brackets: Puny et al. 2022, table 2."
+    "GRAPH8c and EXP: pairs that none of {} random initializations separates. Sound: the share of graphs "
+    "that are not separated from a relabeled copy of themselves, by the same rule. EXP-classify: test "
+    "accuracy, mean and standard deviation over {} seeds. In brackets: Puny et al. 2022, table 2."
 )
 
 
 def write(rows: Sequence[Row], found: Sequence[Mapping[str, Any]], out: Path, pairs: str = "EXP") -> None:
-    """Write ``results.csv``, ``table.md`` and ``plot.png`` of what has been found so far, for these pairs."""
+    """Write ``results.csv``, ``table.md`` and ``plot.png`` of the results so far, for these pairs."""
     lines = [summary(row, [one for one in found if one["row"] == row.name]) for row in rows]
     out.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
@@ -34,13 +38,13 @@ def write(rows: Sequence[Row], found: Sequence[Mapping[str, Any]], out: Path, pa
 
 
 def summary(row: Row, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One row as columns; None for what is not known."""
+    """Return one row as columns; None for unknown values."""
     line: dict[str, Any] = {"name": row.name, "title": row.title}
     for part in PARTS[:2]:
         one = next((one for one in found if one["part"] == part), {})
         line[part], line[f"{part}_published"] = one.get("not_told_apart"), row.published.get(part)
         line[f"{part}_soundness"] = one.get("soundness")
-        line[f"{part}_initialisations"] = one.get("initialisations")
+        line[f"{part}_{MODELS}"] = one.get(MODELS)
     right = [one["test_accuracy"] for one in found if one["part"] == PARTS[2]]
     line["exp_classify"] = statistics.mean(right) if right else None
     line["exp_classify_std"] = statistics.stdev(right) if len(right) > 1 else None
@@ -51,7 +55,7 @@ def summary(row: Row, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def table(lines: Sequence[Mapping[str, Any]], pairs: str = "EXP") -> str:
-    """A markdown table; published figures in brackets."""
+    """Return a markdown table, with published figures in brackets."""
     known = any(line[f"{part}_published"] is not None for line in lines for part in PARTS)
     of = " (published)" if known else ""
     head = f"| model | GRAPH8c{of} | sound | {pairs}{of} | sound | {pairs}-classify{of} |"
@@ -62,7 +66,7 @@ def table(lines: Sequence[Mapping[str, Any]], pairs: str = "EXP") -> str:
             cells += [_count(line[part], line[f"{part}_published"]), _percent(line[f"{part}_soundness"], 2)]
         cells.append(_accuracy(line))
         rows.append(f"| {' | '.join(cells)} |")
-    models = {line[f"{part}_initialisations"] for line in lines for part in PARTS[:2]} - {None}
+    models = {line[f"{part}_{MODELS}"] for line in lines for part in PARTS[:2]} - {None}
     seeds = {line["exp_classify_seeds"] for line in lines} - {0}
     note = NOTE.format(*(" or ".join(map(str, sorted(each))) or 0 for each in (models, seeds)))
     return "\n".join([*rows, "", note]) + "\n"
@@ -90,7 +94,7 @@ def plot(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
             axes.plot(*zip(*printed, strict=True), "kx", label="published")
         if is_count:
             axes.set_xscale("symlog")
-        what = "pairs not told apart" if is_count else "sound, %" if "sound" in column else "test accuracy, %"
+        what = "pairs not separated" if is_count else "sound, %" if "sound" in column else "test accuracy, %"
         axes.set(title=TITLES[column.removesuffix("_soundness")], xlabel=what)
     panels[0].set_yticks(places, [line["title"] for line in lines])
     panels[0].invert_yaxis()

@@ -1,7 +1,9 @@
-"""Classification of graphs: the training step, and the data."""
+"""Training of graph classification: step, data and command line."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,29 +11,35 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch_geometric.data import Batch, InMemoryDataset
 from torch_geometric.transforms import BaseTransform
 
+from fa_pyg import checks
 from fa_pyg.loader.collated import CollatedGraphs
-from fa_pyg.train.data import SplitData
+from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
+from fa_pyg.train.split_data import SplitData
 from fa_pyg.transforms import data_frames
+
+__all__ = ["GraphCLI", "GraphData", "GraphModule", "whole"]
 
 
 class GraphModule(FitModule):
-    r"""Classification of graphs in two classes, as in EXP-classify of "The Surprising Power of Graph Neural
-    Networks with Random Node Initialization" (Abboud et al. 2021).
+    r"""Binary classification of graphs, as in EXP-classify.
+
+    See "The Surprising Power of Graph Neural Networks with Random Node Initialization" (Abboud et al. 2021).
 
     .. math:: L = -\frac{1}{B} \sum_b y_b \log \sigma(\hat y_b) + (1 - y_b) \log(1 - \sigma(\hat y_b))
 
-    Frames that are kept with the data (:class:`~fa_pyg.transforms.AddFrames`) are handed to the model.
+    Frames that are stored with the data (:class:`~fa_pyg.transforms.AddFrames`) are passed to the model.
 
     Args:
-        model: called ``model(x, edge_index, ..., batch=)`` with what ``inputs`` names, by keyword but for the
-            first two; returns ``[B, 1]``, logits.
+        model: called ``model(x, edge_index, ..., batch=)`` with the attributes in ``inputs``, by keyword
+            except for the first two; returns logits ``[B, 1]``.
         lr, weight_decay, schedule: as in :class:`~fa_pyg.train.FitModule`.
-        inputs: names of the attributes to hand to the model.
+        inputs: names of the attributes that the model is called with.
         target: name of the attribute to predict, 0 or 1 for each graph.
-        sample: draw so many of a graph's kept frames in each step, in evaluation too; default all.
+        sample: number of stored frames to draw for a graph in each step, in evaluation too; default all.
 
-    Raises ValueError for what :class:`~fa_pyg.train.FitModule` does, and for outputs of another shape.
+    Raises:
+        ValueError: for outputs of another shape, and as :class:`~fa_pyg.train.FitModule`.
     """
 
     names, monitor = ("loss", "accuracy"), "loss"
@@ -50,9 +58,9 @@ class GraphModule(FitModule):
         self.save_hyperparameters(ignore="model")
         self.inputs, self.target, self.sample = tuple(inputs), target, sample
 
-    def forward(self, data) -> Tensor:
-        """The logits [B] of a PyG Batch."""
-        values = self.taken(data, self.inputs, "inputs")
+    def forward(self, data: Batch) -> Tensor:
+        """Return the logits ``[B]`` of a PyG ``Batch``."""
+        values = self.attributes(data, self.inputs, "inputs")
         args = [values.pop(name) for name in self.inputs[:2]]
         if "frame_order" in data:
             frames = data_frames(data)
@@ -62,25 +70,26 @@ class GraphModule(FitModule):
             raise ValueError(f"model: expected logits [{data.num_graphs}, 1], found {list(logits.shape)}")
         return logits.squeeze(1)
 
-    def measures(self, predicted: Tensor, batch) -> tuple[Tensor, ...]:
-        target = self.taken(batch, [self.target], "target")[self.target].to(predicted.dtype)
-        right = (predicted > 0) == (target > 0.5)
-        return binary_cross_entropy_with_logits(predicted, target), right.to(predicted.dtype).mean()
+    def measures(self, predicted: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        target = self.attributes(batch, [self.target], "target")[self.target].to(predicted.dtype)
+        correct = (predicted > 0) == (target > 0.5)
+        return binary_cross_entropy_with_logits(predicted, target), correct.to(predicted.dtype).mean()
 
 
 class GraphData(SplitData):
-    """A data set of graphs, cut into validation, test and training split in this order.
+    """Data set of graphs, cut into validation, test and training split in this order.
 
     Args:
         dataset: all graphs.
-        transforms: of all graphs at once, and once: degrees, supports, frames that do not depend on chance.
-        val, test: the first so many graphs validate, the next so many test, the rest train. Published for
-            EXP: 200 and 200 of 1200.
+        transforms: applied to all graphs at once, and once: degrees, supports, frames that are not random.
+        val, test: numbers of graphs of the validation and test split; the rest is for training. Published
+            for EXP: 200 and 200 of 1200.
         batch_size: graphs per step and process in training.
-        eval_batch_size: graphs per step and process in validation and test; ``batch_size`` where None.
+        eval_batch_size: graphs per step and process in validation and test; default ``batch_size``.
         seed: of the order of the training graphs.
 
-    Raises ValueError if no graphs are left to train on.
+    Raises:
+        ValueError: if no graphs are left to train on.
     """
 
     def __init__(
@@ -95,7 +104,8 @@ class GraphData(SplitData):
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
         if min(val, test) < 1 or val + test >= len(dataset):
-            raise ValueError(f"val and test are {val} and {test}, expected less than {len(dataset)} together")
+            expected = f"1 or more each, and less than {len(dataset)} together"
+            checks.refuse("val, test", expected, (val, test))
         self.dataset, self.transforms = dataset, list(transforms)
         self.ends = {"val": (0, val), "test": (val, val + test), "train": (val + test, len(dataset))}
         self._graphs: CollatedGraphs | None = None
@@ -108,12 +118,19 @@ class GraphData(SplitData):
             self._graphs = CollatedGraphs(batch, batch._slice_dict, batch._inc_dict)
 
     def split(self, name: str) -> Batch:
-        """The graphs of one split, transformed."""
+        """Return the graphs of one split, transformed."""
         self.setup()
         return self._graphs.select(torch.arange(*self.ends[name]))
 
 
+class GraphCLI(FitCLI):
+    """Command line of a run that classifies graphs."""
+
+    module, data, run = GraphModule, GraphData, "graphs"
+    defaults: ClassVar = {"default_root_dir": "runs/graphs"}
+
+
 def whole(dataset: InMemoryDataset) -> Batch:
-    """All graphs of a data set as one batch."""
+    """Return all graphs of a data set as one batch."""
     graphs = CollatedGraphs(dataset._data, dataset.slices)
     return graphs.select(torch.as_tensor(dataset.indices()))

@@ -1,4 +1,6 @@
-"""Training on energies, forces, dipoles, tensors of molecules: the step, and the run."""
+"""Training on energies, forces, dipoles and tensors of molecules: step and command line."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Mapping
@@ -18,6 +20,8 @@ from fa_pyg.train.fit import FitModule
 from fa_pyg.train.tasks.molecules_data import MoleculeData
 from fa_pyg.train.tasks.targets import has_stress
 
+__all__ = ["MoleculeCLI", "MoleculeModule"]
+
 UNITS = {
     "energy": ("meV", 1e3),
     "atomization": ("meV", 1e3),
@@ -34,35 +38,34 @@ PARITY_POINTS = 20000
 
 
 class MoleculeModule(FitModule):
-    r"""Regression of several quantities of molecules at once.
+    r"""Regression of several properties of molecules at once.
 
     .. math:: L = \sum_t w_t \operatorname{mean}_b \Big(\frac{\hat y_{tb} - y_{tb}}{s_t}\Big)^2
 
-    with the scale :math:`s_t` of each target in the training set (:meth:`Potential.fit_units`), so that the
-    weights have no units. With ``consistency`` each step runs the model twice, every structure in two draws
-    of its frame, and trains on
+    with the scale :math:`s_t` of each target in the training set
+    (:meth:`~fa_pyg.models.molecules.units.Units.fit_units`), so that the weights have no units. With
+    ``consistency`` each step runs the model twice, every structure in two draws of its frame, and trains on
 
     .. math:: \tfrac12 (L + L') + c \sum_t \operatorname{mean}_b \operatorname{var}_b
               \Big(\frac{\hat y_{tb}}{s_t}, \frac{\hat y'_{tb}}{s_t}\Big),
 
     the mean loss of the two and c times the unbiased variance between them (with ``huber`` half the Huber
     loss of their difference). Before training, atomic references and scales are fitted to the training set.
-    Reported are the loss and the mean absolute error of each target, ``<target>_mae_<unit>``: of a number of
-    the molecule, or of a component of its vectors; the mean over its atoms and components, then over
-    molecules. ``"stress"`` counts where it is known and the system is periodic in three directions, and no
-    other system enters its mean.
+    Reported are the loss and the mean absolute error of each target, ``<target>_mae_<unit>``: the mean over
+    the components, and atoms, of a molecule, then over molecules. The mean of ``"stress"`` is over systems
+    that are periodic in three directions and have one.
 
     Args:
-        model: gives all the targets.
+        model: predicts all the targets.
         lr, weight_decay, schedule: as in :class:`~fa_pyg.train.FitModule`.
-        weights: of each target in the loss; they name what is trained on.
-        huber: squares of errors below this many scales, linear above.
-        units: name and factor of the unit that a target's error is shown in; those of ``UNITS`` otherwise.
-        consistency: the weight c; 0 trains on L alone, in one run a step.
+        weights: of the targets in the loss; their names are the targets.
+        huber: loss is quadratic for errors below this many scales, linear above.
+        units: name and factor of the unit of the reported error, by target; default ``UNITS``.
+        consistency: the weight c; 0 trains on L only, with one run of the model per step.
 
     Raises:
-        ValueError: for targets that the model does not give, a ``consistency`` without a frame that is
-            drawn at random in training, and what FitModule raises.
+        ValueError: for targets that the model does not predict, a ``consistency`` without a frame that is
+            drawn at random in training, and as :class:`~fa_pyg.train.FitModule`.
     """
 
     monitor: ClassVar = "loss"
@@ -86,15 +89,14 @@ class MoleculeModule(FitModule):
             raise ValueError(f"weights: expected some of {sorted(given)}, found {sorted(weights)}")
         if not all(0 <= weight < math.inf for weight in weights.values()) or not any(weights.values()):
             raise ValueError(f"weights: expected 0 or more each, and not all 0, found {weights}")
-        if huber is not None and huber <= 0:
-            raise ValueError(f"huber is {huber}, expected a number > 0 or None")
+        self.huber = checks.number("huber", huber, above=0, optional=True)
         self.consistency = checks.number("consistency", consistency, least=0)
         frame = getattr(model.network, "frame", None)
         if consistency and not (isinstance(frame, Frame) and frame.is_random):
             expected = 'a frame that is drawn at random in training, such as HaarFrame("SE(3)")'
             checks.refuse("consistency", f"{expected} or Sample(PCAFrame(...)), or 0", frame)
         self.save_hyperparameters(ignore="model")
-        self.weights, self.huber = weights, huber
+        self.weights = weights
         self.units = {name: {**UNITS, **(units or {})}.get(name, ("", 1.0)) for name in weights}
         self.names = ("loss", *(self._metric(name) for name in weights))
         self.seen: dict[str, list[Tensor]] = {}
@@ -104,7 +106,7 @@ class MoleculeModule(FitModule):
         return f"{name}_mae_{unit}" if unit else f"{name}_mae"
 
     def setup(self, stage: str) -> None:
-        if stage == "fit":  # a run that goes on gets those of its checkpoint afterwards
+        if stage == "fit":  # a resumed run loads those of its checkpoint afterwards
             data = self.trainer.datamodule.sample()
             self.model.fit_units(data.z, data.batch, self._targets(data))
             fitted = [one.known for name, one in self.model.references.items() if name in self.weights]
@@ -112,14 +114,14 @@ class MoleculeModule(FitModule):
                 self.trainer.datamodule.expect(fitted[0].cpu())
 
     def _targets(self, data: Any) -> dict[str, Tensor]:
-        """What is trained on, of a batch of training molecules; raises ValueError where none has a stress."""
+        """Return the targets of a batch of training molecules; raise ValueError if none has a stress."""
         found = {name: data[name] for name in self.weights}
         if self._learns_stress:
             known = has_stress(data)
             if not known.any():
                 raise ValueError(
-                    "weights: found stress, expected 'stress' or 'virial' of some training structures that "
-                    "are periodic in three directions"
+                    "weights: expected 'stress' or 'virial' of some training structures that are periodic in "
+                    "three directions, found none for the weight of stress"
                 )
             found["stress"] = data.stress[known]
         return found
@@ -129,7 +131,7 @@ class MoleculeModule(FitModule):
         return "stress" in self.weights and self.model.gives_stress
 
     def forward(self, data: Any) -> dict[str, Tensor]:
-        """What the model says of a PyG Batch."""
+        """Return the predictions for a PyG ``Batch``."""
         cells = {name: data[name] for name in ("cell", "pbc") if name in data}
         stress = self._learns_stress and bool(has_stress(data).any())
         out = self.model(
@@ -140,7 +142,7 @@ class MoleculeModule(FitModule):
         return out
 
     def errors(self, predicted: Mapping[str, Tensor], batch: Any) -> dict[str, Tensor]:
-        """What is predicted less what is true, taken in the wider type of both."""
+        """Return predictions minus targets, computed in the wider of the two types."""
         errors = {}
         for name in self.weights:
             value = predicted[name]
@@ -149,7 +151,7 @@ class MoleculeModule(FitModule):
         return self._known(errors, batch)
 
     def _known(self, errors: dict[str, Tensor], batch: Any) -> dict[str, Tensor]:
-        """Errors that are 0 where there is no stress: NaN would reach all gradients."""
+        """Set errors of unknown stresses to 0: NaN would reach all gradients."""
         if self._learns_stress:
             errors["stress"] = torch.where(has_stress(batch).view(-1, 1, 1), errors["stress"], 0)
         return errors
@@ -170,12 +172,12 @@ class MoleculeModule(FitModule):
     def loss(self, predicted: Mapping[str, Tensor], batch: Any, measures: tuple[Tensor, ...]) -> Tensor:
         if not self.consistency:
             return measures[0]
-        again = self(batch)  # in frames that are drawn anew
+        again = self(batch)  # in new draws of the frames
         both = (measures[0] + self.measures(again, batch)[0]) / 2
         return both + self.consistency * self._variance(predicted, again, batch)
 
     def _variance(self, one: Mapping[str, Tensor], other: Mapping[str, Tensor], batch: Any) -> Tensor:
-        """The unbiased variance of two predictions of each target, in its scale."""
+        """Return the unbiased variance of two predictions of each target, in its scale."""
         apart = {name: (one[name] - other[name]).to(batch.pos.dtype) for name in self.weights}
         apart = self._known(apart, batch)
         return sum(self._loss(name, value, batch) for name, value in apart.items()) / 2
@@ -188,7 +190,7 @@ class MoleculeModule(FitModule):
         return self._mean(name, loss, batch)
 
     def _mean(self, name: str, x: Tensor, batch: Any) -> Tensor:
-        """The mean over the graphs that have this target; 0 where none has."""
+        """Return the mean over the graphs that have this target; 0 if none has."""
         if name == "stress" and self._learns_stress:
             return x.mean((1, 2)).sum() / has_stress(batch).sum().clamp(min=1)
         return _mean(x, batch)
@@ -209,7 +211,7 @@ class MoleculeModule(FitModule):
                 seen.append(pair[:, known])
 
     def parity(self) -> dict[str, Tensor]:
-        """True and predicted numbers [2, n] of the last test, by target and unit."""
+        """Return true and predicted numbers ``[2, n]`` of the last test, by target and unit."""
         units = {name: name + (f" / {unit}" if unit else "") for name, (unit, _) in self.units.items()}
         return {
             units[name]: torch.cat(seen, 1) * self.units[name][1] for name, seen in self.seen.items() if seen
@@ -217,7 +219,7 @@ class MoleculeModule(FitModule):
 
 
 def _mean(x: Tensor, batch: Any) -> Tensor:
-    """The mean over the numbers of each graph, then over the graphs."""
+    """Return the mean over the numbers of each graph, then over the graphs."""
     rows = x.reshape(len(x), -1).mean(1)
     if len(rows) == batch.num_graphs and len(rows) != batch.num_nodes:
         return rows.mean()
@@ -227,11 +229,11 @@ def _mean(x: Tensor, batch: Any) -> Tensor:
 
 
 class MoleculeCLI(FitCLI):
-    """A run on molecules; draws what is predicted against what is true beside its curves."""
+    """Command line of a run on molecules; also plots predictions against targets."""
 
     module, data, run = MoleculeModule, MoleculeData, "molecules"
     precisions: ClassVar = (*FitCLI.precisions, "64-true")
-    # Forces are derivatives: evaluation, too, has to build graphs.
+    # Forces are derivatives: evaluation needs autograd as well.
     defaults: ClassVar = {
         "default_root_dir": "runs/molecules",
         "gradient_clip_val": 10.0,

@@ -63,7 +63,7 @@ def test_eigenvalues_may_be_given(ragged):
     largest = largest_eigenvalues(batch.edge_index, batch.batch)
     assert torch.equal(model(*args, lambda_max=largest), model(*args))
     assert not torch.allclose(model(*args, lambda_max=torch.full((6,), 3.0)), model(*args))
-    with pytest.raises(ValueError, match=r"lambda_max: expected 6 numbers, one a graph, found \[1\]"):
+    with pytest.raises(ValueError, match=r"lambda_max: expected \[6\], a number per graph, found \[1\]"):
         model(*args, lambda_max=torch.ones(1))
 
 
@@ -72,5 +72,5 @@ def test_gat_sees_only_the_number_of_nodes_where_features_are_equal(ragged):
     out = model(torch.ones_like(batch.x), batch.edge_index, batch.batch)
     torch.testing.assert_close(out[2], out[5], rtol=0, atol=1e-12)  # of 9 nodes both
     assert not torch.allclose(out[2], out[3])
-    with pytest.raises(ValueError, match="hidden: expected multiples of heads = 8, found 12"):
+    with pytest.raises(ValueError, match="hidden_channels: expected multiples of heads = 8, found 12"):
         GAT(2, 12, 2, 3)

@@ -17,7 +17,7 @@ def test_equals_pyg(ragged, at_once):
     parts = dense_batches(batch.edge_index, batch.batch, at_once=at_once)
     assert sorted(torch.cat([part.graphs for part in parts]).tolist()) == [*range(8)]
     for part in parts:
-        n, own = min(part.places, 17), part.graphs
+        n, own = min(part.size, 17), part.graphs
         assert torch.equal(part.edges(weight)[:, :n, :n], matrices[own, :n, :n])
         assert torch.equal(part.nodes(batch.x)[:, :n], nodes[own, :n])
         assert torch.equal(part.mask[:, :n], masks[own, :n])
@@ -39,7 +39,7 @@ def test_padding_is_bounded_and_so_is_the_number_of_parts():
     parts = dense_batches(torch.zeros(2, 0).long(), batch, at_once=1 << 40)
     for part in parts:
         least = int(sizes[part.graphs].min())
-        assert 1 - (least / part.places) ** 2 <= 0.36
+        assert 1 - (least / part.size) ** 2 <= 0.36
         assert least > 8 or part.full
     assert len(parts) == 8 + 4 * 7  # 1 to 8, and four an octave up to 1024
 
@@ -53,16 +53,16 @@ def test_much_work_is_cut_into_pieces(ragged):
 def test_one_large_graph_does_not_make_the_small_ones_large(ragged):
     batch = ragged((300,) + (5,) * 50)
     parts = dense_batches(batch.edge_index, batch.batch)
-    assert sum(len(part.graphs) * part.places**2 for part in parts) == 320**2 + 50 * 25
+    assert sum(len(part.graphs) * part.size**2 for part in parts) == 320**2 + 50 * 25
 
 
 def test_the_same_places_for_all(ragged):
     batch = ragged()
-    (part,) = dense_batches(batch.edge_index, batch.batch, places=14)
+    (part,) = dense_batches(batch.edge_index, batch.batch, size=14)
     assert part.graphs.tolist() == [*range(6)]
     assert part.mask.sum(1).tolist() == [5, 1, 9, 12, 2, 9]
-    with pytest.raises(ValueError, match="max_nodes = 11 nodes a graph, found one of 12"):
-        dense_batches(batch.edge_index, batch.batch, places=11)
+    with pytest.raises(ValueError, match="max_nodes = 11 nodes a graph, found 12"):
+        dense_batches(batch.edge_index, batch.batch, size=11)
 
 
 def test_rows_come_back_in_order(ragged):

@@ -102,5 +102,5 @@ def test_wrong_arguments(ragged):
         model(*args, index)
     with pytest.raises(ValueError, match="frequencies: expected a positive integer, found 0"):
         gnnml3_supports(batch.edge_index, batch.batch, frequencies=0)
-    with pytest.raises(ValueError, match=r"(hidden|num_layers): expected"):
+    with pytest.raises(ValueError, match=r"(hidden_channels|num_layers): expected"):
         GNNML3(2, 2, 2, 3)

@@ -190,7 +190,7 @@ def test_crystals_without_neighbors_are_atoms_alone():
 @pytest.mark.parametrize("signed", [False, True])
 def test_signed_cell_is_deprecated_and_does_what_it_did(signed):
     torch.manual_seed(0)
-    net = FAENet(hidden=8, layers=1, num_radial=4, cutoff=3.4).double()
+    net = FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=3.4).double()
     with pytest.warns(DeprecationWarning, match=f"signed_cell={signed} is deprecated"):
         old = Potential(copy.deepcopy(net), WeightedPCAFrame("E(3)"), signed_cell=signed).eval()
     new = Potential(net, WeightedPCAFrame("E(3)"), cell_frame=CellVectors(signed=signed)).eval()

@@ -15,7 +15,7 @@ REPS = {name: spec.replace("node_", "").split("_")[-1] for name, spec in REPS.it
 
 
 def net(heads=None, **kwargs):
-    return FAENet(hidden=16, layers=2, num_radial=8, heads=heads, **kwargs).double().eval()
+    return FAENet(hidden_channels=16, num_layers=2, num_radial=8, heads=heads, **kwargs).double().eval()
 
 
 def test_framed_heads_are_equivariant_and_bare_ones_are_not(molecules):

@@ -18,11 +18,13 @@ VEC = torch.tensor([[0.0, 0, 1], [0, 0, -1]]).double()
 
 def nequip(**kwargs):
     pytest.importorskip("e3nn", reason="e3nn is not installed")
-    return NequIP(channels=4, layers=1, num_radial=4, radial=8, elements=3, **kwargs).double().eval()
+    return (
+        NequIP(hidden_channels=4, num_layers=1, num_radial=4, radial=8, elements=3, **kwargs).double().eval()
+    )
 
 
 def faenet(**kwargs):
-    return FAENet(hidden=8, layers=1, num_radial=4, **kwargs).double().eval()
+    return FAENet(hidden_channels=8, num_layers=1, num_radial=4, **kwargs).double().eval()
 
 
 NETS = {"FAENet": faenet, "NequIP": nequip}
@@ -74,7 +76,7 @@ def net(request):
         ({"edge_index": EDGES, "edge_vec": VEC.long()}, "edge_vec: expected real numbers .* torch.int64"),
         ({"edge_index": EDGES, "edge_vec": VEC.tolist()}, "edge_vec: expected real numbers .* found list"),
         ({"edge_vec": VEC}, "edge_vec with edge_index"),
-        ({"pos": None}, "needs pos, or edge_vec with edge_index"),
+        ({"pos": None}, "pos: expected it, or edge_vec with edge_index, for"),
     ],
     ids=str,
 )

@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from fa_pyg.models import FAENet, NequIP, Potential
-from fa_pyg.models.molecules.nequip import Interaction
+from fa_pyg.models.molecules.nequip import EquivariantConv
 from fa_pyg.nn import radius_graph
 from fa_pyg.testing import assert_conservative, assert_equivariant, equivariance_error
 
@@ -19,7 +19,7 @@ LEVELS = {"energy": "graph", "forces": "node"}
 
 
 def net(**kwargs):
-    sizes = {"channels": 4, "layers": 3, "num_radial": 4, "radial": 8, "elements": 3} | kwargs
+    sizes = {"hidden_channels": 4, "num_layers": 3, "num_radial": 4, "radial": 8, "elements": 3} | kwargs
     return NequIP(**sizes).double().eval()
 
 
@@ -32,7 +32,7 @@ def molecules(molecules):
 def test_energies_and_forces_are_equivariant_and_those_of_an_unframed_network_are_not(lmax, molecules):
     model = Potential(net(lmax=lmax)).eval()
     assert_equivariant(model, molecules, "E(3)", output=FORCES, level=LEVELS)
-    bare = Potential(FAENet(hidden=16, layers=2).double()).eval()
+    bare = Potential(FAENet(hidden_channels=16, num_layers=2).double()).eval()
     error = equivariance_error(bare, molecules, "E(3)", output=FORCES, level=LEVELS)
     assert error["proper"] > 1e-3
 
@@ -42,7 +42,7 @@ def test_angles_matter(molecules):
 
     def spread(model):
         bent = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0], [-1, 0, 0]]).double()
-        # The same neighbours of each atom at the same distances, in other directions.
+        # The same neighbors of each atom at the same distances, in other directions.
         energies = [model(torch.tensor([8, 1, 1]), bent[list(at)]) for at in ((0, 1, 2), (0, 1, 3))]
         return (energies[0] - energies[1]).abs().item()
 
@@ -55,7 +55,7 @@ def test_messages_are_those_of_the_tensor_product_of_e3nn(depths, molecules):
     from e3nn import o3
 
     lmax_in, lmax_out = depths
-    layer = Interaction(lmax_in, 2, lmax_out, 4, 4, 8, 3, num_neighbors=7.0).double()
+    layer = EquivariantConv(lmax_in, 2, lmax_out, 4, 4, 8, 3, num_neighbors=7.0).double()
     edge_index = radius_graph(molecules["pos"], 5.0, molecules["batch"], max_num_neighbors=None)
     source, target = edge_index
     h = [torch.randn(8, 2 * a + 1, 4).double() for a in range(lmax_in + 1)]
@@ -84,7 +84,7 @@ def test_messages_are_those_of_the_tensor_product_of_e3nn(depths, molecules):
 
 
 def test_the_wrong_parity_never_occurs():
-    paths = [path for row in Interaction(2, 2, 2, 4, 4, 8, 3, 7.0).paths for path in row]
+    paths = [path for row in EquivariantConv(2, 2, 2, 4, 4, 8, 3, 7.0).paths for path in row]
     assert len(paths) == 11
     assert all(sum(path) % 2 == 0 for path in paths)
 
@@ -98,7 +98,7 @@ def test_shapes_and_batch_equals_singles(molecules):
 
 
 def test_energy_is_twice_differentiable(molecules):
-    model, z = net(cutoff=1.4, layers=2, channels=2), molecules["z"][5:]
+    model, z = net(cutoff=1.4, num_layers=2, hidden_channels=2), molecules["z"][5:]
     pos = molecules["pos"][5:].clone().requires_grad_()
     assert gradcheck(lambda x: model(z, x), pos)
     assert gradgradcheck(lambda x: model(z, x), pos)
@@ -168,7 +168,7 @@ def test_without_e3nn_the_constructor_says_what_to_install(monkeypatch):
         ({"cutoff": 0}, "cutoff: expected a positive number, found 0"),
         ({"num_neighbors": -1.0}, "num_neighbors: expected a positive number, found -1.0"),
         ({"channels": 0}, "channels: expected a positive integer, found 0"),
-        ({"layers": 0}, "layers: expected a positive integer, found 0"),
+        ({"num_layers": 0}, "num_layers: expected a positive integer, found 0"),
         ({"lmax": -1}, "lmax: expected an integer >= 0, found -1"),
         ({"lmax": 3}, "lmax: expected an integer from 0 to 2, found 3"),
     ],

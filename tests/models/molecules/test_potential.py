@@ -12,7 +12,7 @@ from fa_pyg.testing import assert_conservative
 
 
 def potential(group="E(3)", smoothness="forces", **kwargs):
-    net = FAENet(hidden=16, layers=2, num_radial=8, cutoff=3.0, heads=kwargs.pop("heads", None))
+    net = FAENet(hidden_channels=16, num_layers=2, num_radial=8, cutoff=3.0, heads=kwargs.pop("heads", None))
     frame = WeightedPCAFrame(group, smoothness=smoothness) if group else None
     return Potential(net.double(), frame, **kwargs).eval()
 
@@ -37,9 +37,11 @@ def test_forces_are_conservative(group, molecules):
 
 
 def test_detached_frames_and_direct_forces_are_not_conservative(molecules):
-    net = FAENet(hidden=16, layers=2, heads={"energy": "scalar", "forces": "node vector"}).double()
+    net = FAENet(
+        hidden_channels=16, num_layers=2, heads={"energy": "scalar", "forces": "node vector"}
+    ).double()
     direct = Potential(net, WeightedPCAFrame("SE(3)"), gradient=False).eval()
-    detached = Potential(FAENet(hidden=16).double(), WeightedPCAFrame("SE(3)", detach=True)).eval()
+    detached = Potential(FAENet(hidden_channels=16).double(), WeightedPCAFrame("SE(3)", detach=True)).eval()
     for model in (direct, detached):
         with pytest.raises(AssertionError, match="not conservative"):
             assert_conservative(model, rattled(molecules), energy="energy", forces="forces", group="SE(3)")
@@ -179,7 +181,7 @@ def test_wrong_heads_are_named():
         Potential(nn.Identity(), heads={"energy": "spin"})
 
 
-def test_neighbours_without_a_cutoff_are_named():
+def test_neighbors_without_a_cutoff_are_named():
     class Edges(nn.Module):
         def forward(self, pos, edge_index):
             return (pos[edge_index[0]] - pos[edge_index[1]]).square().sum()[None]
@@ -285,7 +287,7 @@ def test_slabs_do_not_depend_on_the_height_of_their_cell(crystal):
     torch.testing.assert_close(model(**crystal | {"pbc": slab, "cell": cell})["energy"], one["energy"])
 
 
-def test_neighbours_by_vesin_and_without_it_are_the_same(crystal, monkeypatch):
+def test_neighbors_by_vesin_and_without_it_are_the_same(crystal, monkeypatch):
     pytest.importorskip("vesin", reason="vesin is not installed (extra 'chem')")
     model = potential()
     one = model(**crystal)

@@ -18,7 +18,7 @@ FRAMES = [WeightedPCAFrame("E(3)"), WeightedPCAFrame("SE(3)"), PCAFrame("E(3)"),
 
 
 def potential(frame=FRAMES[0], heads=None, **kwargs):
-    net = FAENet(hidden=8, layers=2, num_radial=4, cutoff=3.5, heads=heads)
+    net = FAENet(hidden_channels=8, num_layers=2, num_radial=4, cutoff=3.5, heads=heads)
     return Potential(net.double(), frame, **kwargs).eval()
 
 
@@ -136,7 +136,7 @@ def test_wires_need_a_network_without_a_frame():
     with pytest.raises(ValueError, match=found):
         potential()(**given)
     pytest.importorskip("e3nn", reason="e3nn is not installed")
-    net = NequIP(channels=4, layers=1, num_radial=4, radial=8, elements=3, cutoff=3.5).double()
+    net = NequIP(hidden_channels=4, num_layers=1, num_radial=4, radial=8, elements=3, cutoff=3.5).double()
     model = Potential(net).eval()
     wire = batch_of(atoms)
     double = batch_of([atoms[0].repeat((2, 1, 1))])
@@ -273,7 +273,7 @@ def test_stress_is_for_cells_with_a_volume():
             model(**batch_of(atoms), stress=True)
     flat = [one for one in mixture() if one.pbc.sum() == 2 and one.cell.volume == 0]
     assert flat
-    with pytest.raises(ValueError, match="stress: expected a cell that has a volume"):
+    with pytest.raises(ValueError, match="stress: expected a cell with a volume"):
         model(**batch_of([*flat, molecule("H2O")]), stress=True)
 
 
@@ -296,9 +296,9 @@ def test_outputs_that_are_no_heads_are_left_alone():
             return super().forward(*args, **kwargs) | {"layers": torch.zeros(7), "name": "more"}
 
     torch.manual_seed(0)
-    more = More(hidden=8, layers=1, heads={"energy": "scalar"}).double()
+    more = More(hidden_channels=8, num_layers=1, heads={"energy": "scalar"}).double()
     torch.manual_seed(0)
-    plain = FAENet(hidden=8, layers=1, heads={"energy": "scalar"}).double()
+    plain = FAENet(hidden_channels=8, num_layers=1, heads={"energy": "scalar"}).double()
     found, expected = (Potential(net).eval()(**batch_of(ATOMS)) for net in (more, plain))
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
@@ -319,9 +319,9 @@ def test_networks_without_vectors_are_for_molecules():
 def test_cells_of_another_unit_are_refused_at_once_with_their_graph(size):
     given = batch_of([molecule("H2O"), bulk("Cu"), bulk("Cu")])
     given["cell"][2] = size * torch.eye(3)
-    message = r"cell: expected at most .* neighbours.* found about .* in graph 2 \(1 atoms"
+    message = r"cell: expected at most .* neighbors.* found about .* in graph 2 \(1 atoms"
     with pytest.raises(ValueError, match=message):
-        Potential(FAENet(hidden=8, layers=1), FRAMES[0])(**given)
+        Potential(FAENet(hidden_channels=8, num_layers=1), FRAMES[0])(**given)
 
 
 def test_a_plate_with_a_short_side_is_a_wire_of_its_images():
@@ -348,7 +348,7 @@ def test_positions_of_half_precision_are_taken_as_they_are(dtype):
 def test_crowds_are_refused_before_the_network_runs(pbc, monkeypatch):
     monkeypatch.setattr("fa_pyg.models.molecules.potential.MAX_NEIGHBORS", 20)
     atoms = Atoms("H24", np.full((24, 3), 2.0), cell=[60, 60, 60], pbc=pbc)
-    message = "pos: expected at most 20 neighbours of an atom within the cutoff, found 23 of atom 3"
+    message = "pos: expected at most 20 neighbors of an atom within the cutoff, found 23 of atom 3"
     with pytest.raises(ValueError, match=message):
         potential()(**batch_of([molecule("H2O"), atoms]))
     assert potential()(**batch_of([molecule("H2O"), atoms[:20]]))["energy"].isfinite().all()

@@ -11,7 +11,7 @@ from fa_pyg.models import FAENet, Potential
 
 def potential(frame, heads=None):
     torch.manual_seed(0)
-    net = FAENet(hidden=8, layers=1, num_radial=4, cutoff=3.0, heads=heads).double()
+    net = FAENet(hidden_channels=8, num_layers=1, num_radial=4, cutoff=3.0, heads=heads).double()
     return Potential(net, frame).eval()
 
 

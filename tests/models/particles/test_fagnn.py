@@ -30,12 +30,12 @@ REPS = {"pos": "point", "vel": "vector"}
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_equivariant(dim, fused):
-    model = FAGNN(hidden=4 * dim, layers=2, dim=dim, fused=fused).double()
+    model = FAGNN(hidden_channels=4 * dim, num_layers=2, dim=dim, fused=fused).double()
     assert_equivariant(model, particles(dim), f"E({dim})", REPS, "point", tol=1e-10)
 
 
 def test_a_bare_layer_is_not_equivariant():
-    layer = FAGNN(hidden=12, layers=1).double().convs[0].averaging.model
+    layer = FAGNN(hidden_channels=12, num_layers=1).double().convs[0].averaging.model
     inputs = particles(sizes=(5, 5))
     call = {
         "h": inputs["pos"].new_zeros(10, 0),
@@ -49,7 +49,7 @@ def test_a_bare_layer_is_not_equivariant():
 
 @pytest.mark.parametrize("dim", [2, 3])
 def test_fused_layers_equal_plain_ones_in_value_and_gradient(dim):
-    model = FAGNN(hidden=4 * dim, layers=3, dim=dim).double()
+    model = FAGNN(hidden_channels=4 * dim, num_layers=3, dim=dim).double()
     inputs = particles(dim)
     results = []
     for fused in (True, False):
@@ -67,7 +67,7 @@ def test_fused_layers_equal_plain_ones_in_value_and_gradient(dim):
 
 
 def test_one_graph_without_batch_equals_its_place_in_a_batch():
-    model = FAGNN(hidden=12, layers=2).double()
+    model = FAGNN(hidden_channels=12, num_layers=2).double()
     inputs = particles()
     together = model(**inputs)
     first = {k: inputs[k][:5] for k in ("pos", "vel", "charge")}
@@ -78,6 +78,6 @@ def test_one_graph_without_batch_equals_its_place_in_a_batch():
 
 def test_bad_arguments():
     with pytest.raises(ValueError, match="multiple of 3"):
-        FAGNN(hidden=64)
+        FAGNN(hidden_channels=64)
     with pytest.raises(ValueError, match="edge_attr"):
-        FAGNN(hidden=12)(torch.randn(5, 3), torch.randn(5, 3))
+        FAGNN(hidden_channels=12)(torch.randn(5, 3), torch.randn(5, 3))

@@ -3,7 +3,7 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from fa_pyg import FrameAveraging, HaarFrame, PCAFrame, PerMode
-from fa_pyg.models.particles.gnn import GNN, NEAR, pair_inputs
+from fa_pyg.models.particles.gnn import GNN, NEAR, edge_features
 from fa_pyg.models.particles.linear import Linear
 
 
@@ -77,7 +77,7 @@ def test_a_batch_equals_single_graphs():
 
 def test_equals_plain_loops():
     """The equations, pair by pair, with the first linear map of a message whole."""
-    model, data = GNN(hidden=8, layers=2), system(4)
+    model, data = GNN(hidden_channels=8, num_layers=2), system(4)
     x, v, q = data.pos - data.pos.mean(0), data.vel, data.charge
     h = [model.embed(torch.cat([x[i], v[i], q[i]])) for i in range(4)]
     for layer in model.layers:
@@ -101,7 +101,7 @@ def test_equals_plain_loops():
 def test_only_the_displacement_is_not_invariant():
     data, rotation = system(5), orthogonal()
     both = data, moved(data, rotation, torch.ones(3))
-    inputs, turned = (pair_inputs(d.pos, d.vel, d.charge, *d.edge_index) for d in both)
+    inputs, turned = (edge_features(d.pos, d.vel, d.charge, *d.edge_index) for d in both)
     torch.testing.assert_close(turned[:, 3:], inputs[:, 3:])
     torch.testing.assert_close(turned[:, :3], inputs[:, :3] @ rotation.t())
     assert (turned[:, :3] - inputs[:, :3]).abs().max() > 0.1

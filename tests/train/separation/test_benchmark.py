@@ -29,15 +29,10 @@ def benchmark(tmp_path):
     """All of it on few small graphs."""
 
     def make(**more):
-        small = {"initialisations": 3, "epochs": 1, "num_nodes": 4, "num_pairs": 6, "seeds": (0, 1)}
+        small = {"initializations": 3, "epochs": 1, "num_nodes": 4, "num_pairs": 6, "seeds": (0, 1)}
         return Benchmark(tmp_path / "out", tmp_path / "data", "exp-like", progress=False, **{**small, **more})
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _no_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
@@ -95,12 +90,12 @@ def test_parts_are_kept_and_not_run_again(benchmark, monkeypatch):
         patch.setattr(separation, "main", never)
         assert list(benchmark().run(rows)) == found
         with pytest.raises(AssertionError, match="run again"):
-            list(benchmark(initialisations=4).run(rows))  # other settings are another part
+            list(benchmark(initializations=4).run(rows))  # other settings are another part
 
 
 def test_an_interrupted_count_goes_on(benchmark, monkeypatch):
     one, seen = row("gin"), []
-    expected = benchmark().finished(one, "exp")
+    expected = benchmark().result(one, "exp")
     (benchmark().out / "parts").rename(benchmark().out / "kept")
     original = separation.random_outputs
 
@@ -114,8 +109,8 @@ def test_an_interrupted_count_goes_on(benchmark, monkeypatch):
     monkeypatch.setattr(separation, "random_outputs", interrupted)
     monkeypatch.setattr(separation, "SAVE_EVERY", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        benchmark().finished(one, "exp")
-    found = benchmark().finished(one, "exp")
+        benchmark().result(one, "exp")
+    found = benchmark().result(one, "exp")
     assert seen == [0, 2]
     assert {**found, "seconds": 0} == {**expected, "seconds": 0}
     assert [path.suffix for path in (benchmark().out / "parts").iterdir()] == [".json"]
@@ -134,8 +129,8 @@ def test_an_interrupted_training_goes_on(benchmark, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(GraphModule, "training_step", stop)
         with pytest.raises(InterruptedError):
-            benchmark(epochs=6).finished(row("gin"), "exp_classify", 1)
-    found = benchmark(epochs=6).finished(row("gin"), "exp_classify", 1)
+            benchmark(epochs=6).result(row("gin"), "exp_classify", 1)
+    found = benchmark(epochs=6).result(row("gin"), "exp_classify", 1)
     assert found["epochs"] == 6
     assert found["seed"] == 1
     assert found["folder"].endswith("version_0")
@@ -167,7 +162,7 @@ def test_table_csv_and_picture(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title: A\nwidth: 3\n", "found the keys .*'width'"),
+        ("title: A\nwidth: 3\n", "expected the keys title .*'width'"),
         ("- 3\n", "expected settings by their names"),
         (
             "title: A\nexp: {model: {class_path: fa_pyg.models.GIN, init_args: {width: 3}}}\n",
@@ -183,6 +178,6 @@ def test_a_wrong_configuration_is_named(text, message, tmp_path):
 
 
 def test_results_are_plain_json(benchmark):
-    found = benchmark().finished(row("gcn"), "graph8c")
+    found = benchmark().result(row("gcn"), "graph8c")
     (path,) = (benchmark().out / "parts").glob("gcn_graph8c_*.json")
     assert json.loads(path.read_text()) == found

@@ -23,7 +23,7 @@ model:
     init_args:
       model:
         class_path: fa_pyg.models.GIN
-        init_args: {in_channels: 3, hidden: 8, num_layers: 2, out_channels: 1, ids: 80}
+        init_args: {in_channels: 3, hidden_channels: 8, num_layers: 2, out_channels: 1, ids: 80}
       frame: {class_path: fa_pyg.CanonicalFrame}
 data:
   dataset: {class_path: fa_pyg.datasets.EXPLike, init_args: {num_pairs: 12}}
@@ -92,7 +92,7 @@ def test_splits_are_the_graphs_in_their_order():
     sizes = [batch.num_graphs for batch in data.train_dataloader()]
     assert sizes == [5, 5, 4]
     for wrong in ({"val": 12, "test": 12}, {"val": 0}):
-        with pytest.raises(ValueError, match="val and test are"):
+        with pytest.raises(ValueError, match="val, test: expected"):
             GraphData(dataset, **wrong)
 
 
@@ -124,8 +124,7 @@ def test_some_of_the_kept_frames_are_drawn():
 
 
 @pytest.fixture
-def arguments(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])
+def arguments(tmp_path):
 
     def make(text, *more):
         return ["--config", text, f"--trainer.default_root_dir={tmp_path}", *more]

@@ -47,17 +47,17 @@ def test_huber_trains_on_the_huber_loss_and_reports_squares():
     expected = torch.where(errors < 0.2, errors**2 / 0.4, errors - 0.1).mean()
     assert loss.item() == pytest.approx(expected.item())
     assert module._sum.flatten().tolist() == pytest.approx([2 * (errors**2).mean().item(), 2])
-    with pytest.raises(ValueError, match="huber is 0"):
+    with pytest.raises(ValueError, match="huber: expected a positive number or None, found 0"):
         NBodyModule(Shift(), huber=0)
 
 
-def optimiser_of(module, steps):
+def optimizer_of(module, steps):
     module.trainer = SimpleNamespace(estimated_stepping_batches=steps, precision="32-true")
     return module.configure_optimizers()
 
 
 def test_cosine_falls_from_lr_to_nothing():
-    made = optimiser_of(NBodyModule(Shift(), lr=0.2, schedule="cosine"), 8)
+    made = optimizer_of(NBodyModule(Shift(), lr=0.2, schedule="cosine"), 8)
     rates = []
     for _ in range(9):
         rates.append(made["optimizer"].param_groups[0]["lr"])
@@ -71,25 +71,25 @@ def test_cosine_falls_from_lr_to_nothing():
 def test_without_decay_it_is_adam():
     module, data = NBodyModule(Shift(), lr=0.1, inputs=["pos"], target="goal"), batch_of(4)
     reference = nn.Parameter(torch.tensor(0.5))
-    adam, ours = torch.optim.Adam([reference], 0.1), optimiser_of(module, 10)
+    adam, ours = torch.optim.Adam([reference], 0.1), optimizer_of(module, 10)
     for _ in range(5):
         module.on_train_epoch_start()
-        for optimiser, loss in (
+        for optimizer, loss in (
             (ours, module.training_step(data, 0)),
             (adam, (data.pos + reference - data.goal).square().mean()),
         ):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     torch.testing.assert_close(module.model.by, reference)
 
 
 @pytest.mark.parametrize("wrong", [{"lr": 0.0}, {"lr": -1.0}, {"weight_decay": -1e-3}])
 def test_wrong_rates(wrong):
-    with pytest.raises(ValueError, match="expected lr > 0, weight_decay >= 0"):
+    with pytest.raises(ValueError, match=r"(lr|weight_decay): expected a (positive number|number >= 0)"):
         NBodyModule(Shift(), **wrong)
 
 
 def test_a_schedule_needs_an_end():
-    with pytest.raises(ValueError, match="max_epochs is -1"):
-        optimiser_of(NBodyModule(Shift(), schedule="cosine"), math.inf)
+    with pytest.raises(ValueError, match="schedule: expected max_epochs"):
+        optimizer_of(NBodyModule(Shift(), schedule="cosine"), math.inf)

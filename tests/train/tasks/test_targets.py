@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
-from fa_pyg.train.tasks.targets import MoleculesOnDisk, Targets, boxes
+from fa_pyg.train.tasks.cells import cells
+from fa_pyg.train.tasks.molecules_on_disk import MoleculesOnDisk
+from fa_pyg.train.tasks.targets import Targets
 
 
 def molecule(n, **changes):
@@ -59,7 +61,7 @@ def test_what_is_not_there_or_of_another_shape_is_named():
 
 @pytest.mark.parametrize("column", ["4", "-5", "two"])
 def test_a_column_that_is_not_there_is_named(column):
-    with pytest.raises(ValueError, match=rf"attributes: found 'y:{column}', expected a column of \[1, 4\]"):
+    with pytest.raises(ValueError, match=rf"attributes: expected a column of \[1, 4\], found 'y:{column}'"):
         Targets(("homo",), {"homo": f"y:{column}"}).of(molecule(2), 0)
 
 
@@ -69,7 +71,7 @@ def test_molecules_on_disk_may_have_known_elements_only():
     graphs.known[1] = True
     assert graphs[0].num_nodes == 3
     graphs.dataset[0].z[1] = 79
-    with pytest.raises(ValueError, match=r"num_fitted: found Au in molecule 0 \(a.xyz:2\)"):
+    with pytest.raises(ValueError, match=r"num_fitted: .*found Au in molecule 0 \(a.xyz:2\)"):
         graphs[1]
 
 
@@ -94,11 +96,11 @@ def test_boxes_have_the_shape_that_batches_ask_for(shape):
     """However a data set has it; where nothing is periodic there is none."""
     cell, pbc = 3 * torch.eye(3), torch.tensor([True, True, False])
     given = {"cell": cell[None], "pbc": pbc[None]} if shape else {"cell": cell, "pbc": pbc.long()}
-    one, other = boxes(molecule(2, **given), 0), boxes(molecule(2), 0)
+    one, other = cells(molecule(2, **given), 0), cells(molecule(2), 0)
     assert torch.equal(one["cell"], cell[None])
     assert torch.equal(one["pbc"], pbc[None])
     assert other == {}
-    whole = boxes(Batch.from_data_list([molecule(2, **given), molecule(1, **given)]))
+    whole = cells(Batch.from_data_list([molecule(2, **given), molecule(1, **given)]))
     assert torch.equal(whole["cell"], torch.stack([cell, cell]))
     assert torch.equal(whole["pbc"], torch.stack([pbc, pbc]))
 
@@ -106,15 +108,15 @@ def test_boxes_have_the_shape_that_batches_ask_for(shape):
 def test_boxes_that_are_half_known_are_named():
     cell, pbc = torch.eye(3)[None], torch.ones(1, 3) > 0
     with pytest.raises(ValueError, match=r"^cell: expected one in molecule 4 \(a.xyz:2\), found none"):
-        boxes(molecule(2, pbc=pbc), 4)
+        cells(molecule(2, pbc=pbc), 4)
     with pytest.raises(ValueError, match=r"^pbc: expected one in molecule 4 \(a.xyz:2\), found none"):
-        boxes(molecule(2, cell=cell), 4)
+        cells(molecule(2, cell=cell), 4)
     both = Batch.from_data_list([molecule(2, cell=0 * cell), molecule(3, cell=cell)])
     with pytest.raises(ValueError, match=r"^pbc: expected one in molecule 1 \(a.xyz:3\), found none"):
-        boxes(both)
-    assert boxes(molecule(2, pbc=~pbc, cell=None), 0) == {}
+        cells(both)
+    assert cells(molecule(2, pbc=~pbc, cell=None), 0) == {}
     with pytest.raises(ValueError, match=r"^cell: expected \[1, 3, 3\] in molecule 4 .*, found \[1, 2, 3\]"):
-        boxes(molecule(2, pbc=pbc, cell=cell[:, :2]), 4)
+        cells(molecule(2, pbc=pbc, cell=cell[:, :2]), 4)
 
 
 @pytest.mark.parametrize("name", ["z", "pos", "cell", "pbc", "batch"])

@@ -1,1 +1,7 @@
-"""An index of XYZ files larger than memory, kept on disk."""
+"""An index of XYZ files that are larger than memory, stored on disk."""
+
+from __future__ import annotations
+
+from fa_pyg.io.xyz.index.cache import Index
+
+__all__ = ["Index"]

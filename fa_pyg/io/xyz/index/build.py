@@ -1,8 +1,9 @@
-"""An index of many large XYZ files: built once, by several processes, and kept on disk as far as it got."""
+"""Build an index of large XYZ files once, by several processes, and resume it after an interruption."""
+
+from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -11,54 +12,56 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fa_pyg.io.xyz.index.chains import Chain, Part, explain, follow, joined
 from fa_pyg.io.xyz.index.progress import Progress
-from fa_pyg.io.xyz.parse import Reading
-from fa_pyg.workers.parent import end_with_parent
+from fa_pyg.io.xyz.index.scan import Chain, Part, follow, join, raise_error_of
+from fa_pyg.io.xyz.options import ReadOptions
+from fa_pyg.workers.parent import end_with_parent, usable_cores
 
-SPAN = 8 << 20  # bytes a worker reads before it reports
-MANY = 500  # small files that it reads at once, at most
+__all__ = ["Builder", "map_in_order", "num_processes"]
+
+SPAN = 8 << 20  # bytes of a task
+MANY = 500  # small files of a task, at most
 
 
 @dataclass
 class Builder:
-    """Goes through the files in order; what is behind `progress.state` is done and on disk.
+    """Scan files in order, from ``progress.state`` on.
 
     Args:
-        paths, sizes: The files, as plain text, and their lengths; -1 where that is not known.
-        names: What errors call them.
+        paths, sizes: The files, as plain text, and their sizes; -1 where unknown.
+        names: Their names in errors.
         skip: Leave bad files out, with their errors, rather than raise.
-        workers: Processes; 0 does everything in this one.
+        workers: Processes; 0 scans in this one.
     """
 
     paths: list[str]
     names: list[str]
     sizes: list[int]
-    reading: Reading
+    reading: ReadOptions
     progress: Progress
     skip: bool = False
     workers: int = 0
     span: int = SPAN
 
     def run(self) -> None:
-        """Goes on from where it was left."""
+        """Scan what is left."""
         state = self.progress.state
         if state.offset and state.offset >= self.sizes[state.file]:
             self.progress.next_file()
         groups = _groups(self._parts(), self.span)
         tasks = ((group, [part for _, part in group]) for group in groups)
-        for group, chains in in_order(_follow_all, tasks, self.reading, self.workers):
+        for group, chains in map_in_order(_follow_all, tasks, self.reading, self.workers):
             for (file, part), chain in zip(group, chains, strict=True):
-                if file == self.progress.state.file:  # otherwise the rest of a file that is left out
+                if file == self.progress.state.file:  # otherwise the file was left out
                     self._add(file, part, chain)
-            self.progress.save_now_and_then()
+            self.progress.save_sometimes()
         self.progress.finish()
 
     def _add(self, file: int, part: Part, guess: Chain) -> None:
-        """Takes a chain as it is, or what of it is true, or follows the true one."""
+        """Add a chain, or the correct part of a guessed one, or scan again from the correct place."""
         state, chain = self.progress.state, guess
         if part.line is None:
-            chain = joined(guess, state.offset, state.line)
+            chain = join(guess, state.offset, state.line)
         if chain is None and state.offset < part.stop:
             chain = follow(Part(part.path, state.offset, part.stop, state.line), self.reading)
         if chain is not None:
@@ -71,14 +74,14 @@ class Builder:
         self.progress.add(rows, chain.offset, chain.line)
         if chain.failed:
             try:
-                explain(part.path, self.names[file], *self.progress.last, self.reading)
+                raise_error_of(part.path, self.names[file], *self.progress.last, self.reading)
             except ValueError as error:
                 if not self.skip:
                     raise
                 self.progress.leave_out(error)
 
     def _parts(self) -> Iterator[tuple[int, Part]]:
-        """What is left to read."""
+        """Yield the parts that are left to scan."""
         state = self.progress.state
         for file in range(state.file, len(self.paths)):
             begin, line = (state.offset, state.line) if file == state.file else (0, 0)
@@ -88,12 +91,12 @@ class Builder:
                 yield file, Part(self.paths[file], start, stop, line if start == begin else None)
 
 
-def _follow_all(parts: list[Part], reading: Reading) -> list[Chain]:
+def _follow_all(parts: list[Part], reading: ReadOptions) -> list[Chain]:
     return [follow(part, reading) for part in parts]
 
 
 def _groups(parts: Iterable[tuple[int, Part]], span: int) -> Iterator[list[tuple[int, Part]]]:
-    """Parts put together to tasks of about one span."""
+    """Group parts into tasks of about one span."""
     group: list[tuple[int, Part]] = []
     total = 0
     for file, part in parts:
@@ -106,16 +109,24 @@ def _groups(parts: Iterable[tuple[int, Part]], span: int) -> Iterator[list[tuple
         yield group
 
 
-def in_order(function: Callable, tasks: Iterable[tuple], reading: Reading, workers: int) -> Iterator[tuple]:
-    """What a function makes of each task (what to call it, the argument), in order, a few tasks ahead."""
+def map_in_order(
+    function: Callable, tasks: Iterable[tuple], context: object, workers: int
+) -> Iterator[tuple]:
+    """Yield key and result of each task (key, argument) in order, computed a few tasks ahead.
+
+    Args:
+        function: Called with the argument of a task and ``context``.
+        tasks: Pairs of key and argument.
+        workers: Processes; 0 computes in this one.
+    """
     if not workers:
-        yield from ((name, function(task, reading)) for name, task in tasks)
+        yield from ((name, function(task, context)) for name, task in tasks)
         return
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context(), _begin_worker)
     waiting: deque[tuple[object, Future]] = deque()
     try:
         for name, task in tasks:
-            waiting.append((name, pool.submit(function, task, reading)))
+            waiting.append((name, pool.submit(function, task, context)))
             if len(waiting) > 2 * workers:
                 name, future = waiting.popleft()
                 yield name, future.result()
@@ -127,16 +138,16 @@ def in_order(function: Callable, tasks: Iterable[tuple], reading: Reading, worke
 
 
 def _begin_worker() -> None:
-    """A killed parent must not leave it behind, waiting for a task that never comes."""
+    """Prepare a worker, which must not outlive a killed parent."""
     torch.set_num_threads(1)
     end_with_parent()
 
 
-def processes(workers: int | None, total: int) -> int:
-    """How many processes read `total` bytes: by default one a core, if it is worth their start."""
+def num_processes(workers: int | None, total: int) -> int:
+    """Return the number of processes that scan ``total`` bytes: by default one per core for large files."""
     if workers is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = usable_cores()
         workers = cores if cores > 1 and total > 4 * SPAN else 0
-    if multiprocessing.current_process().daemon:  # a worker itself: it may have none
+    if multiprocessing.current_process().daemon:  # a worker cannot start others
         return 0
     return workers

@@ -1,4 +1,6 @@
-"""Where the index of some files lies, whether it is still theirs, and one structure of it."""
+"""An index on disk: found, checked or built, and read structure by structure."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -14,38 +16,48 @@ from typing import Any
 import numpy as np
 
 from fa_pyg.files.lock import Lock, locked
-from fa_pyg.io.xyz.blocks import Block, Text, cut, split_lines
-from fa_pyg.io.xyz.index.build import Builder, processes
-from fa_pyg.io.xyz.index.copies import as_text
-from fa_pyg.io.xyz.index.progress import CannotKeep, Progress
-from fa_pyg.io.xyz.open import XYZError, is_packed
-from fa_pyg.io.xyz.parse import Reading
+from fa_pyg.io.xyz.blocks import cut
+from fa_pyg.io.xyz.errors import XYZError
+from fa_pyg.io.xyz.index.build import Builder, num_processes
+from fa_pyg.io.xyz.index.decompressed import plain_text_path
+from fa_pyg.io.xyz.index.progress import CannotStore, Progress
+from fa_pyg.io.xyz.lines import Block, LoadedText, Text, split_lines
+from fa_pyg.io.xyz.open import is_packed
+from fa_pyg.io.xyz.options import ReadOptions
 
-VERSION = 2  # of what the files hold
+__all__ = ["Index"]
+
+VERSION = 2  # of the format
 OPEN = 64  # files kept open at once
 
 
 class Index:
-    """The structures of some files, and where each is.
+    """The positions of all structures of some files.
 
     Args:
-        files: In the order of the structures.
-        reading: How they are read; an index belongs to it.
-        folder: Where the index is kept. It cannot be: in a temporary folder, with a warning.
-        skip: Leave bad files out, and keep their `errors`.
-        workers: Processes to build it; None is one for each core, if there is enough to read.
+        files: The files, in order.
+        reading: How they are read; an index is specific to it.
+        folder: Where the index is stored; where that fails, in a temporary folder, with a warning.
+        skip: Leave bad files out, and keep their ``errors``.
+        workers: Processes to build it; None is one per core for large files.
+
+    Raises:
+        ValueError: what ``read_xyz`` raises, unless ``skip``.
+        TimeoutError: where the process that builds the index shows no sign of life.
     """
 
     def __init__(
-        self, files: list[Path], reading: Reading, folder: Path, skip: bool, workers: int | None
+        self, files: list[Path], reading: ReadOptions, folder: Path, skip: bool, workers: int | None
     ) -> None:
         self.names, self.reading = list(map(os.fspath, files)), reading
         self._open: dict[int, int] = {}
         self._temporary = None
         try:
             self._open_in(folder, skip, workers)
-        except CannotKeep as error:
-            warnings.warn(f"{folder}: no index is kept ({error}); cache= names a folder", stacklevel=3)
+        except CannotStore as error:
+            warnings.warn(
+                f"{folder}: the index cannot be stored ({error}); pass another cache=", stacklevel=3
+            )
             self._temporary = tempfile.TemporaryDirectory(prefix="fa_xyz")
             self._open_in_temporary(skip, workers)
         self.rows, self.errors = self._progress.rows(), self._progress.errors()
@@ -54,21 +66,21 @@ class Index:
         place = self._temporary.name
         try:
             self._open_in(Path(place), skip, workers)
-        except CannotKeep as error:
+        except CannotStore as error:
             self._temporary.cleanup()
             raise OSError(f"{place}: expected a folder for a temporary index, found {error}") from error
 
     def _open_in(self, folder: Path, skip: bool, workers: int | None) -> None:
-        """Takes the index that is there, or builds it."""
+        """Load the stored index, or build it."""
         place = folder / f".fa_xyz-{_digest(self._identity(folder, skip))}"
         with _locked(Path(f"{place}.lock")) as lock:
             base = Path(f"{place}-{_digest([_stamp(name) for name in self.names])}")
-            #: Other files, other contents, or another reading have another key.
+            #: Identifies the files, their contents, and how they are read.
             self.key = base.name.removeprefix(".fa_xyz-")
             self._progress = Progress(base, lock)
             copies = self._progress.state.copies
             self._paths = [
-                as_text(name, Path(f"{base}-{i}.text"), i, self._progress)
+                plain_text_path(name, Path(f"{base}-{i}.text"), i, self._progress)
                 for i, name in enumerate(self.names)
             ]
             self._stamps = [_stamp(path) for path in self._paths]
@@ -82,16 +94,19 @@ class Index:
         return len(self.rows)
 
     def block(self, index: int) -> tuple[Text, Block]:
-        """The lines of a structure."""
+        """Return the lines of a structure."""
         file, offset, length, line, _ = self.rows[index].tolist()
-        text = Text(self.names[file], split_lines(self.names[file], self._bytes(file, offset, length)), line)
+        text = LoadedText(
+            self.names[file], split_lines(self.names[file], self._bytes(file, offset, length)), line
+        )
         return text, next(cut(text, self.reading.comment, self.reading.limit))
 
     def counts(self) -> list[int]:
-        """The number of structures of each file."""
+        """Return the number of structures of each file."""
         return np.bincount(self.rows[:, 0], minlength=len(self.names)).tolist()
 
     def source(self, index: int) -> str:
+        """Return file and line of a structure."""
         file, _, _, line, _ = self.rows[index].tolist()
         return f"{self.names[file]}:{line + 1}"
 
@@ -99,11 +114,11 @@ class Index:
         whole = [path == name for path, name in zip(self._paths, self.names, strict=True)]
         sizes = [size for size, _ in self._stamps]
         sizes = [
-            -1 if same and size >= 0 and is_packed(name) else size  # a broken stream
+            -1 if same and size >= 0 and is_packed(name) else size  # a broken packed stream
             for same, size, name in zip(whole, sizes, self.names, strict=True)
         ]
         reading = replace(self.reading, edges=None)
-        count = processes(workers, sum(map(abs, sizes)))
+        count = num_processes(workers, sum(map(abs, sizes)))
         Builder(self._paths, self.names, sizes, reading, self._progress, skip, count).run()
 
     def _bytes(self, file: int, offset: int, length: int) -> bytes:
@@ -111,7 +126,9 @@ class Index:
         status = os.fstat(descriptor)
         if (status.st_size, status.st_mtime_ns) != self._stamps[file]:
             raise XYZError(self.names[file], None, "a file that has changed", "the one that was indexed")
-        return os.pread(descriptor, length, offset)  # has no place of its own: processes may share it
+        return os.pread(
+            descriptor, length, offset
+        )  # without a file position: processes may share the descriptor
 
     def _descriptor(self, file: int) -> int:
         if file not in self._open:
@@ -125,7 +142,7 @@ class Index:
         return self._open[file]
 
     def _identity(self, folder: Path, skip: bool) -> list[Any]:
-        """What makes this index another than that of other files in this folder, or read otherwise."""
+        """Return what distinguishes this index from others in the same folder."""
         paths = [os.path.relpath(name, folder) for name in self.names]
         return [VERSION, paths, self.reading.describe(), skip]
 
@@ -149,16 +166,16 @@ def _locked(path: Path) -> Iterator[Lock]:
         except TimeoutError:
             raise
         except OSError as error:
-            raise CannotKeep(f"{path}: {error.strerror}") from error
+            raise CannotStore(f"{path}: {error.strerror}") from error
         yield lock
 
 
 def _remove_others(base: Path) -> None:
-    """Removes what belongs to earlier versions of the files; who reads it still can go on."""
+    """Remove indices of earlier versions of the files; processes that read them may continue."""
     for path in base.parent.glob(f"{base.name.rsplit('-', 1)[0]}-*"):
         is_old = not path.name.startswith(base.name) or path.suffix == ".tmp"
         if is_old and path.suffix in (".rows", ".json", ".text", ".tmp"):
-            with suppress(OSError):  # a folder is not ours
+            with suppress(OSError):  # a folder is not of this package
                 path.unlink(missing_ok=True)
 
 

@@ -1,0 +1,68 @@
+"""Command lines of trainings: the names that they trust, and the check of their configurations."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.check import check
+from fa_pyg.config.plain import LimitError, parse, parse_text, read, short
+
+__all__ = ["TRUST", "check_configs", "explain", "trusted_names"]
+
+TRUST = (
+    "--trust NAME, given as often as needed: a class (my_net.Net), or a module with its classes (my_net), "
+    "that a configuration may name beside those of fa_pyg, torch.nn and torch_geometric.nn. It is imported."
+)
+
+
+def trusted_names(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the names after ``--trust``, which a file cannot hold, from the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--trust", action="append", default=[])
+    found, rest = parser.parse_known_args(list(args))
+    return found.trust, rest
+
+
+def check_configs(args: Sequence[str], kinds: Mapping[str, type], allowed: Allowlist) -> None:
+    """Refuse configurations, files or YAML in place of one, that name what is not trusted.
+
+    Args:
+        args: the arguments, of which only those of ``--config`` are read.
+        kinds: the class that is built from each section.
+        allowed: the names that they may hold.
+
+    Raises:
+        ValueError: naming the file, and the place in it.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    for config in parser.parse_known_args(list(args))[0].config:
+        is_file = os.path.isfile(config)  # False, too, for text that cannot be a file name
+        if not is_file and not _is_settings(config):
+            expected = "a file of this machine, or settings in YAML"
+            raise ValueError(f"--config: expected {expected}, found {short(config)}")
+        settings = read(config) if is_file else parse(config, "--config")
+        source = config if is_file else "--config"
+        if "config" in settings:  # would be read later, unchecked
+            raise ValueError(f"{source}: config: expected no other file, found {short(settings['config'])}")
+        check(settings, kinds, source, allowed)
+
+
+def _is_settings(text: str) -> bool:
+    try:
+        return isinstance(parse_text(text), dict)
+    except LimitError:
+        return False
+
+
+def explain(message: str) -> str:
+    """Replace jsonargparse's hint in an error about a name that is not allowed."""
+    return re.sub(
+        r", denied by the '\*' entry of .*? to allow it\.",
+        ": --trust NAME allows a class or module.",
+        message,
+    )

@@ -1,0 +1,50 @@
+"""Networks and graphs that tests share: ``from helpers import CoordinateMLP, EnergyMLP, relabeled``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.nn import global_add_pool
+
+__all__ = ["CoordinateMLP", "EnergyMLP", "relabeled"]
+
+
+class CoordinateMLP(nn.Module):
+    """MLP on the coordinates of each node, ``[N, dim]`` to ``[N, out]``, in float64: *not* equivariant."""
+
+    def __init__(
+        self,
+        dim: int = 3,
+        out: int = 3,
+        hidden: int = 16,
+        act: Callable[[], nn.Module] = nn.SiLU,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.layers = nn.Sequential(nn.Linear(dim, hidden), act(), nn.Linear(hidden, out)).double()
+
+    def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
+        return self.layers(pos)
+
+
+class EnergyMLP(CoordinateMLP):
+    """Sum of :class:`CoordinateMLP` over nodes and outputs: an energy per graph, ``[B]``, *not* invariant."""
+
+    def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
+        batch = torch.zeros(len(pos), dtype=torch.long) if batch is None else batch
+        return global_add_pool(self.layers(pos).sum(1), batch)
+
+
+def relabeled(data: Data, order: Tensor | None = None) -> Data:
+    """A graph with its nodes in another order (default random), and its edges in a random one."""
+    order = torch.randperm(data.num_nodes) if order is None else order
+    mix = torch.randperm(data.num_edges)
+    moved = Data(x=data.x[order], edge_index=torch.argsort(order)[data.edge_index][:, mix])
+    if "edge_attr" in data:
+        moved.edge_attr = data.edge_attr[mix]
+    return moved

@@ -1,4 +1,4 @@
-"""What a batch says of the graphs of its nodes, checked."""
+"""Validation of ``batch`` and of indices into it, and slices of collated batches."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ __all__ = [
     "channels_or_samples",
     "check_batch",
     "check_edges",
-    "check_numbers",
+    "check_indices",
     "graph_count",
     "holds",
+    "is_at_hand",
 ]
 
 
-_EMPTY = 1 << 20  # graphs without nodes: numbers beyond are a mistake, and would take all memory
+_EMPTY = 1 << 20  # allowed graphs without nodes: a larger number is a mistake, and would take all memory
 
 
 def check_batch(batch: Any, name: str = "batch") -> None:
-    """Raises ValueError if ``batch`` is neither None nor a vector of int64."""
+    """Raise ValueError if ``batch`` is neither None nor a vector of int64."""
     if batch is None or (isinstance(batch, Tensor) and batch.dim() == 1 and batch.dtype == torch.long):
         return
     is_tensor = isinstance(batch, Tensor)
@@ -37,12 +38,12 @@ def check_batch(batch: Any, name: str = "batch") -> None:
 
 
 def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batch_name: str = "batch") -> int:
-    """Returns the number of graphs: what is given, or the largest entry of ``batch`` plus one.
+    """Return the number of graphs: ``given``, or the largest entry of ``batch`` plus one.
 
-    Entries are compared with it on a CPU only; elsewhere that would wait for the device, as counting does.
+    Entries are checked on CPU only, to avoid a device sync; counting is a device sync.
 
     Raises:
-        ValueError: if that is no whole number, or far more than nodes, or there are entries outside.
+        ValueError: unless ``given`` is an integer >= 0, not far above the nodes, and above all entries.
     """
     given = None if given is None else _whole(given, name)
     most = len(batch) + _EMPTY
@@ -63,20 +64,20 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
     return count
 
 
-def check_numbers(numbers: Tensor, least: int, count: int, name: Any) -> None:
-    """Raises ValueError for node numbers outside least, ..., count - 1 (seen on a CPU only)."""
-    if not numbers.numel() or not is_at_hand(numbers):
+def check_indices(indices: Tensor, least: int, count: int, name: Any) -> None:
+    """Raise ValueError for node indices outside least, ..., count - 1 (checked on CPU only)."""
+    if not indices.numel() or not is_at_hand(indices):
         return
-    low, high = map(int, numbers.aminmax())
+    low, high = map(int, indices.aminmax())
     if low < least or high >= count:
         raise ValueError(f"{name}: expected nodes from 0 to {count - 1}, found {low} to {high}")
 
 
 def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> None:
-    """Raises ValueError for edges between graphs, or of nodes that there are not (seen on a CPU only)."""
+    """Raise ValueError for edges between graphs and out-of-range node indices (checked on CPU only)."""
     if not is_at_hand(edge_index):
         return
-    check_numbers(edge_index, 0, len(batch), name)
+    check_indices(edge_index, 0, len(batch), name)
     tail, head = batch[edge_index]
     if not torch.equal(tail, head):
         edge = int((tail != head).nonzero()[0])
@@ -106,12 +107,12 @@ def add_slices(
 
 
 def holds(mask: Tensor) -> bool:
-    """Whether any entry is true, as far as the host sees without waiting for a device."""
+    """Whether any entry is true; False where reading it would be a device sync."""
     return is_at_hand(mask) and bool(mask.any())
 
 
 def is_at_hand(batch: Tensor) -> bool:
-    """Whether the host can look at the entries without waiting for a device."""
+    """Whether entries can be read without a device sync."""
     return batch.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
@@ -126,23 +127,23 @@ def _whole(value: Any, name: str) -> int:
 
 
 def channels_or_samples(name: str | int, value: Tensor, rep: Rep, dim: int) -> str | None:
-    """Returns what an input without ``batch`` leaves open, and how to say it; None where all is clear.
+    """Return an error for an input without ``batch`` that may be a dense batch; None where it is clear.
 
-    ``[B, T, d]`` is one cloud of B nodes with T channels, or a dense batch of B clouds, whose samples would
-    share one frame.
+    ``[B, T, d]`` is either one cloud of B nodes with T channels, or a dense batch of B clouds, which would
+    share one frame by mistake.
 
     Args:
-        name: of the input.
-        value: the input, of this representation in ``dim`` dimensions.
-        rep, dim: its representation, the dimension of space.
+        name: the name of the input.
+        value: the input.
+        rep, dim: its representation, and the dimension of space.
     """
     shape = rep.layout(tuple(value.shape), dim, repr(name))
     rows, *channels = shape[: len(shape) - rep.rank] or (1,)
     if rows < 2 or not channels or (rep.flat and channels == [1]):
         return None
-    each = " x ".join(map(str, channels))
+    inner = " x ".join(map(str, channels))
     return (
-        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {each} points "
-        f"(a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with {each} "
+        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {inner} points "
+        f"(a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with {inner} "
         f"channels with batch=torch.zeros({rows}, dtype=torch.long)"
     )

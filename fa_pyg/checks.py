@@ -1,4 +1,4 @@
-"""Checks of arguments in one grammar, ``name: expected E, found F``. No torch needed."""
+"""Check of arguments in one grammar, ``name: expected E, found F``. No torch needed."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-MANY = 2**31 - 1  # of anything that is counted
-MOST = 2**63 - 1  # what an int64 holds
-WIDE = 2**20  # of what a layer has: a square of it is no matrix that fits a machine
-DEEP = 2**10  # of what is built one by one
+MANY = 2**31 - 1  # largest count
+MOST = 2**63 - 1  # largest int64
+WIDE = 2**20  # largest width of a layer: a square matrix of this size fits no machine
+DEEP = 2**10  # largest number of modules
 
 _WRITTEN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, type, type(None))
 
 _SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 90  # a path, or a few words
+_SHORT.maxstring = _SHORT.maxother = 90  # room for a path
 
 
 def shown(value: Any) -> str:
-    """Returns a value as an error message shows it: on one line and short, or by its class alone."""
+    """Return a value as errors show it: short and on one line, else only its class."""
     try:
         text = _SHORT.repr(value) if isinstance(value, _WRITTEN) else repr(value)
-    except Exception:  # an integer of thousands of digits, or whatever an object's own repr does
+    except Exception:  # a huge integer, or an error in the repr of a class
         text = ""
     is_short = 0 < len(text) <= 120 and "\n" not in text and " at 0x" not in text
     return text if is_short else f"a {type(value).__name__}"
 
 
 def refuse(name: str, expected: str, value: Any, hint: str = "") -> NoReturn:
-    """Raises the ValueError of an argument: ``name: expected E, found F``, and a hint."""
+    """Raise ValueError: ``name: expected E, found F``, followed by a hint."""
     raise ValueError(f"{name}: expected {expected}, found {shown(value)}{hint}")
 
 
 def integer(
     name: str, value: Any, least: int = 1, most: int = MANY, *, optional: bool = False, hint: str = ""
 ) -> int | None:
-    """Returns an integer from ``least`` to ``most`` (True is none); None only where it is ``optional``.
+    """Return an integer from ``least`` to ``most`` (not a bool), or None if ``optional``.
 
     Raises:
         ValueError: naming the argument, for anything else.
@@ -69,12 +69,12 @@ def integer(
 
 
 def is_integer(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
-    """Whether this is an integer in a range; True and False are none."""
+    """Whether this is an integer in a range, and not a bool."""
     return isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
 
 
 def size(name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: bool = False) -> int | None:
-    """Returns the width or the number of something that a network allocates: an integer up to 2^20."""
+    """Return the width or size of a part of a network: an integer up to 2^20."""
     return integer(name, value, least, most, optional=optional)
 
 
@@ -88,7 +88,7 @@ def number(
     below: float = math.inf,
     optional: bool = False,
 ) -> float | None:
-    """Returns a finite real number with ``least <= value <= most`` and ``above < value < below``.
+    """Return a finite real number with ``least <= value <= most`` and ``above < value < below``.
 
     Raises:
         ValueError: naming the argument, for anything else; True and False are not numbers.
@@ -101,7 +101,7 @@ def number(
 
 
 def is_number(value: Any) -> bool:
-    """Whether this is a real number that is finite as a float; True and False are none."""
+    """Whether this is a real number, finite as a float, and not a bool."""
     try:
         return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # an integer beyond the largest float
@@ -122,14 +122,14 @@ def _range(least: float, most: float, above: float, below: float) -> str:
 
 
 def flag(name: str, value: Any, *, optional: bool = False) -> bool | None:
-    """Returns True or False, or None where it is ``optional``; 0, 1 and "no" are refused."""
+    """Return True or False, or None if ``optional``; refuse 0, 1 and "no"."""
     if isinstance(value, bool) or (value is None and optional):
         return value
     refuse(name, "True or False" if not optional else "True, False or None", value)
 
 
 def one_of(name: str, value: Any, options: Iterable[Any], *, optional: bool = False) -> Any:
-    """Returns one of some strings, or None where it is ``optional``."""
+    """Return a string that is one of the options, or None if ``optional``."""
     options = list(options)
     if (value is None and optional) or (isinstance(value, str) and value in options):
         return value
@@ -138,28 +138,28 @@ def one_of(name: str, value: Any, options: Iterable[Any], *, optional: bool = Fa
 
 
 def some_of(name: str, value: Any, options: Iterable[Any]) -> list[Any] | None:
-    """Returns some of the options as a list, None for None."""
+    """Return some of the options as a list, None for None."""
     if value is None:
         return None
     options = list(options)
     listed = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
-    for one in listed:
-        if one not in options:
-            refuse(name, f"some of {', '.join(map(str, options))}", one)
+    for item in listed:
+        if item not in options:
+            refuse(name, f"some of {', '.join(map(str, options))}", item)
     return list(listed)
 
 
 def instance(
     name: str, value: Any, kind: type[T] | tuple[type, ...], expected: str, *, optional: bool = False
 ) -> T | None:
-    """Returns an instance of a class, or None where it is ``optional``; ``expected`` says which."""
+    """Return an instance of a class, described by ``expected``, or None if ``optional``."""
     if isinstance(value, kind) or (value is None and optional):
         return value
     refuse(name, expected + " or None" * optional, value)
 
 
 def function(name: str, value: Any, *, optional: bool = False, expected: str = "a callable") -> Any:
-    """Returns something that can be called, or None where it is ``optional``."""
+    """Return a callable, or None if ``optional``."""
     if callable(value) or (value is None and optional):
         return value
     refuse(name, expected + " or None" * optional, value)

@@ -1,4 +1,4 @@
-"""Old paths of modules that have moved: imports and saved configurations that name them still work."""
+"""Old paths of modules: they still work in imports and in saved configurations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOVED = {
     "builders.candidates": "builders.weighted.candidates",
     "builders.declared": "calls.declared",
     "builders.moments": "builders.weighted.moments",
-    "builders.node_numbers": "calls.node_indices",
+    "builders.node_numbers": "calls.graph_indices",
     "builders.orders": "builders.weighted.orders",
     "builders.qr_rows": "builders.qr.rows",
     "builders.read_graphs": "calls.graphs",
@@ -97,7 +97,7 @@ MOVED = {
 
 
 class _Moved(MetaPathFinder, Loader):
-    """Finds a module under its old path: the module itself, not a second copy of its classes."""
+    """Find a module by its old path: the same module object, so that classes are the same."""
 
     def find_spec(
         self, name: str, path: object = None, target: ModuleType | None = None
@@ -109,11 +109,11 @@ class _Moved(MetaPathFinder, Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        name = module.__name__  # the import system takes what is under this name afterwards
+        name = module.__name__  # the import system returns the entry of this name
         sys.modules[name] = import_module(f"fa_pyg.{MOVED[name.removeprefix('fa_pyg.')]}")
 
 
 def install() -> None:
-    """Makes the old paths importable, once."""
+    """Make the old paths importable."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
         sys.meta_path.append(_Moved())

@@ -240,7 +240,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "nn.FAMLP": Entry(
         {"frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},
-        "hidden:size layers:size act:function" + LAYER,
+        "hidden_channels:size num_layers:size act:function" + LAYER,
     ),
     "nn.FAConv": Entry(
         {"conv": nn.Linear(4, 4), "frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},

@@ -27,7 +27,7 @@ class Frame(nn.Module, ABC):
         group: the group G.
     """
 
-    # What a frame of this kind is computed from; of a frame that wraps another, that one's.
+    # The type of value that `build` takes; for a frame that wraps another, the type of the inner frame.
     seen: ClassVar[type[Cloud] | type[Graphs]]
 
     def __init__(self, group: GroupLike) -> None:
@@ -41,25 +41,23 @@ class Frame(nn.Module, ABC):
 
     @property
     def is_random(self) -> bool:
-        """Whether frames are drawn at random in training, so that two calls differ; of a frame that wraps
-        others, whether one of these is.
-        """
+        """Whether frames are drawn at random in training, by this frame or by one inside it."""
         return any(child.is_random for child in self.children() if isinstance(child, Frame))
 
     @abstractmethod
     def read(self, *args: Any, **kwargs: Any) -> Cloud | Graphs:
-        """Returns what the frame is computed from, of the arguments of a call of it, checked."""
+        """Return the value that the frame is computed from, from the checked arguments of a call."""
 
     @abstractmethod
     def build(self, seen: Cloud | Graphs) -> FrameSet:
-        """Returns the frames of a batch."""
+        """Return the frames of a batch."""
 
     @abstractmethod
     def check(self, frames: FrameSet, size: int) -> FrameSet:
-        """Returns ``frames`` if they can be this frame's, of ``size`` bodies; else raises ValueError."""
+        """Return ``frames`` if they are valid for this frame and ``size`` bodies; else raise ValueError."""
 
     def evaluate(self, seen: Cloud | Graphs) -> FrameSet:
-        """Returns :meth:`build` with autocast off, which would rotate the axes by up to half a degree.
+        """Return :meth:`build` without autocast, which would rotate the axes by up to half a degree.
 
         Raises:
             ValueError: if these are not frames of this group for the bodies of the batch.
@@ -68,7 +66,7 @@ class Frame(nn.Module, ABC):
             return self.check(self.build(seen), seen.size)
 
     def forward(self, *args: Any, **kwargs: Any) -> FrameSet:
-        """Returns the frames of the graphs of a batch: :meth:`build` of what :meth:`read` returns.
+        """Return the frames of the graphs of a batch: :meth:`build` of what :meth:`read` returns.
 
         Raises:
             ValueError: naming the argument that does not fit.
@@ -82,7 +80,7 @@ class Frame(nn.Module, ABC):
 class MotionFrame(Frame):
     r"""A frame of motions: a map F from point clouds to :class:`~fa_pyg.Frames`, :math:`g = (R, t)`.
 
-    A new one is a subclass with one method, :meth:`build`, from :class:`~fa_pyg.builders.Cloud`. It is called
+    To write one, subclass and implement :meth:`build` from :class:`~fa_pyg.builders.Cloud`. Call it
     with ``(pos, *vectors, batch=None, num_graphs=None, node_weight=None)``, see
     :func:`fa_pyg.builders.cloud.cloud_of`.
 
@@ -100,7 +98,7 @@ class MotionFrame(Frame):
 
     @abstractmethod
     def build(self, cloud: Cloud) -> Frames:
-        """Returns the frames of a batch of point clouds."""
+        """Return the frames of a batch of point clouds."""
 
     def read(self, *args: Any, **kwargs: Any) -> Cloud:
         return cloud_of(self.group, *args, **kwargs)
@@ -115,8 +113,8 @@ class MotionFrame(Frame):
 class PermutationFrame(Frame):
     r"""A frame of graphs: a map F to :class:`~fa_pyg.PermutationFrames` with F(gx) = g F(x), g in S(n).
 
-    A new one is a subclass with one method, :meth:`build`, from :class:`~fa_pyg.builders.graphs.Graphs`. It
-    is called with ``(edge_index, x=None, edge_attr=None, batch=None, num_nodes=None, num_graphs=None)``, see
+    To write one, subclass and implement :meth:`build` from :class:`~fa_pyg.builders.graphs.Graphs`. Call
+    it with ``(edge_index, x=None, edge_attr=None, batch=None, num_nodes=None, num_graphs=None)``, see
     :func:`fa_pyg.builders.graphs.graphs_of`.
 
     Args:
@@ -132,7 +130,7 @@ class PermutationFrame(Frame):
 
     @abstractmethod
     def build(self, graphs: Graphs) -> PermutationFrames:
-        """Returns the frames of a batch of graphs."""
+        """Return the frames of a batch of graphs."""
 
     def read(self, *args: Any, **kwargs: Any) -> Graphs:
         return graphs_of(*args, **kwargs)
@@ -144,7 +142,7 @@ class PermutationFrame(Frame):
 
 
 def _adopt(cls: type[Frame]) -> None:
-    """Makes a frame written for fa_pyg 0.1, which only says how it is built, one of motions."""
+    """Turn a direct subclass of Frame with ``build`` only, as in fa_pyg 0.1, into a frame of motions."""
     text = f"{cls.__name__}: expected a subclass of MotionFrame, found one of Frame, taken as one of motions"
     warnings.warn(text, DeprecationWarning, stacklevel=4)
     for name in ("seen", "read", "check"):

@@ -1,4 +1,4 @@
-"""What a frame of motions is computed from: points and vectors of a batch, as they were declared."""
+"""Point clouds that frames of motions are computed from: declared points and vectors of a batch."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from fa_pyg.reps import Rep
 __all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "type_weights"]
 
 MOST_TYPES = 10**13
-"""The largest number of a type, either way: up to it different types have different weights."""
+"""The largest absolute value of a type: up to it, different types have different weights."""
 
-_LINEAR = 1 << 15  # types beyond this have weights that grow slowly, so that no node is lost beside another
+_LINEAR = 1 << 15  # weights of larger types grow slowly, so that the others stay above rounding
 
-# A node that weighs less than this share of the heaviest is lost in the rounding of its graph's moments.
+# A node below this fraction of the largest weight is lost in the rounding of the moments of its graph.
 _SEEN = 1e-12
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One declared input as a frame sees it.
+    """Declared input, as frames read it.
 
     Args:
         value: the tensor, with explicit geometric axes.
         rep: how it transforms.
-        rows: the level and the body of its rows; node weights are those of rows that are nodes. Default: the
+        rows: the level and the bodies of its rows; node weights apply to rows that are nodes. Default: the
             nodes of one body.
 
     Shapes:
@@ -48,23 +48,23 @@ class Quantity:
             object.__setattr__(self, "rows", Rows(Level.NODE, None, len(self.value)))
 
     def vectors(self) -> Tensor:
-        """The vectors of all channels as rows ``[m, d]``, in the type to compute frames in."""
+        """Return the vectors of all channels as rows ``[m, d]``, in the dtype that frames are computed in."""
         return self.value.to(working_dtype(self.value)).reshape(-1, self.value.size(-1))
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """What a frame is computed from.
+    """Point clouds of a batch, with all declared inputs and node weights.
 
     Args:
-        declared: all declared inputs of the call; what fixes the positions but moves a velocity is no
-            symmetry of the input.
-        read: those that the axes are made of.
+        declared: all declared inputs of the call; a motion that fixes the positions but moves a velocity is
+            not a symmetry of the input.
+        read: the inputs that the axes are computed from.
         batch: the body of each node; None for one body.
         size: the number of bodies B.
-        weight: invariant weights of the nodes, or None for equal ones. Negative ones count as 0, and a body
-            without any weight has equal ones.
-        types: whether these are numbers of types, which any integer may be (:func:`type_weights`).
+        weight: invariant weights of the nodes, or None for equal weights. Negative weights count as 0; a body
+            of zero weights has equal weights.
+        types: whether ``weight`` holds types of nodes, arbitrary integers (:func:`type_weights`).
     """
 
     declared: tuple[Quantity, ...]
@@ -80,12 +80,12 @@ class Cloud:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type to compute frames in (:func:`fa_pyg.math.linalg.working_dtype`)."""
+        """The dtype that frames are computed in (:func:`fa_pyg.math.linalg.working_dtype`)."""
         return working_dtype(self.declared[0].value)
 
     @property
     def empty(self) -> Tensor | None:
-        """The bodies without a row of any declared input, ``[B]`` bool; None where there is one body."""
+        """Whether bodies lack rows of all declared inputs, ``[B]`` bool; None for a single body."""
         bodies = [quantity.rows.body for quantity in self.declared]
         if any(body is None for body in bodies):
             return None
@@ -94,7 +94,7 @@ class Cloud:
 
     @cached_property
     def node_weight(self) -> Tensor | None:
-        """The weights as they count, ``[N]``."""
+        """Effective weights, positive or 0, ``[N]``."""
         if self.weight is None:
             return None
         if self.types:
@@ -107,22 +107,22 @@ class Cloud:
         return torch.where(gather(total == 0, self.batch), torch.ones_like(weight), weight)
 
     def unseen(self, origin: Tensor | None) -> Tensor | None:
-        """The bodies with a node that has a place, but no weight to speak of, ``[B]`` bool; None for none.
+        """Return whether bodies have a node of negligible weight off the origin, ``[B]`` bool or None.
 
-        A model may see such a node; the axes do not know of it.
+        The model may see such a node, but the axes do not depend on it.
         """
         if self.weight is None or self.types:
             return None
-        with torch.no_grad():  # no decorator: torch.compile does not know decorated methods
-            found = torch.zeros(self.size, dtype=torch.bool, device=self.device)
+        with torch.no_grad():  # torch.compile does not trace decorated methods
+            unseen = torch.zeros(self.size, dtype=torch.bool, device=self.device)
             for quantity in self.read:
                 x, index, weight = self.centered(quantity, origin)
                 if weight is not None:
-                    found = found | self._overlooks(x, index, weight)
-        return found
+                    unseen = unseen | self._overlooks(x, index, weight)
+        return unseen
 
     def _overlooks(self, x: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
-        """The bodies of :meth:`unseen`, for one quantity."""
+        """Bodies of :meth:`unseen`, for one quantity."""
         index = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
         square = (x * x).sum(1)
         light = weight <= _SEEN * _largest(weight, index, self.size).index_select(0, index)
@@ -130,13 +130,13 @@ class Cloud:
         return _largest((light & apart).to(x.dtype), index, self.size) > 0
 
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Returns the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
+        """Return the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
         rows = quantity.vectors()
-        each = len(rows) // max(len(quantity.value), 1)
+        channels = len(rows) // max(len(quantity.value), 1)
         index, weight = quantity.rows.body, self._weight(quantity)
-        if each != 1:
-            index = index if index is None else index.repeat_interleave(each)
-            weight = weight if weight is None else weight.repeat_interleave(each)
+        if channels != 1:
+            index = index if index is None else index.repeat_interleave(channels)
+            weight = weight if weight is None else weight.repeat_interleave(channels)
         return rows, index, weight
 
     def _weight(self, quantity: Quantity) -> Tensor | None:
@@ -144,7 +144,7 @@ class Cloud:
         return self.node_weight if at_nodes else None
 
     def origin(self, group: Group) -> Tensor | None:
-        """Returns the (weighted) centroid ``[B, d]`` of the first point; None if nothing translates."""
+        """Return the (weighted) centroid ``[B, d]`` of the first point; None if nothing translates."""
         points = [q for q in self.declared if q.rep.affine]
         if not (group.translates and points):
             return None
@@ -154,7 +154,7 @@ class Cloud:
     def centered(
         self, quantity: Quantity, origin: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Returns :meth:`rows`, points relative to ``origin``."""
+        """Return :meth:`rows`, points relative to ``origin``."""
         rows, index, weight = self.rows(quantity)
         if quantity.rep.affine and origin is not None:
             rows = rows - gather(origin, index)
@@ -164,16 +164,16 @@ class Cloud:
 
 
 def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-    r"""Returns a positive weight for each type of node, different ones for different types.
+    r"""Return a positive weight for each type of node, different for different types.
 
     .. math:: w(z) = z \quad (1 \le z \le L), \qquad w(z) = L (1 + \log_2(z / L)) \quad (z > L = 2^{15}),
               \qquad w(z) = \frac{1}{w(2 - z)} \quad (z < 1)
 
-    Atomic numbers are their own weights; the type 0, and a dummy atom of number 0, weighs 1/2. It is one
-    function of the type, so that the frames of a graph do not depend on which others are in its batch.
+    The weight of an atomic number is the number itself; type 0, or a dummy atom of number 0, weighs 1/2. The
+    weight depends on the type only, so that the frames of a graph do not depend on the rest of its batch.
 
     Shapes:
-        z ``[N]``, any integers up to :data:`MOST_TYPES` either way; others give NaN.
+        z ``[N]``, integers from -:data:`MOST_TYPES` to :data:`MOST_TYPES`; NaN for others.
     """
     wide = z.to(dtype)
     far = torch.where(wide < 1, 2 - wide, wide)
@@ -183,7 +183,7 @@ def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def _largest(x: Tensor, index: Tensor, size: int) -> Tensor:
-    """The largest of the numbers >= 0 of each body, ``[B]``."""
+    """Return the largest value >= 0 of each body, ``[B]``."""
     return x.new_zeros(size).scatter_reduce(0, index, x.detach(), "amax")
 
 
@@ -195,14 +195,14 @@ def cloud_of(
     num_graphs: int | None = None,
     node_weight: Tensor | None = None,
 ) -> Cloud:
-    """Returns points and vectors of the nodes of a batch, checked.
+    """Return points and vectors of the nodes of a batch, checked.
 
     Args:
-        group: of the motions.
+        group: the group of motions.
         pos: points (under the groups that translate) or vectors.
-        vectors: more node-level vectors that the axes are made of.
+        vectors: more node-level vectors that the axes are computed from.
         batch: the graph of each node; default one graph.
-        num_graphs: B; default the largest ``batch`` plus one, which waits for the device.
+        num_graphs: B; default the largest ``batch`` plus one (a device sync).
         node_weight: invariant weights > 0, e.g. masses.
 
     Shapes:
@@ -250,6 +250,6 @@ def _check(
 
 
 def check_weight(name: str, weight: Tensor) -> None:
-    """Raises a ValueError for weights that are not real numbers in a dense tensor."""
+    """Raise a ValueError for weights that are not real numbers in a dense tensor."""
     if weight.is_complex() or weight.layout is not torch.strided:
         raise ValueError(f"{name}: expected real numbers, found {weight.dtype} ({weight.layout})")

@@ -1,4 +1,4 @@
-"""Frames made of other frames: a sample of one, one for training and another for evaluation."""
+"""Frames that wrap other frames: samples, and different frames in training and evaluation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["PerMode", "Sample", "WrappedFrame"]
 
 
 class WrappedFrame(Frame):
-    """A frame of the same kind and group as another inside it, which says what is read."""
+    """A frame of the same type and group as an inner frame, which reads the arguments."""
 
     @property
     @abstractmethod
     def inner(self) -> Frame:
-        """The frame that says what is read, and what the value is."""
+        """The wrapped frame in the current mode."""
 
     @property
     def seen(self) -> type[Cloud] | type[Graphs]:
@@ -38,10 +38,10 @@ class WrappedFrame(Frame):
 class Sample(WrappedFrame):
     """k frames drawn from another frame for each graph and call in training; all of them in evaluation.
 
-    The stochastic frames of FAENet (Duval et al. 2023). The draw is by weight and for every graph on its own,
-    so that each step's output, and its gradient with respect to the model's parameters, are unbiased for
-    those of the full frame. The gradient with respect to the input is not where the weights depend on it, as
-    those of :class:`~fa_pyg.WeightedPCAFrame` do: take forces from all frames.
+    The stochastic frames of FAENet (Duval et al. 2023). Draws by weight, independently for every graph:
+    the output of each step and its gradient with respect to the model's parameters are unbiased estimates of
+    those of the full frame. The gradient with respect to the input is biased where the weights depend on the
+    input, as in :class:`~fa_pyg.WeightedPCAFrame`: compute forces from all frames.
 
     Args:
         frame: the frame to draw from.

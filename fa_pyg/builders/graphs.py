@@ -1,4 +1,4 @@
-"""What a permutation frame is computed from: graphs, with the features of their nodes and edges."""
+"""Graphs that permutation frames are computed from, with features of nodes and edges."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ _UNSIGNED = (torch.uint16, torch.uint32)
 
 @dataclass(frozen=True)
 class Graphs:
-    """A batch of graphs.
+    """Batch of graphs with features that distinguish nodes and edges.
 
     Args:
-        edge_index: directed edges; an undirected one is there in both directions.
+        edge_index: directed edges; undirected edges appear in both directions.
         batch: the graph of each node.
         size: the number of graphs B.
-        node_features, edge_features: whatever the model sees of nodes and edges: what differs there tells
-            them apart.
-        marks: different for each node of a graph that the model is told by its number, -1 for the others.
+        node_features, edge_features: all features that the model sees; nodes and edges are equivalent only if
+            these are equal.
+        marks: a different integer for each node of a graph that indices refer to, -1 for other nodes.
 
     Shapes:
         edge_index ``[2, E]``, batch and marks ``[N]``, features ``[N, ...]`` and ``[E, ...]``.
 
     Raises:
-        ValueError: for edges between graphs, or of nodes that there are not (seen on a CPU only).
+        ValueError: for edges between graphs, or out-of-range node indices (checked on CPU only, to avoid a
+            device sync).
     """
 
     edge_index: Tensor
@@ -52,7 +53,7 @@ class Graphs:
 
     @cached_property
     def numbers(self) -> LocalIndex:
-        """The numbers of the nodes within their graphs."""
+        """Index of each node within its graph."""
         return LocalIndex(self.batch, self.size)
 
     @cached_property
@@ -61,17 +62,17 @@ class Graphs:
 
     @cached_property
     def node_color(self) -> Tensor | None:
-        """Equal for nodes of equal features, and ordered as these are, ``[N]``."""
+        """Color of each node by its features: equal for equal features, in their order, ``[N]``."""
         return colors_of(self.node_features)
 
     @cached_property
     def edge_color(self) -> Tensor | None:
-        """The same of the edges, ``[E]``."""
+        """Color of each edge by its features, ``[E]``."""
         return colors_of(self.edge_features)
 
     @cached_property
     def equal_edges(self) -> Tensor:
-        """Of each edge the number within its graph of the first that equals it, ends and colour, ``[E]``."""
+        """Index within its graph of the first edge with the same ends and color, ``[E]``."""
         color = (
             self.edge_index.new_zeros(self.edge_index.size(1)) if self.edge_color is None else self.edge_color
         )
@@ -90,17 +91,17 @@ def graphs_of(
     num_nodes: int | None = None,
     num_graphs: int | None = None,
 ) -> Graphs:
-    """Returns the graphs of a batch, checked.
+    """Return the graphs of a batch, checked.
 
     Args:
         edge_index: directed edges.
         x, edge_attr: features of nodes and edges.
         batch: the graph of each node; default one graph.
-        num_nodes: where neither ``x`` nor ``batch`` tells it; default the largest in ``edge_index`` plus one.
+        num_nodes: the number of nodes, without ``x`` and ``batch``; default the largest index plus one.
         num_graphs: B; default the largest ``batch`` plus one.
 
     Raises:
-        ValueError: naming what does not fit.
+        ValueError: naming the argument that does not fit.
     """
     is_tensor = isinstance(edge_index, Tensor)
     if not is_tensor or edge_index.dtype != torch.long or edge_index.dim() != 2 or len(edge_index) != 2:
@@ -116,23 +117,23 @@ def graphs_of(
         if value is not None and (not isinstance(value, Tensor) or len(value) != n):
             found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
             raise ValueError(f"{name}: expected [{n}, ...], found {found}")
-    features = tuple(() if one is None else (one,) for one in (x, edge_attr))
+    features = tuple(() if value is None else (value,) for value in (x, edge_attr))
     return Graphs(edge_index, batch, graph_count(batch, num_graphs), *features)
 
 
 def colors_of(features: Sequence[Tensor]) -> Tensor | None:
-    """Ranks of the rows of all features together, equal for equal numbers; all NaN are one."""
-    found = torch.zeros(len(features[0]), dtype=torch.long, device=features[0].device) if features else None
-    for one in features:
-        rows = _integers(one.detach()).reshape(len(one), -1) if one.numel() else one[:, None][:, :0]
+    """Return colors: ranks of the concatenated rows of all features; all NaN count as equal."""
+    colors = torch.zeros(len(features[0]), dtype=torch.long, device=features[0].device) if features else None
+    for value in features:
+        rows = _integers(value.detach()).reshape(len(value), -1) if value.numel() else value[:, None][:, :0]
         if rows.numel():
             color = torch.unique(rows, dim=0, return_inverse=True)[1]
-            found = torch.unique(torch.stack([found, color], 1), dim=0, return_inverse=True)[1]
-    return found
+            colors = torch.unique(torch.stack([colors, color], 1), dim=0, return_inverse=True)[1]
+    return colors
 
 
 def _integers(x: Tensor) -> Tensor:
-    """Integers in the order of the numbers, and equal where these are, as 0 and -0."""
+    """Integers in the same order, and equal for equal values such as 0 and -0."""
     x = torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
     if not x.is_floating_point():
         return _wide(x)
@@ -143,7 +144,7 @@ def _integers(x: Tensor) -> Tensor:
 
 
 def _wide(x: Tensor) -> Tensor:
-    """Whole numbers of a type that can be sorted."""
-    if x.dtype == torch.uint64:  # the largest would be negative
+    """Integers in a dtype that can be sorted."""
+    if x.dtype == torch.uint64:  # as int64, the largest would be negative
         return x.view(torch.int64) ^ torch.iinfo(torch.int64).min
     return x.byte() if x.dtype == torch.bool else x.long() if x.dtype in _UNSIGNED else x

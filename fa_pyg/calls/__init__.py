@@ -1,4 +1,4 @@
-"""The arguments of a model's call by name, their levels, and what a frame reads of them."""
+"""Arguments of a model's call by name, their levels, and the inputs that a frame reads."""
 
 from fa_pyg.calls.call import Call, Name, Signature
 from fa_pyg.calls.layout import LEVELS, Layout

@@ -1,4 +1,4 @@
-"""The arguments of one call of a module, by name, wherever they were given."""
+"""Arguments of a call of a module, by name: positional, keyword, or inside a ``Data``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Name = str | int
 
 
 class Signature:
-    """The parameters of a module's ``forward``: which names positions have, and what else it takes.
+    """Parameters of a module's ``forward``: the names of positions, and the keywords that it takes.
 
     Args:
-        module: any, or a function; a module round another that publishes its ``signature`` (a framed model)
-            has that one's names. ``**kwargs`` that go to parts of the module take what these take.
+        module: a module or a function. A wrapper that publishes the ``signature`` of the module inside (a
+            framed model) has the same names. ``**kwargs`` passed on to submodules take what these take.
     """
 
     def __init__(self, module: nn.Module | Callable) -> None:
@@ -38,7 +38,7 @@ class Signature:
         try:
             forward = module.forward if isinstance(module, nn.Module) else module
             parameters = inspect.signature(forward).parameters.values()
-        except ValueError:  # a traced module has no names: its arguments go by position
+        except ValueError:  # a traced module has no names, only positions
             parameters = ()
         self.positional = [
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
@@ -57,20 +57,20 @@ class Signature:
         return self.takes_any and all(part.takes(name) for part in self.parts or ())
 
     def name(self, position: int) -> Name:
-        """The name of a positional argument; its number where the module has none for it (``*args``)."""
+        """Return the name of a positional argument; the position itself for ``*args``."""
         return self.positional[position] if position < len(self.positional) else position
 
 
 class Call:
-    """The arguments of one call by name; those inside a PyG ``Data`` argument by attribute.
+    """Arguments of a call by name; those inside a PyG ``Data`` argument by attribute.
 
     Args:
-        signature: of the model that is called.
-        args, kwargs: the call's arguments.
-        extra: keywords that serve the caller only: taken out (:attr:`extra`) unless the model takes them.
+        signature: the signature of the model.
+        args, kwargs: the arguments of the call.
+        extra: keywords for the caller: moved to :attr:`extra` unless the model takes them.
 
     Raises:
-        TypeError: for an argument given twice.
+        TypeError: for an argument that is passed twice.
         ValueError: for two ``Data`` arguments, a ``HeteroData``, or an attribute that is an argument as well.
     """
 
@@ -81,7 +81,7 @@ class Call:
         self.arguments: dict[Name, Any] = {signature.name(i): value for i, value in enumerate(args)}
         twice = [name for name in kwargs if name in self.arguments]
         if twice:
-            raise TypeError(f"argument {twice[0]!r} is given twice, by position and by name")
+            raise TypeError(f"argument {twice[0]!r}: expected one value, found two, by position and by name")
         self.num_positional = len(args)
         self.extra = {k: v for k, v in kwargs.items() if k in extra and not signature.takes(k)}
         self.arguments.update((k, v) for k, v in kwargs.items() if k not in self.extra)
@@ -92,14 +92,18 @@ class Call:
             attributes = self.data.to_dict()
             both = [k for k in attributes if k in self.values]
             if both:
-                raise ValueError(f"{both[0]!r} is an argument and an attribute of the Data argument as well")
+                raise ValueError(
+                    f"{both[0]!r}: expected an argument or an attribute of the Data argument, found both"
+                )
             self.values.update(attributes)
 
     def _holder(self) -> Name | None:
         """The name of the ``Data`` argument."""
         holders = [name for name, value in self.arguments.items() if isinstance(value, BaseData)]
         if len(holders) > 1:
-            raise ValueError(f"expected at most one Data argument, found {', '.join(map(str, holders))}")
+            raise ValueError(
+                f"call: expected at most one Data argument, found {', '.join(map(str, holders))}"
+            )
         for name in holders:
             if not isinstance(self.arguments[name], Data):
                 found = type(self.arguments[name]).__name__
@@ -108,19 +112,19 @@ class Call:
 
     @property
     def takes_batch(self) -> bool:
-        """Whether the model is told the graph of each node, so that copies can share its call."""
+        """Whether the model receives the graph of each node, so that copies can share a call."""
         held = self.data is not None and self.data.get("batch") is not None
         given = "batch" in self.arguments and not self.signature.is_framed
         return held or given or "batch" in self.signature.named
 
     def get(self, name: Name) -> Any:
-        """The value of an argument or attribute, or None."""
+        """Return the value of an argument or attribute, or None."""
         return self.values.get(name, self.extra.get(name))
 
     def run(
         self, model: Callable, changed: Mapping[Name, Any], data: Data | None = None, **added: Any
     ) -> Any:
-        """Calls the model with some values changed or added; ``data`` stands in for the Data argument."""
+        """Call the model with some values changed or added; ``data`` stands in for the Data argument."""
         arguments = {**self.arguments, **{k: v for k, v in changed.items() if k in self.arguments}}
         if self.data is not None:
             arguments[self.holder] = self._changed_data(changed) if data is None else data
@@ -129,17 +133,17 @@ class Call:
         return model(*positional, **dict(values[self.num_positional :]), **added)
 
     def versions(self) -> dict[Name, int]:
-        """How often each tensor of the call was changed in place so far."""
+        """Return the in-place version of each tensor of the call."""
         tensors = {name: value for name, value in self.values.items() if isinstance(value, Tensor)}
         return {name: value._version for name, value in tensors.items() if not value.is_inference()}
 
     def check_unchanged(self, before: Mapping[Name, int]) -> None:
-        """Raises ValueError if the model has changed an argument in place."""
+        """Raise ValueError if the model has modified an argument in place."""
         changed = [name for name, version in self.versions().items() if version != before[name]]
         if changed:
             raise ValueError(
-                f"the model changes {changed[0]!r} in place, which its run in the next frame would see: "
-                "expected a model that leaves its arguments as they are"
+                f"{changed[0]!r}: expected a model that does not modify its arguments, found it changed in "
+                "place, which later copies would see"
             )
 
     def _changed_data(self, changed: Mapping[Name, Any]) -> Data:

@@ -1,4 +1,4 @@
-"""What a collated ``Batch`` knows of its attributes: slices, increments and axes."""
+"""Slices, increments and axes of the attributes of a collated ``Batch``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Collation"]
 
 
 class Collation:
-    """The slices and increments of the ``Data`` argument of a call; the base of a layout, which has sizes."""
+    """Slices and increments of the ``Data`` argument of a call; the innermost base of a layout."""
 
     call: Call
     batch: Tensor | None
@@ -26,36 +26,36 @@ class Collation:
 
     @property
     def is_collated(self) -> bool:
-        """Whether the ``Data`` argument is a batch that can be taken apart."""
+        """Whether the ``Data`` argument is a batch that can be separated into its graphs."""
         return getattr(self.call.data, "_slice_dict", None) is not None
 
     @cached_property
     def node_slices(self) -> Tensor:
-        """Where each graph's nodes begin, on the CPU as all slices of a collated batch."""
+        """Start of the nodes of each graph, on the CPU as all slices of a collated batch."""
         named = [self.call.data._slice_dict.get(name) for name in NODE_NAMES]
         fits = [slices for slices in named if slices is not None and slices[-1] == self.num_nodes]
         if fits and all(torch.equal(slices, fits[0]) for slices in fits):  # else two sets of points
             return fits[0]
-        nodes = self.batch.bincount(minlength=self.num_graphs).cpu()  # waits for the device
+        nodes = self.batch.bincount(minlength=self.num_graphs).cpu()  # a device sync
         return torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])
 
     @staticmethod
     def rows_by(slices: Tensor, device: torch.device) -> Tensor:
-        """The graph of each entry of what has these slices."""
+        """Return the graph of each row of an attribute with these slices."""
         rows = torch.arange(int(slices[-1]), device=device)
         return torch.bucketize(rows, slices[1:].to(device), right=True)
 
     def increment(self, name: Name) -> Tensor | None:
-        """What the last graph of a collated batch adds to this attribute of the next, by its ``__inc__``."""
+        """Return the increment (``__inc__``) of an attribute after the last graph of a collated batch."""
         if not isinstance(self.slices(name, self.call.get(name)), Tensor):
             return None
-        if type(self.call.data).__inc__ is Data.__inc__ and "batch" not in str(name):  # PyG's rule, by name
+        if type(self.call.data).__inc__ is Data.__inc__ and "batch" not in str(name):  # PyG's rule for names
             return self.node_slices.diff()[-1] if is_index_name(name) else torch.tensor(0)
         step = self.last_graph.__inc__(name, self.last_graph[name], self.last_graph._store)
         return torch.as_tensor(0 if step is None else step)
 
     def counts_nodes(self, name: Name) -> bool:
-        """Whether collation has added the numbers of nodes before; so to all that was not collated."""
+        """Whether collation has offset an attribute by the number of nodes; true if not collated."""
         step = self.increment(name)
         if step is None:
             return True
@@ -63,8 +63,8 @@ class Collation:
         counted = incs is not None and incs.dim() == 1 and step.dim() == 0
         return counted and torch.equal(incs, self.node_slices[:-1]) and step == self.node_slices.diff()[-1]
 
-    def is_counted(self, name: Name) -> bool:
-        """Whether a ``__inc__`` of the user's own says that an attribute counts something."""
+    def has_custom_increment(self, name: Name) -> bool:
+        """Whether the ``__inc__`` of a subclass of ``Data`` offsets an attribute."""
         if not self.is_collated or type(self.call.data).__inc__ is Data.__inc__:
             return False
         step = self.increment(name)
@@ -72,13 +72,13 @@ class Collation:
 
     @cached_property
     def last_graph(self) -> Data:
-        """The last graph of a collated batch; the increments of the others are differences."""
+        """The last graph of a collated batch; increments of the others are differences of stored ones."""
         data, slices = copy.copy(self.call.data), self.call.data._slice_dict
         data._slice_dict = {k: v for k, v in slices.items() if self.slices(k, data.get(k)) is not None}
         return data.get_example(self.num_graphs - 1)
 
     def slices(self, name: Name, value: Any) -> Any:
-        """Where each graph's part of an attribute of a collated batch begins; None if that is not known."""
+        """Return the start of each graph in an attribute of a collated batch; None if unavailable."""
         slices = self.call.data._slice_dict.get(name) if self.is_collated and name in self.call.data else None
         if not isinstance(slices, Tensor) or slices.dim() != 1:
             return slices
@@ -86,9 +86,9 @@ class Collation:
             size = value.size(self.dim(name, value))
         else:
             size = len(value) if isinstance(value, list) else None
-        return slices if size == slices[-1] else None  # else replaced since
+        return slices if size == slices[-1] else None  # else replaced after collation
 
     def dim(self, name: Name, value: Tensor) -> int:
-        """The axis along which an attribute of the ``Data`` argument is concatenated (``__cat_dim__``)."""
+        """Return the axis along which an attribute of the ``Data`` is concatenated (``__cat_dim__``)."""
         dim = self.call.data.__cat_dim__(name, value, self.call.data._store)
         return (dim or 0) % value.dim()

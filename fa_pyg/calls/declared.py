@@ -1,4 +1,4 @@
-"""What a user declares of a batch, checked by name: inputs, what the axes are made of, node weights."""
+"""Declarations of a user, checked by name: inputs, the inputs that axes are computed from, node weights."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ NodeWeight = str | Callable[[dict], Tensor] | None
 
 
 def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
-    """Returns the representation of each declared input; points in ``pos`` where none is declared.
+    """Return the representation of each declared input; points in ``pos`` where none is declared.
 
     Raises:
-        ValueError: if this is no dict, or an empty one, or one of something else than representations.
+        ValueError: unless this is a dict of at least one representation.
     """
     inputs = {"pos": "point"} if inputs is None else inputs
     if not isinstance(inputs, Mapping):
@@ -46,12 +46,12 @@ def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
 
 
 def first_read(inputs: Mapping[Name, Rep]) -> list[Name]:
-    """Returns what axes are made of by default: the first declared input that transforms."""
+    """Return the default of ``reads``: the first declared input that transforms."""
     return [name for name, rep in inputs.items() if not rep.is_invariant][:1] or list(inputs)[:1]
 
 
 def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:
-    """Raises ValueError unless ``reads`` are declared inputs that axes can be made of."""
+    """Raise ValueError unless ``reads`` are declared inputs that axes can be computed from."""
     declared = ", ".join(map(str, inputs))
     if isinstance(reads, str) or not isinstance(reads, Collection):
         checks.refuse("reads", f"a list of the declared inputs {declared}", reads)
@@ -61,20 +61,20 @@ def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:
         if name not in inputs:
             checks.refuse("reads", f"some of the declared inputs {declared}", name)
         if inputs[name].rank != 1:
-            raise ValueError(f"reads: axes are made of points and vectors, found {name!r}: {inputs[name]}")
+            raise ValueError(f"reads: expected points and vectors, found {name!r}: {inputs[name]}")
 
 
 def check_node_weight(spec: NodeWeight) -> None:
-    """Raises ValueError for what names no node weights, before a call asks for them."""
+    """Raise ValueError for an invalid specification of node weights."""
     if not isinstance(spec, str):
         checks.function("node_weight", spec, optional=True, expected="a name, a callable")
 
 
 def quantity(name: Name, value: Tensor, rep: Rep, dim: int, rows: Rows) -> Quantity:
-    """Returns a declared input as frames see it.
+    """Return a declared input as the quantity that frames read.
 
     Raises:
-        ValueError: naming it, if it has no rows of this representation in ``dim`` dimensions.
+        ValueError: naming the input, unless it has rows of this representation in ``dim`` dimensions.
     """
     shape = rep.layout(tuple(value.shape), dim, repr(name))
     check_real(repr(name), value, "a floating point [n, ...]")
@@ -86,17 +86,17 @@ def quantity(name: Name, value: Tensor, rep: Rep, dim: int, rows: Rows) -> Quant
 
 
 def node_weights(spec: NodeWeight, call: Call, layout: Layout) -> tuple[Tensor | None, bool]:
-    """Returns the weight of each node of a call, ``[N]`` or None for equal ones, and whether these are types.
+    """Return the node weights of a call, ``[N]`` or None for equal weights, and whether they are types.
 
     Args:
         spec: the name of an argument, a callable of the dict of the call's values, None, or "auto": integers
             ``z`` (atomic numbers or other types, see :func:`~fa_pyg.builders.cloud.type_weights`) where the
             call has one for each node.
-        call, layout: of the batch.
+        call, layout: the call and its layout.
 
     Raises:
-        ValueError: if what is named is not a positive number for each node: a model would see a node that the
-            frame does not. Also for numbers of types beyond 10^13. Values are looked at on a CPU only.
+        ValueError: unless there is a positive number for each node (the model would see a node that the frame
+            does not), and for types beyond 10^13. Values are checked on CPU only, to avoid a device sync.
     """
     if spec is None:
         return None, False
@@ -109,29 +109,29 @@ def node_weights(spec: NodeWeight, call: Call, layout: Layout) -> tuple[Tensor |
         raise ValueError(f"node_weight={spec!r}: expected {wanted}, found {found}")
     check_weight(f"node_weight={spec!r}", weight)
     weight = weight.reshape(-1)
-    hint = "a node without weight would be seen by the model and not by the frame; types counted from 0 are"
-    hint = f'{hint} weights with node_weight="auto", and equal weights are node_weight=None'
+    hint = "the model, but not the frame, would see a node without weight; for types counted from 0 use"
+    hint = f'{hint} node_weight="auto", for equal weights node_weight=None'
     _check_values(f"node_weight={spec!r}", weight, (weight > 0) & weight.isfinite(), f"numbers > 0 ({hint})")
     return weight, False
 
 
 def _types(z: Any, num_nodes: int) -> Tensor | None:
-    """The type of each node, if z is that."""
+    """The type of each node, if z holds types of nodes."""
     if not isinstance(z, Tensor) or z.is_floating_point() or z.is_complex() or z.layout is not torch.strided:
         return None
     if z.numel() != num_nodes:
         return None
     z = z.reshape(-1)
-    hint = "others are no atomic numbers: give node_weight=None or weights of your own"
+    hint = "others are not atomic numbers: pass node_weight=None or other weights"
     wanted = f"types from {-MOST_TYPES} to {MOST_TYPES} ({hint})"
-    wide = z.long()  # the bounds of int8 are narrower
+    wide = z.long()  # int8 cannot hold the bounds
     _check_values("z", z, (wide >= -MOST_TYPES) & (wide <= MOST_TYPES), wanted)
     return z
 
 
-def _check_values(name: str, value: Tensor, good: Tensor, wanted: str) -> None:
-    """Raises a ValueError that names the first bad value; on a CPU, where looking costs nothing."""
-    looks = sizes.is_at_hand(value) and not torch._C._are_functorch_transforms_active()
-    if looks and not bool(good.all()):
-        node = int((~good).nonzero()[0])
+def _check_values(name: str, value: Tensor, valid: Tensor, wanted: str) -> None:
+    """Raise a ValueError with the first invalid value; on CPU only, to avoid a device sync."""
+    checked = sizes.is_at_hand(value) and not torch._C._are_functorch_transforms_active()
+    if checked and not bool(valid.all()):
+        node = int((~valid).nonzero()[0])
         raise ValueError(f"{name}: expected {wanted}, found {value[node].item()} at node {node}")

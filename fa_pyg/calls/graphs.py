@@ -1,4 +1,4 @@
-"""The graphs of one call: its edges, and all that tells its nodes and edges apart."""
+"""Graphs of a call: edges, and the features that distinguish nodes and edges."""
 
 from __future__ import annotations
 
@@ -13,45 +13,44 @@ from torch_geometric.utils import is_sparse
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.graphs import Graphs, check_edges, colors_of
 from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.graph_indices import check_node_indices, index_edges, index_marks
 from fa_pyg.calls.layout import Layout
 from fa_pyg.calls.names import NODE_NAMES
-from fa_pyg.calls.node_indices import check_numbers, marks_of, pointers_of
 from fa_pyg.frames import Level, PermutationFrames
 
 __all__ = ["UNREAD", "graph_layout", "read_frames", "read_graphs"]
 
-# What a model is to predict, and where it is told, must not decide the order of its input; nor what
-# transforms have stored.
+# Targets and masks must not affect the order of the input, nor must frames that transforms have stored.
 UNREAD = re.compile(r"y|y_.*|.*_y|(.*_)?(label|target)s?|.*_mask|(frame|pose)_.*")
 
 
 def graph_layout(call: Call, levels: Mapping[Name, str], pairs_in_edge_order: bool = False) -> Layout:
-    """Returns the layout of a call whose nodes are permuted.
+    """Return the layout of a call whose nodes are permuted.
 
     Args:
-        call: of the model.
-        levels: what the caller says of its tensors.
+        call: the call of the model.
+        levels: the declared levels of its tensors.
         pairs_in_edge_order: see :meth:`~fa_pyg.copies.Layout.columns`.
 
     Raises:
-        ValueError: if nothing in the call tells the number of nodes, or what some of its integers are.
+        ValueError: if the number of nodes, or the meaning of some integers, cannot be inferred.
     """
     for name, value in call.values.items():
         _check_shape(name, value)
-    said = [name for name, level in levels.items() if level in ("node", "place") and name in call.values]
-    names = [*said, *(name for name in NODE_NAMES if isinstance(call.get(name), Tensor))]
+    declared = [name for name, level in levels.items() if level in ("node", "place") and name in call.values]
+    names = [*declared, *(name for name in NODE_NAMES if isinstance(call.get(name), Tensor))]
     matrices = [name for name, value in call.values.items() if _is_adjacency(name, value)]
     nodes = next(iter([*names, *matrices]), None)
-    known = call.get("batch") is not None or call.data is not None
-    if nodes is None and not known:
+    has_nodes = call.get("batch") is not None or call.data is not None
+    if nodes is None and not has_nodes:
         raise ValueError(
-            'the call does not tell its number of nodes: expected `batch`, `x`, or levels={name: "node"} '
-            f"for one of {', '.join(map(str, call.values)) or 'its tensors'}"
+            'number of nodes: expected `batch`, `x`, or levels={name: "node"} for an argument, found '
+            f"{', '.join(map(str, call.values)) or 'none'}"
         )
     layout = Layout(call, levels, nodes, True, pairs_in_edge_order)
     for name, value in call.values.items():
         _check_meaning(name, value, layout, bool(matrices))
-        check_numbers(name, value, layout)
+        check_node_indices(name, value, layout)
     return layout
 
 
@@ -68,16 +67,16 @@ def _check_shape(name: Name, value: Any) -> None:
 
 
 def _check_meaning(name: Name, value: Any, layout: Layout, has_matrix: bool) -> None:
-    """What could be edges must be known as such: the frame would not see them, or they would stay."""
+    """Raise ValueError for undeclared tensors that may be edges: the frame would not read them."""
     if not isinstance(value, Tensor) or value.dim() != 2 or layout.declared_level(name) or is_sparse(value):
         return
     if layout.edge_index is None and not has_matrix and len(value) == 2 and not value.is_floating_point():
         raise ValueError(
-            f"{name!r}: expected the name edge_index, or levels={{{name!r}: 'index'}}, for edges"
+            f"{name!r}: expected the name edge_index, or levels={{{name!r}: 'index'}}, found neither"
         )
     square = value.size(0) == value.size(1) == layout.num_nodes > 1
-    known = (*NODE_NAMES, "cell")
-    if square and name not in known and "adj" not in str(name) and layout.call.get("batch") is None:
+    named = (*NODE_NAMES, "cell")
+    if square and name not in named and "adj" not in str(name) and layout.call.get("batch") is None:
         raise ValueError(
             f"{name!r}: expected a name with 'adj' for a matrix of pairs, or levels={{{name!r}: 'node'}} for "
             f"rows of nodes, found {list(value.shape)}"
@@ -85,23 +84,23 @@ def _check_meaning(name: Name, value: Any, layout: Layout, has_matrix: bool) -> 
 
 
 def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None) -> Graphs:
-    """Returns what a permutation frame is computed from.
+    """Return the graphs that a permutation frame is computed from.
 
     Args:
-        call: of the model.
-        layout: of the call.
-        reads: the names of the tensors that tell nodes and edges apart; default all of these levels, but of a
-            ``Data`` not masks and what is named as a target (``y``, ``label``, ``*_target``, ...).
+        call: the call of the model.
+        layout: the layout of the call.
+        reads: the names of the tensors that distinguish nodes and edges; default all of these levels, except
+            attributes of a ``Data`` that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
 
     Raises:
-        ValueError: for a name in ``reads`` that is no tensor of nodes or edges.
+        ValueError: for a name in ``reads`` that is not a tensor of nodes or edges.
     """
     nodes, edges = [], []
     if layout.edge_index is not None:
         check_edges(layout.edge_index, layout.batch)
     for name in reads or ():
         if name not in call.values:
-            raise ValueError(f"reads: the call has no {name!r}; it has {', '.join(map(str, call.values))}")
+            raise ValueError(f"reads: expected some of {', '.join(map(str, call.values))}, found {name!r}")
     for name, value in call.values.items():
         if (_is_unread(name, value, layout)) if reads is None else name not in reads:
             continue
@@ -111,31 +110,35 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None)
         elif reads is not None:
             raise ValueError(f"reads: expected tensors of nodes or edges, found {name!r}")
     edge_index, features = _edges(call, layout, tuple(edges))
-    return Graphs(edge_index, layout.batch, layout.num_graphs, tuple(nodes), features, marks_of(layout))
+    return Graphs(edge_index, layout.batch, layout.num_graphs, tuple(nodes), features, index_marks(layout))
 
 
 def read_frames(
     frame: Frame, call: Call, layout: Layout, reads: Sequence[Name] | None = None
 ) -> PermutationFrames:
-    """Returns the frames of a call's graphs, on its own batch and edges."""
+    """Return the frames of a call's graphs, with the batch and edges of the layout."""
     graphs = read_graphs(call, layout, reads)
     frames, edges = frame.evaluate(graphs), layout.edge_index
     if graphs.edge_index is edges:
         return frames.on(layout.batch, edges, edge_color=graphs.edge_color)
-    # Edges of matrices and pointers came behind: what is known of them is for the frame alone.
+    # Edges of matrices and of node indices come last, and serve the computation of the frame only.
     count = 0 if edges is None else edges.size(1)
-    known = {name: getattr(frames, name) for name in ("edge_color", "edge_orbit")}
-    cut = {name: None if value is None else value[:count] for name, value in known.items()}
-    return frames.on(layout.batch, edges, **cut)
+    both = {name: getattr(frames, name) for name in ("edge_color", "edge_orbit")}
+    kept = {name: None if value is None else value[:count] for name, value in both.items()}
+    return frames.on(layout.batch, edges, **kept)
 
 
 def _is_unread(name: Name, value: Any, layout: Layout) -> bool:
-    text, said = str(name), layout.levels.get(name)
-    if said is not None:
-        return said not in ("node", "edge")
-    numbers = text in ("batch", "ptr") or text.endswith(("_batch", "_ptr")) or layout.is_numbers(name, value)
-    # What is handed to the model by itself is its input, whatever it is called.
-    return numbers or (name not in layout.call.arguments and UNREAD.fullmatch(text) is not None)
+    text, declared = str(name), layout.levels.get(name)
+    if declared is not None:
+        return declared not in ("node", "edge")
+    counts = text in ("batch", "ptr") or text.endswith(("_batch", "_ptr"))
+    # A plain argument of the model is an input, whatever its name.
+    return (
+        counts
+        or layout.holds_indices(name, value)
+        or (name not in layout.call.arguments and UNREAD.fullmatch(text) is not None)
+    )
 
 
 def _level(name: Name, value: Any, layout: Layout) -> str | None:
@@ -152,24 +155,24 @@ def _is_adjacency(name: Name, value: Any) -> bool:
 
 
 def _edges(call: Call, layout: Layout, features: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """All edges, of ``edge_index`` first, and their features; edges of a matrix have its entries."""
+    """All edges, those of ``edge_index`` first, with their features; for a matrix, its entries."""
     none = torch.zeros(2, 0, dtype=torch.long, device=layout.batch.device)
     parts = [(none if layout.edge_index is None else layout.edge_index, features)]
     parts += [_entries(x) for name, x in call.values.items() if _is_adjacency(name, x)]
-    parts += pointers_of(layout)
+    parts += index_edges(layout)
     parts = [part for part in parts if part[0].size(1)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     colors, first = [], 0
-    for edges, one in parts:  # edges of different origin are never alike
-        color = edges.new_zeros(edges.size(1)) if not one else colors_of(one)
+    for edges, values in parts:  # edges of different origin have different colors
+        color = edges.new_zeros(edges.size(1)) if not values else colors_of(values)
         colors.append(color + first)
         first += int(color.max()) + 1
     return torch.cat([edges for edges, _ in parts], 1), (torch.cat(colors),)
 
 
 def _entries(matrix: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The edges of a matrix, and their values."""
+    """The edges of a matrix, with their values."""
     if is_sparse(matrix):
         entries = matrix.to_sparse_coo().coalesce()
         return entries.indices()[:2], (entries.values(),)

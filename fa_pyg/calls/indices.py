@@ -15,35 +15,35 @@ from fa_pyg.calls.names import is_index_name, is_integer, is_pairs, owners, word
 from fa_pyg.calls.sizes import Sizes
 from fa_pyg.frames.rows import Level, Rows
 
-__all__ = ["NUMBERS", "NodeIndices"]
+__all__ = ["INDEX_LEVELS", "NodeIndices"]
 
-NUMBERS = ("index", "node_index")
+INDEX_LEVELS = ("index", "node_index")
 
 
 class NodeIndices(Sizes):
-    """The node indices of a call; the base of :class:`~fa_pyg.calls.Layout`, which has the levels."""
+    """Node indices of a call; the base of :class:`~fa_pyg.calls.Layout`, which adds levels."""
 
     nodes: Rows
     edges: Rows
     _columns: dict[Name, Rows]
 
-    def is_numbers(self, name: Name, value: Any) -> bool:
-        """Whether a tensor holds node numbers: so declared, or by PyG's rule for names or its ``__inc__``."""
-        said = self.levels.get(name)
-        if said is not None or not is_integer(value):
-            return said in NUMBERS
-        return is_index_name(name) or (self.is_counted(name) and self.counts_nodes(name))
+    def holds_indices(self, name: Name, value: Any) -> bool:
+        """Whether a tensor holds node indices: declared, or by PyG's rule for names, or by ``__inc__``."""
+        declared = self.levels.get(name)
+        if declared is not None or not is_integer(value):
+            return declared in INDEX_LEVELS
+        return is_index_name(name) or (self.has_custom_increment(name) and self.counts_nodes(name))
 
     def points(self, name: Name) -> Rows:
-        """The points that loose node indices of this name count: the nodes, or another set.
+        """Return the points that uncollated node indices of this name refer to: the nodes, or another set.
 
-        Where the call has ``lig_batch``, ``lig_edge_index`` counts the rows of ``lig``; so ``edge_index_t``
-        those of ``x_t``.
+        With ``lig_batch`` in the call, ``lig_edge_index`` refers to the rows of ``lig``, and ``edge_index_t``
+        to those of ``x_t``.
         """
         sets = [key for key in self.call.values if str(key).endswith("_batch") and words(key) & words(name)]
         bodies = {key: self.call.get(key) for key in sets if isinstance(self.call.get(key), Tensor)}
         if len(bodies) > 1:
-            raise ValueError(f"{name!r}: expected numbers of one set of points, found {', '.join(bodies)}")
+            raise ValueError(f"{name!r}: expected indices of one set of points, found {', '.join(bodies)}")
         for key, body in bodies.items():
             check_batch(body, key)
             if body.shape != self.batch.shape or not torch.equal(body, self.batch):
@@ -52,15 +52,17 @@ class NodeIndices(Sizes):
 
     @cached_property
     def pairs(self) -> dict[Name, Tensor]:
-        """The pairs of nodes besides the edges, such as ``edge_label_index``, by name."""
-        own = {k: v for k, v in self.call.values.items() if k != self.edge_name and self.is_numbers(k, v)}
-        return {k: v for k, v in own.items() if is_pairs(v) and self.levels.get(k, "index") == "index"}
+        """Pairs of nodes besides the edges, such as ``edge_label_index``, by name."""
+        indices = {
+            k: v for k, v in self.call.values.items() if k != self.edge_name and self.holds_indices(k, v)
+        }
+        return {k: v for k, v in indices.items() if is_pairs(v) and self.levels.get(k, "index") == "index"}
 
     def columns(self, name: Name, value: Tensor) -> Rows:
-        """The entries of node indices along their axis: rows of their own, or those of the edges.
+        """Return the rows of the entries of node indices along their axis: separate rows, or the edges.
 
-        With ``pairs_in_edge_order`` pairs that are as many as the edges, graph by graph, are put in frames in
-        the order of the edges: an output that could be of the ones or the others is then right for both.
+        With ``pairs_in_edge_order``, pairs that match the edges in number, graph by graph, are framed in the
+        order of the edges, so that an output that may belong to either is right for both.
         """
         if self.edge_index is not None and name == self.edge_name:
             return self.edges
@@ -76,19 +78,19 @@ class NodeIndices(Sizes):
             self._columns[name] = self.edges if is_edges else Rows.of(body)
         return self._columns[name]
 
-    def node_numbers(self) -> Iterator[tuple[Name, Tensor, Tensor]]:
-        """Node numbers besides the edges ``[k, P]``, with their name and the graph of each entry ``[P]``."""
+    def node_indices(self) -> Iterator[tuple[Name, Tensor, Tensor]]:
+        """Yield node indices besides the edges: name, indices ``[k, P]``, graph of each entry ``[P]``."""
         for name, value in self.call.values.items():
-            if name == self.edge_name or not self.is_numbers(name, value) or value is None:
+            if name == self.edge_name or not self.holds_indices(name, value) or value is None:
                 continue
             if self.levels.get(name) != "node_index" and self.points(name).level is Level.NODE:
                 value = value.view(1) if not value.dim() else value
-                numbers = self.within_batch(name, value).movedim(self.axis(name, value), -1)
-                rows = numbers.unsqueeze(0) if numbers.dim() == 1 else numbers.flatten(0, -2)
+                indices = self.within_batch(name, value).movedim(self.axis(name, value), -1)
+                rows = indices.unsqueeze(0) if indices.dim() == 1 else indices.flatten(0, -2)
                 yield name, rows, self.columns(name, value).body
 
     def within_batch(self, name: Name, value: Tensor) -> Tensor:
-        """Node numbers counted through the batch; collation may have left those of each graph as they are."""
+        """Return node indices of the batch, offset where collation has left indices within graphs."""
         slices = self.slices(name, value)
         if not isinstance(slices, Tensor) or self.counts_nodes(name):
             return value
@@ -97,8 +99,8 @@ class NodeIndices(Sizes):
         return torch.where(value < 0, -1, value + starts.view(shape))
 
     def axis(self, name: Name, value: Tensor) -> int:
-        """The axis of a tensor that counts its rows; of node numbers the last one."""
+        """Return the axis of the rows of a tensor; the last one for node indices."""
         if isinstance(self.slices(name, value), Tensor):
             return self.dim(name, value)
-        is_own = self.is_numbers(name, value) and self.levels.get(name) != "node_index"
-        return value.dim() - 1 if is_own else 0
+        has_columns = self.holds_indices(name, value) and self.levels.get(name) != "node_index"
+        return value.dim() - 1 if has_columns else 0

@@ -1,4 +1,4 @@
-"""What a frame of motions reads of a call: declared inputs as point clouds with node weights."""
+"""Reading of a call for frames of motions: declared inputs as point clouds with node weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["MotionReading"]
 
 
 class MotionReading(Reading, seen=Cloud):
-    """The inputs of a call that a motion moves (:class:`~fa_pyg.calls.reading.Reading`)."""
+    """Reading of the inputs of a call that motions transform."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,7 +36,7 @@ class MotionReading(Reading, seen=Cloud):
         return first_read(self.inputs)
 
     def check_output(self, spec: Any) -> None:
-        """Every representation is one of a group of motions."""
+        """Accept every representation: all are ones of a group of motions."""
 
     def layout(self, call: Call, pairs_in_edge_order: bool = False) -> Layout:
         self.check_names(call)
@@ -44,24 +44,24 @@ class MotionReading(Reading, seen=Cloud):
 
     @property
     def nodes(self) -> Name:
-        """An input with one row a node: the first points, or what the axes are made of."""
+        """Name of an input with one row a node: the first points, or the first of ``reads``."""
         return next((name for name, rep in self.inputs.items() if rep.affine), self.reads[0])
 
     def cloud(self, values: Mapping[Name, Tensor], layout: Layout, whole: bool = False) -> Cloud:
-        """Returns what a frame is computed from.
+        """Return the point cloud that a frame is computed from.
 
         Args:
             values: the declared inputs that transform.
-            layout: of the call.
-            whole: take a batch of one graph for one graph, whose rows need no index.
+            layout: the layout of the call.
+            whole: drop the index of a batch of a single graph.
         """
-        one = whole and layout.num_graphs == 1
+        is_single = whole and layout.num_graphs == 1
         rows = {k: layout.quantity_rows(k, x) for k, x in values.items()}
-        if one:
+        if is_single:
             rows = {k: Rows(r.level, None, len(values[k])) for k, r in rows.items()}
         parts = {k: quantity(k, x, self.inputs[k], self.group.dim, rows[k]) for k, x in values.items()}
         weights = node_weights(self.node_weight, layout.call, layout)
-        batch = None if one else layout.batch
+        batch = None if is_single else layout.batch
         read = tuple(parts[name] for name in self.reads)
         return Cloud(tuple(parts.values()), read, batch, layout.num_graphs, *weights)
 
@@ -74,7 +74,7 @@ class MotionReading(Reading, seen=Cloud):
             frames = frame.check(given, layout.num_graphs)
             self._check_gradient(frame, layout.call, given)
             self._check_origin(frame, layout.call, frames)
-        # A call of a later slot could hold nothing but graphs without nodes, which models cannot count.
+        # Without this, a later slot could consist of empty graphs only, which models cannot count.
         empty = None if frames.slots else cloud.empty
         return frames if empty is None or not empty.any() else frames.with_one_frame(empty)
 
@@ -86,21 +86,23 @@ class MotionReading(Reading, seen=Cloud):
         given = [name for name, value in call.values.items() if isinstance(value, Tensor)]
         for name in self.inputs:
             if self.inputs[name].is_invariant and (name in call.values or call.data is not None):
-                continue  # declared for the calls that have it, and of no consequence
+                continue  # declared for the calls that have it
             optional = name in self.signature.named and name not in self.reads and call.get(name) is None
             if name not in given and call.get(name) is not None:
                 raise ValueError(
                     f"inputs: expected a tensor {name!r}, found a {type(call.get(name)).__name__}"
                 )
             if name not in given and not optional:
-                raise ValueError(f"inputs: the call has no tensor {name!r}; it has {shown(given)}")
+                raise ValueError(f"inputs: expected a tensor {name!r} in the call, found {shown(given)}")
         super().check_names(call)
 
     def warn_undeclared(self, layout: Layout) -> dict[Name, str]:
         texts, call = {}, layout.call
         unclear = self._unclear(layout)
         if unclear is not None and not self.inputs[self.nodes].flat:
-            texts["batch"] = f'{unclear}, as it is taken now (levels={{{self.nodes!r}: "node"}} says so, too)'
+            texts["batch"] = (
+                f'{unclear}, as assumed now (levels={{{self.nodes!r}: "node"}} declares the latter)'
+            )
         held = () if call.data is None else call.data.keys()
         read = {k: x for k, x in call.values.items() if not (k in held and UNREAD.fullmatch(k))}
         for key, x in undeclared(read, self.inputs, self.group.dim, layout.sizes).items():
@@ -111,25 +113,25 @@ class MotionReading(Reading, seen=Cloud):
     # ------------------------------------------------------------------------------ checks
 
     def _given(self, call: Call) -> Iterator[tuple[Name, Tensor]]:
-        """The declared inputs that this call has and that transform."""
+        """The declared inputs in this call that transform."""
         moves = (name for name, rep in self.inputs.items() if not rep.is_invariant)
         return ((name, call.get(name)) for name in moves if call.get(name) is not None)
 
     def _unclear(self, layout: Layout) -> str | None:
-        """What is unclear about an input that may be a dense batch; None where nothing is."""
+        """An error for an input that may be a dense batch; None where it is clear."""
         name, call = self.nodes, layout.call
         if self.levels.get(name) == "node" or layout.batch is not None or call.data is not None:
             return None  # a Data is one graph
         return channels_or_samples(name, call.get(name), self.inputs[name], self.group.dim)
 
     def _check_samples(self, layout: Layout) -> None:
-        """Raises ValueError for points ``[B, T, d]`` without ``batch``, which may be a dense batch."""
+        """Raise ValueError for points ``[B, T, d]`` without ``batch``, which may be a dense batch."""
         unclear = self._unclear(layout) if self.inputs[self.nodes].affine else None
         if unclear is not None:
             raise ValueError(unclear)
 
     def _check_origin(self, frame: Frame, call: Call, given: Frames) -> None:
-        """Frames of a group that translates know where from; others must not."""
+        """Raise ValueError unless frames have an origin exactly if their group translates."""
         wanted = frame.group.translates and any(self.inputs[k].affine for k, _ in self._given(call))
         if (given.origin is not None) != wanted:
             found, expected = ("without", "with") if wanted else ("with", "without")
@@ -138,13 +140,12 @@ class MotionReading(Reading, seen=Cloud):
             )
 
     def _check_gradient(self, frame: Frame, call: Call, given: Frames) -> None:
-        """Frames kept as numbers have forgotten what they were computed from: forces would be wrong."""
+        """Raise ValueError for given frames without a gradient where an input requires one."""
         needs = [name for name, value in self._given(call) if value.requires_grad]
         carried = any(isinstance(x, Tensor) and x.requires_grad for x in vars(given).values())
         accepted = any(getattr(module, "detach", False) for module in frame.modules())
         if needs and torch.is_grad_enabled() and not (carried or accepted):
             raise ValueError(
-                f"frames: {needs[0]!r} requires a gradient, found frames that carry none, so that forces "
-                "would be wrong: expected none (they are then computed here), frames that carry it, or a "
-                "model whose own frame has detach=True"
+                f"frames: expected frames that carry the gradient of {needs[0]!r}, found none, so that "
+                "forces would be wrong: leave frames= out to compute them here, or give the frame detach=True"
             )

@@ -1,4 +1,4 @@
-"""What a frame of permutations reads of a call: the graphs, and all that tells nodes and edges apart."""
+"""Reading of a call for permutation frames: graphs, with the features of nodes and edges."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["GraphReading"]
 
 
 class GraphReading(Reading, seen=Graphs):
-    """The graphs of a call, which a permutation reorders (:class:`~fa_pyg.calls.reading.Reading`)."""
+    """Reading of the graphs of a call, whose nodes are permuted."""
 
     def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
         if inputs:
             raise ValueError(
                 f"inputs: expected none for {self.group}, which permutes all tensors of nodes and edges "
-                f"(levels= says which these are), found {inputs!r}"
+                f"(declare these by levels=), found {inputs!r}"
             )
         return {}
 
@@ -38,7 +38,7 @@ class GraphReading(Reading, seen=Graphs):
         if isinstance(spec, Rep):
             if spec.rank or spec.pseudo:
                 raise ValueError(
-                    f'{path}: expected "scalar", found {spec}: under {self.group} all numbers of nodes, '
+                    f'{path}: expected "scalar", found {spec}: under {self.group} all features of nodes, '
                     "edges and graphs are scalars"
                 )
             return
@@ -53,17 +53,15 @@ class GraphReading(Reading, seen=Graphs):
         if given is None:
             return read_frames(frame, layout.call, layout, self.reads)
         frames = frame.check(given, layout.num_graphs)
-        same = frames.batch is layout.batch  # which spares a comparison that waits for the device
+        same = frames.batch is layout.batch  # then the comparison, a device sync, is not needed
         if not (same or torch.equal(frames.batch, layout.batch)):
-            raise ValueError(
-                "frames: expected those of this batch, found others: its graphs have other sizes"
-            )
+            raise ValueError("frames: expected frames of this batch, found frames of graphs of other sizes")
         edges = 0 if layout.edge_index is None else layout.edge_index.size(1)
         for name in ("edge_color", "edge_orbit"):
             value = getattr(frames, name)
             if value is not None and layout.edge_index is not None and len(value) != edges:
-                raise ValueError(f"frames: expected those of {edges} edges, found {len(value)}")
+                raise ValueError(f"frames: expected frames of {edges} edges, found {len(value)}")
         return frames.on(layout.batch, layout.edge_index)
 
     def framed(self, layout: Layout, frames: FrameSet) -> dict[Name, tuple[Tensor, Rows]]:
-        return {}  # nodes are permuted where graphs are copied
+        return {}  # nodes are permuted when graphs are copied

@@ -1,4 +1,4 @@
-"""What a frame reads of a call of a model: one way from arguments to frames, for each kind of group."""
+"""Reading of a call for a frame: from arguments to frames, for every kind of group."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from fa_pyg.calls.layout import LEVELS, Layout
 from fa_pyg.frames import FrameSet, Rows
 from fa_pyg.reps import Rep, RepLike
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "shown"]
 
 
 class Reading(ABC):
-    """What is declared of a call: inputs, what the frame is made of, node weights, levels.
+    """Declarations about a call, and the frames computed from it: inputs, reads, node weights, levels.
 
-    A subclass is for frames that are computed from one kind of value (:attr:`~fa_pyg.Frame.seen`), and names
-    it: ``class Of(Reading, seen=Cloud)``. :meth:`of` finds it.
+    There is a subclass for every type of value that frames are computed from (:attr:`~fa_pyg.Frame.seen`),
+    named in ``class MyReading(Reading, seen=Cloud)`` and selected by :meth:`of`.
 
     Args:
-        frame: the frame, whose group it is.
-        signature: of the model, for declarations by position.
+        frame: the frame, which determines the group.
+        signature: the signature of the model, for declarations by position.
         inputs: the representation of each input that transforms.
-        reads: those that the axes or orders are made of; None for the default.
+        reads: the inputs that axes or orders are computed from; None for the default.
         node_weight: as in :class:`~fa_pyg.FrameAveraging`.
-        levels: the level of inputs whose name and size do not tell.
+        levels: the level of inputs whose name and size are ambiguous.
 
     Raises:
         ValueError: for declarations that do not fit each other or the frame.
@@ -52,7 +52,7 @@ class Reading(ABC):
         node_weight: NodeWeight = "auto",
         levels: Mapping[Name, str] | None = None,
     ) -> Reading:
-        """Returns the reading of a frame of this kind."""
+        """Return the reading for a frame."""
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         return Reading.kinds[frame.seen](frame, signature, inputs, reads, node_weight, levels)
 
@@ -84,23 +84,23 @@ class Reading(ABC):
 
     @abstractmethod
     def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
-        """Returns the declared inputs."""
+        """Return the declared inputs."""
 
     @abstractmethod
     def default_reads(self) -> list[Name] | None:
-        """Returns what a frame is made of where nothing is declared; None for all that the call has."""
+        """Return the default of ``reads``; None for all tensors of the call."""
 
     @abstractmethod
     def check_output(self, spec: Any) -> None:
-        """Raises ValueError for representations of the output that the group does not have."""
+        """Raise ValueError for representations of the output that the group does not have."""
 
     @abstractmethod
     def layout(self, call: Call, pairs_in_edge_order: bool = False) -> Layout:
-        """Returns the layout of a call, checked against what is declared."""
+        """Return the layout of a call, checked against what is declared."""
 
     @abstractmethod
     def frames(self, frame: Frame, layout: Layout, given: FrameSet | None = None) -> FrameSet:
-        """Returns the frames of a call: computed, or those ``given``, checked.
+        """Return the frames of a call: computed, or ``given`` and checked.
 
         Raises:
             ValueError: if ``given`` are not frames of these graphs.
@@ -108,24 +108,24 @@ class Reading(ABC):
 
     @abstractmethod
     def framed(self, layout: Layout, frames: FrameSet) -> dict[Name, tuple[Tensor, Rows]]:
-        r"""Returns :math:`\rho_{in}(g)^{-1} x` of the declared inputs in all frames, and their rows."""
+        r"""Return :math:`\rho_{in}(g)^{-1} x` of the declared inputs in all frames, and their rows."""
 
     def warn_undeclared(self, layout: Layout) -> dict[Name, str]:
-        """Returns a warning for each tensor that looks geometric and is not declared."""
+        """Return a warning for each tensor that looks geometric and is not declared."""
         return {}
 
     def extra(self) -> tuple[str, ...]:
-        """Returns the keywords of a call that serve the frames, whether the model takes them or not."""
+        """Return the keywords of a call that frames need, whether or not the model takes them."""
         return ("batch", "num_graphs", *([self.node_weight] if isinstance(self.node_weight, str) else []))
 
     def check_names(self, call: Call) -> None:
-        """Raises ValueError for declared names that the call does not have."""
-        known = (*call.values, *self.signature.named)
-        wrong = [name for name in self.levels if name not in known]
+        """Raise ValueError for declared names that the call does not have."""
+        names = (*call.values, *self.signature.named)
+        wrong = [name for name in self.levels if name not in names]
         if wrong:
-            raise ValueError(f"levels: the call has no {wrong[0]!r}; it has {shown(call.values)}")
+            raise ValueError(f"levels: expected some of {shown(call.values)}, found {wrong[0]!r}")
 
 
 def shown(names: Iterable[Name]) -> str:
-    """Returns names for an error."""
+    """Return names as an error lists them."""
     return ", ".join(map(str, names)) or "nothing"

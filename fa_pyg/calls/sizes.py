@@ -1,4 +1,4 @@
-"""Sizes of a call's batch: how many nodes, graphs and edges it has."""
+"""Sizes of the batch of a call: numbers of nodes, graphs and edges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Sizes"]
 
 
 class Sizes(Collation):
-    """The sizes of a call's batch; the base of :class:`~fa_pyg.calls.Layout`, which has its arguments."""
+    """Sizes of the batch of a call; a base of :class:`~fa_pyg.calls.Layout`, which has its arguments."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Sizes(Collation):
         self._nodes = nodes
         self.num_nodes = self._num_nodes(nodes)
         self.num_graphs = self._num_graphs()
-        self.is_strict = whole  # of one graph, too, no size may leave a choice
+        self.is_strict = whole  # levels must be unambiguous, even for one graph
         if whole and self.batch is None:
             self.batch = torch.zeros(self.num_nodes, dtype=torch.long, device=self._device())
 
@@ -47,14 +47,14 @@ class Sizes(Collation):
         given = None if self.call.data is None else self.call.data.num_nodes
         if given is None and not isinstance(self.call.get(nodes), Tensor):
             raise ValueError(
-                "num_nodes: expected a number of nodes in the Data, which has no tensor that tells it"
+                "num_nodes: expected a number of nodes in the Data, found neither it nor a tensor of nodes"
             )
         return len(self.call.get(nodes)) if given is None else given
 
     def _num_graphs(self) -> int:
         if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
             raise ValueError(
-                "the Batch has no `batch`: PyG could not tell its nodes, give each Data num_nodes"
+                "batch: expected the graph of each node, found none: set num_nodes in each Data, then collate"
             )
         if self.batch is None:
             return 1
@@ -66,10 +66,10 @@ class Sizes(Collation):
                 return graph_count(self.batch, self.call.get(name), name)
         if isinstance(self.call.get("ptr"), Tensor):
             return graph_count(self.batch, len(self.call.get("ptr")) - 1, "len(ptr) - 1")
-        return graph_count(self.batch)  # waits for the device
+        return graph_count(self.batch)  # a device sync
 
     def _check_flat(self) -> None:
-        """Raises ValueError for a Batch of Batches, whose graphs nothing tells any more."""
+        """Raise ValueError for a Batch of Batches, which has lost its graphs."""
         if {"batch", "ptr"} & set(getattr(self.call.data, "_slice_dict", None) or ()):
             raise ValueError(
                 f"{self.call.holder!r}: expected a Batch of Data, found a Batch of Batches: collate their "
@@ -82,7 +82,7 @@ class Sizes(Collation):
 
     @cached_property
     def edge_name(self) -> Name | None:
-        """The name of the edges: ``edge_index``, or the only pairs of node numbers that the caller names."""
+        """Name of the edges: ``edge_index``, or the only pairs that are declared as node indices."""
         if self.call.get("edge_index") is not None:
             return "edge_index"
         named = [name for name, level in self.levels.items() if level == "index"]
@@ -96,11 +96,11 @@ class Sizes(Collation):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The numbers of nodes and graphs, and of edges where there are any."""
+        """The numbers of nodes, graphs and, if there are edges, edges."""
         edges = () if self.edge_index is None else (self.edge_index.size(1),)
         return (self.num_nodes, self.num_graphs, *edges)
 
     def declared_level(self, name: Name) -> str | None:
-        """The level of a tensor by declaration, or by a name that the library gives; else None."""
+        """Return the level of a tensor by declaration, or by a name of this package; else None."""
         kept = self.is_strict and str(name).startswith(KEPT)
         return self.levels.get(name, "shared" if kept else None)

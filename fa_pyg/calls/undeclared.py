@@ -1,4 +1,4 @@
-"""What a call leaves unsaid: tensors that may transform and are not declared, samples without ``batch``."""
+"""Undeclared tensors of a call that may transform, and warnings about them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def looks_geometric(value: Any, dim: int, sizes: Collection[int] = ()) -> bool:
     """Whether a value has the type and shape of vectors or tensors in ``dim`` dimensions.
 
     Args:
-        value: any. Vectors are floating point ``[n, ..., d]``, or ``[d]`` where no axis of rows is that long.
-        dim: d. On a line a column of scalars looks the same, and nothing is taken for vectors.
-        sizes: numbers of rows that the batch has: of nodes, edges, graphs.
+        value: any value. Vectors are floating point ``[n, ..., d]``, or ``[d]`` unless d is one of ``sizes``.
+        dim: d. For d = 1 vectors look like a column of scalars, and the result is False.
+        sizes: the numbers of nodes, edges and graphs of the batch.
     """
     if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout is not torch.strided:
         return False
@@ -34,22 +34,22 @@ def looks_geometric(value: Any, dim: int, sizes: Collection[int] = ()) -> bool:
 def undeclared(
     values: Mapping[Name, Any], declared: Collection[Name], dim: int, sizes: Collection[int] = ()
 ) -> dict[Name, Tensor]:
-    """Returns the values that look geometric (:func:`looks_geometric`) and are not declared, by name.
+    """Return the values that look geometric (:func:`looks_geometric`) and are not declared, by name.
 
-    Frames and poses that transforms have stored are left out.
+    Leaves out frames and poses that transforms have stored.
     """
     free = {k: v for k, v in values.items() if k not in declared and not str(k).startswith(KEPT)}
     return {k: v for k, v in free.items() if looks_geometric(v, dim, sizes)}
 
 
 def declaration(inputs: Mapping[Name, Rep], name: Name, value: Tensor) -> str:
-    """Returns what to write for an undeclared input, as the end of a sentence."""
+    """Return the declaration to add for an undeclared input, as the end of a sentence."""
     reps = {rep: text for text, rep in NAMED.items()}
     shown = {k: f'"{reps[rep]}"' if rep in reps else str(rep) for k, rep in inputs.items()}
-    said = "".join(f"{_quoted(k)}: {rep}, " for k, rep in shown.items())
+    declared = "".join(f"{_quoted(k)}: {rep}, " for k, rep in shown.items())
     rows = f", as [n, {value.size(-1)}] with a row for each graph" if value.dim() == 1 else ""
     return (
-        f'inputs={{{said}{_quoted(name)}: "vector"}} (or "point", "pseudovector", "tensor", ...) if it '
+        f'inputs={{{declared}{_quoted(name)}: "vector"}} (or "point", "pseudovector", "tensor", ...) if it '
         f'transforms{rows}; {_quoted(name)}: "scalar" if it does not'
     )
 
@@ -59,8 +59,8 @@ def _quoted(name: Name) -> str:
 
 
 def warn_once(owner: Any, topic: Name, text: str, stacklevel: int) -> None:
-    """Warns, unless ``owner`` has warned of the topic before; ``stacklevel`` as seen by who calls this."""
-    told = getattr(owner, "_told", frozenset())
-    if topic not in told:
-        owner._told = told | {topic}
+    """Warn, unless ``owner`` has warned about the topic before; ``stacklevel`` is the caller's."""
+    topics = getattr(owner, "_told", frozenset())
+    if topic not in topics:
+        owner._told = topics | {topic}
         warnings.warn(text, UserWarning, stacklevel=stacklevel + 1)

@@ -1,4 +1,4 @@
-"""Copies of a call's batch, several frames a graph, by PyG's own naming rules."""
+"""Copies of the batch of a call in several frames, by PyG's naming rules."""
 
 from fa_pyg.copies.copies import Copies, Slots
 

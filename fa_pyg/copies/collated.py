@@ -1,4 +1,4 @@
-"""Copies of the attributes of a collated ``Batch``, which knows the slices and increments of each."""
+"""Copies of the attributes of a collated ``Batch``, by their slices and increments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import is_sparse
 
 from fa_pyg.calls.call import Name
-from fa_pyg.calls.layout import NUMBERS, Layout
+from fa_pyg.calls.layout import INDEX_LEVELS, Layout
 from fa_pyg.copies.rows import Repeated, Selected, pointer, side_by_side
 from fa_pyg.frames import Rows
 
@@ -23,15 +23,15 @@ __all__ = ["Collated"]
 
 
 class Collated:
-    """Copies what PyG collated, by the batch's ``__cat_dim__`` and ``__inc__``, so that it can be separated.
+    """Copier of collated attributes by ``__cat_dim__`` and ``__inc__``; the copy is a collated batch as well.
 
     Args:
-        layout: of the source batch.
-        pick: which graphs to copy.
+        layout: the layout of the source batch.
+        selection: the graphs to copy.
     """
 
-    def __init__(self, layout: Layout, pick: Repeated | Selected) -> None:
-        self.layout, self.pick, self.source = layout, pick, layout.call.data
+    def __init__(self, layout: Layout, selection: Repeated | Selected) -> None:
+        self.layout, self.selection, self.source = layout, selection, layout.call.data
         self._slices: dict[Name, Any] = {}
         self._incs: dict[Name, Any] = {}
 
@@ -39,31 +39,37 @@ class Collated:
         return self.layout.slices(name, value) is not None
 
     def copied(self, name: Name, value: Any) -> Any:
-        """Returns a collated attribute for the copied graphs."""
+        """Return a collated attribute for the copied graphs."""
         slices, incs = self.layout.slices(name, value), self.source._inc_dict[name]
         copies, slices, incs = self._copy((name,), value, slices, incs)
         self._slices[name], self._incs[name] = slices, incs
         return copies
 
     def data(self, changed: Mapping[Name, Any]) -> Data:
-        """Returns the ``Data`` argument with these attributes; a collated batch can still be taken apart."""
+        """Return the ``Data`` argument with these attributes; a collated batch stays separable."""
         data = copy.copy(self.source)
         for name, value in changed.items():
             if name in data:
                 data[name] = value
         if not self.layout.is_collated:
             return data
-        for name in changed:  # those in a frame: copied already
+        for name in changed:  # framed inputs, already copied
             if name not in self._slices and self.has(name, self.source.get(name)):
                 self._slices[name] = self._pointer(self.layout.slices(name, self.source[name]))
-                self._incs[name] = torch.zeros(len(self.pick.graphs), dtype=torch.long)
-        data._num_graphs, data._slice_dict, data._inc_dict = len(self.pick.graphs), self._slices, self._incs
+                self._incs[name] = torch.zeros(len(self.selection.graphs), dtype=torch.long)
+        data._num_graphs, data._slice_dict, data._inc_dict = (
+            len(self.selection.graphs),
+            self._slices,
+            self._incs,
+        )
         if hasattr(self.source._store, "_num_nodes"):
-            data._store._num_nodes = [self.source._store._num_nodes[g] for g in self.pick.graphs.tolist()]
+            data._store._num_nodes = [
+                self.source._store._num_nodes[g] for g in self.selection.graphs.tolist()
+            ]
         return data
 
     def _copy(self, path: tuple, value: Any, slices: Any, incs: Any) -> tuple[Any, Any, Any]:
-        """The value, slices and increments of an attribute, or of a part of one in a dict or list."""
+        """Value, slices and increments of a copied attribute, or of an item of one in a dict or list."""
         if isinstance(slices, (Mapping, list)):
             keys = list(slices) if isinstance(slices, Mapping) else range(len(slices))
             parts = {k: self._copy((*path, k), value[k], slices[k], incs[k]) for k in keys}
@@ -71,39 +77,41 @@ class Collated:
             return tuple(c if isinstance(slices, Mapping) else list(c.values()) for c in columns)
         name = next(key for key in reversed(path) if isinstance(key, str))
         if is_sparse(value):
-            return side_by_side(name, value, self.layout, self.pick), self._pointer(slices), None
+            return side_by_side(name, value, self.layout, self.selection), self._pointer(slices), None
         if not isinstance(value, Tensor):
-            return [value[g] for g in self.pick.graphs.tolist()], self._pointer(slices), None
+            return [value[g] for g in self.selection.graphs.tolist()], self._pointer(slices), None
         dim, steps = self.layout.dim(name, value), None if incs is None else self._steps(name, path, incs)
         rows = self._rows(path, value, slices, steps)
         if steps is None:
-            is_local = self.layout.is_numbers(name, value)  # to which collation has added nothing
-            copies = (self.pick.local_index if is_local else self.pick.gather)(value, rows, dim)
-            incs = incs if incs is None else incs[self.pick.graphs]
+            is_local = self.layout.holds_indices(name, value)  # not offset by collation
+            copies = (self.selection.local_index if is_local else self.selection.gather)(value, rows, dim)
+            incs = incs if incs is None else incs[self.selection.graphs]
         else:
-            # Which of these are node numbers tells the name, or that they count as many as there are nodes.
-            counts_nodes = self.pick.moves_nodes and self.layout.levels.get(name) in (
+            # Node indices are recognized by their name, or by increments equal to the numbers of nodes.
+            counts_nodes = self.selection.moves_nodes and self.layout.levels.get(name) in (
                 None,
-                *NUMBERS,
+                *INDEX_LEVELS,
             )
-            shifted = partial(self.pick.incremented, name=name) if counts_nodes else self.pick.shifted
-            copies, own = shifted(value, rows, dim, steps), steps[self.pick.graphs]
-            incs = own.cumsum(0) - own
+            shifted = (
+                partial(self.selection.incremented, name=name) if counts_nodes else self.selection.shifted
+            )
+            copies, incs = shifted(value, rows, dim, steps), steps[self.selection.graphs]
+            incs = incs.cumsum(0) - incs
         return copies, self._pointer(slices), incs
 
     def _rows(self, path: tuple, value: Tensor, slices: Tensor, steps: Tensor | None) -> Rows:
-        """The rows of an attribute; node indices in a dict or list have rows of their own."""
+        """The rows of an attribute; node indices in a dict or list have separate rows."""
         name = path[-1]
         if len(path) > 1:
             if steps is None:
                 return self.layout.by_slices(slices, name)
             return Rows.of(self.layout.rows_by(slices, value.device))
-        is_numbers = self.layout.is_numbers(name, value)
-        return self.layout.columns(name, value) if is_numbers else self.layout.rows(name, value)
+        holds_indices = self.layout.holds_indices(name, value)
+        return self.layout.columns(name, value) if holds_indices else self.layout.rows(name, value)
 
     def _steps(self, name: str, path: tuple, incs: Tensor) -> Tensor | None:
-        """What each graph adds to the values of those that follow it ``[B, ...]``; None for nothing."""
-        if type(self.source).__inc__ is Data.__inc__ and "batch" not in name:  # PyG's own rule, by name
+        """Increment of each graph ``[B, ...]``; None if all are 0."""
+        if type(self.source).__inc__ is Data.__inc__ and "batch" not in name:  # PyG's rule for names
             return self.layout.node_slices.diff() if "index" in name or name == "face" else None
         last = self.layout.last_graph
         value = functools.reduce(operator.getitem, path, last)
@@ -112,4 +120,4 @@ class Collated:
         return steps if steps.any() else None
 
     def _pointer(self, slices: Tensor) -> Tensor:
-        return pointer(slices.diff(dim=0)[self.pick.graphs])
+        return pointer(slices.diff(dim=0)[self.selection.graphs])

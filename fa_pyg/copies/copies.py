@@ -1,4 +1,4 @@
-"""Calls of the model on copies of the batch: several frames a graph, slot by slot or together."""
+"""Copies of a batch in several frames, and calls of the model on them, slot by slot or together."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ __all__ = ["Copies", "Slots"]
 
 
 class Copies:
-    """A batch in all its frames, to be called in parts.
+    """Copies of a batch in all its frames, which the model is called on in parts.
 
     Args:
-        layout: of the batch.
+        layout: the layout of the batch.
         frames: its frames.
 
     Raises:
-        ValueError: for a collated batch whose nodes do not lie graph by graph, if numbers of frames differ.
+        ValueError: for a collated batch whose nodes are not sorted by graph, if graphs are selected from it.
     """
 
     def __init__(self, layout: Layout, frames: FrameSet) -> None:
         self.layout, self.frames = layout, frames
         self.source = SlotRows(frames)
-        # Graphs are picked out of a collated batch by its slices; loose tensors are by `batch`.
-        picks = not (frames.slots and frames.keeps_rows)
-        if picks and layout.is_collated and bool((layout.batch.diff() < 0).any()):
+        # Graphs of a collated batch are selected by its slices, those of plain tensors by `batch`.
+        selects = not (frames.slots and frames.keeps_rows)
+        if selects and layout.is_collated and bool((layout.batch.diff() < 0).any()):
             raise ValueError(
-                "the nodes of the Batch were reordered since PyG collated it, and its graphs with different "
-                "numbers of frames cannot be copied: expected `batch` in increasing order"
+                "batch: expected increasing order in a collated Batch whose graphs are copied, found nodes "
+                "that were reordered after collation"
             )
 
-    def slots(self, step: int | None, alone: bool = False) -> Iterator[Slots]:
-        """Yields the copies of ``step`` slots at a time; None: as many as make no more graphs than one.
+    def slots(self, step: int | None, first_apart: bool = False) -> Iterator[Slots]:
+        """Yield the copies of ``step`` slots at a time; None: as many as have at most B graphs together.
 
-        Later slots of ragged frames hold few graphs each: together they are a call or two. With ``alone`` the
-        first slot, which is the user's own call, shares it with no other.
+        Later slots of ragged frames have few graphs each, and fit a call or two. With ``first_apart`` the
+        first slot, which is the call of the user, does not share a call.
         """
         sizes = self.frames.slot_sizes
         first = 0
@@ -58,16 +58,16 @@ class Copies:
                 while last < len(sizes) and sizes[last] <= room:
                     room -= sizes[last]
                     last += 1
-            elif first or not alone:
+            elif first or not first_apart:
                 last = min(first + step, len(sizes))
             yield Slots(self, first, last)
             first = last
 
 
 class Slots:
-    """The graphs of a batch in the frames of the slots first, ..., last - 1: a batch of its own.
+    """Batch of the copies in the slots first, ..., last - 1.
 
-    One slot that all graphs have is the batch itself: nothing is copied.
+    A single slot that all graphs have is the batch itself: nothing is copied.
     """
 
     def __init__(self, copies: Copies, first: int, last: int) -> None:
@@ -77,28 +77,28 @@ class Slots:
         repeats = is_full and copies.frames.keeps_rows
         self.is_source = repeats and last - first == 1
         if repeats:
-            self.pick = Repeated(layout, last - first)
+            self.selection = Repeated(layout, last - first)
         else:
             kind = Selected if copies.frames.keeps_rows else Permuted
-            self.pick = kind(layout, self.source, first, last)
-        self.num_nodes, self.num_graphs = self.pick.num_nodes, self.pick.num_graphs
+            self.selection = kind(layout, self.source, first, last)
+        self.num_nodes, self.num_graphs = self.selection.num_nodes, self.selection.num_graphs
         self.dim = copies.frames.dim
 
     def part(self, copies: Tensor, rows: Rows) -> Tensor:
-        """Cuts these slots out of the copies in all frames of a tensor (``Frames.to_frame``)."""
+        """Return the rows of these slots among the copies of a tensor in all frames (``Frames.to_frame``)."""
         return copies[self.source.part(self.first, self.last, rows)]
 
     def count(self, rows: Rows) -> int:
-        """How many rows the copies in these slots have of a tensor with these rows."""
+        """Return the number of rows that a tensor with these rows has in these slots."""
         part = self.source.part(self.first, self.last, rows)
         return part.stop - part.start
 
     def run(self, model: nn.Module, framed: Mapping[Name, Tensor]) -> Any:
-        """Returns the model's output on these copies, with the declared inputs ``framed``."""
+        """Return the model's output on these copies, with the declared inputs ``framed``."""
         call = self.layout.call
         if self.is_source:
             return call.run(model, framed)
-        collated = Collated(self.layout, self.pick)
+        collated = Collated(self.layout, self.selection)
         changed = {
             name: framed[name] if name in framed else self._copied(name, value, collated)
             for name, value in call.values.items()
@@ -108,25 +108,25 @@ class Slots:
         return call.run(model, changed, data, **({"batch": self._batch()} if many else {}))
 
     def _batch(self) -> Tensor:
-        return self.pick.owner(self.layout.nodes, self.source.frames.device)
+        return self.selection.owner(self.layout.nodes, self.source.frames.device)
 
     def _copied(self, name: Name, value: Any, collated: Collated) -> Any:
-        """One argument or attribute, for these copies."""
+        """One argument or attribute, for the copies."""
         sizes = {"num_nodes": self.num_nodes, "num_graphs": self.num_graphs, "batch_size": self.num_graphs}
-        if name == "batch":  # perhaps None: one graph
-            alone = value is None and self.pick.moves_nodes and self.last - self.first == 1
-            return None if alone else self._batch()
+        if name == "batch":  # None for one graph
+            stays = value is None and self.selection.moves_nodes and self.last - self.first == 1
+            return None if stays else self._batch()
         if name in sizes and isinstance(value, int):
             return sizes[name]
         level = self.layout.declared_level(name)
         if level == "shared":
             return value
         if level == "place" and isinstance(value, Tensor):
-            return self.pick.gather(value, self.layout.places)
+            return self.selection.gather(value, self.layout.places)
         if collated.has(name, value):
             return collated.copied(name, value)
         if is_sparse(value):
-            return side_by_side(name, value, self.layout, self.pick)
+            return side_by_side(name, value, self.layout, self.selection)
         if not isinstance(value, Tensor):
             return _without_tensors(name, value)
         return self._copied_tensor(name, value)
@@ -136,55 +136,55 @@ class Slots:
         declared = self.layout.levels.get(name)
         text = "" if declared else str(name)
         if text.endswith("_batch"):
-            return self.pick.owner(Rows.of(value))
+            return self.selection.owner(Rows.of(value))
         if text == "ptr" or text.endswith("_ptr"):
-            return pointer(self.pick.gather(value.diff(), self.layout.graphs))
+            return pointer(self.selection.gather(value.diff(), self.layout.graphs))
         self._check_increment(name, value)
-        if self.layout.is_numbers(name, value):
-            return self._node_numbers(name, value)
+        if self.layout.holds_indices(name, value):
+            return self._node_indices(name, value)
         if "adj" in text and value.dim() > 1 and value.size(0) == value.size(1) == self.layout.num_nodes:
-            if self.pick.moves_nodes and self.last - self.first == 1:
-                return self.pick.matrix(value)
+            if self.selection.moves_nodes and self.last - self.first == 1:
+                return self.selection.matrix(value)
             raise ValueError(
-                f"{name!r} is a dense adjacency matrix, which cannot be copied for several frames: "
-                "use chunk=1, or a torch.sparse matrix"
+                f"{name!r}: expected a torch.sparse matrix for several frames in one call, found a dense "
+                "adjacency matrix (use chunk=1)"
             )
         is_shared = self.layout.followed(name, value) is None and self.layout.level(name, value) == "shared"
         if declared is None and not self.layout.is_strict:  # else checked before the frames are computed
             check_feature(name, value, self.layout.num_nodes)
-        return value if is_shared else self.pick.gather(value, self.layout.rows(name, value))
+        return value if is_shared else self.selection.gather(value, self.layout.rows(name, value))
 
-    def _node_numbers(self, name: Name, value: Tensor) -> Tensor:
-        """Node numbers, entry by entry along their last axis, or row by row."""
+    def _node_indices(self, name: Name, value: Tensor) -> Tensor:
+        """Node indices, entry by entry along the last axis, or row by row."""
         if not value.dim():
             if self.num_graphs > 1:
-                raise ValueError(f"{name!r}: expected a row for each node number, found a single number")
-            return self._node_numbers(name, value.view(1))[0]
+                raise ValueError(f"{name!r}: expected an axis of node indices, found a single index")
+            return self._node_indices(name, value.view(1))[0]
         axis = 0 if self.layout.levels.get(name) == "node_index" else -1
         points = None if self.layout.batch is None else self.layout.points(name)
         columns = self.layout.columns(name, value)
-        return self.pick.node_index(value, columns, axis, name, points)
+        return self.selection.node_index(value, columns, axis, name, points)
 
     def _check_increment(self, name: Name, value: Tensor) -> None:
-        """A ``Data`` of the user's own may number things in ways that only collation applies."""
+        """Raise ValueError for an attribute with a custom ``__inc__`` that only collation can apply."""
         data = self.layout.call.data
         if data is None or name not in data or name in self.layout.levels:
             return
-        own = data.__inc__(name, value, data._store)
-        nodes = self.layout.num_nodes if self.layout.is_numbers(name, value) else 0
-        if bool((torch.as_tensor(0 if own is None else own) != nodes).any()):
+        step = data.__inc__(name, value, data._store)
+        nodes = self.layout.num_nodes if self.layout.holds_indices(name, value) else 0
+        if bool((torch.as_tensor(0 if step is None else step) != nodes).any()):
             raise ValueError(
-                f"{name!r} is numbered by the __inc__ of its {type(data).__name__}: "
-                "collate the graphs into a Batch"
+                f"{name!r}: expected a collated Batch for the __inc__ of its {type(data).__name__}, found an "
+                "uncollated one"
             )
 
 
 def _without_tensors(name: Name, value: Any) -> Any:
-    """Numbers, texts and other objects are the same for all copies."""
+    """Return an object that is the same for all copies; raise ValueError if it holds tensors."""
     if _holds_tensors(value):
         raise ValueError(
-            f"{name!r} is a {type(value).__name__} of tensors, which cannot be copied for several frames: "
-            f'use chunk=1, or levels={{{name!r}: "shared"}} if it is the same for all graphs'
+            f"{name!r}: expected a tensor for several frames in one call, found a {type(value).__name__} of "
+            f'tensors (use chunk=1, or levels={{{name!r}: "shared"}} if it is the same for all graphs)'
         )
     return value
 

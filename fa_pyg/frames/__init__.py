@@ -1,4 +1,4 @@
-"""Values of frames on a batch: group elements and weights, and what one does with them."""
+"""Frames of a batch as values: weighted group elements, their copies of tensors and averages over them."""
 
 from fa_pyg.frames.base import ALL_RANKS, NO_RANK, FrameSet
 from fa_pyg.frames.euclidean import Frames

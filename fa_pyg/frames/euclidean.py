@@ -1,4 +1,4 @@
-"""The value of a frame on one batch: group elements and weights, and what one does with them."""
+"""Frames of motions as explicit matrices with weights."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Frames(MotionFrames):
 
     .. math:: \langle\Phi\rangle(x) = \sum_{g \in F(x)} w_g\, \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
 
-    A *body* owns frames: a graph (or a node, for local frames). All F frames of the batch lie in one tensor
-    in *slot-major* order: the first frame of every body, then the second of every body that has one, and so
-    on; bodies may have different numbers of frames. Frames are immutable.
+    Frames belong to a *body*: a graph (or a node, for local frames). All F frames of the batch lie in one
+    tensor in *slot-major* order: slot k lists every body with at least k + 1 frames. Bodies may have
+    different numbers of frames. Frames are immutable.
 
     Args:
-        rotation: orthogonal matrices, a frame's axes in the columns.
+        rotation: orthogonal matrices, the axes of a frame in the columns.
         body: the body of each frame, in any order (they are sorted). Default: one frame a body.
         weight: sums to 1 over each body. Default: equal weights.
-        origin: where each body's motions translate from; None leaves points where they are.
-        batch: the body of each node, for node-level tensors. Default: one body, or one node a body.
+        origin: the origin of each body's motions; None leaves points where they are.
+        batch: the body of each node, for node-level tensors. Default: a single body, or one node a body.
         num_bodies: B; default the largest ``body`` plus one.
 
     Shapes:
@@ -76,10 +76,10 @@ class Frames(MotionFrames):
         batch: Tensor | None = None,
         exact: int | Tensor | None = None,
     ) -> Frames:
-        """Returns K equally weighted frames a body, from ``rotation [K, B, d, d]``, without a sync.
+        """Return K equally weighted frames a body, from ``rotation [K, B, d, d]``, without a sync.
 
-        ``exact`` is the rank up to which they are exact (:meth:`exact_for`): :data:`ALL_RANKS`,
-        :data:`NO_RANK`; of all bodies or of each, ``[B]``.
+        ``exact`` is the rank up to which they are exact (:meth:`exact_for`), such as :data:`ALL_RANKS` or
+        :data:`NO_RANK`: one for all bodies, or ``[B]``.
         """
         k, size, d, _ = rotation.shape
         body = torch.arange(size, device=rotation.device).repeat(k)
@@ -104,11 +104,11 @@ class Frames(MotionFrames):
         moments: Tensor | None = None,
         reads_all: bool | Tensor = False,
     ) -> SignedFrames:
-        """Returns frames ``axes * signs``: a pose ``[B, d, d]`` a body in all sign patterns ``[K, d]``.
+        """Return :class:`~fa_pyg.frames.signed.SignedFrames` ``axes * signs``.
 
-        See :class:`~fa_pyg.frames.signed.SignedFrames`, which these are.
+        A pose ``[B, d, d]`` for each body in all sign patterns ``[K, d]``.
         """
-        from fa_pyg.frames.signed import SignedFrames  # which is one of these
+        from fa_pyg.frames.signed import SignedFrames  # a circular import at module level
 
         moments = None if moments is None else moments.detach()
         return SignedFrames(axes, signs, origin, batch, moments, reads_all)
@@ -124,9 +124,9 @@ class Frames(MotionFrames):
         batch: Tensor | None = None,
         exact: Tensor | None = None,
     ) -> Frames:
-        """Returns frames of any order and number, at least one a body, without a check and without a sync."""
+        """Return frames in any order, at least one a body, without checks and without a sync."""
         counts = torch.bincount(body, minlength=size)
-        # Also where each body has one: they may come in any order.
+        # Also needed where each body has one frame: they may come in any order.
         order = torch.argsort(index_within_body(body, counts) * size + body)
         rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
         given = {"rotation": rotation, "body": body, "weight": weight, "origin": origin, "batch": batch}

@@ -1,4 +1,4 @@
-"""The numbers that nodes have within their graphs, and orders of them in slot-major order."""
+"""Index of each node within its graph, and checked node orders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["LocalIndex", "checked_orders"]
 
 
 class LocalIndex:
-    """The numbers that the nodes (or edges) of a batch have within their graphs.
+    """Index of each node (or edge) of a batch within its graph.
 
     Args:
         body: the graph of each.
@@ -26,15 +26,15 @@ class LocalIndex:
         self.by_body = torch.argsort(body, stable=True)
         self.local = index_within_body(body, self.counts, self.by_body)
 
-    def whole(self, body: Tensor, local: Tensor) -> Tensor:
-        """The numbers in the batch of those with these numbers in their graphs."""
+    def to_batch(self, body: Tensor, local: Tensor) -> Tensor:
+        """Return the indices in the batch of these indices within graphs."""
         return self.by_body.index_select(0, self.start.index_select(0, body) + local)
 
 
 def checked_orders(
     order: Tensor, sizes: Tensor, body: Tensor | None, weight: Tensor | None, batch: Tensor | None
 ) -> dict[str, Tensor | int]:
-    """The fields of frames made by a user: checked, completed and in slot-major order."""
+    """Return the fields of frames that a user passes: checked, completed and in slot-major order."""
     given = {"order": order, "sizes": sizes, "body": body, "weight": weight, "batch": batch}
     for name, value in given.items():
         checks.instance(name, value, Tensor, "a tensor", optional=name not in ("order", "sizes"))
@@ -49,18 +49,24 @@ def checked_orders(
     batch = graphs.repeat_interleave(sizes) if batch is None else batch
     counts = torch.bincount(body, minlength=size)
     if len(counts) != size or not bool(counts.all()):
-        raise ValueError(f"body: expected one frame or more of each of {size} graphs, found {body.tolist()}")
+        raise ValueError(
+            f"body: expected at least one frame for each of {size} graphs, found {body.tolist()}"
+        )
     if not torch.equal(torch.bincount(batch, minlength=size), sizes):
-        raise ValueError(f"batch: expected {sizes.tolist()} nodes of each graph, as in sizes")
+        raise ValueError(
+            f"batch: expected the sizes {sizes.tolist()}, found {torch.bincount(batch).tolist()}"
+        )
     length = sizes[body]
     frame = torch.arange(len(body), device=sizes.device).repeat_interleave(length)
     if len(frame) != len(order):
-        raise ValueError(f"order: expected {len(frame)} places in all frames, found {len(order)}")
+        raise ValueError(f"order: expected {len(frame)} positions in all frames, found {len(order)}")
     begin = length.cumsum(0) - length
     local = bool(((order >= 0) & (order < length[frame])).all())
     taken = begin[frame] + order
     if not (local and bool((torch.bincount(taken, minlength=len(frame)) == 1).all())):
-        raise ValueError("order: expected a permutation of 0, ..., n - 1 for each frame")
+        raise ValueError(
+            "order: expected a permutation of 0, ..., n - 1 for each frame, found repeated or other numbers"
+        )
     weight = 1 / counts[body].double() if weight is None else weight
     if weight.shape != body.shape:
         raise ValueError(f"weight: expected {len(body)} numbers, found {list(weight.shape)}")

@@ -1,4 +1,4 @@
-"""Frames of motions as a value, however their matrices are kept: tensors in a frame, out of it, averaged."""
+"""Frames of motions as values: tensors transformed into frames, back, and averaged over them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["MotionFrames", "align"]
 class MotionFrames(FrameSet):
     r"""The frames F(x) of a batch under a group of motions :math:`g = (R, t)`.
 
-    A subclass keeps the rotations in its own way and says how tensors are framed and averaged.
+    A subclass stores the rotations, and implements how tensors are framed and averaged.
     """
 
     rotation: Tensor
@@ -36,7 +36,7 @@ class MotionFrames(FrameSet):
     @property
     @abstractmethod
     def _like(self) -> Tensor:
-        """A tensor of the type, on the device and in the dimension of the frames."""
+        """A tensor with the type, device and dimension of the frames."""
 
     @abstractmethod
     def _framed(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
@@ -56,21 +56,21 @@ class MotionFrames(FrameSet):
 
     @cached_property
     def determinant(self) -> Tensor:
-        """Det R of each frame, +1 or -1, ``[F]``; piecewise constant, so it carries no gradient."""
+        """Determinant of each frame, +1 or -1, ``[F]``; piecewise constant, so without a gradient."""
         return det(self.rotation.detach()).sign()
 
     def exact_for(self, rep: RepLike = "scalar") -> Tensor:
-        """Returns for each body whether averages of such outputs are exactly equivariant, ``[B]`` bool.
+        """Return for each body whether averages of such outputs are exactly equivariant, ``[B]`` bool.
 
-        Exact in exact arithmetic, for any model: whether these are frames of the input in the full sense, or
-        their average over the input's symmetries is that of all for tensors of this rank. Assumes that every
-        symmetry of the points is also one of the other declared inputs.
+        Exact in exact arithmetic, for any model: either these are frames of the input in the full sense, or
+        averages of tensors of this rank are the same as over all frames. Assumes that every symmetry of the
+        points is also one of the other declared inputs.
 
         Raises:
             ValueError: if the frames carry no exactness information.
         """
         if self.exact is None:
-            raise ValueError(f"{self}: these frames carry no exactness information (pass exact=)")
+            raise ValueError(f"{self}: expected exactness information (with_exact), found none")
         return self.exact >= Rep.of(rep).rank
 
     def __repr__(self) -> str:
@@ -83,12 +83,12 @@ class MotionFrames(FrameSet):
     # ---------------------------------------------------------------------------------- the equation
 
     def to_frame(self, x: Tensor, rep: RepLike = "vector", level: LevelLike = None) -> Tensor:
-        r"""Returns :math:`\rho(g)^{-1} x` for every frame g of each row's body.
+        r"""Return :math:`\rho(g)^{-1} x` for every frame g of each row's body.
 
         Args:
             x: node- or graph-level tensor ``[n, ...]`` (or of any level, see ``level``).
             rep: how x transforms.
-            level: "node", "graph" or the body of each row ``[n]``; default by the size of x.
+            level: "node", "graph" or the body of each row ``[n]``; inferred from the size of x by default.
 
         Shapes:
             ``[M, ...]``: the copies in slot-major order (:meth:`rows`), ``[K * n, ...]`` for K frames a body.
@@ -104,7 +104,7 @@ class MotionFrames(FrameSet):
         return y.reshape(len(y), *x.shape[1:])
 
     def from_frame(self, y: Tensor, rep: RepLike = "vector", level: LevelLike = None) -> Tensor:
-        r"""Returns :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
+        r"""Return :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
         rep, rows = Rep.of(rep), self._source_rows(len(y), level)
         frame = self._copied(rows)[1]
         z = self._rotated(rotate_back, self._explicit(y, rep), frame, rep)
@@ -113,18 +113,19 @@ class MotionFrames(FrameSet):
         return z.to(y.dtype).reshape(y.shape)
 
     def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
-        r"""Returns :math:`\sum_g w_g\, \rho(g)\, y_g`: the copies rotated back and averaged.
+        r"""Return :math:`\sum_g w_g\, \rho(g)\, y_g`: the copies rotated back and averaged.
 
         Args:
             y: a model's outputs ``[M, ...]`` on the copies, in the order of :meth:`to_frame`.
             rep: how the output transforms.
-            level: "node", "graph" or the body of each *source* row ``[n]``; default by the size of y.
+            level: "node", "graph" or the body of each *source* row ``[n]``; inferred from the size of y by
+                default.
 
         Shapes:
             ``[n, ...]`` in the type of y, summed in the wider of its type and the frames'.
 
         Raises:
-            ValueError: as :meth:`to_frame`, naming the sizes that would fit.
+            ValueError: as :meth:`to_frame`, with the sizes that would fit.
         """
         rep, rows = Rep.of(rep), self._source_rows(len(y), level)
         z = self._averaged(self._explicit(y, rep), rep, rows)
@@ -133,18 +134,18 @@ class MotionFrames(FrameSet):
         return z.to(y.dtype).reshape(rows.count, *y.shape[1:])
 
     def with_one_frame(self, bodies: Tensor) -> Frames:
-        """Returns frames of which some bodies (``[B]`` bool) have their first only."""
-        from fa_pyg.frames.euclidean import Frames  # which are some of these
+        """Return frames in which some bodies (``[B]`` bool) keep only their first."""
+        from fa_pyg.frames.euclidean import Frames  # a circular import at module level
 
         kept, weight = self._without_later(bodies)
         rotation, body, weight = (x.index_select(0, kept) for x in (self.rotation, self.body, weight))
         return Frames.ragged(rotation, body, weight, self.num_bodies, self.origin, self.batch, self.exact)
 
     def sample(self, k: int = 1, generator: torch.Generator | None = None) -> Frames:
-        """Draws k frames for each body by weight; each then weighs 1 / k, so that averages stay unbiased.
+        """Draw k frames for each body by weight, of weight 1 / k each: averages stay unbiased.
 
-        Systematic sampling: the points (u + i) / k, u uniform, on a body's cumulated weights. Frames of equal
-        weight are so drawn without replacement, and k = K takes each exactly once.
+        Systematic sampling: the points (u + i) / k, u uniform, on a body's cumulative weights. Frames of
+        equal weight are thus drawn without replacement, and k = K takes every frame exactly once.
 
         Raises:
             ValueError: if k is not a positive integer.
@@ -158,14 +159,14 @@ class MotionFrames(FrameSet):
     # ---------------------------------------------------------------------------------- tensors
 
     def _explicit(self, x: Tensor, rep: Rep) -> Tensor:
-        """``x`` with explicit geometric axes, in the wider of its type and the frames'."""
+        """Return ``x`` with explicit geometric axes, in the wider of its type and the frames'."""
         if not (x.is_floating_point() or x.is_complex()):
-            raise ValueError(f"expected floating point numbers for {rep}, found {x.dtype}")
+            raise ValueError(f"{rep}: expected floating point numbers, found {x.dtype}")
         shape = rep.layout(tuple(x.shape), self.dim)
         return x.reshape(shape).to(torch.promote_types(x.dtype, self._like.dtype))
 
-    def _rotated(self, how: Callable, x: Tensor, frame: Tensor, rep: Rep) -> Tensor:
-        y = how(x, self.rotation.index_select(0, frame), rep.rank) if rep.rank else x
+    def _rotated(self, apply: Callable, x: Tensor, frame: Tensor, rep: Rep) -> Tensor:
+        y = apply(x, self.rotation.index_select(0, frame), rep.rank) if rep.rank else x
         return y * align(self.determinant.index_select(0, frame), y) if rep.pseudo else y
 
     def _in_frames(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
@@ -184,5 +185,5 @@ class MotionFrames(FrameSet):
 
 
 def align(x: Tensor, like: Tensor) -> Tensor:
-    """``x [n]`` or ``[n, d]`` with axes for the channels of ``like [n, C..., (d...)]`` in between."""
+    """Insert axes into ``x [n]`` or ``[n, d]`` for the channels of ``like [n, C..., (d...)]``."""
     return x.reshape(len(x), *(1,) * (like.dim() - x.dim()), *x.shape[1:])

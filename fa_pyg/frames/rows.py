@@ -1,4 +1,4 @@
-"""Rows of a tensor: the level that they are of, and the body of each."""
+"""Rows of a tensor: their level, and the body of each row."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["Level", "Rows"]
 
 
 class Level(Enum):
-    """What the rows of a tensor are."""
+    """Level of the rows of a tensor."""
 
     NODE = "node"
     EDGE = "edge"
     GRAPH = "graph"
-    INDEX = "index"  # entries with graphs of their own: of node indices, or of another set of points
+    INDEX = "index"  # entries with separate bodies: of node indices, or of another set of points
     SHARED = "shared"  # the same for all graphs
     PLACE = "place"  # a row for each node, which stays where it is when nodes are permuted
 
@@ -26,12 +26,12 @@ class Level(Enum):
 class Rows:
     """The rows of a tensor.
 
-    Two tensors have rows of the same level by this value, never by the identity of an index tensor.
+    Levels are compared by this value, never by the identity of an index tensor.
 
     Args:
         level: what the rows are.
-        body: the graph (or other body) of each row; None where all belong to one.
-        count: how many there are.
+        body: the graph (or other body) of each row; None if there is only one.
+        count: the number of rows.
 
     Shapes:
         body ``[count]``.
@@ -43,18 +43,18 @@ class Rows:
 
     @classmethod
     def of(cls, body: Tensor, level: Level = Level.INDEX) -> Rows:
-        """Returns the rows with these bodies."""
+        """Return the rows with these bodies."""
         return cls(level, body, len(body))
 
     def align_with(self, other: Rows) -> bool:
-        """Whether row i of the one and of the other belong together."""
+        """Whether row i belongs to the same item in both."""
         if self is other:
             return True
         same = self.level is other.level is not Level.INDEX or self.body is other.body is None
         return same and self.count == other.count
 
     def bodies(self, device: torch.device) -> Tensor:
-        """The body of each row, also where there is one."""
+        """Return the body of each row, also where there is only one body."""
         if self.body is None:
             return torch.zeros(self.count, dtype=torch.long, device=device)
         return self.body

@@ -1,4 +1,4 @@
-"""Frames of the same axes with all their signs, the form of PCA frames."""
+"""Frames of the same axes with different signs, as PCA frames are."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from fa_pyg.reps import Rep
 
 __all__ = ["SignedFrames"]
 
-# Eigenvalues that differ by less than this share count as equal when frames tell how exact they are: files
-# hold four or five digits of a coordinate.
+# Eigenvalues that differ by less than this fraction count as equal in exactness information: files hold four
+# or five digits of a coordinate.
 _SAME = 1e-4
-# Below this share of the largest, eigenvalues count as 0.
+# Eigenvalues below this fraction of the largest count as 0.
 _NO_SPREAD = 1e-12
 
 
@@ -29,16 +29,16 @@ _NO_SPREAD = 1e-12
 class SignedFrames(MotionFrames):
     """Equally weighted frames ``axes * signs``: a pose for each body in all sign patterns.
 
-    The axes are applied once for all K frames, and the signs are cheap; builds rotation, body and weight
-    lazily, since most code needs only axes and signs. An instance of :class:`~fa_pyg.Frames`, too.
+    A rotation by the axes is shared by all K frames, and signs are cheap. Builds rotation, body and weight
+    lazily; most code needs only axes and signs. Registered as a :class:`~fa_pyg.Frames`.
 
     Args:
         axes: orthogonal matrices, the axes in the columns.
         signs: the sign patterns.
-        origin: where the motions translate from; None leaves points where they are.
+        origin: the origin of each body's motions; None leaves points where they are.
         batch: the body of each node, for node-level tensors.
-        moments: the matrices whose principal axes these are; they tell how exact the frames are.
-        reads_all: whether the axes were read from all declared inputs and nodes, of all bodies or of each.
+        moments: the matrices with these principal axes; exactness is computed from them.
+        reads_all: whether the axes were computed from all declared inputs and nodes; of each body.
 
     Shapes:
         axes and moments ``[B, d, d]``, signs ``[K, d]``, origin ``[B, d]``, batch ``[N]``, reads_all a bool
@@ -53,7 +53,7 @@ class SignedFrames(MotionFrames):
     reads_all: bool | Tensor = False
 
     def explicit(self) -> Frames:
-        """Returns the same frames as matrices with weights, of which any can be replaced."""
+        """Return the same frames as matrices with weights (:class:`~fa_pyg.Frames`)."""
         given = (self.rotation, self.body, self.weight, self.origin, self.batch, self.num_bodies)
         return Frames(*given).with_exact(self.exact)
 
@@ -87,7 +87,7 @@ class SignedFrames(MotionFrames):
 
     @cached_property
     def exact(self) -> Tensor | None:
-        """-1 where eigenvalues coincide; 1 where those that do are 0, for all signs have no mean vector."""
+        """NO_RANK where eigenvalues coincide; 1 where only zeros do, as all signs average vectors to 0."""
         if self.moments is None:
             return None
         values = (self.axes.detach() * (self.moments @ self.axes.detach())).sum(-2).abs().sort(dim=-1).values
@@ -107,7 +107,7 @@ class SignedFrames(MotionFrames):
             return self._in_frames(x, rep, rows, dtype)
         y = rotate(x, gather(self.axes, rows.body), rep.rank).to(dtype)
         if torch.compiler.is_compiling():
-            y = torch.stack(y.unbind(-1), dim=-1)  # stored: every slot would rotate it anew
+            y = torch.stack(y.unbind(-1), dim=-1)  # materialize: fused code would rotate again for every slot
         y = signed_copies(y, self._pattern(rep, y.unsqueeze(0)))
         return y.reshape(self.slots * rows.count, *x.shape[1:])
 
@@ -115,7 +115,7 @@ class SignedFrames(MotionFrames):
         if rep.pseudo:
             return self._mean(y, rep, rows)
         z = y.unflatten(0, (self.slots, rows.count))
-        z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)  # one rotation for all K copies
+        z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)  # one rotation shared by all K copies
         return rotate_back(z, gather(self.axes, rows.body), rep.rank)
 
     def _pattern(self, rep: Rep, like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The order in which frames lie: slot by slot, in each the bodies that have so many frames."""
+"""Slot-major order of frames: slot k lists every body with at least k + 1 frames."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["rows_by_slot", "slot_major"]
 
 
 def rows_by_slot(body: Tensor, counts: Tensor, sizes: list[int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields the rows that each slot has, ascending, and their frames.
+    """Yield the rows of each slot, ascending, and their frames.
 
     Args:
-        body: of each row.
-        counts: the number of frames of each body, which lie slot by slot and there by body.
-        sizes: how many bodies have so many frames.
+        body: the body of each row.
+        counts: the number of frames of each body; frames are sorted by slot, then by body.
+        sizes: the number of bodies in each slot.
     """
     row, frame, first = torch.arange(len(body), device=body.device), body, 0
     for slot, size in enumerate(sizes):
-        if slot:  # the first is the batch itself
+        if slot:  # slot 0 is the batch itself
             has = counts > slot
             kept = has.index_select(0, body).nonzero().squeeze(1)
             row, body = row.index_select(0, kept), body.index_select(0, kept)
@@ -37,7 +37,7 @@ def rows_by_slot(body: Tensor, counts: Tensor, sizes: list[int]) -> Iterator[tup
 def slot_major(
     rotation: Tensor, body: Tensor | None, weight: Tensor | None, origin: Tensor | None, size: int | None
 ) -> dict[str, Any]:
-    """Returns the fields of :class:`~fa_pyg.Frames` made by a user: checked, completed and sorted."""
+    """Return the fields of :class:`~fa_pyg.Frames` that a user passes: checked, completed and sorted."""
     check_real("rotation", rotation, "floating point [F, d, d]")
     for name, value in (("body", body), ("weight", weight), ("origin", origin)):
         checks.instance(name, value, Tensor, "a tensor", optional=True)

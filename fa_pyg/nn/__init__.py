@@ -1,4 +1,4 @@
-"""Modules: the operator, layers that use it, and what PyG's models need to run."""
+"""Modules: the averaging operator, layers that use it, and operators that PyG's models need."""
 
 from fa_pyg.neighbors.edges import RadiusInteractionGraph, knn, knn_graph, radius, radius_graph
 from fa_pyg.nn.averaging import FrameAveraging

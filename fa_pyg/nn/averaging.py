@@ -1,4 +1,4 @@
-"""The operator: frame averaging round any model."""
+"""Frame averaging: the operator that makes any model equivariant."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
 from fa_pyg.copies import Copies
 from fa_pyg.frames import FrameSet
-from fa_pyg.nn.outputs import Outputs, check_level, has_level, output_spec
+from fa_pyg.nn.output_structure import check_level, has_level, output_spec
+from fa_pyg.nn.outputs import Outputs
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["FrameAveraging", "uses_batch_statistics"]
@@ -27,60 +28,60 @@ Output = RepLike | Sequence[RepLike] | Mapping[str, RepLike]
 
 
 class FrameAveraging(nn.Module):
-    r"""Frame averaging round any model, which makes it equivariant (Puny et al. 2022).
+    r"""Frame averaging of any model, which makes it equivariant (Puny et al. 2022).
 
     .. math:: \langle\Phi\rangle(x) = \sum_{g \in F(x)} w_g\, \rho_{out}(g)\, \Phi(\rho_{in}(g)^{-1} x)
 
-    The framed model is called exactly as the model itself; a ``batch`` that the model does not take is
-    used for the frames and not passed on. A model called with a PyG ``Data`` or ``Batch`` finds its inputs
-    there by attribute name. With ``frames=``, :class:`~fa_pyg.Frames` computed before (once for
-    several models, or in a loader's workers by :class:`fa_pyg.transforms.AddFrames`), it computes none.
+    The framed model takes the same call as the model itself; a ``batch`` that the model does not take is
+    used for the frames and not passed on. Where the model takes a PyG ``Data`` or ``Batch``, inputs are its
+    attributes, by name. Pass ``frames=`` to use :class:`~fa_pyg.Frames` that were computed before: once for
+    several models, or in the workers of a loader by :class:`fa_pyg.transforms.AddFrames`.
 
     Args:
         model: any module; its ``forward`` names the inputs.
         frame: the frame F, e.g. ``PCAFrame("E(3)")``.
         inputs: the representation of each input that transforms, by parameter name, by position, or by
             attribute of the ``Data`` argument. All others are taken as invariant, with a warning for those
-            that have the shape of vectors; "scalar" says that they are. Points in ångström or any other unit:
-            the output is in the model's.
+            that have the shape of vectors; declare these "scalar" if they are invariant. Points are in
+            ångström or any other unit: the output is in the model's.
         output: the representation of the output; a tuple or a dict of them where the model returns one.
             Default "scalar", with a warning for an output of the shape of vectors.
-        reads: the inputs that the axes are made of; default the first that transforms. All are handed to the
-            frame. Under S(n) what tells nodes and edges apart; default all of them but those attributes of a
-            Data that are masks or named as targets (``y``, ``label``, ``*_target``, ...).
+        reads: the inputs that the axes are computed from; default the first that transforms. The frame
+            receives all declared inputs. Under S(n): the features that distinguish nodes and edges; default
+            all, except attributes of a Data that are masks or named as targets (``y``, ``*_target``, ...).
         node_weight: invariant node weights > 0 for the frame: the name of an argument, a callable of the
             dict of the call's values, or None. Default "auto": integers ``z`` (atomic numbers, or types
             counted from 0) where the call has them.
-        level: "node" or "graph" where the output's size does not tell, "edge" for edge-level outputs always;
-            or one for each output. "edge" are the rows of ``edge_index``, or of pairs such as
-            ``edge_label_index`` where the number of rows fits these; the name of an argument says its rows.
-        levels: the level of arguments whose name and size do not tell: "node", "edge", "graph", "index"
-            for node numbers (their entries along the last axis are a level of their own, as pairs are),
-            "node_index" for node numbers with a row for each node, "shared" for no level, "place" for rows
-            that belong to places, not to nodes. Integers that may be node numbers, whose name says neither
-            so ("index" in it) nor that they are features, must be declared where nodes or copies are numbered
-            anew.
+        level: the level of the output, or of each output: "node" or "graph" where the size is ambiguous;
+            "edge" for every edge-level output. "edge" means the rows of ``edge_index``, or of pairs such as
+            ``edge_label_index`` where the number of rows fits these. The name of an argument means its rows.
+        levels: the level of arguments whose name and size are ambiguous: "node", "edge", "graph", "index" for
+            node indices (their entries along the last axis form a separate level, as pairs do), "node_index"
+            for node indices with a row for each node, "shared" for tensors without a level, "place" for rows
+            that belong to positions in the order, not to nodes. Integers that may be node indices must be
+            declared where nodes are reindexed, unless the name identifies them as indices ("index" in it) or
+            as features.
         chunk: slots (frames a graph) that share one call of the model. Default: 1; if the model takes
-            ``batch``, all on an accelerator, and on a CPU as many as make no more graphs than the batch has.
-            Of one graph without ``batch`` the first slot goes alone unless ``level`` is "node" or "edge": its
-            output may have a row for the graph or not. While BatchNorm trains, always all: its statistics
-            then belong to all copies together, as equivariance asks.
+            ``batch``, all on an accelerator, and on a CPU as many as give at most as many graphs as the batch
+            has. For one graph without ``batch`` the first slot has a call to itself unless ``level`` is
+            "node" or "edge", since its output may or may not have a row for the graph. While BatchNorm
+            trains, always all: equivariance needs statistics of all copies together.
 
     Shapes:
-        inputs as the model takes them: the last ``rank`` axes of length d, those between are channels,
-        ``[N, C, d]``; the output as the model gives it. A dense batch ``[B, T, d]`` of B clouds of T points
-        is called with ``batch=torch.arange(B)``; all T count as points, padding too (call with ``[N, d]`` and
-        ``batch``, and pad inside the model by PyG's ``to_dense_batch``).
+        inputs as the model takes them: the last ``rank`` axes have length d, those between are channels,
+        ``[N, C, d]``; the output as the model returns it. Call a dense batch ``[B, T, d]`` of B clouds of T
+        points with ``batch=torch.arange(B)``; all T count as points, including padding (instead call with
+        ``[N, d]`` and ``batch``, and pad inside the model by PyG's ``to_dense_batch``).
 
     Raises:
         ValueError: for a name that the call does not have, a shape that does not fit its representation,
-            points ``[B, T, d]`` without ``batch``, an output whose level is not clear, several copies in one
-            call of a model that takes no ``batch``, a model that changes its arguments in place, which the
-            next slot would see, or ``frames=`` that do not fit this batch in size, or carry no gradient where
-            an input asks for one.
+            points ``[B, T, d]`` without ``batch``, an output whose level is ambiguous, several copies in one
+            call of a model that does not take ``batch``, a model that changes its arguments in place (later
+            slots would see that), or ``frames=`` that do not fit the sizes of this batch, or carry no
+            gradient where an input requires one.
 
-    Not guaranteed: more than the frame guarantees (see there). Dropout draws anew for every copy, so that
-    single training steps are equivariant in expectation only.
+    Not guaranteed: more than the frame guarantees. Dropout draws a new mask for every copy, so that single
+    training steps are equivariant in expectation only.
     """
 
     def __init__(
@@ -103,18 +104,23 @@ class FrameAveraging(nn.Module):
         self.reading = Reading.of(frame, self.signature, inputs, reads, node_weight, levels)
         self.frame = frame
         self.output = output_spec("scalar" if output is None else output)
-        self.output_is_said = output is not None
+        self.output_is_declared = output is not None
         self.reading.check_output(self.output)
         self.level = level
         self.chunk = chunk
-        takes_data = len(self.signature.named) < 2  # perhaps: its attributes are not known yet
-        known = None if takes_data else (*self.signature.named, *self.levels, *self.inputs)
-        check_level(self.output, level, known)
+        may_take_data = len(self.signature.named) < 2  # attributes are available in a call only
+        names = None if may_take_data else (*self.signature.named, *self.levels, *self.inputs)
+        check_level(self.output, level, names)
 
     @property
     def inputs(self) -> dict[Name, Rep]:
         """The representation of each declared input."""
         return self.reading.inputs
+
+    @property
+    def output_is_said(self) -> bool:
+        """Old name of ``output_is_declared``."""
+        return self.output_is_declared
 
     @property
     def reads(self) -> list[Name] | None:
@@ -146,13 +152,13 @@ class FrameAveraging(nn.Module):
 
     @property
     def _pairs_may_be_edges(self) -> bool:
-        """Whether outputs of the level "edge" could be those of pairs, and none says which pairs."""
+        """Whether outputs of the level "edge" may be those of pairs, without a level that names the pairs."""
         named = (None, "node", "graph", "edge")
         is_edge, is_named = (lambda level: level == "edge"), (lambda level: level not in named)
         return has_level(self.level, is_edge) and not has_level(self.level, is_named)
 
     def _pop_frames(self, kwargs: dict[str, Any]) -> FrameSet | None:
-        """Takes out the frames that the caller passes; any other ``frames`` is an argument of the model's."""
+        """Remove and return the frames that the caller passes; other ``frames`` are the model's argument."""
         of_model = self.signature.takes("frames") and not isinstance(kwargs.get("frames"), FrameSet)
         given = None if of_model else kwargs.pop("frames", None)
         if given is not None and not isinstance(given, FrameSet):
@@ -160,14 +166,14 @@ class FrameAveraging(nn.Module):
         return given
 
     def _warn_undeclared(self, layout: Layout) -> None:
-        """Warns of inputs that look geometric and are not declared."""
+        """Warn about inputs that look geometric and are not declared."""
         if not torch.compiler.is_compiling():
             for topic, text in self.reading.warn_undeclared(layout).items():
-                warn_once(self, topic, text, stacklevel=5)  # whoever calls the module
+                warn_once(self, topic, text, stacklevel=5)  # the caller of the module
 
     def _check_output(self, output: Any) -> None:
-        """Warns of an output that looks geometric and whose representation is not declared."""
-        if self.output_is_said or torch.compiler.is_compiling():
+        """Warn about an output that looks geometric and whose representation is not declared."""
+        if self.output_is_declared or torch.compiler.is_compiling():
             return
         if looks_geometric(output, self.frame.group.dim) and output.dim() > 1:
             hint = 'output="vector" (or "point", "pseudovector", "tensor", ...) if it transforms'
@@ -178,7 +184,7 @@ class FrameAveraging(nn.Module):
     # ------------------------------------------------------------------------------ copies
 
     def _slots_per_call(self, call: Call, frames: FrameSet) -> tuple[int | None, bool]:
-        """How many slots share a call of the model (see ``Copies.slots``), and if the first goes alone."""
+        """Number of slots that share a call (see ``Copies.slots``), and whether the first is called apart."""
         slots = len(frames.slot_sizes)
         if slots == 1:
             return 1, False
@@ -186,19 +192,19 @@ class FrameAveraging(nn.Module):
             if call.takes_batch:
                 return slots, False
             warnings.warn(
-                "BatchNorm trains in a model that takes no `batch`: its statistics are taken frame by frame",
+                "BatchNorm trains in a model without `batch`: its statistics are taken frame by frame",
                 stacklevel=3,
             )
         if self.chunk is not None and self.chunk > 1 and not call.takes_batch:
             raise ValueError(
-                f"chunk={self.chunk}: copies can share a call only of a model that takes `batch` "
-                f"(or a Data that has it); this one takes {shown(self.signature.named)}"
+                f"chunk={self.chunk}: expected a model that takes `batch` (or a Data that has it), so that "
+                f"copies can share a call, found one that takes {shown(self.signature.named)}"
             )
-        # Only the user's own call tells whether an output for one graph without `batch` has a row for it.
-        alone = call.get("batch") is None and self.level not in ("node", "edge")
+        # A call of one graph without `batch` shows whether the output has a row for the graph.
+        first_apart = call.get("batch") is None and self.level not in ("node", "edge")
         if self.chunk is None and call.takes_batch:
-            return (None if frames.weight.device.type == "cpu" else slots), alone
-        return min(self.chunk or 1, slots), alone
+            return (None if frames.weight.device.type == "cpu" else slots), first_apart
+        return min(self.chunk or 1, slots), first_apart
 
     def extra_repr(self) -> str:
         return f"inputs={{{', '.join(f'{k!r}: {v}' for k, v in self.inputs.items())}}}, output={self.output}"

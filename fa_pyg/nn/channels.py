@@ -1,4 +1,4 @@
-"""Features of several representations, as one row of numbers in a frame."""
+"""Channels of several representations, concatenated in a frame."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Channels"]
 
 
 class Channels:
-    """Features of several representations, side by side in a frame.
+    """Channels of several representations, concatenated in a frame.
 
     Args:
-        name: of the argument that they come from.
-        channels: how many of each representation.
+        name: the name of the argument, for errors.
+        channels: the number of channels of each representation.
         dim: d.
     """
 
@@ -32,17 +32,17 @@ class Channels:
         for key, rep in self.reps.items():
             count = channels[key]
             if rep.affine or rep.flat:
-                raise ValueError(f"{name}: channels are neither points nor flat, found {rep}")
+                raise ValueError(f"{name}: expected channels that are neither points nor flat, found {rep}")
             checks.size(f"{name}[{key!r}]", count)
         self.sizes = [count * dim ** self.reps[key].rank for key, count in channels.items()]
         self.width = sum(self.sizes)
 
     def shape(self, key: RepLike) -> tuple[int, ...]:
-        """The axes behind the first of the features of this key."""
+        """Return the shape of the features of a key, without the axis of rows."""
         return self.channels[key], *(self.dim,) * self.reps[key].rank
 
     def check(self, features: Mapping[RepLike, Tensor], n: int) -> None:
-        """Raises a ValueError for features that are not these."""
+        """Raise ValueError unless features have these channels and n rows."""
         if not isinstance(features, Mapping) or set(features) != set(self.channels):
             found = list(features) if isinstance(features, Mapping) else type(features).__name__
             raise ValueError(f"features: expected {list(self.channels)}, found {found}")
@@ -52,14 +52,14 @@ class Channels:
     def framed(
         self, features: Mapping[RepLike, Tensor], frames: Frames, body: Tensor, rows: Tensor | None = None
     ) -> Tensor:
-        """Returns features (or some rows of them) in the frames of the given bodies, ``[M, width]``."""
+        """Return features (or some rows of them) in the frames of the given bodies, ``[M, width]``."""
         given = (features[key] for key in self.channels)
         rowed = (x if rows is None else x.index_select(0, rows) for x in given)
         parts = [frames.to_frame(x, rep, body) for x, rep in zip(rowed, self.reps.values(), strict=True)]
         return torch.cat([x.flatten(1) for x in parts], dim=1)
 
     def averaged(self, y: Tensor, frames: Frames, body: Tensor) -> dict[RepLike, Tensor]:
-        """Returns ``y [M, width]`` turned back and averaged, by key."""
+        """Return ``y [M, width]``, rotated back and averaged, by key."""
         parts = zip(self.reps.items(), y.split(self.sizes, dim=1), strict=True)
         return {key: frames.average(x.unflatten(1, self.shape(key)), rep, body) for (key, rep), x in parts}
 

@@ -20,12 +20,12 @@ __all__ = ["GridAveraging", "GridMotion"]
 
 @dataclass(frozen=True)
 class GridMotion:
-    r"""A rotation or reflection of a grid about its centre, then a cyclic shift.
+    r"""A rotation or reflection of a grid about its center, then a cyclic shift.
 
     .. math:: (g\,x)(w) = \rho(R)\, x(g^{-1} w), \qquad g\,w = R\,w + t
 
-    It reorders the points of the grid and copies values: exact in every type. Component i of a point, a
-    shift or a vector is that along the i-th axis of the grid; of an image, down and then right.
+    It permutes the points of the grid: exact in every type. Component i of a point, a shift or a vector is
+    along the i-th axis of the grid; for an image, down and then right.
 
     Args:
         matrix: R, the rows of a signed permutation matrix.
@@ -59,7 +59,7 @@ class GridMotion:
         return GridMotion(transposed, tuple(back) if self.shift else ())
 
     def __call__(self, x: Tensor, rep: RepLike = "scalar") -> Tensor:
-        """Returns g x, of a field or of a quantity of the whole image.
+        """Return g x, of a field or of a quantity of the whole image.
 
         Shapes:
             x: a field ``[B, C * d**rank, *grid]``, or ``[B, C * d**rank]``, or scalars ``[B]``: the d**rank
@@ -161,7 +161,7 @@ class GridAveraging(nn.Module):
         return total / len(motions)
 
     def motions(self, grid: tuple[int, ...]) -> list[GridMotion]:
-        """Returns the elements of the group on a grid of these sides."""
+        """Return the elements of the group on a grid of these sides."""
         if len(grid) != self.group.dim:
             raise ValueError(f"x: expected [B, C, *grid] with {self.group.dim} sides, found sides {grid}")
         if isinstance(self.shifts, int) and any(n % self.shifts for n in grid):
@@ -172,7 +172,7 @@ class GridAveraging(nn.Module):
         return [GridMotion(matrix, step) for step in steps for matrix in self.matrices]
 
     def _run(self, copies: Sequence[Tensor]) -> Iterator[Tensor]:
-        """The outputs for each copy; neighbours of one shape share a call."""
+        """Yield the outputs for each copy; consecutive copies of the same shape share a call."""
         for _, alike in itertools.groupby(copies, key=lambda copy: copy.shape):
             alike = list(alike)
             y = self.model(torch.cat(alike))
@@ -182,7 +182,7 @@ class GridAveraging(nn.Module):
                 raise ValueError(f"output: expected a row for each of {rows} images, found {found}")
             if self.shifts is not None and y.dim() > 2 and y.shape[2:] != alike[0].shape[2:]:
                 sides = f"{tuple(alike[0].shape[2:])}, found {tuple(y.shape[2:])}"
-                raise ValueError(f"output: shifts need a field on the grid of the input, {sides}")
+                raise ValueError(f"output: expected a field on the grid of the input, for shifts, {sides}")
             yield from y.tensor_split(len(alike))
 
     def extra_repr(self) -> str:
@@ -190,7 +190,7 @@ class GridAveraging(nn.Module):
 
 
 def _is_signed_permutation(matrix: Any) -> bool:
-    """Whether these are rows of integers, one of them +1 or -1 in each row and column."""
+    """Whether these are rows of integers with a single +1 or -1 in each row and column, else 0."""
     rows = list(matrix) if isinstance(matrix, Sequence) else []
     square = all(isinstance(row, Sequence) and len(row) == len(rows) for row in rows)
     if not rows or not square or not all(checks.is_integer(a, -1, 1) for row in rows for a in row):
@@ -201,14 +201,12 @@ def _is_signed_permutation(matrix: Any) -> bool:
 def _field(name: str, rep: RepLike) -> Rep:
     rep = Rep.of(rep, name)
     if rep.affine:
-        raise ValueError(
-            f"{name}: fields and images do not translate, expected a vector or the like, found {rep}"
-        )
+        raise ValueError(f"{name}: expected a field that does not translate, such as a vector, found {rep}")
     return rep
 
 
 def _matrices(group: Group) -> list[tuple[tuple[int, ...], ...]]:
-    """The elements as integers; those that leave the axes in their order first, as they share a call."""
+    """Elements as integers; those that keep the order of the axes come first, as they share a call."""
     elements = group.elements() if isinstance(group, FiniteGroup) and not group.translates else None
     if elements is None or not torch.equal(elements, elements.round()):
         raise ValueError(f'group: expected a finite one of the grid such as "C4", "D4" or "O", found {group}')

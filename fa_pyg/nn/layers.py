@@ -1,4 +1,4 @@
-"""Frame averaging inside a network: round one message-passing layer, or round a node-update MLP."""
+"""Frame averaging inside a network: of a message-passing layer, or of a node-update MLP."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from fa_pyg.builders import Frame
 from fa_pyg.calls import Name, Signature
 from fa_pyg.calls.declared import declared_reps
 from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.renamed import renamed
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["FAMLP", "FAConv"]
 
 
 class FAConv(nn.Module):
-    r"""The FA-GNN layer: frame averaging round one PyG layer, on scalars and vectors (Puny et al. 2022).
+    r"""The FA-GNN layer: frame averaging of a PyG layer, on scalars and vectors (Puny et al. 2022).
 
     .. math:: (h', v') = \sum_{g \in F(v)} w_g\, \rho(g)\, \Psi\big([h, \rho(g)^{-1} v], \text{edges}\big)
 
-    The layer :math:`\Psi` need not be equivariant: it sees scalars and the framed vectors as plain features
-    ``[N, H + C * d]``. The frames are computed anew from the vector channels that enter, so that such layers
-    stack between any others that keep scalars and vectors.
+    The layer :math:`\Psi` need not be equivariant: it sees scalars and framed vectors as plain features
+    ``[N, H + C * d]``. Every layer computes its frames from the vector channels that enter, so that it can be
+    combined with any other layers on scalars and vectors.
 
     Args:
         conv: the layer, called as ``conv(x, edge_index, ...)``, from ``scalars + vectors * d`` to
-            ``out_scalars + out_vectors * d`` features. It may mix nodes along edges only, or take ``batch``.
+            ``out_scalars + out_vectors * d`` features. It must mix nodes along edges only, or take ``batch``.
         frame: its group gives d, e.g. ``PCAFrame("O(3)")``.
         scalars, vectors: numbers of scalars H and of vector channels C that enter.
-        out_scalars, out_vectors: those that leave; default the same.
+        out_scalars, out_vectors: the numbers that leave; default the same.
         chunk: as in :class:`~fa_pyg.FrameAveraging`.
         inputs: the representation of further arguments of the layer that transform, by name or by position in
-            the call of this module, as ``{"edge_attr": "vector"}``; all others are invariant.
+            the call of this module, such as ``{"edge_attr": "vector"}``; all others are invariant.
 
     Shapes:
         h ``[N, H]`` (None where H = 0), v ``[N, C, d]``; returns ``[N, H']`` and ``[N, C', d]``.
@@ -76,29 +77,30 @@ class FAConv(nn.Module):
 
 
 class FAMLP(nn.Module):
-    r"""Frame averaging round an MLP: the node update of a network on scalars and vectors (Puny et al. 2022).
+    r"""Frame averaging of an MLP: a node update on scalars and vectors (Puny et al. 2022).
 
     .. math:: (h', v') = \sum_{g \in F(v)} w_g\, \rho(g)\, \mathrm{MLP}\big([\,h,\; \rho(g)^{-1} v\,]\big)
 
-    One MLP for all nodes of a graph, in the graph's frames. Usable alone, or as the update of any PyG
-    ``MessagePassing`` that aggregates scalars and vectors.
+    The same MLP for all nodes of a graph, in the frames of the graph. Usable alone, or as the update of any
+    PyG ``MessagePassing`` that aggregates scalars and vectors.
 
     Args:
         frame: its group gives d, e.g. ``PCAFrame("O(3)")``.
         scalars, vectors: numbers of scalars H and of vector channels C that enter.
-        out_scalars, out_vectors: those that leave; default the same.
-        hidden: width of the hidden layers.
-        layers: number of linear maps, >= 1.
-        act: makes the activation between them.
+        out_scalars, out_vectors: the numbers that leave; default the same.
+        hidden_channels: width of the hidden layers (formerly ``hidden``).
+        num_layers: number of linear maps, >= 1 (formerly ``layers``).
+        act: creates the activation between them.
         chunk: as in :class:`~fa_pyg.FrameAveraging`.
 
     Shapes:
         h ``[N, H]`` (None where H = 0), v ``[N, C, d]``; returns ``[N, H']`` and ``[N, C', d]``.
 
     Raises:
-        ValueError: for features that do not fit, or no layer.
+        ValueError: for features that do not fit, or a number of layers below 1.
     """
 
+    @renamed(hidden="hidden_channels", layers="num_layers")
     def __init__(
         self,
         frame: Frame,
@@ -106,18 +108,18 @@ class FAMLP(nn.Module):
         vectors: int,
         out_scalars: int | None = None,
         out_vectors: int | None = None,
-        hidden: int = 64,
-        layers: int = 2,
+        hidden_channels: int = 64,
+        num_layers: int = 2,
         act: Callable[[], nn.Module] = nn.SiLU,
         chunk: int | None = None,
     ) -> None:
         super().__init__()
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
-        checks.size("hidden", hidden)
-        checks.integer("layers", layers, 1, checks.DEEP)
+        checks.size("hidden_channels", hidden_channels)
+        checks.integer("num_layers", num_layers, 1, checks.DEEP)
         checks.function("act", act)
         sizes = _Sizes(frame.group.dim, scalars, vectors, out_scalars, out_vectors)
-        widths = [sizes.features_in, *[hidden] * (layers - 1), sizes.features_out]
+        widths = [sizes.features_in, *[hidden_channels] * (num_layers - 1), sizes.features_out]
         steps = [step for a, b in pairwise(widths) for step in (nn.Linear(a, b), act())]
         self.averaging = _average(nn.Sequential(*steps[:-1]), sizes, frame, chunk, {})
 
@@ -128,7 +130,7 @@ class FAMLP(nn.Module):
 
 
 class _Sizes:
-    """How many scalars and vectors enter and leave a layer, and as how many features it sees them."""
+    """Numbers of scalars and vectors that enter and leave a layer, and of its features."""
 
     def __init__(
         self, dim: int, scalars: int, vectors: int, out_scalars: int | None, out_vectors: int | None
@@ -156,7 +158,7 @@ def _average(
 
 
 class _Packed(nn.Module):
-    """A layer on plain features, seen as one on scalars and vectors."""
+    """A layer on plain features as one on scalars and vectors."""
 
     def __init__(self, layer: nn.Module, sizes: _Sizes) -> None:
         super().__init__()
@@ -168,7 +170,7 @@ class _Packed(nn.Module):
         self,
         h: Tensor,
         v: Tensor,
-        edge_index: Tensor | None = None,  # by its own name, so that copies of the graph renumber it
+        edge_index: Tensor | None = None,  # the name lets copies reindex it
         *args,
         batch: Tensor | None = None,
         num_graphs: int | None = None,
@@ -177,8 +179,9 @@ class _Packed(nn.Module):
         sizes = self.sizes
         if h.dim() != 2 or v.dim() != 3 or (h.size(1), v.size(1)) != (sizes.scalars, sizes.vectors):
             raise ValueError(
-                f"expected {sizes.scalars} scalars and {sizes.vectors} vectors a node, [N, {sizes.scalars}] "
-                f"and [N, {sizes.vectors}, {sizes.dim}], found {list(h.shape)} and {list(v.shape)}"
+                f"h, v: expected {sizes.scalars} scalars and {sizes.vectors} vectors a node, "
+                f"[N, {sizes.scalars}] and [N, {sizes.vectors}, {sizes.dim}], "
+                f"found {list(h.shape)} and {list(v.shape)}"
             )
         if self.takes_batch:
             kwargs["batch"] = batch
@@ -186,7 +189,7 @@ class _Packed(nn.Module):
         y = self.layer(torch.cat([h, v.flatten(1)], dim=1), *edges, **kwargs)
         if y.dim() != 2 or y.size(1) != sizes.features_out:
             raise ValueError(
-                f"expected the layer to return [N, {sizes.out_scalars} + {sizes.out_vectors} * {sizes.dim}], "
+                f"layer: expected an output [N, {sizes.out_scalars} + {sizes.out_vectors} * {sizes.dim}], "
                 f"found {list(y.shape)}"
             )
         vectors = y[:, sizes.out_scalars :].unflatten(1, (sizes.out_vectors, sizes.dim))

@@ -23,36 +23,39 @@ __all__ = ["LocalFrameConv", "smooth_cutoff"]
 
 
 class LocalFrameConv(nn.Module):
-    r"""Message passing between local frames, equivariant whatever its two networks are (FA-Local-PointNet of
-    Puny et al. 2022, with the tensorial messages of "Beyond Canonicalization", Lippmann et al. 2025).
+    r"""Message passing between local frames, equivariant for any two networks.
+
+    The FA-Local-PointNet of Puny et al. 2022, with the tensorial messages of "Beyond Canonicalization"
+    (Lippmann et al. 2025).
 
     .. math:: f_i' = \sum_{g \in F_i} w_g\, \rho(g)\, \phi_u\Big(\rho(g)^{-1} f_i,\;
               \bigoplus_{j \to i} w_{ij}\, \phi_m\big(\rho(g)^{-1} f_i,\; \rho(g)^{-1} f_j,\;
               \rho(g)^{-1} x_{ij},\; e_{ij}\big)\Big), \qquad x_{ij} = x_j - x_i
 
-    Each node sees its neighbours' features, of any representations, in its own frames; nothing restricts
-    :math:`\phi_m` and :math:`\phi_u`. This *is* the transport between frames: of the sender's features in
-    one of its frames h, :math:`\tilde f_j = \rho(h)^{-1} f_j`, there arrives in frame g of the receiver
+    Each node sees the features of its neighbors, of any representation, in the frames of the node;
+    :math:`\phi_m` and :math:`\phi_u` are unrestricted. This *is* the transport between frames: the features
+    of a sender in one of its frames h, :math:`\tilde f_j = \rho(h)^{-1} f_j`, arrive in frame g of the
+    receiver as
 
     .. math:: \rho(g^{-1} h)\, \tilde f_j = \rho(g)^{-1} \rho(h)\, \rho(h)^{-1} f_j = \rho(g)^{-1} f_j
 
-    whatever h. Features are therefore kept in global coordinates between layers, where a node's frames have
-    been averaged, and with K frames a node the sum over K x K pairs of frames is exactly one over K. To
-    enter and leave local coordinates elsewhere: ``frames.to_frame(v, "vector", "graph")`` and
+    for every h. Features are therefore stored in global coordinates between layers, averaged over the frames
+    of a node; with K frames a node, the sum over K x K pairs of frames equals one over K. To enter and
+    leave local coordinates elsewhere: ``frames.to_frame(v, "vector", "graph")`` and
     ``frames.average(y, "vector", "graph")``.
 
     Args:
         inputs: channels of each representation, e.g. ``{"scalar": 16, "vector": 8, Rep(3): 2}``.
-        outputs: the same of what leaves.
+        outputs: the same for the features that leave.
         dim: d.
         edge_dim: number of invariant edge features e.
         hidden: width of the messages.
         message: phi_m, from ``2 * conv.inputs.width + d + edge_dim`` features, in the order of the equation,
             to ``hidden``. Default: an MLP of two layers.
-        update: phi_u, from ``conv.inputs.width + hidden`` features to ``conv.outputs.width``. The same.
-        act: makes the activation of the default networks.
-        aggr: over the neighbours; any of PyG's that takes them in any order ("sum", "mean", "max", ...).
-        chunk: how many frames of each node to compute together, where all nodes have equally many. Default: 1
+        update: phi_u, from ``conv.inputs.width + hidden`` features to ``conv.outputs.width``. Default: same.
+        act: creates the activation of the default networks.
+        aggr: aggregation over the neighbors: any invariant to order of PyG's ("sum", "mean", "max", ...).
+        chunk: number of frames of each node to compute together, if all nodes have equally many. Default: 1
             on a CPU, all on an accelerator; all while BatchNorm trains.
 
     Example::
@@ -63,7 +66,7 @@ class LocalFrameConv(nn.Module):
         conv = LocalFrameConv({"scalar": 16}, {"scalar": 16, "vector": 4})
         v = conv({"scalar": h}, pos, edge_index, frames, edge_weight=weight)["vector"]    # [N, 4, 3]
 
-    Memory and time are those of K E messages. ``Sample(...)`` in the frame makes K = 1 in training.
+    Memory and time are those of K E messages. With ``Sample(...)`` as the frame, K = 1 in training.
 
     Not guaranteed: more than the frames guarantee (:class:`~fa_pyg.builders.LocalFrame`).
     """
@@ -111,16 +114,16 @@ class LocalFrameConv(nn.Module):
         edge_weight: Tensor | None = None,
         edge_vec: Tensor | None = None,
     ) -> dict[RepLike, Tensor]:
-        """Returns the new features of the nodes, by the keys of ``outputs``.
+        """Return the new features of the nodes, by the keys of ``outputs``.
 
         Args:
             features: by the keys of ``inputs``.
             pos: positions.
-            edge_index: sources (neighbours) above targets.
-            frames: of the nodes, e.g. from :class:`~fa_pyg.builders.LocalFrame`; any number a node.
+            edge_index: sources (neighbors) above targets.
+            frames: the frames of the nodes, e.g. of :class:`~fa_pyg.builders.LocalFrame`; any number a node.
             edge_attr: invariant features of the edges.
-            edge_weight: factors of the messages, invariant; with a smooth cut-off no message starts at once.
-            edge_vec: what to take for x_j - x_i, e.g. across a periodic boundary.
+            edge_weight: factors of the messages, invariant; with a smooth cutoff messages set in smoothly.
+            edge_vec: x_j - x_i, if not the difference of positions, e.g. across a periodic boundary.
 
         Shapes:
             features ``[N, C]``, ``[N, C, d]``, ``[N, C, d, d]`` ... of rank 0, 1, 2, and so those returned;
@@ -128,12 +131,12 @@ class LocalFrameConv(nn.Module):
             ``[E, d]``.
 
         Raises:
-            ValueError: for shapes that do not fit each other or the layer, and frames of other bodies.
+            ValueError: for shapes that do not fit each other or the layer, and for frames of other bodies.
         """
         self._check(features, pos, edge_index, frames, edge_attr, edge_weight, edge_vec)
         x = edge_vectors(pos, edge_index) if edge_vec is None else edge_vec
         dtype = next(iter(features.values())).dtype
-        frames = frames.to(torch.promote_types(dtype, torch.float32))  # float64 is slow on many features
+        frames = frames.to(torch.promote_types(dtype, torch.float32))  # float64 is slow for many features
         run = partial(self._run, features, edge_index, x.to(dtype), edge_attr, edge_weight)
         y = torch.cat([run(part) for part in self._parts(frames)])
         return self.outputs.averaged(y, frames, torch.arange(len(pos), device=pos.device))
@@ -150,21 +153,21 @@ class LocalFrameConv(nn.Module):
         """The equation up to phi_u, ``[F, width]``: one row for each frame of each node."""
         source, target = edge_index
         node = torch.arange(frames.num_bodies, device=x.device)
-        # Copies of nodes lie as the frames do: `copy`, the frame of an edge's copy, is its receiver's copy.
+        # Copies of nodes have the order of frames: the frame of an edge's copy indexes its receiver's copy.
         edge, copy = frames.rows(target, len(target))
-        own = self.inputs.framed(features, frames, node)
+        receiver = self.inputs.framed(features, frames, node)
         sent = self.inputs.framed(features, frames, target, source)
-        seen = [own.index_select(0, copy), sent, frames.to_frame(x, "vector", target)]
+        seen = [receiver.index_select(0, copy), sent, frames.to_frame(x, "vector", target)]
         if edge_attr is not None:
             seen.append(edge_attr.index_select(0, edge).to(x.dtype))
         messages = _sized("message", self.message(torch.cat(seen, dim=1)), self.hidden)
         if edge_weight is not None:
             messages = messages * edge_weight.index_select(0, edge).to(x.dtype).unsqueeze(1)
         total = self.aggr(messages, copy, dim_size=frames.num_frames)
-        return _sized("update", self.update(torch.cat([own, total], dim=1)), self.outputs.width)
+        return _sized("update", self.update(torch.cat([receiver, total], dim=1)), self.outputs.width)
 
     def _parts(self, frames: Frames) -> list[Frames]:
-        """The frames, ``chunk`` slots at a time; all together where their numbers differ."""
+        """The frames, ``chunk`` slots at a time; all together if their numbers differ between nodes."""
         chunk = self.chunk or (1 if frames.rotation.device.type == "cpu" else frames.slots)
         if frames.slots <= chunk or any(map(uses_batch_statistics, self.modules())):
             return [frames]
@@ -187,7 +190,7 @@ class LocalFrameConv(nn.Module):
         self.inputs.check(features, len(pos))
         if (frames.num_bodies, frames.dim) != (len(pos), self.dim):
             raise ValueError(
-                f"frames: expected those of {len(pos)} nodes in {self.dim} dimensions, found {frames}"
+                f"frames: expected frames of {len(pos)} nodes in {self.dim} dimensions, found {frames}"
             )
         if edge_attr is not None:
             check_shape("edge_attr", edge_attr, edge_index.size(1), self.edge_dim)
@@ -199,7 +202,7 @@ class LocalFrameConv(nn.Module):
 
 
 def smooth_cutoff(edge_vec: Tensor, cutoff: float) -> Tensor:
-    r"""Returns a weight that falls from 1 to 0 at the cutoff, with its first and second derivatives.
+    r"""Return a weight that falls from 1 to 0 at the cutoff, with its first and second derivatives.
 
     .. math:: w(x) = \big(1 - |x|^2 / r_c^2\big)_+^3
 
@@ -221,12 +224,12 @@ def smooth_cutoff(edge_vec: Tensor, cutoff: float) -> Tensor:
 def _aggregation(aggr: str | Aggregation) -> Aggregation:
     checks.instance("aggr", aggr, (str, Aggregation), "a name or an Aggregation of PyG")
     try:
-        return aggregation_resolver(aggr or "none")  # the resolver finds something for no name at all
+        return aggregation_resolver(aggr or "none")  # the resolver accepts an empty name
     except ValueError as error:
         raise ValueError(f"aggr: expected the name of an aggregation of PyG, found {aggr!r}") from error
 
 
 def _sized(name: str, y: Tensor, width: int) -> Tensor:
     if y.dim() != 2 or y.size(1) != width:
-        raise ValueError(f"{name}: expected the network to return [M, {width}], found {list(y.shape)}")
+        raise ValueError(f"{name}: expected an output [M, {width}], found {list(y.shape)}")
     return y

@@ -1,4 +1,4 @@
-"""PyG's models that build their own graphs, on an installation without pyg-lib."""
+"""Operators of pyg-lib for PyG's models that build graphs, on an installation without it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from torch import Tensor
 
 from fa_pyg.neighbors.edges import find_pairs
 
+__all__ = ["provide_pyg_operators"]
+
 
 def _radius(x, y, ptr_x, ptr_y, r, max_num_neighbors, num_workers, ignore_same_index) -> Tensor:
     loop = not ignore_same_index if _is_same(x, y) else None
@@ -15,7 +17,7 @@ def _radius(x, y, ptr_x, ptr_y, r, max_num_neighbors, num_workers, ignore_same_i
 
 
 def _knn(x, y, ptr_x, ptr_y, k, cosine, num_workers) -> Tensor:
-    # For a graph, PyG asks for one more and drops the node itself, so that it must be among them.
+    # For a graph, PyG requests one more and drops the node itself, which must be among them.
     loop = True if _is_same(x, y) else None
     return _find(x, y, ptr_x, ptr_y, k, None, loop, cosine)
 
@@ -46,22 +48,22 @@ _OPERATORS = (
         _knn,
     ),
 )
-_libraries: list[torch.library.Library] = []  # an operator lives as long as its library
+_libraries: list[torch.library.Library] = []  # operators live as long as their library
 
 
 def provide_pyg_operators() -> bool:
-    """Fill in the operators `radius` and `knn` of pyg-lib, which PyG's models call, where pyg-lib is missing.
+    """Register the operators ``radius`` and ``knn`` of pyg-lib for PyG's models where pyg-lib is missing.
 
     ViSNet, DynamicEdgeConv, GravNetConv, XConv, knn_interpolate and the transforms RadiusGraph and KNNGraph
-    take neither a graph nor a function that builds one, and raise an ImportError without pyg-lib. They run
-    after one call of this function, before they are made::
+    take neither a graph nor a function that builds one, and raise an ImportError without pyg-lib. Call this
+    function once before creating them::
 
         fa_pyg.nn.provide_pyg_operators()
         model = ViSNet(...)
 
-    The operators are registered for the whole process, by PyTorch's own means, and give the edges of
-    :func:`radius_graph` and :func:`knn_graph`; no function of PyG is replaced. Where pyg-lib is installed
-    nothing is done. SchNet does not need them: give it a :class:`RadiusInteractionGraph`. DimeNet,
+    The operators are registered for the whole process with ``torch.library``, and give the edges of
+    :func:`radius_graph` and :func:`knn_graph`; no function of PyG is replaced. If pyg-lib is installed, this
+    does nothing. SchNet does not need them: give it a :class:`RadiusInteractionGraph`. DimeNet,
     DimeNet++ and GNNFF need torch_sparse besides.
 
     Returns:

@@ -49,7 +49,7 @@ def _ways(layout: Layout, name: Name, value: Any, order: Tensor) -> Iterator[Ten
     level = layout.levels.get(name)
     if level == "place":
         return
-    if layout.is_numbers(name, value):
+    if layout.holds_indices(name, value):
         rows = value[order] if level == "node_index" else value
         yield torch.where(rows < 0, rows, torch.argsort(order)[rows.clamp(min=0)])
     elif value.layout != torch.strided:

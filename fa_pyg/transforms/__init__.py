@@ -1,4 +1,4 @@
-"""PyG transforms that know how each attribute turns: random motions, poses, frames kept with the data."""
+"""PyG transforms of declared attributes: random motions, canonical poses, stored frames."""
 
 from fa_pyg.transforms.add_frames import AddFrames
 from fa_pyg.transforms.motion import RandomMotion

@@ -1,4 +1,4 @@
-"""Frames computed where the data are loaded, and kept with them."""
+"""Frames computed when data are loaded, and stored as attributes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["AddFrames"]
 
 
 class AddFrames(FrameTransform):
-    """Computes a frame of each graph and keeps it in the data, for instance in the workers of a loader.
+    """Compute the frames of each graph and store them in the data, e.g. in the workers of a loader.
 
     .. code-block:: python
 
@@ -18,15 +18,16 @@ class AddFrames(FrameTransform):
         for batch in DataLoader(dataset, batch_size=32, num_workers=2):
             out = model(batch, frames=data_frames(batch))         # a FrameAveraging; computes no frames
 
-    Make it the last transform: what moves the data afterwards makes the frames wrong (this package's own
-    transforms refuse to). Frames are the same, up to rounding, in single graphs and in batches of them, but
-    a Batch at a time is many times faster than its graphs one by one.
+    This must be the last transform: moving the data afterwards invalidates the frames (the transforms of this
+    package raise instead). Frames of a graph are the same, up to rounding, in a Batch, but a Batch at a time
+    is many times faster than single graphs.
 
     Args:
-        frame: e.g. ``PCAFrame("E(3)")``. Random ones in training mode (``Sample``, ``HaarFrame``) are drawn
-            when this transform runs; rather keep all and draw in each step, ``data_frames(batch).sample(1)``.
+        frame: e.g. ``PCAFrame("E(3)")``. Random frames (``Sample``, ``HaarFrame`` in training mode) are
+            drawn when this transform runs; prefer storing all, with ``data_frames(batch).sample(1)`` in each
+            step.
         inputs: the representation of each attribute that transforms; default points in ``pos``.
-        reads: those that the axes are made of; default the first.
+        reads: the attributes that the axes are computed from; default the first.
         node_weight: as in :class:`~fa_pyg.FrameAveraging`: default "auto", integers ``z`` where there are.
         levels: as in :class:`~fa_pyg.transforms.RandomMotion`.
 
@@ -37,8 +38,8 @@ class AddFrames(FrameTransform):
 
     Raises:
         ValueError: for an attribute that is missing or of another shape or type; and for one that requires a
-            gradient, or a frame that has parameters to train: frames kept as numbers carry *no gradient*, so
-            that forces taken through them would be wrong. Compute frames in the model for forces.
+            gradient, or a frame with trainable parameters: stored frames carry *no gradient*, so that forces
+            through them would be wrong. For forces, compute frames in the model.
     """
 
     def forward(self, data: Data) -> Data:
@@ -48,6 +49,6 @@ class AddFrames(FrameTransform):
     def _check_frozen(self) -> None:
         if any(p.requires_grad for p in self.frame.parameters()):
             raise ValueError(
-                f"frame: found parameters to train in {self.frame}, expected none: stored frames "
-                "carry no gradient. Compute them in the model, or freeze them by requires_grad_(False)"
+                f"frame: expected a frame without trainable parameters, found {self.frame}: stored frames "
+                "carry no gradient. Compute them in the model, or freeze it by requires_grad_(False)"
             )

@@ -1,4 +1,4 @@
-"""Frames of one Data or Batch: computed, kept with it, or applied to it, for each kind of group."""
+"""Frames of a Data or Batch: computed, stored, or applied, for every kind of group."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fa_pyg.transforms.declared import DATA_ALONE, Declared, check_levels
 from fa_pyg.transforms.orders import store_orders
 from fa_pyg.transforms.stored import store_frames
 
-__all__ = ["Attributes", "heaviest"]
+__all__ = ["Attributes", "heaviest", "skewness"]
 
-TIE = 1e-6  # relative difference of weights below which frames are equally heavy
+TIE = 1e-6  # relative difference below which weights count as equal
 
 
 class Attributes(ABC):
-    """A frame, and what it reads of a Data or Batch; a subclass names the values that its frames read."""
+    """A frame and its reading of a Data or Batch; there is a subclass for each type of value it reads."""
 
     kinds: ClassVar[dict[type, type[Attributes]]] = {}
 
@@ -42,11 +42,11 @@ class Attributes(ABC):
 
     @abstractmethod
     def with_frames(self, data: Data) -> Data:
-        """Returns the data with its frames as attributes."""
+        """Return the data with its frames as attributes."""
 
     @abstractmethod
     def in_one_frame(self, data: Data, transform: Any) -> Data:
-        """Returns the data in one of its frames, for a transform that warns."""
+        """Return the data in one of its frames; warnings are issued once for each ``transform``."""
 
 
 class _Moved(Attributes, seen=Cloud):
@@ -59,8 +59,8 @@ class _Moved(Attributes, seen=Cloud):
         for name, value in declared.values.items():
             if value.requires_grad:
                 raise ValueError(
-                    f"{name!r}: found a tensor that requires a gradient, which stored frames do not carry "
-                    "(forces would be wrong): expected none. Compute the frames in the model instead"
+                    f"{name!r}: expected a tensor without gradient, which stored frames do not carry (forces "
+                    "would be wrong), found one that requires it: compute the frames in the model instead"
                 )
         with torch.no_grad():
             frames = self.frame.evaluate(declared.cloud(self.reading))
@@ -83,7 +83,7 @@ class _Reordered(Attributes, seen=Graphs):
         return store_orders(data, *self._frames(data), "frame")
 
     def in_one_frame(self, data: Data, transform: Any) -> Data:
-        """The nodes of each graph in the order of its first frame, and its edges row by row."""
+        """Return the data with the nodes of each graph in the order of its first frame, and sorted edges."""
         return next(Copies(*self._frames(data)).slots(1)).run(nn.Identity(), {})
 
     def _frames(self, data: Data) -> tuple[Layout, PermutationFrames]:
@@ -94,18 +94,18 @@ class _Reordered(Attributes, seen=Graphs):
 
 
 def heaviest(frames: Frames, cloud: Cloud) -> Frames:
-    """Returns one of the frames of each body: the heaviest, and of equally heavy ones the most skewed."""
+    """Return the frame of largest weight of each body, among equal weights the most skewed."""
     most = frames.weight.new_zeros(frames.num_bodies)
     most = most.scatter_reduce(0, frames.body, frames.weight, "amax").index_select(0, frames.body)
     score = skewness(frames, cloud).masked_fill(frames.weight < (1 - TIE) * most, -torch.inf)
     order = torch.argsort(score, descending=True, stable=True)
-    order = order[torch.argsort(frames.body[order], stable=True)]  # body by body, each by falling score
+    order = order[torch.argsort(frames.body[order], stable=True)]  # sorted by body, then by descending score
     first = order[frames.counts.cumsum(0) - frames.counts]
     return Frames.uniform(frames.rotation[first].unsqueeze(0), frames.origin, frames.batch)
 
 
 def skewness(frames: Frames, cloud: Cloud) -> Tensor:
-    """The sum of the third moments of what is read, in each frame, ``[F]``."""
+    """Return the sum of third moments of the quantities that the axes are computed from, ``[F]``."""
     total = 0
     for quantity in cloud.read:
         rows, index, weight = cloud.rows(quantity)

@@ -1,4 +1,4 @@
-"""The declared attributes of one Data or Batch: the graph of each row, moved, or read by a frame."""
+"""Declared attributes of a Data or Batch: their rows, motions of them, and point clouds for frames."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fa_pyg.reps import NAMED, Rep
 
 __all__ = ["DATA_ALONE", "Declared", "check_levels", "described"]
 
-DATA_ALONE = Signature(nn.Identity())  # of a model that takes one Data
+DATA_ALONE = Signature(nn.Identity())  # the signature of a model that takes one Data
 
 
 def check_levels(levels: Mapping[str, str] | None) -> None:
-    """Raises ValueError unless these are levels of tensors, by name."""
+    """Raise ValueError unless these are levels of tensors, by name."""
     checks.instance("levels", levels, Mapping, 'a dict such as {"cell": "graph"}', optional=True)
     wrong = {name: level for name, level in (levels or {}).items() if level not in LEVELS[:3]}
     if wrong:
@@ -30,19 +30,19 @@ def check_levels(levels: Mapping[str, str] | None) -> None:
 
 
 class Declared:
-    """The declared attributes of a Data or Batch.
+    """Declared attributes of a Data or Batch.
 
-    A Data without ``batch`` is one graph, and moves as a whole: its attributes need no axis of rows.
+    A Data without ``batch`` is one graph, and moves as a whole: attributes do not need an axis of rows.
 
     Args:
-        data: what holds them.
-        inputs: the representation of each, by name.
-        dim: of space.
-        levels: the level of those whose name and size do not tell, in a Data with ``batch`` that PyG did not
-            collate; as in :class:`~fa_pyg.FrameAveraging`.
+        data: the Data or Batch.
+        inputs: the representation of each attribute, by name.
+        dim: the dimension of space.
+        levels: the level of attributes whose name and size are ambiguous, in a Data with ``batch`` that PyG
+            did not collate; as in :class:`~fa_pyg.FrameAveraging`.
 
     Raises:
-        ValueError: naming the attribute, what was found and what was expected.
+        ValueError: for an attribute that is missing or does not fit its representation.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class Declared:
                 found = f"{list(self.values[name].shape)} for {self.size} graphs"
                 raise ValueError(f"{name!r}: expected {rep} in each of its rows [n, ...], found {found}")
 
-    def _own_rows(self, name: str) -> Rows | None:
-        """The rows of an attribute; None where there is one graph, which moves as a whole."""
+    def _attribute_rows(self, name: str) -> Rows | None:
+        """The rows of an attribute; None for one graph, which moves as a whole."""
         return None if self.size == 1 else self.layout.rows(name, self.values[name])
 
     @property
     def like(self) -> Tensor:
-        """A tensor on the device that motions are drawn for."""
+        """A tensor with the device and dtype for motions."""
         return next(iter(self.values.values()))
 
     def cloud(self, reading: MotionReading) -> Cloud:
-        """Returns what a frame is computed from."""
+        """Return the point cloud that a frame is computed from."""
         moves = {k: x for k, x in self.values.items() if not self.inputs[k].is_invariant}
         values = {k: self._rows(x, self.inputs[k]) for k, x in moves.items()}
         return reading.cloud(values, self.layout, whole=True)
@@ -95,37 +95,39 @@ class Declared:
         return value.unsqueeze(0) if value.dim() == rep.rank and self.size == 1 else value
 
     def warn_undeclared(self, transform: Any) -> None:
-        """Warns, once a transform, of attributes that look geometric and stay as they are."""
+        """Warn, once for each transform, about attributes that look geometric and are not moved."""
         for name, x in undeclared(self.call.values, self.inputs, self.dim, self.layout.sizes).items():
             hint = declaration(self.inputs, name, x)
             text = f"{name!r}: found {list(x.shape)}, left as it is while the data move; expected {hint}"
-            warn_once(transform, name, text, stacklevel=4)  # whoever calls the transform
+            warn_once(transform, name, text, stacklevel=4)  # the caller of the transform
 
     def moved(self, motion: Frames, back: bool = False) -> Data:
-        r"""Returns the data with :math:`\rho(g)\, x` in it, or :math:`\rho(g)^{-1} x` to go back.
+        r"""Return the data with :math:`\rho(g)\, x` in it, or :math:`\rho(g)^{-1} x` to go back.
 
-        Attributes are replaced, no tensor is changed; of the data, ``BaseTransform`` has made a copy.
+        Replaces attributes, and modifies no tensor; ``BaseTransform`` has copied the data before.
 
         Args:
             motion: one element g for each graph.
             back: apply its inverse.
         """
-        how = motion.to_frame if back else motion.from_frame
+        apply = motion.to_frame if back else motion.from_frame
         for name, rep in self.inputs.items():
-            value, rows = self.values[name], self._own_rows(name)
+            value, rows = self.values[name], self._attribute_rows(name)
             if not rep.is_invariant:
-                whole = rows is None  # its rows are so many channels
-                self.data[name] = how(value.unsqueeze(0), rep).squeeze(0) if whole else how(value, rep, rows)
+                whole = rows is None  # rows count as channels
+                self.data[name] = (
+                    apply(value.unsqueeze(0), rep).squeeze(0) if whole else apply(value, rep, rows)
+                )
         return self.data
 
     @property
     def is_collated(self) -> bool:
-        """Whether PyG has collated this, and can take it apart."""
+        """Whether this is a collated batch, which PyG can separate."""
         return isinstance(self.data, Batch) and self.layout.is_collated
 
 
 def described(inputs: Mapping[str, Rep], **others: Any) -> str:
-    """The arguments of a transform, for its ``repr``."""
+    """Return the arguments of a transform, for its ``repr``."""
     names = {rep: name for name, rep in NAMED.items()}
     text = {"inputs": {name: names.get(rep, rep) for name, rep in inputs.items()}, **others}
     return ", ".join(f"{key}={value!r}" for key, value in text.items())

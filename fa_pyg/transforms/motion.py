@@ -1,4 +1,4 @@
-"""Random motions of whole samples: data augmentation that turns everything that turns."""
+"""Random motions of whole samples, for data augmentation."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ __all__ = ["RandomMotion"]
 
 
 class RandomMotion(BaseTransform):
-    r"""Moves each graph by a random element of a group, all its declared attributes together.
+    r"""Move each graph by a random element of a group, all its declared attributes together.
 
     .. math:: x \mapsto \rho(g)\, x, \qquad g = (R, t), \quad R \sim \mathrm{Haar}, \quad
               t \sim \mathcal N(0, \text{scale}^2)
 
-    Declare everything that transforms, targets too: what is not declared stays, with a warning where it has
-    the shape of vectors (declare "scalar" what does not transform; PyG's ``RandomRotate`` turns
-    ``pos`` alone, and forces would no longer belong to it). Every graph of a ``Batch`` has its own motion.
-    Computed in float64 and rounded to the type of each attribute.
+    Declare everything that transforms, including targets: other attributes stay, with a warning if they have
+    the shape of vectors (declare these "scalar" if they are invariant). PyG's ``RandomRotate`` rotates
+    ``pos`` only, so that forces no longer fit. Every graph of a ``Batch`` moves independently. Computed in
+    float64 and rounded to the type of each attribute.
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
         inputs: the representation of each attribute, e.g. ``{"pos": "point", "force": "vector", "cell":
             "vector", "stress": "tensor"}``; default points in ``pos``.
-        generator: of the draws; default torch's global one, which a ``DataLoader`` seeds in each worker and
-            epoch. In a worker, one given here is seeded anew from its own seed and the worker's, or all
-            workers would draw the same in every epoch.
+        generator: for reproducible draws; default torch's global one, which a ``DataLoader`` seeds in each
+            worker and epoch. In a worker, this generator is reseeded with its seed plus the worker's, so that
+            workers and epochs differ.
         scale: standard deviation of each component of the translation, in the units of the points.
-        levels: the level ("node", "edge", "graph") of attributes whose name and size do not tell it, in a
+        levels: the level ("node", "edge", "graph") of attributes whose name and size are ambiguous, in a
             Data with ``batch`` that PyG did not collate.
 
     Shapes:
@@ -80,13 +80,13 @@ class RandomMotion(BaseTransform):
         return declared.moved(self._draw(declared.size, declared.like))
 
     def _draw(self, size: int, like: Tensor) -> Frames:
-        """One element of the group for each graph."""
+        """A random element of the group for each graph."""
         generator, kind = self._generator(), {"device": like.device, "dtype": working_dtype(like)}
         rotation = self.group.haar(size, generator, **kind)
         if not self.group.translates:
             return Frames.uniform(rotation.unsqueeze(0))
-        where = like.device if generator is None else generator.device
-        shift = torch.randn(size, self.group.dim, generator=generator, device=where, dtype=kind["dtype"])
+        device = like.device if generator is None else generator.device
+        shift = torch.randn(size, self.group.dim, generator=generator, device=device, dtype=kind["dtype"])
         return Frames.uniform(rotation.unsqueeze(0), self.scale * shift.to(like.device))
 
     def _generator(self) -> torch.Generator | None:

@@ -1,4 +1,4 @@
-"""The degree of each node as one more feature."""
+"""Degree of each node as an additional feature."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["NodeDegree"]
 
 
 class NodeDegree(BaseTransform):
-    r"""Appends the degree of each node, the number of edges that leave it, to its features.
+    r"""Append the degree of each node, the number of edges that leave it, to its features.
 
     .. math:: x_i \leftarrow [x_i, \deg(i)]
 

@@ -1,4 +1,4 @@
-"""Node identifiers: the place of each node within its graph."""
+"""Node identifiers: the index of each node within its graph."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["NodeID"]
 
 
 class NodeID(BaseTransform):
-    """Numbers the nodes of each graph, 0 .. n - 1, as ``node_id``.
+    """Store the index of each node within its graph, 0 .. n - 1, as ``node_id``.
 
     .. code-block:: python
 
         data = NodeID()(data)
         model(data.x, data.edge_index, data.batch, node_id=data.node_id)    # a GIN with ids
 
-    An identifier belongs to the *place*: permuting the nodes leaves it where it is, so that a model that
-    reads it is not invariant to their order until it is framed.
+    Identifiers belong to *positions*: they stay when nodes are permuted, so that a model that reads them is
+    not invariant to the order of nodes unless it is framed.
 
     Shapes:
         adds ``node_id [N]`` (int64), for a Data (one graph, or with ``batch``, in any order) or a Batch.
 
     Raises:
-        ValueError: if the data does not say how many nodes it has.
+        ValueError: if the data has neither ``num_nodes`` nor a tensor of nodes.
     """
 
     def forward(self, data: Data) -> Data:
@@ -41,13 +41,13 @@ class NodeID(BaseTransform):
             like = data.get("edge_index", data.get("x"))
             data.node_id = torch.arange(data.num_nodes, device=None if like is None else like.device)
         if isinstance(data, Batch) and hasattr(data, "_slice_dict"):
-            self._tell_slices(data)
+            self._add_slices(data)
         return data
 
     @staticmethod
-    def _tell_slices(data: Batch) -> None:
-        """Lets the batch be taken apart again, as if its graphs had come with their identifiers."""
+    def _add_slices(data: Batch) -> None:
+        """Add slices of the identifiers to a collated batch, so that PyG can separate it."""
         ptr = data.ptr.cpu()
-        # New dicts: a copied batch shares them with the one that it was copied from.
+        # New dicts: a copied batch shares them with the original.
         data._slice_dict = {**data._slice_dict, "node_id": ptr}
         data._inc_dict = {**data._inc_dict, "node_id": torch.zeros_like(ptr[1:])}

@@ -1,4 +1,4 @@
-"""Orders of nodes as plain tensors of a Data, and a Data with its nodes in another order."""
+"""Permutation frames as plain tensors of a Data."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def has_orders(data: Data, name: str) -> bool:
 
 
 def store_orders(data: Data, layout: Layout, frames: PermutationFrames, name: str) -> Data:
-    """Returns the data with these frames of its graphs as attributes."""
-    order = torch.argsort(frames.body, stable=True)  # graph by graph
+    """Return the data with these frames of its graphs as attributes."""
+    order = torch.argsort(frames.body, stable=True)  # sorted by graph
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
     length = frames.sizes[frames.body]
-    places = torch.argsort(rank.repeat_interleave(length), stable=True)
-    values = {"order": frames.order[places], "weight": frames.weight[order], "count": frames.counts}
+    sorted_rows = torch.argsort(rank.repeat_interleave(length), stable=True)
+    values = {"order": frames.order[sorted_rows], "weight": frames.weight[order], "count": frames.counts}
     values |= {part: getattr(frames, field) for part, field in _OPTIONAL.items()}
     values["exact"] = None if frames.exact is None else frames.exact_for()
     for part in values:
@@ -36,12 +36,12 @@ def store_orders(data: Data, layout: Layout, frames: PermutationFrames, name: st
     for key, value in values.items():
         data[key] = value
     if isinstance(data, Batch) and layout.is_collated:
-        _tell_slices(data, values, frames, layout)
+        _add_slices(data, values, frames, layout)
     return data
 
 
 def data_orders(data: Data, name: str) -> PermutationFrames:
-    """Returns the frames that are stored in a Data or Batch.
+    """Return the frames that are stored in a Data or Batch.
 
     Raises:
         ValueError: if an attribute is missing, or their sizes do not fit.
@@ -52,18 +52,18 @@ def data_orders(data: Data, name: str) -> PermutationFrames:
     batch = data.get("batch")
     batch = count.new_zeros(data.num_nodes) if batch is None else batch
     numbers = LocalIndex(batch, len(count))
-    known = {field: data.get(f"{name}_{part}") for part, field in _OPTIONAL.items()}
-    known["edge_index"], exact = data.get("edge_index"), known.pop("exact")
+    fields = {field: data.get(f"{name}_{part}") for part, field in _OPTIONAL.items()}
+    fields["edge_index"], exact = data.get("edge_index"), fields.pop("exact")
     graphs = torch.arange(len(count), device=count.device)
     if len(weight) == len(count) and len(order) == len(batch):
-        return PermutationFrames.ragged(order, graphs, weight, numbers, exact, **known)
+        return PermutationFrames.ragged(order, graphs, weight, numbers, exact, **fields)
     body = graphs.repeat_interleave(count, output_size=len(weight))
-    frames = PermutationFrames(order, numbers.counts, body, weight, batch, **known)
+    frames = PermutationFrames(order, numbers.counts, body, weight, batch, **fields)
     return frames.with_exact(exact)
 
 
-def _tell_slices(batch: Data, values: dict[str, Tensor], frames: PermutationFrames, layout: Layout) -> None:
-    """Lets a collated batch be taken apart again, as if the graphs had come with these attributes."""
+def _add_slices(batch: Data, values: dict[str, Tensor], frames: PermutationFrames, layout: Layout) -> None:
+    """Add slices of these attributes to a collated batch, so that PyG can separate it."""
     nodes, counts = frames.sizes.cpu(), frames.counts.cpu()
     ones = torch.ones_like(nodes)
     edges = (

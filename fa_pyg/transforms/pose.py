@@ -1,4 +1,4 @@
-"""Each sample written in one frame of its own."""
+"""Canonical pose: each sample in a single frame."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["CanonicalPose", "heaviest"]
 
 
 class CanonicalPose(FrameTransform):
-    r"""Writes the declared attributes of each graph in one of its frames, the same for all its moved copies.
+    r"""Write the declared attributes of each graph in one of its frames, the same for all moved copies.
 
     .. math:: x \mapsto \rho(g)^{-1} x, \qquad g = \operatorname*{arg\,max}_{g \in F(x)}
               \Bigl(w_g,\ \textstyle\sum_{i, k} c_i \, (g^{-1} x_i)_k^3\Bigr)
 
-    The heaviest frame, and of equally heavy ones (the eight sign patterns of ``PCAFrame``) that in which the
-    points are skewed most towards positive coordinates: an invariant choice. The pose is kept, so that a
-    prediction can be turned back:
+    The frame of largest weight; among equal weights (the eight sign patterns of ``PCAFrame``) the frame in
+    which the points are most skewed towards positive coordinates: an invariant choice. The pose is stored,
+    so that a prediction can be rotated back:
 
     .. code-block:: python
 
@@ -27,15 +27,15 @@ class CanonicalPose(FrameTransform):
 
     ``CanonicalPose(Sample(frame))`` poses in a frame drawn at random.
 
-    With a frame of S(n) it is the graph that takes another order, with all its nodes and edges:
+    With a frame of S(n) the graph is permuted, with all its nodes and edges:
     ``CanonicalPose(CanonicalFrame("S(n)"))`` makes isomorphic graphs equal, and
-    ``CanonicalPose(RandomNodeFrame())`` numbers nodes at random. Of several orders it takes the first.
+    ``CanonicalPose(RandomNodeFrame())`` permutes nodes at random. Uses the first order of several.
 
     Args:
-        frame: e.g. ``PCAFrame("E(3)")``; of several elements one is taken, as above.
-        inputs: the representation of each attribute that transforms, targets too; default points in ``pos``.
-            What is not declared stays, with a warning where it has the shape of vectors, unless "scalar".
-        reads: those that the axes are made of; default the first.
+        frame: e.g. ``PCAFrame("E(3)")``.
+        inputs: the representation of each attribute that transforms, including targets; default points in
+            ``pos``. Others stay, with a warning if they have the shape of vectors, unless declared "scalar".
+        reads: the attributes that the axes are computed from; default the first.
         node_weight: as in :class:`~fa_pyg.FrameAveraging`: default "auto", integers ``z`` where there are.
         levels: as in :class:`~fa_pyg.transforms.RandomMotion`.
 
@@ -46,9 +46,9 @@ class CanonicalPose(FrameTransform):
     Raises:
         ValueError: for an attribute that is missing or of another shape or type, or if the data holds frames.
 
-    Not guaranteed: more than the frame guarantees, nor continuity, which no choice of one frame has (Dym et
-    al. 2024): where eigenvalues coincide or a skewness vanishes, poses jump. Of a cloud that is its own
-    mirror image, two poses are equally good; they differ in further attributes only.
+    Not guaranteed: more than the frame guarantees, nor continuity, which is impossible with a single frame
+    (Dym et al. 2024): where eigenvalues coincide or a skewness vanishes, poses jump. A cloud that equals its
+    mirror image has two equivalent poses; they differ in further attributes only.
     """
 
     def forward(self, data: Data) -> Data:

@@ -1,4 +1,4 @@
-"""The frame of a transform, and the data that it reads."""
+"""Base of transforms that compute a frame of the data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FrameTransform"]
 
 
 class FrameTransform(BaseTransform):
-    """A transform by a frame, with the defaults of :class:`~fa_pyg.FrameAveraging`."""
+    """Base of transforms by a frame, with the declarations of :class:`~fa_pyg.FrameAveraging`."""
 
     def __init__(
         self,

@@ -31,7 +31,8 @@ def test_levels_by_size():
     assert one.rows("c", torch.zeros(5)).body.tolist() == [0, 0, 1, 2, 2]
     assert one.level("cutoff", torch.tensor(1.0)) == "shared"
     with pytest.raises(
-        ValueError, match=r"'a' has 4 rows, the batch 6 nodes, 3 graphs, 5 edges: .*levels=.'a': "
+        ValueError,
+        match=r"'a': expected .*found 4 rows in a batch of 6 nodes, 3 graphs, 5 edges: .*levels=.'a': ",
     ):
         one.level("a", torch.zeros(4))
 
@@ -40,7 +41,7 @@ def test_levels_by_name_where_sizes_meet():
     one = layout(pos=torch.zeros(5, 3), batch=BATCH[:5], edge_index=EDGES)
     assert one.level("edge_weight", torch.zeros(5)) == "edge"
     assert one.level("z", torch.zeros(5)) == one.level("pos", torch.zeros(5, 3)) == "node"
-    with pytest.raises(ValueError, match="'w' has 5 rows, the batch 5 nodes, 3 graphs, 5 edges"):
+    with pytest.raises(ValueError, match="found 5 rows in a batch of 5 nodes, 3 graphs, 5 edges"):
         one.level("w", torch.zeros(5))
     told = layout({"w": "edge"}, pos=torch.zeros(5, 3), batch=BATCH[:5], edge_index=EDGES)
     assert told.rows("w", torch.zeros(5)).body.tolist() == [0, 0, 1, 2, 2]
@@ -86,7 +87,7 @@ def test_the_edge_level_needs_edges():
 
 def test_a_batch_whose_nodes_pyg_could_not_tell():
     items = [Data(place=torch.zeros(n, 3)) for n in (2, 3)]
-    with pytest.raises(ValueError, match="has no `batch`"):
+    with pytest.raises(ValueError, match="batch: expected the graph of each node, found none"):
         Layout(Call(Signature(Anything()), (), {"data": Batch.from_data_list(items)}), {}, "place")
     for item in items:
         item.num_nodes = len(item.place)

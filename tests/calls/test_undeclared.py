@@ -149,7 +149,7 @@ def test_scalars_of_data_may_be_missing(caught):
     inputs = {"pos": "point", "normal": "vector", "force": "scalar"}
     model, batch = FrameAveraging(OnData(), PCAFrame("E(3)"), inputs), data()
     assert not caught(lambda: (model(batch), model(data(force=randn(4, 3)))))
-    with pytest.raises(ValueError, match="the call has no tensor 'nromal'"):
+    with pytest.raises(ValueError, match="expected a tensor 'nromal' in the call"):
         FrameAveraging(OnData(), PCAFrame("E(3)"), {"pos": "point", "nromal": "vector"})(batch)
 
 
@@ -161,7 +161,7 @@ def test_scalars_may_come_first():
 
 def test_misspelt_scalars_of_arguments_are_refused():
     model, inputs = call("node", inputs={"pos": "point", "xetra": "scalar"})
-    with pytest.raises(ValueError, match="the call has no tensor 'xetra'"):
+    with pytest.raises(ValueError, match="expected a tensor 'xetra' in the call"):
         model(**inputs)
 
 

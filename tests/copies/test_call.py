@@ -53,13 +53,13 @@ def test_extra_keywords_are_kept_from_models_that_do_not_take_them(run):
 
 def test_wrong_calls(holder):
     data = Data(pos=torch.zeros(2, 3))
-    with pytest.raises(TypeError, match="'pos' is given twice"):
+    with pytest.raises(TypeError, match="'pos': expected one value, found two"):
         Call(Signature(Forward()), (1, 2), {"pos": 3})
     with pytest.raises(ValueError, match="at most one Data argument, found z, pos"):
         Call(Signature(Forward()), (data, data), {})
     with pytest.raises(ValueError, match="'data': expected a Data or Batch, found HeteroData"):
         Call(Signature(holder()), (HeteroData(),), {})
-    with pytest.raises(ValueError, match="'pos' is an argument and an attribute"):
+    with pytest.raises(ValueError, match="'pos': expected an argument or an attribute"):
         Call(Signature(Forward()), (data,), {"pos": 3})
 
 

@@ -81,9 +81,9 @@ def test_copied_batches_can_be_taken_apart(cls, counts, step, run, frames_of, ho
         assert isinstance(batch, cls)
         assert batch.num_graphs == slots.num_graphs == len(batch)
         assert batch.num_nodes == slots.num_nodes
-        chosen = [reference[b] for b in slots.pick.graphs.tolist()]
+        chosen = [reference[b] for b in slots.selection.graphs.tolist()]
         expected = Batch.from_data_list(
-            [items[b] for b in slots.pick.graphs.tolist()], ["species", "plain_index"]
+            [items[b] for b in slots.selection.graphs.tolist()], ["species", "plain_index"]
         )
         for name in expected.keys():  # noqa: SIM118  (a Batch is no dict)
             if name != "pos":
@@ -194,5 +194,7 @@ def test_reordered_nodes_are_copied_or_refused(run, frames_of, graphs, holder):
         run(model, (batch,), {}, frames_of([2, 2, 2], batch.batch), step)
         for (data,), _ in model.calls:
             assert torch.equal(data.batch[data.edge_index[0]], data.batch[data.edge_index[1]])
-        with pytest.raises(ValueError, match=r"the nodes of the Batch were reordered.*in increasing order"):
+        with pytest.raises(
+            ValueError, match=r"batch: expected increasing order in a collated Batch.*reordered"
+        ):
             run(holder(), (batch,), {}, frames_of([2, 4, 1], batch.batch), step)

@@ -143,7 +143,7 @@ def test_frames_are_sorted_by_slot_and_body_and_stable():
     assert repr(uniform()) == "Frames(12 in 3 dimensions, 3 bodies, 4 a body)"
 
 
-def test_equal_numbers_are_recognised_as_uniform():
+def test_equal_numbers_are_recognized_as_uniform():
     frames = Frames(orthogonal(6, 3), torch.tensor([1, 0, 2, 2, 0, 1]), batch=BATCH)
     assert frames.slots == 2
     assert frames.slot_sizes == [3, 3]
@@ -184,7 +184,7 @@ def test_wrong_frames(change, message):
 @pytest.mark.parametrize("kind", KINDS)
 def test_wrong_tensors(kind):
     frames = KINDS[kind]()
-    with pytest.raises(ValueError, match="7 rows fit neither 6 nodes nor 3 graphs"):
+    with pytest.raises(ValueError, match="expected 6 nodes or 3 graphs, found 7 rows"):
         frames.to_frame(torch.zeros(7, 3))
     with pytest.raises(ValueError, match="7 rows"):
         frames.average(torch.zeros(7, 3))

@@ -122,7 +122,7 @@ def test_numbers():
     numbers = LocalIndex(BATCH, 4)
     assert numbers.local.tolist() == [0, 0, 1, 0, 1, 2, 1]
     assert numbers.counts.tolist() == [3, 2, 2, 0]
-    assert torch.equal(numbers.whole(BATCH, numbers.local), torch.arange(7))
+    assert torch.equal(numbers.to_batch(BATCH, numbers.local), torch.arange(7))
 
 
 def test_moving_and_casting(ragged):
@@ -143,8 +143,8 @@ def test_no_nodes_and_no_graphs():
     [
         ({"order": torch.tensor([0, 0])}, "order: expected a permutation"),
         ({"order": torch.tensor([0, 2])}, "order: expected a permutation"),
-        ({"order": torch.tensor([0, 1, 2])}, "order: expected 2 places in all frames, found 3"),
-        ({"body": torch.tensor([1])}, "body: expected one frame or more"),
+        ({"order": torch.tensor([0, 1, 2])}, "order: expected 2 positions in all frames, found 3"),
+        ({"body": torch.tensor([1])}, "body: expected at least one frame"),
         ({"weight": torch.ones(2)}, "weight: expected 1 numbers"),
         ({"batch": torch.tensor([0, 0, 0])}, "batch: expected"),
     ],

@@ -118,7 +118,7 @@ def test_one_node_graphs_and_as_many_nodes_as_graphs():
     z, pos = torch.tensor([1, 6, 8]), torch.randn(3, 3)
     assert torch.allclose(model(z, pos, torch.arange(3)), z.float())
     for batch in (torch.tensor([2, 0, 1]), torch.tensor([0, 2, 2])):  # N = B, and not the same
-        with pytest.raises(ValueError, match="6 nodes and 6 graphs: its level is not clear"):
+        with pytest.raises(ValueError, match="6 nodes and 6 graphs: its level is ambiguous"):
             model(z, pos, batch)
         said = FrameAveraging(Energy(), PCAFrame("E(3)"), chunk=2, level="graph")
         alone = [
@@ -182,9 +182,7 @@ def test_chunks(chunk, sizes, alone):
 
 def test_a_model_without_batch_cannot_share_calls():
     model = FrameAveraging(Without(), PCAFrame("E(3)"), chunk=2)
-    with pytest.raises(
-        ValueError, match=r"chunk=2: copies can share a call only of a model that takes `batch`.*pos"
-    ):
+    with pytest.raises(ValueError, match=r"chunk=2: expected a model that takes `batch`.*pos"):
         model(POS)
     FrameAveraging(Without(), PCAFrame("T(3)"), chunk=2)(POS)  # one frame: nothing to share
 
@@ -220,7 +218,7 @@ def test_framed_models_can_be_framed_again():
     outer = FrameAveraging(inner, PCAFrame("E(3)"), output="point")
     assert torch.allclose(outer(args["pos"], batch=args["batch"]), args["pos"])
     outer.chunk = 2  # the model innermost is not told of graphs
-    with pytest.raises(ValueError, match="only of a model that takes `batch`"):
+    with pytest.raises(ValueError, match="expected a model that takes `batch`"):
         outer(args["pos"], batch=args["batch"])
 
 

@@ -33,18 +33,18 @@ def test_optional_inputs_may_be_missing():
         reps = {"pos": "point", "vel": "vector"} if kwargs.get("vel") is not None else {"pos": "point"}
         assert_equivariant(model, {"pos": POS, **kwargs}, "E(3)", reps)
     read = FrameAveraging(Optional(), PCAFrame("E(3)"), {"pos": "point", "vel": "vector"}, reads=("vel",))
-    with pytest.raises(ValueError, match="no tensor 'vel'; it has pos"):
+    with pytest.raises(ValueError, match="expected a tensor 'vel' in the call, found pos"):
         read(POS)
 
 
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"position": "point"}, "inputs: the call has no tensor 'position'; it has pos, vel"),
-        ({5: "point"}, "the call has no tensor 5; it has pos, vel"),
+        ({"position": "point"}, "inputs: expected a tensor 'position' in the call, found pos, vel"),
+        ({5: "point"}, "expected a tensor 5 in the call, found pos, vel"),
         (
             {"pos": "point", "mass": "scalar", "velo": "vector"},
-            "the call has no tensor 'velo'; it has pos, vel",
+            "expected a tensor 'velo' in the call, found pos, vel",
         ),
     ],
 )
@@ -76,7 +76,9 @@ def test_wrong_shapes_and_types(pos, vel, message):
 def test_rows_that_fit_no_level():
     model = FrameAveraging(Optional(), PCAFrame("E(3)"), {"pos": "point", "vel": "vector"})
     batch = torch.tensor([0, 0, 1, 1, 1])
-    with pytest.raises(ValueError, match="'vel' has 4 rows, the batch 5 nodes, 2 graphs"):
+    with pytest.raises(
+        ValueError, match="'vel': expected rows of one level, found 4 rows in a batch of 5 nodes, 2 graphs"
+    ):
         model(POS, POS[:4], batch)
     with pytest.raises(ValueError, match=r"batch: expected .* \[5\], found \[4\] for the 5 rows of 'pos'"):
         model(POS, POS, batch[:4])
@@ -85,7 +87,7 @@ def test_rows_that_fit_no_level():
 def test_a_tensor_that_is_none_of_the_arguments():
     with pytest.raises(ValueError, match="expected a Data or Batch, found HeteroData"):
         FrameAveraging(Returns(lambda p, b: p), PCAFrame("E(3)"))(HeteroData())
-    with pytest.raises(ValueError, match="the call has no tensor 'pos'; it has x"):
+    with pytest.raises(ValueError, match="expected a tensor 'pos' in the call, found x"):
         FrameAveraging(Returns(lambda p, b: p), PCAFrame("E(3)"))(Data(x=POS))
 
 
@@ -100,7 +102,7 @@ def test_a_tensor_that_is_none_of_the_arguments():
         ({"output": ("scalar", {"a": 3})}, "unknown representation 3"),
         ({"reads": ("vel",)}, "reads: expected some of the declared inputs pos, found 'vel'"),
         ({"reads": ()}, "reads: expected some of the declared inputs pos, found none"),
-        ({"inputs": {"pos": "scalar"}}, "reads: axes are made of points and vectors, found 'pos': a scalar"),
+        ({"inputs": {"pos": "scalar"}}, "reads: expected points and vectors, found 'pos': a scalar"),
         ({"chunk": 0}, "chunk: expected a positive integer or None, found 0"),
         ({"chunk": "all"}, "chunk"),
         ({"chunk": True}, "chunk"),
@@ -122,7 +124,7 @@ def test_wrong_constructor_arguments(kwargs, message):
 
 def test_levels_of_an_unknown_name():
     model = FrameAveraging(Optional(), PCAFrame("E(3)"), levels={"w": "node"})
-    with pytest.raises(ValueError, match="levels: the call has no 'w'; it has pos"):
+    with pytest.raises(ValueError, match="levels: expected some of pos, found 'w'"):
         model(POS)
 
 

@@ -273,7 +273,8 @@ def test_heterogeneous_graphs_are_refused(given, frame):
     model = FrameAveraging(to_hetero(Sage(), (["a", "b"], kinds)), frame, **inputs_of(frame))
     x, edges = {"a": points(3).float(), "b": points(4).float()}, dict.fromkeys(kinds, EDGES[:, :4])
     with pytest.raises(
-        ValueError, match=r"inputs: expected a tensor 'x', found a dict|'x' is a dict of tensors|num"
+        ValueError,
+        match=r"'x'.* found a dict|num",
     ):
         model(x, edges, **given)
     with pytest.raises(ValueError, match=r"argument 'data': expected a Data or Batch, found HeteroData"):

@@ -59,7 +59,7 @@ def test_a_model_that_adds_up_its_copies_is_refused(rep, function):
             return function(pos)
 
     for chunk in (2, 3, 7):
-        with pytest.raises(ValueError, match="it is no graph-level output"):
+        with pytest.raises(ValueError, match="it is not a graph-level output"):
             FrameAveraging(Blind(), PCAFrame("O(3)"), {"pos": "vector"}, rep, chunk=chunk)(POS)
 
 

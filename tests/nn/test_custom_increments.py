@@ -59,7 +59,7 @@ def test_each_set_is_numbered_by_itself(sizes, frame):
 def test_sets_of_one_size_are_asked_for():
     batch = Batch.from_data_list([crystal(5, 7, 5), crystal(4, 3, 4)])
     with pytest.raises(
-        ValueError, match=r"'species_of': expected a declaration of these 9 rows of node numbers"
+        ValueError, match=r"'species_of': expected a declaration of these 9 rows of node indices"
     ):
         framed(CanonicalFrame())(batch)
     with pytest.raises(ValueError, match=r"'assign': expected a __inc__ of nodes and of another set"):
@@ -79,9 +79,9 @@ def test_sets_of_one_size_are_asked_for():
     [
         (
             "bond_id",
-            "'bond_id': expected numbers of nodes, or of what keeps its order, found numbers of edges",
+            "'bond_id': expected indices of nodes, or of items that keep their order, found indices of edges",
         ),
-        ("plain_index", r"'plain_index': expected node numbers.*found another __inc__"),
+        ("plain_index", r"'plain_index': expected node indices.*found another __inc__"),
     ],
 )
 def test_numbers_that_cannot_follow(name, message):

@@ -271,8 +271,8 @@ def test_groups_that_the_grid_does_not_have(group):
         ({"shifts": True}, "shifts: expected a positive integer"),
         ({"chunk": 0}, "chunk: expected a positive integer"),
         ({"input": "vectors"}, "unknown representation 'vectors'"),
-        ({"input": "point"}, "input: fields and images do not translate"),
-        ({"output": "point"}, "output: fields and images do not translate"),
+        ({"input": "point"}, "input: expected a field that does not translate"),
+        ({"output": "point"}, "output: expected a field that does not translate"),
     ],
 )
 def test_wrong_arguments(arguments, message):
@@ -289,7 +289,7 @@ def test_wrong_arguments(arguments, message):
         (nn.Identity(), image(3), {"output": "vector"}, r"x: expected \[B, C \* 2, n0, n1\]"),
         (nn.Identity(), image(1, 6, 9), {"shifts": 2}, "shifts=2: expected a divisor of the sides"),
         (nn.Flatten(0), image(), {}, r"output: expected a row for each of 12 images, found \[432\]"),
-        (nn.MaxPool2d(2), image(), {"shifts": 2}, "output: shifts need a field on the grid of the input"),
+        (nn.MaxPool2d(2), image(), {"shifts": 2}, "output: expected a field on the grid of the input"),
     ],
 )
 def test_wrong_inputs_and_outputs(model, x, arguments, message):

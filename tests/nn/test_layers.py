@@ -54,7 +54,7 @@ def test_layers_stack_and_learn():
             super().__init__()
             frame = PCAFrame("O(3)")
             self.first = FAConv(GraphConv(11, 16 + 12), frame, 2, 3, 16, 4)
-            self.update = FAMLP(frame, 16, 4, 8, 2, hidden=32)
+            self.update = FAMLP(frame, 16, 4, 8, 2, hidden_channels=32)
             self.last = FAConv(GATConv(8 + 6, 1 + 3), frame, 8, 2, 1, 1)
 
         def forward(self, h, v, edge_index, batch=None):
@@ -74,7 +74,7 @@ def test_layers_stack_and_learn():
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_mlp_is_equivariant_and_the_bare_one_is_not(group, layers):
     d = int(group[-2])
-    mlp = FAMLP(PCAFrame(group), 2, 3, 4, 5, hidden=16, layers=layers).double()
+    mlp = FAMLP(PCAFrame(group), 2, 3, 4, 5, hidden_channels=16, num_layers=layers).double()
     inputs = graphs(d)
     inputs.pop("edge_index")
     check(mlp, inputs, group)
@@ -87,7 +87,7 @@ def test_mlp_as_the_update_of_a_message_passing():
     class Conv(MessagePassing):
         def __init__(self):
             super().__init__(aggr="sum")
-            self.mlp = FAMLP(PCAFrame("O(3)"), 2, 3, hidden=16)
+            self.mlp = FAMLP(PCAFrame("O(3)"), 2, 3, hidden_channels=16)
 
         def forward(self, h, v, edge_index, batch=None):
             total = self.propagate(edge_index, x=torch.cat([h, v.flatten(1)], dim=1))
@@ -123,9 +123,9 @@ def test_any_frame_serves():
 
 def test_features_that_do_not_fit():
     inputs = graphs()
-    with pytest.raises(ValueError, match="expected 1 scalars and 3 vectors"):
+    with pytest.raises(ValueError, match="h, v: expected 1 scalars and 3 vectors"):
         FAConv(GraphConv(10, 10), PCAFrame("O(3)"), 1, 3).double()(**inputs)
     with pytest.raises(ValueError, match=r"\[N, 2 \+ 3 \* 3\], found"):
         FAConv(GraphConv(11, 7), PCAFrame("O(3)"), 2, 3).double()(**inputs)
-    with pytest.raises(ValueError, match=r"layers: expected a positive integer, found"):
-        FAMLP(PCAFrame("O(3)"), 2, 3, layers=0)
+    with pytest.raises(ValueError, match=r"num_layers: expected a positive integer, found"):
+        FAMLP(PCAFrame("O(3)"), 2, 3, num_layers=0)

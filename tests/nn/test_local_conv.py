@@ -472,7 +472,9 @@ def test_what_does_not_fit():
     frames, conv = LocalPCAFrame("O(3)")(pos, edge_index), LocalFrameConv(CHANNELS, CHANNELS).double()
     with pytest.raises(ValueError, match=r"inputs: expected channels such as .*found \{\}"):
         LocalFrameConv({}, {"scalar": 1})
-    with pytest.raises(ValueError, match="outputs: channels are neither points nor flat, found a point"):
+    with pytest.raises(
+        ValueError, match="outputs: expected channels that are neither points nor flat, found a point"
+    ):
         LocalFrameConv({"scalar": 1}, {"point": 1})
     with pytest.raises(ValueError, match=r"outputs\['vector'\]: expected a positive integer, found 0"):
         LocalFrameConv({"scalar": 1}, {"vector": 0})
@@ -483,7 +485,7 @@ def test_what_does_not_fit():
     wrong = {**args, "vector": args["vector"][:, :1]}
     with pytest.raises(ValueError, match=r"features\['vector'\]: .*\[12, 2, 3\], found .*\[12, 1, 3\]"):
         conv(wrong, pos, edge_index, frames)
-    with pytest.raises(ValueError, match="frames: expected those of 12 nodes in 3 dimensions"):
+    with pytest.raises(ValueError, match="frames: expected frames of 12 nodes in 3 dimensions"):
         conv(args, pos, edge_index, PCAFrame("O(3)")(pos))
     with pytest.raises(ValueError, match=r"edge_attr: expected floating point \[\d+, 0\]"):
         conv(args, pos, edge_index, frames, torch.ones(edge_index.size(1), 1))

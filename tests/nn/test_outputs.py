@@ -70,11 +70,12 @@ def test_unclear_levels_list_the_counts():
     batch = torch.tensor([0, 0, 1, 1, 1])
     wrong = FrameAveraging(Returns(lambda p, b: p[:4]), PCAFrame("E(3)"))
     with pytest.raises(
-        ValueError, match=r"output has shape \[4, 3\] for 5 nodes and 2 graphs: it fits none.*level="
+        ValueError,
+        match=r"output: expected .* found \[4, 3\] for 5 nodes and 2 graphs: it fits none.*level=",
     ):
         wrong(POS, batch)
     whole = FrameAveraging(Returns(lambda p, b: p.sum()), PCAFrame("E(3)"))
-    with pytest.raises(ValueError, match=r"output has shape \[\] for 5 nodes and 2 graphs"):
+    with pytest.raises(ValueError, match=r"output: .* found \[\] for 5 nodes and 2 graphs"):
         whole(POS, batch)
     for level in ("node", "graph"):
         said = FrameAveraging(Returns(lambda p, b: p[:4]), PCAFrame("E(3)"), level=level)
@@ -88,15 +89,19 @@ def test_unclear_levels_list_the_counts():
         ValueError, match='level of output: expected "node", "graph" or "edge", found \'nodes\''
     ):
         FrameAveraging(Returns(lambda p, b: p), PCAFrame("E(3)"), level="nodes")(POS)
-    with pytest.raises(ValueError, match="the edge level needs an argument or attribute `edge_index`"):
+    with pytest.raises(ValueError, match="edge level: expected an argument or attribute `edge_index`"):
         FrameAveraging(Returns(lambda p, b: p), PCAFrame("E(3)"), level="edge")(POS, batch)
 
 
 @pytest.mark.parametrize(
     ("spec", "value", "message"),
     [
-        ("scalar", (1, 2), r"output: expected a tensor \(a scalar\), found a tuple; say the representation"),
-        ("scalar", {"a": POS}, "found a dict with a; say"),
+        (
+            "scalar",
+            (1, 2),
+            r"output: expected a tensor \(a scalar\), found a tuple; declare the representation",
+        ),
+        ("scalar", {"a": POS}, "found a dict with a; declare"),
         ("scalar", None, "found a NoneType"),
         (("scalar", "vector"), POS, "output: expected 2 values, found a Tensor"),
         (("scalar", "vector"), (POS,), "expected 2 values, found 1 values"),
@@ -118,7 +123,7 @@ def test_outputs_that_are_not_as_declared(spec, value, message):
     ("output", "level", "message"),
     [
         ({"e": "scalar"}, {"f": "graph"}, "level of output: expected some of e, found 'f'"),
-        ({"e": ("scalar", "vector")}, {"e": ("node",)}, r"level of output\['e'\]: expected 2, one for each"),
+        ({"e": ("scalar", "vector")}, {"e": ("node",)}, r"level of output\['e'\]: expected 2 levels"),
         (("scalar", "vector"), ("node", "atom"), r"level of output\[1\]: .*found 'atom'"),
         ("scalar", {"e": "node"}, "level of output: expected .*found {'e': 'node'}"),
     ],

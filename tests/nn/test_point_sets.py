@@ -175,7 +175,7 @@ def test_bipartite_edges_outside_a_batch():
     one = Bipartite(pos=pos, lig=lig, edge_index=edges, num_nodes=5)
     one.batch, one.lig_batch = batch, lig_batch
     with pytest.raises(
-        ValueError, match=r"'edge_index' is numbered by the __inc__ of its Bipartite: collate"
+        ValueError, match=r"'edge_index': expected a collated Batch for the __inc__ of its Bipartite"
     ):
         FrameAveraging(Energy(), PCAFrame("E(3)"), INPUTS, chunk=8)(one)
 

@@ -189,14 +189,14 @@ def test_one_of_the_stored_frames_a_step(molecules):
 def test_no_gradient_no_forces(make):
     data = make(5)
     data.pos.requires_grad_()
-    with pytest.raises(ValueError, match="'pos': found a tensor that requires a gradient"):
+    with pytest.raises(ValueError, match="'pos': expected a tensor without gradient"):
         AddFrames(PCAFrame("E(3)"))(data)
     data.pos.requires_grad_(False)
     data.charge.requires_grad_()  # not declared: what the model learns from is no matter of frames
     given = AddFrames(PCAFrame("E(3)"))(data)
     given.pos.requires_grad_()
     model = FrameAveraging(Net(), PCAFrame("E(3)"), output=OUTPUT)
-    with pytest.raises(ValueError, match="frames: 'pos' requires a gradient"):
+    with pytest.raises(ValueError, match="frames: expected frames that carry the gradient of 'pos'"):
         model(given, frames=data_frames(given))
     with torch.no_grad():
         model(given, frames=data_frames(given))
@@ -212,7 +212,9 @@ class Learned(MotionFrame):
 
 
 def test_frames_to_be_trained_are_refused(make):
-    with pytest.raises(ValueError, match="frame: found parameters to train in Learned"):
+    with pytest.raises(
+        ValueError, match="frame: expected a frame without trainable parameters, found Learned"
+    ):
         AddFrames(Learned())(make(4))
     assert "frame_rotation" in AddFrames(Learned().requires_grad_(False))(make(4))
 
@@ -241,7 +243,7 @@ def test_copies_and_repr(make):
 
 
 def test_wrong_data(make):
-    with pytest.raises(ValueError, match=r"frame_rotation, .*: expected tensors; the data has .*pos"):
+    with pytest.raises(ValueError, match=r"frame_rotation, .*: expected tensors, found .*pos"):
         data_frames(make(4))
     given = AddFrames(PCAFrame("E(3)"))(make(4))
     with pytest.raises(ValueError, match="pose_rotation"):

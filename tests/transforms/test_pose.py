@@ -200,9 +200,13 @@ def test_a_way_back_cannot_be_lost(make):
     """A motion after a pose, or after stored frames, would make what is stored belong to something else."""
     posed, framed = CanonicalPose(PCAFrame("E(3)"))(make(4)), AddFrames(PCAFrame("E(3)"))(make(4))
     for transform in (RandomMotion("E(3)"), CanonicalPose(PCAFrame("E(3)"))):
-        with pytest.raises(ValueError, match="'pose_rotation': found frames stored in the data"):
+        with pytest.raises(
+            ValueError, match=r"'pose_rotation': expected this transform before.*found stored frames"
+        ):
             transform(posed)
-        with pytest.raises(ValueError, match="'frame_rotation': found frames stored in the data"):
+        with pytest.raises(
+            ValueError, match=r"'frame_rotation': expected this transform before.*found stored frames"
+        ):
             transform(framed)
 
 
@@ -221,7 +225,7 @@ def test_copies_and_repr(make):
         ((PCAFrame("E(3)"), {}), "inputs: expected at least one"),
         ((PCAFrame("E(3)"), None, ()), "reads: expected some of the declared inputs pos, found none"),
         ((PCAFrame("E(3)"), None, ("vel",)), "reads: expected some of the declared inputs pos, found 'vel'"),
-        ((PCAFrame("E(3)"), {"polar": "tensor"}), "reads: axes are made of points and vectors"),
+        ((PCAFrame("E(3)"), {"polar": "tensor"}), "reads: expected points and vectors"),
         ((PCAFrame("E(3)"), None, None, "mass"), "node_weight='mass': expected a number for each of 4 nodes"),
         ((PCAFrame("E(2)"),), r"'pos' of shape \[4, 3\] cannot be a point in 2 dimensions"),
     ],

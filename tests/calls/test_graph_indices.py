@@ -231,7 +231,7 @@ class Takes(nn.Module):
 @pytest.mark.parametrize("value", [3, [3], torch.tensor([3.0]), "text"])
 def test_declared_node_numbers_are_integers(value):
     data = tree(9, 0)
-    with pytest.raises(ValueError, match="'root': expected node numbers in a tensor of int64"):
+    with pytest.raises(ValueError, match="'root': expected node indices in a tensor of int64"):
         FrameAveraging(AtRoot(), CanonicalFrame(), levels={"root": "index"})(data.x, data.edge_index, value)
     with pytest.raises(ValueError, match=r"root: expected nodes from 0 to 8, found 9 to 9"):
         FrameAveraging(AtRoot(), CanonicalFrame(), levels={"root": "index"})(

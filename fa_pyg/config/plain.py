@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from fa_pyg.config.old_names import with_new_settings
+
 __all__ = ["LimitError", "parse", "parse_text", "read", "short"]
 
 MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 1_000_000, 20_000, 60
@@ -55,7 +57,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def parse(content: bytes | str, source: str) -> dict[str, Any]:
-    """Parse the settings in YAML text, as :func:`read` returns them.
+    """Parse the settings in YAML text, as :func:`read` returns them, with the new names of arguments.
 
     Args:
         content: the text.
@@ -73,7 +75,7 @@ def parse(content: bytes | str, source: str) -> dict[str, Any]:
         raise ValueError(f"{source}: expected a configuration in YAML ({error})") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{source}: expected settings by their names, found {short(settings)}")
-    return settings
+    return with_new_settings(settings, source)
 
 
 def _load(text: str) -> Any:

@@ -81,7 +81,7 @@ def test_names_say_how_to_copy(counts, run, frames_of, graphs, merged, recorder)
         "x_s_batch": torch.tensor([0, 1, 1, 2]),
         "x_s_ptr": torch.tensor([0, 1, 3, 4]),
         "face": torch.tensor([[0, 1, 2, 4], [1, 2, 0, 5], [2, 0, 1, 6]]),
-        "centre_index": torch.tensor([0, 3, 7]),
+        "center_index": torch.tensor([0, 3, 7]),
         "num_nodes": 8,
         "batch_size": 3,
         "name": "abc",
@@ -109,7 +109,7 @@ def test_names_say_how_to_copy(counts, run, frames_of, graphs, merged, recorder)
             [n + s for n in face] for b, s in zip(body, start.tolist(), strict=False) for face in faces[b]
         ]
         assert call["face"].T.tolist() == expected
-        assert call["centre_index"].tolist() == [
+        assert call["center_index"].tolist() == [
             {0: 0, 1: 0, 2: 3}[b] + s for b, s in zip(body, start.tolist(), strict=False)
         ]
         assert (call["num_nodes"], call["batch_size"]) == (slots.num_nodes, slots.num_graphs)

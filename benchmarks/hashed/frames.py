@@ -29,11 +29,11 @@ from hashed import Cases
 
 __all__ = ["cases", "exactness", "made"]
 
-KINDS = ("g2", "molecules", "prisms", "solids", "colored", "chiral", "coincident", "lines", "polygons")
+KINDS = ("g2", "molecules", "prisms", "solids", "coloured", "chiral", "coincident", "lines", "polygons")
 KINDS += ("planes", "nearly")
 GROUPS = ("O(3)", "SO(3)", "E(3)", "SE(3)", "O(2)", "SO(2)", "E(2)", "SE(2)")
 SMALL = 12  # points: where a frame has many elements
-CHANGES = ({"offset": 1e3}, {"scale": 1e-6}, {"scale": 1e6}, {"colored": False})
+CHANGES = ({"offset": 1e3}, {"scale": 1e-6}, {"scale": 1e6}, {"coloured": False})
 
 
 def seeded() -> torch.Generator:

@@ -11,6 +11,7 @@ import yaml
 
 from fa_pyg import models
 from fa_pyg.config import plain
+from fa_pyg.config.old_names import with_old_settings
 from fa_pyg.renamed import old_names, renamed
 from fa_pyg.train import MoleculeCLI
 from fa_pyg.train.resume import check_settings
@@ -135,6 +136,12 @@ def test_a_run_with_old_names_is_that_with_new_ones(molecule_root, molecule_argu
     (tmp_path / "config.yaml").write_text(old_text(saved))  # a run begun with old names
     with pytest.warns(DeprecationWarning, match="hidden= is deprecated"):
         check_settings(tmp_path, saved)
+
+
+def test_old_and_new_names_of_settings_are_inverse():
+    new = plain.parse(f"model: {NETWORK}", "a.yaml")
+    assert plain.parse(yaml.safe_dump(with_old_settings(new)), "a.yaml") == new
+    assert with_old_settings([new]) != [new]
 
 
 def test_a_row_of_a_table_with_old_names(tmp_path):

@@ -35,4 +35,4 @@ def test_a_row_without_a_network_and_once_more(tmp_path):
 def test_what_is_wrong_is_said(tmp_path):
     done = start("--all", "--config", "configs/separation/gin.yaml")
     assert done.returncode == 2
-    assert "--all and --config: expected one of them" in done.stderr
+    assert "--all, --config: expected one of them, found both" in done.stderr

@@ -31,7 +31,7 @@ def with_new_settings(settings: Any, source: str) -> Any:
 
 
 def with_old_settings(settings: Any) -> Any:
-    """Return plain settings in which arguments have their old names, for digests of results stored before."""
+    """Return plain settings with the old names of arguments, under which older results are stored."""
     if isinstance(settings, list):
         return [with_old_settings(value) for value in settings]
     if not isinstance(settings, Mapping):

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fa_pyg.builders.weighted import LEVELS
+from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 from fa_pyg.dynamics.inputs import calculator, names, start
 from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
@@ -127,7 +127,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=64, help="structures in a call on the path")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--frame", choices=LEVELS, help="to evaluate in; default: that of the training")
+    parser.add_argument("--frame", choices=SMOOTHNESS, help="to evaluate in; default: that of the training")
     parser.add_argument(
         "--trust",
         action="append",

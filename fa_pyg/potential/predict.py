@@ -12,7 +12,7 @@ import torch
 from torch_geometric.data import Data
 
 from fa_pyg import checks
-from fa_pyg.builders.weighted import LEVELS
+from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 from fa_pyg.files import atomic_write
 from fa_pyg.io import XYZError, find_files, is_periodic, iterate_xyz, write_xyz
 from fa_pyg.models import Potential
@@ -115,7 +115,7 @@ def main(args: Sequence[str] | None = None) -> int:
         help="a class or module that config.yaml may name, beside those of fa_pyg",
     )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the network")
-    parser.add_argument("--frame", choices=LEVELS, help="to evaluate in; default: that of the training")
+    parser.add_argument("--frame", choices=SMOOTHNESS, help="to evaluate in; default: that of the training")
     given = parser.parse_args(args)
     if given.batch_size < 1:
         parser.error(f"--batch_size: expected 1 or more, found {given.batch_size}")

@@ -207,7 +207,7 @@ def test_training_without_any_stress_is_refused(batch):
 
 @pytest.fixture(scope="module")
 def run(path, molecule_arguments):
-    net = "{hidden: 16, layers: 2, num_radial: 6, cutoff: 3.4}"
+    net = "{hidden_channels: 16, num_layers: 2, num_radial: 6, cutoff: 3.4}"
     model = {
         "model.init_args.model": f"{{class_path: fa_pyg.models.FAENet, init_args: {net}}}",
         "model.init_args.frame.init_args.group": "SE(3)",

@@ -172,7 +172,7 @@ class Benchmark:
         return self.seeds if part == "exp_classify" else (0,)
 
     def _path(self, row: Row, part: str, seed: int) -> Path:
-        """Return the file of a result; another one for other settings."""
+        """Return the file of a result; another one for other settings, whatever the names of arguments."""
         settings: dict[str, Any] = {"settings": with_old_settings(row.parts[part])}
         if part == "exp_classify":
             settings |= {"data": self.data, "epochs": self.epochs, "num_pairs": self.num_pairs}

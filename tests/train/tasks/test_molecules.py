@@ -8,7 +8,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 
-from fa_pyg.builders.weighted import LEVELS
+from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 from fa_pyg.datasets import XYZ
 from fa_pyg.models import FAENet, Potential
 from fa_pyg.models.molecules.heads import HEADS
@@ -128,7 +128,7 @@ def test_older_configurations_keep_their_frame(arguments, level, tmp_path):
     (tmp_path / "config.yaml").write_text(f"model: {{model: {made}}}")
     found = build(tmp_path / "config.yaml").network.frame
     assert found.smoothness == level
-    assert (found.level == LEVELS[level]) == (arguments.partition(",")[0] != "tau: 0.04")
+    assert (found.widths == SMOOTHNESS[level]) == (arguments.partition(",")[0] != "tau: 0.04")
 
 
 @pytest.mark.parametrize("name", ["XYZ", "LazyXYZ", "OnDiskXYZ"])

@@ -143,7 +143,7 @@ def channels_or_samples(name: str | int, value: Tensor, rep: Rep, dim: int) -> s
         return None
     inner = " x ".join(map(str, channels))
     return (
-        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {inner} points "
-        f"(a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with {inner} "
-        f"channels with batch=torch.zeros({rows}, dtype=torch.long)"
+        f"{name!r}: expected `batch` for {list(value.shape)}, found none: for {rows} clouds of {inner} "
+        f"points (a dense batch) call with batch=torch.arange({rows}), for one cloud of {rows} nodes with "
+        f"{inner} channels with batch=torch.zeros({rows}, dtype=torch.long)"
     )

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch_geometric.data import Batch, Data
 
 SIZES = [3, 1, 4]
 FRAMES = {"uniform": [3, 3, 3], "ragged": [2, 4, 1], "many": [1, 1, 5]}
@@ -81,7 +82,7 @@ def test_names_say_how_to_copy(counts, run, frames_of, graphs, merged, recorder)
         "x_s_batch": torch.tensor([0, 1, 1, 2]),
         "x_s_ptr": torch.tensor([0, 1, 3, 4]),
         "face": torch.tensor([[0, 1, 2, 4], [1, 2, 0, 5], [2, 0, 1, 6]]),
-        "centre_index": torch.tensor([0, 3, 7]),
+        "center_index": torch.tensor([0, 3, 7]),
         "num_nodes": 8,
         "batch_size": 3,
         "name": "abc",
@@ -109,7 +110,7 @@ def test_names_say_how_to_copy(counts, run, frames_of, graphs, merged, recorder)
             [n + s for n in face] for b, s in zip(body, start.tolist(), strict=False) for face in faces[b]
         ]
         assert call["face"].T.tolist() == expected
-        assert call["centre_index"].tolist() == [
+        assert call["center_index"].tolist() == [
             {0: 0, 1: 0, 2: 3}[b] + s for b, s in zip(body, start.tolist(), strict=False)
         ]
         assert (call["num_nodes"], call["batch_size"]) == (slots.num_nodes, slots.num_graphs)
@@ -173,3 +174,13 @@ def test_what_cannot_be_copied_says_so(run, frames_of, graphs, merged, recorder)
         run(recorder(), (), {**args, "adj": torch.zeros(3, 8).to_sparse()}, frames, 2)
     with pytest.raises(ValueError, match=r"'w': .*found 7 rows"):
         run(recorder(), (), {**args, "w": torch.zeros(7)}, frames, 2)
+
+
+def test_the_users_data_is_not_changed(run, frames_of, holder):
+    batch = Batch.from_data_list([Data(pos=torch.randn(2, 3)), Data(pos=torch.randn(1, 3))])
+    before = batch.pos.clone()
+    frames = frames_of([2, 2], batch.batch)
+    for step in (1, 2):
+        run(holder(), (batch,), {}, frames, step)
+    assert torch.equal(batch.pos, before)
+    assert len(batch) == 2

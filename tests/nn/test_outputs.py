@@ -79,7 +79,7 @@ def test_unclear_levels_list_the_counts():
         whole(POS, batch)
     for level in ("node", "graph"):
         said = FrameAveraging(Returns(lambda p, b: p[:4]), PCAFrame("E(3)"), level=level)
-        with pytest.raises(ValueError, match=f"it is no {level}-level output"):
+        with pytest.raises(ValueError, match=f"it is not a {level}-level output"):
             said(POS, batch)
     nested = FrameAveraging(Returns(lambda p, b: {"a": p, "b": (p, p[:4])}), PCAFrame("E(3)"))
     nested.output = {"a": Rep(0), "b": (Rep(0), Rep(0))}

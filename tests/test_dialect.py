@@ -31,7 +31,7 @@ BRITISH = re.compile(
 # Public names of the old spelling: a class, and cases of the catalogue of clouds.
 KEPT = re.compile(
     r'GeneralisedQRFrame|centred = centered|"[^"]*coloured"|"[^"]* colours?"|\bcoloured(?=[:=])'
-    r"|^\| [a-z ]+, coloured|\binitialisations(?==)"
+    r"|^\| [a-z ]+, coloured|\binitialisations(?==)|\x22(?:--)?initialisations"
 )
 # A docstring begins with a noun phrase or an imperative.
 BEGINS = re.compile(

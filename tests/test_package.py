@@ -124,4 +124,5 @@ def test_the_wheel_has_the_version_and_the_extras(wheel):
         "rdkit",
         "ase",
         "numpy",
+        "pyyaml",
     ]

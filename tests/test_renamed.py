@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from fa_pyg import models
-from fa_pyg.config import plain as settings
+from fa_pyg.config import plain
 from fa_pyg.renamed import old_names, renamed
 from fa_pyg.train import MoleculeCLI
 from fa_pyg.train.resume import check_settings
@@ -88,7 +88,7 @@ NETWORK = "{class_path: fa_pyg.models.FAENet, init_args: {hidden: 8, layers: 1}}
 
 def test_settings_are_read_with_new_names():
     with pytest.warns(DeprecationWarning, match=r"^a\.yaml: fa_pyg\.models\.FAENet: hidden= is deprecated"):
-        found = settings.parse(f"model: {{model: {NETWORK}, more: [{NETWORK}]}}", "a.yaml")
+        found = plain.parse(f"model: {{model: {NETWORK}, more: [{NETWORK}]}}", "a.yaml")
     network = {"class_path": "fa_pyg.models.FAENet", "init_args": {"hidden_channels": 8, "num_layers": 1}}
     assert found == {"model": {"model": network, "more": [network]}}
 
@@ -96,14 +96,14 @@ def test_settings_are_read_with_new_names():
 @pytest.mark.parametrize("path", ["fa_pyg.models.faenet.FAENet", "fa_pyg.models.molecules.faenet.FAENet"])
 def test_old_and_full_paths_of_classes_are_known(path):
     with pytest.warns(DeprecationWarning, match="is deprecated"):
-        found = settings.parse(f"model: {NETWORK.replace('fa_pyg.models.FAENet', path)}", "a.yaml")
+        found = plain.parse(f"model: {NETWORK.replace('fa_pyg.models.FAENet', path)}", "a.yaml")
     assert found["model"]["init_args"] == {"hidden_channels": 8, "num_layers": 1}
 
 
 @pytest.mark.parametrize("path", ["my_net.FAENet", "fa_pyg.models.Potential", "fa_pyg.models.nothing", "7"])
 def test_arguments_of_other_classes_stay(path):
     given = {"class_path": path, "init_args": {"hidden": 8, "layers": 1}}
-    assert settings.parse(yaml.safe_dump({"model": given}), "a.yaml") == {"model": given}
+    assert plain.parse(yaml.safe_dump({"model": given}), "a.yaml") == {"model": given}
 
 
 def test_both_names_in_settings_are_refused():
@@ -111,7 +111,7 @@ def test_both_names_in_settings_are_refused():
     with pytest.raises(
         ValueError, match=r"^a\.yaml: fa_pyg\.models\.FAENet: hidden: expected hidden_channels"
     ):
-        settings.parse(text, "a.yaml")
+        plain.parse(text, "a.yaml")
 
 
 def old_text(text: str) -> str:

@@ -86,13 +86,13 @@ NODES: dict[str, Callable[[str], LocalFrame]] = {
 
 
 def made(clouds: list[NamedCloud], dtype: torch.dtype = torch.float64) -> Iterator[dict[str, Tensor | None]]:
-    """Yield a batch of the clouds with colours, and one of those without."""
-    for coloured in (True, False):
-        some = [cloud for cloud in clouds if (cloud.z is not None) == coloured]
+    """Yield a batch of the clouds with colors, and one of those without."""
+    for colored in (True, False):
+        some = [cloud for cloud in clouds if (cloud.z is not None) == colored]
         if some:
             sizes = torch.tensor([len(cloud.pos) for cloud in some])
             yield {
-                "z": torch.cat([cloud.z for cloud in some]) if coloured else None,
+                "z": torch.cat([cloud.z for cloud in some]) if colored else None,
                 "pos": torch.cat([cloud.pos for cloud in some]).to(dtype),
                 "batch": torch.arange(len(some)).repeat_interleave(sizes),
             }
@@ -149,7 +149,7 @@ def few(kind: str, dim: int, name: str) -> list[NamedCloud]:
 
 
 def changed(name: str, change: dict, dtype: torch.dtype) -> list:
-    """Far away, tiny, huge or without colours."""
+    """Far away, tiny, huge or without colors."""
     clouds = catalogue(3, ["lines"] if name == "forces" else ["chiral", "lines"])
     batches = made([modified(cloud, **change) for cloud in clouds], dtype)
     return [framed(FRAMES[name], "E(3)", args, True) for args in batches]

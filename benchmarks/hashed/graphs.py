@@ -125,7 +125,7 @@ def graph(pairs: Tensor) -> Data:
 
 
 def labelled(data: Batch, colors: int = 1) -> list:
-    """Orders and orbits, without colours or with some of them."""
+    """Orders and orbits, without colors or with some of them."""
     node, edge = (torch.arange(size) % colors for size in (data.num_nodes, data.num_edges))
     found = canonical_labelling(data.edge_index, data.ptr.diff(), node, edge)
     return [found.order, found.orbit, found.edge_orbit]

@@ -129,7 +129,7 @@ def _classes(module: str, bases: tuple[type, ...]) -> Iterator[tuple[str, type]]
     home, root = import_module(module), module.partition(".")[0]
     public = home.__all__ if root == "fa_pyg" else [name for name in vars(home) if name[0] != "_"]
     for name in set(public) - set(EXCLUDED.get(module, ())):
-        one = getattr(home, name, None)  # a room may import its names when they are used
+        one = getattr(home, name, None)  # some packages import names on first use
         if inspect.isclass(one) and issubclass(one, bases) and one.__module__.startswith(f"{root}."):
             yield f"{module}.{name}", one
 

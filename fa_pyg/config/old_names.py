@@ -9,7 +9,7 @@ from typing import Any
 from fa_pyg import models, nn
 from fa_pyg.renamed import old_names, with_new_names
 
-__all__ = ["with_new_settings"]
+__all__ = ["with_new_settings", "with_old_settings"]
 
 
 def with_new_settings(settings: Any, source: str) -> Any:
@@ -27,6 +27,20 @@ def with_new_settings(settings: Any, source: str) -> Any:
     if names and isinstance(arguments, Mapping):
         where = f"{source}: {found['class_path']}: "
         found["init_args"] = with_new_names(arguments, names, source=where)
+    return found
+
+
+def with_old_settings(settings: Any) -> Any:
+    """Return plain settings in which arguments have their old names, for digests of results stored before."""
+    if isinstance(settings, list):
+        return [with_old_settings(value) for value in settings]
+    if not isinstance(settings, Mapping):
+        return settings
+    found = {key: with_old_settings(value) for key, value in settings.items()}
+    names, arguments = _names(found.get("class_path")), found.get("init_args")
+    if names and isinstance(arguments, Mapping):
+        old = {new: name for name, new in names.items()}
+        found["init_args"] = {old.get(name, name): value for name, value in arguments.items()}
     return found
 
 

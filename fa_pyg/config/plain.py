@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import yaml
 
 from fa_pyg.config.old_names import with_new_settings
 
-__all__ = ["LimitError", "parse", "parse_text", "read", "short", "with_new_names"]
+__all__ = ["LimitError", "parse", "parse_text", "read", "short"]
 
 MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 1_000_000, 20_000, 60
 MAX_MERGED, MAX_MERGED_KEYS = 10, 1000  # mappings after ``<<``, and their keys together
@@ -58,7 +57,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def parse(content: bytes | str, source: str) -> dict[str, Any]:
-    """Parse the settings in YAML text, as :func:`read` returns them.
+    """Parse the settings in YAML text, as :func:`read` returns them, with the new names of arguments.
 
     Args:
         content: the text.
@@ -77,17 +76,6 @@ def parse(content: bytes | str, source: str) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise ValueError(f"{source}: expected settings by their names, found {short(settings)}")
     return with_new_settings(settings, source)
-
-
-def with_new_names(text: str) -> str:
-    """Replace old names of arguments in YAML text; other text is returned unchanged. Without warnings."""
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always", DeprecationWarning)
-        try:
-            settings = parse(text, "settings")
-        except ValueError:  # for its reader to report
-            return text
-    return yaml.safe_dump(settings, sort_keys=False) if found else text
 
 
 def _load(text: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
@@ -15,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
-from fa_pyg.train.command_line import TRUST, check_configs, explain, trusted_names
+from fa_pyg.train.command_line import TRUST, check_configs, explain, trusted_names, with_new_text
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.guard import guarded
 from fa_pyg.train.logs import loggers
@@ -47,7 +48,10 @@ class _SaveConfigAtStart(SaveConfigCallback):
 
 
 class _FitParser(LightningArgumentParser):
-    """Parser whose errors about names mention ``--trust``."""
+    """Parser that reads old names of arguments, and whose errors about names mention ``--trust``."""
+
+    def parse_string(self, content: str, *args: Any, **kwargs: Any) -> Namespace:
+        return super().parse_string(with_new_text(content), *args, **kwargs)
 
     def error(self, message: str, *args: Any) -> None:
         super().error(explain(message), *args)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
+
+import yaml
 
 from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.config.check import check
 from fa_pyg.config.plain import LimitError, parse, parse_text, read, short
 
-__all__ = ["TRUST", "check_configs", "explain", "trusted_names"]
+__all__ = ["TRUST", "check_configs", "explain", "trusted_names", "with_new_text"]
 
 TRUST = (
     "--trust NAME, given as often as needed: a class (my_net.Net), or a module with its classes (my_net), "
@@ -57,6 +60,14 @@ def _is_settings(text: str) -> bool:
         return isinstance(parse_text(text), dict)
     except LimitError:
         return False
+
+
+def with_new_text(text: str) -> str:
+    """Return settings in YAML with the new names of arguments; the same text if there are no old ones."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", DeprecationWarning)
+        settings = parse(text, "--config")
+    return yaml.safe_dump(settings, sort_keys=False) if found else text
 
 
 def explain(message: str) -> str:

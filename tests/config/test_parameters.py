@@ -10,7 +10,8 @@ from fa_pyg.config.check import Accepts, _leaves, _of_types
 from fa_pyg.config.parameters import parameters
 
 CLASSES = {one for one in Allowlist(training=True).known.values() if inspect.isclass(one)}
-MORE = {"MLPAggregation"}  # imports the class that it passes its arguments on to in its constructor
+# They import what they pass their arguments on to when they are called, or copy the arguments.
+MORE = {"MLPAggregation", "DDPStrategy"}
 
 
 def accepted(hints):

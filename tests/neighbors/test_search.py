@@ -1,4 +1,4 @@
-"""Neighbours in large clouds, against SciPy's k-d tree, and in bounded memory."""
+"""Neighbors in large clouds, against SciPy's k-d tree, and in bounded memory."""
 
 from functools import partial
 

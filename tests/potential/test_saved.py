@@ -75,7 +75,7 @@ def test_a_replaced_frame_is_saved_where_settings_can_describe_it(potential, set
 
 
 def test_settings_of_another_network_are_refused(potential, settings, tmp_path):
-    settings["init_args"]["model"]["init_args"]["hidden"] = 16
+    settings["init_args"]["model"]["init_args"]["hidden_channels"] = 16
     potential.save(tmp_path / "a.pt", settings)
     with pytest.raises(ValueError, match=r"a\.pt: expected a checkpoint"):
         load(tmp_path / "a.pt")
@@ -113,6 +113,15 @@ def test_a_configuration_is_built_untrained(settings, methane, tmp_path):
     (tmp_path / "a.yaml").write_text("model: 3")
     with pytest.raises(ValueError, match=r"a\.yaml: expected .*found no model"):
         build(tmp_path / "a.yaml")
+
+
+def test_old_names_of_arguments_are_read(potential, settings, methane, tmp_path):
+    network = settings["init_args"]["model"]["init_args"]
+    network["hidden"], network["layers"] = network.pop("hidden_channels"), network.pop("num_layers")
+    potential.save(tmp_path / "a.pt", settings)
+    with pytest.warns(DeprecationWarning, match="hidden= is deprecated, use hidden_channels="):
+        loaded = load(tmp_path / "a.pt")
+    assert_same(potential, loaded, methane)
 
 
 def test_predictions_and_the_calculator_do_not_load_the_training(molecule_run, tmp_path):

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 from tqdm import tqdm
 
+from fa_pyg.config.old_names import with_old_settings
 from fa_pyg.datasets import EXP, GRAPH8c
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.files import write_atomically
@@ -172,7 +173,7 @@ class Benchmark:
 
     def _path(self, row: Row, part: str, seed: int) -> Path:
         """Return the file of a result; another one for other settings."""
-        settings: dict[str, Any] = {"settings": row.parts[part]}
+        settings: dict[str, Any] = {"settings": with_old_settings(row.parts[part])}
         if part == "exp_classify":
             settings |= {"data": self.data, "epochs": self.epochs, "num_pairs": self.num_pairs}
         else:

@@ -16,11 +16,11 @@ def plain_supports(data, frequencies=5, bandwidth=2.0, reach=1):
     degree = a.sum(1)
     over = torch.diag(torch.where(degree > 0, degree**-0.5, 0))
     values, u = torch.linalg.eigh(torch.eye(n, dtype=torch.float64) - over @ a @ over)
-    centres = torch.linspace(
+    centers = torch.linspace(
         values[0].clamp(min=0).item(), values[-1].item(), frequencies, dtype=torch.float64
     )
     field = torch.linalg.matrix_power(a + torch.eye(n), reach) > 0
-    parts = [u @ torch.diag(torch.exp(-bandwidth * (values - f) ** 2)) @ u.T * field for f in centres]
+    parts = [u @ torch.diag(torch.exp(-bandwidth * (values - f) ** 2)) @ u.T * field for f in centers]
     return torch.stack([*parts, torch.eye(n, dtype=torch.float64)], dim=2), field
 
 

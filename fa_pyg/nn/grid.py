@@ -116,8 +116,8 @@ class GridAveraging(nn.Module):
         shifts: ``"all"`` also averages over all cyclic shifts of the grid; a number n over shifts by 0 to
             n - 1 along each axis, which is equivalent if the model is equivariant to shifts by n (a periodic
             CNN of stride n) and n divides the sides. Default: none.
-        chunk: copies in a call of the model; default: those of one shift. BatchNorm sees the copies of a
-            call.
+        chunk: copies in a call of the model; default: those of one shift. BatchNorm sees the
+            copies of a call.
 
     Shapes:
         input ``[B, C * d**rank, *grid]``; output as the model returns it, with components ordered as in the input.

@@ -120,7 +120,7 @@ class GridAveraging(nn.Module):
             copies of a call.
 
     Shapes:
-        input ``[B, C * d**rank, *grid]``; output as the model returns it, with components ordered as in the input.
+        input ``[B, C * d**rank, *grid]``; output as the model returns it, components in the same order.
 
     Raises:
         ValueError: for a group that does not map the grid onto itself, shifts that do not fit the grid, or a

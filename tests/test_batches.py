@@ -1,4 +1,4 @@
-"""What is said of a batch vector and of a number of graphs that do not fit."""
+"""Errors for a batch vector or a number of graphs that does not fit."""
 
 import numpy as np
 import pytest

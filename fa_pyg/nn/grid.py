@@ -63,10 +63,10 @@ class GridMotion:
 
         Shapes:
             x: a field ``[B, C * d**rank, *grid]``, or ``[B, C * d**rank]``, or scalars ``[B]``: the d**rank
-            components of one value lie together. On grids with unequal sides these may change places.
+            components of a value are adjacent. On grids with unequal sides, sides may be swapped.
 
         Raises:
-            ValueError: for a shape that is none of these.
+            ValueError: for any other shape.
         """
         rep = Rep.of(rep)
         size = self.dim**rep.rank
@@ -81,7 +81,7 @@ class GridMotion:
         return [next((j, a) for j, a in enumerate(row) if a) for row in self.matrix]
 
     def _points(self, x: Tensor) -> Tensor:
-        # R^-1 w has s_i w_i as its component j, where row i of R has its entry s_i in column j.
+        # Component j of R^-1 w is s_i w_i, where row i of R has its entry s_i in column j.
         x = x.permute(0, 1, *(2 + j for j, _ in self._rows()))
         x = x.flip([2 + i for i, (_, sign) in enumerate(self._rows()) if sign < 0])
         return x.roll(self.shift, tuple(range(2, x.dim()))) if any(self.shift) else x
@@ -91,11 +91,11 @@ class GridMotion:
         if rep.rank == 0:
             return x * sign if rep.pseudo else x
         source = list(itertools.product(range(self.dim), repeat=rep.rank))
-        components, turned = x.unflatten(1, (-1, len(source))).unbind(2), []
+        components, rotated = x.unflatten(1, (-1, len(source))).unbind(2), []
         for rows in itertools.product(self._rows(), repeat=rep.rank):
             columns, signs = zip(*rows, strict=True)
-            turned.append(components[source.index(columns)] * (prod(signs) * sign))
-        return torch.stack(turned, dim=2).flatten(1, 2)
+            rotated.append(components[source.index(columns)] * (prod(signs) * sign))
+        return torch.stack(rotated, dim=2).flatten(1, 2)
 
 
 class GridAveraging(nn.Module):
@@ -104,30 +104,30 @@ class GridAveraging(nn.Module):
     .. math:: \langle\Phi\rangle(x) = \frac{1}{|G|} \sum_{g \in G} \rho_{out}(g)\, \Phi(g^{-1} x), \qquad
               (g\,x)(w) = \rho(g)\, x(g^{-1} w)
 
-    Of a convolution, the average over C4 is the lifting group convolution of Cohen and Welling (2016) with
+    For a convolution, the average over C4 is the lifting group convolution of Cohen and Welling (2016) with
     the same kernel, followed by the mean over the group; see docs/group_averaging.md.
 
     Args:
-        model: a module of one tensor, such as a CNN. It gives a field, of any resolution, or quantities of
-            the whole image ``[B, ...]``.
+        model: a module of one tensor, such as a CNN. It returns a field, of any resolution, or quantities
+            of the whole image ``[B, ...]``.
         group: a finite group that maps the grid onto itself: ``"C1"``, ``"C2"``, ``"C4"``, ``"D1"``,
             ``"D2"``, ``"D4"`` for images; ``"O"``, ``"Oh"``, ``"T"``, ``"D4h"``, ... for voxels.
         input, output: the representations of the values, e.g. ``"vector"`` for a velocity field.
-        shifts: ``"all"`` also averages over all cyclic shifts of the grid; a number n over those by 0 to
-            n - 1 along each axis, which is the same where the model itself is equivariant to shifts by n (a
-            periodic CNN of stride n) and n divides the sides. Default: none.
-        chunk: copies in one call of the model; default: those of one shift. BatchNorm sees the copies of
-            one call.
+        shifts: ``"all"`` also averages over all cyclic shifts of the grid; a number n over shifts by 0 to
+            n - 1 along each axis, which is equivalent if the model is equivariant to shifts by n (a periodic
+            CNN of stride n) and n divides the sides. Default: none.
+        chunk: copies in a call of the model; default: those of one shift. BatchNorm sees the
+            copies of a call.
 
     Shapes:
-        input ``[B, C * d**rank, *grid]``; output as the model's, its components as those of the input.
+        input ``[B, C * d**rank, *grid]``; output as the model returns it, components in the same order.
 
     Raises:
-        ValueError: for a group that the grid does not have, shifts that do not fit the grid, or a model whose
-            output has no row for each image.
+        ValueError: for a group that does not map the grid onto itself, shifts that do not fit the grid, or a
+            model whose output does not have a row for each image.
 
-    Not guaranteed: equivariance to rotations between those of the group, which do not map the grid onto
-    itself; nor to shifts without ``shifts``, beyond those of the model.
+    Not guaranteed: equivariance to rotations outside the group; nor to shifts without ``shifts``, unless the
+    model is equivariant to them.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class ToParents(nn.Module):
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=str)
-def test_declared_node_numbers_follow_the_nodes(frame):
+def test_declared_node_indices_follow_the_nodes(frame):
     data = tree(9, 0)
     for root in (torch.tensor(4), torch.tensor([4]), torch.tensor([4, 0, 4]), torch.tensor([[4], [2]])):
         model = FrameAveraging(
@@ -66,7 +66,7 @@ def test_declared_node_numbers_follow_the_nodes(frame):
 
 
 @pytest.mark.parametrize("net", [AtRoot(), AtMapping(), ToParents()])
-def test_integers_that_may_be_node_numbers_are_asked_for(net):
+def test_integers_that_may_be_node_indices_are_asked_for(net):
     data = tree(9, 0)
     numbers = data.parent if isinstance(net, ToParents) else torch.tensor([3, 7])
     for kind in (torch.int64, torch.int32):
@@ -111,7 +111,7 @@ def test_what_names_make_features_is_not_asked_for():
     FrameAveraging(Any(), CanonicalFrame())(data.x, data.edge_index, thing=few + 100)
 
 
-def test_rows_of_node_numbers_by_their_name():
+def test_rows_of_node_indices_by_their_name():
     class Index(nn.Module):
         def forward(self, x, edge_index, parent_index):
             return ToParents()(x, edge_index, parent_index)
@@ -229,7 +229,7 @@ class Takes(nn.Module):
 
 
 @pytest.mark.parametrize("value", [3, [3], torch.tensor([3.0]), "text"])
-def test_declared_node_numbers_are_integers(value):
+def test_declared_node_indices_are_integers(value):
     data = tree(9, 0)
     with pytest.raises(ValueError, match="'root': expected node indices in a tensor of int64"):
         FrameAveraging(AtRoot(), CanonicalFrame(), levels={"root": "index"})(data.x, data.edge_index, value)
@@ -274,7 +274,7 @@ class Anchored(nn.Module):
 
 @pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("E(3)")], ids=str)
 @pytest.mark.parametrize("chunk", [2, 8])
-def test_node_numbers_in_copies(frame, chunk):
+def test_node_indices_in_copies(frame, chunk):
     torch.manual_seed(0)
     pos, batch = torch.randn(9, 3, dtype=D), torch.tensor([0] * 4 + [1] * 2 + [2] * 3)
     anchors = torch.tensor([2, 5, 6])

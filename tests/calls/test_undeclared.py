@@ -67,7 +67,7 @@ def test_the_test_fails_for_a_wrong_declaration_and_passes_for_the_right_one(row
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         errors = equivariance_error(model, inputs, "E(3)")
-        with pytest.raises(AssertionError, match=r"'extra' \[.*\] is not declared: say"):
+        with pytest.raises(AssertionError, match=r"'extra' \[.*\] is not declared; pass"):
             assert_equivariant(model, inputs, "E(3)")
     assert errors["undeclared"] > 1e-2
     assert max(e for case, e in errors.items() if case != "undeclared") < 1e-10
@@ -194,7 +194,7 @@ def test_an_output_that_nobody_describes_warns_once_and_fails_the_test(shape, ca
     found = caught(lambda: (model(**inputs), model(**inputs)))
     assert len(found) == 1
     assert 'expected output="vector"' in found[0]
-    with pytest.raises(AssertionError, match="is tested as a vector: say output="):
+    with pytest.raises(AssertionError, match="is tested as a vector; pass output="):
         assert_equivariant(model, inputs, "O(3)")
     rep = "tensor" if shape == "tensor" else "vector"
     for output in (rep, "scalar"):
@@ -208,12 +208,12 @@ def test_an_output_that_nobody_describes_warns_once_and_fails_the_test(shape, ca
 
 
 def test_outputs_of_bare_models():
-    class Centred(nn.Module):
+    class Centered(nn.Module):
         def forward(self, pos):
             return pos - pos.mean(0)
 
-    assert_equivariant(Centred(), (randn(9, 3),), "E(3)")
-    with pytest.raises(AssertionError, match="say output="):
+    assert_equivariant(Centered(), (randn(9, 3),), "E(3)")
+    with pytest.raises(AssertionError, match="pass output="):
         assert_equivariant(Gives("node"), (randn(9, 3), None), "E(3)")
 
 

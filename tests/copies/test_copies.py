@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch_geometric.data import Batch, Data
 
 SIZES = [3, 1, 4]
 FRAMES = {"uniform": [3, 3, 3], "ragged": [2, 4, 1], "many": [1, 1, 5]}
@@ -173,3 +174,13 @@ def test_what_cannot_be_copied_says_so(run, frames_of, graphs, merged, recorder)
         run(recorder(), (), {**args, "adj": torch.zeros(3, 8).to_sparse()}, frames, 2)
     with pytest.raises(ValueError, match=r"'w': .*found 7 rows"):
         run(recorder(), (), {**args, "w": torch.zeros(7)}, frames, 2)
+
+
+def test_the_users_data_is_not_changed(run, frames_of, holder):
+    batch = Batch.from_data_list([Data(pos=torch.randn(2, 3)), Data(pos=torch.randn(1, 3))])
+    before = batch.pos.clone()
+    frames = frames_of([2, 2], batch.batch)
+    for step in (1, 2):
+        run(holder(), (batch,), {}, frames, step)
+    assert torch.equal(batch.pos, before)
+    assert len(batch) == 2

@@ -198,8 +198,8 @@ def test_sampled_frames_take_one_call_in_training():
 def test_random_frames_average_what_they_draw(frame):
     """In expectation an equivariant model comes out unchanged, and it does so exactly, whatever is drawn."""
     model = FrameAveraging(Returns(lambda p, b: p * p.square().sum(1, keepdim=True)), frame, output="vector")
-    centred = POS - POS.mean(0)
-    assert torch.allclose(model(POS), centred * centred.square().sum(1, keepdim=True))
+    centered = POS - POS.mean(0)
+    assert torch.allclose(model(POS), centered * centered.square().sum(1, keepdim=True))
 
 
 class Positions(nn.Module):

@@ -172,23 +172,23 @@ Z = torch.tensor([1, 6, 8, 0, 3])
 OF_Z = torch.tensor([1, 6, 8, 0.5, 3])  # the weights of these types: each node has one
 
 
-def centred(weight):
+def centered(weight):
     weight = weight.double() / weight.sum()
     return POS - weight @ POS
 
 
 def test_node_weights():
     ones, mass = torch.ones(5), torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert torch.allclose(energies()(pos=POS), centred(ones))
-    assert torch.allclose(energies()(pos=POS, z=Z), centred(OF_Z))
-    assert torch.allclose(energies()(pos=POS, z=Z.unsqueeze(1)), centred(OF_Z))
-    assert torch.allclose(energies()(pos=POS, z=Z.double()), centred(ones))  # features, not numbers of atoms
-    assert torch.allclose(energies()(pos=POS, z=torch.ones(2, dtype=torch.long)), centred(ones))
-    assert torch.allclose(energies(node_weight=None)(pos=POS, z=Z), centred(ones))
-    assert torch.allclose(energies(node_weight="z")(pos=POS, z=mass), centred(mass))
-    assert torch.allclose(energies(node_weight="mass")(pos=POS, mass=mass), centred(mass))
+    assert torch.allclose(energies()(pos=POS), centered(ones))
+    assert torch.allclose(energies()(pos=POS, z=Z), centered(OF_Z))
+    assert torch.allclose(energies()(pos=POS, z=Z.unsqueeze(1)), centered(OF_Z))
+    assert torch.allclose(energies()(pos=POS, z=Z.double()), centered(ones))  # features, not numbers of atoms
+    assert torch.allclose(energies()(pos=POS, z=torch.ones(2, dtype=torch.long)), centered(ones))
+    assert torch.allclose(energies(node_weight=None)(pos=POS, z=Z), centered(ones))
+    assert torch.allclose(energies(node_weight="z")(pos=POS, z=mass), centered(mass))
+    assert torch.allclose(energies(node_weight="mass")(pos=POS, mass=mass), centered(mass))
     assert torch.allclose(
-        energies(node_weight=lambda v: (v["z"] + 1) ** 2)(pos=POS, z=Z), centred((Z + 1) ** 2)
+        energies(node_weight=lambda v: (v["z"] + 1) ** 2)(pos=POS, z=Z), centered((Z + 1) ** 2)
     )
     batch = torch.tensor([0, 0, 1, 1, 1])
     out = energies()(pos=POS, z=Z, batch=batch)

@@ -56,7 +56,7 @@ def error(model, x, g, rep_in, rep_out):
     ("group", "sides"), [("D4", (5, 5)), ("D4", (4, 4)), ("D2", (4, 3)), ("D4", (4, 3)), ("Oh", (3, 3, 3))]
 )
 def test_the_action_is_that_on_points_and_values(group, sides, rep):
-    """(g x)(R w + t) = rho(R) x(w), pixel by pixel, w measured from the centre of the grid."""
+    """(g x)(R w + t) = rho(R) x(w), pixel by pixel, w measured from the center of the grid."""
     rank, dim = NAMED[rep].rank, len(sides)
     x, old = image(2 * dim**rank, *sides, batch=1), torch.tensor(sides, dtype=torch.float64)
     for g in itertools.islice(motions(group, sides), 0, None, 5 if dim == 3 else 1):
@@ -67,8 +67,8 @@ def test_the_action_is_that_on_points_and_values(group, sides, rep):
         found, new = g(x, rep), r.abs() @ old
         assert found.shape[2:] == tuple(new)
         for w in itertools.product(*map(range, sides)):
-            centred = torch.tensor(w, dtype=torch.float64) - (old - 1) / 2
-            moved = r @ centred + (new - 1) / 2 + torch.tensor(g.shift)
+            centered = torch.tensor(w, dtype=torch.float64) - (old - 1) / 2
+            moved = r @ centered + (new - 1) / 2 + torch.tensor(g.shift)
             there = tuple((moved.round() % new).long().tolist())
             here = x[(0, slice(None), *w)].view(2, -1)
             assert torch.equal(found[(0, slice(None), *there)].view(2, -1), here @ rho.T)

@@ -129,3 +129,13 @@ def test_features_that_do_not_fit():
         FAConv(GraphConv(11, 7), PCAFrame("O(3)"), 2, 3).double()(**inputs)
     with pytest.raises(ValueError, match=r"num_layers: expected a positive integer, found"):
         FAMLP(PCAFrame("O(3)"), 2, 3, num_layers=0)
+
+
+def test_old_names_of_arguments_build_the_same_weights():
+    torch.manual_seed(0)
+    with pytest.warns(DeprecationWarning, match="layers= is deprecated, use num_layers="):
+        old = FAMLP(PCAFrame("O(3)"), 2, 3, hidden=8, layers=3).state_dict()
+    torch.manual_seed(0)
+    new = FAMLP(PCAFrame("O(3)"), 2, 3, hidden_channels=8, num_layers=3).state_dict()
+    assert len(old) == 6
+    assert all(torch.equal(value, new[name]) for name, value in old.items())

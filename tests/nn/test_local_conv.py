@@ -85,7 +85,7 @@ def inputs(dim=3, n=12, k=5, dtype=torch.float64):
     edge_index = knn_graph(pos, k)
     kept = torch.rand(n, k) < 0.7
     kept[:, :3] = True
-    edge_index = edge_index[:, kept.flatten()]  # different numbers of neighbours, three at least
+    edge_index = edge_index[:, kept.flatten()]  # different numbers of neighbors, three at least
     return {"pos": pos, "edge_index": edge_index, **features(dim, n, dtype)}
 
 
@@ -241,9 +241,9 @@ def _wide(mask, like):
     return mask.view(-1, *(1,) * (like.dim() - 1))
 
 
-def around(*neighbours):
-    """Node 0 in the middle of its neighbours, which have none, with features of its own on node 0 alone."""
-    pos = torch.tensor([(0, 0, 0), *neighbours], dtype=torch.float64) @ random_motion("SO(3)").rotation.T
+def around(*neighbors):
+    """Node 0 in the middle of its neighbors, which have none, with features of its own on node 0 alone."""
+    pos = torch.tensor([(0, 0, 0), *neighbors], dtype=torch.float64) @ random_motion("SO(3)").rotation.T
     n = len(pos)
     args = {k: torch.zeros_like(v) if SHAPES[k] else torch.ones_like(v) for k, v in features(n=n).items()}
     args["pseudoscalar"] *= 0
@@ -286,24 +286,22 @@ SYMMETRIC = {
 }
 
 
-@pytest.mark.parametrize("neighbours", SYMMETRIC)
+@pytest.mark.parametrize("neighbors", SYMMETRIC)
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)"])
 @torch.no_grad()
-def test_a_symmetric_neighbourhood_needs_other_frames_than_plain_pca(neighbours, group):
-    args = around(*SYMMETRIC[neighbours])
+def test_a_symmetric_neighborhood_needs_other_frames_than_plain_pca(neighbors, group):
+    args = around(*SYMMETRIC[neighbors])
     args |= features(n=len(args["pos"]))
     for frame, make in FRAMES.items():
         error = max(node_errors(AtFirstNode(make(group)).double(), args, group).values())
         assert error > 1e-2 if frame == "pca" else error < 1e-9  # the documented limit, and its cures
 
 
-@pytest.mark.parametrize(
-    "neighbours", [[], [(1, 0, 0)], [(1, 0, 0), (-2, 0, 0)]], ids=["none", "one", "line"]
-)
+@pytest.mark.parametrize("neighbors", [[], [(1, 0, 0)], [(1, 0, 0), (-2, 0, 0)]], ids=["none", "one", "line"])
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)"])
 @torch.no_grad()
-def test_few_neighbours(neighbours, group):
-    args = around(*neighbours)
+def test_few_neighbors(neighbors, group):
+    args = around(*neighbors)
     model = AtFirstNode(LocalPCAFrame(group)).double()
     weighted = AtFirstNode(FRAMES["weighted"](group)).double()
     error = node_errors(model, args, group)
@@ -319,10 +317,10 @@ def test_few_neighbours(neighbours, group):
 
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)"])
 @torch.no_grad()
-def test_planar_and_two_neighbours_are_exact(group):
-    for neighbours in ([(1, 0, 0), (0.3, 1, 0)], [(1, 0, 0), (0.3, 1, 0), (-1, 2, 0)]):
-        args = around(*neighbours)
-        args |= features(n=len(neighbours) + 1)
+def test_planar_and_two_neighbors_are_exact(group):
+    for neighbors in ([(1, 0, 0), (0.3, 1, 0)], [(1, 0, 0), (0.3, 1, 0), (-1, 2, 0)]):
+        args = around(*neighbors)
+        args |= features(n=len(neighbors) + 1)
         error = node_errors(AtFirstNode(LocalPCAFrame(group)).double(), args, group)
         assert max(error.values()) < 1e-10
 
@@ -354,8 +352,8 @@ def test_gradients():
 
 
 def test_gradients_are_finite_where_frames_are_arbitrary():
-    for neighbours in (TETRAHEDRON, [(1, 0, 0)], [(1, 0, 0), (-1, 0, 0)], [(0, 0, 0)], []):
-        args = around(*neighbours)
+    for neighbors in (TETRAHEDRON, [(1, 0, 0)], [(1, 0, 0), (-1, 0, 0)], [(0, 0, 0)], []):
+        args = around(*neighbors)
         args["pos"].requires_grad_()
         model = AtFirstNode(LocalPCAFrame("E(3)")).double()
         sum(y.square().sum() for y in model(**args).values()).backward()
@@ -363,7 +361,7 @@ def test_gradients_are_finite_where_frames_are_arbitrary():
 
 
 @torch.no_grad()
-def test_a_neighbour_enters_continuously():
+def test_a_neighbor_enters_continuously():
     net, args = Net(LocalPCAFrame("E(3)")).double(), inputs(n=6, k=5)
     args["pos"][5] *= 5.99 / args["pos"][5].norm()
     args["pos"][0] = 0
@@ -419,7 +417,7 @@ def normals(turn=None):
 
 
 def test_normals_are_learned_in_one_pose_and_found_in_all():
-    """FA-Local-PointNet's block: a shared network on the neighbours in their local frame, and the largest."""
+    """FA-Local-PointNet's block: a shared network on the neighbors in their local frame, and the largest."""
     frame, one = LocalPCAFrame("E(3)"), random_motion("E(3)")
 
     def predict(conv, frame, pos):
@@ -430,13 +428,13 @@ def test_normals_are_learned_in_one_pose_and_found_in_all():
     def error(frame):
         torch.manual_seed(0)
         conv = LocalFrameConv({"scalar": 1}, {"tensor": 1}, hidden=16, aggr="max").double()
-        optimiser = torch.optim.Adam(conv.parameters(), 1e-2)
+        optimizer = torch.optim.Adam(conv.parameters(), 1e-2)
         for _ in range(40):
             pos, target = normals(one)
             loss = (predict(conv, frame, pos) - target).square().sum((1, 2)).mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
         with torch.no_grad():
             return torch.stack([(predict(conv, frame, p) - t).square().sum((1, 2)).mean() for p, t in tests])
 
@@ -495,5 +493,5 @@ def test_what_does_not_fit():
         conv(args, pos, edge_index, frames, edge_vec=pos)
     for name in ("message", "update"):
         bad = LocalFrameConv(CHANNELS, CHANNELS, **{name: nn.LazyLinear(7)}).double()
-        with pytest.raises(ValueError, match=rf"{name}: expected the network to return \[M, \d+\], found"):
+        with pytest.raises(ValueError, match=rf"{name}: expected an output \[M, \d+\], found"):
             bad(args, pos, edge_index, frames)

@@ -79,11 +79,11 @@ def test_unclear_levels_list_the_counts():
         whole(POS, batch)
     for level in ("node", "graph"):
         said = FrameAveraging(Returns(lambda p, b: p[:4]), PCAFrame("E(3)"), level=level)
-        with pytest.raises(ValueError, match=f"it is no {level}-level output"):
+        with pytest.raises(ValueError, match=f"it is not a {level}-level output"):
             said(POS, batch)
     nested = FrameAveraging(Returns(lambda p, b: {"a": p, "b": (p, p[:4])}), PCAFrame("E(3)"))
     nested.output = {"a": Rep(0), "b": (Rep(0), Rep(0))}
-    with pytest.raises(ValueError, match=r"output\['b'\]\[1\] has shape"):
+    with pytest.raises(ValueError, match=r"output\['b'\]\[1\]: expected rows of one level"):
         nested(POS, batch)
     with pytest.raises(
         ValueError, match='level of output: expected "node", "graph" or "edge", found \'nodes\''

@@ -188,8 +188,8 @@ def test_gradients_pass(make):
     data.pos.requires_grad_()
     moved = RandomMotion("E(3)", {"pos": "point", "force": "vector"})(data)
     torch.linalg.vector_norm(moved.pos - moved.pos.mean(0)).backward()
-    centred = data.pos.detach() - data.pos.detach().mean(0)
-    assert torch.allclose(data.pos.grad, centred / torch.linalg.vector_norm(centred))
+    centered = data.pos.detach() - data.pos.detach().mean(0)
+    assert torch.allclose(data.pos.grad, centered / torch.linalg.vector_norm(centered))
 
 
 def test_copies_and_repr(make):

@@ -34,7 +34,7 @@ BATCH = torch.tensor([0, 1, 2, 1, 0, 2, 2, 1, 0, 0])
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 5])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_model_on_centred_points(dim, weighted):
+def test_the_model_on_centered_points(dim, weighted):
     """<Phi>(x) = Phi(x - mean) + mean, one run of the model; vectors as they are."""
     pos, vel = torch.randn(10, dim).double() + 5, torch.randn(10, dim).double()
     mass = torch.rand(10) + 0.5 if weighted else None

@@ -77,7 +77,7 @@ def test_a_nan_stays_in_its_graph(frame):
     assert torch.equal(with_nan[keep], plain[keep])
 
 
-def test_colours_of_special_numbers():
+def test_colors_of_special_numbers():
     x = torch.tensor([math.nan, 1.0, -0.0, 0.0, -1.0, math.inf, math.nan, -math.inf, 1.0])
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         color = colors_of((x[:, None].to(dtype),))

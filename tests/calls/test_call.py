@@ -1,9 +1,9 @@
-"""Calls: the names of arguments, wherever they are given."""
+"""Arguments of calls by name: positional, keyword, or in a Data."""
 
 import pytest
 import torch
 from torch import nn
-from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.data import Data, HeteroData
 
 from fa_pyg.calls import Call, Signature
 
@@ -24,7 +24,7 @@ def test_signature():
     assert (traced.name(0), traced.takes("input")) == (0, False)
 
 
-def test_calls_by_position_and_name_are_the_same(run):
+def test_calls_by_position_and_name_are_the_same():
     z, pos = torch.arange(3), torch.randn(3, 3)
     for args, kwargs in [((z, pos), {}), ((z,), {"pos": pos}), ((), {"pos": pos, "z": z})]:
         call = Call(Signature(Forward()), args, kwargs)
@@ -36,13 +36,13 @@ def test_calls_by_position_and_name_are_the_same(run):
         assert found == {"z": z, "new": 7}
 
 
-def test_arguments_beyond_the_names_keep_their_place(run):
+def test_arguments_beyond_the_names_keep_their_place():
     call = Call(Signature(Forward()), (1, 2, None, 4, 5), {"scale": 2.0, "odd": 3})
     assert call.values == {"z": 1, "pos": 2, "batch": None, 3: 4, 4: 5, "scale": 2.0, "odd": 3}
     assert call.run(lambda *a, **k: (a, k), {3: 40}) == ((1, 2, None, 40, 5), {"scale": 2.0, "odd": 3})
 
 
-def test_extra_keywords_are_kept_from_models_that_do_not_take_them(run):
+def test_extra_keywords_are_kept_from_models_that_do_not_take_them():
     call = Call(Signature(nn.Linear(1, 1)), (1,), {"batch": 2}, extra=("batch",))
     assert call.run(lambda *a, **k: (a, k), {}) == ((1,), {})
     assert call.get("batch") == 2
@@ -51,23 +51,13 @@ def test_extra_keywords_are_kept_from_models_that_do_not_take_them(run):
         call.run(nn.Linear(1, 1), {})
 
 
-def test_wrong_calls(holder):
+def test_wrong_calls():
     data = Data(pos=torch.zeros(2, 3))
     with pytest.raises(TypeError, match="'pos': expected one value, found two"):
         Call(Signature(Forward()), (1, 2), {"pos": 3})
     with pytest.raises(ValueError, match="at most one Data argument, found z, pos"):
         Call(Signature(Forward()), (data, data), {})
     with pytest.raises(ValueError, match="'data': expected a Data or Batch, found HeteroData"):
-        Call(Signature(holder()), (HeteroData(),), {})
+        Call(Signature(lambda data: None), (HeteroData(),), {})
     with pytest.raises(ValueError, match="'pos': expected an argument or an attribute"):
         Call(Signature(Forward()), (data,), {"pos": 3})
-
-
-def test_the_users_data_is_not_changed(run, frames_of, holder):
-    batch = Batch.from_data_list([Data(pos=torch.randn(2, 3)), Data(pos=torch.randn(1, 3))])
-    before = batch.pos.clone()
-    frames = frames_of([2, 2], batch.batch)
-    for step in (1, 2):
-        run(holder(), (batch,), {}, frames, step)
-    assert torch.equal(batch.pos, before)
-    assert len(batch) == 2

@@ -2,24 +2,13 @@
 
 import pytest
 import torch
-from torch import nn
+from helpers import EnergyMLP
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, vmap
 
 from fa_pyg import FrameAveraging, PCAFrame
 
 BATCH = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 1])
 POS = torch.randn(9, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
-
-class Energy(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.net = nn.Sequential(nn.Linear(3, 8), nn.SiLU(), nn.Linear(8, 1)).double()
-
-    def forward(self, pos, batch=None):
-        each = self.net(pos).squeeze(1)
-        size = 1 if batch is None else int(batch.max()) + 1
-        return each.new_zeros(size).index_add(0, torch.zeros_like(BATCH) if batch is None else batch, each)
 
 
 def energy_of(model, batch):
@@ -34,7 +23,7 @@ def batch(request):
 @pytest.mark.parametrize("group", ["E(3)", "SE(3)"])
 @pytest.mark.parametrize("detach", [False, True])
 def test_first_and_second_derivatives_are_those_of_autograd(batch, group, detach):
-    model = FrameAveraging(Energy(), PCAFrame(group, detach))
+    model = FrameAveraging(EnergyMLP(), PCAFrame(group, detach))
     energy, pos = energy_of(model, batch), POS.clone().requires_grad_()
     (force,) = torch.autograd.grad(energy(pos), pos)
     curvature = torch.autograd.functional.hessian(energy, POS)
@@ -47,14 +36,14 @@ def test_first_and_second_derivatives_are_those_of_autograd(batch, group, detach
 
 
 def test_many_conformations_at_once(batch):
-    model = FrameAveraging(Energy(), PCAFrame("E(3)"))
+    model = FrameAveraging(EnergyMLP(), PCAFrame("E(3)"))
     energy, many = energy_of(model, batch), torch.stack([POS, POS.sin() * 2, POS.flip(0)])
     assert torch.allclose(vmap(energy)(many), torch.stack([energy(p) for p in many]))
     assert torch.allclose(vmap(grad(energy))(many), torch.stack([grad(energy)(p) for p in many]))
 
 
 def test_gradients_of_weights():
-    model = FrameAveraging(Energy(), PCAFrame("E(3)"))
+    model = FrameAveraging(EnergyMLP(), PCAFrame("E(3)"))
     weights = {name: p.detach() for name, p in model.named_parameters()}
     found = grad(lambda w: functional_call(model, w, (POS, BATCH)).square().sum())(weights)
     model(POS, BATCH).square().sum().backward()

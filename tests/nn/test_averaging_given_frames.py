@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from helpers import CoordinateMLP
 
 from fa_pyg import FrameAveraging, Frames, HaarFrame, MotionFrame, PCAFrame, Sample
 
@@ -15,22 +15,13 @@ def cloud(**kwargs):
     )
 
 
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Sequential(nn.Linear(3, 8), nn.SiLU(), nn.Linear(8, 3)).double()
-
-    def forward(self, pos):
-        return self.layer(pos)
-
-
 class Never(MotionFrame):
     def build(self, cloud):
         raise AssertionError("computed again")
 
 
 def test_they_are_used_and_none_is_computed():
-    pos, net = cloud(), Net()
+    pos, net = cloud(), CoordinateMLP()
     frames = PCAFrame("E(3)")(pos, batch=BATCH)
     given = FrameAveraging(net, Never("E(3)"), output="vector")
     assert torch.equal(
@@ -47,16 +38,16 @@ def test_they_are_used_and_none_is_computed():
 
 
 def test_none_is_not_given():
-    pos, model = cloud(), FrameAveraging(Net(), PCAFrame("E(3)"), output="vector")
+    pos, model = cloud(), FrameAveraging(CoordinateMLP(), PCAFrame("E(3)"), output="vector")
     assert torch.equal(model(pos, frames=None), model(pos))
 
 
 def test_a_model_with_frames_of_its_own():
     """A number of frames of a film, say: only ``Frames`` are the framed model's."""
 
-    class Film(Net):
+    class Film(CoordinateMLP):
         def forward(self, pos, frames):
-            return frames * self.layer(pos)
+            return frames * self.layers(pos)
 
     pos, net = cloud(), Film()
     model = FrameAveraging(net, PCAFrame("E(3)"), output="vector")
@@ -64,7 +55,7 @@ def test_a_model_with_frames_of_its_own():
     frames = PCAFrame("E(3)")(pos)
     assert torch.allclose(model(pos, 2.0, frames=frames), model(pos, 2.0))
     nested = FrameAveraging(
-        FrameAveraging(Net(), PCAFrame("O(3)"), {"pos": "vector"}, "vector"),
+        FrameAveraging(CoordinateMLP(), PCAFrame("O(3)"), {"pos": "vector"}, "vector"),
         PCAFrame("T(3)"),
         output="vector",
     )
@@ -89,11 +80,13 @@ def test_a_model_with_frames_of_its_own():
 )
 def test_wrong_frames(frames, message):
     with pytest.raises(ValueError, match=message):
-        FrameAveraging(Net(), PCAFrame("E(3)"), output="vector")(cloud(), batch=BATCH, frames=frames)
+        FrameAveraging(CoordinateMLP(), PCAFrame("E(3)"), output="vector")(
+            cloud(), batch=BATCH, frames=frames
+        )
 
 
 def test_a_gradient_is_never_lost_in_silence():
-    pos, net = cloud().requires_grad_(), Net()
+    pos, net = cloud().requires_grad_(), CoordinateMLP()
     model = FrameAveraging(net, PCAFrame("E(3)"), output="vector")
     (true,) = torch.autograd.grad(model(pos).sin().sum(), pos)
     (given,) = torch.autograd.grad(model(pos, frames=PCAFrame("E(3)")(pos)).sin().sum(), pos)
@@ -113,5 +106,5 @@ def test_a_gradient_is_never_lost_in_silence():
         accepted = FrameAveraging(net, frame, output="vector")
         (wrong,) = torch.autograd.grad(accepted(pos, frames=constant).sin().sum(), pos)
         assert (wrong - true).abs().max() > 1e-2 * true.abs().max()
-    centred = HaarFrame("E(3)")(pos)  # random axes carry none, but the centroid does
-    model(pos, frames=centred)
+    centered = HaarFrame("E(3)")(pos)  # random axes carry none, but the centroid does
+    model(pos, frames=centered)

@@ -231,7 +231,7 @@ ENTRIES: dict[str, Entry] = {
         {"edge_index": EDGES, "batch": ZEROS, "size": 1},
         "edge_index:free batch:free size:free node_features:free edge_features:free marks:free",
     ),
-    "builders.VectorNet": Entry({"out": 3}, "out:size hidden:size inner:size rounds:size"),
+    "builders.VectorNet": Entry({"out": 3}, "out:size hidden_channels:size inner:size rounds:size"),
     "builders.identity_prior": Entry({"frames": PCAFrame("E(3)")(POS)}, "frames:frame"),
     # ---- layers
     "FrameAveraging": Entry(
@@ -253,7 +253,7 @@ ENTRIES: dict[str, Entry] = {
     "nn.GridMotion": Entry({"matrix": ((0, -1), (1, 0))}, "matrix:list shift:list"),
     "nn.LocalFrameConv": Entry(
         {"inputs": {"scalar": 2}, "outputs": {"scalar": 2}},
-        "inputs:inputs outputs:inputs dim:size edge_dim:count hidden:size "
+        "inputs:inputs outputs:inputs dim:size edge_dim:count hidden_channels:size "
         "message:module? update:module? act:function aggr:name chunk:positive?",
     ),
     "nn.RadiusInteractionGraph": Entry({}, "cutoff:length max_num_neighbors:whole?"),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import scatter_sum
+from fa_pyg.renamed import renamed
 
 __all__ = ["VectorNet"]
 
@@ -26,7 +27,7 @@ class VectorNet(nn.Module):
 
     Args:
         out: number of vectors that are returned for each graph.
-        hidden: width of the invariants h.
+        hidden_channels: width of the invariants h.
         inner: number of vectors u.
         rounds: number of rounds T.
 
@@ -37,15 +38,18 @@ class VectorNet(nn.Module):
     Not guaranteed: linearly independent vectors. They have the symmetry of the input: those of methane are 0.
     """
 
-    def __init__(self, out: int, hidden: int = 32, inner: int = 8, rounds: int = 3) -> None:
+    @renamed(hidden="hidden_channels")
+    def __init__(self, out: int, hidden_channels: int = 32, inner: int = 8, rounds: int = 3) -> None:
         super().__init__()
         checks.size("out", out)
-        checks.size("hidden", hidden)
+        checks.size("hidden_channels", hidden_channels)
         checks.size("inner", inner)
         checks.integer("rounds", rounds, 1, checks.DEEP)
-        self.embed = _mlp(4 * _WAVES, hidden, hidden)
-        self.weigh = nn.ModuleList(_linear(hidden, inner) for _ in range(rounds))
-        self.update = nn.ModuleList(_mlp(hidden + 2 * inner, hidden, hidden) for _ in range(rounds - 1))
+        self.embed = _mlp(4 * _WAVES, hidden_channels, hidden_channels)
+        self.weigh = nn.ModuleList(_linear(hidden_channels, inner) for _ in range(rounds))
+        self.update = nn.ModuleList(
+            _mlp(hidden_channels + 2 * inner, hidden_channels, hidden_channels) for _ in range(rounds - 1)
+        )
         self.mix = _linear(inner, out, bias=False)
 
     def forward(self, vectors: Tensor, scalars: Tensor, batch: Tensor, num_graphs: int) -> Tensor:

@@ -54,6 +54,10 @@ class Reading(ABC):
     ) -> Reading:
         """Return the reading for a frame."""
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+        if frame.seen not in Reading.kinds:
+            raise ValueError(
+                f"frame: expected one that reads a kind with a Reading, found {frame.seen.__name__}"
+            )
         return Reading.kinds[frame.seen](frame, signature, inputs, reads, node_weight, levels)
 
     def __init__(

@@ -141,11 +141,13 @@ class FrameAveraging(nn.Module):
         frames = self.reading.frames(self.frame, layout, given)  # F(x)
         self._warn_undeclared(layout)
         framed = self.reading.framed(layout, frames)  # rho_in(g)^-1 x
-        outputs, versions = Outputs(self.output, self.level, layout, frames), call.versions()
-        for slots in Copies(layout, frames).slots(*self._slots_per_call(call, frames)):
+        outputs = Outputs(self.output, self.level, layout, frames)
+        versions = call.versions()
+        step, first_apart = self._slots_per_call(call, frames)
+        for slots in Copies(layout, frames).slots(step, first_apart):
             call.check_unchanged(versions)
-            part = {name: slots.part(copies, rows) for name, (copies, rows) in framed.items()}
-            outputs.add(slots.run(self.model, part), slots)  # Phi
+            inputs = {name: slots.part(copies, rows) for name, (copies, rows) in framed.items()}
+            outputs.add(slots.run(self.model, inputs), slots)  # Phi
         average = outputs.average()  # sum of w rho_out(g) ...
         self._check_output(average)
         return average
@@ -184,7 +186,11 @@ class FrameAveraging(nn.Module):
     # ------------------------------------------------------------------------------ copies
 
     def _slots_per_call(self, call: Call, frames: FrameSet) -> tuple[int | None, bool]:
-        """Number of slots that share a call (see ``Copies.slots``), and whether the first is called apart."""
+        """Number of slots that share a call (see ``Copies.slots``); whether the first runs in its own call.
+
+        While BatchNorm trains: all. On an accelerator: all, or ``chunk``. On a CPU: None, which packs slots
+        into a call until it holds as many graphs as the batch, or ``chunk``; 1 without ``batch``.
+        """
         slots = len(frames.slot_sizes)
         if slots == 1:
             return 1, False

@@ -15,8 +15,10 @@ from fa_pyg.builders.local import check_edges, check_shape, edge_vectors
 from fa_pyg.frames import Frames
 from fa_pyg.groups.continuous import MOST_DIMENSIONS
 from fa_pyg.math.linalg import check_real
+from fa_pyg.neighbors.cutoffs import cubic_cutoff
 from fa_pyg.nn.averaging import uses_batch_statistics
 from fa_pyg.nn.channels import Channels
+from fa_pyg.renamed import renamed
 from fa_pyg.reps import RepLike
 
 __all__ = ["LocalFrameConv", "smooth_cutoff"]
@@ -49,10 +51,10 @@ class LocalFrameConv(nn.Module):
         outputs: the same for the features that leave.
         dim: d.
         edge_dim: number of invariant edge features e.
-        hidden: width of the messages.
+        hidden_channels: width of the messages.
         message: phi_m, from ``2 * conv.inputs.width + d + edge_dim`` features, in the order of the equation,
-            to ``hidden``. Default: an MLP of two layers.
-        update: phi_u, from ``conv.inputs.width + hidden`` features to ``conv.outputs.width``. Default: same.
+            to ``hidden_channels``. Default: an MLP of two layers.
+        update: phi_u, from ``conv.inputs.width + hidden_channels`` features to ``conv.outputs.width``.
         act: creates the activation of the default networks.
         aggr: aggregation over the neighbors: any invariant to order of PyG's ("sum", "mean", "max", ...).
         chunk: number of frames of each node to compute together, if all nodes have equally many. Default: 1
@@ -71,13 +73,14 @@ class LocalFrameConv(nn.Module):
     Not guaranteed: more than the frames guarantee (:class:`~fa_pyg.builders.LocalFrame`).
     """
 
+    @renamed(hidden="hidden_channels")
     def __init__(
         self,
         inputs: Mapping[RepLike, int],
         outputs: Mapping[RepLike, int],
         dim: int = 3,
         edge_dim: int = 0,
-        hidden: int = 64,
+        hidden_channels: int = 64,
         message: nn.Module | None = None,
         update: nn.Module | None = None,
         act: type[nn.Module] = nn.SiLU,
@@ -88,18 +91,22 @@ class LocalFrameConv(nn.Module):
         checks.integer("chunk", chunk, optional=True)
         checks.integer("dim", dim, 1, MOST_DIMENSIONS)
         checks.size("edge_dim", edge_dim, 0)
-        checks.size("hidden", hidden)
+        checks.size("hidden_channels", hidden_channels)
         for name, module in {"message": message, "update": update}.items():
             checks.instance(name, module, nn.Module, "a torch.nn.Module", optional=True)
         checks.function("act", act)
         self.inputs, self.outputs = Channels("inputs", inputs, dim), Channels("outputs", outputs, dim)
-        self.dim, self.edge_dim, self.hidden = dim, edge_dim, hidden
+        self.dim, self.edge_dim, self.hidden_channels = dim, edge_dim, hidden_channels
         width = self.inputs.width
         seen = 2 * width + dim + edge_dim
         self.message = message or nn.Sequential(
-            nn.Linear(seen, hidden), act(), nn.Linear(hidden, hidden), act()
+            nn.Linear(seen, hidden_channels), act(), nn.Linear(hidden_channels, hidden_channels), act()
         )
-        steps = (nn.Linear(width + hidden, hidden), act(), nn.Linear(hidden, self.outputs.width))
+        steps = (
+            nn.Linear(width + hidden_channels, hidden_channels),
+            act(),
+            nn.Linear(hidden_channels, self.outputs.width),
+        )
         self.update = update or nn.Sequential(*steps)
         self.aggr = _aggregation(aggr)
         self.chunk = chunk
@@ -160,7 +167,7 @@ class LocalFrameConv(nn.Module):
         seen = [receiver.index_select(0, copy), sent, frames.to_frame(x, "vector", target)]
         if edge_attr is not None:
             seen.append(edge_attr.index_select(0, edge).to(x.dtype))
-        messages = _sized("message", self.message(torch.cat(seen, dim=1)), self.hidden)
+        messages = _sized("message", self.message(torch.cat(seen, dim=1)), self.hidden_channels)
         if edge_weight is not None:
             messages = messages * edge_weight.index_select(0, edge).to(x.dtype).unsqueeze(1)
         total = self.aggr(messages, copy, dim_size=frames.num_frames)
@@ -218,7 +225,7 @@ def smooth_cutoff(edge_vec: Tensor, cutoff: float) -> Tensor:
     """
     check_real("edge_vec", edge_vec)
     checks.number("cutoff", cutoff, above=0)
-    return (1 - (edge_vec / cutoff).square().sum(-1)).clamp(min=0) ** 3
+    return cubic_cutoff((edge_vec / cutoff).square().sum(-1))
 
 
 def _aggregation(aggr: str | Aggregation) -> Aggregation:

@@ -68,8 +68,8 @@ class Net(nn.Module):
     def __init__(self, frame, dim=3, aggr="sum"):
         super().__init__()
         self.frame = frame
-        self.first = LocalFrameConv(CHANNELS, CHANNELS, dim, edge_dim=1, hidden=16, aggr=aggr)
-        self.last = LocalFrameConv(CHANNELS, CHANNELS, dim, edge_dim=1, hidden=16, aggr=aggr)
+        self.first = LocalFrameConv(CHANNELS, CHANNELS, dim, edge_dim=1, hidden_channels=16, aggr=aggr)
+        self.last = LocalFrameConv(CHANNELS, CHANNELS, dim, edge_dim=1, hidden_channels=16, aggr=aggr)
 
     def forward(self, pos, edge_index, scalar, pseudoscalar, vector, pseudovector, tensor):
         x = pos[edge_index[0]] - pos[edge_index[1]]
@@ -150,7 +150,7 @@ def by_pairs(conv, given, pos, edge_index, frames, send=None):
     out = {key: torch.zeros_like(x) for key, x in given.items()}
     for i in range(len(pos)):
         for a, g in enumerate(frames.rotation[frames.body == i]):
-            own, total = row(local(g, i)), torch.zeros(conv.hidden, dtype=pos.dtype)
+            own, total = row(local(g, i)), torch.zeros(conv.hidden_channels, dtype=pos.dtype)
             for j in edge_index[0, edge_index[1] == i].tolist():
                 mean = 0
                 for b, h in enumerate(frames.rotation[frames.body == j]):
@@ -173,7 +173,7 @@ def test_the_layer_is_the_sum_over_all_pairs_of_frames(frame):
     pos, edge_index = args.pop("pos"), args.pop("edge_index")
     frames = FRAMES[frame]("O(3)")(pos, edge_index)
     assert frame != "ragged" or frames.slots == 0  # numbers of frames differ
-    conv = LocalFrameConv(CHANNELS, CHANNELS, hidden=8).double()
+    conv = LocalFrameConv(CHANNELS, CHANNELS, hidden_channels=8).double()
     expected = by_pairs(conv, args, pos, edge_index, frames)
     for key, value in conv(args, pos, edge_index, frames).items():
         torch.testing.assert_close(value, expected[key], rtol=0, atol=1e-12)
@@ -184,7 +184,7 @@ def test_features_that_are_not_carried_break_it():
     """Numbers of the sender's frames taken as those of the receiver's, the k-th of one for the other's."""
     args = inputs(n=6, k=3)
     pos, edge_index = args.pop("pos"), args.pop("edge_index")
-    conv, g = LocalFrameConv(CHANNELS, CHANNELS, hidden=8).double(), random_motion("SO(3)")
+    conv, g = LocalFrameConv(CHANNELS, CHANNELS, hidden_channels=8).double(), random_motion("SO(3)")
     moved = {key: g(x, key) for key, x in args.items()}
 
     def run(given, x, **kwargs):
@@ -260,7 +260,7 @@ class AtFirstNode(nn.Module):
     def __init__(self, frame, reads=False):
         super().__init__()
         self.frame, self.reads = frame, reads
-        self.conv = LocalFrameConv(CHANNELS, CHANNELS, hidden=16)
+        self.conv = LocalFrameConv(CHANNELS, CHANNELS, hidden_channels=16)
 
     def forward(self, pos, edge_index, **given):
         frames = self.frame(pos, edge_index, *([given["vector"]] if self.reads else []))
@@ -326,7 +326,10 @@ def test_planar_and_two_neighbors_are_exact(group):
 
 
 def energy(detach=False, conv=None):
-    conv = conv or LocalFrameConv({"scalar": 1, "vector": 1}, {"scalar": 1, "tensor": 1}, hidden=6).double()
+    conv = (
+        conv
+        or LocalFrameConv({"scalar": 1, "vector": 1}, {"scalar": 1, "tensor": 1}, hidden_channels=6).double()
+    )
     frame, edge_index = LocalPCAFrame("E(3)", detach), torch.tensor([[1, 2, 3, 0, 2, 3], [0, 0, 0, 1, 1, 1]])
 
     def value(pos, vector):
@@ -427,7 +430,7 @@ def test_normals_are_learned_in_one_pose_and_found_in_all():
 
     def error(frame):
         torch.manual_seed(0)
-        conv = LocalFrameConv({"scalar": 1}, {"tensor": 1}, hidden=16, aggr="max").double()
+        conv = LocalFrameConv({"scalar": 1}, {"tensor": 1}, hidden_channels=16, aggr="max").double()
         optimizer = torch.optim.Adam(conv.parameters(), 1e-2)
         for _ in range(40):
             pos, target = normals(one)
@@ -450,7 +453,7 @@ def test_edge_vectors_frames_of_any_kind_and_networks_of_any_kind():
     pos, edge_index = args.pop("pos"), args.pop("edge_index")
     frames = LocalFrame(HaarFrame("O(3)", k=3))(pos, edge_index)
     width = 2 + 1 + 6 + 3 + 9
-    conv = LocalFrameConv(CHANNELS, {Rep(3): 2, "scalar": 1}, hidden=5).double()
+    conv = LocalFrameConv(CHANNELS, {Rep(3): 2, "scalar": 1}, hidden_channels=5).double()
     assert conv.inputs.width == width
     out = conv(args, pos, edge_index, frames)
     assert [x.shape for x in out.values()] == [(12, 2, 3, 3, 3), (12, 1)]
@@ -460,7 +463,9 @@ def test_edge_vectors_frames_of_any_kind_and_networks_of_any_kind():
     twice = conv(args, pos, edge_index, frames, edge_vec=2 * (pos[edge_index[0]] - pos[edge_index[1]]))
     assert not torch.allclose(twice["scalar"], out["scalar"])
     message = nn.Linear(2 * width + 3, 5)
-    given = LocalFrameConv(CHANNELS, {"scalar": 1}, hidden=5, message=message, update=nn.Linear(width + 5, 1))
+    given = LocalFrameConv(
+        CHANNELS, {"scalar": 1}, hidden_channels=5, message=message, update=nn.Linear(width + 5, 1)
+    )
     assert given.double()(args, pos, edge_index, frames)["scalar"].shape == (12, 1)
 
 

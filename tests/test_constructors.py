@@ -567,6 +567,7 @@ ENTRIES: dict[str, Entry] = {
         {"curves": {}}, "curves:free path:free xlabel:free ylabel:free title:free", runs=False
     ),
     "plot.plot_parity": Entry({"pairs": {}}, "pairs:free path:free title:free most:free", runs=False),
+    "plot.save_figure": Entry({"figure": None, "path": "a.png"}, "figure:free path:free", runs=False),
     "plot.show_frames": Entry(
         {"data": GRAPH}, "data:free frame:free path:free most:free title:free", runs=False
     ),

@@ -55,9 +55,8 @@ class Reading(ABC):
         """Return the reading for a frame."""
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         if frame.seen not in Reading.kinds:
-            raise ValueError(
-                f"frame: expected one that reads a kind with a Reading, found {frame.seen.__name__}"
-            )
+            expected = " or ".join(kind.__name__ for kind in Reading.kinds)
+            raise ValueError(f"frame: expected one that reads {expected}, found {frame.seen.__name__}")
         return Reading.kinds[frame.seen](frame, signature, inputs, reads, node_weight, levels)
 
     def __init__(

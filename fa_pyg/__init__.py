@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fa_pyg.moved import install
+from fa_pyg.moved import MOVED, install
 
 if TYPE_CHECKING:  # for type checkers and editors; HOMES is for Python
     from fa_pyg.builders import (
@@ -113,7 +113,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"fa_pyg.{HOMES.get(name, 'builders')}"), name)
         globals()[name] = value
         return value
-    if name in ROOMS:
+    if name in ROOMS or name in MOVED:
         return import_module(f"fa_pyg.{name}")
     raise AttributeError(f"module 'fa_pyg' has no attribute {name!r}")
 

@@ -36,7 +36,8 @@ class Frame(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if Frame in cls.__bases__ and "read" not in vars(cls):
+        is_built = not getattr(cls.build, "__isabstractmethod__", False)
+        if is_built and cls.read is Frame.read:
             _adopt(cls)
 
     @property
@@ -55,6 +56,7 @@ class Frame(nn.Module, ABC):
     @abstractmethod
     def check(self, frames: FrameSet, size: int) -> FrameSet:
         """Return ``frames`` if they are valid for this frame and ``size`` bodies; else raise ValueError."""
+        return MotionFrame.check(self, frames, size)  # for frames written for fa_pyg 0.1
 
     def evaluate(self, seen: Cloud | Graphs) -> FrameSet:
         """Return :meth:`build` without autocast, which would rotate the axes by up to half a degree.
@@ -146,4 +148,5 @@ def _adopt(cls: type[Frame]) -> None:
     text = f"{cls.__name__}: expected a subclass of MotionFrame, found one of Frame, taken as one of motions"
     warnings.warn(text, DeprecationWarning, stacklevel=4)
     for name in ("seen", "read", "check"):
-        setattr(cls, name, vars(MotionFrame)[name])
+        if getattr(cls, name, None) is getattr(Frame, name, None):
+            setattr(cls, name, vars(MotionFrame)[name])

@@ -47,6 +47,11 @@ class Quantity:
         if self.rows is None:
             object.__setattr__(self, "rows", Rows(Level.NODE, None, len(self.value)))
 
+    @property
+    def index(self) -> Tensor | None:
+        """Body of each row."""
+        return self.rows.body
+
     def vectors(self) -> Tensor:
         """Return the vectors of all channels as rows ``[m, d]``, in the dtype that frames are computed in."""
         return self.value.to(working_dtype(self.value)).reshape(-1, self.value.size(-1))

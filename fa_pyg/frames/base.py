@@ -92,13 +92,12 @@ class FrameSet(ABC):
         """Move or cast, like :meth:`torch.Tensor.to`; indices keep their type."""
 
         def move(x: Tensor) -> Tensor:
-            moved = x.to(*args, **kwargs)
-            return moved if x.is_floating_point() else moved.to(x.dtype)
+            if x.is_floating_point():
+                return x.to(*args, **kwargs)
+            return x.to(x.new_empty(0).to(*args, **kwargs).device)  # a narrow type would round indices
 
-        exact = self.exact  # computed before the cast
-        moved = self._map(move)
-        vars(moved)["exact"] = None if exact is None else move(exact)
-        return moved
+        _ = self.exact  # computed before the cast
+        return self._map(move)
 
     def with_exact(self: Self, exact: Tensor | None) -> Self:
         """Return the same frames with this exactness information.
@@ -120,6 +119,8 @@ class FrameSet(ABC):
 
     def _map(self: Self, change: Callable[[Tensor], Tensor]) -> Self:
         stored = self._stored_fields()
+        if "exact" in vars(self):  # computed from what the change may round
+            stored["exact"] = self.exact
         return self.made(**{k: change(v) if isinstance(v, Tensor) else v for k, v in stored.items()})
 
     # ---------------------------------------------------------------------------------- sampling
@@ -181,16 +182,17 @@ class FrameSet(ABC):
     def _in_order(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
         """For each slot, the rows of the bodies that have it, ascending, and their frames.
 
-        The result for each value of ``rows`` is cached; it takes one device sync for each slot.
+        It takes one device sync for each slot, so the result is kept with the index tensor that it is for.
         """
-        sources = self._cached_sources.get(rows)
-        if sources is None:
+        rows = self._graphs if rows.level is Level.GRAPH and rows.body is not None else rows
+        body, sources = self._cached_sources.get((id(rows.body), rows.count), (None, None))
+        if sources is None or body is not rows.body:  # the id of a tensor that is gone may be given again
             sources = list(rows_by_slot(rows.bodies(self.device), self.counts, self.slot_sizes))
-            self._cached_sources[rows] = sources
+            self._cached_sources[id(rows.body), rows.count] = rows.body, sources
         return sources
 
     @cached_property
-    def _cached_sources(self) -> dict[Rows, list[tuple[Tensor, Tensor]]]:
+    def _cached_sources(self) -> dict[tuple[int, int], tuple[Tensor | None, list[tuple[Tensor, Tensor]]]]:
         return {}
 
     @cached_property
@@ -210,6 +212,8 @@ class FrameSet(ABC):
     def _rows_of(self, n: int, level: LevelLike) -> Rows:
         """The rows of a tensor with n rows."""
         if isinstance(level, Rows):
+            if level.count != n:
+                raise ValueError(f"level: expected {level.count} rows, found {n}")
             return level
         if isinstance(level, Tensor):
             return Rows(Level.INDEX, level, n)
@@ -242,6 +246,7 @@ class FrameSet(ABC):
             return self._rows_of(n, level)
         for candidate in ("node", "graph") if level is None else (level,):
             n = len(candidate) if isinstance(candidate, Tensor) else self.num_bodies
+            n = candidate.count if isinstance(candidate, Rows) else n
             if candidate == "node" and self.batch is not None:
                 n = len(self.batch)
             rows = self._rows_of(n, candidate)

@@ -50,8 +50,10 @@ class Rows:
         """Whether row i belongs to the same item in both."""
         if self is other:
             return True
-        same = self.level is other.level is not Level.INDEX or self.body is other.body is None
-        return same and self.count == other.count
+        if self.count != other.count or (self.body is None) != (other.body is None):
+            return False
+        same = self.level is other.level is not Level.INDEX or self.body is None
+        return same or torch.equal(self.body, other.body)
 
     def bodies(self, device: torch.device) -> Tensor:
         """Return the body of each row, also where there is only one body."""

@@ -196,7 +196,7 @@ def test_an_input_that_was_not_read_breaks_lines_and_points():
 
 
 def test_frames_without_exactness_information():
-    with pytest.raises(ValueError, match="no exactness information"):
+    with pytest.raises(ValueError, match="expected exactness information"):
         Frames(torch.eye(3).unsqueeze(0)).exact_for("scalar")
 
 

@@ -64,7 +64,7 @@ def test_the_example_says_how_exact_it_is(page):
     with pytest.raises(AssertionError, match="not exact"):
         assert_exact(frame, [NamedCloud("line", None, page.line, None, None)])
     stated = Frames(torch.eye(3).unsqueeze(0))
-    with pytest.raises(ValueError, match="no exactness information"):
+    with pytest.raises(ValueError, match="expected exactness information"):
         stated.exact_for("vector")
     assert Frames.uniform(torch.eye(3).expand(1, 1, 3, 3), exact=page.ALL_RANKS).exact_for("tensor").all()
 

@@ -153,6 +153,8 @@ def _cell_and_columns(data: Data, columns: list[_Column], where: str, digits: in
     properties = ":".join(column.label for column in columns)
     entries = [f"Properties={_quoted(properties, where)}"]
     cell, pbc = data.get("cell"), data.get("pbc")
+    if cell is None and pbc is not None and bool(pbc.any()):
+        raise ValueError(f"{where}: pbc: expected a cell beside it, found none")
     if cell is None or pbc is None or not (bool(pbc.any()) or bool(cell.any())):
         return entries
     lattice = " ".join(_words("cell", cell, where, digits))

@@ -134,19 +134,26 @@ def iterate_xyz(path: str | os.PathLike, *, on_error: OnError = "raise", **optio
 def _good_structures(
     path: str | os.PathLike, reading: ReadOptions, report: Callable[[XYZError], object]
 ) -> Iterator[Data]:
-    def make(text: Text, block: Block) -> Data | None:
+    def make(text: Text, block: Block) -> Data | XYZError:
         try:
             return structure(text, block, reading)
         except Exception as error:  # whatever is wrong with one structure, the next may be good
-            report(_as_xyz_error(error, text.file, text.number(block.start)))
-            return None
+            return _as_xyz_error(error, text.file, text.number(block.start))
 
-    try:
-        yield from (data for _, _, data in iterate_blocks(path, reading, make) if data is not None)
-    except ValueError as error:
-        error = _as_xyz_error(error, os.fspath(path))
-        error.ends_file = True
-        report(error)
+    # Reports are made outside of the try: what the caller raises is not an error of the file.
+    blocks, end = iter(iterate_blocks(path, reading, make)), None
+    while end is None:
+        try:
+            *_, found = next(blocks)
+        except StopIteration:
+            return
+        except ValueError as error:
+            found = end = _as_xyz_error(error, os.fspath(path))
+            end.ends_file = True
+        if isinstance(found, XYZError):
+            report(found)
+        else:
+            yield found
 
 
 def _as_xyz_error(error: Exception, file: str, line: int | None = None) -> XYZError:

@@ -219,7 +219,7 @@ class Potential(Units):
         hint = "; give those of its configuration"
         if not isinstance(settings, Mapping):
             checks.refuse("settings", "what the potential is built from", settings, hint)
-        text = yaml.safe_dump({"model": {"model": settings}}, sort_keys=False)
+        text = yaml.safe_dump({"model": {"model": dict(settings)}}, sort_keys=False)
         with atomic_write(path, "wb") as file:
             torch.save({"potential": text, "state_dict": self.state_dict()}, file)
 

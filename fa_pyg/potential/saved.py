@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -92,6 +93,8 @@ def _read_checkpoint(path: Path, config: Path) -> Mapping[str, Any]:
 def _not_a_checkpoint(path: Path, config: Path, error: Exception) -> ValueError:
     text = str(error) or type(error).__name__  # the error for an empty file has no text
     reason = text.splitlines()[0][:200]
+    if isinstance(error, UnpicklingError | LookupError | EOFError):  # torch proposes to read it unsafely
+        reason = "it holds other than tensors and plain data"
     return ValueError(f"{path}: expected a checkpoint of {config}, found none ({reason})")
 
 

@@ -71,7 +71,11 @@ def with_new_text(text: str) -> str:
 
 
 def explain(message: str) -> str:
-    """Replace jsonargparse's hint in an error about a name that is not allowed."""
+    """Replace jsonargparse's hint in an error about a name that is not allowed; add one for old names."""
+    old = re.search(r"Option '(hidden|layers)' is not accepted", message)
+    if old:
+        new = {"hidden": "hidden_channels", "layers": "num_layers"}[old[1]]
+        message = message.replace(old[0], f"{old[0]} (models of fa_pyg call it '{new}')")
     return re.sub(
         r", denied by the '\*' entry of .*? to allow it\.",
         ": --trust NAME allows a class or module.",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fa_pyg import Frame, Frames, MotionFrame, PCAFrame, Rep
+from fa_pyg import CanonicalFrame, Frame, Frames, MotionFrame, PCAFrame, PermutationFrame, Rep
 from fa_pyg.builders import Cloud, Quantity
 from fa_pyg.frames import Level, Rows
 
@@ -152,3 +152,27 @@ def test_number_of_graphs():
 def test_values_that_are_not_tensors(args, kwargs, message):
     with pytest.raises(ValueError, match=message):
         PCAFrame("E(3)")(*args, **kwargs)
+
+
+def test_frames_of_fa_pyg_0_1_keep_their_own_check_and_mixins_their_kind():
+    with pytest.deprecated_call():
+
+        class Checked(Frame):
+            def build(self, cloud):
+                return PCAFrame("E(3)").build(cloud)
+
+            def check(self, frames, size):
+                assert super().check(frames, size) is frames
+                raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        Checked("E(3)")(POS)
+
+    class Mixin(Frame):
+        pass
+
+    class Canonical(Mixin, PermutationFrame):
+        def build(self, graphs):
+            return CanonicalFrame().build(graphs)
+
+    assert Canonical()(torch.tensor([[0, 1], [1, 2]]), num_nodes=3).num_bodies == 1

@@ -392,3 +392,26 @@ def test_no_channels():
     assert frames.to_frame(torch.zeros(6, 0, 3)).shape == (len(frames.rows(BATCH, 6)[0]), 0, 3)
     assert signed().to_frame(torch.zeros(6, 0, 3)).shape == (48, 0, 3)
     assert signed().average(torch.zeros(48, 0, 3), "vector").shape == (6, 0, 3)
+
+
+def test_rows_of_frames_that_are_used_many_times_are_kept_once():
+    """Rows of ragged frames cost a wait for the device: they are kept, and the cache must not grow with calls."""
+    frames = Frames(orthogonal(3, 3, 0), torch.tensor([0, 1, 0]), batch=BATCH.clamp(max=1))
+    x = torch.randn(len(BATCH), 3, dtype=frames.rotation.dtype)
+    index = frames.batch.clone()
+    for _ in range(5):
+        y = frames.to_frame(x, "vector", index)
+        frames.average(y, "vector", index)
+        frames.to_frame(torch.zeros(2, 3).double(), "vector", "graph")
+    assert len(frames._cached_sources) == 2
+
+
+def test_exactness_survives_narrow_types_and_detach():
+    axes = torch.eye(3, dtype=torch.float64).unsqueeze(0)
+    moments = torch.diag(torch.tensor([1.0, 1.0 + 1e-6, 2.0], dtype=torch.float64)).unsqueeze(0)
+    frames = Frames.signed(axes, torch.ones(1, 3, dtype=torch.float64), moments=moments)
+    assert frames.exact.tolist() == [-1]
+    assert frames.to(torch.float32).detach().exact.tolist() == [-1]
+    whole = frames.with_exact(torch.tensor([True]))
+    assert whole.to(torch.float16).exact_for("tensor").all()  # 2^30 is no number of that type
+    assert whole.detach().exact_for("tensor").all()

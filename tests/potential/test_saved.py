@@ -107,6 +107,14 @@ def test_other_files_are_refused(content, tmp_path):
         load(tmp_path / "a.pt")
 
 
+def test_no_error_proposes_to_read_a_file_unsafely(tmp_path):
+    torch.save({"state_dict": torch.nn.Linear(1, 1)}, tmp_path / "a.pt")
+    (tmp_path / "b.pt").write_text("hello")
+    for name in ("a.pt", "b.pt"):
+        with pytest.raises(ValueError, match=r"\.pt: expected a checkpoint of .*tensors and plain data\)$"):
+            load(tmp_path / name)
+
+
 def test_a_configuration_is_built_untrained(settings, methane, tmp_path):
     (tmp_path / "a.yaml").write_text(yaml.safe_dump({"model": {"model": settings, "lr": 0.1}}))
     assert set(build(tmp_path / "a.yaml").eval()(*methane)) == {"energy", "mu", "forces"}

@@ -82,3 +82,17 @@ def test_a_missing_file_is_an_error_like_any_other(tmp_path):
 def test_bad_arguments_are_refused_at_the_call(options):
     with pytest.raises(ValueError, match="expected"):
         iterate_xyz("a.xyz", **options)
+
+
+def test_what_the_function_of_errors_raises_is_passed_on(tmp_path):
+    (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n1\n\nQq 0 0 0\n1\n\nH 0 0 1\n")
+    calls = []
+
+    def full(error):
+        calls.append(error)
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        list(iterate_xyz(tmp_path / "a.xyz", on_error=full))
+    assert len(calls) == 1
+    assert len(list(iterate_xyz(tmp_path / "a.xyz", on_error="skip"))) == 2

@@ -209,3 +209,10 @@ def test_a_stress_that_only_others_have_is_left_out(tmp_path):
     (found,) = read_xyz(tmp_path / "a.xyz")
     assert "stress" not in found
     assert found.energy == 1
+
+
+def test_periodic_directions_without_a_cell_are_refused(tmp_path):
+    data = Data(z=torch.tensor([1]), pos=torch.zeros(1, 3), pbc=torch.ones(1, 3, dtype=torch.bool))
+    with pytest.raises(ValueError, match="pbc: expected a cell beside it"):
+        write_xyz(tmp_path / "a.xyz", data)
+    assert not (tmp_path / "a.xyz").exists()

@@ -395,7 +395,7 @@ def test_no_channels():
 
 
 def test_rows_of_frames_that_are_used_many_times_are_kept_once():
-    """Rows of ragged frames cost a wait for the device: they are kept, and the cache must not grow with calls."""
+    """Rows of ragged frames cost a wait for the device: they are kept, and the cache does not grow."""
     frames = Frames(orthogonal(3, 3, 0), torch.tensor([0, 1, 0]), batch=BATCH.clamp(max=1))
     x = torch.randn(len(BATCH), 3, dtype=frames.rotation.dtype)
     index = frames.batch.clone()

@@ -74,6 +74,27 @@ def test_every_page_and_section_that_it_links_to_is_there(page):
         assert not section or section in anchors(other), target
 
 
+def files_named(text):
+    """Paths of files of this repository in code, from its root or from that of the package."""
+    paths = re.findall(r"`([\w.\-]+(?:/[\w.\-]+)+\.(?:py|md|yaml))`", text)
+    return [path for path in paths if path.split("/")[0] not in ("runs", "my_folder")]
+
+
+@pytest.mark.parametrize("page", sorted([*PAGE.parent.glob("*.md"), *PAGE.parents[1].glob("*.md")]), ids=str)
+def test_every_file_that_it_names_is_there(page):
+    root = PAGE.parents[1]
+    missing = [
+        path
+        for path in files_named(page.read_text(encoding="utf-8"))
+        if not any((home / path).exists() for home in (root, root / "fa_pyg", page.parent))
+    ]
+    assert missing == []
+
+
+def test_a_file_that_is_not_there_is_found():
+    assert files_named("see `config/trust.py`, `name.py` and `runs/a/config.yaml`") == ["config/trust.py"]
+
+
 def test_the_page_on_graphs_runs():
     page = PAGE.with_name("graphs.md").read_text(encoding="utf-8")
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ FRAMES = [PCAFrame("E(3)"), WeightedPCAFrame("E(3)"), Sample(HaarFrame("SE(3)"),
 SIZES = [(4, 2, 5), (3, 5, 2), (5, 5, 3)]  # points, points of the other set, edges
 
 
-class Bipartite(Data):
+class ComplexOfTwo(Data):  # PyG knows batches by the name of their class: one of its own
     """Edges from one set to the other."""
 
     def __inc__(self, key, value, *args, **kwargs):
@@ -22,7 +22,7 @@ class Bipartite(Data):
         return super().__inc__(key, value, *args, **kwargs)
 
 
-def graphs(seed=0, cls=Bipartite):
+def graphs(seed=0, cls=ComplexOfTwo):
     g, found = torch.Generator().manual_seed(seed), []
     for n, m, e in SIZES:
         index = torch.stack([torch.randint(0, m, (e,), generator=g), torch.randint(0, n, (e,), generator=g)])
@@ -172,10 +172,10 @@ def test_bipartite_edges_outside_a_batch():
                 ValueError, match=r"edge_index: expected (nodes from 0 to 4|edges within graphs)"
             ):
                 FrameAveraging(Loose(), frame, INPUTS, chunk=chunk)(pos, lig, edges, batch, lig_batch)
-    one = Bipartite(pos=pos, lig=lig, edge_index=edges, num_nodes=5)
+    one = ComplexOfTwo(pos=pos, lig=lig, edge_index=edges, num_nodes=5)
     one.batch, one.lig_batch = batch, lig_batch
     with pytest.raises(
-        ValueError, match=r"'edge_index': expected a collated Batch for the __inc__ of its Bipartite"
+        ValueError, match=r"'edge_index': expected a collated Batch for the __inc__ of its ComplexOfTwo"
     ):
         FrameAveraging(Energy(), PCAFrame("E(3)"), INPUTS, chunk=8)(one)
 

@@ -23,7 +23,7 @@ MOST_SIGNS = 16  # dimensions up to which the 2^d patterns of signs are listed
 class Group:
     """A group of motions: ``O(d)``, ``SO(d)``, ``E(d)``, ``SE(d)`` or ``T(d)``; or of permutations: ``S(n)``.
 
-    ``S(n)`` permutes the n nodes of each graph, for every n.
+    ``S(n)`` reorders the n nodes of each graph, for every n.
 
     Args:
         kind: ``"O"`` rotations and reflections, ``"SO"`` rotations, ``"E"`` and ``"SE"`` the same with
@@ -72,7 +72,7 @@ class Group:
 
     @property
     def permutes(self) -> bool:
-        """Whether the group permutes nodes instead of moving space."""
+        """Whether the group reorders nodes instead of moving space."""
         return self.dim == 0
 
     @property

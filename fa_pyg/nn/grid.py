@@ -24,7 +24,7 @@ class GridMotion:
 
     .. math:: (g\,x)(w) = \rho(R)\, x(g^{-1} w), \qquad g\,w = R\,w + t
 
-    It permutes the points of the grid: exact in every type. Component i of a point, a shift or a vector is
+    It reorders the points of the grid: exact in every type. Component i of a point, a shift or a vector is
     along the i-th axis of the grid; for an image, down and then right.
 
     Args:

@@ -29,7 +29,7 @@ class CanonicalPose(FrameTransform):
 
     With a frame of S(n) the graph is permuted, with all its nodes and edges:
     ``CanonicalPose(CanonicalFrame("S(n)"))`` makes isomorphic graphs equal, and
-    ``CanonicalPose(RandomNodeFrame())`` permutes nodes at random. Uses the first order of several.
+    ``CanonicalPose(RandomNodeFrame())`` draws a random order of the nodes. Uses the first order of several.
 
     Args:
         frame: e.g. ``PCAFrame("E(3)")``.

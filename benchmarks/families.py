@@ -25,7 +25,7 @@ REGULAR = {  # connected ones, by degree and nodes: A002851, A006820, A006821, A
 def regular_graphs(
     degree: int, nodes: int, forms: Callable[[list[nx.Graph]], list], seed: int = 0, tries: int = 40
 ) -> list[nx.Graph]:
-    """All connected regular graphs, from one by random switches of two edges, told apart by their forms.
+    """All connected regular graphs, by random switches of two edges; distinguished by canonical forms.
 
     The walk ends where there are as many as are known, or more: a form that depends on the numbering gives
     more, a form that two graphs share gives fewer, and then it ends after 30 rounds without a new one.

@@ -2,7 +2,7 @@
 
 The tree's times hold all it takes to the same edges: building it, and for the radius both directions in order
 (its raw pairs come once each, in no order). Calls alternate, and the ratio is the median over the pairs. Peak
-memory is what the process grew by, in a process of its own. One thread unless told otherwise.
+memory is what the process grew by, in a process of its own. One thread by default.
 
     python benchmarks/graph_building.py [--repeat 5] [--threads 1] [--device cpu]
 """

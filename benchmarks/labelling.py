@@ -163,7 +163,7 @@ def forms_of(graphs: Sequence[nx.Graph]) -> list[tuple]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--copies", type=int, default=20, help="relabellings of every graph (20)")
-    parser.add_argument("families", nargs="*", help="words in the names of families; all unless said")
+    parser.add_argument("families", nargs="*", help="words in the names of families; default all")
     parser.add_argument("--graph6", help="the graphs of this file instead, one a line; none is given twice")
     parser.add_argument("--alone", type=int, default=100, help="graphs of a family labelled alone, too (100)")
     parser.add_argument("--seed", type=int, default=0)

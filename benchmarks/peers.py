@@ -56,7 +56,7 @@ def peer_frames() -> Iterator[tuple[str, PeerFrame]]:
 
 
 def _normalized(x: Tensor) -> Tensor:
-    # Its rotation is what it does to the unit vectors, handed over as normals.
+    # Its rotation is what it does to the unit vectors, passed as normals.
     return NormalizeRotation(sort=True)(Data(pos=x, normal=torch.eye(3))).normal.unsqueeze(0)
 
 

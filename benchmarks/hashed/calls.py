@@ -127,7 +127,7 @@ def framed(name: str, chunk: int | None, data: Data, batched: bool = True) -> li
 
 
 class Positional(nn.Module):
-    """A model that takes no batch, with arguments whose level is said."""
+    """A model that takes no batch, with arguments of declared levels."""
 
     def forward(self, x: Tensor, y: Tensor, weight: Tensor, pairs: Tensor, table: Tensor) -> Tensor:
         edge = (x[pairs[0]] - x[pairs[1]]) * weight[:, None]

@@ -50,7 +50,7 @@ def normal(*shape: int, seed: int = 1) -> Tensor:
 
 
 class Kinds(nn.Module):
-    """Outputs of every kind of structure, whose level nobody says."""
+    """Outputs of every kind of structure, without a declared level."""
 
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> tuple:
         index = torch.zeros(len(pos), dtype=torch.long) if batch is None else batch

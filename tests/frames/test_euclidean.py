@@ -413,5 +413,5 @@ def test_exactness_survives_narrow_types_and_detach():
     assert frames.exact.tolist() == [-1]
     assert frames.to(torch.float32).detach().exact.tolist() == [-1]
     whole = frames.with_exact(torch.tensor([True]))
-    assert whole.to(torch.float16).exact_for("tensor").all()  # 2^30 is no number of that type
+    assert whole.to(torch.float16).exact_for("tensor").all()  # 2^30 does not fit in float16
     assert whole.detach().exact_for("tensor").all()

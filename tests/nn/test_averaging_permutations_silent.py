@@ -1,4 +1,4 @@
-"""Calls under S(n) that once gave wrong numbers without a word: now right, or an error that says why."""
+"""Calls under S(n) that once gave wrong numbers silently: now right, or an error that explains why."""
 
 import math
 

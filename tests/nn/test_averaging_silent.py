@@ -1,4 +1,4 @@
-"""Calls that would go wrong without a word if nobody looked: each is right, or refused with a reason."""
+"""Calls that could go wrong silently: each gives the right numbers, or an error with a reason."""
 
 from dataclasses import replace
 

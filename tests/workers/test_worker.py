@@ -179,7 +179,7 @@ def ask(bonds, data, found):
 
 
 def test_a_worker_outlives_the_thread_that_started_it(folder):
-    """Bonds that fall back because the process died would be wrong without a word."""
+    """Bonds that fall back because the process died would be silently wrong."""
     pytest.importorskip("rdkit")
     (folder / "b.xyz").write_text("2\n\nH 0 0 0\nH 0 0 0.74\n")
     bonds, found = RDKitBonds(fallback=None, time_limit=60), []

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import mean, scatter_sum
 
-__all__ = ["HEADS", "Head", "check_heads", "check_names"]
+__all__ = ["HEADS", "Head", "check_heads", "check_names", "checked_heads"]
 
 Read = Callable[[Tensor, "Tensor | None"], Tensor]
 
@@ -131,3 +131,18 @@ HEADS = {
     "node scalar": Head("scalar", 1, _scalar, None),
     "node vector": Head("vector", 3, _vector, None),
 }
+
+
+def checked_heads(model: nn.Module, heads: Mapping[str, str] | None, gradient: bool) -> dict[str, str]:
+    """Return the names of the predictions and of their heads, by default those of the network."""
+    check_heads(heads)
+    checks.flag("gradient", gradient)
+    named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
+    check_names(named)
+    for name, spec in named.items():
+        checks.one_of(f"heads[{name!r}]", spec, HEADS)
+    if gradient and "forces" in named:
+        raise ValueError("gradient: expected False where a head gives the forces, found True")
+    if gradient and named.get("energy") != "scalar":
+        raise ValueError(f"gradient: expected a scalar head 'energy', found {named}")
+    return named

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = [
     "check_crowd",
@@ -17,6 +18,7 @@ __all__ = [
     "is_traced",
     "number_of_graphs",
     "read_molecules",
+    "requires",
 ]
 
 MOST_EMPTY = 10**6  # graphs without atoms in a batch: more outputs would fill the memory
@@ -146,3 +148,12 @@ def check_crowd(edge_index: Tensor, most: int, nodes: Tensor | None) -> None:
 def found(x: object) -> str:
     """Description of an argument for an error message: type, and shape or value."""
     return f"{x.dtype} {list(x.shape)}" if isinstance(x, Tensor) else f"{type(x).__name__} {x!r}"
+
+
+def requires(model: nn.Module, name: str) -> bool:
+    """Whether the signature of a module requires an argument."""
+    try:
+        parameter = inspect.signature(model.forward).parameters.get(name)
+    except ValueError:  # a traced module has no names
+        return False
+    return parameter is not None and parameter.default is parameter.empty

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -27,8 +26,15 @@ from fa_pyg.models.molecules.cells import (
     strained,
     stresses,
 )
-from fa_pyg.models.molecules.heads import HEADS, check_heads, check_names
-from fa_pyg.models.molecules.inputs import check_crowd, check_pos, check_types, is_traced, number_of_graphs
+from fa_pyg.models.molecules.heads import checked_heads
+from fa_pyg.models.molecules.inputs import (
+    check_crowd,
+    check_pos,
+    check_types,
+    is_traced,
+    number_of_graphs,
+    requires,
+)
 from fa_pyg.models.molecules.units import MAX_Z, Units
 from fa_pyg.neighbors.periodic import edge_vectors, periodic_edges
 from fa_pyg.nn import FrameAveraging, radius_graph
@@ -110,14 +116,14 @@ class Potential(Units):
         checks.instance("cell_frame", cell_frame, CellFrame, "what frames of cells read", optional=True)
         checks.flag("signed_cell", signed_cell, optional=True)
         checks.number("cutoff", cutoff, above=0, optional=True)
-        super().__init__(_checked_heads(model, heads, gradient), gradient)
+        super().__init__(checked_heads(model, heads, gradient), gradient)
         if frame is None and cell_frame is not None:
             raise ValueError(f"cell_frame: expected None without a frame, found {cell_frame}")
         self.settings: dict[str, Any] | None = None
         self.cell_frame = None if frame is None else chosen_cell_frame(cell_frame, signed_cell)
         self.takes = {name for name in INPUTS if Signature(model).takes(name)}
         self.cutoff = getattr(model, "cutoff", None) if cutoff is None else cutoff
-        if self.cutoff is None and _requires(model, "edge_index"):
+        if self.cutoff is None and requires(model, "edge_index"):
             raise ValueError(
                 f"cutoff: expected one for {type(model).__name__}, which takes edge_index, found None"
             )
@@ -285,32 +291,8 @@ class Potential(Units):
         return {next(iter(self.heads)): out.reshape(-1)} if isinstance(out, Tensor) else out
 
 
-def _checked_heads(model: nn.Module, heads: Mapping[str, str] | None, gradient: bool) -> dict[str, str]:
-    """Return the names of the predictions and of their heads, by default those of the network."""
-    check_heads(heads)
-    checks.flag("gradient", gradient)
-    named = dict(heads or getattr(model, "head_names", None) or {"energy": "scalar"})
-    check_names(named)
-    for name, spec in named.items():
-        checks.one_of(f"heads[{name!r}]", spec, HEADS)
-    if gradient and "forces" in named:
-        raise ValueError("gradient: expected False where a head gives the forces, found True")
-    if gradient and named.get("energy") != "scalar":
-        raise ValueError(f"gradient: expected a scalar head 'energy', found {named}")
-    return named
-
-
 def _with_frame(settings: Mapping[str, Any] | None, frame: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Replace the frame in the settings of a potential; None if it cannot be described."""
     if not isinstance(settings, Mapping) or frame is None:
         return None
     return {**settings, "init_args": {**(settings.get("init_args") or {}), "frame": frame}}
-
-
-def _requires(model: nn.Module, name: str) -> bool:
-    """Whether the signature of a module requires an argument."""
-    try:
-        parameter = inspect.signature(model.forward).parameters.get(name)
-    except ValueError:  # a traced module has no names
-        return False
-    return parameter is not None and parameter.default is parameter.empty

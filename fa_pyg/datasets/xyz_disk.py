@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from fa_pyg.datasets.database.prepare import Prepare, prepare
 from fa_pyg.datasets.database.store import DAMAGE, TABLE, Store
 from fa_pyg.datasets.splits import Splits, choose_split
 from fa_pyg.datasets.xyz_lazy import LazyXYZ
-from fa_pyg.files.lock import Lock, locked
+from fa_pyg.files.lock import locked_or
 from fa_pyg.io.xyz.files import Files
 from fa_pyg.io.xyz.index.build import map_in_order
 
@@ -77,7 +77,7 @@ class OnDiskXYZ(OnDiskDataset):
             stamp += f"-{source._rows.digest()}"
         self._process_id = os.getpid()
         self._store = Store(folder / f"{name}-{stamp}")
-        with _locked(folder / f"{name}.lock") as lock:
+        with locked_or(folder / f"{name}.lock", _not_writable) as lock:
             make = Prepare(source, pre_filter, pre_transform, lock)
             done = self._store.read()
             if done is None:
@@ -188,21 +188,13 @@ class OnDiskXYZ(OnDiskDataset):
             self._numel += len(rows)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[Lock]:
-    with ExitStack() as stack:
-        try:
-            lock = stack.enter_context(locked(path))
-        except TimeoutError:
-            raise
-        except OSError as error:
-            found = f"{path}, which cannot be opened ({error.strerror})"
-            raise ValueError(f"root: expected a folder that can be written to, found {found}") from error
-        yield lock
-
-
 def _check_name(name: str) -> None:
     """Raise ValueError for anything but a file name."""
     is_name = isinstance(name, str) and name not in ("", ".", "..")
     if not is_name or len(os.fsencode(name)) > 100 or set(name) & set("/\\\0"):
         checks.refuse("name", "a file name of at most 100 bytes", name)
+
+
+def _not_writable(path: Path, error: OSError) -> ValueError:
+    found = f"{path}, which cannot be opened ({error.strerror})"
+    return ValueError(f"root: expected a folder that can be written to, found {found}")

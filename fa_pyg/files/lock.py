@@ -9,12 +9,12 @@ import socket
 import stat
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-__all__ = ["Lock", "locked"]
+__all__ = ["Lock", "locked", "locked_or"]
 
 TELL = 5.0  # seconds after which a waiting process names the holder
 PATIENCE = 600.0  # seconds without a sign of life of the holder after which waiting fails
@@ -57,6 +57,27 @@ def locked(path: Path) -> Iterator[Lock]:
         if descriptor in _held:
             _sign(descriptor, {})
         _close(descriptor)
+
+
+@contextmanager
+def locked_or(path: Path, failure: Callable[[Path, OSError], Exception]) -> Iterator[Lock]:
+    """Hold a lock like :func:`locked`, or raise another error for a file that cannot be created.
+
+    Args:
+        path: the file.
+        failure: the error to raise, from the path and the :class:`OSError`.
+
+    Raises:
+        TimeoutError: as :func:`locked`.
+    """
+    with ExitStack() as stack:
+        try:
+            lock = stack.enter_context(locked(path))
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise failure(path, error) from error
+        yield lock
 
 
 def _acquired(path: Path) -> int:

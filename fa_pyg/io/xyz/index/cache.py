@@ -7,15 +7,14 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fa_pyg.files.lock import Lock, locked
+from fa_pyg.files.lock import locked_or
 from fa_pyg.io.xyz.blocks import cut
 from fa_pyg.io.xyz.errors import XYZError
 from fa_pyg.io.xyz.index.build import Builder, num_processes
@@ -73,7 +72,7 @@ class Index:
     def _open_in(self, folder: Path, skip: bool, workers: int | None) -> None:
         """Load the stored index, or build it."""
         place = folder / f".fa_xyz-{_digest(self._identity(folder, skip))}"
-        with _locked(Path(f"{place}.lock")) as lock:
+        with locked_or(Path(f"{place}.lock"), _cannot_store) as lock:
             base = Path(f"{place}-{_digest([_stamp(name) for name in self.names])}")
             #: Identifies the files, their contents, and how they are read.
             self.key = base.name.removeprefix(".fa_xyz-")
@@ -158,18 +157,6 @@ class Index:
             os.close(descriptor)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[Lock]:
-    with ExitStack() as stack:
-        try:
-            lock = stack.enter_context(locked(path))
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise CannotStore(f"{path}: {error.strerror}") from error
-        yield lock
-
-
 def _remove_others(base: Path) -> None:
     """Remove indices of earlier versions of the files; processes that read them may continue."""
     for path in base.parent.glob(f"{base.name.rsplit('-', 1)[0]}-*"):
@@ -189,3 +176,7 @@ def _stamp(path: str | os.PathLike) -> tuple[int, int]:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _cannot_store(path: Path, error: OSError) -> CannotStore:
+    return CannotStore(f"{path}: {error.strerror}")

@@ -1,15 +1,15 @@
-"""Networks and graphs that tests share: ``from helpers import CoordinateMLP, EnergyMLP, relabeled``."""
+"""Networks and graphs that tests share: ``from helpers import CoordinateMLP, EnergyMLP, relabeled``, ..."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import global_add_pool
 
-__all__ = ["CoordinateMLP", "EnergyMLP", "relabeled"]
+__all__ = ["CoordinateMLP", "EnergyMLP", "particles", "relabeled"]
 
 
 class CoordinateMLP(nn.Module):
@@ -38,6 +38,26 @@ class EnergyMLP(CoordinateMLP):
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
         batch = torch.zeros(len(pos), dtype=torch.long) if batch is None else batch
         return global_add_pool(self.layers(pos).sum(1), batch)
+
+
+def particles(
+    dim: int = 3, sizes: Sequence[int] = (5, 5, 3, 1, 6), dtype: torch.dtype = torch.float64
+) -> dict[str, Tensor]:
+    """Arguments of n-body models for systems of these sizes, with charges of both signs."""
+    batch = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    same = batch[:, None] == batch[None, :]
+    edge_index = (same & ~torch.eye(len(batch), dtype=torch.bool)).nonzero().T
+    pos, vel = torch.randn(2, len(batch), dim, dtype=dtype)
+    charge = torch.randn(len(batch), 1, dtype=dtype).sign()
+    edge_attr = charge[edge_index[0]] * charge[edge_index[1]]
+    return {
+        "pos": pos,
+        "vel": vel,
+        "charge": charge,
+        "edge_index": edge_index,
+        "edge_attr": edge_attr,
+        "batch": batch,
+    }
 
 
 def relabeled(data: Data, order: Tensor | None = None) -> Data:

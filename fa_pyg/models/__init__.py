@@ -19,17 +19,22 @@ from fa_pyg.models.molecules.faenet import FAENet
 from fa_pyg.models.molecules.nequip import NequIP
 from fa_pyg.models.molecules.potential import Potential
 from fa_pyg.models.molecules.references import AtomicReference
+from fa_pyg.models.particles.egnn import EGNN
 from fa_pyg.models.particles.fagnn import FAGNN
 from fa_pyg.models.particles.gnn import GNN
 from fa_pyg.models.particles.linear import Linear
+from fa_pyg.models.particles.mpnn import MPNN
+from fa_pyg.models.particles.radial_field import RadialField
 
 __all__ = [
+    "EGNN",
     "FAGNN",
     "GAT",
     "GCN",
     "GIN",
     "GNN",
     "GNNML3",
+    "MPNN",
     "PPGN",
     "AdjacencyMLP",
     "AtomicReference",
@@ -46,6 +51,7 @@ __all__ = [
     "NeighborVectors",
     "NequIP",
     "Potential",
+    "RadialField",
     "gnnml3_supports",
     "largest_eigenvalues",
 ]

@@ -1,1 +1,1 @@
-"""Networks on particle systems, for n-body benchmarks: FA-GNN, a message-passing network, a baseline."""
+"""Networks on particle systems, for n-body benchmarks: FA-GNN and the networks it is compared with."""

@@ -14,6 +14,7 @@ from fa_pyg.builders import PCAFrame
 from fa_pyg.frames import Frames
 from fa_pyg.groups.continuous import MOST_SIGNS
 from fa_pyg.math.linalg import gather, mean, scatter_sum
+from fa_pyg.models.particles.edges import displacements, read_edges
 from fa_pyg.nn.layers import FAMLP, FAConv
 from fa_pyg.renamed import renamed
 
@@ -76,7 +77,8 @@ class FAGNN(nn.Module):
         pos, vel ``[N, d]``, edge_attr ``[E, edge_dim]``, batch ``[N]``; returns positions ``[N, d]``.
 
     Raises:
-        ValueError: for a width that is not a multiple of d, arguments out of range, and missing edges.
+        ValueError: for a width that is not a multiple of d, arguments out of range, missing edges, and
+            another number of edge features.
     """
 
     @renamed(hidden="hidden_channels", layers="num_layers")
@@ -97,7 +99,7 @@ class FAGNN(nn.Module):
         if hidden_channels % dim:
             checks.refuse("hidden_channels", f"a multiple of {dim}", hidden_channels)
         frame, vectors = PCAFrame(f"O({dim})"), hidden_channels // dim
-        self.fused = fused
+        self.fused, self.edge_dim = fused, edge_dim
         self.embed = FAMLP(frame, 0, 2, 0, vectors, hidden_channels, chunk=2**dim)
         convs = (EdgeMLPConv(hidden_channels, edge_dim + 1) for _ in range(num_layers))
         inputs = {"edge_attr": "scalar"}
@@ -114,14 +116,11 @@ class FAGNN(nn.Module):
         batch: Tensor | None = None,
         num_graphs: int | None = None,
     ) -> Tensor:
-        if edge_index is None or edge_attr is None:
-            raise ValueError("edge_index, edge_attr: expected edges and products of charges, found None")
+        source, target, features = read_edges(edge_index, edge_attr, self.edge_dim)
         if num_graphs is None:
             num_graphs = 1 if batch is None else graph_count(batch)
-        source, target = edge_index
-        distance = (pos[target] - pos[source]).square().sum(-1, keepdim=True)
-        edge_attr = edge_attr.flatten(1) if edge_attr.dim() > 1 else edge_attr.unsqueeze(1)
-        edge = torch.cat([distance, edge_attr], dim=-1)
+        distance = displacements(pos, source, target).square().sum(-1, keepdim=True)
+        edge = torch.cat([distance, features], dim=-1)
         centered = pos - gather(mean(pos, batch, num_graphs), batch)
         graphs = {"batch": batch, "num_graphs": num_graphs}
         v = self._mlp(self.embed, torch.stack([centered, vel], dim=1), graphs)

@@ -2,27 +2,10 @@
 
 import pytest
 import torch
+from helpers import particles
 
 from fa_pyg.models import FAGNN
 from fa_pyg.testing import assert_equivariant, equivariance_error
-
-
-def particles(dim=3, sizes=(5, 5, 3, 1, 6), dtype=torch.float64):
-    batch = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
-    same = batch[:, None] == batch[None, :]
-    edge_index = (same & ~torch.eye(len(batch), dtype=torch.bool)).nonzero().T
-    pos, vel = torch.randn(2, len(batch), dim, dtype=dtype)
-    charge = torch.randn(len(batch), 1, dtype=dtype).sign()
-    edge_attr = charge[edge_index[0]] * charge[edge_index[1]]
-    return {
-        "pos": pos,
-        "vel": vel,
-        "charge": charge,
-        "edge_index": edge_index,
-        "edge_attr": edge_attr,
-        "batch": batch,
-    }
-
 
 REPS = {"pos": "point", "vel": "vector"}
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import global_add_pool
 
-__all__ = ["CoordinateMLP", "EnergyMLP", "particles", "relabeled"]
+__all__ = ["CoordinateMLP", "EnergyMLP", "mlp_by_hand", "particles", "relabeled"]
 
 
 class CoordinateMLP(nn.Module):
@@ -38,6 +38,15 @@ class EnergyMLP(CoordinateMLP):
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
         batch = torch.zeros(len(pos), dtype=torch.long) if batch is None else batch
         return global_add_pool(self.layers(pos).sum(1), batch)
+
+
+def mlp_by_hand(network: nn.Module, x: Tensor, ends_in_silu: bool = False) -> Tensor:
+    """Apply the linear maps of a network to one row, with x sigmoid(x) between them, whatever else it has."""
+    maps = [part for part in network.modules() if isinstance(part, nn.Linear)]
+    for index, part in enumerate(maps, 1):
+        x = part.weight @ x + (0.0 if part.bias is None else part.bias)
+        x = x * x.sigmoid() if index < len(maps) or ends_in_silu else x
+    return x
 
 
 def particles(

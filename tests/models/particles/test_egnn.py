@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from helpers import particles
+from helpers import mlp_by_hand, particles
 
 from fa_pyg.models import EGNN, MPNN
 from fa_pyg.testing import assert_equivariant, equivariance_error
@@ -30,16 +30,17 @@ def plain(model, pos, vel, edge_index, edge_attr):
         messages = {}
         for j, i, q in edges:
             square = (x[i] - x[j]).square().sum().view(1)
-            messages[j, i] = phi_e(torch.cat([h[i], h[j], square, q, initial[j, i]]))
+            pair = torch.cat([h[i], h[j], square, q, initial[j, i]])
+            messages[j, i] = mlp_by_hand(phi_e, pair, ends_in_silu=True)
         new_x, new_h = [], []
         for i in range(len(x)):
             to_i = [j for j, k, _ in edges if k == i]
             shift, total = torch.zeros_like(x[i]), torch.zeros_like(h[i])
             for j in to_i:
-                shift = shift + (x[i] - x[j]) * layer.shift(messages[j, i]) / len(to_i)
+                shift = shift + (x[i] - x[j]) * mlp_by_hand(layer.shift, messages[j, i]) / len(to_i)
                 total = total + messages[j, i]
-            new_x.append(x[i] + shift + layer.speed(h[i]) * vel[i])
-            new_h.append(h[i] + layer.conv.node(torch.cat([h[i], total])))
+            new_x.append(x[i] + shift + mlp_by_hand(layer.speed, h[i]) * vel[i])
+            new_h.append(h[i] + mlp_by_hand(layer.conv.node, torch.cat([h[i], total])))
         x, h = new_x, new_h
     return torch.stack(x)
 

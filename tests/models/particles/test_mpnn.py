@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from helpers import particles
+from helpers import mlp_by_hand, particles
 
 from fa_pyg import FrameAveraging, PCAFrame
 from fa_pyg.models import MPNN
@@ -24,9 +24,12 @@ def plain(model, pos, vel, edge_index, edge_attr):
         phi_e = torch.nn.Sequential(layer.edge_in, *layer.edge_out)
         totals = [torch.zeros_like(one) for one in h]
         for (j, i), q in zip(edge_index.T.tolist(), edge_attr, strict=True):
-            totals[i] = totals[i] + phi_e(torch.cat([h[i], h[j], q]))
-        h = [one + layer.node(torch.cat([one, total])) for one, total in zip(h, totals, strict=True)]
-    return torch.stack([model.position(one) for one in h])
+            totals[i] = totals[i] + mlp_by_hand(phi_e, torch.cat([h[i], h[j], q]), ends_in_silu=True)
+        h = [
+            one + mlp_by_hand(layer.node, torch.cat([one, total]))
+            for one, total in zip(h, totals, strict=True)
+        ]
+    return torch.stack([mlp_by_hand(model.position, one) for one in h])
 
 
 @pytest.mark.parametrize("kept", [range(12), [0, 1, 3, 6, 7]], ids=["all pairs", "some"])

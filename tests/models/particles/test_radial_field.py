@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import particles
+from helpers import mlp_by_hand, particles
 
 from fa_pyg.models import MPNN, RadialField
 from fa_pyg.testing import assert_equivariant, equivariance_error
@@ -28,9 +28,10 @@ def plain(model, pos, vel, edge_index, edge_attr):
             for (j, k), q in zip(edge_index.T.tolist(), edge_attr, strict=True):
                 if k == i:
                     r, initial = x[i] - x[j], (pos[i] - pos[j]).square().sum().view(1)
-                    shifts.append(r * layer.radial(torch.cat([r.norm().view(1), q, initial])))
+                    phi = mlp_by_hand(layer.radial, torch.cat([r.norm().view(1), q, initial]))
+                    shifts.append(r * phi.tanh())
             shift = sum(shifts) / len(shifts) if shifts else 0.0
-            new.append(x[i] + shift + layer.speed(vel[i].norm().view(1)) * vel[i])
+            new.append(x[i] + shift + mlp_by_hand(layer.speed, vel[i].norm().view(1)) * vel[i])
         x = new
     return torch.stack(x)
 

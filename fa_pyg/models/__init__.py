@@ -22,6 +22,8 @@ from fa_pyg.models.molecules.references import AtomicReference
 from fa_pyg.models.particles.fagnn import FAGNN
 from fa_pyg.models.particles.gnn import GNN
 from fa_pyg.models.particles.linear import Linear
+from fa_pyg.models.particles.se3_transformer import SE3Transformer
+from fa_pyg.models.particles.tfn import TFN
 
 __all__ = [
     "FAGNN",
@@ -31,6 +33,7 @@ __all__ = [
     "GNN",
     "GNNML3",
     "PPGN",
+    "TFN",
     "AdjacencyMLP",
     "AtomicReference",
     "CellFrame",
@@ -46,6 +49,7 @@ __all__ = [
     "NeighborVectors",
     "NequIP",
     "Potential",
+    "SE3Transformer",
     "gnnml3_supports",
     "largest_eigenvalues",
 ]

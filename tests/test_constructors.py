@@ -303,6 +303,7 @@ ENTRIES: dict[str, Entry] = {
     "models.FAGNN": Entry({}, "hidden_channels:size num_layers:count dim:size edge_dim:count fused:flag"),
     "models.GNN": Entry({}, "hidden_channels:size num_layers:count dim:size"),
     "models.Linear": Entry({}, ""),
+    "models.SEGNN": Entry({}, "hidden_channels:size num_layers:count"),
     "models.TFN": Entry({}, "hidden_channels:size num_layers:size lmax:size radial:size"),
     "models.SE3Transformer": Entry(
         {}, "hidden_channels:size num_layers:size lmax:size radial:size skip:flag scale:number?"

@@ -23,6 +23,7 @@ from fa_pyg.models.particles.fagnn import FAGNN
 from fa_pyg.models.particles.gnn import GNN
 from fa_pyg.models.particles.linear import Linear
 from fa_pyg.models.particles.se3_transformer import SE3Transformer
+from fa_pyg.models.particles.segnn import SEGNN
 from fa_pyg.models.particles.tfn import TFN
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "GNN",
     "GNNML3",
     "PPGN",
+    "SEGNN",
     "TFN",
     "AdjacencyMLP",
     "AtomicReference",

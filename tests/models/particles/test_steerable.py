@@ -1,4 +1,4 @@
-"""TFN and SE(3)-Transformer: equivariant to motions, not to reflections; batches, gradients, sizes."""
+"""TFN, SE(3)-Transformer and SEGNN: equivariant, to reflections or not; batches, gradients, sizes."""
 
 import importlib.util
 import sys
@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
-from fa_pyg.models import GNN, TFN, SE3Transformer
+from fa_pyg.models import GNN, SEGNN, TFN, SE3Transformer
 from fa_pyg.testing import assert_equivariant, equivariance_error
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("e3nn") is None, reason="e3nn is not installed")
-
+HAS_E3NN = importlib.util.find_spec("e3nn") is not None
+needs_e3nn = pytest.mark.skipif(not HAS_E3NN, reason="e3nn is not installed")
 REPS = {"pos": "point", "vel": "vector"}
 MODELS = {
     "TFN": lambda **kw: TFN(**{"hidden_channels": 4, "radial": 8} | kw),
@@ -19,11 +19,14 @@ MODELS = {
     "fair": lambda **kw: SE3Transformer(
         **{"hidden_channels": 3, "radial": 8, "skip": True, "scale": None} | kw
     ),
+    "SEGNN": lambda **kw: SEGNN(**{"hidden_channels": 8} | kw),
 }
 
 
 @pytest.fixture(params=[*MODELS])
 def make(request):
+    if request.param != "SEGNN" and not HAS_E3NN:
+        pytest.skip("e3nn is not installed")
     torch.manual_seed(0)
     return lambda **kw: MODELS[request.param](**kw).double()
 
@@ -34,13 +37,19 @@ def particles(sizes=(5, 5, 3, 1, 6)):
     edge_index = (same & ~torch.eye(len(batch), dtype=torch.bool)).nonzero().T
     pos, vel = torch.randn(2, len(batch), 3, dtype=torch.float64)
     charge = torch.randn(len(batch), 1, dtype=torch.float64).sign()
-    return {"pos": pos, "vel": vel, "charge": charge, "edge_index": edge_index, "batch": batch}
+    return given(pos, vel, charge, edge_index) | {"batch": batch}
 
 
-def test_equivariant_to_motions_and_not_to_reflections(make):
+def given(pos, vel, charge, edge_index):
+    edge_attr = charge[edge_index[0]] * charge[edge_index[1]]
+    return {"pos": pos, "vel": vel, "charge": charge, "edge_index": edge_index, "edge_attr": edge_attr}
+
+
+def test_equivariant_to_motions_and_only_segnn_to_reflections(make):
     model, inputs = make(), particles()
     assert_equivariant(model, inputs, "SE(3)", REPS, "point", tol=1e-10)
-    assert equivariance_error(model, inputs, "E(3)", REPS, "point")["improper"] > 1e-5
+    error = equivariance_error(model, inputs, "E(3)", REPS, "point")["improper"]
+    assert error < 1e-10 if isinstance(model, SEGNN) else error > 1e-5
 
 
 def test_a_network_of_coordinates_fails_the_same_check():
@@ -50,8 +59,8 @@ def test_a_network_of_coordinates_fails_the_same_check():
 
 def test_equivariant_to_the_order_of_particles(make):
     model, inputs, order = make(), particles((6,)), torch.randperm(6)
-    permuted = {key: inputs[key][order] for key in ("pos", "vel", "charge")}
-    permuted["edge_index"] = order.argsort()[inputs["edge_index"]]
+    nodes = (inputs[key][order] for key in ("pos", "vel", "charge"))
+    permuted = given(*nodes, order.argsort()[inputs["edge_index"]])
     torch.testing.assert_close(model(**permuted), model(**inputs)[order])
 
 
@@ -61,8 +70,8 @@ def test_a_batch_equals_single_systems(make):
     for size in (5, 5, 3, 1, 6):
         rows = slice(begin, begin + size)
         inside = ((inputs["edge_index"] >= begin) & (inputs["edge_index"] < begin + size)).all(0)
-        single = {key: inputs[key][rows] for key in ("pos", "vel", "charge")}
-        alone = model(**single, edge_index=inputs["edge_index"][:, inside] - begin)
+        nodes = (inputs[key][rows] for key in ("pos", "vel", "charge"))
+        alone = model(**given(*nodes, inputs["edge_index"][:, inside] - begin))
         torch.testing.assert_close(alone, together[rows])
         begin += size
     assert (together - inputs["pos"]).abs().max() > 1e-4  # not the identity
@@ -70,9 +79,10 @@ def test_a_batch_equals_single_systems(make):
 
 def test_charges_and_velocities_matter(make):
     model, inputs = make(), particles((5,))
-    for key in ("charge", "vel"):
-        other = inputs | {key: inputs[key] + 0.5}
-        assert (model(**other) - model(**inputs)).abs().max() > 1e-5
+    nodes = [inputs[key] for key in ("pos", "vel", "charge", "edge_index")]
+    for index in (1, 2):
+        other = [x + 0.5 if place == index else x for place, x in enumerate(nodes)]
+        assert (model(**given(*other)) - model(**inputs)).abs().max() > 1e-5
 
 
 def test_gradients_reach_every_weight(make):
@@ -95,7 +105,7 @@ def test_edge_cases_have_finite_values_and_gradients(case, make):
     model, inputs = make().float(), particles((1,) if case == "one particle" else (4,))
     inputs = {key: x.float() if x.is_floating_point() else x for key, x in inputs.items()}
     if case == "no edges":
-        inputs["edge_index"] = torch.empty(2, 0, dtype=torch.long)
+        inputs["edge_index"], inputs["edge_attr"] = torch.empty(2, 0, dtype=torch.long), torch.empty(0, 1)
     if case == "one place":
         inputs["pos"][:3] = inputs["pos"][0]
     if case == "nothing moves":
@@ -123,6 +133,7 @@ def count(model):
     return sum(p.numel() for p in model.parameters())
 
 
+@needs_e3nn
 def test_published_sizes_of_tfn():
     first, hidden, last = {0: 1, 1: 1}, {0: 16, 1: 16}, {1: 1}
     kernels = (
@@ -135,6 +146,7 @@ def test_published_sizes_of_tfn():
     assert count(TFN()) == kernels + own + norms
 
 
+@needs_e3nn
 def test_published_sizes_of_the_transformer():
     first, hidden, last = {0: 1, 1: 1}, {0: 21, 1: 21, 2: 21}, {1: 1}
     keys = radial_parameters(first, {0: 21, 1: 21}) + 3 * radial_parameters(hidden, hidden)
@@ -147,12 +159,33 @@ def test_published_sizes_of_the_transformer():
     assert count(SE3Transformer(skip=True, scale=None)) == total + skips
 
 
-@pytest.mark.parametrize("missing", ["charge", "edge_index"])
-def test_missing_inputs_are_named(missing, make):
-    with pytest.raises(ValueError, match=f"{missing}.*: expected charges and edges, found None"):
-        make()(**particles() | {missing: None})
+def test_published_sizes_of_segnn():
+    """Each steered map has a matrix from every kind to every kind, and biases of scalars."""
+
+    def steered(inputs, outputs, gate=False):
+        scalars = outputs[0] + gate * outputs[1]
+        return sum(inputs) * (scalars + outputs[1]) + scalars
+
+    hidden = (32, 32)
+    assert 4 * 32 * 32 == 64 * 64  # as many weights as an unsteered map of 64 features
+    layer = steered((66, 64), hidden, True) + steered(hidden, hidden, True)
+    layer += steered((64, 64), hidden, True) + steered(hidden, hidden)
+    ends = steered((1, 2), hidden) + steered(hidden, hidden, True) + steered(hidden, (0, 1))
+    assert count(SEGNN()) == 4 * layer + ends
 
 
+def test_missing_inputs_are_named(make):
+    for missing in ("edge_index", "edge_attr" if isinstance(make(), SEGNN) else "charge"):
+        with pytest.raises(ValueError, match=f"{missing}.*: expected .*edges.*, found None"):
+            make()(**particles() | {missing: None})
+
+
+def test_an_odd_width_of_segnn_is_named():
+    with pytest.raises(ValueError, match="hidden_channels: expected an even number, found 5"):
+        SEGNN(hidden_channels=5)
+
+
+@needs_e3nn
 @pytest.mark.parametrize("model", [TFN, SE3Transformer])
 def test_without_e3nn_the_constructor_says_what_to_install(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "e3nn", None)

@@ -306,6 +306,11 @@ ENTRIES: dict[str, Entry] = {
     "models.MPNN": Entry({}, "hidden_channels:size num_layers:count dim:size edge_dim:count"),
     "models.RadialField": Entry({}, "hidden_channels:size num_layers:size edge_dim:count"),
     "models.Linear": Entry({}, ""),
+    "models.SEGNN": Entry({}, "hidden_channels:size num_layers:count"),
+    "models.TFN": Entry({}, "hidden_channels:size num_layers:size lmax:size radial:size"),
+    "models.SE3Transformer": Entry(
+        {}, "hidden_channels:size num_layers:size lmax:size radial:size skip:flag scale:number?"
+    ),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
     "models.GCN": Entry(GRAPHS, "" + OF_GRAPHS + STACK),

@@ -25,6 +25,9 @@ from fa_pyg.models.particles.gnn import GNN
 from fa_pyg.models.particles.linear import Linear
 from fa_pyg.models.particles.mpnn import MPNN
 from fa_pyg.models.particles.radial_field import RadialField
+from fa_pyg.models.particles.se3_transformer import SE3Transformer
+from fa_pyg.models.particles.segnn import SEGNN
+from fa_pyg.models.particles.tfn import TFN
 
 __all__ = [
     "EGNN",
@@ -36,6 +39,8 @@ __all__ = [
     "GNNML3",
     "MPNN",
     "PPGN",
+    "SEGNN",
+    "TFN",
     "AdjacencyMLP",
     "AtomicReference",
     "CellFrame",
@@ -52,6 +57,7 @@ __all__ = [
     "NequIP",
     "Potential",
     "RadialField",
+    "SE3Transformer",
     "gnnml3_supports",
     "largest_eigenvalues",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import scatter_sum
+from fa_pyg.models.irreps import import_o3
 from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, nan_without_position
 from fa_pyg.models.molecules.inputs import read_molecules
 from fa_pyg.renamed import renamed
@@ -120,7 +121,8 @@ class NequIP(nn.Module):
         edge_index, r = edges_of(self, pos, edge_index, batch, edge_vec, z)
         u, waves, weight = self.features(r.to(self.embed.weight.dtype))
         degrees = list(range(self.lmax_edge + 1))
-        harmonics = _o3().spherical_harmonics(degrees, u, normalize=False, normalization="component")
+        o3 = import_o3("NequIP")
+        harmonics = o3.spherical_harmonics(degrees, u, normalize=False, normalization="component")
         waves = self.cutoff * waves
         couplings: dict[tuple[int, int], list[Tensor]] = {}  # shared by layers of the same kind
         h, element = [nan_without_position(self.embed(z), pos).unsqueeze(1)], self.elements(z)
@@ -237,7 +239,7 @@ def _coupling(paths: list[Path], lmax_edge: int, shares: list[int]) -> Tensor:
 
     Output components have unit variance if input components have.
     """
-    o3, l_in = _o3(), paths[0][0]
+    o3, l_in = import_o3("NequIP"), paths[0][0]
     shape = (lmax_edge + 1) ** 2, len(shares) ** 2, len(paths), 2 * l_in + 1
     table = torch.zeros(shape, dtype=torch.float64)  # exact where the model is float64
     for column, (_, a, b) in enumerate(paths):
@@ -250,14 +252,3 @@ def _linear(inputs: int, outputs: int, gain: float = 1.0) -> nn.Linear:
     layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.normal_(layer.weight, std=gain / math.sqrt(inputs))
     return layer
-
-
-def _o3():
-    try:
-        from e3nn import o3
-    except ImportError as error:
-        hint = "pip install 'fa_pyg[chem]'"
-        raise ImportError(
-            f"NequIP: expected e3nn, found none; install it with {hint}", name="e3nn"
-        ) from error
-    return o3

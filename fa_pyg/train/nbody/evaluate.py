@@ -15,7 +15,15 @@ from fa_pyg.loader import InMemoryLoader
 from fa_pyg.testing import equivariance_error
 from fa_pyg.train.fit import FitModule
 
-__all__ = ["equivariance", "forward_times", "median_ratio", "system_errors", "worst_share"]
+__all__ = [
+    "equivariance",
+    "forward_times",
+    "median_ms",
+    "median_ratio",
+    "spread",
+    "system_errors",
+    "worst_share",
+]
 
 EDGES = 4000  # of the systems that equivariance is measured on: 200 systems of 5 particles
 REPS = {"pos": "point", "vel": "vector"}
@@ -31,6 +39,12 @@ def system_errors(module: FitModule, data: InMemoryDataset, batch_size: int = 10
     return torch.cat(found).float().cpu()
 
 
+def spread(errors: Tensor) -> dict[str, float]:
+    """Return the error of the median system, and the shares of the worst 1 % and 5 % of the systems."""
+    shares = {f"worst_{percent}": worst_share(errors, percent / 100) for percent in (1, 5)}
+    return {"median_mse": float(errors.median()), **shares}
+
+
 def worst_share(errors: Tensor, share: float) -> float:
     """Return the share of the total error that this share of the systems holds, at least one system."""
     count = max(1, round(share * len(errors)))
@@ -42,13 +56,10 @@ def equivariance(module: FitModule, data: InMemoryDataset) -> float:
     """Return the largest error under E(3) of the first systems, relative to their coordinates."""
     particles = data[0].num_nodes
     count = min(len(data), max(2, EDGES // (particles * (particles - 1))))
-    inputs = _inputs(module, Batch.from_data_list(data[:count]))
+    batch = Batch.from_data_list(data[:count])
+    inputs = {**module.attributes(batch, module.inputs, "inputs"), "batch": batch.batch}
     reps = {name: rep for name, rep in REPS.items() if name in inputs}
     return max(equivariance_error(module.model, inputs, "E(3)", reps, "point").values())
-
-
-def _inputs(module: FitModule, batch: Batch) -> dict[str, Tensor]:
-    return {**module.attributes(batch, module.inputs, "inputs"), "batch": batch.batch}
 
 
 @torch.no_grad()
@@ -68,6 +79,11 @@ def forward_times(modules: Mapping[str, FitModule], batch: Batch, rounds: int) -
             if number:  # the first one warms up
                 times[name].append(time.perf_counter() - begin)
     return times
+
+
+def median_ms(times: list[float]) -> float:
+    """Return the median in milliseconds."""
+    return 1e3 * statistics.median(times)
 
 
 def median_ratio(times: list[float], to: list[float]) -> float:

@@ -65,6 +65,11 @@ class Run:
         return (*astuple(self)[:6], self.settings)
 
     @property
+    def data(self) -> tuple[int, int, int]:
+        """Training systems, systems in validation and test each, particles."""
+        return self.train_samples, self.eval_samples, self.particles
+
+    @property
     def stem(self) -> str:
         """Name of its files."""
         return stem(*self.key)

@@ -88,16 +88,22 @@ def find_rows(names: Sequence[str] | None, folder: Path) -> list[Row]:
     if names is None:
         return list(known.values())
     found: dict[str, Row] = {}
-    for name in names:
-        path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
-        if not path.is_file() or (path.parent == folder and Path(name).name != name):
-            there = sorted(path.stem for path in folder.glob("*.yaml"))
-            checks.refuse("--rows", f"YAML files, or some of {', '.join(there)}", name)
-        row = known.get(path.stem) or Row(path.stem, path.stem, path=path)
-        if found.setdefault(row.name, replace(row, path=path)).path != path:
+    for path in [_path(name, folder) for name in names]:
+        row = replace(known.get(path.stem, Row(path.stem, path.stem)), path=path)
+        if found.setdefault(row.name, row).path.resolve() != path.resolve():
             checks.refuse("--rows", f"one file of the name {row.name}", str(path))
     order = [*known, *found]
     return sorted(found.values(), key=lambda row: order.index(row.name))
+
+
+def _path(name: str, folder: Path) -> Path:
+    """Return the configuration file of a name, or of its own path."""
+    is_file = name.endswith((".yaml", ".yml"))
+    path = Path(name) if is_file else folder / f"{name}.yaml"
+    if not path.is_file() or not (is_file or Path(name).name == name):
+        there = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+        checks.refuse("--rows", f"YAML files, or some of {there}", name)
+    return path
 
 
 @dataclass(frozen=True)

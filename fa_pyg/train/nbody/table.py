@@ -4,121 +4,31 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from fa_pyg.train.nbody.record import Run
-from fa_pyg.train.nbody.rows import CITED, KINDS, Recipe, Row
+from fa_pyg.train.nbody.lines import Data, Line
+from fa_pyg.train.nbody.rows import CITED, KINDS
 
-__all__ = ["Line", "lines_of", "note", "table"]
+__all__ = ["BENCHMARK", "SHORT", "notes", "table"]
 
-SIMILAR = 0.9  # runs of one mean have at least this share of the epochs of the longest
+BENCHMARK: Data = (3000, 2000, 5)  # of the published figures
 
 
-@dataclass(frozen=True)
-class Line:
-    """The runs of one row of the table.
+def table(lines: Sequence[Line], columns: Sequence[str] | None = None) -> str:
+    """Return a markdown table, grouped by the kind of the rows; columns without an entry are left out.
 
-    Attributes:
-        row: the row.
-        recipe: of its configuration.
-        runs: one of each seed, at least one.
-        forward: median milliseconds of a forward pass; None if it was not measured.
-        ratio: of it to that of EGNN in the same round.
-        extrapolated: test MSE at the epochs of the recipe; None where no fit is meaningful.
+    Args:
+        lines: at least one.
+        columns: keys of :data:`COLUMNS`; default all.
     """
-
-    row: Row
-    recipe: Recipe
-    runs: tuple[Run, ...]
-    forward: float | None = None
-    ratio: float | None = None
-    extrapolated: float | None = None
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether a run had fewer epochs than the recipe has."""
-        return self.recipe.epochs > min(run.epochs for run in self.runs)
-
-
-def lines_of(rows: Sequence[Row], runs: Sequence[Run]) -> list[Line]:
-    """Return the lines of rows, from their runs of the present settings.
-
-    The run of each seed is the one with the most epochs; those with less than 90 % of the epochs of the
-    longest are left out. Nothing depends on any error.
-    """
-    lines = []
-    for row in rows:
-        recipe = Recipe.read(row)
-        longest: dict[int, Run] = {}
-        for run in runs:
-            is_ours = (run.name, run.settings) == (row.name, recipe.digest)
-            if is_ours and run.epochs >= getattr(longest.get(run.seed), "epochs", 0):
-                longest[run.seed] = run
-        most = max((run.epochs for run in longest.values()), default=0)
-        kept = [run for _, run in sorted(longest.items()) if run.epochs >= SIMILAR * most]
-        if kept:
-            lines.append(Line(row, recipe, tuple(kept)))
-    return lines
-
-
-HEAD = {
-    "model": "model",
-    "mse": "test MSE",
-    "seeds": "seeds",
-    "published": "published",
-    "forward": "forward, ms",
-    "ratio": "to EGNN's",
-    "parameters": "parameters",
-    "epochs": "epochs",
-    "minutes": "CPU min",
-    "equivariance": "equivariance error",
-    "median": "median system",
-    "worst_1": "share of the worst 1 %",
-    "worst_5": "5 %",
-}
-SHORT = ("model", "mse", "published", "ratio", "parameters", "equivariance")
-
-
-def table(lines: Sequence[Line], columns: Sequence[str] = tuple(HEAD)) -> str:
-    """Return a markdown table of these columns, grouped by the kind of the rows."""
-    known = [column for column in columns if any(_cell(line, column) for line in lines)]
-    text = [f"| {' | '.join(HEAD[column] for column in known)} |", "|---" * len(known) + "|"]
+    cells = {name: [COLUMNS[name][1](line) for line in lines] for name in columns or COLUMNS}
+    cells = {name: column for name, column in cells.items() if any(column)}
+    text = [f"| {' | '.join(COLUMNS[name][0] for name in cells)} |", "|---" * len(cells) + "|"]
+    rows = [f"| {' | '.join(row)} |" for row in zip(*cells.values(), strict=True)]
     for kind in KINDS:
-        of_kind = [line for line in lines if line.row.kind == kind]
-        if of_kind:
-            text.append(f"| *{kind}* |{' |' * (len(known) - 1)}")
-        text += [f"| {' | '.join(_cell(line, column) for column in known)} |" for line in of_kind]
+        of_kind = [row for line, row in zip(lines, rows, strict=True) if line.row.kind == kind]
+        text += [f"| *{kind}* {'| ' * len(cells)}".rstrip(), *of_kind] if of_kind else []
     return "\n".join(text) + "\n"
-
-
-def _cell(line: Line, column: str) -> str:
-    runs, row = line.runs, line.row
-    if column == "model":
-        return row.title
-    if column == "mse":
-        return _mse(line)
-    if column == "seeds":
-        return "" if not runs[0].epochs else str(len(runs))
-    if column == "published":
-        is_benchmark = (runs[0].train_samples, runs[0].particles) == (3000, 5)
-        return f"{row.published:.4f}" if row.published is not None and is_benchmark else ""
-    if column == "forward":
-        published = "" if row.forward is None else f" ({1e3 * row.forward:g})"
-        return "" if line.forward is None else f"{line.forward:.1f}{published}"
-    if column == "ratio":
-        return "" if line.ratio is None else f"{line.ratio:.2f}"
-    if column == "parameters":
-        return str(runs[0].parameters)
-    if column == "epochs":
-        return _epochs(line)
-    if column == "minutes":
-        return f"{statistics.mean(run.cpu_seconds for run in runs) / 60:.1f}"
-    if column == "equivariance":
-        return f"{max(run.equivariance for run in runs):.0e}"
-    if column == "median":
-        return f"{statistics.mean(run.median_mse for run in runs):.1e}"
-    return f"{100 * statistics.mean(getattr(run, column) for run in runs):.0f} %"
 
 
 def _mse(line: Line) -> str:
@@ -127,21 +37,92 @@ def _mse(line: Line) -> str:
     text += f" ± {statistics.stdev(errors):.5f}" if len(errors) > 1 else ""
     if diverged := len(line.runs) - len(errors):
         text += f" ({diverged} of {len(line.runs)} diverged)"
+    text = text.strip() + " \\*" * line.is_cut
     if line.extrapolated is not None:
         text += f" → {line.extrapolated:.4f} at {line.recipe.epochs} epochs (extrapolated)"
-    return text.strip() + (" *" if line.is_cut else "")
+    return text
+
+
+def _published(line: Line) -> str:
+    known = line.row.published is not None and line.runs[0].data == BENCHMARK
+    return f"{line.row.published:.4f}" if known else ""
+
+
+def _seeds(line: Line) -> str:
+    return str(len(line.runs)) if line.recipe.epochs else "none"
+
+
+def _forward(line: Line) -> str:
+    published = "" if line.row.forward is None else f" ({1e3 * line.row.forward:g})"
+    return "" if line.forward is None else f"{line.forward:.3g}{published}"
+
+
+def _ratio(line: Line) -> str:
+    return "" if line.ratio is None else f"{line.ratio:.2f}"
 
 
 def _epochs(line: Line) -> str:
     least, most = (pick(run.epochs for run in line.runs) for pick in (min, max))
-    if not most:
+    if not line.recipe.epochs:
         return "without learning"
-    run = str(most) if least == most else f"{least}-{most}"
-    return run if most == line.recipe.epochs else f"{run} of {line.recipe.epochs}"
+    text = str(most) if least == most else f"{least} to {most}"
+    return f"{text} of {line.recipe.epochs}" if line.is_cut else text
 
 
-def note(lines: Sequence[Line], rounds: Mapping[str, int] | None = None) -> str:
-    """Return what the table means."""
-    samples = lines[0].runs[0].train_samples
-    cited = ", ".join(f"{name} {mse:.4f} ({source})" for name, n, mse, source in CITED if n == samples)
-    return f"Lowest published elsewhere: {cited}." if cited else ""
+def _minutes(line: Line) -> str:
+    return f"{_mean(line, 'cpu_seconds') / 60:.1f}"
+
+
+def _equivariance(line: Line) -> str:
+    return f"{max(run.equivariance for run in line.runs):.0e}"
+
+
+def _mean(line: Line, name: str) -> float:
+    return statistics.mean(getattr(run, name) for run in line.runs)
+
+
+COLUMNS: dict[str, tuple[str, Callable[[Line], str]]] = {  # title, cell
+    "model": ("model", lambda line: line.row.title),
+    "mse": ("test MSE", _mse),
+    "published": ("published", _published),
+    "seeds": ("seeds", _seeds),
+    "forward": ("forward, ms", _forward),
+    "ratio": ("forward / EGNN's", _ratio),
+    "parameters": ("parameters", lambda line: str(line.runs[0].parameters)),
+    "epochs": ("epochs", _epochs),
+    "minutes": ("CPU min", _minutes),
+    "equivariance": ("equivariance error", _equivariance),
+    "median": ("median system", lambda line: f"{_mean(line, 'median_mse'):.1e}"),
+    "worst_1": ("share of the worst 1 %", lambda line: f"{100 * _mean(line, 'worst_1'):.0f} %"),
+    "worst_5": ("of the worst 5 %", lambda line: f"{100 * _mean(line, 'worst_5'):.0f} %"),
+}
+SHORT = ("model", "mse", "published", "seeds", "ratio", "parameters", "equivariance")
+
+
+CUT = "\\* Fewer epochs than its configuration has, which for published baselines are the published ones."
+LAW = (
+    "Extrapolated: by a power law E(t) = E(T) (t / T)^-b, fitted to the validation errors of the second half "
+    "of the run, up to T; only where the error still falls, where the same fit of the first half predicts "
+    "the end of the run within 15 %, and to 4 T at most. It has no floor: rather too optimistic."
+)
+
+
+def notes(lines: Sequence[Line]) -> str:
+    """Return the marks and sources of a table, as a paragraph."""
+    data = lines[0].runs[0].data
+    text = [CUT] if any(line.is_cut for line in lines) else []
+    text += [LAW] if any(line.extrapolated is not None for line in lines) else []
+    text += [_sources(lines)] if any(_published(line) for line in lines) else []
+    cited = [f"{name} {mse:.4f} ({source})" for name, systems, mse, source in CITED if systems == data[0]]
+    text += [f"Lowest elsewhere: {', '.join(cited)}."] if cited and data[1:] == BENCHMARK[1:] else []
+    return " ".join(text)
+
+
+def _sources(lines: Sequence[Line]) -> str:
+    titles: dict[str, list[str]] = {}
+    for line in lines:
+        if _published(line):
+            titles.setdefault(line.row.source, []).append(line.row.title)
+    most = max(titles, key=lambda source: len(titles[source]))
+    others = [f"{', '.join(names)}: {source}" for source, names in titles.items() if source != most]
+    return f"Published: {most}{''.join(f'; {other}' for other in others)}."

@@ -22,6 +22,7 @@ from fa_pyg.models.molecules.references import AtomicReference
 from fa_pyg.models.particles.egnn import EGNN
 from fa_pyg.models.particles.fagnn import FAGNN
 from fa_pyg.models.particles.gnn import GNN
+from fa_pyg.models.particles.kinematic import KinematicGNN
 from fa_pyg.models.particles.linear import Linear
 from fa_pyg.models.particles.mpnn import MPNN
 from fa_pyg.models.particles.radial_field import RadialField
@@ -49,6 +50,7 @@ __all__ = [
     "ConvStack",
     "FAENet",
     "GNNML3Supports",
+    "KinematicGNN",
     "LabeledCell",
     "LambdaMax",
     "LatticeVectors",

@@ -9,7 +9,7 @@ from fa_pyg import checks
 from fa_pyg.math.linalg import gather, mean, scatter_sum
 from fa_pyg.renamed import renamed
 
-__all__ = ["GNN", "NEAR", "edge_features"]
+__all__ = ["GNN", "NEAR", "GNNConv", "edge_features"]
 
 NEAR = 1e-6  # squared distance that keeps 1 / r finite where two particles meet
 
@@ -53,7 +53,7 @@ class GNN(nn.Module):
         checks.integer("num_layers", num_layers, 0, checks.DEEP)
         checks.size("dim", dim)
         self.embed = nn.Linear(2 * dim + 1, hidden_channels)
-        self.layers = nn.ModuleList([_GNNConv(hidden_channels, dim + 5) for _ in range(num_layers)])
+        self.layers = nn.ModuleList([GNNConv(hidden_channels, dim + 5) for _ in range(num_layers)])
         self.displacement = nn.Sequential(
             nn.Linear(hidden_channels, hidden_channels), nn.SiLU(), nn.Linear(hidden_channels, dim)
         )
@@ -78,7 +78,7 @@ class GNN(nn.Module):
         return pos + vel + self.displacement(h)
 
 
-class _GNNConv(nn.Module):
+class GNNConv(nn.Module):
     r"""Message-passing layer :math:`h_i + \phi_h(h_i, \sum_j \phi_m(h_i, h_j, e_{ij}))`.
 
     The first linear map of :math:`\phi_m` is split, W (h_i, h_j, e_ij) = U h_i + V h_j + W' e_ij, so that

@@ -1,0 +1,136 @@
+"""Message passing on particles, with edge features of their free motion: a backbone to be framed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg import checks
+from fa_pyg.math.linalg import gather, mean
+from fa_pyg.models.particles.gnn import NEAR, GNNConv
+
+__all__ = ["KinematicGNN", "free_motion"]
+
+SLOW = 1e-9  # squared speed that keeps the time of closest approach finite
+LOGARITHM = 30.0  # limit of all features: that of the logarithm of a charge of zero, among others
+
+
+class KinematicGNN(nn.Module):
+    r"""Message-passing network on charged particles that knows where each pair would move freely.
+
+    As :class:`~fa_pyg.models.GNN` (Gilmer et al. 2017, "Neural Message Passing for Quantum Chemistry"), with
+    three symmetries of mechanics built in and more edge features. Equivariant to translations, boosts and the
+    order of the particles, invariant to the sign of all charges; not equivariant to rotations: to be used in
+    frames.
+
+    .. math:: m_{ij} = \phi_m(h_i, h_j, e_{ij}), \qquad
+              h_i \leftarrow h_i + \phi_h(h_i, \textstyle\sum_j m_{ij}), \qquad
+              y_i = x_i + t v_i + \phi_x(h_i) - \textstyle\frac1n \sum_k \phi_x(h_k)
+
+    with :math:`h_i` initialized from position and velocity relative to the means of the graph (the means of
+    all predictions move uniformly), and :math:`e_{ij}` made of :math:`r = x_i - x_j`, :math:`r/|r|`,
+    :math:`v_i - v_j` and :func:`free_motion`: the distance at several times if no force acted, the closest
+    approach and its time. Nothing of the force enters.
+
+    Args:
+        hidden_channels: width of node features and messages.
+        num_layers: number of message-passing layers.
+        dim: dimension of space.
+        num_times: number of times at which distances are computed, besides the present.
+        horizon: the time t to predict; one unit is 1000 steps of the benchmark.
+
+    Shapes: ``pos, vel [N, dim]``, ``charge [N, 1]``, ``edge_index [2, E]`` from source to target without
+    self-loops, ``batch [N]`` (None: one graph); returns ``[N, dim]``. ``edge_attr`` is ignored, since all
+    edge features are computed here: all models of the benchmark have the same signature.
+
+    Raises:
+        ValueError: for arguments out of range.
+
+    Example::
+
+        inputs = {"pos": "point", "vel": "vector"}
+        FrameAveraging(KinematicGNN(), PCAFrame("E(3)"), inputs=inputs, output="point")
+    """
+
+    def __init__(
+        self,
+        hidden_channels: int = 64,
+        num_layers: int = 4,
+        dim: int = 3,
+        num_times: int = 4,
+        horizon: float = 1.0,
+    ) -> None:
+        super().__init__()
+        checks.size("hidden_channels", hidden_channels)
+        checks.integer("num_layers", num_layers, 0, checks.DEEP)
+        checks.size("dim", dim)
+        checks.integer("num_times", num_times, 1, 1000)
+        self.horizon = checks.number("horizon", horizon, above=0)
+        self.register_buffer("times", torch.linspace(0, horizon, num_times + 1), persistent=False)
+        self.embed = nn.Linear(2 * dim, hidden_channels)
+        edge_dim = 3 * dim + 3 * (num_times + 1) + 12
+        self.layers = nn.ModuleList([GNNConv(hidden_channels, edge_dim) for _ in range(num_layers)])
+        self.displacement = nn.Sequential(
+            nn.Linear(hidden_channels, hidden_channels), nn.SiLU(), nn.Linear(hidden_channels, dim)
+        )
+
+    def forward(
+        self,
+        pos: Tensor,
+        vel: Tensor,
+        charge: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | None = None,
+        batch: Tensor | None = None,
+    ) -> Tensor:
+        # Index each graph by its first node in sorted order: counting graphs would wait for a GPU.
+        graph = None if batch is None else torch.searchsorted(batch.sort().values, batch)
+
+        def means(x: Tensor) -> Tensor:
+            return gather(mean(x, graph, 1 if graph is None else len(pos)), graph)
+
+        h = self.embed(torch.cat([pos - means(pos), vel - means(vel)], dim=-1))
+        source, target = edge_index
+        edge = self._edge_features(pos, vel, charge, source, target)
+        for layer in self.layers:
+            h = layer(h, edge, source, target)
+        displacement = self.displacement(h)
+        return pos + self.horizon * vel + displacement - means(displacement)
+
+    def _edge_features(
+        self, pos: Tensor, vel: Tensor, charge: Tensor, source: Tensor, target: Tensor
+    ) -> Tensor:
+        r, v = (gather(x, target) - gather(x, source) for x in (pos, vel))
+        charges = gather(charge, target) * gather(charge, source)
+        direction = r * (r.square().sum(-1, keepdim=True) + NEAR).rsqrt()
+        return torch.cat([r, direction, v, free_motion(r, v, charges, self.times)], dim=-1)
+
+
+def free_motion(r: Tensor, v: Tensor, charges: Tensor, times: Tensor) -> Tensor:
+    r"""Invariant features of pairs that move freely, r + t v, and of the product of their charges.
+
+    Distances :math:`d_t = |r + t v|` at the given times and at the closest approach within them, their
+    logarithms and inverses, the relative speed, and the charges over and times some of these.
+
+    Args:
+        r, v: relative positions and velocities ``[E, d]``.
+        charges: products of two charges ``[E, 1]``.
+        times: ``[T]``, from 0.
+
+    Returns:
+        Features ``[E, 3 T + 12]``, each within +-30.
+    """
+    square, speed2 = r.square().sum(-1, keepdim=True) + NEAR, v.square().sum(-1, keepdim=True) + SLOW
+    product = (r * v).sum(-1, keepdim=True)
+
+    def distance(t: Tensor) -> Tensor:
+        return (square + 2 * t * product + t * t * speed2).clamp(min=NEAR).sqrt()
+
+    closest = (-product / speed2).minimum(times[-1]).clamp(min=0)
+    now, later, least = square.sqrt(), distance(times), distance(closest)
+    sign = charges.sign()
+    size = charges.abs().clamp(min=torch.finfo(charges.dtype).tiny).log()
+    features = [later.log(), (1 / later).clamp(max=50).log1p(), sign * later.log()]
+    features += [least.log(), closest, speed2.log(), speed2.sqrt(), product / now, product, square]
+    features += [charges, charges / now, charges / least, sign, size]
+    return torch.cat(features, dim=-1).clamp(-LOGARITHM, LOGARITHM)

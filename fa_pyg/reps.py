@@ -17,6 +17,12 @@ class Rep:
 
     .. math:: \rho(g)\, x = \det(R)^{[pseudo]}\; R \otimes \dots \otimes R\; x \;(+\, t\ \text{if affine})
 
+    and, in groups that also scale by :math:`\lambda > 0` or boost by a velocity u (frames that wrap others:
+    :class:`~fa_pyg.ScaleFrame`, :class:`~fa_pyg.GalileanFrame`),
+
+    .. math:: \rho(g)\, x = \lambda^{scale}\, \det(R)^{[pseudo]}\; R \otimes \dots \otimes R\; x
+              \;(+\, t\ \text{if affine}) + boost \cdot u
+
     The last ``rank`` axes are geometric and have length d; the first axis counts nodes, edges or
     graphs; all axes between are channels: ``[N, C, 3]`` with ``rank=1`` is C vectors a node.
 
@@ -26,25 +32,35 @@ class Rep:
         affine: is also translated (a position). Vectors only.
         flat: channels and geometric axes are flattened into the last axis, ``[N, C * d**rank]``: the layout
             of PyG layers, which have a single feature axis.
+        scale: the weight of the quantity under scaling: 1 for a length, 2 for an area, -1 for an inverse
+            length, 0 if it does not change. All points have the same.
+        boost: how often a boost adds its velocity: 1 for a velocity, t for a position at time t after that of
+            the other positions. Vectors and points only.
 
     Raises:
-        ValueError: for a rank that is not an integer from 0 to 16, a flag that is not True or False, or
-            affine with a rank other than 1 or with pseudo.
+        ValueError: for a rank that is not an integer from 0 to 16, a flag that is not True or False, a weight
+            that is not finite, or affine or boost with a rank other than 1 or with pseudo.
     """
 
     rank: int = 0
     pseudo: bool = False
     affine: bool = False
     flat: bool = False
+    scale: float = 0
+    boost: float = 0
 
     def __post_init__(self) -> None:
         checks.integer("rank", self.rank, 0, MOST_AXES)
         for name in ("pseudo", "affine", "flat"):
             checks.flag(name, getattr(self, name))
-        if self.affine and (self.rank != 1 or self.pseudo):
-            raise ValueError(
-                f"affine: expected False, except for vectors (rank 1, not pseudo), found {self!r}"
-            )
+        for name in ("scale", "boost"):
+            checks.number(name, getattr(self, name))
+        for name in ("affine", "boost"):
+            if getattr(self, name) and (self.rank != 1 or self.pseudo):
+                none = "False" if name == "affine" else "0"
+                raise ValueError(
+                    f"{name}: expected {none}, except for vectors (rank 1, not pseudo), found {self!r}"
+                )
 
     @classmethod
     def of(cls, spec: RepLike, name: str = "rep") -> Rep:
@@ -64,8 +80,13 @@ class Rep:
 
     @property
     def is_invariant(self) -> bool:
-        """Whether no motion changes the quantity."""
-        return not (self.rank or self.pseudo)
+        """Whether no group element changes the quantity."""
+        return not (self.moves or self.scale)
+
+    @property
+    def moves(self) -> bool:
+        """Whether some motion changes the quantity: scaling alone does not count."""
+        return bool(self.rank or self.pseudo)
 
     def layout(self, shape: tuple[int, ...], dim: int, what: str = "a tensor") -> tuple[int, ...]:
         """Return ``shape`` with explicit geometric axes, ``[..., d, ..., d]``, and check that it has them.

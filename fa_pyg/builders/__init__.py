@@ -14,6 +14,7 @@ from fa_pyg.builders.pca import PCAFrame
 from fa_pyg.builders.polar import PolarFrame
 from fa_pyg.builders.qr import GeneralisedQRFrame, GeneralizedQRFrame
 from fa_pyg.builders.random_nodes import RandomNodeFrame
+from fa_pyg.builders.similarity import GalileanFrame, RandomBoostFrame, RandomScaleFrame, ScaleFrame
 from fa_pyg.builders.spectral import SpectralFrame
 from fa_pyg.builders.vector_net import VectorNet
 from fa_pyg.builders.weighted import WeightedPCAFrame
@@ -23,6 +24,7 @@ __all__ = [
     "Cloud",
     "CosetFrame",
     "Frame",
+    "GalileanFrame",
     "GeneralisedQRFrame",
     "GeneralizedQRFrame",
     "Graphs",
@@ -37,8 +39,11 @@ __all__ = [
     "PermutationFrame",
     "PolarFrame",
     "Quantity",
+    "RandomBoostFrame",
     "RandomNodeFrame",
+    "RandomScaleFrame",
     "Sample",
+    "ScaleFrame",
     "SpectralFrame",
     "VectorNet",
     "WeightedPCAFrame",

@@ -91,9 +91,17 @@ class MotionFrame(Frame):
     """
 
     seen = Cloud
+    is_euclidean: ClassVar[bool] = (
+        True  # whether the frame, beside those inside it, neither scales nor boosts
+    )
 
     def __init__(self, group: GroupLike) -> None:
         super().__init__(group)
+        if self.is_euclidean and not self.group.is_euclidean:
+            hint = 'scaling and boosts are wrapped around a frame: ScaleFrame(PCAFrame("E(3)"))'
+            raise ValueError(
+                f"group of a {type(self).__name__}: expected a group without them, found {self.group}: {hint}"
+            )
         if not self.group.dim:
             wanted = 'a group of motions such as "E(3)"'
             raise ValueError(f"group of a {type(self).__name__}: expected {wanted}, found {self.group}")

@@ -205,7 +205,7 @@ def cloud_of(
     Args:
         group: the group of motions.
         pos: points (under the groups that translate) or vectors.
-        vectors: more node-level vectors that the axes are computed from.
+        vectors: more node-level vectors that the axes are computed from; velocities in groups that boost.
         batch: the graph of each node; default one graph.
         num_graphs: B; default the largest ``batch`` plus one (a device sync).
         node_weight: invariant weights > 0, e.g. masses.
@@ -223,7 +223,8 @@ def cloud_of(
     if unclear is not None and batch is None:
         raise ValueError(unclear)
     size = 1 if batch is None else graph_count(batch, num_graphs)
-    reps = [Rep(1, affine=group.translates), *[Rep(1)] * len(vectors)]
+    point = Rep(1, affine=group.translates, scale=int(group.scales))
+    reps = [point, *[Rep(1, scale=int(group.scales), boost=int(group.boosts))] * len(vectors)]
     rows = Rows(Level.NODE, batch, len(pos))
     read = tuple(Quantity(x, rep, rows) for x, rep in zip((pos, *vectors), reps, strict=True))
     return Cloud(read, read, batch, size, node_weight)

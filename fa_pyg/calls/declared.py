@@ -22,6 +22,7 @@ __all__ = [
     "NodeWeight",
     "check_node_weight",
     "check_reads",
+    "check_weights",
     "declared_reps",
     "first_read",
     "node_weights",
@@ -47,7 +48,19 @@ def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
 
 def first_read(inputs: Mapping[Name, Rep]) -> list[Name]:
     """Return the default of ``reads``: the first declared input that transforms."""
-    return [name for name, rep in inputs.items() if not rep.is_invariant][:1] or list(inputs)[:1]
+    return [name for name, rep in inputs.items() if rep.moves][:1] or list(inputs)[:1]
+
+
+def check_weights(reps: Mapping[Name, Rep]) -> None:
+    """Raise ValueError unless all points scale alike, and so do all quantities that boosts change.
+
+    Otherwise the translations, or the boosts, of one would not be those of another after scaling.
+    """
+    for what, weight in (("points", "affine"), ("quantities that boosts change", "boost")):
+        found = {name: rep.scale for name, rep in reps.items() if getattr(rep, weight)}
+        if len(set(found.values())) > 1:
+            some = ", ".join(f"{name}: {scale:g}" for name, scale in found.items())
+            raise ValueError(f"scale: expected the same for all {what}, found {some}")
 
 
 def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:

@@ -11,7 +11,14 @@ from torch import Tensor
 from fa_pyg.batches import channels_or_samples
 from fa_pyg.builders import Cloud, Frame
 from fa_pyg.calls.call import Call, Name
-from fa_pyg.calls.declared import check_reads, declared_reps, first_read, node_weights, quantity
+from fa_pyg.calls.declared import (
+    check_reads,
+    check_weights,
+    declared_reps,
+    first_read,
+    node_weights,
+    quantity,
+)
 from fa_pyg.calls.graphs import UNREAD
 from fa_pyg.calls.layout import Layout
 from fa_pyg.calls.reading import Reading, shown
@@ -28,6 +35,7 @@ class MotionReading(Reading, seen=Cloud):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         check_reads(self.reads, self.inputs)
+        check_weights(self.inputs)
 
     def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
         return declared_reps(inputs)
@@ -36,7 +44,8 @@ class MotionReading(Reading, seen=Cloud):
         return first_read(self.inputs)
 
     def check_output(self, spec: Any) -> None:
-        """Accept every representation: all are ones of a group of motions."""
+        """Accept every representation that scales as the points, and the boosted inputs, do."""
+        check_weights({**self.inputs, **dict(_reps(spec, "output"))})
 
     def layout(self, call: Call, pairs_in_edge_order: bool = False) -> Layout:
         self.check_names(call)
@@ -51,11 +60,12 @@ class MotionReading(Reading, seen=Cloud):
         """Return the point cloud that a frame is computed from.
 
         Args:
-            values: the declared inputs that transform.
+            values: the declared inputs that transform; those that only scale are left out.
             layout: the layout of the call.
             whole: drop the index of a batch of a single graph.
         """
         is_single = whole and layout.num_graphs == 1
+        values = {k: x for k, x in values.items() if self.inputs[k].moves}
         rows = {k: layout.quantity_rows(k, x) for k, x in values.items()}
         if is_single:
             rows = {k: Rows(r.level, None, len(values[k])) for k, r in rows.items()}
@@ -149,3 +159,12 @@ class MotionReading(Reading, seen=Cloud):
                 f"frames: expected frames that carry the gradient of {needs[0]!r}, found none, so that "
                 "forces would be wrong: leave frames= out to compute them here, or give the frame detach=True"
             )
+
+
+def _reps(spec: Any, path: str) -> Iterator[tuple[str, Rep]]:
+    """Yield the representations of an output, by path."""
+    if isinstance(spec, Rep):
+        yield path, spec
+        return
+    for key, part in spec.items() if isinstance(spec, dict) else enumerate(spec):
+        yield from _reps(part, f"{path}[{key!r}]")

@@ -58,6 +58,8 @@ class Frames(MotionFrames):
     # Set by the library only: K where every body has K frames, 0 where they differ.
     slots: int | None = field(default=None, init=False)
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
+    scale: Tensor | None = field(default=None, init=False)  # see with_similarity
+    velocity: Tensor | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         checks.instance("batch", self.batch, Tensor, "a tensor", optional=True)

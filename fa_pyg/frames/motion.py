@@ -5,31 +5,37 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
 from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike
 from fa_pyg.frames.rows import Rows
+from fa_pyg.frames.similarity import align, moved, moved_back
 from fa_pyg.math.linalg import det, gather, rotate, rotate_back, scatter_sum
 from fa_pyg.reps import Rep, RepLike
 
 if TYPE_CHECKING:
     from fa_pyg.frames.euclidean import Frames
 
-__all__ = ["MotionFrames", "align"]
+__all__ = ["MotionFrames"]
+
+Self = TypeVar("Self", bound="MotionFrames")
 
 
 class MotionFrames(FrameSet):
     r"""The frames F(x) of a batch under a group of motions :math:`g = (R, t)`.
 
-    A subclass stores the rotations, and implements how tensors are framed and averaged.
+    A subclass stores the rotations, and implements how tensors are framed and averaged. In groups that scale
+    or boost, all elements of a body share a scale and a velocity, :math:`g = (R, t, \lambda, u)`.
     """
 
     rotation: Tensor
     origin: Tensor | None
     exact: Tensor | None
+    scale: Tensor | None
+    velocity: Tensor | None
     keeps_rows = True
     moves_edges = False
 
@@ -100,6 +106,7 @@ class MotionFrames(FrameSet):
         y = self._explicit(x, rep)
         if rep.affine and self.origin is not None:
             y = y - align(gather(self.origin, rows.body), y)
+        y = moved_back(y, rep, rows.body, self.scale, self.velocity)
         y = self._framed(y, rep, rows, x.dtype)
         return y.reshape(len(y), *x.shape[1:])
 
@@ -108,8 +115,10 @@ class MotionFrames(FrameSet):
         rep, rows = Rep.of(rep), self._source_rows(len(y), level)
         frame = self._copied(rows)[1]
         z = self._rotated(rotate_back, self._explicit(y, rep), frame, rep)
+        body = self.body.index_select(0, frame)
+        z = moved(z, rep, body, self.scale, self.velocity)
         if rep.affine and self.origin is not None:
-            z = z + align(self.origin.index_select(0, self.body.index_select(0, frame)), z)
+            z = z + align(self.origin.index_select(0, body), z)
         return z.to(y.dtype).reshape(y.shape)
 
     def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
@@ -129,9 +138,14 @@ class MotionFrames(FrameSet):
         """
         rep, rows = Rep.of(rep), self._source_rows(len(y), level)
         z = self._averaged(self._explicit(y, rep), rep, rows)
+        z = moved(z, rep, rows.body, self.scale, self.velocity)
         if rep.affine and self.origin is not None:
             z = z + align(gather(self.origin, rows.body), z)
         return z.to(y.dtype).reshape(rows.count, *y.shape[1:])
+
+    def with_similarity(self: Self, scale: Tensor | None, velocity: Tensor | None) -> Self:
+        """Return the same frames with this scale ``[B]`` and velocity ``[B, d]`` of each body."""
+        return self.made(**{**vars(self), "scale": scale, "velocity": velocity})
 
     def with_one_frame(self, bodies: Tensor) -> Frames:
         """Return frames in which some bodies (``[B]`` bool) keep only their first."""
@@ -139,7 +153,8 @@ class MotionFrames(FrameSet):
 
         kept, weight = self._without_later(bodies)
         rotation, body, weight = (x.index_select(0, kept) for x in (self.rotation, self.body, weight))
-        return Frames.ragged(rotation, body, weight, self.num_bodies, self.origin, self.batch, self.exact)
+        frames = Frames.ragged(rotation, body, weight, self.num_bodies, self.origin, self.batch, self.exact)
+        return frames.with_similarity(self.scale, self.velocity)
 
     def sample(self, k: int = 1, generator: torch.Generator | None = None) -> Frames:
         """Draw k frames for each body by weight, of weight 1 / k each: averages stay unbiased.
@@ -154,7 +169,8 @@ class MotionFrames(FrameSet):
 
         chosen, size = self._drawn(k, generator).reshape(-1), self.num_bodies
         rotation = self.rotation.index_select(0, chosen).view(k, size, self.dim, self.dim)
-        return Frames.uniform(rotation, self.origin, self.batch, exact=NO_RANK)
+        frames = Frames.uniform(rotation, self.origin, self.batch, exact=NO_RANK)
+        return frames.with_similarity(self.scale, self.velocity)
 
     # ---------------------------------------------------------------------------------- tensors
 
@@ -182,8 +198,3 @@ class MotionFrames(FrameSet):
         if self.slots:
             return z.unflatten(0, (self.slots, rows.count)).sum(0)
         return scatter_sum(z, row, rows.count)
-
-
-def align(x: Tensor, like: Tensor) -> Tensor:
-    """Insert axes into ``x [n]`` or ``[n, d]`` for the channels of ``like [n, C..., (d...)]``."""
-    return x.reshape(len(x), *(1,) * (like.dim() - x.dim()), *x.shape[1:])

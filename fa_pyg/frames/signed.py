@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -51,11 +51,13 @@ class SignedFrames(MotionFrames):
     batch: Tensor | None = None
     moments: Tensor | None = None
     reads_all: bool | Tensor = False
+    scale: Tensor | None = field(default=None, init=False)  # see with_similarity
+    velocity: Tensor | None = field(default=None, init=False)
 
     def explicit(self) -> Frames:
         """Return the same frames as matrices with weights (:class:`~fa_pyg.Frames`)."""
         given = (self.rotation, self.body, self.weight, self.origin, self.batch, self.num_bodies)
-        return Frames(*given).with_exact(self.exact)
+        return Frames(*given).with_exact(self.exact).with_similarity(self.scale, self.velocity)
 
     @property
     def num_bodies(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,34 +15,52 @@ from fa_pyg import checks
 __all__ = ["Group", "GroupLike"]
 
 _PATTERN = re.compile(r"(SO|SE|O|E|T)\((\d{1,9})\)")
+# Scaling (R+) and boosts (B) are prefixes of other groups.
+_EXTENDED = re.compile(r"(R\+:)?(B:)?(.*)", re.DOTALL)
+_ALIASES = (("Sim(", "R+:E("), ("Gal(", "B:E("))
 MOST_DIMENSIONS = 1024  # beyond it a matrix holds millions of numbers
 MOST_SIGNS = 16  # dimensions up to which the 2^d patterns of signs are listed
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group of motions: ``O(d)``, ``SO(d)``, ``E(d)``, ``SE(d)`` or ``T(d)``; or of permutations: ``S(n)``.
+    r"""A group of motions, ``O(d)``, ``SO(d)``, ``E(d)``, ``SE(d)``, ``T(d)``, or of permutations, ``S(n)``.
 
     ``S(n)`` reorders the n nodes of each graph, for every n.
+
+    Groups of motions may also scale and boost: ``"R+:G"`` is the product with all scalings by a factor
+    :math:`\lambda > 0`, ``"B:G"`` with all boosts by a velocity that is the same for all nodes of a graph.
+    ``"Sim(d)"``, the similarities, is ``"R+:E(d)"``; ``"Gal(d)"``, the Galilean group at fixed times, is
+    ``"B:E(d)"``. :class:`~fa_pyg.Rep` says how a quantity scales and is boosted.
 
     Args:
         kind: ``"O"`` rotations and reflections, ``"SO"`` rotations, ``"E"`` and ``"SE"`` the same with
             translations, ``"T"`` translations alone, ``"S"`` permutations.
         dim: the dimension d >= 1; 0 for permutations.
+        scales: whether all scalings belong to the group.
+        boosts: whether all boosts do.
 
     Raises:
-        ValueError: for another kind or dimension.
+        ValueError: for another kind or dimension, and permutations that scale or boost.
     """
 
     kind: str
     dim: int
+    scales: bool = field(default=False, kw_only=True)
+    boosts: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         checks.one_of("kind", self.kind, ("O", "SO", "E", "SE", "T", "S"))
+        self._check_extensions()
         if self.kind == "S":
             checks.integer("dim", self.dim, 0, 0, hint=" (S(n) moves no space)")
         else:
             checks.integer("dim", self.dim, 1, MOST_DIMENSIONS)
+
+    def _check_extensions(self) -> None:
+        for name in ("scales", "boosts"):
+            if checks.flag(name, getattr(self, name)) and self.kind == "S":
+                raise ValueError(f"{name}: expected False for S(n), which moves no space, found True")
 
     @classmethod
     def of(cls, spec: GroupLike) -> Group:
@@ -58,17 +76,22 @@ class Group:
         if spec == "S(n)":
             return Group("S", 0)
         name = spec.replace(" ", "") if isinstance(spec, str) else ""
+        for alias, written in _ALIASES:
+            name = name.replace(alias, written)
+        scales, boosts, name = _EXTENDED.fullmatch(name).groups()
         match = _PATTERN.fullmatch(name)
         if match and 1 <= int(match[2]) <= MOST_DIMENSIONS:
-            return Group(match[1], int(match[2]))
-        finite = FiniteGroup.named(name)
-        if finite is None:
+            found = Group(match[1], int(match[2]))
+        else:
+            found = FiniteGroup.named(name)
+        if found is None:
             raise ValueError(
                 f"group: unknown group {checks.shown(spec)}: expected O(d), SO(d), E(d), SE(d) or T(d) with "
                 f"d >= 1 (at most {MOST_DIMENSIONS}), S(n), or a finite group in Schoenflies notation "
-                "of order up to some thousands: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, Oh, Ih"
+                "of order up to some thousands: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, Oh, Ih; "
+                "with scaling R+:E(3) or Sim(3), with boosts B:E(3) or Gal(3)"
             )
-        return finite
+        return replace(found, scales=scales is not None, boosts=boosts is not None)
 
     @property
     def permutes(self) -> bool:
@@ -89,6 +112,15 @@ class Group:
     def translates(self) -> bool:
         """Whether all translations belong to the group."""
         return self.kind in ("E", "SE", "T")
+
+    @property
+    def is_euclidean(self) -> bool:
+        """Whether the group neither scales nor boosts."""
+        return not (self.scales or self.boosts)
+
+    @property
+    def _prefix(self) -> str:
+        return "R+:" * self.scales + "B:" * self.boosts
 
     def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Return the diagonals of the group's sign matrices, ``[K, d]`` of +-1: K = 2^d, 2^(d-1), or 1 for T.
@@ -137,7 +169,7 @@ class Group:
         return q * flip.unsqueeze(-2)
 
     def __str__(self) -> str:
-        return f"{self.kind}({self.dim})" if self.dim else "S(n)"
+        return f"{self._prefix}{self.kind}({self.dim})" if self.dim else "S(n)"
 
 
 GroupLike = str | Group

@@ -46,6 +46,7 @@ class FiniteGroup(Group):
         checks.instance("kind", self.kind, str, 'a name such as "C4" or "Oh"')
         checks.integer("dim", self.dim, 1, MOST_DIMENSIONS)
         checks.flag("translates", self.translates)
+        self._check_extensions()
         if not point_groups.is_point_group(self.kind, self.dim):
             raise ValueError(
                 f'kind: expected a finite group such as "C4" or "Oh", of order up to some thousands, found '
@@ -119,4 +120,4 @@ class FiniteGroup(Group):
     def __str__(self) -> str:
         in_space = self.dim == 3 and self.kind[0] in "CD" and self.kind[-1].isdigit()
         name = f"{self.kind}(3)" if in_space else self.kind
-        return f"T({self.dim}):{name}" if self.translates else name
+        return self._prefix + (f"T({self.dim}):{name}" if self.translates else name)

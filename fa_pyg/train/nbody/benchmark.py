@@ -19,8 +19,9 @@ from fa_pyg.train.compare import affordable_epochs, trained
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.logs import read_metrics
 from fa_pyg.train.nbody.evaluate import equivariance, spread, system_errors
-from fa_pyg.train.nbody.record import Details, Record, Run, stem
+from fa_pyg.train.nbody.record import Details, Record
 from fa_pyg.train.nbody.rows import Recipe, Row
+from fa_pyg.train.nbody.runs import Run, stem
 from fa_pyg.train.run import load_best
 from fa_pyg.train.tasks.nbody import NBodyCLI, NBodyData
 from fa_pyg.workers.parent import end_with_parent
@@ -178,7 +179,7 @@ class Benchmark:
         """Return the trained model of a run, None if it was trained elsewhere or its files were removed."""
         if not run.epochs:
             return build(row)
-        found = list((self.out / "runs" / run.stem / row.path.stem).glob("version_*/results.json"))
+        found = list((self.out / "runs" / stem(*run.key) / row.path.stem).glob("version_*/results.json"))
         newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
         return None if newest is None else load_best(newest.parent)
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fa_pyg.train.nbody.extrapolate import PowerLaw, extrapolation
-from fa_pyg.train.nbody.record import Details, Record, Run
+from fa_pyg.train.nbody.record import Details, Record
 from fa_pyg.train.nbody.rows import Recipe, Row
+from fa_pyg.train.nbody.runs import Run
 
 __all__ = ["Data", "Line", "lines_of", "with_details"]
 

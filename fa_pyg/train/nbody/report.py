@@ -20,8 +20,8 @@ from fa_pyg.train.nbody.evaluate import forward_times, median_ms, median_ratio
 from fa_pyg.train.nbody.lines import Data, Line, lines_of, with_details
 from fa_pyg.train.nbody.pages import replace_part
 from fa_pyg.train.nbody.pictures import PICTURES
-from fa_pyg.train.nbody.record import Run
 from fa_pyg.train.nbody.rows import Recipe, Row
+from fa_pyg.train.nbody.runs import Run
 from fa_pyg.train.nbody.table import BENCHMARK, SHORT, notes, table
 from fa_pyg.train.results import read_result
 

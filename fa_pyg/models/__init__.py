@@ -22,6 +22,8 @@ from fa_pyg.models.molecules.references import AtomicReference
 from fa_pyg.models.particles.fagnn import FAGNN
 from fa_pyg.models.particles.gnn import GNN
 from fa_pyg.models.particles.linear import Linear
+from fa_pyg.models.particles.pair_force import PairForceIntegrator
+from fa_pyg.models.particles.two_body import TwoBody
 
 __all__ = [
     "FAGNN",
@@ -45,7 +47,9 @@ __all__ = [
     "Linear",
     "NeighborVectors",
     "NequIP",
+    "PairForceIntegrator",
     "Potential",
+    "TwoBody",
     "gnnml3_supports",
     "largest_eigenvalues",
 ]

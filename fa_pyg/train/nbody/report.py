@@ -67,8 +67,11 @@ class Report:
             if lines
         }
 
-    def write(self) -> str:
+    def write(self, plots: bool = True) -> str:
         """Write ``table.md`` and the plots of its first section, and return the table.
+
+        Args:
+            plots: write them.
 
         Runs of other settings than those of their configuration are left out, with a warning.
         """
@@ -77,6 +80,7 @@ class Report:
         text = "\n".join(self._section(lines) for lines in sections.values())
         if sections:
             write_atomically(out / "table.md", text)
+        if sections and plots:
             self._draw(next(iter(sections.values())), out)
         return text
 

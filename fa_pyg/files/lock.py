@@ -39,17 +39,21 @@ class Lock:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[Lock]:
+def locked(path: Path, patience: float | None = None) -> Iterator[Lock]:
     """Hold a lock, after waiting until no other process holds it (with a warning after some seconds).
+
+    Args:
+        path: the file.
+        patience: seconds to wait for a holder that shows no sign of life; default :data:`PATIENCE`. With 0 a
+            lock that is held is an error at once.
 
     Raises:
         OSError: where the file cannot be created, or is not a regular file; links are not followed.
-        TimeoutError: naming file and holder, where the holder shows no sign of life for :data:`PATIENCE`
-            seconds.
+        TimeoutError: naming file and holder, where the holder shows no sign of life for that long.
 
     Not guaranteed: a lock on systems without ``fcntl``, or on file systems without locks (with a warning).
     """
-    descriptor = _acquired(path)
+    descriptor = _acquired(path, patience)
     try:
         _sign(descriptor, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
         yield Lock(path)
@@ -80,11 +84,11 @@ def locked_or(path: Path, failure: Callable[[Path, OSError], Exception]) -> Iter
         yield lock
 
 
-def _acquired(path: Path) -> int:
+def _acquired(path: Path, patience: float | None) -> int:
     while True:
         descriptor = _opened(path)
         try:
-            _wait(descriptor, path)
+            _wait(descriptor, path, PATIENCE if patience is None else patience)
         except BaseException:
             _close(descriptor)
             raise
@@ -119,22 +123,22 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _wait(descriptor: int, path: Path) -> None:
+def _wait(descriptor: int, path: Path, patience: float) -> None:
     begun = alive = time.monotonic()
     seen, warned = os.fstat(descriptor).st_mtime_ns, False
     while not _taken(descriptor, path):
         now, last = time.monotonic(), os.fstat(descriptor).st_mtime_ns
         if last != seen:
             seen, alive = last, now
-        if now - alive > PATIENCE:
+        if now - alive >= patience:
             raise TimeoutError(
                 f"{path}: expected the lock to be released, found it held by {_holder(descriptor)} without a "
-                f"sign of life for {PATIENCE:g} s: end that process, then start again"
+                f"sign of life for {patience:g} s: end that process, then start again"
             )
         if not warned and now - begun > TELL:
             warned = True
-            patience = f"while it shows signs of life, or for {PATIENCE:g} s"
-            warnings.warn(f"{path}: waits for {_holder(descriptor)} ({patience})", stacklevel=5)
+            limit = f"while it shows signs of life, or for {patience:g} s"
+            warnings.warn(f"{path}: waits for {_holder(descriptor)} ({limit})", stacklevel=5)
         time.sleep(0.1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -22,6 +23,8 @@ from fa_pyg.files import write_atomically
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.results import read_result
 from fa_pyg.workers.parent import end_by_kernel
+
+KEEP_EVERY = 20.0  # seconds between two records of the CPU time of a run
 
 __all__ = ["affordable_epochs", "seconds_per_epoch", "trained"]
 
@@ -48,18 +51,54 @@ def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str
     command += [f"--name={name}", f"--trainer.default_root_dir={folder}", *arguments]
     if list(folder.glob(f"{name}/version_*/last.ckpt")):
         command += ["--ckpt_path", "last"]
-    before = _cpu_of_children() - (read_result(spent, float) or 0.0)
-    try:
-        # A run that outlives this process would write to the same folder as the one that resumes it.
-        subprocess.run(list(map(str, command)), check=True, preexec_fn=_ends_with_us())
-    finally:
-        seconds = _cpu_of_children() - before
-        spent.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(spent, json.dumps(seconds))
+    before = read_result(spent, float) or 0.0
+    spent.parent.mkdir(parents=True, exist_ok=True)
+    seconds = before + _timed(command, lambda seconds: write_atomically(spent, json.dumps(before + seconds)))
     newest = max(folder.glob(f"{name}/version_*/results.json"), key=lambda path: path.stat().st_mtime)
     result = json.loads(newest.read_text()) | {"seed": seed, "cpu_seconds": seconds}
     write_atomically(finished, json.dumps(result, indent=2))
     return result
+
+
+def _timed(command: Sequence[object], keep: Callable[[float], None]) -> float:
+    """Run a command, return its CPU time [s], and pass it on regularly: this process may be killed.
+
+    Raises:
+        CalledProcessError: if the command fails.
+    """
+    before = _cpu_of_children()
+    # A run that outlives this process would write to the same folder as the one that resumes it.
+    with subprocess.Popen(list(map(str, command)), preexec_fn=_ends_with_us()) as process:
+        try:
+            while _runs(process):
+                keep(_cpu_of(process.pid))
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+            keep(seconds := _cpu_of_children() - before)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return seconds
+
+
+def _runs(process: subprocess.Popen) -> bool:
+    """Return whether a process still runs after some seconds."""
+    try:
+        process.wait(KEEP_EVERY)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _cpu_of(pid: int) -> float:
+    """Return the CPU time [s] of a running process; 0 where the system does not tell it."""
+    try:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except (OSError, ValueError):
+        return 0.0
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 class _StepTimes(Callback):

@@ -15,7 +15,7 @@ __all__ = ["check_options", "check_run"]
 # The least value of each option, and a smaller one with a special meaning, if there is one.
 LEAST: dict[str, tuple[float, float | None]] = {
     "trainer.num_nodes": (1, None),
-    "trainer.max_epochs": (1, -1),
+    "trainer.max_epochs": (0, -1),  # 0: a model without learning, which is built and evaluated, not trained
     "trainer.min_epochs": (0, None),
     "trainer.max_steps": (1, -1),
     "trainer.min_steps": (0, None),
@@ -59,6 +59,8 @@ def check_run(config: Any) -> None:
     for name in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
         if config.get(f"trainer.{name}") == 0:
             raise ValueError(f"--trainer.{name}: expected more than 0, found 0")
+    if config.get("trainer.max_epochs") == 0:
+        raise ValueError("--trainer.max_epochs: expected 1 or more, or -1, found 0: nothing would be trained")
     if config.get("trainer.fast_dev_run"):
         raise ValueError("--trainer.fast_dev_run: expected false, as it keeps no results, found another")
 

@@ -86,6 +86,11 @@ class NBodyData(SplitData):
         num_samples: size of each split (validation and test have at most 2000), for short or long trials;
             default 3000 / 2000 / 2000.
         seed: of the order of the training graphs.
+        num_train: size of the training split alone, for trials with few data; default as ``num_samples``.
+        num_particles: particles per sample.
+
+    Raises:
+        ValueError: for sizes out of range.
     """
 
     def __init__(
@@ -95,9 +100,13 @@ class NBodyData(SplitData):
         eval_batch_size: int | None = None,
         num_samples: int | None = None,
         seed: int = 0,
+        num_train: int | None = None,
+        num_particles: int = 5,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
         self.root, self.num_samples = str(root), num_samples
+        self.num_train = checks.integer("num_train", num_train, optional=True)
+        self.num_particles = checks.integer("num_particles", num_particles, 2)
 
     def prepare_data(self) -> None:
         for name in ("train", "val", "test"):
@@ -106,9 +115,11 @@ class NBodyData(SplitData):
     def split(self, name: str) -> NBody:
         """Return one split, from the cache if there is one."""
         number = self.num_samples
-        if number is not None and name != "train":
+        if name == "train" and self.num_train is not None:
+            number = self.num_train
+        elif number is not None and name != "train":
             number = min(number, 2000)  # there are no more
-        return NBody(self.root, name, number)
+        return NBody(self.root, name, number, num_particles=self.num_particles)
 
 
 class NBodyCLI(FitCLI):

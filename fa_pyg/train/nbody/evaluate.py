@@ -1,0 +1,92 @@
+"""Evaluation of models on n-body systems: error of each system, equivariance, time of a forward pass."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, InMemoryDataset
+
+from fa_pyg.loader import InMemoryLoader
+from fa_pyg.testing import equivariance_error
+from fa_pyg.train.fit import FitModule
+
+__all__ = [
+    "equivariance",
+    "forward_times",
+    "median_ms",
+    "median_ratio",
+    "spread",
+    "system_errors",
+    "worst_share",
+]
+
+EDGES = 4000  # of the systems that equivariance is measured on: 200 systems of 5 particles
+WARM = 3  # rounds before those that count
+REPS = {"pos": "point", "vel": "vector"}
+
+
+@torch.no_grad()
+def system_errors(module: FitModule, data: InMemoryDataset, batch_size: int = 100) -> Tensor:
+    """Return the mean squared error of each system ``[S]``, over its coordinates."""
+    found = []
+    for batch in InMemoryLoader(data, batch_size):
+        squares = (module(batch) - batch.y).square().mean(1)
+        found.append(squares.view(batch.num_graphs, -1).mean(1))
+    return torch.cat(found).float().cpu()
+
+
+def spread(errors: Tensor) -> dict[str, float]:
+    """Return the error of the median system, and the shares of the worst 1 % and 5 % of the systems."""
+    shares = {f"worst_{percent}": worst_share(errors, percent / 100) for percent in (1, 5)}
+    return {"median_mse": float(errors.median()), **shares}
+
+
+def worst_share(errors: Tensor, share: float) -> float:
+    """Return the share of the total error that this share of the systems holds, at least one system."""
+    count = max(1, round(share * len(errors)))
+    total = errors.double().sum()
+    return float(errors.double().topk(count).values.sum() / total) if total > 0 else 0.0
+
+
+def equivariance(module: FitModule, data: InMemoryDataset) -> float:
+    """Return the largest error under E(3) of the first systems, relative to their coordinates."""
+    particles = data[0].num_nodes
+    count = min(len(data), max(2, EDGES // (particles * (particles - 1))))
+    batch = Batch.from_data_list(data[:count])
+    inputs = {**module.attributes(batch, module.inputs, "inputs"), "batch": batch.batch}
+    reps = {name: rep for name, rep in REPS.items() if name in inputs}
+    return max(equivariance_error(module.model, inputs, "E(3)", reps, "point").values())
+
+
+@torch.no_grad()
+def forward_times(modules: Mapping[str, FitModule], batch: Batch, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of a forward pass of each model in each round.
+
+    Every model runs once a round, in a new random order each time, so that whatever else the machine does
+    slows all of them; ratios within a round vary less than times.
+    """
+    names, shuffle = list(modules), random.Random(0).shuffle
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(WARM + rounds):
+        shuffle(names)
+        for name in names:
+            begin = time.perf_counter()
+            modules[name](batch)
+            if number >= WARM:
+                times[name].append(time.perf_counter() - begin)
+    return times
+
+
+def median_ms(times: list[float]) -> float:
+    """Return the median in milliseconds."""
+    return 1e3 * statistics.median(times)
+
+
+def median_ratio(times: list[float], to: list[float]) -> float:
+    """Return the median over rounds of the ratio of two times in the same round."""
+    return statistics.median(a / b for a, b in zip(times, to, strict=True))

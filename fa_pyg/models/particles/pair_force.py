@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.models.particles.pairs import NEAR, Pairs
+from fa_pyg.models.particles.pairs import NEAR, Pairs, leapfrog
 
 __all__ = ["PairForceIntegrator", "RadialForce"]
 
@@ -141,15 +141,14 @@ class PairForceIntegrator(nn.Module):
 
     def _equal(self, x: Tensor, v: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Integrate in equal steps, with limited forces."""
-        h, per_pair, most = self.time / self.steps, self.limit == "pair", self.max_force
+        per_pair, most = self.limit == "pair", self.max_force
         bound = most / pairs.charges.abs() if most is not None and per_pair else None
-        for _ in range(self.steps):
+
+        def acceleration(x: Tensor) -> Tensor:
             force = pairs.total(self._pull(x, pairs, bound)[0])
-            if most is not None and not per_pair:
-                force = force.clamp(-most, most)
-            v = torch.add(v, force, alpha=h)
-            x = torch.add(x, v, alpha=h)
-        return x, v
+            return force if most is None or per_pair else force.clamp(-most, most)
+
+        return leapfrog(x, v, acceleration, self.time, self.steps)
 
     def _adaptive(self, x: Tensor, v: Tensor, pairs: Pairs, batch: Tensor | None) -> tuple[Tensor, Tensor]:
         """Integrate in steps of each graph, and scale its gradient."""

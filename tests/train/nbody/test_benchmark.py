@@ -55,7 +55,7 @@ def test_finished_runs_are_not_repeated(benchmark, rows, in_process):
     assert done(benchmark(), rows, [0, 1, 1]) == []
     for changes in ({"epochs": 2}, {"train_samples": 10}, {"eval_samples": 10}):
         made = benchmark(**changes)
-        assert not {made._key(task) for task in made.tasks(rows, [0, 1])} & {
+        assert not {made._key(task) for task in made.tasks(rows[:1], [0, 1])} & {
             r.key for r in made.record.runs()
         }
 

@@ -27,7 +27,7 @@ class RadialForce(nn.Module):
     Args:
         hidden_channels: width of f, a network with one hidden layer.
 
-    Shapes: squared distances ``[P, 1]``; returns g ``[P, 1]``, positive.
+    Shapes: squared distances ``[P, 1]``, not zero; returns g ``[P, 1]``, positive.
 
     Raises:
         ValueError: for a width out of range.
@@ -42,7 +42,7 @@ class RadialForce(nn.Module):
         nn.init.zeros_(self.correction.weight)
 
     def forward(self, square: Tensor) -> Tensor:
-        distance = 0.5 * square.clamp(min=NEAR**2).log()
+        distance = 0.5 * square.log()
         factor, exponent = BOOST * self.power
         correction = DAMP * self.correction(self.hidden(distance).tanh())
         return torch.exp(torch.addcmul(factor + correction, distance, exponent))
@@ -176,7 +176,7 @@ class PairForceIntegrator(nn.Module):
     def _pull(self, x: Tensor, pairs: Pairs, bound: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return forces, displacements and g of pairs; g r is at most ``bound``."""
         r = pairs.difference(x)
-        square = r.square().sum(-1, keepdim=True)
+        square = r.square().sum(-1, keepdim=True).clamp(min=NEAR**2)
         g = self.force(square)
         if bound is not None:
             g = torch.minimum(g, bound * square.rsqrt())

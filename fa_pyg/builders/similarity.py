@@ -13,7 +13,7 @@ from fa_pyg import checks
 from fa_pyg.builders.base import Frame, MotionFrame
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.frames import NO_RANK, Frames
-from fa_pyg.frames.similarity import moved_back, positive
+from fa_pyg.frames.similarity import align, moved_back, positive
 from fa_pyg.groups import Group
 from fa_pyg.math.linalg import mean
 
@@ -42,6 +42,7 @@ class SimilarityFrame(MotionFrame):
 
     is_euclidean = False
     weight: ClassVar[Literal["scale", "boost"]]  # of the representations that h changes
+    draws: ClassVar[bool] = False  # whether h is drawn at random
 
     def __init__(self, frame: Frame, group: Group) -> None:
         super().__init__(group)
@@ -50,10 +51,6 @@ class SimilarityFrame(MotionFrame):
     @abstractmethod
     def element(self, cloud: Cloud) -> Tensor:
         """Return the scale ``[B]`` or the velocity ``[B, d]`` of each graph."""
-
-    @abstractmethod
-    def exact(self, inner: Frames, element: Tensor) -> Tensor | None:
-        """Return up to which rank averages are exact, ``[B]``, as :meth:`~fa_pyg.Frames.exact_for`."""
 
     def build(self, cloud: Cloud) -> Frames:
         if not any(getattr(quantity.rep, self.weight) for quantity in cloud.declared):
@@ -64,7 +61,9 @@ class SimilarityFrame(MotionFrame):
         inside = {id(q): _inside(q, cloud, scale, velocity) for q in (*cloud.declared, *cloud.read)}
         declared, read = (tuple(inside[id(q)] for q in some) for some in (cloud.declared, cloud.read))
         inner = self.frame.build(replace(cloud, declared=declared, read=read))
-        return _composed(inner.with_exact(self.exact(inner, element)), cloud, scale, velocity)
+        if self.draws:
+            inner = inner.with_exact(torch.full((cloud.size,), NO_RANK, device=cloud.device))
+        return _composed(inner, cloud, scale, velocity)
 
     def extra_repr(self) -> str:
         return ""
@@ -137,9 +136,6 @@ class ScaleFrame(SimilarityFrame):
             square = torch.where(square <= far, 0, square)
         return torch.where(square == 0, 0, positive(square).pow(1 / weight))
 
-    def exact(self, inner: Frames, element: Tensor) -> Tensor | None:
-        return None if inner.exact is None else torch.where(element == 0, NO_RANK, inner.exact)
-
     def extra_repr(self) -> str:
         return "detach=True" if self.detach else ""
 
@@ -180,9 +176,6 @@ class GalileanFrame(SimilarityFrame):
         velocity = mean(rows, index, cloud.size, weight) / quantity.rep.boost
         return velocity.detach() if self.detach else velocity
 
-    def exact(self, inner: Frames, element: Tensor) -> Tensor | None:
-        return inner.exact
-
     def extra_repr(self) -> str:
         return "detach=True" if self.detach else ""
 
@@ -190,7 +183,7 @@ class GalileanFrame(SimilarityFrame):
 class _RandomFrame(SimilarityFrame):
     """A random element for each graph and call, around frames of motions."""
 
-    is_random = True
+    is_random = draws = True
 
     def __init__(self, frame: Frame, sigma: float, generator: torch.Generator | None) -> None:
         super().__init__(frame, _of_motions(frame).group)
@@ -204,9 +197,6 @@ class _RandomFrame(SimilarityFrame):
         device = cloud.device if self.generator is None else self.generator.device
         draw = torch.randn(cloud.size, *shape, generator=self.generator, device=device, dtype=cloud.dtype)
         return self.sigma * draw.to(cloud.device)
-
-    def exact(self, inner: Frames, element: Tensor) -> Tensor | None:
-        return torch.full_like(element.view(len(element), -1)[:, 0], NO_RANK, dtype=torch.long)
 
     def extra_repr(self) -> str:
         return f"sigma={self.sigma}"
@@ -290,14 +280,20 @@ def _composed(inner: Frames, cloud: Cloud, scale: Tensor | None, velocity: Tenso
 
     .. math:: \lambda^s (\lambda'^s R x + t' + \text{boost} \cdot u') + \text{boost} \cdot u
     """
-    origin, total, drift = inner.origin, inner.scale, inner.velocity
+    values = dict(vars(inner))
     if scale is not None:
-        point = next((q.rep.scale for q in cloud.declared if q.rep.affine), 0)
-        boosted = next((q.rep.scale for q in cloud.declared if q.rep.boost), 0)
-        length, speed = (positive(scale).pow(power).unsqueeze(1) for power in (point, boosted))
-        origin = None if origin is None else length * origin
-        drift = None if drift is None else speed * drift
-        total = scale if total is None else scale * total
+        length = positive(scale).pow(_scale_of(cloud, "affine"))
+        for name, power in (("origin", 1), ("moments", 2)):  # in the units outside
+            if values.get(name) is not None:
+                values[name] = align(length.pow(power), values[name]) * values[name]
+        if inner.velocity is not None:
+            values["velocity"] = positive(scale).pow(_scale_of(cloud, "boost")).unsqueeze(1) * inner.velocity
+        values["scale"] = scale if inner.scale is None else scale * inner.scale
     if velocity is not None:
-        drift = velocity if drift is None else velocity + drift
-    return inner.made(**{**vars(inner), "origin": origin, "scale": total, "velocity": drift})
+        values["velocity"] = velocity if inner.velocity is None else velocity + inner.velocity
+    return inner.made(**values)
+
+
+def _scale_of(cloud: Cloud, weight: str) -> float:
+    """How points (affine), or the quantities that boosts change, scale: all alike."""
+    return next((q.rep.scale for q in cloud.declared if getattr(q.rep, weight)), 0)

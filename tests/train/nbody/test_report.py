@@ -93,6 +93,12 @@ def test_forward_times_are_measured_together_and_kept(filled, rows, monkeypatch)
         assert "still" not in Report(filled, rows).write()
 
 
+def test_a_model_that_cannot_be_built_here_is_not_timed(rows, capsys):
+    rows[0].path.write_text("model: {model: {class_path: fa_pyg.models.Nothing}}\ntrainer: {max_epochs: 0}")
+    with pytest.warns(UserWarning, match="egnn is not timed: .*egnn.yaml"):
+        assert list(module._built({"a": rows[0], "b": rows[2]})) == ["b"]
+
+
 def splits_of_20(benchmark):
     splits = module.replace(benchmark, train_samples=20, eval_samples=20).splits()
     return lambda self: splits

@@ -116,7 +116,8 @@ class Report:
             rows.setdefault(particles, {}).update({_key(line): line.row for line in lines})
             evaluated.setdefault(particles, systems)
         found = {n: self._times(rows[n], evaluated[n], n, rounds) for n in rows}
-        write_atomically(self._kept, json.dumps({"rounds": rounds, "particles": found}, indent=1))
+        if found:
+            write_atomically(self._kept, json.dumps({"rounds": rounds, "particles": found}, indent=1))
 
     def _times(self, rows: dict[str, Row], evaluated: int, particles: int, rounds: int) -> dict:
         """Return milliseconds, and the ratio to EGNN's or None, of each row."""

@@ -61,7 +61,7 @@ def run(given: argparse.Namespace, rows: list[Row]) -> int:
             print(f"error: {name}: {outcome}", file=sys.stderr, flush=True)
         else:
             print(f"{name}: test MSE {outcome.test_mse:.5f}, CPU {outcome.cpu_seconds:.0f} s", flush=True)
-            report(benchmark, rows).write()
+            report(benchmark, rows).write(plots=False)
     finish(given, report(benchmark, rows))
     return failed
 

@@ -14,7 +14,7 @@ from fa_pyg.builders.graphs import Graphs, graphs_of
 from fa_pyg.frames import Frames, FrameSet, PermutationFrames
 from fa_pyg.groups import Group, GroupLike
 
-__all__ = ["Frame", "MotionFrame", "PermutationFrame"]
+__all__ = ["Frame", "MotionFrame", "PermutationFrame", "check_euclidean"]
 
 
 class Frame(nn.Module, ABC):
@@ -149,6 +149,16 @@ class PermutationFrame(Frame):
         if not isinstance(frames, PermutationFrames) or frames.num_bodies != size:
             raise ValueError(f"{self}: expected permutation frames of {size} graphs, found {frames}")
         return frames
+
+
+def check_euclidean(name: str, frame: Frame) -> None:
+    """Raise ValueError for a frame that scales or boosts, itself or inside."""
+    wrong = [module for module in frame.modules() if not getattr(module, "is_euclidean", True)]
+    if wrong:
+        kind = type(wrong[0]).__name__
+        raise ValueError(
+            f"{name}: expected a frame without scaling and boosts, found a {kind}: wrap it around"
+        )
 
 
 def _adopt(cls: type[Frame]) -> None:

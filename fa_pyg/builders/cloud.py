@@ -14,7 +14,7 @@ from fa_pyg.groups import Group
 from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
 from fa_pyg.reps import Rep
 
-__all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "type_weights"]
+__all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "natural_reps", "type_weights"]
 
 MOST_TYPES = 10**13
 """The largest absolute value of a type: up to it, different types have different weights."""
@@ -192,6 +192,12 @@ def _largest(x: Tensor, index: Tensor, size: int) -> Tensor:
     return x.new_zeros(size).scatter_reduce(0, index, x.detach(), "amax")
 
 
+def natural_reps(group: Group) -> tuple[Rep, Rep]:
+    """Return how positions and velocities of the same time transform in a group, time not being scaled."""
+    scale = int(group.scales)
+    return Rep(1, affine=group.translates, scale=scale), Rep(1, scale=scale, boost=int(group.boosts))
+
+
 def cloud_of(
     group: Group,
     pos: Tensor,
@@ -223,8 +229,8 @@ def cloud_of(
     if unclear is not None and batch is None:
         raise ValueError(unclear)
     size = 1 if batch is None else graph_count(batch, num_graphs)
-    point = Rep(1, affine=group.translates, scale=int(group.scales))
-    reps = [point, *[Rep(1, scale=int(group.scales), boost=int(group.boosts))] * len(vectors)]
+    point, vector = natural_reps(group)
+    reps = [point, *[vector] * len(vectors)]
     rows = Rows(Level.NODE, batch, len(pos))
     read = tuple(Quantity(x, rep, rows) for x, rep in zip((pos, *vectors), reps, strict=True))
     return Cloud(read, read, batch, size, node_weight)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame, MotionFrame
+from fa_pyg.builders.base import Frame, MotionFrame, check_euclidean
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import Frames, SignedFrames
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
@@ -51,12 +51,14 @@ class CosetFrame(MotionFrame):
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         if not frame.group.rotates:
             raise ValueError(f"frame: expected a frame of rotations, found {frame}")
+        check_euclidean("frame", frame)
         super().__init__(frame.group)
         try:
             found = Group.of(subgroup)
         except ValueError as error:
             raise ValueError(str(error).replace("group:", "subgroup:", 1)) from None
-        allowed = isinstance(found, FiniteGroup) and found.dim == frame.group.dim and not found.translates
+        allowed = isinstance(found, FiniteGroup) and found.dim == frame.group.dim
+        allowed = allowed and found.is_euclidean and not found.translates
         if not allowed or (found.reflects and not frame.group.reflects):
             kind = "rotations and reflections" if frame.group.reflects else "rotations"
             wanted = f'a finite group of {kind} in {frame.group.dim} dimensions such as "D2" or "O"'

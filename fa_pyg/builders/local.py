@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import Frame, check_euclidean
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.pca import PCAFrame
 from fa_pyg.frames import Frames
@@ -61,6 +61,7 @@ class LocalFrame(nn.Module):
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("O(3)")')
         if not frame.group.dim:
             raise ValueError(f'frame: expected a frame such as PCAFrame("O(3)"), found {frame!r}')
+        check_euclidean("frame", frame)
         self.frame = frame
 
     @property

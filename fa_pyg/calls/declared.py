@@ -15,11 +15,13 @@ from fa_pyg.builders.cloud import MOST_TYPES, Quantity, check_weight
 from fa_pyg.calls.call import Call, Name
 from fa_pyg.calls.layout import Layout
 from fa_pyg.frames.rows import Rows
+from fa_pyg.groups import Group
 from fa_pyg.math.linalg import check_real
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = [
     "NodeWeight",
+    "check_acted_on",
     "check_node_weight",
     "check_reads",
     "check_weights",
@@ -49,6 +51,14 @@ def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
 def first_read(inputs: Mapping[Name, Rep]) -> list[Name]:
     """Return the default of ``reads``: the first declared input that transforms."""
     return [name for name, rep in inputs.items() if rep.moves][:1] or list(inputs)[:1]
+
+
+def check_acted_on(group: Group, reps: Mapping[Name, Rep], name: str) -> None:
+    """Raise ValueError if the group scales, or boosts, and no input is changed by that."""
+    for weight, extended in (("scale", group.scales), ("boost", group.boosts)):
+        if extended and not any(getattr(rep, weight) for rep in reps.values()):
+            wanted = f"inputs with a weight {weight} for {group}, such as Rep(1, {weight}=1)"
+            raise ValueError(f"{name}: expected {wanted}, found {', '.join(map(str, reps))} without")
 
 
 def check_weights(reps: Mapping[Name, Rep]) -> None:

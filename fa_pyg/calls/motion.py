@@ -141,13 +141,19 @@ class MotionReading(Reading, seen=Cloud):
             raise ValueError(unclear)
 
     def _check_origin(self, frame: Frame, call: Call, given: Frames) -> None:
-        """Raise ValueError unless frames have an origin exactly if their group translates."""
+        """Raise ValueError for frames of another group: unless they have an origin exactly if it translates.
+
+        They may have a scale or velocity in addition, as in a random scale.
+        """
         wanted = frame.group.translates and any(self.inputs[k].affine for k, _ in self._given(call))
         if (given.origin is not None) != wanted:
             found, expected = ("without", "with") if wanted else ("with", "without")
             raise ValueError(
                 f"frames: expected frames of {frame.group}, {expected} an origin, found {found} one"
             )
+        for name, wanted in (("scale", frame.group.scales), ("velocity", frame.group.boosts)):
+            if wanted and getattr(given, name) is None:
+                raise ValueError(f"frames: expected frames of {frame.group}, with a {name}, found none")
 
     def _check_gradient(self, frame: Frame, call: Call, given: Frames) -> None:
         """Raise ValueError for given frames without a gradient where an input requires one."""

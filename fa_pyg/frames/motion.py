@@ -115,10 +115,11 @@ class MotionFrames(FrameSet):
         rep, rows = Rep.of(rep), self._source_rows(len(y), level)
         frame = self._copied(rows)[1]
         z = self._rotated(rotate_back, self._explicit(y, rep), frame, rep)
-        body = self.body.index_select(0, frame)
-        z = moved(z, rep, body, self.scale, self.velocity)
-        if rep.affine and self.origin is not None:
-            z = z + align(self.origin.index_select(0, body), z)
+        if rep.affine or rep.scale or rep.boost:
+            body = self.body.index_select(0, frame)
+            z = moved(z, rep, body, self.scale, self.velocity)
+            if rep.affine and self.origin is not None:
+                z = z + align(self.origin.index_select(0, body), z)
         return z.to(y.dtype).reshape(y.shape)
 
     def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:

@@ -25,10 +25,12 @@ from fa_pyg.models.particles.gnn import GNN
 from fa_pyg.models.particles.kinematic import KinematicGNN
 from fa_pyg.models.particles.linear import Linear
 from fa_pyg.models.particles.mpnn import MPNN
+from fa_pyg.models.particles.pair_force import PairForceIntegrator
 from fa_pyg.models.particles.radial_field import RadialField
 from fa_pyg.models.particles.se3_transformer import SE3Transformer
 from fa_pyg.models.particles.segnn import SEGNN
 from fa_pyg.models.particles.tfn import TFN
+from fa_pyg.models.particles.two_body import TwoBody
 
 __all__ = [
     "EGNN",
@@ -57,9 +59,11 @@ __all__ = [
     "Linear",
     "NeighborVectors",
     "NequIP",
+    "PairForceIntegrator",
     "Potential",
     "RadialField",
     "SE3Transformer",
+    "TwoBody",
     "gnnml3_supports",
     "largest_eigenvalues",
 ]

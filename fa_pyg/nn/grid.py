@@ -207,7 +207,8 @@ def _field(name: str, rep: RepLike) -> Rep:
 
 def _matrices(group: Group) -> list[tuple[tuple[int, ...], ...]]:
     """Elements as integers; those that keep the order of the axes come first, as they share a call."""
-    elements = group.elements() if isinstance(group, FiniteGroup) and not group.translates else None
+    is_plain = isinstance(group, FiniteGroup) and group.is_euclidean and not group.translates
+    elements = group.elements() if is_plain else None
     if elements is None or not torch.equal(elements, elements.round()):
         raise ValueError(f'group: expected a finite one of the grid such as "C4", "D4" or "O", found {group}')
     rows = [tuple(tuple(map(int, row)) for row in matrix) for matrix in elements.tolist()]

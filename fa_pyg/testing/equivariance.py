@@ -36,7 +36,7 @@ def assert_equivariant(
         model: any module, in evaluation mode.
         inputs: arguments of the model: a ``Data`` or ``Batch``, a dict of keywords, or a sequence of
             positional arguments. A ``batch`` that the model does not take is left out, as by a framed model.
-        group: e.g. ``"E(3)"``.
+        group: e.g. ``"E(3)"``; with scaling and boosts, ``"Sim(3)"``, ``"Gal(3)"``, ``"R+:Gal(3)"``.
         input_reps: representations of the inputs that transform; default those that a framed model declares,
             ``{"pos": "point"}`` for others, none under S(n).
         output: representation of the output, or a tuple or dict of them; default those that a framed model
@@ -50,15 +50,16 @@ def assert_equivariant(
         seed: of the motions.
 
     Returns:
-        The largest relative error of each case: ``proper``, ``improper``, ``translated`` (if the group has
-        them), ``permuted`` (order of nodes within graphs), ``apart`` (with several graphs: outputs of a graph
-        as the others change) and ``undeclared`` (floating-point inputs ``[n, ..., d]`` without a
-        representation: only these are rotated; declare invariant ones as "scalar"). An output ``[n, ..., d]``
-        without a representation is tested as a vector.
+        The largest relative error of each case: ``proper``, ``improper``, ``translated``, ``scaled``,
+        ``boosted`` (if the group has them), ``permuted`` (order of nodes within graphs), ``apart`` (with
+        several graphs: outputs of a graph as the others change) and ``undeclared`` (floating-point inputs
+        ``[n, ..., d]`` without a representation: only these are rotated; declare invariant ones as "scalar").
+        An output ``[n, ..., d]`` without a representation is tested as a vector.
 
     Raises:
         AssertionError: with the errors of all cases, if an error is above ``tol`` or not finite.
-        ValueError: for points ``[B, T, d]`` without ``batch``, which may be a dense batch.
+        ValueError: for points ``[B, T, d]`` without ``batch``, which may be a dense batch; for a group that
+            scales or boosts if no input has a weight for it.
 
     Not guaranteed: that inputs other than floating point, or with rows of an unknown graph, do not leak from
     graph to graph. If neither sizes nor names, ``level`` and ``levels`` determine how a tensor depends on the

@@ -68,7 +68,8 @@ def exactness_error(
     for cloud in clouds:
         checks.instance("clouds", cloud, NamedCloud, "NamedClouds")
     model = framed_probe(frame, length=length, velocities=velocities, seed=seed).to(dtype)
-    reps = model.output | ({"node force": Rep(1)} if forces else {})
+    force = Rep(1, scale=-int(frame.group.scales))  # of an energy that does not scale
+    reps = model.output | ({"node force": force} if forces else {})
     generator, errors = torch.Generator().manual_seed(seed), {}
     for part in _parts(clouds):
         worst = torch.zeros(len(part), len(reps), dtype=torch.float64)

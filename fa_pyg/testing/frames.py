@@ -7,8 +7,10 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
+from fa_pyg.builders.cloud import natural_reps
 from fa_pyg.frames import Frames
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
+from fa_pyg.reps import Rep
 from fa_pyg.testing.motions import Motion, random_motion
 
 __all__ = ["assert_frame", "assert_same_sets"]
@@ -43,7 +45,8 @@ def assert_frame(
     _check_trials(tol, trials, seed)
     group = Group.of(group) if group is not None else frame.group
     generator = torch.Generator().manual_seed(seed)
-    reps = ["point" if frame.group.translates else "vector"] + ["vector"] * len(vectors)
+    point, vector = natural_reps(frame.group)
+    reps = [point, *[vector] * len(vectors)]
     plain = frame(pos, *vectors, batch=batch, node_weight=node_weight)
     assert (plain.origin is not None) == frame.group.translates, (
         f"origin: expected a point per graph if the group has translations, else None ({frame.group})"
@@ -53,7 +56,8 @@ def assert_frame(
         for proper in (True, False) if group.reflects else (True,):
             g = random_motion(group, generator, proper=proper)
             moved = [g(x, rep) for x, rep in zip((pos, *vectors), reps, strict=True)]
-            _check_moved(plain, frame(*moved, batch=batch, node_weight=node_weight), g, tol)
+            found = frame(*moved, batch=batch, node_weight=node_weight)
+            _check_moved(plain, found, g, point, vector, tol)
 
 
 def _check_trials(tol: float, trials: int, seed: int) -> None:
@@ -75,10 +79,12 @@ def _check_elements(frames: Frames, group: Group, tol: float) -> None:
     _check((total - 1).abs(), tol, "weight: sums over a body differ from 1 by")
 
 
-def _check_moved(plain: Frames, moved: Frames, g: Motion, tol: float) -> None:
-    if plain.origin is not None:
-        scale = 1 + plain.origin.abs().max().item()
-        _check((moved.origin - g(plain.origin)).abs(), tol * scale, "origin: F(gx) and gF(x) differ by")
+def _check_moved(plain: Frames, moved: Frames, g: Motion, point: Rep, vector: Rep, tol: float) -> None:
+    parts = {"origin": point, "scale": Rep(0, scale=1), "velocity": vector}
+    for name, rep in parts.items():
+        if getattr(plain, name) is not None:
+            a, b = getattr(moved, name), g(getattr(plain, name), rep)
+            _check((a - b).abs(), tol * (1 + b.abs().max().item()), f"{name}: F(gx) and gF(x) differ by")
     expected = g.rotation.to(plain.rotation) @ plain.rotation
     for body in range(plain.num_bodies):  # a loop over graphs: slow, for tests
         a, b = plain.body == body, moved.body == body

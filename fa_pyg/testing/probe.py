@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from fa_pyg import checks
 from fa_pyg.batches import graph_count
 from fa_pyg.builders import Frame
+from fa_pyg.builders.cloud import natural_reps
 from fa_pyg.math.linalg import mean
 from fa_pyg.neighbors.cutoffs import cubic_cutoff
 from fa_pyg.nn.averaging import FrameAveraging
@@ -70,9 +71,8 @@ def framed_probe(frame: Frame, **options) -> FrameAveraging:
     """Wrap a :class:`Probe` with these options in a frame; all its inputs are declared."""
     checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
     probe = Probe(frame.group.dim, **options)
-    inputs = {"pos": "point" if frame.group.translates else "vector"}
-    if options.get("velocities"):
-        inputs["vel"] = "vector"
+    point, vector = natural_reps(frame.group)
+    inputs = {"pos": point, "vel": vector} if options.get("velocities") else {"pos": point}
     names = [f"{level} {rep}" for level in ("node", "graph") for rep in REPS]
     output, level = ({name: name.split()[k] for name in names} for k in (1, 0))
     return FrameAveraging(probe, frame, inputs, output, level=level, chunk=32)  # there may be many frames

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fa_pyg.batches import channels_or_samples
 from fa_pyg.builders import Sample
 from fa_pyg.calls import Layout, Name
+from fa_pyg.calls.declared import check_acted_on
 from fa_pyg.calls.graphs import graph_layout
 from fa_pyg.calls.undeclared import looks_geometric, undeclared
 from fa_pyg.groups import Group
@@ -69,7 +70,8 @@ class Trials:
             return {}, {}, graph_layout(call, levels or {})
         declared = self.model.reps({"pos": "point"} if input_reps is None else input_reps)
         reps = {name: rep for name, rep in declared.items() if not rep.is_invariant}
-        nodes = next(iter(reps or declared))
+        check_acted_on(group, declared, "input_reps")
+        nodes = next((name for name, rep in reps.items() if rep.moves), next(iter(reps or declared)))
         layout = Layout(call, levels, nodes)
         _check_samples(nodes, declared[nodes], layout, group.dim)
         free = undeclared(call.values, declared, group.dim, layout.sizes) if group.rotates else {}
@@ -131,7 +133,7 @@ class Trials:
     def undeclared(self, trials: int) -> list[float]:
         """Errors when only undeclared inputs that may transform are rotated."""
         errors = []
-        rotations = [draw for case, draw in self.motions().items() if case != "translated"]
+        rotations = [draw for case, draw in self.motions().items() if case in ("proper", "improper")]
         for g in (draw() for draw in rotations * trials):
             changed = {name: g(value, "vector") for name, value in self.free.items()}
             expected = ([value] for value, *_ in self.reference)
@@ -193,17 +195,22 @@ def _in_one_frame(model: nn.Module, seed: int) -> FrameAveraging | None:
 
 
 def _cases(group: Group, generator: torch.Generator) -> dict[str, Callable[[], Motion]]:
-    """Random motions of each kind in the group, rotations and translations separately."""
+    """Random motions of each kind in the group: rotations, translations, scalings and boosts separately."""
+    eye, zero = torch.eye(group.dim, dtype=torch.float64), torch.zeros(group.dim, dtype=torch.float64)
 
     def rotation(proper: bool) -> Motion:
         g = random_motion(group, generator, proper=proper)
         return Motion(g.rotation, torch.zeros_like(g.translation))
 
     def translation() -> Motion:
-        g = random_motion(group, generator)
-        return Motion(torch.eye(group.dim, dtype=torch.float64), g.translation)
+        return Motion(eye, random_motion(group, generator).translation)
 
     cases = {"proper": lambda: rotation(True)} if group.rotates else {}
     if group.reflects:
         cases["improper"] = lambda: rotation(False)
-    return {**cases, "translated": translation} if group.translates else cases
+    cases |= {"translated": translation} if group.translates else {}
+    if group.scales:
+        cases["scaled"] = lambda: Motion(eye, zero, random_motion(group, generator).scale)
+    if group.boosts:
+        cases["boosted"] = lambda: Motion(eye, zero, 1.0, random_motion(group, generator).boost)
+    return cases

@@ -101,7 +101,8 @@ def heaviest(frames: Frames, cloud: Cloud) -> Frames:
     order = torch.argsort(score, descending=True, stable=True)
     order = order[torch.argsort(frames.body[order], stable=True)]  # sorted by body, then by descending score
     first = order[frames.counts.cumsum(0) - frames.counts]
-    return Frames.uniform(frames.rotation[first].unsqueeze(0), frames.origin, frames.batch)
+    pose = Frames.uniform(frames.rotation[first].unsqueeze(0), frames.origin, frames.batch)
+    return pose.with_similarity(frames.scale, frames.velocity)
 
 
 def skewness(frames: Frames, cloud: Cloud) -> Tensor:

@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg import checks
-from fa_pyg.calls.declared import declared_reps
+from fa_pyg.calls.declared import check_acted_on, check_weights, declared_reps
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.math.linalg import working_dtype
@@ -33,8 +33,13 @@ class RandomMotion(BaseTransform):
     ``pos`` only, so that forces no longer fit. Every graph of a ``Batch`` moves independently. Computed in
     float64 and rounded to the type of each attribute.
 
+    Groups that scale or boost are not compact, and do not have a Haar probability measure either: as for
+    translations, elements are normal, :math:`\log \lambda \sim \mathcal N(0, \text{sigma}^2)` and
+    :math:`u \sim \mathcal N(0, \text{boost}^2)`.
+
     Args:
-        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
+        group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``; with scaling ``"Sim(d)"``, with
+            boosts ``"Gal(d)"``, with both ``"R+:Gal(d)"``.
         inputs: the representation of each attribute, e.g. ``{"pos": "point", "force": "vector", "cell":
             "vector", "stress": "tensor"}``; default points in ``pos``.
         generator: for reproducible draws; default torch's global one, which a ``DataLoader`` seeds in each
@@ -43,12 +48,15 @@ class RandomMotion(BaseTransform):
         scale: standard deviation of each component of the translation, in the units of the points.
         levels: the level ("node", "edge", "graph") of attributes whose name and size are ambiguous, in a
             Data with ``batch`` that PyG did not collate.
+        sigma: standard deviation of the logarithm of the scale, in groups that scale.
+        boost: standard deviation of each component of the velocity, in groups that boost.
 
     Shapes:
         the last ``rank`` axes of length d. A graph-level vector is ``[1, d]``: a Batch then has ``[B, d]``.
 
     Raises:
-        ValueError: for an attribute that is missing or of another shape or type, or if the data holds frames.
+        ValueError: for an attribute that is missing or of another shape or type, or if the data holds frames;
+            for a group that scales or boosts if no attribute has a weight for it.
     """
 
     def __init__(
@@ -58,9 +66,12 @@ class RandomMotion(BaseTransform):
         generator: torch.Generator | None = None,
         scale: float = 1.0,
         levels: Mapping[str, str] | None = None,
+        sigma: float = 0.4,
+        boost: float = 1.0,
     ) -> None:
         checks.instance("generator", generator, torch.Generator, "a torch.Generator", optional=True)
-        checks.number("scale", scale, 0)
+        for name, value in (("scale", scale), ("sigma", sigma), ("boost", boost)):
+            checks.number(name, value, 0)
         check_levels(levels)
         self.group = Group.of(group)
         if not self.group.dim:
@@ -68,8 +79,10 @@ class RandomMotion(BaseTransform):
                 "group: expected motions, found S(n): CanonicalPose(RandomNodeFrame()) permutes nodes"
             )
         self.inputs = declared_reps(inputs)
+        check_weights(self.inputs)
+        check_acted_on(self.group, self.inputs, "inputs")
         self.generator = generator
-        self.scale = scale
+        self.scale, self.sigma, self.boost = scale, sigma, boost
         self.levels = levels
         self._worker: tuple[int, torch.Generator] | None = None
 
@@ -83,11 +96,16 @@ class RandomMotion(BaseTransform):
         """A random element of the group for each graph."""
         generator, kind = self._generator(), {"device": like.device, "dtype": working_dtype(like)}
         rotation = self.group.haar(size, generator, **kind)
-        if not self.group.translates:
-            return Frames.uniform(rotation.unsqueeze(0))
-        device = like.device if generator is None else generator.device
-        shift = torch.randn(size, self.group.dim, generator=generator, device=device, dtype=kind["dtype"])
-        return Frames.uniform(rotation.unsqueeze(0), self.scale * shift.to(like.device))
+
+        def normal(*shape: int) -> Tensor:
+            device = like.device if generator is None else generator.device
+            draw = torch.randn(*shape, generator=generator, device=device, dtype=kind["dtype"])
+            return draw.to(like.device)
+
+        shift = self.scale * normal(size, self.group.dim) if self.group.translates else None
+        scale = (self.sigma * normal(size)).exp() if self.group.scales else None
+        velocity = self.boost * normal(size, self.group.dim) if self.group.boosts else None
+        return Frames.uniform(rotation.unsqueeze(0), shift).with_similarity(scale, velocity)
 
     def _generator(self) -> torch.Generator | None:
         """The generator to draw from in this process."""

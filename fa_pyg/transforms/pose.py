@@ -41,7 +41,8 @@ class CanonicalPose(FrameTransform):
 
     Shapes:
         adds ``pose_rotation [B, d, d]``, ``pose_weight [B]`` (ones), ``pose_count [B]`` (ones) and, in groups
-        that translate, ``pose_origin [B, d]``.
+        that translate, ``pose_origin [B, d]``; in groups that scale, ``pose_scale [B]``, in those that boost,
+        ``pose_velocity [B, d]``.
 
     Raises:
         ValueError: for an attribute that is missing or of another shape or type, or if the data holds frames.

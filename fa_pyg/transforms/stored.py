@@ -15,7 +15,8 @@ from fa_pyg.transforms.orders import data_orders, has_orders
 
 __all__ = ["check_free", "data_frames", "store_frames"]
 
-PARTS = ("rotation", "weight", "count", "origin", "exact")  # the last two are optional
+PARTS = ("rotation", "weight", "count")
+OPTIONAL = ("origin", "exact", "scale", "velocity")
 
 
 def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
@@ -32,7 +33,8 @@ def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
     Shapes:
         ``frame_rotation [F, d, d]`` and ``frame_weight [F]``, by graph; ``frame_count [B]``, the number of
         frames of each graph; ``frame_origin [B, d]``, in groups that translate; ``frame_exact [B]``, for
-        frames with exactness information (:meth:`~fa_pyg.Frames.exact_for`).
+        frames with exactness information (:meth:`~fa_pyg.Frames.exact_for`); ``frame_scale [B]`` and
+        ``frame_velocity [B, d]``, in groups that scale and boost.
 
         For S(n): ``frame_order [M]``, the index within its graph of the node at each position, frame by
         frame; ``frame_orbit [N]`` and ``frame_edge_orbit [E]``; ``frame_color [E]``, the colors of edges.
@@ -47,7 +49,8 @@ def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
     checks.instance("name", name, str, "a name")
     if has_orders(data, name):
         return data_orders(data, name)
-    rotation, weight, count, origin, exact = (data.get(f"{name}_{part}") for part in PARTS)
+    rotation, weight, count = (data.get(f"{name}_{part}") for part in PARTS)
+    origin, exact, scale, velocity = (data.get(f"{name}_{part}") for part in OPTIONAL)
     if rotation is None or weight is None or count is None:
         have = ", ".join(data.keys()) or "nothing"
         raise ValueError(f"{name}_rotation, {name}_weight, {name}_count: expected tensors, found {have}")
@@ -56,15 +59,15 @@ def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
     graphs = torch.arange(len(count), device=count.device)
     body = graphs.repeat_interleave(count, output_size=len(rotation))
     frames = Frames(rotation, body, weight, origin, data.get("batch"), len(count))
-    return frames.with_exact(exact)
+    return frames.with_exact(exact).with_similarity(scale, velocity)
 
 
 def store_frames(declared: Declared, frames: Frames, name: str) -> Data:
     """Return the data with these frames of its graphs as attributes."""
     data = declared.data
     order = torch.argsort(frames.body, stable=True)  # sorted by graph
-    by_graph = frames.rotation.index_select(0, order), frames.weight.index_select(0, order)
-    values = dict(zip(PARTS, (*by_graph, frames.counts, frames.origin, frames.exact), strict=True))
+    by_graph = frames.rotation.index_select(0, order), frames.weight.index_select(0, order), frames.counts
+    values = dict(zip(PARTS, by_graph, strict=True)) | {part: getattr(frames, part) for part in OPTIONAL}
     for part, value in values.items():
         if value is not None:
             data[f"{name}_{part}"] = value

@@ -171,6 +171,21 @@ def test_a_wait_is_announced_and_ends(folder, monkeypatch):
     assert len(within(5, LazyXYZ, folder / "a.xyz")) == 40
 
 
+def test_without_patience_a_held_lock_is_an_error_at_once(tmp_path):
+    path = tmp_path / "lock"
+    process = started(path)
+    try:
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError, match=f"held by process {process.pid}"), locked(path, patience=0):
+            pass
+        assert time.monotonic() - begin < 5
+    finally:
+        process.kill()
+        process.join()
+    with locked(path, patience=0):
+        pass
+
+
 def test_signs_of_life_prolong_the_wait(tmp_path, monkeypatch):
     monkeypatch.setattr(_lock, "PATIENCE", 0.5)
     path, stop = tmp_path / "lock", threading.Event()

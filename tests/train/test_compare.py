@@ -60,6 +60,19 @@ def test_an_interrupted_run_goes_on_and_its_time_counts(script, tmp_path):
     assert second.endswith("--ckpt_path last")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="from /proc")
+def test_the_time_of_a_run_is_kept_while_it_runs(script, tmp_path, monkeypatch):
+    """For a comparison that is killed, and with it the run."""
+    seen, write = [], compare.write_atomically
+    monkeypatch.setattr(compare, "KEEP_EVERY", 0.05)
+    monkeypatch.setattr(compare, "write_atomically", lambda *args: (seen.append(args[1]), write(*args)))
+    result = trained(script, tmp_path / "one.yaml", 0, tmp_path / "runs")
+    *before, at_end, _ = map(json.loads, seen)
+    assert len(before) > 2
+    assert before == sorted(before)
+    assert 0 < before[-1] <= at_end + 0.02 == pytest.approx(result["cpu_seconds"] + 0.02)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it")
 def test_a_run_ends_with_the_comparison_that_started_it(tmp_path):
     """Or two of them would write to one folder, when the comparison is started again."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import gather, mean
-from fa_pyg.models.particles.gnn import NEAR, GNNConv
+from fa_pyg.models.particles.gnn import NEAR, GNNConv, edge_features
 
 __all__ = ["KinematicGNN", "free_motion"]
 
@@ -36,7 +36,7 @@ class KinematicGNN(nn.Module):
         hidden_channels: width of node features and messages.
         num_layers: number of message-passing layers.
         dim: dimension of space.
-        num_times: number of times at which distances are computed, besides the present.
+        num_times: number of times at which distances are computed, besides the present; 0: no free motion.
         horizon: the time t to predict; one unit is 1000 steps of the benchmark.
 
     Shapes: ``pos, vel [N, dim]``, ``charge [N, 1]``, ``edge_index [2, E]`` from source to target without
@@ -64,11 +64,11 @@ class KinematicGNN(nn.Module):
         checks.size("hidden_channels", hidden_channels)
         checks.integer("num_layers", num_layers, 0, checks.DEEP)
         checks.size("dim", dim)
-        checks.integer("num_times", num_times, 1, 1000)
+        checks.integer("num_times", num_times, 0, 1000)
         self.horizon = checks.number("horizon", horizon, above=0)
         self.register_buffer("times", torch.linspace(0, horizon, num_times + 1), persistent=False)
         self.embed = nn.Linear(2 * dim, hidden_channels)
-        edge_dim = 3 * dim + 3 * (num_times + 1) + 12
+        edge_dim = 3 * dim + 3 * (num_times + 1) + 12 if num_times else 2 * dim + 5
         self.layers = nn.ModuleList([GNNConv(hidden_channels, edge_dim) for _ in range(num_layers)])
         self.displacement = nn.Sequential(
             nn.Linear(hidden_channels, hidden_channels), nn.SiLU(), nn.Linear(hidden_channels, dim)
@@ -101,6 +101,8 @@ class KinematicGNN(nn.Module):
         self, pos: Tensor, vel: Tensor, charge: Tensor, source: Tensor, target: Tensor
     ) -> Tensor:
         r, v = (gather(x, target) - gather(x, source) for x in (pos, vel))
+        if len(self.times) == 1:
+            return torch.cat([v, edge_features(pos, vel, charge, source, target)], dim=-1)
         charges = gather(charge, target) * gather(charge, source)
         direction = r * (r.square().sum(-1, keepdim=True) + NEAR).rsqrt()
         return torch.cat([r, direction, v, free_motion(r, v, charges, self.times)], dim=-1)

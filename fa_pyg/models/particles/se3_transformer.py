@@ -8,17 +8,13 @@ from torch_geometric.utils import softmax
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import gather, scatter_sum
+from fa_pyg.models.particles.couplings import Couplings, Edges, Features, Types
 from fa_pyg.models.particles.kernels import (
     Convolution,
-    Couplings,
-    Edges,
-    Features,
     Kernel,
     NormActivation,
-    Types,
     TypewiseLinear,
     neighbors,
-    read_edges,
 )
 from fa_pyg.models.particles.tfn import typed_inputs
 
@@ -101,7 +97,7 @@ class SE3Transformer(nn.Module):
         batch: Tensor | None = None,
     ) -> Tensor:
         h, edge_index = typed_inputs(vel, charge, edge_index)
-        edges = read_edges(pos, edge_index, self.couplings)
+        edges = Edges.measure(pos, edge_index, self.couplings)
         for layer, act in zip(self.layers, self.acts, strict=True):
             h = act(layer(h, edges))
         shift = self.out(h, edges)[1].squeeze(2)

@@ -10,6 +10,7 @@ from torch.nn.functional import normalize, silu
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import gather, mean, scatter_sum
+from fa_pyg.models.particles.edges import displacements, read_edges
 
 __all__ = ["SEGNN", "SteerableLinear"]
 
@@ -81,7 +82,7 @@ class SEGNN(nn.Module):
         ``charge`` is ignored: all models of the benchmark have the same signature.
 
     Raises:
-        ValueError: for arguments out of range, and missing edges.
+        ValueError: for arguments out of range, missing edges, and other than one feature of each edge.
 
     Not guaranteed: derivatives at a velocity of 0, and at particles in one place. Differs from the released
     code in that positions are centered on every graph's centroid, where that code subtracts the mean of each
@@ -110,11 +111,9 @@ class SEGNN(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor:
-        if edge_index is None or edge_attr is None:
-            raise ValueError("edge_index, edge_attr: expected edges and products of charges, found None")
-        source, target = edge_index
-        r = gather(pos, source) - gather(pos, target)
-        pair = torch.cat([r.norm(dim=1, keepdim=True), edge_attr.view(-1, 1)], dim=1)
+        source, target, charges = read_edges(edge_index, edge_attr, 1)
+        r = displacements(pos, target, source)
+        pair = torch.cat([r.norm(dim=1, keepdim=True), charges], dim=1)
         of_edge, of_node = _attributes(r, vel, target)
         graph = None if batch is None else torch.searchsorted(batch.sort().values, batch)
         centered = pos - gather(mean(pos, graph, 1 if graph is None else len(pos)), graph)

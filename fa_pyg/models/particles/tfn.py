@@ -7,7 +7,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.models.particles.kernels import Convolution, Couplings, Features, NormActivation, read_edges
+from fa_pyg.models.particles.couplings import Couplings, Edges, Features
+from fa_pyg.models.particles.kernels import Convolution, NormActivation
 
 __all__ = ["TFN", "typed_inputs"]
 
@@ -22,7 +23,7 @@ class TFN(nn.Module):
               h_j^a + W^b h_i^b\Big), \qquad y_i = x_i + h_i^1
 
     from charges (type 0) and velocities (type 1), with couplings K of spherical harmonics
-    (:class:`~fa_pyg.models.particles.kernels.Couplings`), radial networks R of the distance and a
+    (:class:`~fa_pyg.models.particles.couplings.Couplings`), radial networks R of the distance and a
     nonlinearity :math:`\phi` of the norms; the last layer has one vector as its output, and not :math:`\phi`.
 
     Equivariant to SE(3) and to the order of the particles, but *not* to reflections: all types couple, such
@@ -72,7 +73,7 @@ class TFN(nn.Module):
         batch: Tensor | None = None,
     ) -> Tensor:
         h, edge_index = typed_inputs(vel, charge, edge_index)
-        edges = read_edges(pos, edge_index, self.couplings)
+        edges = Edges.measure(pos, edge_index, self.couplings)
         for conv, act in zip(self.convs, self.acts, strict=False):
             h = act(conv(h, edges))
         return pos + self.convs[-1](h, edges)[1].squeeze(2)

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 EDGES = 4000  # of the systems that equivariance is measured on: 200 systems of 5 particles
+WARM = 3  # rounds before those that count
 REPS = {"pos": "point", "vel": "vector"}
 
 
@@ -71,12 +72,12 @@ def forward_times(modules: Mapping[str, FitModule], batch: Batch, rounds: int) -
     """
     names, shuffle = list(modules), random.Random(0).shuffle
     times: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(rounds + 1):
+    for number in range(WARM + rounds):
         shuffle(names)
         for name in names:
             begin = time.perf_counter()
             modules[name](batch)
-            if number:  # the first one warms up
+            if number >= WARM:
                 times[name].append(time.perf_counter() - begin)
     return times
 

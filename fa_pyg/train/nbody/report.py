@@ -35,8 +35,9 @@ ABOUT = (
 )
 FORWARD = (
     "Forward: a batch of 100 systems on one CPU thread, median of {} rounds in which every model runs once, "
-    "in random order (in brackets: published, on a GPU)."
+    "in random order."
 )
+BRACKETS = "In brackets: published, on a GPU."
 EQUIVARIANCE = (
     "Equivariance error: largest deviation of f(gx) from g f(x) over random E(3) motions g, in float32, "
     "relative to the largest coordinate of each system."
@@ -67,8 +68,11 @@ class Report:
             if lines
         }
 
-    def write(self) -> str:
+    def write(self, plots: bool = True) -> str:
         """Write ``table.md`` and the plots of its first section, and return the table.
+
+        Args:
+            plots: write them.
 
         Runs of other settings than those of their configuration are left out, with a warning.
         """
@@ -77,6 +81,7 @@ class Report:
         text = "\n".join(self._section(lines) for lines in sections.values())
         if sections:
             write_atomically(out / "table.md", text)
+        if sections and plots:
             self._draw(next(iter(sections.values())), out)
         return text
 
@@ -96,7 +101,7 @@ class Report:
             raise ValueError(f"--write-docs: expected runs on the data {BENCHMARK}, found none")
         lines = sections[BENCHMARK]
         link = _relative(page, readme)
-        about = [_about(lines), notes(lines), EQUIVARIANCE, f"All columns, and plots: [{link}]({link})."]
+        about = [*self._about(lines), EQUIVARIANCE, f"All columns, and plots: [{link}]({link})."]
         replace_part(readme, MARKER, f"{table(lines, SHORT)}\n{_paragraph(about)}")
         drawn = [f"![{name}]({_relative(images, page)}/{name}.png)\n" for name in self._draw(lines, images)]
         parts = [*(self._section(lines) for lines in sections.values()), *drawn]
@@ -131,10 +136,14 @@ class Report:
         return read_result(self._kept) or {}
 
     def _section(self, lines: Sequence[Line]) -> str:
+        about = self._about(lines)
+        about += [BRACKETS] if any(line.forward and line.row.forward for line in lines) else []
+        return f"{table(lines)}\n{_paragraph([*about, EQUIVARIANCE])}\n"
+
+    def _about(self, lines: Sequence[Line]) -> list[str]:
         is_timed = any(line.forward is not None for line in lines)
-        forward = FORWARD.format(self._forward().get("rounds")) if is_timed else ""
-        about = [_about(lines), notes(lines), forward, EQUIVARIANCE]
-        return f"{table(lines)}\n{_paragraph(about)}\n"
+        forward = [FORWARD.format(self._forward().get("rounds"))] if is_timed else []
+        return [ABOUT.format(*lines[0].runs[0].data), notes(lines), *forward]
 
     def _draw(self, lines: Sequence[Line], folder: Path) -> list[str]:
         """Write all plots of these lines; return their names."""
@@ -152,10 +161,6 @@ class Report:
 def _paragraph(sentences: Sequence[str]) -> str:
     text = " ".join(filter(None, sentences))
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _about(lines: Sequence[Line]) -> str:
-    return ABOUT.format(*lines[0].runs[0].data)
 
 
 def _key(line: Line) -> str:

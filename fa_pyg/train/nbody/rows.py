@@ -59,7 +59,13 @@ ROWS = (  # one line each; rows without a file are left out
     Row("segnn", "SEGNN", BASELINE, 0.0043, None, "README of PONITA"),
     Row("fa_gnn", "FA-GNN", BASELINE, 0.0057, 0.0041, PUNY),
     Row("gnn", "message passing without frames", SYMMETRIES),
-    Row("fa_gnn_haar", "message passing, random motions, 8 frames in evaluation", SYMMETRIES),
+    Row("fa_gnn_haar", "message passing, random motions in training, 8 frames in evaluation", SYMMETRIES),
+    Row("fa_kinematic", "the same, Galilean, random scales, 2 layers, few weighted frames", SYMMETRIES),
+    Row("fa_galilean", "the same, Galilean, random scales, 4 layers, 8 frames", SYMMETRIES),
+    Row("two_body", "two-body motions superposed, without learning", HYBRID),
+    Row("two_body_equivariant", "the same, without the generator's limit of forces", HYBRID),
+    Row("pair_force", "learned pair force, integrated", HYBRID),
+    Row("pair_force_equivariant", "the same, without the generator's limit of forces", HYBRID),
 )
 # Figures without a row: (model, training systems, test MSE, source).
 CITED = (

@@ -113,9 +113,17 @@ def notes(lines: Sequence[Line]) -> str:
     text = [CUT] if any(line.is_cut for line in lines) else []
     text += [LAW] if any(line.extrapolated is not None for line in lines) else []
     text += [_sources(lines)] if any(_published(line) for line in lines) else []
-    cited = [f"{name} {mse:.4f} ({source})" for name, systems, mse, source in CITED if systems == data[0]]
-    text += [f"Lowest elsewhere: {', '.join(cited)}."] if cited and data[1:] == BENCHMARK[1:] else []
+    text += _cited(data[0]) if data[1:] == BENCHMARK[1:] else []
     return " ".join(text)
+
+
+def _cited(systems: int) -> list[str]:
+    figures: dict[str, list[str]] = {}
+    for name, trained, mse, source in CITED:
+        if trained == systems:
+            figures.setdefault(source, []).append(f"{name} {mse:.4f}")
+    text = ", ".join(f"{', '.join(some)} ({source})" for source, some in figures.items())
+    return [f"Lowest elsewhere: {text}."] if text else []
 
 
 def _sources(lines: Sequence[Line]) -> str:

@@ -5,15 +5,8 @@ import importlib.util
 import pytest
 import torch
 
-from fa_pyg.models.particles.kernels import (
-    Convolution,
-    Couplings,
-    Edges,
-    Kernel,
-    NormActivation,
-    neighbors,
-    read_edges,
-)
+from fa_pyg.models.particles.couplings import Couplings, Edges
+from fa_pyg.models.particles.kernels import Convolution, Kernel, NormActivation, neighbors
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("e3nn") is None, reason="e3nn is not installed")
 
@@ -42,7 +35,7 @@ def test_messages_are_those_of_the_tensor_product_of_e3nn(inputs, outputs, edge_
     from e3nn import o3
 
     h, pos, kernel = features(inputs), torch.randn(4, 3), Kernel(inputs, outputs)
-    edges = read_edges(pos, edge_index, Couplings(2))
+    edges = Edges.measure(pos, edge_index, Couplings(2))
     found = kernel(neighbors(h, edges, outputs), edges)
 
     r = pos[edges.target] - pos[edges.source]
@@ -74,7 +67,7 @@ def test_messages_are_those_of_the_tensor_product_of_e3nn(inputs, outputs, edge_
 def test_both_directions_of_an_edge_share_their_weights_and_nothing_else_changes():
     types, pos = {0: 2, 1: 2}, torch.randn(4, 3)
     conv, couplings, h = Convolution(types, types), Couplings(1), features(types)
-    edges = read_edges(pos, BOTH_WAYS, couplings)
+    edges = Edges.measure(pos, BOTH_WAYS, couplings)
     assert edges.share == 2
     assert len(edges.features) == 4
     r = pos[edges.target] - pos[edges.source]
@@ -87,13 +80,13 @@ def test_edges_in_another_order_change_nothing():
     types, pos, order = {0: 2, 1: 2}, torch.randn(4, 3), torch.randperm(7)
     conv, couplings, h = Convolution(types, types), Couplings(1), features(types)
     edge_index = BOTH_WAYS[:, 1:]
-    found = conv(h, read_edges(pos, edge_index, couplings))
-    for kind, x in conv(h, read_edges(pos, edge_index[:, order], couplings)).items():
+    found = conv(h, Edges.measure(pos, edge_index, couplings))
+    for kind, x in conv(h, Edges.measure(pos, edge_index[:, order], couplings)).items():
         torch.testing.assert_close(x, found[kind])
 
 
 def test_a_single_edge_each_way_between_two_pairs_is_not_taken_for_one_edge():
-    edges = read_edges(torch.randn(4, 3), torch.tensor([[0, 2], [1, 3]]), Couplings(1))
+    edges = Edges.measure(torch.randn(4, 3), torch.tensor([[0, 2], [1, 3]]), Couplings(1))
     assert edges.share == 1
 
 

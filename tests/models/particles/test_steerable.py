@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from helpers import particles
 
 from fa_pyg.models import GNN, SEGNN, TFN, SE3Transformer
 from fa_pyg.testing import assert_equivariant, equivariance_error
@@ -31,15 +32,6 @@ def make(request):
     return lambda **kw: MODELS[request.param](**kw).double()
 
 
-def particles(sizes=(5, 5, 3, 1, 6)):
-    batch = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
-    same = batch[:, None] == batch[None, :]
-    edge_index = (same & ~torch.eye(len(batch), dtype=torch.bool)).nonzero().T
-    pos, vel = torch.randn(2, len(batch), 3, dtype=torch.float64)
-    charge = torch.randn(len(batch), 1, dtype=torch.float64).sign()
-    return given(pos, vel, charge, edge_index) | {"batch": batch}
-
-
 def given(pos, vel, charge, edge_index):
     edge_attr = charge[edge_index[0]] * charge[edge_index[1]]
     return {"pos": pos, "vel": vel, "charge": charge, "edge_index": edge_index, "edge_attr": edge_attr}
@@ -58,7 +50,7 @@ def test_a_network_of_coordinates_fails_the_same_check():
 
 
 def test_equivariant_to_the_order_of_particles(make):
-    model, inputs, order = make(), particles((6,)), torch.randperm(6)
+    model, inputs, order = make(), particles(sizes=(6,)), torch.randperm(6)
     nodes = (inputs[key][order] for key in ("pos", "vel", "charge"))
     permuted = given(*nodes, order.argsort()[inputs["edge_index"]])
     torch.testing.assert_close(model(**permuted), model(**inputs)[order])
@@ -78,7 +70,7 @@ def test_a_batch_equals_single_systems(make):
 
 
 def test_charges_and_velocities_matter(make):
-    model, inputs = make(), particles((5,))
+    model, inputs = make(), particles(sizes=(5,))
     nodes = [inputs[key] for key in ("pos", "vel", "charge", "edge_index")]
     for index in (1, 2):
         other = [x + 0.5 if place == index else x for place, x in enumerate(nodes)]
@@ -86,7 +78,7 @@ def test_charges_and_velocities_matter(make):
 
 
 def test_gradients_reach_every_weight(make):
-    model, inputs = make(hidden_channels=8), particles((5,) * 10)
+    model, inputs = make(hidden_channels=8), particles(sizes=(5,) * 10)
     (model(**inputs) - inputs["pos"] - 1).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
 
@@ -102,7 +94,7 @@ def test_float32_gives_the_numbers_of_float64(make):
 
 @pytest.mark.parametrize("case", ["one particle", "no edges", "one place", "nothing moves"])
 def test_edge_cases_have_finite_values_and_gradients(case, make):
-    model, inputs = make().float(), particles((1,) if case == "one particle" else (4,))
+    model, inputs = make().float(), particles(sizes=(1,) if case == "one particle" else (4,))
     inputs = {key: x.float() if x.is_floating_point() else x for key, x in inputs.items()}
     if case == "no edges":
         inputs["edge_index"], inputs["edge_attr"] = torch.empty(2, 0, dtype=torch.long), torch.empty(0, 1)

@@ -80,7 +80,7 @@ GOOD = "gnn,0,3000,2000,5,100,90,0.011,0.01,0.001,0.25,0.5,2e-07,7,90.0,0123abcd
         (GOOD.replace("3000", "3e3"), "train_samples"),
         (GOOD.replace("0.011", "-0.1"), "val_mse: expected a number >= 0, found '-0.1'"),
         (GOOD.replace("0.011", "0,011"), "columns: expected 16, found 17"),
-        (GOOD.replace("90.0", "١"), "cpu_seconds"),
+        (GOOD.replace("90.0", "\u0661"), "cpu_seconds"),
         (GOOD.replace("gnn", "../gnn"), "name: expected a plain name, found '../gnn'"),
         (GOOD.replace("gnn", '"gnn'), "unexpected end of data"),
         (HEAD, "seed: expected a whole number, found 'seed'"),
@@ -91,7 +91,9 @@ def test_a_damaged_line_is_named_and_nothing_is_lost(line, message, record, run,
     text = f"{HEAD}\n{GOOD}\n{line}\n"
     wrong = tmp_path / "wrong.csv"
     wrong.write_text(text)
-    with pytest.raises(ValueError, match=rf"wrong\.csv, line 3: expected a run, found another line \(.*{message}"):
+    with pytest.raises(
+        ValueError, match=rf"wrong\.csv, line 3: expected a run, found another line \(.*{message}"
+    ):
         read_runs(wrong)
     with pytest.raises(ValueError, match=r"wrong\.csv, line 3"):
         record.merge(wrong)
@@ -114,7 +116,7 @@ def test_files_of_another_kind(record, tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="binary: expected a table of runs, found another file"):
         record.merge(tmp_path / "binary")
-    with pytest.raises(ValueError, match="--merge: expected a CSV file of runs, found .*none"):
+    with pytest.raises(ValueError, match=r"--merge: expected a CSV file of runs, found .*none"):
         record.merge(tmp_path / "none.csv")
 
 

@@ -28,7 +28,7 @@ def test_some_rows_in_the_order_of_the_table_and_others_after_them(configs):
 
 @pytest.mark.parametrize("name", ["nothing", "", "../nbody/gnn", "nothing.yaml", "."])
 def test_a_name_without_a_configuration(name):
-    with pytest.raises(ValueError, match="^--rows: expected YAML files, or some of fa_gnn, .*found"):
+    with pytest.raises(ValueError, match=r"^--rows: expected YAML files, or some of fa_gnn, .*found"):
         find_rows([name], CONFIGS)
 
 

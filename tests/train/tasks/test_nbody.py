@@ -1,4 +1,4 @@
-"""The training step: what it computes, and how the learning rate falls."""
+"""The training step: what it computes, and how the learning rate falls; and the data."""
 
 import math
 from types import SimpleNamespace
@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch_geometric.data import Batch, Data
 
-from fa_pyg.train import NBodyModule
+from fa_pyg.train import NBodyData, NBodyModule
+from fa_pyg.train.resume import check_settings
 
 
 class Shift(nn.Module):
@@ -93,3 +94,25 @@ def test_wrong_rates(wrong):
 def test_a_schedule_needs_an_end():
     with pytest.raises(ValueError, match="schedule: expected max_epochs"):
         optimizer_of(NBodyModule(Shift(), schedule="cosine"), math.inf)
+
+
+def test_few_training_systems_and_more_particles(tmp_path):
+    data = NBodyData(tmp_path, num_samples=4, num_train=2, num_particles=3)
+    assert [len(data.split(name)) for name in ("train", "val", "test")] == [2, 4, 4]
+    assert data.split("train")[0].num_nodes == 3
+    whole = NBodyData(tmp_path, num_samples=4, num_particles=3).split("train")
+    torch.testing.assert_close(data.split("train")[1].y, whole[1].y)  # the first of the same stream
+
+
+@pytest.mark.parametrize("wrong", [{"num_train": 0}, {"num_train": 1.5}, {"num_particles": 1}])
+def test_wrong_sizes(wrong):
+    with pytest.raises(ValueError, match=rf"{next(iter(wrong))}: expected"):
+        NBodyData("none", **wrong)
+
+
+def test_runs_from_before_these_sizes_are_resumed(tmp_path):
+    (tmp_path / "config.yaml").write_text("data: {root: a, num_samples: null}")
+    now = "data: {root: a, num_samples: null, num_train: %s, num_particles: 5}"
+    check_settings(tmp_path, now % "null", {"data": NBodyData})
+    with pytest.raises(ValueError, match=r"data\.num_train \(started with nothing, now 256\)"):
+        check_settings(tmp_path, now % "256", {"data": NBodyData})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-__all__ = ["LAWS", "STRIDE", "energy_terms", "initial_states", "reflect", "simulate"]
+__all__ = ["DT", "LAWS", "STRIDE", "energy_terms", "initial_states", "reflect", "simulate"]
 
 DT, STRIDE, BOX = 1e-3, 100, 5.0  # time step, steps between stored frames, half the box of the initial states
 PAIRS = 12800  # integrated side by side: enough to hide the interpreter, few enough for the cache

@@ -158,7 +158,9 @@ def test_it_is_the_nested_average(group):
     """An operator around the operator, as the definition says; the outer frame is trivial in its motions."""
     inner = framed(PCAFrame("E(3)"))
     trivial = GroupFrame("C1(3)", translations=group.startswith("R+"))
-    outer = {"R+:E(3)": ScaleFrame, "B:E(3)": GalileanFrame}.get(group, lambda f: GalileanFrame(ScaleFrame(f)))
+    outer = {"R+:E(3)": ScaleFrame, "B:E(3)": GalileanFrame}.get(
+        group, lambda f: GalileanFrame(ScaleFrame(f))
+    )
     nested = FrameAveraging(inner, outer(trivial), INPUTS, OUTPUTS, level=LEVEL)
     a, b = nested(**system()), framed(FRAMES[group]())(**system())
     for name in a:
@@ -258,7 +260,9 @@ def test_one_particle_and_coincident_ones():
     frame = GalileanFrame(ScaleFrame(PCAFrame("E(3)")))
     batch = torch.tensor([0, 1, 1, 1, 2, 2, 2, 2, 2])
     args = system(batch=batch)
-    args["pos"][:4] = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64) * 1e3  # rounding in the mean of three
+    args["pos"][:4] = (
+        torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64) * 1e3
+    )  # rounding in the mean of three
     args["vel"][1:4] = args["vel"][1]
     model = framed(frame)
     out = model(**args)
@@ -428,7 +432,9 @@ def test_what_a_scale_frame_cannot_be_computed_from():
     charge = FrameAveraging(Levels(), ScaleFrame(PCAFrame("O(3)")), {**INPUTS, "pos": "vector"}, OUTPUTS)
     with pytest.raises(ValueError, match="reads: expected inputs with a positive scale"):
         charge(**args)
-    with pytest.raises(ValueError, match=r"(?s)frame: expected one without boosts.*GalileanFrame\(ScaleFrame"):
+    with pytest.raises(
+        ValueError, match=r"(?s)frame: expected one without boosts.*GalileanFrame\(ScaleFrame"
+    ):
         ScaleFrame(GalileanFrame(PCAFrame("E(3)")))
 
 

@@ -394,7 +394,8 @@ ENTRIES: dict[str, Entry] = {
             "log": False,
         },
         "root:path split:name num_samples:positive? num_particles:positive length:positive input_frame:whole "
-        "target_frame:positive seed:whole interaction:name transform:free log:free force_reload:free",
+        "target_frame:positive seed:whole interaction:name num_neighbors:positive? velocities:flag "
+        "transform:free log:free force_reload:free",
     ),
     "datasets.NCIConformers": Entry(
         root,

@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
-from tqdm import tqdm
 
 from fa_pyg import checks
+from fa_pyg.datasets.nbody_edges import all_pairs, nearest_pairs
+from fa_pyg.datasets.nbody_law import LAWS, STRIDE, initial_states, reflect, simulate
 from fa_pyg.datasets.splits import PARTS, consecutive_parts
 from fa_pyg.files.tensors import Tensors, cached
 
 __all__ = ["NBody", "initial_states", "reflect", "simulate"]
 
-DT, STRIDE, BOX = 1e-3, 100, 5.0  # time step, steps between stored frames, half the box of the initial states
-PAIRS = 12800  # integrated side by side: enough to hide the interpreter, few enough for the cache
 SPLITS = consecutive_parts({"train": 10_000, "val": 2000, "test": 2000})  # of one random stream
 BENCHMARK = {"train": 3000, "val": 2000, "test": 2000}
-
-
-@dataclass(frozen=True)
-class _Law:
-    """F_i = sum_j strength q_i q_j r_ij / (|r_ij|^2 + softening^2)^(3/2), components within +-max_force."""
-
-    strength: float
-    softening: float
-    max_force: float
-
-
-LAWS = {"charged": _Law(1.0, 0.0, 0.1 / DT), "gravity": _Law(-1.0, 0.2, np.inf)}
 
 
 class NBody(InMemoryDataset):
     r"""The n-body benchmark: predict the later positions of charged particles (or masses).
 
-    It is that of "Neural
-    Relational Inference for Interacting Systems" (Kipf et al. 2018), in three dimensions as in "E(n)
-    Equivariant Graph Neural Networks" (Satorras et al. 2021).
+    It is that of "Neural Relational Inference for Interacting Systems" (Kipf et al. 2018), in three
+    dimensions as in "E(n) Equivariant Graph Neural Networks" (Satorras et al. 2021).
 
     .. math:: \ddot x_i = \sum_{j \ne i} q_i q_j \frac{x_i - x_j}{|x_i - x_j|^3}
 
@@ -61,13 +45,21 @@ class NBody(InMemoryDataset):
         seed: of the stream shared by the three splits.
         interaction: ``"charged"`` (charges +-1, force components clipped to +-100) or ``"gravity"`` (unit
             masses in ``charge``, softening 0.2, center of mass at rest).
+        num_neighbors: edges to every particle from so many nearest ones in ``pos``; None: from all others,
+            which takes 200 kB for a sample of 100 particles.
+        velocities: add ``y_vel``, the velocities at ``target_frame``.
         transform: called on each ``Data`` at access.
         log: show a progress bar while generating.
         force_reload: generate again even where a cache exists.
 
+    Attributes:
+        interaction, num_neighbors: as given.
+        num_steps: steps of 0.001 between input and target.
+
     Shapes: ``pos [n, 3]``, ``vel [n, 3]``, ``charge [n, 1]``, ``edge_index [2, n (n - 1)]`` (every ordered
-    pair), ``edge_attr [n (n - 1), 1]`` (the product of the two charges), ``y [n, 3]`` (positions at
-    ``target_frame``); float32, dimensionless units.
+    pair; ``[2, n k]`` for k neighbors), ``edge_attr [n (n - 1), 1]`` (the product of the two charges),
+    ``y [n, 3]`` (positions at ``target_frame``); float32, dimensionless units. Velocities, of inputs and
+    targets, are half a step of 0.001 behind positions, so that a trajectory can be continued from a target.
 
     Raises:
         ValueError: for arguments out of range. A damaged cache file is named in a warning and generated
@@ -89,6 +81,8 @@ class NBody(InMemoryDataset):
         target_frame: int = 40,
         seed: int = 43,
         interaction: str = "charged",
+        num_neighbors: int | None = None,
+        velocities: bool = False,
         transform: Callable | None = None,
         log: bool = True,
         force_reload: bool = False,
@@ -100,9 +94,13 @@ class NBody(InMemoryDataset):
         _check_numbers(
             len(SPLITS[split]), num_samples, num_particles, length, input_frame, target_frame, seed
         )
+        checks.integer("num_neighbors", num_neighbors, 1, num_particles - 1, optional=True)
+        checks.flag("velocities", velocities)
+        self.interaction, self.num_neighbors = interaction, num_neighbors
+        self.num_steps = STRIDE * (target_frame - input_frame)
         self.name = (
             f"{interaction}{num_particles}_seed{seed}_length{length}"
-            f"_frame{input_frame}to{target_frame}_{split}{num_samples}"
+            f"_frame{input_frame}to{target_frame}_{split}{num_samples}{'_velocities' if velocities else ''}"
         )
         super().__init__(root, transform, log=log)
 
@@ -111,112 +109,32 @@ class NBody(InMemoryDataset):
             charge, pos, vel = initial_states(samples, num_particles, length, seed, interaction)
             pos, vel = simulate(charge, pos, vel, (input_frame, target_frame), interaction, progress=log)
             arrays = {"pos": pos[:, 0], "vel": vel[:, 0], "charge": charge, "y": pos[:, 1]}
+            arrays |= {"y_vel": vel[:, 1]} if velocities else {}
             return {key: torch.from_numpy(value).float() for key, value in arrays.items()}
 
-        shape = (num_samples, num_particles)
-        spec = dict.fromkeys(("pos", "vel", "y"), (torch.float32, (*shape, 3)))
+        shape, vectors = (num_samples, num_particles), ["pos", "vel", "y", *["y_vel"] * velocities]
+        spec = dict.fromkeys(vectors, (torch.float32, (*shape, 3)))
         spec["charge"] = (torch.float32, (*shape, 1))
-        self.data, self.slices = _collate(**cached(self.processed_paths[0], spec, make, force_reload))
+        found = cached(self.processed_paths[0], spec, make, force_reload)
+        self.data, self.slices = _collate(found, num_neighbors)
 
     @property
     def processed_file_names(self) -> list[str]:
         return [f"{self.name}.pt"]
 
 
-def initial_states(
-    samples: range, num_particles: int = 5, length: int = 5000, seed: int = 43, interaction: str = "charged"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return charges [S, n, 1], positions and velocities [S, n, 3] of some samples of a random stream.
-
-    All samples before them are drawn too (about 0.03 ms each): a random stream has no random access.
-    """
-    rng = np.random.RandomState(seed)  # the generator of the published files
-    drawn = [_draw(rng, num_particles, length // STRIDE - 1) for _ in range(samples.stop)][samples.start :]
-    charge, pos, vel = (np.stack(column) for column in zip(*drawn, strict=True))
-    pos, vel = pos.swapaxes(1, 2), vel.swapaxes(1, 2)
-    vel = 0.5 * vel / np.linalg.norm(vel, axis=-1, keepdims=True)
-    if interaction == "gravity":
-        charge, vel = np.ones_like(charge), vel - vel.mean(axis=1, keepdims=True)
-    return charge, *reflect(pos, vel)
-
-
-def _draw(rng, n: int, num_frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the numbers of one sample; the last ones are measurement noise, of amplitude zero."""
-    state = rng.choice([-1.0, 0.0, 1.0], size=(n, 1), p=[0.5, 0.0, 0.5]), rng.randn(3, n), rng.randn(3, n)
-    rng.randn(2, num_frames, 3, n)
-    return state
-
-
-def reflect(pos: np.ndarray, vel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Reflect particles at the walls of the box [-5, 5]^3, and their velocities inwards."""
-    outside = np.abs(pos) > BOX
-    mirrored, inwards = np.sign(pos) * 2 * BOX - pos, -np.sign(pos) * np.abs(vel)
-    return np.where(outside, mirrored, pos), np.where(outside, inwards, vel)
-
-
-def simulate(
-    charge: np.ndarray,
-    pos: np.ndarray,
-    vel: np.ndarray,
-    frames: Sequence[int],
-    interaction: str = "charged",
-    progress: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Integrate S independent systems in float64 by the leapfrog scheme.
-
-    v += dt F(x) once; then every step is x += dt v, v += dt F(x). Frame k is the state after the position
-    update of step 100 (k + 1), before the velocities follow.
-
-    Args:
-        charge: [S, n, 1]; pos, vel: [S, n, 3], at time 0.
-        frames: which frames to return, in increasing order.
-        interaction: ``"charged"`` or ``"gravity"``.
-        progress: show a progress bar.
-
-    Returns:
-        Positions and velocities, both [S, len(frames), n, 3].
-    """
-    size = max(1, PAIRS // charge.shape[1] ** 2)
-    chunks = [slice(i, i + size) for i in range(0, len(charge), size)]
-    with tqdm(total=len(charge), desc=f"n-body ({interaction})", unit="samples", disable=not progress) as bar:
-        out = []
-        for chunk in chunks:
-            out.append(_leapfrog(charge[chunk], pos[chunk], vel[chunk], frames, LAWS[interaction]))
-            bar.update(len(charge[chunk]))
-    return tuple(np.concatenate(part) for part in zip(*out, strict=True))
-
-
-def _leapfrog(charge, pos, vel, frames: Sequence[int], law: _Law) -> tuple[np.ndarray, np.ndarray]:
-    """Integrate all systems at once, as [n, 3, S]: the long axis last, for contiguous memory access."""
-    q, x, v = (np.array(a.transpose(1, 2, 0), order="C") for a in (charge, pos, vel))
-    qq = law.strength * q * q.transpose(1, 0, 2)
-    offset = law.softening**2 + np.eye(len(q))[..., None]  # keeps 0 / 0 off the diagonal, where r_ii = 0
-
-    def kick(x: np.ndarray) -> np.ndarray:
-        r = x[:, None] - x
-        square = np.einsum("ijdk,ijdk->ijk", r, r) + offset
-        force = np.einsum("ijk,ijdk->idk", qq / (square * np.sqrt(square)), r)
-        return DT * np.clip(force, -law.max_force, law.max_force)
-
-    states = []
-    v += kick(x)
-    for step in range(1, STRIDE * (max(frames) + 1) + 1):
-        x += DT * v
-        if step % STRIDE == 0 and step // STRIDE - 1 in frames:
-            states.append((x.transpose(2, 0, 1).copy(), v.transpose(2, 0, 1).copy()))
-        v += kick(x)
-    return tuple(np.stack(part, axis=1) for part in zip(*states, strict=True))
-
-
-def _collate(pos: Tensor, vel: Tensor, charge: Tensor, y: Tensor) -> tuple[Data, dict[str, Tensor]]:
-    """Return the collated form of an ``InMemoryDataset``."""
-    samples, n = pos.shape[:2]
-    row, col = (~torch.eye(n, dtype=torch.bool)).nonzero().t()
-    edge_attr = charge[:, row] * charge[:, col]
-    nodes = {"pos": pos, "vel": vel, "charge": charge, "y": y}
+def _collate(nodes: Tensors, num_neighbors: int | None) -> tuple[Data, dict[str, Tensor]]:
+    """Return the collated form of an ``InMemoryDataset``, from arrays ``[S, n, ...]``."""
+    samples, n = nodes["pos"].shape[:2]
     data = Data(**{key: value.flatten(0, 1) for key, value in nodes.items()})
-    data.edge_index, data.edge_attr = torch.stack([row, col]).repeat(1, samples), edge_attr.flatten(0, 1)
-    sizes = dict.fromkeys(nodes, n) | dict.fromkeys(("edge_index", "edge_attr"), len(row))
+    if num_neighbors is None:
+        data.edge_index, data.edge_attr = all_pairs(nodes["charge"])
+    else:
+        batch = torch.arange(samples).repeat_interleave(n)
+        data.edge_index, data.edge_attr = nearest_pairs(data.pos, data.charge, num_neighbors, batch)
+        data.edge_index %= n
+    edges = data.num_edges // samples
+    sizes = dict.fromkeys(nodes, n) | dict.fromkeys(("edge_index", "edge_attr"), edges)
     return data, {key: torch.arange(samples + 1) * size for key, size in sizes.items()}
 
 

@@ -104,7 +104,7 @@ def test_chunks_do_not_show(monkeypatch):
     """Systems integrated a few at a time give what they give side by side."""
     states = initial_states(range(5))
     together = simulate(*states, frames=(0,))
-    monkeypatch.setattr("fa_pyg.datasets.nbody.PAIRS", 50)  # two systems of 25 pairs
+    monkeypatch.setattr("fa_pyg.datasets.nbody_law.PAIRS", 50)  # two systems of 25 pairs
     for one, other in zip(simulate(*states, frames=(0,)), together, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 

@@ -38,9 +38,12 @@ class KinematicGNN(nn.Module):
         dim: dimension of space.
         num_times: number of times at which distances are computed, besides the present; 0: no free motion.
         horizon: the time t to predict; one unit is 1000 steps of the benchmark.
+        velocity: also predict the velocities at that time, :math:`v_i + \phi_v(h_i)` minus the mean of
+            :math:`\phi_v`, so that trajectories can be rolled out.
 
     Shapes: ``pos, vel [N, dim]``, ``charge [N, 1]``, ``edge_index [2, E]`` from source to target without
-    self-loops, ``batch [N]`` (None: one graph); returns ``[N, dim]``. ``edge_attr`` is ignored, since all
+    self-loops, ``batch [N]`` (None: one graph); returns positions ``[N, dim]``, with ``velocity``
+    a tuple of positions and velocities. ``edge_attr`` is ignored, since all
     edge features are computed here: all models of the benchmark have the same signature.
 
     Raises:
@@ -59,6 +62,7 @@ class KinematicGNN(nn.Module):
         dim: int = 3,
         num_times: int = 4,
         horizon: float = 1.0,
+        velocity: bool = False,
     ) -> None:
         super().__init__()
         checks.size("hidden_channels", hidden_channels)
@@ -70,8 +74,10 @@ class KinematicGNN(nn.Module):
         self.embed = nn.Linear(2 * dim, hidden_channels)
         edge_dim = 3 * dim + 3 * (num_times + 1) + 12 if num_times else 2 * dim + 5
         self.layers = nn.ModuleList([GNNConv(hidden_channels, edge_dim) for _ in range(num_layers)])
+        self.velocity = checks.flag("velocity", velocity)
+        width = dim * (1 + velocity)
         self.displacement = nn.Sequential(
-            nn.Linear(hidden_channels, hidden_channels), nn.SiLU(), nn.Linear(hidden_channels, dim)
+            nn.Linear(hidden_channels, hidden_channels), nn.SiLU(), nn.Linear(hidden_channels, width)
         )
 
     def forward(
@@ -82,7 +88,7 @@ class KinematicGNN(nn.Module):
         edge_index: Tensor,
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Tensor | tuple[Tensor, Tensor]:
         # Index each graph by its first node in sorted order: counting graphs would wait for a GPU.
         graph = None if batch is None else torch.searchsorted(batch.sort().values, batch)
 
@@ -94,8 +100,12 @@ class KinematicGNN(nn.Module):
         edge = self._edge_features(pos, vel, charge, source, target)
         for layer in self.layers:
             h = layer(h, edge, source, target)
-        displacement = self.displacement(h)
-        return pos + self.horizon * vel + displacement - means(displacement)
+        free = pos + self.horizon * vel
+        if self.velocity:
+            free = torch.cat([free, vel], dim=-1)
+        change = self.displacement(h)
+        moved = free + change - means(change)
+        return moved.chunk(2, dim=-1) if self.velocity else moved
 
     def _edge_features(
         self, pos: Tensor, vel: Tensor, charge: Tensor, source: Tensor, target: Tensor

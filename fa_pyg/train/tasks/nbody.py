@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
-from torch.nn.functional import smooth_l1_loss
+from torch.nn.functional import mse_loss, smooth_l1_loss
 from torch_geometric.data import Batch
 
 from fa_pyg import checks
@@ -20,26 +20,29 @@ __all__ = ["NBodyCLI", "NBodyData", "NBodyModule"]
 
 
 class NBodyModule(FitModule):
-    r"""Regression of one vector or position per node, as in the n-body benchmark.
+    r"""Regression of a position per node, as in the n-body benchmark, or of several vectors.
 
     See "E(n) Equivariant Graph Neural Networks" (Satorras et al. 2021).
 
     .. math:: L = \frac{1}{3N} \sum_i |\hat y_i - y_i|^2
 
     Validation and test always report this; the training loss may give outliers (close encounters, which are
-    chaotic) less weight.
+    chaotic) less weight. With several targets it is the mean of their losses, and validation is by the first
+    target.
 
     Args:
         model: called with the attributes of the batch in ``inputs``, as keywords, and ``batch=``; returns
-            ``[N, 3]``.
+            ``[N, 3]``, a tuple of them for several targets.
         lr, weight_decay, schedule: as in :class:`~fa_pyg.train.FitModule`.
         huber: train on the Huber loss, quadratic for errors of a coordinate below this and linear above,
             instead of on squares (``smooth_l1_loss(beta=huber)``).
         inputs: names of the attributes that the model is called with.
-        target: name of the attribute to predict.
+        target: name of the attribute to predict, or names, such as ``["y", "y_vel"]`` for positions and
+            velocities.
 
     Raises:
-        ValueError: for a ``huber`` that is not positive, and as :class:`~fa_pyg.train.FitModule`.
+        ValueError: for a ``huber`` that is not positive, a model with another number of outputs than targets,
+            and as :class:`~fa_pyg.train.FitModule`.
     """
 
     names, monitor = ("mse",), "mse"
@@ -52,25 +55,39 @@ class NBodyModule(FitModule):
         schedule: Literal["cosine"] | None = None,
         huber: float | None = None,
         inputs: Sequence[str] = ("pos", "vel", "charge", "edge_index", "edge_attr"),
-        target: str = "y",
+        target: str | Sequence[str] = "y",
     ) -> None:
         super().__init__(model, lr, weight_decay, schedule)
         self.huber = checks.number("huber", huber, above=0, optional=True)
         self.save_hyperparameters(ignore="model")
-        self.inputs, self.target = tuple(inputs), target
+        self.inputs = tuple(inputs)
+        self.targets = (target,) if isinstance(target, str) else tuple(target)
+        self.names = ("mse", *(f"{name}_mse" for name in self.targets[1:]))
 
-    def forward(self, data: Batch) -> Tensor:
-        """Return the prediction of the model ``[N, 3]`` for a PyG ``Data`` or ``Batch``."""
+    def forward(self, data: Batch) -> Tensor | tuple[Tensor, ...]:
+        """Return the prediction of the model ``[N, 3]`` for a PyG ``Data`` or ``Batch``; one per target."""
         return self.model(**self.attributes(data, self.inputs, "inputs"), batch=data.batch)
 
-    def measures(self, predicted: Tensor, batch: Batch) -> tuple[Tensor, ...]:
-        target = self.attributes(batch, [self.target], "target")[self.target]
-        return (nn.functional.mse_loss(predicted, target),)
+    def measures(self, predicted: Tensor | Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
+        return tuple(mse_loss(*pair) for pair in self._with_targets(predicted, batch))
 
-    def loss(self, predicted: Tensor, batch: Batch, measures: tuple[Tensor, ...]) -> Tensor:
-        if self.huber is None:
-            return measures[0]
-        return smooth_l1_loss(predicted, batch[self.target], beta=self.huber)
+    def loss(
+        self, predicted: Tensor | Sequence[Tensor], batch: Batch, measures: tuple[Tensor, ...]
+    ) -> Tensor:
+        losses = measures
+        if self.huber is not None:
+            pairs = self._with_targets(predicted, batch)
+            losses = [smooth_l1_loss(*pair, beta=self.huber) for pair in pairs]
+        return losses[0] if len(losses) == 1 else sum(losses) / len(losses)
+
+    def _with_targets(
+        self, predicted: Tensor | Sequence[Tensor], batch: Batch
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return pairs of a prediction and its target."""
+        parts = (predicted,) if isinstance(predicted, Tensor) else tuple(predicted)
+        if len(parts) != len(self.targets):
+            checks.refuse("model", f"{len(self.targets)} outputs, for {self.targets}", len(parts))
+        return list(zip(parts, self.attributes(batch, self.targets, "target").values(), strict=True))
 
 
 class NBodyData(SplitData):
@@ -88,6 +105,7 @@ class NBodyData(SplitData):
         seed: of the order of the training graphs.
         num_train: size of the training split alone, for trials with few data; default as ``num_samples``.
         num_particles: particles per sample.
+        num_neighbors, velocities: as for :class:`~fa_pyg.datasets.NBody`.
 
     Raises:
         ValueError: for sizes out of range.
@@ -102,11 +120,15 @@ class NBodyData(SplitData):
         seed: int = 0,
         num_train: int | None = None,
         num_particles: int = 5,
+        num_neighbors: int | None = None,
+        velocities: bool = False,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
         self.root, self.num_samples = str(root), num_samples
         self.num_train = checks.integer("num_train", num_train, optional=True)
         self.num_particles = checks.integer("num_particles", num_particles, 2)
+        checks.integer("num_neighbors", num_neighbors, 1, num_particles - 1, optional=True)
+        self.num_neighbors, self.velocities = num_neighbors, checks.flag("velocities", velocities)
 
     def prepare_data(self) -> None:
         for name in ("train", "val", "test"):
@@ -119,7 +141,14 @@ class NBodyData(SplitData):
             number = self.num_train
         elif number is not None and name != "train":
             number = min(number, 2000)  # there are no more
-        return NBody(self.root, name, number, num_particles=self.num_particles)
+        return NBody(
+            self.root,
+            name,
+            number,
+            num_particles=self.num_particles,
+            num_neighbors=self.num_neighbors,
+            velocities=self.velocities,
+        )
 
 
 class NBodyCLI(FitCLI):

@@ -303,6 +303,12 @@ ENTRIES: dict[str, Entry] = {
     "models.FAGNN": Entry({}, "hidden_channels:size num_layers:count dim:size edge_dim:count fused:flag"),
     "models.GNN": Entry({}, "hidden_channels:size num_layers:count dim:size"),
     "models.Linear": Entry({}, ""),
+    "models.PairForceIntegrator": Entry(
+        {},
+        "hidden_channels:size time:length steps:positive train_steps:positive step_angle:length "
+        "max_rate:length max_force:length? limit:name",
+    ),
+    "models.TwoBody": Entry({}, "time:length max_force:length? steps:positive"),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
     "models.GCN": Entry(GRAPHS, "" + OF_GRAPHS + STACK),

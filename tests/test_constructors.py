@@ -312,11 +312,18 @@ ENTRIES: dict[str, Entry] = {
     "models.MPNN": Entry({}, "hidden_channels:size num_layers:count dim:size edge_dim:count"),
     "models.RadialField": Entry({}, "hidden_channels:size num_layers:size edge_dim:count"),
     "models.Linear": Entry({}, ""),
+    "models.KinematicGNN": Entry({}, "hidden_channels:size num_layers:count dim:size num_times:count horizon:length"),
     "models.SEGNN": Entry({}, "hidden_channels:size num_layers:count"),
     "models.TFN": Entry({}, "hidden_channels:size num_layers:size lmax:size radial:size"),
     "models.SE3Transformer": Entry(
         {}, "hidden_channels:size num_layers:size lmax:size radial:size skip:flag scale:number?"
     ),
+    "models.PairForceIntegrator": Entry(
+        {},
+        "hidden_channels:size time:length steps:positive train_steps:positive step_angle:length "
+        "max_rate:length max_force:length? limit:name",
+    ),
+    "models.TwoBody": Entry({}, "time:length max_force:length? steps:positive"),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
     "models.GCN": Entry(GRAPHS, "" + OF_GRAPHS + STACK),

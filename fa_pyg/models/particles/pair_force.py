@@ -132,7 +132,7 @@ class PairForceIntegrator(nn.Module):
         return (x, v) if return_velocity else x
 
     def rollout(self, pos: Tensor, vel: Tensor, times: int, **inputs: Tensor | None) -> Tensor:
-        """Return positions at 0, ``time``, ..., ``times * time``: ``[times + 1, N, d]``; inputs as in a call."""
+        """Return positions after 0, 1, ..., ``times`` calls: ``[times + 1, N, d]``; inputs as in a call."""
         path = [pos]
         for _ in range(checks.integer("times", times, 0)):
             pos, vel = self(pos=pos, vel=vel, **inputs, return_velocity=True)

@@ -63,10 +63,10 @@ ROWS = (  # one line each; rows without a file are left out
     Row("fa_gnn_haar_scaled", "the same, and random scales in training", SYMMETRIES),
     Row("fa_galilean", "the same, and Galilean", SYMMETRIES),
     Row("fa_kinematic", "the same with 2 layers and few weighted frames in evaluation", SYMMETRIES),
-    Row("two_body_equivariant", "two-body motions superposed, exact, without learning", HYBRID),
-    Row("two_body", "the same with the generator's limit of forces, not equivariant", HYBRID),
-    Row("pair_force_equivariant", "integrator with a learned pair force", HYBRID),
-    Row("pair_force", "the same with the generator's limit of forces, not equivariant", HYBRID),
+    Row("two_body_equivariant", "two-body motions, exact, without learning", HYBRID),
+    Row("two_body", "two-body motions, forces limited as by the generator", HYBRID),
+    Row("pair_force_equivariant", "integrator, learned pair force", HYBRID),
+    Row("pair_force", "integrator, learned pair force, forces limited as by the generator", HYBRID),
 )
 # Figures without a row: (model, training systems, test MSE, source).
 CITED = (

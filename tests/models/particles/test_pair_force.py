@@ -91,8 +91,11 @@ def test_energy_error_is_of_second_order(charged):
     def energy(model, inputs):
         vel = (inputs["vel"] + kicked(model, inputs)) / 2
         i, j = inputs["edge_index"]
-        pairs = 0.5 * inputs["charge"][i] * inputs["charge"][j] / (inputs["pos"][i] - inputs["pos"][j]).norm(
-            dim=1, keepdim=True
+        pairs = (
+            0.5
+            * inputs["charge"][i]
+            * inputs["charge"][j]
+            / (inputs["pos"][i] - inputs["pos"][j]).norm(dim=1, keepdim=True)
         )
         return 0.5 * vel.square().sum() + pairs.sum()
 
@@ -123,9 +126,9 @@ def test_adaptive_steps_resolve_an_encounter(two):
     """Equal steps would have to be a hundred times shorter."""
     inputs, model = two(0.5, speed=0.2), coulomb(time=0.3, steps=300, max_force=None)
     exact = TwoBody(time=0.3)(**inputs)
-    assert (model(**inputs) - exact).abs().max() > 1e-2
+    equal = (model(**inputs) - exact).abs().max()
     model.steps, model.train_steps = 10**9, 400  # velocities are then hardly behind
-    assert (model.train()(**inputs) - exact).abs().max() < 2e-3
+    assert 1e-2 < equal > 10 * (model.train()(**inputs) - exact).abs().max()
 
 
 def gradient(model, inputs):

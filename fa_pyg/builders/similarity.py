@@ -295,5 +295,5 @@ def _composed(inner: Frames, cloud: Cloud, scale: Tensor | None, velocity: Tenso
 
 
 def _scale_of(cloud: Cloud, weight: str) -> float:
-    """How points (affine), or the quantities that boosts change, scale: all alike."""
+    """The common weight under scaling of all points (affine), or of all that boosts change."""
     return next((q.rep.scale for q in cloud.declared if getattr(q.rep, weight)), 0)

@@ -67,8 +67,9 @@ class PairForceIntegrator(nn.Module):
               h = \frac{\text{step\_angle}}{\omega}
 
     (longer where the steps would not suffice). Since the gradients of chaotic graphs would swamp all others,
-    the gradient of each graph is scaled by :math:`\exp(-(\max_t \omega / \text{max\_rate})^2)`. This does
-    not change predictions.
+    the gradient of each graph is scaled by :math:`\exp(-(\max_t \omega / \text{max\_rate})^2)`. Predictions
+    stay as they are, and in training those of chaotic graphs are inaccurate: errors in training are not
+    comparable to those in evaluation.
 
     Equivariant to E(d), and momentum is conserved, unless ``limit`` is ``"component"``.
 

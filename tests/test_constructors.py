@@ -312,7 +312,9 @@ ENTRIES: dict[str, Entry] = {
     "models.MPNN": Entry({}, "hidden_channels:size num_layers:count dim:size edge_dim:count"),
     "models.RadialField": Entry({}, "hidden_channels:size num_layers:size edge_dim:count"),
     "models.Linear": Entry({}, ""),
-    "models.KinematicGNN": Entry({}, "hidden_channels:size num_layers:count dim:size num_times:count horizon:length"),
+    "models.KinematicGNN": Entry(
+        {}, "hidden_channels:size num_layers:count dim:size num_times:count horizon:length"
+    ),
     "models.SEGNN": Entry({}, "hidden_channels:size num_layers:count"),
     "models.TFN": Entry({}, "hidden_channels:size num_layers:size lmax:size radial:size"),
     "models.SE3Transformer": Entry(

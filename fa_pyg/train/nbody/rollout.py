@@ -72,7 +72,7 @@ def model_step(module: NBodyModule) -> Step:
         )
     expected = "one that predicts velocities, too (target: [y, y_vel], or a forward with return_velocity)"
     hint = "differences of predicted positions are too coarse to be velocities"
-    checks.refuse("model", expected, f"one that predicts {', '.join(module.targets)}", hint)
+    return checks.refuse("model", expected, f"one that predicts {', '.join(module.targets)}", hint)
 
 
 def free_step(data: NBody) -> Step:

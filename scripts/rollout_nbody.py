@@ -2,8 +2,8 @@
 
 ``python scripts/rollout_nbody.py runs/nbody/fa_kinematic_velocity/version_0`` lets the model of a run of
 ``train_nbody.py`` predict its own next inputs, ten times from the inputs of the test systems, and writes
-tables and plots to ``runs/rollout_nbody``. Several runs are compared on the same systems. A model must predict
-velocities, too: ``configs/nbody/fa_kinematic_velocity.yaml``, ``pair_force.yaml``.
+tables and plots to ``runs/rollout_nbody``. Several runs are compared on the same systems. A model must
+predict velocities, too: ``configs/nbody/fa_kinematic_velocity.yaml``, ``pair_force.yaml``.
 """
 
 from __future__ import annotations
@@ -44,10 +44,8 @@ def rollouts(given: argparse.Namespace) -> dict[str, Trajectory]:
     for folder in given.runs:
         step, data = model_step(load_best(folder)), systems(folder, given)
         if not found:
-            found = {
-                TRUE: true_trajectory(data, given.steps),
-                "no force": roll_out(free_step(data), data, given.steps),
-            }
+            free = roll_out(free_step(data), data, given.steps)
+            found = {TRUE: true_trajectory(data, given.steps), "no force": free}
         name = read(folder / "config.yaml")["name"]
         if name in found:
             checks.refuse("runs", "runs of different names", name)

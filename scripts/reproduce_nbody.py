@@ -33,7 +33,7 @@ def main() -> None:
     try:
         check(given)
         sys.exit(run(given, find_rows(given.rows, CONFIGS)))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

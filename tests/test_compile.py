@@ -3,18 +3,23 @@
 import pytest
 import torch
 
-from fa_pyg import PCAFrame
+from fa_pyg import PCAFrame, Rep, ScaleFrame
+
+REPS = ("point", "vector")
+SCALED = (Rep(1, affine=True, scale=1), Rep(1, scale=1))
 
 
 def framed(frame, pos, batch, num_graphs):
     frames = frame(pos, batch=batch, num_graphs=num_graphs)
-    copies = frames.to_frame(pos, "point")
-    return frames.average(copies.exp(), "vector")
+    point, vector = SCALED if frame.group.scales else REPS
+    copies = frames.to_frame(pos, point)
+    return frames.average(copies.exp(), vector)
 
 
-@pytest.mark.parametrize("group", ["SE(3)", "O(2)"])
+@pytest.mark.parametrize("group", ["SE(3)", "O(2)", "R+:SE(3)"])
 def test_one_graph_without_breaks(group):
-    frame, dim = PCAFrame(group), int(group[-2])
+    frame, dim = PCAFrame(group.removeprefix("R+:")), int(group[-2])
+    frame = ScaleFrame(frame) if group.startswith("R+:") else frame
     compiled = torch.compile(framed, fullgraph=True, dynamic=True, backend="aot_eager")
     for counts in ([5, 7, 6], [4, 9]):
         batch = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))

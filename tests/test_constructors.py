@@ -192,6 +192,10 @@ ENTRIES: dict[str, Entry] = {
     "GeneralisedQRFrame": Entry(E3, "group:group"),
     "PolarFrame": Entry(E3, "group:group"),
     "HaarFrame": Entry(E3, "group:group k:positive generator:generator?"),
+    "ScaleFrame": Entry({"frame": PCAFrame("E(3)")}, "frame:frame detach:flag"),
+    "GalileanFrame": Entry({"frame": PCAFrame("E(3)")}, "frame:frame detach:flag"),
+    "RandomScaleFrame": Entry({"frame": PCAFrame("E(3)")}, "frame:frame sigma:amount generator:generator?"),
+    "RandomBoostFrame": Entry({"frame": PCAFrame("E(3)")}, "frame:frame sigma:amount generator:generator?"),
     "GroupFrame": Entry({"group": "Oh"}, "group:group translations:flag"),
     "LearnedFrame": Entry(
         {**E3, "noise": 1},
@@ -207,9 +211,11 @@ ENTRIES: dict[str, Entry] = {
     "SpectralFrame": Entry({}, "group:group tol:share max_frames:positive generator:generator?"),
     "RandomNodeFrame": Entry({}, "group:group k:positive generator:generator?"),
     "CanonicalFrame": Entry({}, "group:group first:frame? backend:backend?"),
-    "Group": Entry({"kind": "E", "dim": 3}, "kind:name dim:size"),
-    "groups.FiniteGroup": Entry({"kind": "C4", "dim": 2}, "kind:name dim:size translates:flag"),
-    "Rep": Entry({"rank": 1}, "rank:count pseudo:flag affine:flag flat:flag"),
+    "Group": Entry({"kind": "E", "dim": 3}, "kind:name dim:size scales:flag boosts:flag"),
+    "groups.FiniteGroup": Entry(
+        {"kind": "C4", "dim": 2}, "kind:name dim:size translates:flag scales:flag boosts:flag"
+    ),
+    "Rep": Entry({"rank": 1}, "rank:count pseudo:flag affine:flag flat:flag scale:number boost:number"),
     "Frames": Entry(
         {"rotation": torch.eye(3).expand(2, 3, 3)},
         "rotation:real body:tensor? weight:tensor? origin:tensor? batch:tensor? num_bodies:whole?",
@@ -306,11 +312,20 @@ ENTRIES: dict[str, Entry] = {
     "models.MPNN": Entry({}, "hidden_channels:size num_layers:count dim:size edge_dim:count"),
     "models.RadialField": Entry({}, "hidden_channels:size num_layers:size edge_dim:count"),
     "models.Linear": Entry({}, ""),
+    "models.KinematicGNN": Entry(
+        {}, "hidden_channels:size num_layers:count dim:size num_times:count horizon:length"
+    ),
     "models.SEGNN": Entry({}, "hidden_channels:size num_layers:count"),
     "models.TFN": Entry({}, "hidden_channels:size num_layers:size lmax:size radial:size"),
     "models.SE3Transformer": Entry(
         {}, "hidden_channels:size num_layers:size lmax:size radial:size skip:flag scale:number?"
     ),
+    "models.PairForceIntegrator": Entry(
+        {},
+        "hidden_channels:size time:length steps:positive train_steps:positive step_angle:length "
+        "max_rate:length max_force:length? limit:name",
+    ),
+    "models.TwoBody": Entry({}, "time:length max_force:length? steps:positive"),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
     "models.GCN": Entry(GRAPHS, "" + OF_GRAPHS + STACK),
@@ -340,7 +355,8 @@ ENTRIES: dict[str, Entry] = {
     "transforms.NodeID": Entry({}, ""),
     "transforms.RandomMotion": Entry(
         E3,
-        "group:group inputs:inputs? generator:generator? scale:amount levels:levels?",
+        "group:group inputs:inputs? generator:generator? scale:amount levels:levels? "
+        "sigma:amount boost:amount",
     ),
     "transforms.data_frames": Entry(
         {
@@ -433,7 +449,8 @@ ENTRIES: dict[str, Entry] = {
         {"name": "a", "start": POS, "direction": POS}, "name:free start:free direction:free z:free"
     ),
     "testing.Motion": Entry(
-        {"rotation": torch.eye(3), "translation": torch.zeros(3)}, "rotation:free translation:free"
+        {"rotation": torch.eye(3), "translation": torch.zeros(3)},
+        "rotation:free translation:free scale:free boost:free",
     ),
     "testing.NamedCloud": Entry(
         {"name": "a", "z": None, "pos": POS, "order": 1, "rotations": 1},

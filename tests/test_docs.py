@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from fa_pyg.testing import assert_equivariant
 
@@ -105,3 +106,24 @@ def test_the_page_on_graphs_runs():
     args = {key: names[key] for key in ("x", "edge_index", "batch")}
     with pytest.raises(AssertionError, match="not equivariant"):
         assert_equivariant(names["net"], args, "S(n)")
+
+
+def test_the_page_on_scaling_and_boosts_runs():
+    page = PAGE.with_name("similarity.md").read_text(encoding="utf-8")
+    names = {}
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)):
+        exec(compile(block, f"similarity.md, block {number}", "exec"), names)
+    system, conjugate = names["system"], names["Conjugate"](names["net"])
+    opposite = {**system, "charge": -system["charge"]}
+    assert torch.allclose(conjugate(**system), conjugate(**opposite), rtol=1e-12)
+    assert not torch.allclose(names["net"](**system), names["net"](**opposite), atol=1e-4)
+    with pytest.raises(AssertionError, match="scaled"):
+        assert_equivariant(names["net"], system, "Sim(3)", names["inputs"], names["later"])
+
+
+def test_the_configuration_on_the_page_is_the_one_in_its_file():
+    text = PAGE.with_name("similarity.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(re.search(r"^```yaml\n(.*?)^```", text, re.M | re.S)[1])
+    file = yaml.safe_load((PAGE.parents[1] / "configs/nbody/fa_gnn_haar_scaled.yaml").read_text())
+    settings = file["model"]["model"]["init_args"]
+    assert shown == {name: settings[name] for name in ("frame", "inputs", "output")}

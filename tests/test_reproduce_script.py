@@ -15,12 +15,12 @@ def start(*arguments):
     """Runs the script on one thread and returns the finished process."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, ROOT / "scripts/reproduce_nbody.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
 
 
-def test_two_rows_side_by_side(tmp_path, data_root):
+def test_two_rows(tmp_path, data_root):
     (tmp_path / "still.yaml").write_text(STILL)
-    rows = ["--rows", "linear", tmp_path / "still.yaml", "--seeds", "0", "--jobs", "2"]
+    rows = ["--rows", "linear", tmp_path / "still.yaml", "--seeds", "0"]
     done = start(*rows, "--quick", "--data", data_root, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "quick"

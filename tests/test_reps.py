@@ -96,3 +96,24 @@ def test_no_torch_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "a vector\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rank": 1, "scale": value} for value in (None, "1", True, float("nan"), float("inf"))]
+    + [{"rank": 1, "boost": value} for value in (None, True, float("nan"))]
+    + [{"rank": rank, "boost": 1} for rank in (0, 2)]
+    + [{"rank": 1, "boost": 1, "pseudo": True}],
+)
+def test_wrong_weights(wrong):
+    with pytest.raises(ValueError, match=r"^(scale|boost): expected"):
+        Rep(**wrong)
+
+
+def test_what_only_scales_is_not_invariant_and_does_not_move():
+    names = {"scalar": (True, False), "pseudoscalar": (False, True), "point": (False, True)}
+    assert {name: (NAMED[name].is_invariant, NAMED[name].moves) for name in names} == names
+    charge = Rep(scale=1.5)
+    assert (charge.is_invariant, charge.moves) == (False, False)
+    assert charge == Rep(0, scale=1.5) != Rep(0)
+    assert Rep(1, scale=0, boost=0.0) == Rep.of("vector")

@@ -91,9 +91,7 @@ class MotionFrame(Frame):
     """
 
     seen = Cloud
-    is_euclidean: ClassVar[bool] = (
-        True  # whether the frame, beside those inside it, neither scales nor boosts
-    )
+    is_euclidean: ClassVar[bool] = True  # whether it neither scales nor boosts, beside the frames inside
 
     def __init__(self, group: GroupLike) -> None:
         super().__init__(group)

@@ -70,14 +70,15 @@ class MotionFrames(FrameSet):
 
         Exact in exact arithmetic, for any model: either these are frames of the input in the full sense, or
         averages of tensors of this rank are the same as over all frames. Assumes that every symmetry of the
-        points is also one of the other declared inputs.
+        points is also one of the other declared inputs. Bodies of scale 0 are not exact.
 
         Raises:
             ValueError: if the frames carry no exactness information.
         """
         if self.exact is None:
             raise ValueError(f"{self}: expected exactness information (with_exact), found none")
-        return self.exact >= Rep.of(rep).rank
+        exact = self.exact >= Rep.of(rep).rank
+        return exact if self.scale is None else exact & (self.scale != 0)
 
     def __repr__(self) -> str:
         kind = f"{self.slots} a body" if self.slots else "ragged"

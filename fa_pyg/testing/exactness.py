@@ -42,7 +42,8 @@ def exactness_error(
     Args:
         frame: in the mode to be tested.
         clouds: default :func:`catalogue` in the dimension of the frame.
-        length: unit of length of the network, that of the clouds.
+        length: unit of length of the network, that of the clouds (if the group scales, they have unit size in
+            the frame).
         dtype: of the positions and the network.
         velocities: add a random velocity per node as a declared input that the frame does not read.
         forces: also measure the forces, minus the gradient of the scalar of the graph: ``"node force"``.
@@ -67,7 +68,8 @@ def exactness_error(
     clouds = list(catalogue(frame.group.dim) if clouds is None else clouds)
     for cloud in clouds:
         checks.instance("clouds", cloud, NamedCloud, "NamedClouds")
-    model = framed_probe(frame, length=length, velocities=velocities, seed=seed).to(dtype)
+    unit = 1.0 if frame.group.scales else length
+    model = framed_probe(frame, length=unit, velocities=velocities, seed=seed).to(dtype)
     force = Rep(1, scale=-int(frame.group.scales))  # of an energy that does not scale
     reps = model.output | ({"node force": force} if forces else {})
     generator, errors = torch.Generator().manual_seed(seed), {}

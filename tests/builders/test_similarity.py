@@ -92,7 +92,7 @@ def test_the_average_is_equivariant_to_the_product(group):
 
 @pytest.mark.parametrize("group", ["R+:E(3)", "B:E(3)", "R+:B:E(3)"])
 def test_without_them_it_is_not(group):
-    """The negative control: the average in the frame of motions alone fails in these cases, and only these."""
+    """The negative control: in the frame of motions alone, exactly these cases fail."""
     errors = equivariance_error(framed(PCAFrame("E(3)")), system(), group)
     wrong = {case for case, error in errors.items() if not error < 1e-10}
     assert wrong == {case for case, prefix in (("scaled", "R+:"), ("boosted", "B:")) if prefix in group}
@@ -210,7 +210,8 @@ def test_sample_and_per_mode():
     model = framed(GalileanFrame(ScaleFrame(Sample(PCAFrame("E(3)"), k=1, eval_k=None))))
     outside = framed(Sample(GalileanFrame(ScaleFrame(PCAFrame("E(3)")))))
     modes = ScaleFrame(PerMode(RandomScaleFrame(HaarFrame("E(3)"), 0.3), PCAFrame("E(3)")))
-    assert modes.is_random and str(modes.group) == "R+:E(3)"
+    assert modes.is_random
+    assert str(modes.group) == "R+:E(3)"
     for one in (model, outside, framed(modes)):
         one.train()(**system())
         assert_equivariant(one.eval(), system(), one.frame.group)
@@ -239,7 +240,8 @@ def test_detached_elements_carry_no_gradient(make):
         frames = make(PCAFrame("E(3)"), detach=detach)(pos, vel, batch=BATCH)
         element = frames.scale if make is ScaleFrame else frames.velocity
         assert element.requires_grad != detach
-        assert "detach=True" not in repr(make(PCAFrame("E(3)"))) and frames.rotation.requires_grad
+        assert "detach=True" not in repr(make(PCAFrame("E(3)")))
+        assert frames.rotation.requires_grad
 
 
 @pytest.mark.parametrize("batch", [[0], [0, 0, 0], [0, 0, 1]])
@@ -268,7 +270,8 @@ def test_one_particle_and_coincident_ones():
     out = model(**args)
     assert torch.allclose(out["node"][:4], args["pos"][:4] + args["vel"][:4], rtol=0, atol=1e-9)
     assert torch.allclose(out["speed"][:4], args["vel"][:4], rtol=0, atol=1e-12)
-    assert out["energy"][:2].eq(0).all() and out["energy"][2] != 0
+    assert out["energy"][:2].eq(0).all()
+    assert out["energy"][2] != 0
     assert out["edge"].isfinite().all()
     assert_equivariant(model, args, frame.group, tol=1e-7)  # of coordinates of 300
     frames = ScaleFrame(PCAFrame("E(3)"))(args["pos"], batch=batch)
@@ -317,7 +320,8 @@ def test_no_graphs_and_graphs_without_nodes():
     assert (frames.num_bodies, len(frames.scale), frames.velocity.shape) == (0, 0, (0, 3))
     args = system()
     gaps = frame(args["pos"], args["vel"], batch=2 * BATCH + 1, num_graphs=7)
-    assert gaps.scale.isfinite().all() and gaps.velocity.isfinite().all()
+    assert gaps.scale.isfinite().all()
+    assert gaps.velocity.isfinite().all()
     assert gaps.scale.eq(0).tolist() == [True, False, True, False, True, False, True]
 
 
@@ -326,7 +330,8 @@ def test_a_nan_stays_in_its_graph_and_does_not_vanish():
     args["pos"][0] = torch.nan
     out = framed(GalileanFrame(ScaleFrame(PCAFrame("T(3)"))))(**args)
     assert out["node"][:4].isnan().any()
-    assert out["node"][4:].isfinite().all() and out["energy"].isfinite().tolist() == [False, True, True]
+    assert out["node"][4:].isfinite().all()
+    assert out["energy"].isfinite().tolist() == [False, True, True]
 
 
 # ------------------------------------------------------------------------------------ random elements
@@ -384,8 +389,10 @@ def test_draws_are_new_in_every_call_and_reproducible(make):
         framed(make(GroupFrame("C1(3)"), generator=torch.Generator().manual_seed(1))) for _ in range(2)
     )
     a, b = model(**args)["node"], model(**args)["node"]
-    assert torch.equal(a, again(**args)["node"]) and not torch.allclose(a, b, atol=1e-4)
-    assert model.frame.is_random and "sigma=" in repr(model.frame)
+    assert torch.equal(a, again(**args)["node"])
+    assert not torch.allclose(a, b, atol=1e-4)
+    assert model.frame.is_random
+    assert "sigma=" in repr(model.frame)
 
 
 def test_training_in_random_scales_and_evaluation_without():

@@ -1,6 +1,6 @@
 """Every frame keeps the contract. A new frame adds a class here and inherits all of its tests."""
 
-from fa_pyg import CosetFrame, HaarFrame, PCAFrame, PerMode, Sample, WeightedPCAFrame
+from fa_pyg import CosetFrame, HaarFrame, PCAFrame, PerMode, Sample, ScaleFrame, WeightedPCAFrame
 from fa_pyg.testing import LINES, FrameContract, assert_exact, catalogue, lines
 
 SOME = ("O(1)", "SO(2)", "E(3)", "SE(3)", "T(2)", "E(4)")  # for frames made of others
@@ -132,3 +132,23 @@ class TestWeightedWhereItIsHard(TestWeighted):
         """C60 and others of up to 120 symmetries."""
         large = [cloud for cloud in catalogue() if len(cloud.pos) > 24]
         assert_exact(self.make("E(3)"), large)
+
+
+class TestScale(FrameContract):
+    groups = ("R+:O(2)", "R+:E(3)", "R+:SE(3)", "R+:T(2)")
+
+    def make(self, group):
+        return ScaleFrame(PCAFrame(group.removeprefix("R+:")))
+
+
+class TestScaleWhereItIsHard(FrameContract):
+    groups = ("R+:E(3)",)
+    resolution = 0.025 * 0.05
+    exact = True
+
+    def make(self, group):
+        return ScaleFrame(WeightedPCAFrame("E(3)", smoothness="fast"))
+
+    def clouds(self, dim):
+        """Not those whose points coincide: all scalings fix them, but not their velocities."""
+        return [cloud for cloud in catalogue(dim) if 2 <= len(cloud.pos) <= 6 and cloud.pos.std(0).max() > 0]

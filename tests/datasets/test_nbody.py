@@ -241,3 +241,30 @@ def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         NBody(tmp_path, **arguments)
     assert os.listdir(tmp_path) == []
+
+
+def laws():
+    """Elements of the symmetry group of the law: what they do to charges, positions and velocities."""
+    rotation = np.linalg.qr(np.random.RandomState(0).randn(3, 3))[0]
+    u, factor = np.array([0.3, -0.2, 0.1]), 1.7
+    later = u * 2 * 0.1  # two hundred steps
+    return {
+        "rotated": (lambda q, x, v: (q, x @ rotation, v @ rotation), lambda y: y @ rotation),
+        "boosted": (lambda q, x, v: (q, x, v + u), lambda y: y + later),
+        "scaled": (lambda q, x, v: (q * factor**1.5, factor * x, factor * v), lambda y: factor * y),
+        "conjugated": (lambda q, x, v: (-q, x, v), lambda y: y),
+        "scaled otherwise": (lambda q, x, v: (q * factor, factor * x, factor * v), lambda y: factor * y),
+    }
+
+
+@pytest.mark.parametrize("name", laws())
+def test_symmetries_of_the_law(name):
+    """Where no force is cut off: up to rounding, in all but the first few of a hundred systems."""
+    act, answer = laws()[name]
+    state = initial_states(range(100))
+    (y, _), (moved, _) = simulate(*state, (1,)), simulate(*act(*state), (1,))
+    error = np.sort(np.abs(moved - answer(y)).max(axis=(1, 2, 3)))
+    if name == "scaled otherwise":  # the negative control
+        assert error[50] > 1e-3
+    else:
+        assert error[90] < 1e-10

@@ -85,3 +85,34 @@ def test_haar_is_reproducible_and_takes_zero_samples():
     assert a.dtype == torch.get_default_dtype()
     assert group.haar(0).shape == (0, 3, 3)
     assert Group.of("T(2)").haar(0).shape == (0, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "scales", "boosts"),
+    [
+        ("Sim(3)", "R+:E(3)", True, False),
+        ("Gal(2)", "B:E(2)", False, True),
+        ("R+:Gal(3)", "R+:B:E(3)", True, True),
+        ("R+: SO(3)", "R+:SO(3)", True, False),
+        ("B:T(3)", "B:T(3)", False, True),
+        ("R+:Oh", "R+:Oh", True, False),
+        ("R+:B:T(3):D4h", "R+:B:T(3):D4h", True, True),
+    ],
+)
+def test_names_with_scaling_and_boosts(name, text, scales, boosts):
+    group, plain = Group.of(name), Group.of(text.replace("R+:", "").replace("B:", ""))
+    assert (str(group), group.scales, group.boosts, group.is_euclidean) == (text, scales, boosts, False)
+    assert Group.of(text) == group != plain
+    assert plain.is_euclidean
+    for field in ("dim", "rotates", "reflects", "translates", "permutes"):
+        assert getattr(group, field) == getattr(plain, field)
+
+
+@pytest.mark.parametrize(
+    "name", ["R+", "R+:", "Sim", "Sim(0)", "B:R+:E(3)", "R+:R+:E(3)", "R+:S(n)", "Gal(d)"]
+)
+def test_what_does_not_scale_or_boost(name):
+    with pytest.raises(ValueError, match=r"unknown group .*R\+:E\(3\) or Sim\(3\)"):
+        Group.of(name)
+    with pytest.raises(ValueError, match=r"scales: expected False for S\(n\)"):
+        Group("S", 0, scales=True)

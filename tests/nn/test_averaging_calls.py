@@ -10,7 +10,17 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.nn import global_add_pool
 
-from fa_pyg import FrameAveraging, HaarFrame, PCAFrame, Sample
+from fa_pyg import (
+    FrameAveraging,
+    GalileanFrame,
+    HaarFrame,
+    PCAFrame,
+    RandomBoostFrame,
+    RandomScaleFrame,
+    Rep,
+    Sample,
+    ScaleFrame,
+)
 from fa_pyg import batches as sizes_of_batches
 
 SIZES = [4, 1, 6]
@@ -287,3 +297,20 @@ def test_uniform_frames_wait_for_the_number_of_graphs_alone(chunk, group, frame,
         with Waits() as mode:
             out.sum().backward()
         assert mode.seen == []
+
+
+@pytest.mark.parametrize("wrap", [ScaleFrame, GalileanFrame, RandomScaleFrame, RandomBoostFrame])
+def test_scales_and_velocities_do_not_wait(wrap, monkeypatch):
+    monkeypatch.setattr(sizes_of_batches, "is_at_hand", lambda batch: False)
+
+    class Extrapolation(nn.Module):
+        def forward(self, pos, vel, charge, batch, num_graphs=None):
+            return pos.sin() + vel * charge
+
+    pos, batch = arguments()["pos"].clone().requires_grad_(), arguments()["batch"]
+    vector = Rep(1, scale=1, boost=1)
+    inputs = {"pos": Rep(1, affine=True, scale=1), "vel": vector, "charge": Rep(scale=1.5)}
+    model = FrameAveraging(Extrapolation(), wrap(PCAFrame("E(3)")), inputs, vector)
+    with Waits() as mode:
+        model(pos, pos.flip(0), pos[:, :1], batch, num_graphs=3).sum().backward()
+    assert mode.seen == []

@@ -6,7 +6,7 @@ from torch import nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.nn import global_add_pool
 
-from fa_pyg import FrameAveraging, Frames, HaarFrame, MotionFrame, PCAFrame, Rep, WeightedPCAFrame
+from fa_pyg import FrameAveraging, Frames, HaarFrame, MotionFrame, PCAFrame, Rep, ScaleFrame, WeightedPCAFrame
 from fa_pyg.testing import (
     Motion,
     assert_equivariant,
@@ -429,3 +429,52 @@ def test_no_trial_is_no_test(trials):
         assert_equivariant(
             torch.nn.Linear(3, 1), [torch.rand(4, 3)], "E(3)", {"input": "point"}, trials=trials
         )
+
+
+# ------------------------------------------------------------------------------------ scaling and boosts
+
+
+class Gravity(nn.Module):
+    """A law that scales: accelerations of masses that are read as weights, and velocities."""
+
+    def __init__(self, power=-3):
+        super().__init__()
+        self.power = power
+
+    def forward(self, pos, vel, mass):
+        r = pos.unsqueeze(0) - pos.unsqueeze(1)
+        square = r.square().sum(-1) + torch.eye(len(pos), dtype=pos.dtype)
+        return vel + (mass * r * square.unsqueeze(-1) ** (self.power / 2)).sum(1)
+
+
+LAW = {"pos": Rep(1, affine=True, scale=1), "vel": Rep(1, scale=1, boost=1), "mass": Rep(scale=3)}
+
+
+def test_a_law_that_scales_and_is_boosted_passes():
+    args = {"pos": POS, "vel": POS.flip(0), "mass": POS[:, :1].exp()}
+    errors = assert_equivariant(Gravity(), args, "R+:Gal(3)", LAW, LAW["vel"])
+    assert {"scaled", "boosted", "proper", "translated"} <= set(errors)
+
+
+@pytest.mark.parametrize(
+    ("power", "output", "case"), [(-2, LAW["vel"], "scaled"), (-3, Rep(1, scale=1), "boosted")]
+)
+def test_one_that_does_not_fails_in_that_case_alone(power, output, case):
+    args = {"pos": POS, "vel": POS.flip(0), "mass": POS[:, :1].exp()}
+    errors = equivariance_error(Gravity(power), args, "R+:Gal(3)", LAW, output)
+    assert {name for name, error in errors.items() if not error < 1e-10} == {case}
+
+
+def test_nothing_that_scales_is_no_test():
+    with pytest.raises(ValueError, match="input_reps: expected inputs with a weight scale"):
+        assert_equivariant(Fn(pairs), {"pos": POS, "batch": BATCH}, "Sim(3)")
+
+
+def test_a_scale_frame_that_is_not_one_is_found():
+    class Wrong(ScaleFrame):
+        def element(self, cloud):
+            return 1 + super().element(cloud)
+
+    assert_frame(ScaleFrame(PCAFrame("E(3)")), POS, batch=BATCH)
+    with pytest.raises(AssertionError, match=r"scale: F\(gx\) and gF\(x\) differ"):
+        assert_frame(Wrong(PCAFrame("E(3)")), POS, batch=BATCH)

@@ -27,7 +27,7 @@ class RadialForce(nn.Module):
     Args:
         hidden_channels: width of f, a network with one hidden layer.
 
-    Shapes: squared distances ``[P, 1]``; returns g ``[P, 1]``, positive.
+    Shapes: squared distances ``[P, 1]``, not zero; returns g ``[P, 1]``, positive.
 
     Raises:
         ValueError: for a width out of range.
@@ -42,7 +42,7 @@ class RadialForce(nn.Module):
         nn.init.zeros_(self.correction.weight)
 
     def forward(self, square: Tensor) -> Tensor:
-        distance = 0.5 * square.clamp(min=NEAR**2).log()
+        distance = 0.5 * square.log()
         factor, exponent = BOOST * self.power
         correction = DAMP * self.correction(self.hidden(distance).tanh())
         return torch.exp(torch.addcmul(factor + correction, distance, exponent))
@@ -67,8 +67,9 @@ class PairForceIntegrator(nn.Module):
               h = \frac{\text{step\_angle}}{\omega}
 
     (longer where the steps would not suffice). Since the gradients of chaotic graphs would swamp all others,
-    the gradient of each graph is scaled by :math:`\exp(-(\max_t \omega / \text{max\_rate})^2)`. This does
-    not change predictions.
+    the gradient of each graph is scaled by :math:`\exp(-(\max_t \omega / \text{max\_rate})^2)`. Predictions
+    stay as they are, and in training those of chaotic graphs are inaccurate: errors in training are not
+    comparable to those in evaluation.
 
     Equivariant to E(d), and momentum is conserved, unless ``limit`` is ``"component"``.
 
@@ -132,7 +133,7 @@ class PairForceIntegrator(nn.Module):
         return (x, v) if return_velocity else x
 
     def rollout(self, pos: Tensor, vel: Tensor, times: int, **inputs: Tensor | None) -> Tensor:
-        """Return positions at 0, ``time``, ..., ``times * time``: ``[times + 1, N, d]``; inputs as in a call."""
+        """Return positions after 0, 1, ..., ``times`` calls: ``[times + 1, N, d]``; inputs as in a call."""
         path = [pos]
         for _ in range(checks.integer("times", times, 0)):
             pos, vel = self(pos=pos, vel=vel, **inputs, return_velocity=True)
@@ -176,7 +177,7 @@ class PairForceIntegrator(nn.Module):
     def _pull(self, x: Tensor, pairs: Pairs, bound: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return forces, displacements and g of pairs; g r is at most ``bound``."""
         r = pairs.difference(x)
-        square = r.square().sum(-1, keepdim=True)
+        square = r.square().sum(-1, keepdim=True).clamp(min=NEAR**2)
         g = self.force(square)
         if bound is not None:
             g = torch.minimum(g, bound * square.rsqrt())

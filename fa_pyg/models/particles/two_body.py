@@ -25,8 +25,8 @@ class TwoBody(nn.Module):
     .. math:: y_i = x_i + t v_i + \frac12 \sum_j \big(r_{ij}(t) - r_{ij}(0) - t\, \dot r_{ij}(0)\big), \qquad
               \ddot r_{ij} = 2 q_i q_j \frac{r_{ij}}{|r_{ij}|^3}
 
-    Exact for two particles of unit mass, and approximate for more. The law of the benchmark is built in; there
-    are no parameters. Equivariant to E(d), and the center of mass moves uniformly.
+    Exact for two particles of unit mass, and approximate for more. The law of the benchmark is built in, and
+    there are no parameters. Equivariant to E(d), and the center of mass moves uniformly.
 
     Args:
         time: t; one unit is 1000 steps of the benchmark.
@@ -84,8 +84,8 @@ def kepler(r: Tensor, v: Tensor, mu: Tensor, time: float) -> Tensor:
               r(t) = \Big(1 - \frac{\mu}{r_0} G_2\Big) r_0 + (t - \mu G_3) v_0
 
     with :math:`\beta = 2 \mu / r_0 - v_0^2`, :math:`\eta = r_0 \cdot v_0`, :math:`\zeta = \mu - \beta r_0`
-    and the functions :math:`G_n(\beta, s)` of :func:`_stumpff`. Repulsion is a negative :math:`\mu`; a head-on
-    collision bounces.
+    and the functions :math:`G_n(\beta, s)` of :func:`_stumpff`. Repulsion is a negative :math:`\mu`; head-on
+    collisions bounce.
 
     Args:
         r, v: relative positions and velocities, ``[P, d]``.

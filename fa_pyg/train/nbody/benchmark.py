@@ -95,6 +95,7 @@ class Benchmark:
         if self.minutes is None or not wanted:
             return wanted
         size = f"train{self.train_samples}_particles{self.particles}_minutes{self.minutes:g}"
+        size += "" if self.accelerator == "cpu" else f"_{self.accelerator}"
         kept = self.out / "epochs" / f"{row.name}_{size}_{recipe.digest}.json"
         return min(wanted, affordable_epochs(NBodyCLI, row.path, self._options(), 60 * self.minutes, kept))
 
@@ -197,10 +198,17 @@ class Benchmark:
 
 
 def build(row: Row) -> FitModule:
-    """Build the untrained model of a row, in evaluation mode, with weights of seed 0."""
-    with isolate_rng():
-        options = ["--trainer.accelerator=cpu", "--trainer.logger=false", "--seed_everything=0"]
-        return NBodyCLI(["--config", str(row.path), *options]).model.eval()
+    """Build the untrained model of a row, in evaluation mode, with weights of seed 0.
+
+    Raises:
+        ValueError: naming the file, for settings that are wrong.
+    """
+    options = ["--trainer.accelerator=cpu", "--trainer.logger=false", "--seed_everything=0"]
+    try:
+        with isolate_rng():
+            return NBodyCLI(["--config", str(row.path), *options]).model.eval()
+    except SystemExit as error:  # of the parser, which has printed what is wrong
+        raise ValueError(f"{row.path}: expected settings of a model, found others") from error
 
 
 def _outcome(future: Future) -> Run | str:

@@ -7,7 +7,7 @@ import os
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from torch_geometric.data import Batch
 
 from fa_pyg.files import write_atomically
 from fa_pyg.plot import save_figure
+from fa_pyg.train.fit import FitModule
 from fa_pyg.train.nbody.benchmark import Benchmark, build
 from fa_pyg.train.nbody.evaluate import forward_times, median_ms, median_ratio
 from fa_pyg.train.nbody.lines import Data, Line, lines_of, with_details
@@ -115,14 +116,15 @@ class Report:
             rows.setdefault(particles, {}).update({_key(line): line.row for line in lines})
             evaluated.setdefault(particles, systems)
         found = {n: self._times(rows[n], evaluated[n], n, rounds) for n in rows}
-        write_atomically(self._kept, json.dumps({"rounds": rounds, "particles": found}, indent=1))
+        if found:
+            write_atomically(self._kept, json.dumps({"rounds": rounds, "particles": found}, indent=1))
 
     def _times(self, rows: dict[str, Row], evaluated: int, particles: int, rounds: int) -> dict:
         """Return milliseconds, and the ratio to EGNN's or None, of each row."""
         benchmark = replace(self.benchmark, particles=particles, eval_samples=evaluated)
         data = benchmark.splits().split("test")
         batch = Batch.from_data_list([data[i % len(data)] for i in range(100)])
-        times = forward_times({key: build(row) for key, row in rows.items()}, batch, rounds)
+        times = forward_times(_built(rows), batch, rounds)
         egnn = next((seconds for key, seconds in times.items() if rows[key].name == "egnn"), None)
         ratios = {key: median_ratio(seconds, egnn) for key, seconds in times.items() if egnn is not None}
         return {key: [median_ms(seconds), ratios.get(key)] for key, seconds in times.items()}
@@ -161,6 +163,20 @@ class Report:
 def _paragraph(sentences: Sequence[str]) -> str:
     text = " ".join(filter(None, sentences))
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _built(rows: Mapping[str, Row]) -> dict[str, FitModule]:
+    """Return the models that can be built here: runs of other machines may need what this one lacks."""
+    found = {key: _build_or_warn(row) for key, row in rows.items()}
+    return {key: one for key, one in found.items() if one is not None}
+
+
+def _build_or_warn(row: Row) -> FitModule | None:
+    try:
+        return build(row)
+    except (ValueError, ImportError) as error:
+        warnings.warn(f"{row.name} is not timed: {error}", stacklevel=4)
+        return None
 
 
 def _key(line: Line) -> str:

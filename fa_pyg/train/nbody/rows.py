@@ -60,12 +60,13 @@ ROWS = (  # one line each; rows without a file are left out
     Row("fa_gnn", "FA-GNN", BASELINE, 0.0057, 0.0041, PUNY),
     Row("gnn", "message passing without frames", SYMMETRIES),
     Row("fa_gnn_haar", "message passing, random motions in training, 8 frames in evaluation", SYMMETRIES),
-    Row("fa_kinematic", "the same, Galilean, random scales, 2 layers, few weighted frames", SYMMETRIES),
-    Row("fa_galilean", "the same, Galilean, random scales, 4 layers, 8 frames", SYMMETRIES),
-    Row("two_body", "two-body motions superposed, without learning", HYBRID),
-    Row("two_body_equivariant", "the same, without the generator's limit of forces", HYBRID),
-    Row("pair_force", "learned pair force, integrated", HYBRID),
-    Row("pair_force_equivariant", "the same, without the generator's limit of forces", HYBRID),
+    Row("fa_gnn_haar_scaled", "the same, and random scales in training", SYMMETRIES),
+    Row("fa_galilean", "the same, and Galilean", SYMMETRIES),
+    Row("fa_kinematic", "the same with 2 layers and few weighted frames in evaluation", SYMMETRIES),
+    Row("two_body_equivariant", "two-body motions, exact, without learning", HYBRID),
+    Row("two_body", "two-body motions, forces limited as by the generator", HYBRID),
+    Row("pair_force_equivariant", "integrator, learned pair force", HYBRID),
+    Row("pair_force", "integrator, learned pair force, forces limited as by the generator", HYBRID),
 )
 # Figures without a row: (model, training systems, test MSE, source).
 CITED = (

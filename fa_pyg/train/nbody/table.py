@@ -98,7 +98,6 @@ COLUMNS: dict[str, tuple[str, Callable[[Line], str]]] = {  # title, cell
 }
 SHORT = ("model", "mse", "published", "seeds", "ratio", "parameters", "equivariance")
 
-
 CUT = "\\* Fewer epochs than its configuration has, which for published baselines are the published ones."
 LAW = (
     "Extrapolated: by a power law E(t) = E(T) (t / T)^-b, fitted to the validation errors of the second half "

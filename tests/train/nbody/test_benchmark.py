@@ -1,6 +1,8 @@
 """Runs: done once, resumed exactly, measured, side by side."""
 
 import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -147,3 +149,23 @@ def test_a_training_that_fails_does_not_end_the_others(benchmark, rows, monkeypa
     (_, text), (_, run) = done(benchmark(), rows)
     assert text == "expected a training to end well, found exit status 3"
     assert run.name == "still"
+
+
+def test_side_by_side(benchmark, rows, monkeypatch):
+    """In threads, which start sooner than processes; those take what can be pickled."""
+    made, tasks = benchmark(), benchmark().tasks(rows, [0, 1])
+
+    def outcome(self, task):
+        if task.seed:
+            raise BrokenPipeError("killed\nby the system")
+        return f"{task.row.name} done"
+
+    assert pickle.loads(pickle.dumps((made, tasks))) == (made, tasks)
+    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda jobs, *others: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(module.Benchmark, "outcome", outcome)
+    found = {(task.row.name, task.seed): text for task, text in made.run(tasks, jobs=2)}
+    assert found == {
+        ("tiny", 0): "tiny done",
+        ("still", 0): "still done",
+        ("tiny", 1): "BrokenPipeError: killed",
+    }

@@ -56,6 +56,7 @@ def test_tables_of_all_data_the_benchmark_first(filled, rows):
 
 
 def test_an_empty_record_has_no_table(benchmark, rows):
+    Report(benchmark(), rows).time_forward(1)
     assert Report(benchmark(), rows).write() == ""
     assert not benchmark().out.exists()
 
@@ -91,6 +92,12 @@ def test_forward_times_are_measured_together_and_kept(filled, rows, monkeypatch)
     rows[2].path.write_text(rows[2].path.read_text() + "data: {batch_size: 9}\n")  # another model now
     with pytest.warns(UserWarning, match="left out: 1 of still"):
         assert "still" not in Report(filled, rows).write()
+
+
+def test_a_model_that_cannot_be_built_here_is_not_timed(rows, capsys):
+    rows[0].path.write_text("model: {model: {class_path: fa_pyg.models.Nothing}}\ntrainer: {max_epochs: 0}")
+    with pytest.warns(UserWarning, match="egnn is not timed: .*egnn.yaml"):
+        assert list(module._built({"a": rows[0], "b": rows[2]})) == ["b"]
 
 
 def splits_of_20(benchmark):

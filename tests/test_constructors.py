@@ -313,7 +313,7 @@ ENTRIES: dict[str, Entry] = {
     "models.RadialField": Entry({}, "hidden_channels:size num_layers:size edge_dim:count"),
     "models.Linear": Entry({}, ""),
     "models.KinematicGNN": Entry(
-        {}, "hidden_channels:size num_layers:count dim:size num_times:count horizon:length"
+        {}, "hidden_channels:size num_layers:count dim:size num_times:count horizon:length velocity:flag"
     ),
     "models.SEGNN": Entry({}, "hidden_channels:size num_layers:count"),
     "models.TFN": Entry({}, "hidden_channels:size num_layers:size lmax:size radial:size"),

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import torch
 from conformers import nci
+from memory import peak_kib
 from overhead import Net, backward
 from timing import interleaved, median_ms, ratio
 from torch_geometric.data import Batch, Data
@@ -126,10 +126,7 @@ def peak(name: str, size: int) -> int:
     given, make = inputs(nci(size, cache=CACHE)), MEMORY[name]
     if make is not None:
         backward(make(Net()), given)()
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss begins at what the parent had when it forked
-        return int(status.read_text().split("VmHWM:")[1].split()[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_kib()
 
 
 PARTS = {"a": frame_time, "b": number_of_frames, "c": training, "d": memory}

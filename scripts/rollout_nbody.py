@@ -44,10 +44,8 @@ def rollouts(given: argparse.Namespace) -> dict[str, Trajectory]:
     for folder in given.runs:
         step, data = model_step(load_best(folder)), systems(folder, given)
         if not found:
-            found = {
-                TRUE: true_trajectory(data, given.steps),
-                "no force": roll_out(free_step(data), data, given.steps),
-            }
+            free = roll_out(free_step(data), data, given.steps)
+            found = {TRUE: true_trajectory(data, given.steps), "no force": free}
         name = read(folder / "config.yaml")["name"]
         if name in found:
             checks.refuse("runs", "runs of different names", name)

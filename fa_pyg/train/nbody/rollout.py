@@ -66,13 +66,13 @@ def model_step(module: NBodyModule) -> Step:
     """
     if module.targets == ("y", "y_vel"):
         return module
-    if "return_velocity" in inspect.signature(module.model.forward).parameters:
-        return lambda batch: module.model(
-            **module.attributes(batch, module.inputs, "inputs"), batch=batch.batch, return_velocity=True
-        )
-    expected = "one that predicts velocities, too (target: [y, y_vel], or a forward with return_velocity)"
-    hint = "differences of predicted positions are too coarse to be velocities"
-    return checks.refuse("model", expected, f"one that predicts {', '.join(module.targets)}", hint)
+    if "return_velocity" not in inspect.signature(module.model.forward).parameters:
+        expected = "one that predicts velocities, too (target: [y, y_vel], or a forward with return_velocity)"
+        hint = "; differences of predicted positions are too coarse to be velocities"
+        checks.refuse("model", expected, f"one that predicts {', '.join(module.targets)}", hint)
+    return lambda batch: module.model(
+        **module.attributes(batch, module.inputs, "inputs"), batch=batch.batch, return_velocity=True
+    )
 
 
 def free_step(data: NBody) -> Step:

@@ -137,3 +137,25 @@ def test_a_single_particle_moves_uniformly():
 def test_arguments_out_of_range_are_named(name, value):
     with pytest.raises(ValueError, match=f"{name}: expected"):
         KinematicGNN(**{name: value})
+
+
+def with_velocity():
+    return KinematicGNN(num_layers=2, velocity=True)
+
+
+def test_velocities_follow_boosts_and_rotations():
+    model, args, output = with_velocity(), arguments(5, 4), ("point", "vector")
+    framed = FrameAveraging(model, PCAFrame("E(3)"), inputs=INPUTS, output=output).eval()
+    assert max(equivariance_error(framed, args, "E(3)", INPUTS, output).values()) < 1e-10
+    assert max(equivariance_error(model, args, "E(3)", INPUTS, output).values()) > 1e-3
+    boost = torch.randn(3)
+    (pos, vel), (moved, faster) = model(**args), model(**args | {"vel": args["vel"] + boost})
+    assert torch.allclose(moved, pos + boost, rtol=0, atol=1e-12)
+    assert torch.allclose(faster, vel + boost, rtol=0, atol=1e-12)
+    assert not torch.allclose(vel, args["vel"], atol=1e-3)
+
+
+def test_velocities_conserve_momentum():
+    args = arguments(5)
+    _, vel = with_velocity()(**args)
+    assert torch.allclose(vel.mean(0), args["vel"].mean(0), rtol=0, atol=1e-14)

@@ -116,3 +116,47 @@ def test_runs_from_before_these_sizes_are_resumed(tmp_path):
     check_settings(tmp_path, now % "null", {"data": NBodyData})
     with pytest.raises(ValueError, match=r"data\.num_train \(started with nothing, now 256\)"):
         check_settings(tmp_path, now % "256", {"data": NBodyData})
+
+
+class Both(Shift):
+    """Positions and velocities."""
+
+    def forward(self, pos, vel, batch):
+        return pos + self.by, 2 * vel
+
+
+def moving(n):
+    names = ("pos", "vel", "y", "y_vel")
+    return Batch.from_data_list([Data(**{name: torch.randn(n, 3) for name in names})])
+
+
+@pytest.mark.parametrize("huber", [None, 0.3])
+def test_the_loss_of_several_targets_is_the_mean(huber):
+    data = moving(6)
+    module = NBodyModule(Both(), inputs=["pos", "vel"], target=["y", "y_vel"], huber=huber)
+    module.on_train_epoch_start()
+    errors = (data.pos + 0.5 - data.y).abs(), (2 * data.vel - data.y_vel).abs()
+    squares = [float(one.square().mean()) for one in errors]
+    losses = squares
+    if huber is not None:
+        losses = [float(torch.where(e < 0.3, e**2 / 0.6, e - 0.15).mean()) for e in errors]
+    assert module.training_step(data, 0).item() == pytest.approx(sum(losses) / 2)
+    measures = module.measures(module(data), data)
+    assert [one.item() for one in measures] == pytest.approx(squares)
+    assert module.names == ("mse", "y_vel_mse")
+
+
+@pytest.mark.parametrize(("model", "target", "found"), [(Shift(), ["y", "y_vel"], 1), (Both(), "y", 2)])
+def test_outputs_are_as_many_as_targets(model, target, found):
+    module, data = NBodyModule(model, inputs=["pos", "vel"][:found], target=target), moving(3)
+    predicted = module(data)
+    with pytest.raises(ValueError, match=f"model: expected {3 - found} outputs, for .*, found {found}"):
+        module.measures(predicted, data)
+
+
+def test_neighbors_and_velocities_of_the_data(tmp_path):
+    data = NBodyData(tmp_path, num_samples=2, num_particles=4, num_neighbors=2, velocities=True)
+    one = data.split("test")[1]
+    assert (one.num_edges, one.y_vel.shape) == (8, (4, 3))
+    with pytest.raises(ValueError, match="num_neighbors: expected an integer from 1 to 3 or None, found 4"):
+        NBodyData(tmp_path, num_particles=4, num_neighbors=4)

@@ -10,16 +10,28 @@ from collections.abc import Callable
 import torch
 
 Times = dict[str, list[float]]
+Clock = Callable[[], float]
 SLICE = 0.02  # seconds of repeated calls of a quick function in each round, for caches as warm as in a loop
 
 
-def interleaved(functions: dict[str, Callable[[], object]], seconds: float, least: int = 5) -> Times:
+def interleaved(
+    functions: dict[str, Callable[[], object]],
+    seconds: float,
+    least: int = 5,
+    clock: Clock = time.perf_counter,
+) -> Times:
     """Call every function in every round, in a new random order each time, for about ``seconds``.
+
+    Args:
+        functions: by name.
+        seconds: of all rounds together.
+        least: number of rounds.
+        clock: ``time.process_time`` to count the time of this process alone, where others are running.
 
     Returns:
         The seconds per call of each function, round by round. A function that fails is left out and reported.
     """
-    calls = {name: _warm(name, function) for name, function in functions.items()}
+    calls = {name: _warm(name, function, clock) for name, function in functions.items()}
     order = [name for name, count in calls.items() if count]
     times: Times = {name: [] for name in order}
     shuffle = random.Random(0).shuffle
@@ -27,7 +39,7 @@ def interleaved(functions: dict[str, Callable[[], object]], seconds: float, leas
     while order and (time.perf_counter() < end or len(times[order[0]]) < least):
         shuffle(order)
         for name in order:
-            times[name].append(seconds_per_call(functions[name], calls[name]))
+            times[name].append(seconds_per_call(functions[name], calls[name], clock))
     return times
 
 
@@ -40,24 +52,26 @@ def median_ms(times: Times, name: str) -> float:
     return 1e3 * statistics.median(times[name])
 
 
-def _warm(name: str, function: Callable[[], object]) -> int:
+def _warm(name: str, function: Callable[[], object], clock: Clock) -> int:
     """The number of calls of a function that fill a slice; 0 if it fails."""
     try:
         function()
-        return max(1, int(SLICE / seconds_per_call(function, 2)))
+        return max(1, int(SLICE / seconds_per_call(function, 2, clock)))
     except Exception as error:  # peers fail in many ways; the rest of the table is still useful
         print(f"left out: {name} ({type(error).__name__}: {str(error).splitlines()[0]})", flush=True)
         return 0
 
 
-def seconds_per_call(function: Callable[[], object], calls: int = 1) -> float:
+def seconds_per_call(
+    function: Callable[[], object], calls: int = 1, clock: Clock = time.perf_counter
+) -> float:
     """The seconds of a call, after the device has finished."""
     _wait()
-    start = time.perf_counter()
+    start = clock()
     for _ in range(calls):
         function()
     _wait()
-    return (time.perf_counter() - start) / calls
+    return (clock() - start) / calls
 
 
 def _wait() -> None:

@@ -24,7 +24,7 @@ def report(rollouts: Mapping[str, Trajectory]) -> str:
     Args:
         rollouts: name -> trajectory; that of :data:`TRUE` is what errors are measured against.
     """
-    errors, drifts = measured(rollouts)
+    errors, drifts = _measured(rollouts)
     about = "Mean over the systems (median in brackets)."
     return (
         f"Mean squared error of the positions. {about}\n\n{_table(errors)}\n"
@@ -33,7 +33,7 @@ def report(rollouts: Mapping[str, Trajectory]) -> str:
     )
 
 
-def measured(rollouts: Mapping[str, Trajectory]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _measured(rollouts: Mapping[str, Trajectory]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return errors and changes of energy ``[T + 1, S]`` of all trajectories, of the true one its energy."""
     true = rollouts[TRUE]
     errors = {name: one.errors(true) for name, one in rollouts.items() if one is not true}
@@ -60,7 +60,7 @@ def plot_rollouts(rollouts: Mapping[str, Trajectory]) -> Any:
     """Plot error and change of energy against steps: means over the systems, and medians (dashed)."""
     figure = new_figure(11, 4.5)
     titles = ("squared error of positions", "change of energy / sizes of its terms")
-    for axes, title, found in zip(figure.subplots(1, 2), titles, measured(rollouts), strict=True):
+    for axes, title, found in zip(figure.subplots(1, 2), titles, _measured(rollouts), strict=True):
         for number, name in enumerate(rollouts):
             if name in found:
                 style = {"color": f"C{number}", "marker": "."}

@@ -20,7 +20,7 @@ from fa_pyg.train.fit import FitModule
 from fa_pyg.train.logs import read_metrics
 from fa_pyg.train.nbody.evaluate import equivariance, spread, system_errors
 from fa_pyg.train.nbody.record import Details, Record
-from fa_pyg.train.nbody.rows import Recipe, Row
+from fa_pyg.train.nbody.rows import Recipe, Row, data_settings
 from fa_pyg.train.nbody.runs import Run, stem
 from fa_pyg.train.run import load_best
 from fa_pyg.train.tasks.nbody import NBodyCLI, NBodyData
@@ -75,9 +75,10 @@ class Benchmark:
         """Record of the finished runs."""
         return Record(self.out)
 
-    def splits(self) -> NBodyData:
-        """Return the data."""
-        return NBodyData(self.root, **self._sizes())
+    def splits(self, row: Row | None = None) -> NBodyData:
+        """Return the data, with the other settings of a row, such as its number of neighbors."""
+        settings = {} if row is None else data_settings(row)
+        return NBodyData(**{**settings, "root": self.root, **self._sizes()})
 
     def tasks(self, rows: Sequence[Row], seeds: Sequence[int]) -> list[Task]:
         """Return the runs of these rows and seeds; a model without learning has one, of seed 0."""
@@ -147,7 +148,7 @@ class Benchmark:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", patience=0):
             module, figures, curve = (self._learned if task.epochs else self._unlearned)(task, folder)
-            test = self.splits().split("test")
+            test = self.splits(task.row).split("test")
             errors = system_errors(module, test)
             figures |= {"equivariance": equivariance(module, test), **spread(errors)}
             name, seed, train, evaluated, particles, epochs, digest = self._key(task)
@@ -170,7 +171,7 @@ class Benchmark:
         return load_best(folder), {key: found[key] for key in FIGURES}, [epochs, val]
 
     def _unlearned(self, task: Task, folder: Path) -> tuple[FitModule, dict[str, Any], list]:
-        begin, module, data = time.process_time(), build(task.row), self.splits()
+        begin, module, data = time.process_time(), build(task.row), self.splits(task.row)
         errors = {name: system_errors(module, data.split(name)) for name in ("val", "test")}
         figures = {f"{name}_mse": float(one.double().mean()) for name, one in errors.items()}
         figures |= {"best_epoch": 0, "parameters": 0, "cpu_seconds": time.process_time() - begin}

@@ -28,6 +28,7 @@ __all__ = [
 EDGES = 4000  # of the systems that equivariance is measured on: 200 systems of 5 particles
 WARM = 3  # rounds before those that count
 REPS = {"pos": "point", "vel": "vector"}
+OUTPUTS = {"y_vel": "vector"}  # by target, "point" for others
 
 
 @torch.no_grad()
@@ -35,7 +36,9 @@ def system_errors(module: FitModule, data: InMemoryDataset, batch_size: int = 10
     """Return the mean squared error of each system ``[S]``, over its coordinates."""
     found = []
     for batch in InMemoryLoader(data, batch_size):
-        squares = (module(batch) - batch.y).square().mean(1)
+        predicted = module(batch)
+        predicted = predicted if isinstance(predicted, Tensor) else predicted[0]  # positions first
+        squares = (predicted - batch.y).square().mean(1)
         found.append(squares.view(batch.num_graphs, -1).mean(1))
     return torch.cat(found).float().cpu()
 
@@ -60,7 +63,9 @@ def equivariance(module: FitModule, data: InMemoryDataset) -> float:
     batch = Batch.from_data_list(data[:count])
     inputs = {**module.attributes(batch, module.inputs, "inputs"), "batch": batch.batch}
     reps = {name: rep for name, rep in REPS.items() if name in inputs}
-    return max(equivariance_error(module.model, inputs, "E(3)", reps, "point").values())
+    output = tuple(OUTPUTS.get(name, "point") for name in module.targets)
+    output = output[0] if len(output) == 1 else output
+    return max(equivariance_error(module.model, inputs, "E(3)", reps, output).values())
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from fa_pyg import checks
 from fa_pyg.config.old_names import with_old_settings
 from fa_pyg.config.plain import read
 
-__all__ = ["CITED", "KINDS", "ROWS", "Recipe", "Row", "find_rows"]
+__all__ = ["CITED", "KINDS", "ROWS", "Recipe", "Row", "data_settings", "find_rows"]
 
 BASELINE, SYMMETRIES, HYBRID, OTHER = (
     "published baselines",
@@ -143,6 +143,11 @@ class Recipe:
             f"{row.path}: trainer.check_val_every_n_epoch", trainer.get("check_val_every_n_epoch", 1)
         )
         return cls(epochs, every, model.get("schedule"), _digest(settings))
+
+
+def data_settings(row: Row) -> dict[str, Any]:
+    """Return the settings of the data in the configuration of a row."""
+    return _section(read(row.path), "data", row.path)
 
 
 def _section(settings: dict[str, Any], name: str, path: Path | None) -> dict[str, Any]:

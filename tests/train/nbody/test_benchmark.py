@@ -50,6 +50,29 @@ def test_a_run_and_its_line(benchmark, rows, in_process):
     assert made.trained(rows[0], replace(run, seed=9)) is None
 
 
+NEAR = """
+name: near
+model:
+  model:
+    class_path: fa_pyg.models.KinematicGNN
+    init_args: {hidden_channels: 4, num_layers: 1, velocity: true}
+  target: [y, y_vel]
+data: {num_neighbors: 2, velocities: true, batch_size: 7}
+trainer: {max_epochs: 1}
+"""
+
+
+def test_a_row_is_evaluated_on_its_edges(benchmark, configs, in_process):
+    (configs / "near.yaml").write_text(NEAR)
+    made, (row,) = benchmark(), find_rows(["near"], configs)
+    ((_, run),) = done(made, [row])
+    (folder,) = made.out.glob("runs/*/near/version_0")
+    assert run.test_mse == pytest.approx(float(made.record.details(run).errors.mean()), rel=1e-5)
+    everything = system_errors(load_best(folder), made.splits().split("test"))
+    assert run.test_mse != pytest.approx(float(everything.mean()), rel=1e-4)  # the control: all pairs
+    assert run.equivariance > 1e-3
+
+
 def test_finished_runs_are_not_repeated(benchmark, rows, in_process):
     done(benchmark(), rows, [0, 1])
     assert len(in_process) == 2

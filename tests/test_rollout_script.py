@@ -1,0 +1,63 @@
+"""Rollouts of runs, as a user starts them."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from fa_pyg.train import main
+
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "rollout_nbody.py"
+BOTH = """
+model:
+  model:
+    class_path: fa_pyg.models.KinematicGNN
+    init_args: {hidden_channels: 4, num_layers: 1, velocity: true}
+  target: [y, y_vel]
+data: {velocities: true, num_samples: 20}
+trainer: {max_epochs: 1, enable_progress_bar: false}
+"""
+POSITIONS = """
+model: {model: {class_path: fa_pyg.models.Linear}}
+data: {num_samples: 20}
+trainer: {max_epochs: 1, enable_progress_bar: false}
+"""
+
+
+@pytest.fixture
+def trained(tmp_path, data_root):
+    """Trains a configuration and returns the folder of the run."""
+
+    def make(name, text):
+        (tmp_path / f"{name}.yaml").write_text(text)
+        where = [f"--data.root={data_root}", f"--trainer.default_root_dir={tmp_path}", f"--name={name}"]
+        return main(["--config", str(tmp_path / f"{name}.yaml"), *where])["folder"]
+
+    return make
+
+
+def start(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
+def test_tables_and_plots_of_two_runs(trained, tmp_path, monkeypatch, capsys):
+    runs, out = [trained(name, BOTH) for name in ("one", "other")], tmp_path / "out"
+    start(monkeypatch, *runs, "--steps", 3, "--systems", 4, "--out", out)
+    assert sorted(path.name for path in out.iterdir()) == ["paths.png", "rollouts.png", "table.md"]
+    text = (out / "table.md").read_text()
+    assert text in capsys.readouterr().out
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith(("| one", "| other"))]
+    assert [len(row) for row in rows] == [4] * 4
+    assert rows[0][1:] == rows[1][1:]  # the same seed
+    assert "| no force |" in text
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_runs_that_cannot_be_rolled_out(trained, monkeypatch, capsys, twice):
+    runs = [trained("one", BOTH)] * 2 if twice else [trained("flat", POSITIONS)]
+    with pytest.raises(SystemExit) as end:
+        start(monkeypatch, *runs, "--steps", 1, "--systems", 2)
+    assert end.value.code == 2
+    expected = "runs of different names, found 'one'" if twice else "model: expected one that predicts velo"
+    assert expected in capsys.readouterr().err

@@ -1,10 +1,10 @@
 """The least test error that an E(3)-equivariant model can have on the n-body benchmark, estimated.
 
-``python benchmarks/nbody_floor.py`` moves the test systems by random rotations and reflections, lets the law of
-the generator act, and moves the results back. The generator limits the *components* of forces, so that its
-law is not equivariant: equivariant models can at best predict the mean over all orientations. Printed are the
-errors of the law itself (from inputs in single precision), of means over K orientations, and the variance over
-orientations; if orientations are equally likely, the last is what the error of the mean tends to.
+``python benchmarks/nbody_floor.py`` moves the test systems by random rotations and reflections, lets the law
+of the generator act, and moves the results back. The generator limits the *components* of forces, so that
+its law is not equivariant: equivariant models can at best predict the mean over all orientations. Printed are
+the errors of the law itself (from inputs in single precision), of means over K orientations, and the variance
+over orientations; if orientations are equally likely, the last is what the error of the mean tends to.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class GalileanFrame(SimilarityFrame):
 
     .. math:: u(x) = \frac{\sum_i w_i v_i}{\sum_i w_i}, \qquad F(x) = u(x)\, K(x - \text{boost} \cdot u(x))
 
-    The velocities are the first declared input with a weight under boosts (``Rep(1, boost=1)``). Weighted by
+    The velocities are the first declared vector with a weight under boosts (``Rep(1, boost=1)``). Weighted by
     masses, ``node_weight="mass"``, u is that of the center of mass. Positions at the time of the velocities
     have ``boost=0``, those to be predicted at a time t later ``Rep(1, affine=True, boost=t)``.
 
@@ -36,7 +36,7 @@ class GalileanFrame(SimilarityFrame):
         detach: treat the velocity as a constant. Forces computed through it are *wrong*.
 
     Raises:
-        ValueError: for a frame of permutations; in a call, if no declared input has a weight under boosts.
+        ValueError: for a frame of permutations; in a call, if no declared vector has a weight under boosts.
     """
 
     weight = "boost"
@@ -46,7 +46,11 @@ class GalileanFrame(SimilarityFrame):
         self.detach = checks.flag("detach", detach)
 
     def element(self, cloud: Cloud) -> Tensor:
-        quantity = next(quantity for quantity in cloud.declared if quantity.rep.boost)
+        velocities = [q for q in cloud.declared if q.rep.boost and not q.rep.affine]
+        if not velocities:
+            wanted = "a velocity, such as Rep(1, boost=1)"
+            raise ValueError(f"inputs of a GalileanFrame: expected {wanted}, found only points with a boost")
+        quantity = velocities[0]
         rows, index, weight = cloud.rows(quantity)
         velocity = mean(rows, index, cloud.size, weight) / quantity.rep.boost
         return velocity.detach() if self.detach else velocity

@@ -477,3 +477,20 @@ def test_motions_compose_with_scales_and_boosts():
         y = x if rep.rank else x[:, 0]
         assert torch.allclose((g @ h)(y, rep), g(h(y, rep), rep), rtol=1e-12), rep
     assert Motion(g.rotation, g.translation)(x, LATER).equal(Motion(g.rotation, g.translation)(x, "point"))
+
+
+class Sum(nn.Module):
+    """Depends on where the origin is, and on nothing else that could be equivariant."""
+
+    def forward(self, pos, before, vel=None):
+        return pos.sin() + before.cos() + (0 if vel is None else vel)
+
+
+def test_a_velocity_is_read_from_vectors_only():
+    inputs = {"pos": Rep(1, affine=True), "before": Rep(1, affine=True, boost=-1), "vel": Rep(1, boost=2)}
+    frame, later = GalileanFrame(PCAFrame("E(3)")), Rep(1, affine=True, boost=1)
+    args = {name: torch.randn(5, 3, dtype=torch.float64) for name in inputs}
+    assert_equivariant(FrameAveraging(Sum(), frame, inputs, later), args, "Gal(3)")
+    del inputs["vel"], args["vel"]
+    with pytest.raises(ValueError, match="inputs of a GalileanFrame: expected a velocity"):
+        FrameAveraging(Sum(), frame, inputs, later)(**args)

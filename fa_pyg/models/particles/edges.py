@@ -1,12 +1,40 @@
-"""Edges of n-body models: what a call has of them, and their displacements."""
+"""Particles and edges in a call of an n-body model: checks of their shapes, and displacements."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from fa_pyg.math.linalg import gather
 
-__all__ = ["displacements", "read_edges"]
+__all__ = ["check_charge", "check_system", "displacements", "read_edges"]
+
+
+def check_system(pos: Tensor, vel: Tensor, edge_index: Tensor | None, dim: int | None = None) -> None:
+    """Raise ValueError for wrong shapes of positions, velocities and edges, without looking at values.
+
+    Args:
+        pos: expected ``[N, d]``.
+        vel: expected as ``pos``.
+        edge_index: expected ``[2, E]``, of int64.
+        dim: d; default any.
+    """
+    if pos.dim() != 2 or (dim is not None and pos.size(1) != dim):
+        raise ValueError(f"pos: expected [N, {dim or 'd'}], found {list(pos.shape)}")
+    if vel.shape != pos.shape:
+        raise ValueError(f"vel: expected {list(pos.shape)}, as pos, found {list(vel.shape)}")
+    if edge_index is None:
+        raise ValueError("edge_index, edge_attr: expected edges and products of charges, found None")
+    if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.int64:
+        found = f"{list(edge_index.shape)} of {edge_index.dtype}"
+        raise ValueError(f"edge_index: expected [2, E] of torch.int64, found {found}")
+
+
+def check_charge(charge: Tensor | None, size: int) -> None:
+    """Raise ValueError unless there is one charge for each particle, ``[N, 1]``."""
+    if charge is None or charge.numel() != size or len(charge) != size:
+        found = None if charge is None else list(charge.shape)
+        raise ValueError(f"charge: expected [{size}, 1], found {found}")
 
 
 def read_edges(

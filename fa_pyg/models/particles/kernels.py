@@ -113,7 +113,7 @@ class Convolution(nn.Module):
         messages = self.kernel(neighbors(h, edges, self.kernel.outputs), edges)
         own, size = self.own(h), len(next(iter(h.values())))
         means = {b: mean(m.flatten(1), edges.target, size) for b, m in messages.items()}
-        means = {b: m.view(size, 2 * b + 1, -1) for b, m in means.items()}
+        means = {b: m.view(size, 2 * b + 1, messages[b].size(2)) for b, m in means.items()}
         return {b: m + own[b] if b in own else m for b, m in means.items()}
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import gather, mean
+from fa_pyg.models.particles.edges import check_charge, check_system
 from fa_pyg.models.particles.gnn import NEAR, GNNConv, edge_features
 
 __all__ = ["KinematicGNN", "free_motion"]
@@ -47,7 +48,7 @@ class KinematicGNN(nn.Module):
     edge features are computed here: all models of the benchmark have the same signature.
 
     Raises:
-        ValueError: for arguments out of range.
+        ValueError: for arguments out of range, missing edges and charges, and wrong shapes.
 
     Example::
 
@@ -89,6 +90,8 @@ class KinematicGNN(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
+        check_system(pos, vel, edge_index)
+        check_charge(charge, len(pos))
         # Index each graph by its first node in sorted order: counting graphs would wait for a GPU.
         graph = None if batch is None else torch.searchsorted(batch.sort().values, batch)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.models.particles.edges import read_edges
+from fa_pyg.models.particles.edges import check_system, read_edges
 from fa_pyg.models.particles.messages import MessageLayer, mlp
 
 __all__ = ["MPNN"]
@@ -60,6 +60,7 @@ class MPNN(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor:
+        check_system(pos, vel, edge_index)
         source, target, edge = read_edges(edge_index, edge_attr, self.edge_dim)
         h = self.embed(torch.cat([pos, vel], dim=-1))
         for layer in self.layers:

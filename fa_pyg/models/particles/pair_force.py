@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
+from fa_pyg.models.particles.edges import check_charge, check_system
 from fa_pyg.models.particles.pairs import NEAR, Pairs, leapfrog
 
 __all__ = ["PairForceIntegrator", "RadialForce"]
 
+UNCHARGED = 1e-20  # product of charges that keeps the bound of g finite, and its gradient
 BOOST, DAMP = 20.0, 0.1  # learning rates of the power law and of its correction, relative to the optimizer's
 
 
@@ -91,7 +93,7 @@ class PairForceIntegrator(nn.Module):
     benchmark have the same signature.
 
     Raises:
-        ValueError: for arguments out of range.
+        ValueError: for arguments out of range, missing edges and charges, and wrong shapes.
 
     Not guaranteed: accuracy in encounters that the steps do not resolve. With gradients, evaluation keeps all
     steps in memory.
@@ -128,6 +130,8 @@ class PairForceIntegrator(nn.Module):
         batch: Tensor | None = None,
         return_velocity: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
+        check_system(pos, vel, edge_index)
+        check_charge(charge, len(pos))
         pairs = Pairs.of(charge, edge_index)
         x, v = self._adaptive(pos, vel, pairs, batch) if self.training else self._equal(pos, vel, pairs)
         return (x, v) if return_velocity else x
@@ -143,7 +147,7 @@ class PairForceIntegrator(nn.Module):
     def _equal(self, x: Tensor, v: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Integrate in equal steps, with limited forces."""
         per_pair, most = self.limit == "pair", self.max_force
-        bound = most / pairs.charges.abs() if most is not None and per_pair else None
+        bound = most / pairs.charges.abs().clamp(min=UNCHARGED) if most is not None and per_pair else None
 
         def acceleration(x: Tensor) -> Tensor:
             force = pairs.total(self._pull(x, pairs, bound)[0])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import mean
-from fa_pyg.models.particles.edges import displacements, read_edges
+from fa_pyg.models.particles.edges import check_system, displacements, read_edges
 from fa_pyg.models.particles.messages import mlp, small_map
 
 __all__ = ["RadialField"]
@@ -56,6 +56,7 @@ class RadialField(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor:
+        check_system(pos, vel, edge_index)
         source, target, features = read_edges(edge_index, edge_attr, self.edge_dim)
         initial = displacements(pos, source, target).square().sum(-1, keepdim=True)
         edge, speed = torch.cat([features, initial], dim=-1), vel.norm(dim=-1, keepdim=True)

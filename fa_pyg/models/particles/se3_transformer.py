@@ -96,7 +96,7 @@ class SE3Transformer(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor:
-        h, edge_index = typed_inputs(vel, charge, edge_index)
+        h, edge_index = typed_inputs(pos, vel, charge, edge_index)
         edges = Edges.measure(pos, edge_index, self.couplings)
         for layer, act in zip(self.layers, self.acts, strict=True):
             h = act(layer(h, edges))

@@ -10,7 +10,7 @@ from torch.nn.functional import normalize, silu
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import gather, mean, scatter_sum
-from fa_pyg.models.particles.edges import displacements, read_edges
+from fa_pyg.models.particles.edges import check_system, displacements, read_edges
 
 __all__ = ["SEGNN", "SteerableLinear"]
 
@@ -111,6 +111,7 @@ class SEGNN(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor:
+        check_system(pos, vel, edge_index, 3)
         source, target, charges = read_edges(edge_index, edge_attr, 1)
         r = displacements(pos, target, source)
         pair = torch.cat([r.norm(dim=1, keepdim=True), charges], dim=1)

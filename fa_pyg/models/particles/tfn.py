@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.models.particles.couplings import Couplings, Edges, Features
+from fa_pyg.models.particles.edges import check_charge, check_system
 from fa_pyg.models.particles.kernels import Convolution, NormActivation
 
 __all__ = ["TFN", "typed_inputs"]
@@ -72,19 +73,23 @@ class TFN(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor:
-        h, edge_index = typed_inputs(vel, charge, edge_index)
+        h, edge_index = typed_inputs(pos, vel, charge, edge_index)
         edges = Edges.measure(pos, edge_index, self.couplings)
         for conv, act in zip(self.convs, self.acts, strict=False):
             h = act(conv(h, edges))
         return pos + self.convs[-1](h, edges)[1].squeeze(2)
 
 
-def typed_inputs(vel: Tensor, charge: Tensor | None, edge_index: Tensor | None) -> tuple[Features, Tensor]:
+def typed_inputs(
+    pos: Tensor, vel: Tensor, charge: Tensor | None, edge_index: Tensor | None
+) -> tuple[Features, Tensor]:
     """Return charges as features of type 0 and velocities of type 1, and the edges.
 
     Raises:
-        ValueError: for missing charges or edges.
+        ValueError: for missing charges or edges, and wrong shapes.
     """
     if charge is None or edge_index is None:
         raise ValueError("charge, edge_index: expected charges and edges, found None")
+    check_system(pos, vel, edge_index, 3)
+    check_charge(charge, len(pos))
     return {0: charge.view(-1, 1, 1), 1: vel.unsqueeze(2)}, edge_index

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import working_dtype
+from fa_pyg.models.particles.edges import check_charge, check_system
 from fa_pyg.models.particles.pairs import NEAR, Pairs, leapfrog
 
 __all__ = ["TwoBody", "kepler"]
@@ -40,7 +41,9 @@ class TwoBody(nn.Module):
     benchmark have the same signature.
 
     Raises:
-        ValueError: for arguments out of range.
+        ValueError: for arguments out of range, missing edges and charges, and wrong shapes.
+
+    Not guaranteed: derivatives with ``max_force`` where two particles coincide and move alike.
     """
 
     def __init__(self, time: float = 1.0, max_force: float | None = None, steps: int = 1000) -> None:
@@ -58,6 +61,8 @@ class TwoBody(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor:
+        check_system(pos, vel, edge_index)
+        check_charge(charge, len(pos))
         pairs, dtype = Pairs.of(charge, edge_index), working_dtype(pos)
         x, v = pos.to(dtype), vel.to(dtype)
         r, u = pairs.difference(x), pairs.difference(v)

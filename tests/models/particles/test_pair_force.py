@@ -213,3 +213,15 @@ def test_it_learns_the_law(charged):
         schedule.step()
     r = torch.linspace(0.7, 2.0, 10, dtype=torch.float64)[:, None]
     assert ((model.force(r**2) * r**3).log().abs() < 0.05).all()
+
+
+def test_gradients_are_finite_where_a_charge_is_zero():
+    model = PairForceIntegrator(steps=5).double().eval()
+    edge_index = (~torch.eye(4, dtype=torch.bool)).nonzero().t()
+    charge = torch.tensor([1.0, 0.0, 1.0, -1.0], dtype=torch.float64).unsqueeze(1)
+    pos, vel = torch.randn(2, 4, 3, dtype=torch.float64)
+    out = model(pos.requires_grad_(), vel, charge, edge_index)
+    gradients = torch.autograd.grad(out.square().sum(), [pos, *model.parameters()])
+    assert all(one.isfinite().all() for one in gradients)
+    assert gradients[0].any()
+    assert torch.allclose(out[1], pos[1] + vel[1], rtol=0, atol=1e-12)

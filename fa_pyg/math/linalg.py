@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "added",
     "check_device",
     "check_real",
     "covariance",
@@ -65,11 +66,25 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
     which trace through it). Both give the same numbers up to the order of the summands. No other function of
     the package sums over graphs.
     """
-    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    if torch_scatter is not None and not traced:
+    if torch_scatter is not None and not _is_traced():
         return torch_scatter.scatter_sum(src, index, dim=0, dim_size=size)
     total = src.new_zeros(size, *src.shape[1:])
     return total.scatter_add_(0, index, src) if src.dim() == 1 else total.index_add_(0, index, src)
+
+
+def added(total: Tensor, *others: Tensor) -> Tensor:
+    """Return the sum of tensors, in the memory of the first; the others have its type and broadcast to it.
+
+    The first must be a new tensor, not a view, that no backward pass needs and the caller does not use again.
+    Nothing is overwritten under ``torch.compile`` and ``torch.func``, which may batch some tensors only.
+    """
+    for other in others:
+        total = total + other if _is_traced() else total.add_(other)
+    return total
+
+
+def _is_traced() -> bool:
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:

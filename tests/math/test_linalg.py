@@ -40,6 +40,34 @@ def test_scatter_sum_can_be_differentiated_twice(kernels):
     assert torch.autograd.gradgradcheck(lambda x: linalg.scatter_sum(x, BATCH, 5).pow(2), src)
 
 
+def test_added_writes_to_the_first_tensor():
+    first, wide, narrow = torch.randn(4, 2, 3), torch.randn(4, 2, 3), torch.randn(4, 1, 3)
+    expected = first + wide + narrow
+    out = linalg.added(first, wide, narrow)
+    assert torch.equal(out, expected)
+    assert out is first
+    assert torch.equal(linalg.added(first), expected)
+
+
+def test_added_can_be_differentiated_twice():
+    x, y = (torch.randn(n, 3, dtype=torch.float64, requires_grad=True) for n in (5, 7))
+
+    def total(x, y):
+        return linalg.added(x.index_select(0, BATCH), y**2).sin()
+
+    assert torch.autograd.gradcheck(total, (x, y))
+    assert torch.autograd.gradgradcheck(total, (x, y))
+
+
+@pytest.mark.parametrize("batched", [0, 1])
+def test_added_under_vmap_where_only_one_tensor_is_batched(batched):
+    x, y, many = torch.randn(4, 3), torch.randn(4, 3), torch.randn(5, 4, 3)
+    pair = (many, y) if batched == 0 else (x, many)
+    out = torch.vmap(linalg.added, in_dims=(0, None) if batched == 0 else (None, 0))(*pair)
+    assert torch.equal(out, pair[0] + pair[1])
+    assert not torch.equal(out[0], pair[0] if batched else pair[0][0])  # not overwritten
+
+
 def test_both_kernels_agree():
     if linalg.torch_scatter is None:
         pytest.skip("torch_scatter is not installed")

@@ -13,7 +13,7 @@ from fa_pyg.batches import graph_count
 from fa_pyg.builders import PCAFrame
 from fa_pyg.frames import Frames
 from fa_pyg.groups.continuous import MOST_SIGNS
-from fa_pyg.math.linalg import gather, mean, scatter_sum
+from fa_pyg.math.linalg import added, gather, mean, scatter_sum
 from fa_pyg.models.particles.edges import displacements, read_edges
 from fa_pyg.nn.layers import FAMLP, FAConv
 from fa_pyg.renamed import renamed
@@ -157,8 +157,8 @@ def signed_conv(layer: EdgeMLPConv, frames: Frames, v: Tensor, edge_index: Tenso
     signed = _Signed(frames, v)
     target, source, update = (signed.copies(weight) for weight in layer.from_node.weight.chunk(3))
     at_source, at_target = edge_index
-    message = target.flatten(1).index_select(0, at_target) + source.flatten(1).index_select(0, at_source)
-    message = message.view(-1, *target.shape[1:]) + layer.from_edge(edge).unsqueeze(1)
+    of_edge = layer.from_edge(edge).unsqueeze(1)
+    message = added(gather(target, at_target), gather(source, at_source), of_edge)  # [E, K, C * d]
     message = nn.functional.silu(layer.message_out(nn.functional.silu(message)))
     total = scatter_sum(message.flatten(1), at_target, len(v)).view_as(update)
     return v + signed.average(nn.functional.silu(update + layer.from_messages(total)), layer.node_out)

@@ -98,7 +98,8 @@ class KinematicGNN(nn.Module):
         def means(x: Tensor) -> Tensor:
             return gather(mean(x, graph, 1 if graph is None else len(pos)), graph)
 
-        h = self.embed(torch.cat([pos - means(pos), vel - means(vel)], dim=-1))
+        state = torch.cat([pos, vel], dim=-1)
+        h = self.embed(state - means(state))
         source, target = edge_index
         edge = self._edge_features(pos, vel, charge, source, target)
         for layer in self.layers:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from fa_pyg.math.linalg import gather, scatter_sum
+from fa_pyg.math.linalg import added, gather, scatter_sum
 
 __all__ = ["MessageLayer", "mlp", "small_map"]
 
@@ -41,8 +41,8 @@ class MessageLayer(nn.Module):
         """Return m ``[E, channels]``."""
         parts = [h.size(1), h.size(1), edge.size(1)]
         to_target, from_source, from_edge = self.edge_in.weight.split(parts, dim=1)
-        wide = gather(linear(h, to_target), target) + gather(linear(h, from_source), source)
-        return self.edge_out(wide + linear(edge, from_edge, self.edge_in.bias))
+        of_target, of_source = gather(linear(h, to_target), target), gather(linear(h, from_source), source)
+        return self.edge_out(added(of_target, of_source, linear(edge, from_edge, self.edge_in.bias)))
 
     def update(self, h: Tensor, messages: Tensor, target: Tensor) -> Tensor:
         """Return h' ``[N, channels]``."""

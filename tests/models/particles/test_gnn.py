@@ -3,6 +3,7 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from fa_pyg import FrameAveraging, HaarFrame, PCAFrame, PerMode
+from fa_pyg.models import EGNN, FAGNN, KinematicGNN
 from fa_pyg.models.particles.gnn import GNN, NEAR, edge_features
 from fa_pyg.models.particles.linear import Linear
 
@@ -164,3 +165,19 @@ def test_graphs_may_be_numbered_anyhow():
         mixed[key] = data[key][order]
     mixed.edge_index = torch.argsort(order)[data.edge_index]
     assert torch.allclose(call(model, mixed), call(model, data)[order], atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [GNN, KinematicGNN, EGNN, FAGNN])
+@pytest.mark.parametrize("name", ["pos", "vel", "charge", "edge_attr"])
+def test_derivatives_by_one_input_agree_in_forward_and_reverse_mode(make, name):
+    model, data = make(12, num_layers=1), system(3)
+    source, target = data.edge_index
+    data.edge_attr = data.charge[source] * data.charge[target]
+    given = {key: data[key] for key in ("pos", "vel", "charge", "edge_index", "edge_attr")}
+
+    def predict(x):
+        return model(**{**given, name: x})
+
+    forward = torch.func.jacfwd(predict)(given[name])
+    reverse = torch.autograd.functional.jacobian(predict, given[name])
+    assert torch.allclose(forward, reverse, atol=1e-10)

@@ -42,6 +42,10 @@ def rollouts(given: argparse.Namespace) -> dict[str, Trajectory]:
     """Return the true trajectories, those without forces, and those of the runs by their names."""
     found: dict[str, Trajectory] = {}
     for folder in given.runs:
+        if not all((folder / name).is_file() for name in ("config.yaml", "best.ckpt")):
+            checks.refuse(
+                "runs", "a run folder of train_nbody.py, with config.yaml and best.ckpt", str(folder)
+            )
         step, data = model_step(load_best(folder)), systems(folder, given)
         if not found:
             free = roll_out(free_step(data), data, given.steps)

@@ -61,3 +61,15 @@ def test_runs_that_cannot_be_rolled_out(trained, monkeypatch, capsys, twice):
     assert end.value.code == 2
     expected = "runs of different names, found 'one'" if twice else "model: expected one that predicts velo"
     assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("there", [(), ("config.yaml",), ("best.ckpt",)])
+def test_a_folder_that_is_no_run(there, tmp_path, monkeypatch, capsys):
+    for name in there:
+        (tmp_path / name).write_text("name: a")
+    with pytest.raises(SystemExit) as end:
+        start(monkeypatch, tmp_path)
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert "error: runs: expected a run folder of train_nbody.py, with config.yaml and best.ckpt" in error
+    assert "--config" not in error

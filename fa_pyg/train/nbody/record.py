@@ -62,7 +62,7 @@ class Record:
         """Add runs; one that is there already is replaced, and becomes the last.
 
         Raises:
-            ValueError: as :meth:`runs`; nothing is written then.
+            ValueError: as :meth:`runs`, and for a run that could not be read again; nothing is written then.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / ".results.lock"):
@@ -74,11 +74,12 @@ class Record:
         """Add the runs of another CSV file, with the details beside it; return their number.
 
         Raises:
-            ValueError: naming the file, if it is missing or damaged; nothing is written then.
+            ValueError: naming the file, if it or the record is missing or damaged; nothing is written then.
         """
         if not path.is_file():
             raise ValueError(f"--merge: expected a CSV file of runs, found {path}")
         runs, other = read_runs(path), Record(path.parent)
+        self.runs()  # refuses a damaged record before any details are written
         for run in runs:
             if (details := other.details(run)) is not None:
                 self.keep(run, details)

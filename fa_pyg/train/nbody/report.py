@@ -19,12 +19,12 @@ from fa_pyg.train.fit import FitModule
 from fa_pyg.train.nbody.benchmark import Benchmark, build
 from fa_pyg.train.nbody.evaluate import forward_times, median_ms, median_ratio
 from fa_pyg.train.nbody.lines import Data, Line, lines_of, with_details
-from fa_pyg.train.nbody.pages import replace_part
+from fa_pyg.train.nbody.pages import check_page, replace_part
 from fa_pyg.train.nbody.pictures import PICTURES
 from fa_pyg.train.nbody.rows import Recipe, Row
 from fa_pyg.train.nbody.runs import Run
 from fa_pyg.train.nbody.table import BENCHMARK, SHORT, notes, table
-from fa_pyg.train.results import read_result
+from fa_pyg.train.nbody.times import read_times
 
 __all__ = ["Report"]
 
@@ -57,6 +57,7 @@ class Report:
     def __init__(self, benchmark: Benchmark, rows: Sequence[Row]) -> None:
         self.benchmark, self.rows = benchmark, list(rows)
         self._kept = benchmark.out / "forward.json"
+        self._known: dict | None = None  # its content, read once
 
     def sections(self) -> dict[Data, list[Line]]:
         """Return the lines of each kind of data that there are runs on, the benchmark's first."""
@@ -96,16 +97,18 @@ class Report:
             images: folder of the plots.
 
         Raises:
-            ValueError: without runs of the benchmark, and for a page without its marker.
+            ValueError: before any writing, without runs of the benchmark, and for a page without its marker.
         """
+        for one in (readme, page):
+            check_page(one, MARKER)
         sections = {data: lines for data, lines in self.sections().items() if data[1] == BENCHMARK[1]}
         if BENCHMARK not in sections:
             raise ValueError(f"--write-docs: expected runs on the data {BENCHMARK}, found none")
         lines = sections[BENCHMARK]
+        drawn = [f"![{name}]({_relative(images, page)}/{name}.png)\n" for name in self._draw(lines, images)]
         link = _relative(page, readme)
         about = [*self._about(lines), EQUIVARIANCE, f"All columns, and plots: [{link}]({link})."]
         replace_part(readme, MARKER, f"{table(lines, SHORT)}\n{_paragraph(about)}")
-        drawn = [f"![{name}]({_relative(images, page)}/{name}.png)\n" for name in self._draw(lines, images)]
         parts = [*(self._section(lines) for lines in sections.values()), *drawn]
         replace_part(page, MARKER, "\n".join(parts))
 
@@ -119,6 +122,7 @@ class Report:
         found = {n: self._times(rows[n], evaluated[n], n, rounds) for n in rows}
         if found:
             write_atomically(self._kept, json.dumps({"rounds": rounds, "particles": found}, indent=1))
+            self._known = None
 
     def _times(self, rows: dict[str, Row], evaluated: int, particles: int, rounds: int) -> dict:
         """Return milliseconds, and the ratio to EGNN's or None, of each row."""
@@ -136,7 +140,8 @@ class Report:
         return replace(line, forward=forward, ratio=ratio)
 
     def _forward(self) -> dict:
-        return read_result(self._kept) or {}
+        self._known = read_times(self._kept) if self._known is None else self._known
+        return self._known
 
     def _section(self, lines: Sequence[Line]) -> str:
         about = self._about(lines)

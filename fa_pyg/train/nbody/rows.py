@@ -12,6 +12,7 @@ from typing import Any
 from fa_pyg import checks
 from fa_pyg.config.old_names import with_old_settings
 from fa_pyg.config.plain import read
+from fa_pyg.train.nbody.runs import NAME
 
 __all__ = ["CITED", "KINDS", "ROWS", "Recipe", "Row", "data_settings", "find_rows"]
 
@@ -88,7 +89,7 @@ def find_rows(names: Sequence[str] | None, folder: Path) -> list[Row]:
     under its own name.
 
     Raises:
-        ValueError: for a name without a configuration, and for two files of one name.
+        ValueError: for a name without a configuration or unfit for the record, and for two files of one name.
     """
     known = {row.name: replace(row, path=folder / f"{row.name}.yaml") for row in ROWS}
     known = {name: row for name, row in known.items() if row.path.is_file()}
@@ -110,6 +111,8 @@ def _path(name: str, folder: Path) -> Path:
     if not path.is_file() or not (is_file or Path(name).name == name):
         there = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
         checks.refuse("--rows", f"YAML files, or some of {there}", name)
+    if not NAME.fullmatch(path.stem):  # the record of the run could not be read
+        checks.refuse("--rows", "names of ASCII letters, digits and _.+-, the first a letter or digit", name)
     return path
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import Field, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Run", "csv_text", "read_runs", "stem"]
+from fa_pyg import checks
+from fa_pyg.datasets.nbody import SPLITS
+
+__all__ = ["NAME", "Run", "csv_text", "read_runs", "stem"]
+
+NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)  # of a row
 
 
 @dataclass(frozen=True)
@@ -69,19 +75,32 @@ def stem(name: str, seed: int, train: int, evaluated: int, particles: int, epoch
 FIELDS = fields(Run)
 COLUMNS = [field.name for field in FIELDS]
 PATTERNS = {  # of the cells of a column, by its name or the type of its values
-    "name": r"[A-Za-z0-9][\w.+-]*",
+    "name": NAME.pattern,
     "settings": r"[0-9a-f]{8}",
     "int": r"[0-9]{1,15}",
     "float": r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?|nan|inf",  # nan and inf: a run that diverged
 }
+RANGES = {  # of numbers of systems and particles
+    "train_samples": (1, len(SPLITS["train"])),
+    "eval_samples": (1, min(len(SPLITS["val"]), len(SPLITS["test"]))),
+    "particles": (2,),
+}
+SHARES = ("worst_1", "worst_5")
 
 
 def csv_text(runs: Iterable[Run]) -> str:
-    """Return the content of a CSV file."""
+    """Return the content of a CSV file.
+
+    Raises:
+        ValueError: for a run whose line :func:`read_runs` would refuse.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(astuple(run) for run in runs)
+    for run in runs:
+        cells = [str(value) for value in astuple(run)]
+        _parsed(cells)
+        writer.writerow(cells)
     return text.getvalue()
 
 
@@ -91,7 +110,7 @@ def read_runs(path: Path) -> list[Run]:
     Of several lines of the same run (:attr:`Run.key`), the last counts: it is the newest.
 
     Raises:
-        ValueError: naming file and line, for a line that is not one of a run.
+        ValueError: naming file and line, for a line that is not one of a run, or that no run can have.
     """
     try:
         lines = csv.reader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
@@ -119,7 +138,20 @@ def _check_head(cells: list[str]) -> None:
 def _parsed(cells: list[str]) -> Run:
     if len(cells) != len(COLUMNS):
         raise ValueError(f"columns: expected {len(COLUMNS)}, found {len(cells)}")
-    return Run(*map(_value, FIELDS, cells))
+    run = Run(*map(_value, FIELDS, cells))
+    _check_values(run)
+    return run
+
+
+def _check_values(run: Run) -> None:
+    """Refuse what no run can have; the error of one that diverged may be nan or inf, its shares nan."""
+    for name, limits in RANGES.items():
+        checks.integer(name, getattr(run, name), *limits)
+    checks.integer("best_epoch", run.best_epoch, 0, run.epochs)
+    checks.number("cpu_seconds", run.cpu_seconds)
+    for name in SHARES:
+        if not math.isnan(share := getattr(run, name)):
+            checks.number(name, share, 0, 1 + 1e-6)  # rounded
 
 
 def _value(field: Field, cell: str) -> Any:

@@ -1,5 +1,7 @@
 """The record of finished runs: what is kept, merged, and refused."""
 
+import math
+
 import pytest
 import torch
 
@@ -82,6 +84,16 @@ GOOD = "gnn,0,3000,2000,5,100,90,0.011,0.01,0.001,0.25,0.5,2e-07,7,90.0,0123abcd
         (GOOD.replace("0.011", "0,011"), "columns: expected 16, found 17"),
         (GOOD.replace("90.0", "\u0661"), "cpu_seconds"),
         (GOOD.replace("gnn", "../gnn"), "name: expected a plain name, found '../gnn'"),
+        (GOOD.replace(",5,", ",1,"), "particles: expected an integer >= 2, found 1"),
+        (GOOD.replace("3000", "10001"), "train_samples: expected an integer from 1 to 10000, found 10001"),
+        (GOOD.replace("3000", "0"), "train_samples: expected a positive integer, found 0"),
+        (GOOD.replace("2000", "2001"), "eval_samples: expected an integer from 1 to 2000, found 2001"),
+        (GOOD.replace(",90,", ",101,"), "best_epoch: expected an integer from 0 to 100, found 101"),
+        (GOOD.replace("90.0", "nan"), "cpu_seconds: expected a finite number, found nan"),
+        (GOOD.replace("90.0", "inf"), "cpu_seconds: expected a finite number, found inf"),
+        (GOOD.replace("90.0", "1e999"), "cpu_seconds: expected a finite number, found inf"),
+        (GOOD.replace("0.25", "inf"), "worst_1: expected a number from 0 to 1, found inf"),
+        (GOOD.replace(",0.5,", ",1.5,"), "worst_5: expected a number from 0 to 1, found 1.5"),
         (GOOD.replace("gnn", '"gnn'), "unexpected end of data"),
         (HEAD, "seed: expected a whole number, found 'seed'"),
         ("\0", "columns: expected 16, found 1|NUL"),
@@ -103,6 +115,34 @@ def test_a_damaged_line_is_named_and_nothing_is_lost(line, message, record, run,
     with pytest.raises(ValueError, match=r"results\.csv, line 3"):
         record.add([run(seed=9)])
     assert record.path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "my row"}, {"name": "a\nb"}, {"particles": 1}, {"test_mse": -1.0}, {"best_epoch": 101}],
+)
+def test_a_line_that_could_not_be_read_is_not_written(change, record, run):
+    record.add([run()])
+    with pytest.raises(ValueError, match=rf"^{next(iter(change))}: expected"):
+        record.add([run(seed=1), run(**change)])
+    assert record.runs() == [run()]
+
+
+def test_figures_of_a_diverged_run(record, run):
+    nan = dict.fromkeys(("val_mse", "test_mse", "median_mse", "worst_1", "worst_5", "equivariance"), math.nan)
+    record.add([run(**nan)])
+    assert all(math.isnan(getattr(record.runs()[0], name)) for name in nan)
+
+
+def test_a_damaged_record_gets_no_details(record, run, tmp_path):
+    other = Record(tmp_path / "elsewhere")
+    other.add([run()])
+    other.keep(run(), details(0.1))
+    record.folder.mkdir()
+    record.path.write_text("damaged")
+    with pytest.raises(ValueError, match=r"results\.csv, line 1"):
+        record.merge(other.path)
+    assert not (record.folder / "details").exists()
 
 
 @pytest.mark.parametrize("text", ["", "\n", "name,seed\n", GOOD])

@@ -94,6 +94,33 @@ def test_forward_times_are_measured_together_and_kept(filled, rows, monkeypatch)
         assert "still" not in Report(filled, rows).write()
 
 
+PAIR = {"tiny_00000000": [1.5, None]}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        {"particles": {"5": PAIR}},
+        {"rounds": "7", "particles": {}},
+        {"rounds": 7, "particles": [1]},
+        {"rounds": 7, "particles": {"5": 3}},
+        *({"rounds": 7, "particles": {"5": PAIR | {"a": one}}} for one in (2, [1], [None, 1], ["1", 1])),
+        {"rounds": 7, "particles": {"5": PAIR | {"a": [1, float("nan")]}}},
+    ],
+)
+def test_damaged_times_are_ignored_and_measured_again(found, filled, rows, monkeypatch, recwarn):
+    filled.out.mkdir(exist_ok=True)
+    (filled.out / "forward.json").write_text(json.dumps(found))
+    monkeypatch.setattr(Report, "_times", lambda self, rows, *_: {key: [1.5, None] for key in rows})
+    report = Report(filled, rows)
+    assert "forward" not in report.write(plots=False)
+    (warning,) = (str(one.message) for one in recwarn if "forward.json" in str(one.message))
+    assert "again" in warning
+    report.time_forward(7)
+    assert "median of 7 rounds" in report.write(plots=False)
+
+
 def test_a_model_that_cannot_be_built_here_is_not_timed(rows, capsys):
     rows[0].path.write_text("model: {model: {class_path: fa_pyg.models.Nothing}}\ntrainer: {max_epochs: 0}")
     with pytest.warns(UserWarning, match="egnn is not timed: .*egnn.yaml"):
@@ -126,11 +153,23 @@ def test_pages(filled, rows, tmp_path):
     assert (readme.read_text(), page.read_text()) == (short, full)
 
 
+@pytest.mark.parametrize("damaged", ["README.md", "nbody.md"])
+def test_no_page_is_written_before_both_were_checked(damaged, filled, rows, tmp_path):
+    pages = [tmp_path / "README.md", tmp_path / "nbody.md"]
+    for page in pages:
+        page.write_text("no marker" if page.name == damaged else PAGE)
+    with pytest.raises(ValueError, match=rf"{damaged}: expected <!-- nbody table -->"):
+        Report(filled, rows).write_docs(*pages, tmp_path / "images")
+    assert [page.read_text() for page in pages].count(PAGE) == 1
+    assert not (tmp_path / "images").exists()
+
+
 def test_pages_need_runs_of_the_benchmark(benchmark, rows, run, tmp_path):
     made = benchmark()
     made.record.add([run(name="tiny", settings=Recipe.read(rows[1]).digest, epochs=6, train_samples=256)])
+    (tmp_path / "a.md").write_text(PAGE)
     with pytest.raises(ValueError, match="--write-docs: expected runs on the data"):
-        Report(made, rows).write_docs(tmp_path / "a.md", tmp_path / "b.md", tmp_path)
+        Report(made, rows).write_docs(tmp_path / "a.md", tmp_path / "a.md", tmp_path)
 
 
 def test_what_the_plots_show(filled, rows):

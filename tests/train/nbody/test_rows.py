@@ -28,8 +28,16 @@ def test_some_rows_in_the_order_of_the_table_and_others_after_them(configs):
 
 @pytest.mark.parametrize("name", ["nothing", "", "../nbody/gnn", "nothing.yaml", "."])
 def test_a_name_without_a_configuration(name):
-    with pytest.raises(ValueError, match=r"^--rows: expected YAML files, or some of fa_gnn, .*found"):
+    with pytest.raises(ValueError, match=r"^--rows: expected YAML files, or some of egnn, .*found"):
         find_rows([name], CONFIGS)
+
+
+@pytest.mark.parametrize("name", ["my row", "-x", "_x", "größe", "a,b", "a\nb"])
+def test_names_that_the_record_cannot_have_are_refused_before_a_training(name, configs):
+    (configs / f"{name}.yaml").write_text("trainer: {max_epochs: 1}")
+    for given in (name, str(configs / f"{name}.yaml")):
+        with pytest.raises(ValueError, match=r"^--rows: expected names of ASCII letters.*, found"):
+            find_rows([given], configs)
 
 
 def test_two_files_of_one_name(configs):

@@ -41,8 +41,9 @@ FORWARD = (
 BRACKETS = "In brackets: published, on a GPU."
 EQUIVARIANCE = (
     "Equivariance error: largest deviation of f(gx) from g f(x) over random E(3) motions g, in float32, "
-    "relative to the largest coordinate of each system. TFN and SE(3)-Transformer are equivariant to rotations, "
-    "but not to reflections; rows with the generator's limit of forces only where axes are mapped to axes."
+    "relative to the largest coordinate of each system. TFN and SE(3)-Transformer are equivariant to "
+    "rotations and not to reflections; with the generator's limit of forces, only motions that map axes to "
+    "axes remain."
 )
 
 

@@ -46,8 +46,8 @@ class Rep:
     pseudo: bool = False
     affine: bool = False
     flat: bool = False
-    scale: float = 0
-    boost: float = 0
+    scale: float = 0.0
+    boost: float = 0.0
 
     def __post_init__(self) -> None:
         checks.integer("rank", self.rank, 0, MOST_AXES)

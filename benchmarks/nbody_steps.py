@@ -27,7 +27,6 @@ from lightning.pytorch import Callback
 from timing import interleaved, median_ms, ratio
 
 from fa_pyg import FrameAveraging
-from fa_pyg.train.ema import EMA
 from fa_pyg.train.tasks.nbody import NBodyCLI
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "nbody"
@@ -42,7 +41,8 @@ class Step:
         self.module = self.cli.model.train()
         self.batches = list(self.cli.datamodule.train_dataloader())
         self.clip = self.cli.trainer.gradient_clip_val
-        self.optimizer = torch.optim.AdamW(self.module.parameters(), self.module.lr, fused=True)
+        # A learning rate of 0 is the same work, and leaves every step the weights of the first.
+        self.optimizer = torch.optim.AdamW(self.module.parameters(), 0.0, fused=True)
         self.count, self.kept = 0, None
 
     def loss(self) -> torch.Tensor:
@@ -77,7 +77,7 @@ def _cli(name: str, root: str, folder: str, *more: str) -> NBodyCLI:
 
 
 class Beside(Callback):
-    """Time steps of a trainer, from batch to batch, and a plain step before each of them."""
+    """Time the steps of a trainer, from one batch to the next, and a plain step before each of them."""
 
     def __init__(self, plain: Callable[[], object]) -> None:
         self.plain, self.began = plain, None
@@ -117,7 +117,9 @@ def table(steps: dict[str, Step], seconds: float) -> None:
 
 def rest(step: Step, seconds: float) -> None:
     """Print what a step takes beside the network's loss and gradients."""
-    ema, loader, position = EMA(), step.cli.datamodule.train_dataloader(), iter(())
+    loader, position = step.cli.datamodule.train_dataloader(), iter(())
+    weights = [p.detach() for p in step.module.parameters()]
+    copies = [weight.clone() for weight in weights]
 
     def batch() -> None:
         nonlocal position
@@ -125,11 +127,9 @@ def rest(step: Step, seconds: float) -> None:
             position = iter(loader)
             next(position)
 
-    def average() -> None:
-        torch._foreach_lerp_(ema._average, ema._weights, 1e-3)
+    def average() -> None:  # as in fa_pyg.train.EMA
+        torch._foreach_lerp_(copies, weights, 1e-3)
 
-    ema._weights = [p.detach() for p in step.module.parameters()]
-    ema._average = [p.clone() for p in ema._weights]
     step.full()
     parts = {"step": step.full, "clipping and optimizer": step.update, "EMA": average, "loader": batch}
     times = interleaved(parts, seconds, clock=time.process_time)

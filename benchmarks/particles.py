@@ -2,7 +2,8 @@
 
 All batches have the same number of particles, in systems of 5, 20 and 100. A training step is forward and
 backward of one batch, without the optimizer; peak memory is that of a training step above the inputs, in a
-process for each model. Times are of interleaved rounds of one run, ratios are medians over these rounds.
+process for each model. Times are CPU times of one thread, all in the same interleaved rounds, and ratios are
+medians over the rounds: to EGNN on the same systems, and to the same model on systems of five.
 
     python benchmarks/particles.py [--particles 500] [--seconds 10] [--no-memory]
 """
@@ -10,6 +11,7 @@ process for each model. Times are of interleaved rounds of one run, ratios are m
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 
@@ -26,7 +28,8 @@ from fa_pyg.datasets.nbody_edges import all_pairs, nearest_pairs
 from fa_pyg.models import EGNN, FAGNN, KinematicGNN, PairForceIntegrator
 
 SYSTEMS = ((5, None), (20, None), (20, 8), (100, None), (100, 16))  # particles, nearest neighbors
-HEADER = ("N", "edges to each", "model", "forward, ms", "/ EGNN", "training step, ms", "/ EGNN", "peak, MiB")
+OF_BOTH = ("forward, ms", "/ EGNN", "/ N = 5", "training step, ms", "/ EGNN", "/ N = 5")
+HEADER = ("N", "edges to each", "model", *OF_BOTH, "peak, MiB")
 TO = "EGNN"
 
 
@@ -80,25 +83,31 @@ def training(make: Callable[[], nn.Module], given: dict[str, Tensor]) -> Callabl
 def rows(args: argparse.Namespace) -> Iterator[list[object]]:
     """Yield the lines of the table."""
     peaks = {} if args.no_memory else peaks_of_all(args.particles)
+    given = {system: inputs(args.particles, *system) for system in SYSTEMS}
+    both = []
+    for kind in (forward, training):
+        calls = {
+            label(*system, name): kind(MODELS[name], given[system]) for system in SYSTEMS for name in MODELS
+        }
+        both.append(interleaved(calls, args.seconds / 2, 3, time.process_time))
     for size, neighbors in SYSTEMS:
-        given = inputs(args.particles, size, neighbors)
-        times = [
-            interleaved({name: kind(make, given) for name, make in MODELS.items()}, args.seconds / 2, 3)
-            for kind in (forward, training)
-        ]
+        edges = size - 1 if neighbors is None else f"{neighbors} nearest"
         for name in MODELS:
-            cells = [cell for one in times for cell in shown(one, name)]
-            edges = size - 1 if neighbors is None else f"{neighbors} nearest"
-            yield [size, edges, name, *cells, peaks.get((size, neighbors, name), "")]
+            cells = [cell for times in both for cell in shown(times, size, neighbors, name)]
+            yield [size, edges, name, *cells, peaks.get(label(size, neighbors, name), "")]
 
 
-def shown(times: Times, name: str) -> tuple[str, str]:
-    if name not in times:
-        return "", ""
-    return f"{median_ms(times, name):.0f}", f"{ratio(times, name, TO):.2f}"
+def label(size: int, neighbors: int | None, name: str) -> str:
+    return f"{size} particles, {neighbors or 'all'} neighbors, {name}"
 
 
-def peaks_of_all(particles: int) -> dict[tuple[int, int | None, str], str]:
+def shown(times: Times, size: int, neighbors: int | None, name: str) -> tuple[str, str, str]:
+    """Return milliseconds, the ratio to EGNN, and that to the same model on the smallest systems."""
+    key, to = label(size, neighbors, name), (label(size, neighbors, TO), label(*SYSTEMS[0], name))
+    return f"{median_ms(times, key):.0f}", *(f"{ratio(times, key, other):.2f}" for other in to)
+
+
+def peaks_of_all(particles: int) -> dict[str, str]:
     """Return the peak memory in MiB of a training step of each model for each kind of systems."""
     found = {}
     # Forked before anything is computed, so that no process has memory to reuse.
@@ -106,7 +115,7 @@ def peaks_of_all(particles: int) -> dict[tuple[int, int | None, str], str]:
         for size, neighbors in SYSTEMS:
             idle, *others = (pool.apply(peak, (name, particles, size, neighbors)) for name in (None, *MODELS))
             for name, one in zip(MODELS, others, strict=True):
-                found[size, neighbors, name] = f"{(one - idle) / 1024:.0f}"
+                found[label(size, neighbors, name)] = f"{(one - idle) / 1024:.0f}"
     return found
 
 
@@ -123,7 +132,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--particles", type=int, default=500, help="of a batch")
-    parser.add_argument("--seconds", type=float, default=10, help="of timing for each kind of systems")
+    parser.add_argument("--seconds", type=float, default=10, help="of timing, at least three rounds")
     parser.add_argument("--no-memory", action="store_true", help="measure times only")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -58,9 +58,10 @@ def _median(values: Tensor) -> float:
 
 def plot_rollouts(rollouts: Mapping[str, Trajectory]) -> Any:
     """Plot error and change of energy against steps: means over the systems, and medians (dashed)."""
-    figure = new_figure(11, 4.5)
+    figure = new_figure(12, 4.5)
     titles = ("squared error of positions", "change of energy / sizes of its terms")
-    for axes, title, found in zip(figure.subplots(1, 2), titles, _measured(rollouts), strict=True):
+    panels = figure.subplots(1, 2)
+    for axes, title, found in zip(panels, titles, _measured(rollouts), strict=True):
         for number, name in enumerate(rollouts):
             if name in found:
                 style = {"color": f"C{number}", "marker": "."}
@@ -68,7 +69,7 @@ def plot_rollouts(rollouts: Mapping[str, Trajectory]) -> Any:
                 axes.plot(*_curve(found[name], _median), ls="--", **style)
         axes.set(xlabel="step", ylabel=title, yscale="log")
         axes.grid(which="both", alpha=0.2)
-        axes.legend(fontsize=8)
+    figure.legend(*panels[1].get_legend_handles_labels(), fontsize=8, loc="outside center right")
     figure.suptitle("mean over test systems; dashed: median")
     return figure
 

@@ -1,13 +1,13 @@
-"""Particles and edges in a call of an n-body model: checks of their shapes, and displacements."""
+"""Particles, graphs and edges in a call of an n-body model: checks of shapes, means, displacements."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from fa_pyg.math.linalg import gather
+from fa_pyg.math.linalg import gather, mean
 
-__all__ = ["check_charge", "check_system", "displacements", "read_edges"]
+__all__ = ["check_charge", "check_system", "displacements", "graph_index", "graph_means", "read_edges"]
 
 
 def check_system(pos: Tensor, vel: Tensor, edge_index: Tensor | None, dim: int | None = None) -> None:
@@ -58,3 +58,16 @@ def read_edges(
 def displacements(x: Tensor, source: Tensor, target: Tensor) -> Tensor:
     """Return the vectors ``[E, d]`` from the source to the target of every edge."""
     return gather(x, target) - gather(x, source)
+
+
+def graph_index(batch: Tensor | None) -> Tensor | None:
+    """Index the graph of each particle by its first node in sorted order; None for one graph.
+
+    Such indices are below the number of particles: counting graphs would wait for a GPU.
+    """
+    return None if batch is None else torch.searchsorted(batch.sort().values, batch)
+
+
+def graph_means(x: Tensor, graph: Tensor | None) -> Tensor:
+    """Return for each particle the mean of its graph, ``[N, ...]``; ``graph`` from :func:`graph_index`."""
+    return gather(mean(x, graph, 1 if graph is None else len(x)), graph)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.math.linalg import added, gather, mean, scatter_sum
+from fa_pyg.math.linalg import added, gather, scatter_sum
+from fa_pyg.models.particles.edges import graph_index, graph_means
 from fa_pyg.renamed import renamed
 
 __all__ = ["GNN", "NEAR", "GNNConv", "edge_features"]
@@ -67,10 +68,8 @@ class GNN(nn.Module):
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
     ) -> Tensor:
-        # Index each graph by its first node in sorted order: counting graphs would wait for a GPU.
-        graph = None if batch is None else torch.searchsorted(batch.sort().values, batch)
-        center = mean(pos, graph, 1 if graph is None else len(pos))
-        h = self.embed(torch.cat([pos - gather(center, graph), vel, charge], dim=-1))
+        centered = pos - graph_means(pos, graph_index(batch))
+        h = self.embed(torch.cat([centered, vel, charge], dim=-1))
         source, target = edge_index
         edge = edge_features(pos, vel, charge, source, target)
         for layer in self.layers:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.math.linalg import gather, mean
-from fa_pyg.models.particles.edges import check_charge, check_system
+from fa_pyg.math.linalg import gather
+from fa_pyg.models.particles.edges import check_charge, check_system, graph_index, graph_means
 from fa_pyg.models.particles.gnn import NEAR, GNNConv, edge_features
 
 __all__ = ["KinematicGNN", "free_motion"]
@@ -92,14 +92,9 @@ class KinematicGNN(nn.Module):
     ) -> Tensor | tuple[Tensor, Tensor]:
         check_system(pos, vel, edge_index)
         check_charge(charge, len(pos))
-        # Index each graph by its first node in sorted order: counting graphs would wait for a GPU.
-        graph = None if batch is None else torch.searchsorted(batch.sort().values, batch)
-
-        def means(x: Tensor) -> Tensor:
-            return gather(mean(x, graph, 1 if graph is None else len(pos)), graph)
-
+        graph = graph_index(batch)
         state = torch.cat([pos, vel], dim=-1)
-        h = self.embed(state - means(state))
+        h = self.embed(state - graph_means(state, graph))
         source, target = edge_index
         edge = self._edge_features(pos, vel, charge, source, target)
         for layer in self.layers:
@@ -108,7 +103,7 @@ class KinematicGNN(nn.Module):
         if self.velocity:
             free = torch.cat([free, vel], dim=-1)
         change = self.displacement(h)
-        moved = free + change - means(change)
+        moved = free + change - graph_means(change, graph)
         return moved.chunk(2, dim=-1) if self.velocity else moved
 
     def _edge_features(

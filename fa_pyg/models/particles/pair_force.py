@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.models.particles.edges import check_charge, check_system
+from fa_pyg.models.particles.edges import check_charge, check_system, graph_index
 from fa_pyg.models.particles.pairs import NEAR, Pairs, leapfrog
 
 __all__ = ["PairForceIntegrator", "RadialForce"]
@@ -157,10 +157,9 @@ class PairForceIntegrator(nn.Module):
 
     def _adaptive(self, x: Tensor, v: Tensor, pairs: Pairs, batch: Tensor | None) -> tuple[Tensor, Tensor]:
         """Integrate in steps of each graph, and scale its gradient."""
-        # Index each graph by its first node in sorted order: counting graphs would wait for a GPU.
-        graph = torch.zeros_like(x[:, 0], dtype=torch.long)
-        if batch is not None:
-            graph = torch.searchsorted(batch.sort().values, batch)
+        graph = graph_index(batch)
+        if graph is None:
+            graph = torch.zeros_like(x[:, 0], dtype=torch.long)
         lag = offset = self.time / self.steps  # velocities are half of this behind positions
         left = x.new_full((len(x),), self.time)
         peak = torch.zeros_like(left)

@@ -10,7 +10,13 @@ from torch.nn.functional import normalize, silu
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import gather, mean, scatter_sum
-from fa_pyg.models.particles.edges import check_system, displacements, read_edges
+from fa_pyg.models.particles.edges import (
+    check_system,
+    displacements,
+    graph_index,
+    graph_means,
+    read_edges,
+)
 
 __all__ = ["SEGNN", "SteerableLinear"]
 
@@ -116,8 +122,7 @@ class SEGNN(nn.Module):
         r = displacements(pos, target, source)
         pair = torch.cat([r.norm(dim=1, keepdim=True), charges], dim=1)
         of_edge, of_node = _attributes(r, vel, target)
-        graph = None if batch is None else torch.searchsorted(batch.sort().values, batch)
-        centered = pos - gather(mean(pos, graph, 1 if graph is None else len(pos)), graph)
+        centered = pos - graph_means(pos, graph_index(batch))
         h = self.embed(vel.norm(dim=1, keepdim=True), torch.stack([centered, vel], dim=2), of_node)
         for layer in self.layers:
             h = layer(h, pair, of_edge, of_node, source, target)

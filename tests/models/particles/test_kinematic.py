@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch_geometric.data import Batch, Data
+from helpers import particles
 
 from fa_pyg import FrameAveraging, PCAFrame
 from fa_pyg.models import GNN, KinematicGNN
@@ -13,23 +13,17 @@ VARIANTS = [{}, {"num_times": 0}, {"num_layers": 2, "horizon": 0.5}]
 
 
 @pytest.fixture(autouse=True)
-def in_double_precision():
-    torch.manual_seed(0)
+def in_double_precision(seeded):
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(default)
 
 
-def system(n, dim=3):
-    edge_index = (~torch.eye(n, dtype=torch.bool)).nonzero().t()
-    charge = torch.randint(2, (n, 1)) * 2.0 - 1
-    return Data(pos=torch.randn(n, dim), vel=torch.randn(n, dim), charge=charge, edge_index=edge_index)
-
-
 def arguments(*sizes, dim=3):
-    batch = Batch.from_data_list([system(n, dim) for n in sizes])
-    return {name: batch[name] for name in ("pos", "vel", "charge", "edge_index", "batch")}
+    args = particles(dim, sizes)
+    del args["edge_attr"]
+    return args
 
 
 @pytest.mark.parametrize("settings", VARIANTS)
@@ -72,11 +66,9 @@ def test_framed_it_is_equivariant_and_bare_it_is_not(dim, num_times):
 
 
 @pytest.mark.parametrize("settings", VARIANTS)
-def test_batches_equal_single_systems(settings):
-    model, systems = KinematicGNN(**settings), [system(n) for n in (5, 1, 3)]
-    batch = Batch.from_data_list(systems)
-    together = model(batch.pos, batch.vel, batch.charge, batch.edge_index, batch=batch.batch)
-    alone = [model(d.pos, d.vel, d.charge, d.edge_index) for d in systems]
+def test_batches_equal_single_systems(settings, single):
+    model, args = KinematicGNN(**settings), arguments(5, 1, 3)
+    together, alone = model(**args), [model(**single(args, graph)) for graph in range(3)]
     assert torch.allclose(together, torch.cat(alone), rtol=0, atol=1e-12)
 
 
@@ -125,9 +117,8 @@ def test_hard_cases_are_finite_with_their_gradients(settings):
 
 
 def test_a_single_particle_moves_uniformly():
-    one = system(1)
-    out = KinematicGNN()(one.pos, one.vel, one.charge, one.edge_index)
-    assert torch.allclose(out, one.pos + one.vel, rtol=0, atol=1e-14)
+    one = arguments(1)
+    assert torch.allclose(KinematicGNN()(**one), one["pos"] + one["vel"], rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(

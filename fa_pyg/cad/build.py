@@ -81,7 +81,12 @@ class _Build:
 
     def __init__(self, root: Path, points: int, progress: bool) -> None:
         self.root, self.points, self.progress = root, points, progress
-        found = read_checked_json(root / INDEX) or {"version": VERSION, "points": points, "parts": [], "failed": []}
+        found = read_checked_json(root / INDEX) or {
+            "version": VERSION,
+            "points": points,
+            "parts": [],
+            "failed": [],
+        }
         if (found["version"], found["points"]) != (VERSION, points):
             raise ValueError(
                 f"{root / INDEX}: expected parts of {points} points (version {VERSION}), "

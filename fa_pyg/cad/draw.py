@@ -28,7 +28,9 @@ class Draw:
     def __init__(self, family: str, index: int) -> None:
         self.family, self.index = family, index
         self.parameters: dict[str, Any] = {}
-        self.rng = np.random.RandomState([zlib.crc32(family.encode()), index])  # no version of NumPy changes it
+        self.rng = np.random.RandomState(
+            [zlib.crc32(family.encode()), index]
+        )  # no version of NumPy changes it
 
     def real(self, name: str, low: float, high: float) -> float:
         """Draw a number with three decimals, uniform in a range."""

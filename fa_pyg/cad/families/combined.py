@@ -67,7 +67,9 @@ def lever(cad: Any, draw: Draw) -> Any:
     first, second, length = draw.real("first", 5, 12), draw.real("second", 3, 9), draw.real("length", 25, 60)
     web, boss = draw.real("web", 2, 5), draw.real("boss", 6, 14)
     arm = cad.make_face(
-        cad.Polyline((0, 0.8 * first), (length, 0.8 * second), (length, -0.8 * second), (0, -0.8 * first), close=True)
+        cad.Polyline(
+            (0, 0.8 * first), (length, 0.8 * second), (length, -0.8 * second), (0, -0.8 * first), close=True
+        )
     )
     solid = cad.extrude(arm, web / 2, both=True) + cad.Cylinder(first, boss)
     solid += cad.Pos(length, 0, 0) * cad.Cylinder(second, boss)
@@ -135,7 +137,9 @@ def t_handle(cad: Any, draw: Draw) -> Any:
     """A hex key with a cross handle of filleted ends."""
     flats, length = draw.real("flats", 3, 8), draw.real("length", 25, 70)
     grip, width = flats * draw.real("grip", 0.8, 1.6), draw.real("width", 20, 50)
-    handle = cad.Rot(0, 90, 0) * cad.fillet(cad.Cylinder(grip, width).edges().filter_by(cad.GeomType.CIRCLE), 0.5 * grip)
+    handle = cad.Rot(0, 90, 0) * cad.fillet(
+        cad.Cylinder(grip, width).edges().filter_by(cad.GeomType.CIRCLE), 0.5 * grip
+    )
     blade = cad.extrude(cad.RegularPolygon(flats / 2, 6, major_radius=False), -length)
     return handle + blade
 
@@ -149,7 +153,11 @@ def die_block(cad: Any, draw: Draw) -> Any:
         count = draw.whole(f"dots{k}", 0, 3)
         for j in range(count):
             x = (j - (count - 1) / 2) * 0.28 * size
-            tool = cad.Sphere(0.5 * depth * size) if draw.flag(f"ball{k}{j}") else cad.Cone(0.01, 0.12 * size, depth * size)
+            tool = (
+                cad.Sphere(0.5 * depth * size)
+                if draw.flag(f"ball{k}{j}")
+                else cad.Cone(0.01, 0.12 * size, depth * size)
+            )
             solid -= cad.Rot(*turn) * cad.Pos(x, 0, size / 2) * tool
     return solid
 

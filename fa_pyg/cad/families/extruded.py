@@ -15,7 +15,9 @@ __all__: list[str] = []
 def polygon_prism(cad: Any, draw: Draw) -> Any:
     """A prism over a star-shaped polygon, straight or tapered."""
     points = _star(draw, draw.whole("corners", 5, 11), 0.5)
-    solid = cad.extrude(cad.make_face(cad.Polyline(*points, close=True)), draw.real("height", 3, 25), taper=_taper(draw))
+    solid = cad.extrude(
+        cad.make_face(cad.Polyline(*points, close=True)), draw.real("height", 3, 25), taper=_taper(draw)
+    )
     return solid - cad.Cylinder(draw.real("bore", 1, 4), 100) if draw.flag("bored") else solid
 
 
@@ -192,7 +194,9 @@ def crescent_wrench(cad: Any, draw: Draw) -> Any:
     for end, size in ((-1, jaw), (1, other)):
         at = cad.Pos(end * length / 2, 0)
         face += at * cad.Circle(1.15 * size)
-        mouth = cad.RegularPolygon(size / 2, 6, major_radius=False) + cad.Pos(0.9 * size, 0) * cad.Rectangle(1.8 * size, size)
+        mouth = cad.RegularPolygon(size / 2, 6, major_radius=False) + cad.Pos(0.9 * size, 0) * cad.Rectangle(
+            1.8 * size, size
+        )
         face -= at * cad.Rot(0, 0, 15 if end > 0 else 195) * mouth
     return cad.extrude(face, t)
 

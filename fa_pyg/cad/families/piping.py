@@ -99,7 +99,12 @@ def manifold(cad: Any, draw: Draw) -> Any:
 def _flange(draw: Draw, name: str, sizes: tuple[str, ...] = SIZES, faces: tuple[str, ...] = FACES) -> Any:
     from bd_warehouse import flange
 
-    cases = [{"nps": size, "flange_class": of, "face_type": face} for size in sizes for of in CLASSES for face in faces]
+    cases = [
+        {"nps": size, "flange_class": of, "face_type": face}
+        for size in sizes
+        for of in CLASSES
+        for face in faces
+    ]
     return getattr(flange, name)(**draw.case([case for case in cases if _is_standard(flange.Flange, case)]))
 
 

@@ -40,7 +40,9 @@ def aluminum_rail(cad: Any, draw: Draw) -> Any:
     length = draw.real("length", 10, 250)
     if draw.choice("kind", ("c-beam", "v-slot", "v-slot")) == "c-beam":
         return open_builds.CBeamLinearRail(length)
-    return open_builds.VSlotLinearRail(draw.choice("size", ("20x20", "20x40", "20x60", "20x80", "40x40")), length)
+    return open_builds.VSlotLinearRail(
+        draw.choice("size", ("20x20", "20x40", "20x60", "20x80", "40x40")), length
+    )
 
 
 @family

@@ -52,11 +52,20 @@ def turned_spline(cad: Any, draw: Draw) -> Any:
 @family
 def v_pulley(cad: Any, draw: Draw) -> Any:
     """A pulley with V grooves, a bore and a keyway or not."""
-    radius, grooves, width = draw.real("radius", 12, 40), draw.whole("grooves", 1, 3), draw.real("groove", 4, 9)
+    radius, grooves, width = (
+        draw.real("radius", 12, 40),
+        draw.whole("grooves", 1, 3),
+        draw.real("groove", 4, 9),
+    )
     depth, rim = width * draw.real("depth", 0.6, 1), 0.25 * width
     points, x = [(radius, 0.0)], rim
     for _ in range(grooves):
-        points += [(radius, x), (radius - depth, x + 0.35 * width), (radius - depth, x + 0.65 * width), (radius, x + width)]
+        points += [
+            (radius, x),
+            (radius - depth, x + 0.35 * width),
+            (radius - depth, x + 0.65 * width),
+            (radius, x + width),
+        ]
         x += width + rim
     bore = (radius - depth) * draw.real("bore", 0.15, 0.5)
     solid = _revolved(cad, cad.Polyline(*points, (radius, x), (bore, x), (bore, 0), close=True))
@@ -92,8 +101,12 @@ def dumbbell(cad: Any, draw: Draw) -> Any:
     """A bar between two balls or disks."""
     length, bar = draw.real("length", 20, 60), draw.real("bar", 2, 5)
     first, second = bar * draw.real("first", 1.5, 3.5), bar * draw.real("second", 1.5, 3.5)
-    ends = [cad.Sphere(r) if draw.flag(f"ball{k}") else cad.Cylinder(r, r) for k, r in enumerate((first, second))]
-    return cad.Cylinder(bar, length) + cad.Pos(0, 0, length / 2) * ends[0] + cad.Pos(0, 0, -length / 2) * ends[1]
+    ends = [
+        cad.Sphere(r) if draw.flag(f"ball{k}") else cad.Cylinder(r, r) for k, r in enumerate((first, second))
+    ]
+    return (
+        cad.Cylinder(bar, length) + cad.Pos(0, 0, length / 2) * ends[0] + cad.Pos(0, 0, -length / 2) * ends[1]
+    )
 
 
 @family
@@ -155,7 +168,9 @@ def torus_ring(cad: Any, draw: Draw) -> Any:
     solid = cad.Torus(major, minor)
     kind, length = draw.choice("kind", ("ring", "eye", "eye")), major * draw.real("stem", 1, 3)
     if kind == "ring":
-        return solid - cad.Pos(2 * major, 0, 0) * cad.Box(2 * draw.real("cut", 1, 2) * major, 9 * major, 9 * major)
+        return solid - cad.Pos(2 * major, 0, 0) * cad.Box(
+            2 * draw.real("cut", 1, 2) * major, 9 * major, 9 * major
+        )
     stem = cad.Pos(0, -major - length / 2, 0) * cad.Rot(90, 0, 0) * cad.Cylinder(0.8 * minor, length)
     return solid + stem
 

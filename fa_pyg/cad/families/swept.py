@@ -29,7 +29,11 @@ def polygon_loft(cad: Any, draw: Draw) -> Any:
     """A loft between two polygons of one number of corners, turned and scaled."""
     sides, height = draw.whole("sides", 3, 8), draw.real("height", 8, 30)
     first, second = draw.real("first", 5, 15), draw.real("second", 3, 12)
-    upper = cad.Pos(0, 0, height) * cad.Rot(0, 0, draw.real("turn", 0, 90 / sides)) * cad.RegularPolygon(second, sides)
+    upper = (
+        cad.Pos(0, 0, height)
+        * cad.Rot(0, 0, draw.real("turn", 0, 90 / sides))
+        * cad.RegularPolygon(second, sides)
+    )
     return cad.loft([cad.RegularPolygon(first, sides), upper], ruled=draw.flag("ruled"))
 
 
@@ -53,7 +57,8 @@ def blade(cad: Any, draw: Draw) -> Any:
         return cad.make_face(cad.Spline(*points, periodic=True))
 
     sections = [
-        cad.Pos(0, 0, k * span / 2) * cad.Rot(0, 0, k * twist / 2) * airfoil(1 + k * (tip - 1) / 2) for k in range(3)
+        cad.Pos(0, 0, k * span / 2) * cad.Rot(0, 0, k * twist / 2) * airfoil(1 + k * (tip - 1) / 2)
+        for k in range(3)
     ]
     solid = cad.loft(sections)
     if draw.flag("root"):
@@ -87,7 +92,9 @@ def s_hook(cad: Any, draw: Draw) -> Any:
     path = cad.Wire([lower, cad.Line((0, 0), (0, straight)), upper])
     ends = cad.Sphere(bar)
     solid = cad.sweep(cad.Plane(lower @ 1, z_dir=lower % 1) * cad.Circle(bar), path)
-    return solid + cad.Pos(*(upper @ 1)) * ends + cad.Pos(*(lower @ 1)) * ends if draw.flag("round") else solid
+    return (
+        solid + cad.Pos(*(upper @ 1)) * ends + cad.Pos(*(lower @ 1)) * ends if draw.flag("round") else solid
+    )
 
 
 @family
@@ -103,7 +110,11 @@ def coil_spring(cad: Any, draw: Draw) -> Any:
 @family
 def twisted_bar(cad: Any, draw: Draw) -> Any:
     """A square, star or oval bar twisted along its axis."""
-    kind, length, twist = draw.choice("kind", ("square", "oval", "hexagon")), draw.real("length", 20, 60), draw.real("twist", 30, 180)
+    kind, length, twist = (
+        draw.choice("kind", ("square", "oval", "hexagon")),
+        draw.real("length", 20, 60),
+        draw.real("twist", 30, 180),
+    )
     a, b = draw.real("a", 4, 10), draw.real("b", 3, 8)
     face = {
         "square": lambda: cad.Rectangle(a, b),
@@ -111,7 +122,12 @@ def twisted_bar(cad: Any, draw: Draw) -> Any:
         "hexagon": lambda: cad.RegularPolygon(a, 6),
     }[kind]()
     count = 5
-    return cad.loft([cad.Pos(0, 0, k * length / count) * cad.Rot(0, 0, k * twist / count) * face for k in range(count + 1)])
+    return cad.loft(
+        [
+            cad.Pos(0, 0, k * length / count) * cad.Rot(0, 0, k * twist / count) * face
+            for k in range(count + 1)
+        ]
+    )
 
 
 @family
@@ -119,7 +135,9 @@ def impeller(cad: Any, draw: Draw) -> Any:
     """A disk with curved vanes around a hub."""
     radius, vanes, height = draw.real("radius", 15, 40), draw.whole("vanes", 3, 8), draw.real("height", 3, 12)
     t = 0.06 * radius
-    solid = cad.Pos(0, 0, -t / 2) * cad.Cylinder(radius, t) + cad.Pos(0, 0, height / 2) * cad.Cylinder(0.25 * radius, height)
+    solid = cad.Pos(0, 0, -t / 2) * cad.Cylinder(radius, t) + cad.Pos(0, 0, height / 2) * cad.Cylinder(
+        0.25 * radius, height
+    )
     bend = draw.real("bend", 0.6, 1.4) * radius
     arc = cad.RadiusArc((0.2 * radius, 0), (0.95 * radius, 0), bend)
     vane = cad.extrude(cad.trace(arc, 0.7 * t), height * draw.real("vane", 0.5, 1))

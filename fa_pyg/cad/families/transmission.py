@@ -48,7 +48,9 @@ def rack_gear(cad: Any, draw: Draw) -> Any:
 
     module, teeth = draw.choice("module", MODULES), draw.whole("teeth", 6, 30)
     angle = draw.choice("helix_angle", (0.0, 0.0, 10.0, 20.0))
-    return RackGear(module, teeth, draw.choice("pressure_angle", (14.5, 20.0)), _thickness(draw, module), angle)
+    return RackGear(
+        module, teeth, draw.choice("pressure_angle", (14.5, 20.0)), _thickness(draw, module), angle
+    )
 
 
 @family
@@ -67,11 +69,15 @@ def sprocket(cad: Any, draw: Draw) -> Any:
     teeth, pitch = draw.whole("teeth", 10, 40), draw.choice("pitch", (6.35, 9.525, 12.7, 15.875))
     radius = teeth * pitch / 6.2832
     bore, bolts = round(radius * draw.real("bore", 0.15, 0.45), 2), draw.choice("bolts", (0, 4, 5, 6))
-    circle = {} if not bolts else {
-        "num_mount_bolts": bolts,
-        "bolt_circle_diameter": round(1.25 * radius, 2),
-        "mount_bolt_diameter": round(0.12 * radius, 2),
-    }
+    circle = (
+        {}
+        if not bolts
+        else {
+            "num_mount_bolts": bolts,
+            "bolt_circle_diameter": round(1.25 * radius, 2),
+            "mount_bolt_diameter": round(0.12 * radius, 2),
+        }
+    )
     thickness = round(pitch * draw.real("thickness", 0.15, 0.5), 2)
     return Sprocket(teeth, pitch, 0.6 * pitch, thickness=thickness, bore_diameter=2 * bore, **circle)
 
@@ -95,7 +101,9 @@ def retaining_ring(cad: Any, draw: Draw) -> Any:
     from bd_warehouse import retaining_ring as rings
 
     names = "ExternalSnapRing", "InternalSnapRing"
-    case = draw.case([{"class": name, "size": size} for name in names for size in getattr(rings, name).sizes()])
+    case = draw.case(
+        [{"class": name, "size": size} for name in names for size in getattr(rings, name).sizes()]
+    )
     return getattr(rings, case["class"])(case["size"])
 
 
@@ -130,7 +138,10 @@ def _thickness(draw: Draw, module: float) -> float:
 
 def _bored(cad: Any, draw: Draw, gear: Any, pitch: float) -> Any:
     """Return a gear with a bore, a keyway or a hub, or none."""
-    kind, radius = draw.choice("bore", ("none", "round", "keyed", "hub")), pitch * draw.real("bore_size", 0.08, 0.2)
+    kind, radius = (
+        draw.choice("bore", ("none", "round", "keyed", "hub")),
+        pitch * draw.real("bore_size", 0.08, 0.2),
+    )
     if kind == "none":
         return gear
     height = gear.bounding_box().size.Z

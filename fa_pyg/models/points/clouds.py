@@ -19,8 +19,10 @@ POOLS = ("max", "mean")
 class Clouds(NamedTuple):
     """The clouds of a batch.
 
-    ``batch [N]``: the cloud of each point; ``size``: the number of clouds; ``points``: the number of points of
-    every cloud, None where they differ or the batch is not sorted.
+    Attributes:
+        batch: the cloud of each point, ``[N]``.
+        size: the number of clouds B.
+        points: the number of points of every cloud; None where they differ or the batch is not sorted.
     """
 
     batch: Tensor
@@ -34,6 +36,12 @@ class Clouds(NamedTuple):
         h = h.unflatten(0, (self.size, self.points))
         return h.amax(dim=1) if how == "max" else h.mean(dim=1)
 
+    def transform(self, x: Tensor, matrix: Tensor) -> Tensor:
+        """Return x A, with the matrix A of the point's cloud: ``x [N, C]``, ``matrix [B, C, D]``."""
+        if self.points is None:
+            return (x.unsqueeze(1) @ self.spread(matrix)).squeeze(1)
+        return (x.unflatten(0, (self.size, self.points)) @ matrix).flatten(0, 1)
+
     def spread(self, pooled: Tensor) -> Tensor:
         """Return the row of each point's cloud, ``[N, ...]`` of ``[B, ...]``."""
         return gather(pooled, self.batch)
@@ -43,13 +51,13 @@ def read_clouds(pos: Tensor, batch: Tensor | None) -> Clouds:
     """Return the clouds of a batch, checked.
 
     Shapes:
-        pos ``[N, 3]``, batch ``[N]`` or None (one cloud).
+        pos ``[N, 3]`` or ``[N, C, 3]``, batch ``[N]`` or None (one cloud).
 
     Raises:
         ValueError: for other shapes or types, and for a batch without points.
     """
     check_real("pos", pos, "floating point [N, 3]")
-    if pos.dim() != 2 or pos.size(1) != 3 or not len(pos):
+    if pos.dim() not in (2, 3) or pos.size(-1) != 3 or not len(pos):
         raise ValueError(f"pos: expected points [N, 3], N > 0, found {list(pos.shape)}")
     check_batch(batch)
     if batch is None:

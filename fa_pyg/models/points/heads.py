@@ -15,7 +15,7 @@ __all__ = ["ClassHead", "NormalHead", "make_head", "mlp", "scaled", "unit"]
 
 
 class NormalHead(nn.Module):
-    """A vector of each point, from features of the point and of its cloud: widths 256-256-128-3.
+    """Normal of each point, from features of the point and of its cloud: widths 256-256-128-3.
 
     The first map is stored whole and computed in parts: that of the cloud's features runs per cloud.
 
@@ -24,18 +24,28 @@ class NormalHead(nn.Module):
         width: multiplies the hidden widths.
         act: the activation.
         dropout: after each of the first two activations.
+        bounded: map the components to (-1, 1), by twice the sigmoid less 1.
+        normalize: return unit vectors, else vectors of any length, whose average over frames has a length
+            too.
 
     Shapes:
-        of_cloud ``[B, cloud_channels]``, of_points ``[N, point_channels]``; returns ``[N, 3]``, not of length one
-        (:func:`unit`).
+        of_cloud ``[B, cloud_channels]``, of_points ``[N, point_channels]``; returns ``[N, 3]``.
     """
 
     def __init__(
-        self, cloud_channels: int, point_channels: int, width: float, act: nn.Module, dropout: float = 0.0
+        self,
+        cloud_channels: int,
+        point_channels: int,
+        width: float,
+        act: nn.Module,
+        dropout: float = 0.0,
+        bounded: bool = False,
+        normalize: bool = True,
     ) -> None:
         super().__init__()
         first, second, third = scaled(256, width), scaled(256, width), scaled(128, width)
         self.channels = [cloud_channels, point_channels]
+        self.bounded, self.normalize = bounded, normalize
         self.first = nn.Linear(cloud_channels + point_channels, first)
         self.rest = nn.Sequential(
             *[nn.BatchNorm1d(first), act, nn.Dropout(dropout)],
@@ -45,9 +55,10 @@ class NormalHead(nn.Module):
 
     def forward(self, of_cloud: Tensor, of_points: Tensor, clouds: Clouds) -> Tensor:
         cloud_map, point_map = self.first.weight.split(self.channels, dim=1)
-        return self.rest(
-            linear(of_points, point_map, self.first.bias) + clouds.spread(linear(of_cloud, cloud_map))
-        )
+        h = linear(of_points, point_map, self.first.bias)
+        v = self.rest(h + clouds.spread(linear(of_cloud, cloud_map)))
+        v = 2 * v.sigmoid() - 1 if self.bounded else v
+        return unit(v) if self.normalize else v
 
 
 class ClassHead(nn.Module):
@@ -96,11 +107,13 @@ def make_head(
     act: nn.Module,
     dropout: float = 0.0,
     pool: str = "max",
+    bounded: bool = False,
+    normalize: bool = True,
 ) -> NormalHead | ClassHead:
     """Return the head of a model: normals for None, else logits of so many classes."""
     checks.size("num_classes", num_classes, optional=True)
     if num_classes is None:
-        return NormalHead(cloud_channels, point_channels, width, act, dropout)
+        return NormalHead(cloud_channels, point_channels, width, act, dropout, bounded, normalize)
     return ClassHead(num_classes, cloud_channels, point_channels, width, act, dropout, pool)
 
 

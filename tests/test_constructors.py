@@ -326,6 +326,8 @@ ENTRIES: dict[str, Entry] = {
         "max_rate:length max_force:length? limit:name",
     ),
     "models.TwoBody": Entry({}, "time:length max_force:length? steps:positive"),
+    "models.VNPointNet": Entry({}, "width:length k:positive num_classes:size? cross:flag"),
+    "models.VNDGCNN": Entry({}, "width:length k:positive num_classes:size? cross:flag"),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
     "models.GCN": Entry(GRAPHS, "" + OF_GRAPHS + STACK),

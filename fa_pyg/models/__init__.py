@@ -31,9 +31,15 @@ from fa_pyg.models.particles.se3_transformer import SE3Transformer
 from fa_pyg.models.particles.segnn import SEGNN
 from fa_pyg.models.particles.tfn import TFN
 from fa_pyg.models.particles.two_body import TwoBody
+from fa_pyg.models.points.dgcnn import DGCNN
+from fa_pyg.models.points.framed import FADGCNN, FAPointNet, FramedPoints
+from fa_pyg.models.points.local import FALocalPointNet
+from fa_pyg.models.points.pointnet import PointNet
 
 __all__ = [
+    "DGCNN",
     "EGNN",
+    "FADGCNN",
     "FAGNN",
     "GAT",
     "GCN",
@@ -51,6 +57,9 @@ __all__ = [
     "ChebNet",
     "ConvStack",
     "FAENet",
+    "FALocalPointNet",
+    "FAPointNet",
+    "FramedPoints",
     "GNNML3Supports",
     "KinematicGNN",
     "LabeledCell",
@@ -60,6 +69,7 @@ __all__ = [
     "NeighborVectors",
     "NequIP",
     "PairForceIntegrator",
+    "PointNet",
     "Potential",
     "RadialField",
     "SE3Transformer",

@@ -1,0 +1,92 @@
+"""DGCNN: edge convolutions on graphs of nearest neighbors, found anew in every layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fa_pyg import checks
+from fa_pyg.models.points.clouds import POOLS, read_clouds
+from fa_pyg.models.points.edge_conv import EdgeConv
+from fa_pyg.models.points.heads import make_head, mlp, scaled
+from fa_pyg.models.points.transform import TNet
+
+__all__ = ["DGCNN"]
+
+
+class DGCNN(nn.Module):
+    r"""Dynamic graph CNN (Wang et al. 2019) for normals of points, or classes of clouds; *not* equivariant
+    alone.
+
+    "Dynamic Graph CNN for Learning on Point Clouds", with the widths of its part segmentation: three edge
+    convolutions (:class:`~fa_pyg.models.points.edge_conv.EdgeConv`), each on the k nearest neighbors in the
+    space of its input; the largest value of each feature of a map of all three describes the cloud,
+
+    .. math:: h^l = \mathrm{EdgeConv}_l(h^{l-1}), \qquad
+              n_i = \psi\big(\max_j \phi(h_j^1, h_j^2, h_j^3), h_i^1, h_i^2, h_i^3\big)
+
+    with batch norm and leaky ReLU (slope 0.2), and components of the vector between -1 and 1 before it is
+    normalized. Points are transformed first by a T-Net on edge features (widths 64-128-1024-512-256).
+
+    Args:
+        width: multiplies all widths; published: 64-64, 64-64, 64, 192-1024, 1216-256-256-128-3.
+        k: number of neighbors, counting the point; published: 40.
+        num_classes: return logits of so many classes instead of normals.
+        transforms: transform points by the T-Net.
+        pool: ``"max"`` or ``"mean"``, over neighbors and over the cloud.
+        normalize: return unit vectors; else vectors to be averaged over frames first.
+        coordinates: join the coordinates of the points with :math:`h^1, h^2, h^3`.
+        dropout: share of the features of the head's first two layers.
+
+    Shapes:
+        pos ``[N, 3]``, clouds of any numbers of points; batch ``[N]`` or None. Returns normals ``[N, 3]``, or
+        logits ``[B, num_classes]``. Learned for clouds at the origin, of size one.
+
+    Raises:
+        ValueError: for arguments out of range and other shapes; by batch norm for a single cloud in training
+            with ``transforms`` or ``num_classes``.
+
+    Not guaranteed: the same output in any order of the points where distances to neighbors are equal, as on
+    lattices and symmetric parts.
+    """
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        k: int = 40,
+        num_classes: int | None = None,
+        transforms: bool = True,
+        pool: str = "max",
+        normalize: bool = True,
+        coordinates: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.pool, act = checks.one_of("pool", pool, POOLS), nn.LeakyReLU(0.2)
+        checks.integer("k", k)
+        checks.flag("normalize", normalize)
+        checks.number("dropout", dropout, 0, below=1)
+        self.coordinates = checks.flag("coordinates", coordinates)
+        c, double, high = scaled(64, width), scaled(128, width), scaled(1024, width)
+        self.transforms = nn.ModuleList()
+        if checks.flag("transforms", transforms):
+            self.transforms.append(EdgeConv(k, act, pool, 3, c, double))
+            self.transforms.append(TNet(double, 3, width, act, pool))
+        widths = (3, c, c), (c, c, c), (c, c)
+        self.convs = nn.ModuleList([EdgeConv(k, act, pool, *channels) for channels in widths])
+        joined = 3 * c + 3 * coordinates
+        self.of_cloud = mlp(act, joined, high)
+        self.num_classes = num_classes
+        self.head = make_head(num_classes, high, joined, width, act, dropout, pool, True, normalize)
+
+    def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
+        clouds, h = read_clouds(pos, batch), pos
+        if self.transforms:
+            edge_conv, net = self.transforms
+            h = clouds.transform(pos, net(edge_conv(pos, clouds), clouds))
+        features = [pos] if self.coordinates else []
+        for conv in self.convs:
+            h = conv(h, clouds)
+            features.append(h)
+        joined = torch.cat(features, dim=1)
+        return self.head(clouds.pool(self.of_cloud(joined), self.pool), joined, clouds)

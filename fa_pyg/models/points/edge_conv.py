@@ -1,0 +1,47 @@
+"""Edge convolution: maps of differences of features of neighbors, pooled."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from fa_pyg.models.points.clouds import Clouds
+from fa_pyg.models.points.heads import mlp
+from fa_pyg.neighbors.table import knn_table
+
+__all__ = ["EdgeConv"]
+
+
+class EdgeConv(nn.Module):
+    r"""Edge convolution on nearest neighbors in the space of the features (Wang et al. 2019).
+
+    .. math:: h_i' = \max_{j \in N_k(h_i)} \phi\big(W_1 (h_j - h_i) + W_2 h_i\big)
+
+    with batch norm over all edges. The first map is computed as :math:`W_1 h_j + (W_2 - W_1) h_i`, per node
+    and not per edge. The node is one of its k neighbors; in clouds of fewer than k points neighbors are
+    repeated, from the nearest on.
+
+    Args:
+        k: number of neighbors.
+        act: the activation, after each map.
+        pool: ``"max"`` or ``"mean"``.
+        channels: number of features, of h and then of each layer.
+
+    Shapes:
+        h ``[N, channels[0]]``; returns ``[N, channels[-1]]``.
+    """
+
+    def __init__(self, k: int, act: nn.Module, pool: str, *channels: int) -> None:
+        super().__init__()
+        self.k, self.pool = k, pool
+        self.first = nn.Linear(2 * channels[0], channels[1], bias=False)
+        self.rest = mlp(act, *channels)[1:]  # all but its first map
+
+    def forward(self, h: Tensor, clouds: Clouds) -> Tensor:
+        near = knn_table(h, self.k, clouds.batch, clouds.points)
+        of_difference, of_node = self.first.weight.chunk(2, dim=1)
+        from_near = linear(h, of_difference).index_select(0, near.flatten())
+        to_node = linear(h, of_node - of_difference)
+        edge = from_near.view(*near.shape, -1) + to_node.unsqueeze(1)
+        edge = self.rest(edge.flatten(0, 1)).view(*near.shape, -1)
+        return edge.amax(dim=1) if self.pool == "max" else edge.mean(dim=1)

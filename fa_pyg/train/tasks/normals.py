@@ -11,7 +11,6 @@ from torch_geometric.data import Batch
 from torch_geometric.utils import scatter
 
 from fa_pyg import checks
-from fa_pyg.math.eigh import safe_eigh
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.tasks.clouds_data import CloudsData
@@ -26,19 +25,21 @@ class NormalsModule(FitModule):
 
     .. math:: L = \frac{1}{N} \sum_i 1 - (n_i \cdot \hat n_i)^2
 
-    Reported are this loss and the root mean square angle between the lines of a cloud, in degrees, both as means
-    over clouds (as usual since PCPNet, Guerrero et al. 2018).
+    Reported are this loss and the root mean square angle between the lines of a cloud, in degrees, both as
+    means over clouds (as usual since PCPNet, Guerrero et al. 2018).
 
     Args:
-        model: called ``model(pos, batch=batch)``; returns unit normals ``[N, 3]``, or matrices A ``[N, 3, 3]``,
-            averages of :math:`\hat n \hat n^\top`. Their loss is :math:`1 - n^\top A n`; in evaluation the normal
-            is the leading eigenvector.
-        lr, weight_decay, schedule: as in :class:`~fa_pyg.train.FitModule`. Published: Adam at a constant 1e-3.
-        oriented: the sign counts: :math:`1 - n \cdot \hat n`.
-        penalty: weight of ``model.penalty()``, a penalty on the last training batch, if the model has one.
+        model: called ``model(pos, batch=batch)``; returns unit normals ``[N, 3]``. One with
+            ``average="tensor"`` is trained on ``model.tensor(pos, batch=batch)``, averages A ``[N, 3, 3]`` of
+            :math:`\hat n \hat n^\top`, by the loss :math:`1 - n^\top A n`.
+        lr, weight_decay, schedule: as in :class:`~fa_pyg.train.FitModule`. Published: Adam at a constant
+            1e-3.
+        oriented: the sign counts: :math:`1 - n \cdot \hat n`. Training is on ``model(...)`` for any model.
+        penalty: weight of what ``model.forward_with_penalty(pos, batch=batch)`` returns beside the normals,
+            if the model has it.
 
     Raises:
-        ValueError: for outputs of another shape, matrices if ``oriented``, a negative ``penalty``, and as
+        ValueError: for outputs of another shape, a negative ``penalty``, and as
             :class:`~fa_pyg.train.FitModule`.
     """
 
@@ -58,24 +59,33 @@ class NormalsModule(FitModule):
         self.penalty = checks.number("penalty", penalty, least=0)
         self.save_hyperparameters(ignore="model")
 
-    def forward(self, data: Batch) -> Tensor:
-        """Return the normals ``[N, 3]`` of a PyG ``Batch``; in training matrices, if the model has them."""
-        found = self.model(data.pos, batch=data.batch)
-        count = len(data.pos)
-        shapes = [(count, 3)] if self.oriented else [(count, 3), (count, 3, 3)]
-        if found.shape not in shapes:
-            expected = " or ".join(str(list(shape)) for shape in shapes)
-            raise ValueError(f"model: expected normals {expected}, found {list(found.shape)}")
-        return leading(found) if found.dim() == 3 and not self.training else found
+    def forward(self, data: Batch) -> Tensor | tuple[Tensor, Tensor]:
+        """Return the normals ``[N, 3]`` of a PyG ``Batch``.
 
-    def measures(self, predicted: Tensor, batch: Batch) -> tuple[Tensor, ...]:
-        loss = cloud_means(self._losses(predicted, batch.normal), batch).mean()
-        angle = angles(predicted.detach(), batch.normal)
+        In training: what the loss is of, matrices ``[N, 3, 3]`` or normals, and the penalty if there is one.
+        """
+        model, penalty = self.model, None
+        if self.training and not self.oriented and getattr(model, "average", None) == "tensor":
+            found = model.tensor(data.pos, batch=data.batch)
+        elif self.training and self.penalty and hasattr(model, "forward_with_penalty"):
+            found, penalty = model.forward_with_penalty(data.pos, batch=data.batch)
+        else:
+            found = model(data.pos, batch=data.batch)
+        count = len(data.pos)
+        if found.shape not in ((count, 3), (count, 3, 3)):
+            raise ValueError(f"model: expected normals [{count}, 3], found {list(found.shape)}")
+        return found if penalty is None else (found, penalty)
+
+    def measures(self, predicted: Tensor | tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, ...]:
+        normals = predicted if isinstance(predicted, Tensor) else predicted[0]
+        loss = cloud_means(self._losses(normals, batch.normal), batch).mean()
+        angle = angles(normals.detach(), batch.normal)
         return loss, cloud_means(angle.square(), batch).sqrt().mean()
 
-    def loss(self, predicted: Tensor, batch: Batch, measures: tuple[Tensor, ...]) -> Tensor:
-        extra = getattr(self.model, "penalty", None)
-        return measures[0] + self.penalty * extra() if callable(extra) and self.penalty else measures[0]
+    def loss(
+        self, predicted: Tensor | tuple[Tensor, Tensor], batch: Batch, measures: tuple[Tensor, ...]
+    ) -> Tensor:
+        return measures[0] if isinstance(predicted, Tensor) else measures[0] + self.penalty * predicted[1]
 
     def _losses(self, predicted: Tensor, normal: Tensor) -> Tensor:
         if self.oriented:
@@ -137,11 +147,6 @@ class ClassesCLI(FitCLI):
     def add_arguments_to_parser(self, parser) -> None:
         super().add_arguments_to_parser(parser)
         parser.set_defaults({"data.splitting": "random"})
-
-
-def leading(tensor: Tensor) -> Tensor:
-    """Return the eigenvector ``[N, 3]`` of the largest eigenvalue of symmetric matrices ``[N, 3, 3]``."""
-    return safe_eigh(tensor)[1][..., -1]
 
 
 def angles(predicted: Tensor, normal: Tensor) -> Tensor:

@@ -87,6 +87,7 @@ MOVED = {
     "train.module": "train.tasks.nbody",
     "train.molecules": "train.tasks.molecules",
     "train.molecules_data": "train.tasks.molecules_data",
+    "train.nbody.pages": "train.benchmark.pages",
     "train.predict": "potential.predict",
     "train.separation_rows": "train.separation.rows",
     "train.separation_table": "train.separation.table",

@@ -7,13 +7,18 @@ from fa_pyg.train.ema import EMA
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.run import load_best, main
 from fa_pyg.train.seeds import EpochSeed
+from fa_pyg.train.tasks.clouds_data import CloudsData
 from fa_pyg.train.tasks.graphs import GraphCLI, GraphData, GraphModule
 from fa_pyg.train.tasks.molecules import MoleculeCLI, MoleculeModule
 from fa_pyg.train.tasks.molecules_data import MoleculeData
 from fa_pyg.train.tasks.nbody import NBodyCLI, NBodyData, NBodyModule
+from fa_pyg.train.tasks.normals import ClassesCLI, ClassesModule, NormalsCLI, NormalsModule
 
 __all__ = [
     "EMA",
+    "ClassesCLI",
+    "ClassesModule",
+    "CloudsData",
     "EpochSeed",
     "FitCLI",
     "FitModule",
@@ -26,6 +31,8 @@ __all__ = [
     "NBodyCLI",
     "NBodyData",
     "NBodyModule",
+    "NormalsCLI",
+    "NormalsModule",
     "load_best",
     "main",
 ]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
 from pathlib import Path
-from subprocess import CalledProcessError
 from typing import Any
 
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.files.lock import locked
+from fa_pyg.train.benchmark.side_by_side import outcome, outcomes
 from fa_pyg.train.compare import affordable_epochs, trained
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.logs import read_metrics
@@ -24,7 +22,6 @@ from fa_pyg.train.nbody.rows import Recipe, Row, data_settings
 from fa_pyg.train.nbody.runs import Run, stem
 from fa_pyg.train.run import load_best
 from fa_pyg.train.tasks.nbody import NBodyCLI, NBodyData
-from fa_pyg.workers.parent import end_with_parent
 
 __all__ = ["Benchmark", "Task", "build"]
 
@@ -109,30 +106,11 @@ class Benchmark:
         """
         known = {run.key for run in self.record.runs()}
         left = [task for task in tasks if self._key(task) not in known]
-        if jobs == 1 or len(left) < 2:
-            yield from ((task, self.outcome(task)) for task in left)
-            return
-        others = set(active_children())
-        pool = ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent)
-        try:
-            futures = {pool.submit(self.outcome, task): task for task in left}
-            yield from ((futures[future], _outcome(future)) for future in as_completed(futures))
-        except BaseException:  # an interruption: the runs end now, to be resumed later
-            for process in set(active_children()) - others:
-                process.terminate()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from outcomes(self.outcome, left, jobs)
 
     def outcome(self, task: Task) -> Run | str:
         """Do a run; return an error, which does not end the others, as text."""
-        torch.set_num_threads(1)
-        try:
-            return self.result(task)
-        except CalledProcessError as error:
-            return f"expected a training to end well, found exit status {error.returncode}"
-        except Exception as error:  # whatever a model can cause
-            return _text(error)
+        return outcome(self.result, task)
 
     def result(self, task: Task) -> Run:
         """Train, evaluate and record a run; one that was interrupted is resumed.
@@ -210,15 +188,3 @@ def build(row: Row) -> FitModule:
             return NBodyCLI(["--config", str(row.path), *options]).model.eval()
     except SystemExit as error:  # of the parser, which has printed what is wrong
         raise ValueError(f"{row.path}: expected settings of a model, found others") from error
-
-
-def _outcome(future: Future) -> Run | str:
-    try:
-        return future.result()
-    except Exception as error:  # a process that was killed
-        return _text(error)
-
-
-def _text(error: Exception) -> str:
-    lines = str(error).splitlines() or [""]
-    return lines[0] if isinstance(error, ValueError) else f"{type(error).__name__}: {lines[0]}"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import random
-import statistics
-import time
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, InMemoryDataset
 
 from fa_pyg.loader import InMemoryLoader
 from fa_pyg.testing import equivariance_error
+from fa_pyg.train.benchmark.timing import forward_times, median_ms, median_ratio
 from fa_pyg.train.fit import FitModule
 
 __all__ = [
@@ -26,7 +22,6 @@ __all__ = [
 ]
 
 EDGES = 4000  # of the systems that equivariance is measured on: 200 systems of 5 particles
-WARM = 3  # rounds before those that count
 REPS = {"pos": "point", "vel": "vector"}
 OUTPUTS = {"y_vel": "vector"}  # by target, "point" for others
 
@@ -66,32 +61,3 @@ def equivariance(module: FitModule, data: InMemoryDataset) -> float:
     output = tuple(OUTPUTS.get(name, "point") for name in module.targets)
     output = output[0] if len(output) == 1 else output
     return max(equivariance_error(module.model, inputs, "E(3)", reps, output).values())
-
-
-@torch.no_grad()
-def forward_times(modules: Mapping[str, FitModule], batch: Batch, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of a forward pass of each model in each round.
-
-    Every model runs once a round, in a new random order each time, so that whatever else the machine does
-    slows all of them; ratios within a round vary less than times.
-    """
-    names, shuffle = list(modules), random.Random(0).shuffle
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(WARM + rounds):
-        shuffle(names)
-        for name in names:
-            begin = time.perf_counter()
-            modules[name](batch)
-            if number >= WARM:
-                times[name].append(time.perf_counter() - begin)
-    return times
-
-
-def median_ms(times: list[float]) -> float:
-    """Return the median in milliseconds."""
-    return 1e3 * statistics.median(times)
-
-
-def median_ratio(times: list[float], to: list[float]) -> float:
-    """Return the median over rounds of the ratio of two times in the same round."""
-    return statistics.median(a / b for a, b in zip(times, to, strict=True))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from fa_pyg.files import write_atomically
 from fa_pyg.files.checked_json import DamagedFile
-from fa_pyg.files.lock import locked
 from fa_pyg.files.tensors import check, load, save
-from fa_pyg.train.nbody.runs import Run, csv_text, read_runs, stem
+from fa_pyg.train.benchmark.record import RunRecord
+from fa_pyg.train.nbody.runs import LINES, Run, stem
 
 __all__ = ["Details", "Record"]
 
@@ -40,51 +39,17 @@ SPEC = {
 }
 
 
-class Record:
-    """Record of runs, and of their details, in a folder: ``results.csv``, ``details/``.
-
-    Lines are added under a lock and written atomically: several processes may add to one record, and a kill
-    loses nothing.
-    """
+class Record(RunRecord[Run]):
+    """Record of runs, and of their details, in a folder: ``results.csv``, ``details/``."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.path = folder, folder / "results.csv"
+        super().__init__(folder, LINES)
 
-    def runs(self) -> list[Run]:
-        """Return all runs.
-
-        Raises:
-            ValueError: as :func:`~fa_pyg.train.nbody.runs.read_runs`.
-        """
-        return read_runs(self.path)
-
-    def add(self, runs: Iterable[Run]) -> None:
-        """Add runs; one that is there already is replaced, and becomes the last.
-
-        Raises:
-            ValueError: as :meth:`runs`, and for a run that could not be read again; nothing is written then.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder / ".results.lock"):
-            new = {run.key: run for run in runs}
-            kept = [run for run in self.runs() if run.key not in new]
-            write_atomically(self.path, csv_text([*kept, *new.values()]))
-
-    def merge(self, path: Path) -> int:
-        """Add the runs of another CSV file, with the details beside it; return their number.
-
-        Raises:
-            ValueError: naming the file, if it or the record is missing or damaged; nothing is written then.
-        """
-        if not path.is_file():
-            raise ValueError(f"--merge: expected a CSV file of runs, found {path}")
-        runs, other = read_runs(path), Record(path.parent)
-        self.runs()  # refuses a damaged record before any details are written
+    def take(self, folder: Path, runs: Sequence[Run]) -> None:
+        other = Record(folder)
         for run in runs:
             if (details := other.details(run)) is not None:
                 self.keep(run, details)
-        self.add(runs)
-        return len(runs)
 
     def keep(self, run: Run, details: Details) -> None:
         """Write the details of a run."""

@@ -15,11 +15,11 @@ from torch_geometric.data import Batch
 
 from fa_pyg.files import write_atomically
 from fa_pyg.plot import save_figure
+from fa_pyg.train.benchmark.pages import check_page, replace_part
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.nbody.benchmark import Benchmark, build
 from fa_pyg.train.nbody.evaluate import forward_times, median_ms, median_ratio
 from fa_pyg.train.nbody.lines import Data, Line, lines_of, with_details
-from fa_pyg.train.nbody.pages import check_page, replace_part
 from fa_pyg.train.nbody.pictures import PICTURES
 from fa_pyg.train.nbody.rows import Recipe, Row
 from fa_pyg.train.nbody.runs import Run

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fa_pyg import checks
-from fa_pyg.config.old_names import with_old_settings
 from fa_pyg.config.plain import read
-from fa_pyg.train.nbody.runs import NAME
+from fa_pyg.train.benchmark.recipes import Recipe, find, section
 
 __all__ = ["CITED", "KINDS", "ROWS", "Recipe", "Row", "data_settings", "find_rows"]
 
@@ -91,76 +87,9 @@ def find_rows(names: Sequence[str] | None, folder: Path) -> list[Row]:
     Raises:
         ValueError: for a name without a configuration or unfit for the record, and for two files of one name.
     """
-    known = {row.name: replace(row, path=folder / f"{row.name}.yaml") for row in ROWS}
-    known = {name: row for name, row in known.items() if row.path.is_file()}
-    if names is None:
-        return list(known.values())
-    found: dict[str, Row] = {}
-    for path in [_path(name, folder) for name in names]:
-        row = replace(known.get(path.stem, Row(path.stem, path.stem)), path=path)
-        if found.setdefault(row.name, row).path.resolve() != path.resolve():
-            checks.refuse("--rows", f"one file of the name {row.name}", str(path))
-    order = [*known, *found]
-    return sorted(found.values(), key=lambda row: order.index(row.name))
-
-
-def _path(name: str, folder: Path) -> Path:
-    """Return the configuration file of a name, or of its own path."""
-    is_file = name.endswith((".yaml", ".yml"))
-    path = Path(name) if is_file else folder / f"{name}.yaml"
-    if not path.is_file() or not (is_file or Path(name).name == name):
-        there = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-        checks.refuse("--rows", f"YAML files, or some of {there}", name)
-    if not NAME.fullmatch(path.stem):  # the record of the run could not be read
-        checks.refuse("--rows", "names of ASCII letters, digits and _.+-, the first a letter or digit", name)
-    return path
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Length of the training of a row, and the digest of its other settings.
-
-    Attributes:
-        epochs: of training; 0 for a model without learning, which is only evaluated.
-        every: epochs between two validations.
-        schedule: of the learning rate; None for a constant one.
-        digest: of the other settings.
-    """
-
-    epochs: int
-    every: int
-    schedule: str | None
-    digest: str
-
-    @classmethod
-    def read(cls, row: Row) -> Recipe:
-        """Read the recipe of a row.
-
-        Raises:
-            ValueError: naming the file, for one that is not a configuration with a number of epochs.
-        """
-        settings = read(row.path)
-        trainer, model = (_section(settings, name, row.path) for name in ("trainer", "model"))
-        epochs = checks.integer(f"{row.path}: trainer.max_epochs", trainer.get("max_epochs"), 0)
-        every = checks.integer(
-            f"{row.path}: trainer.check_val_every_n_epoch", trainer.get("check_val_every_n_epoch", 1)
-        )
-        return cls(epochs, every, model.get("schedule"), _digest(settings))
+    return find(names, folder, ROWS, lambda name: Row(name, name))
 
 
 def data_settings(row: Row) -> dict[str, Any]:
     """Return the settings of the data in the configuration of a row."""
-    return _section(read(row.path), "data", row.path)
-
-
-def _section(settings: dict[str, Any], name: str, path: Path | None) -> dict[str, Any]:
-    found = settings.get(name, {})
-    return checks.instance(f"{path}: {name}", found, dict, "settings by their names")
-
-
-def _digest(settings: dict[str, Any]) -> str:
-    """Return eight digits that differ for other settings, whatever the number of epochs."""
-    trainer = {key: value for key, value in settings.get("trainer", {}).items() if key != "max_epochs"}
-    fixed = with_old_settings({key: value for key, value in settings.items() if key != "name"})
-    text = json.dumps(fixed | {"trainer": trainer}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return section(read(row.path), "data", row.path)

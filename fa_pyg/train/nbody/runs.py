@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
-from collections.abc import Iterable
-from dataclasses import Field, astuple, dataclass, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import astuple, dataclass
 
 from fa_pyg import checks
 from fa_pyg.datasets.nbody import SPLITS
+from fa_pyg.train.benchmark.lines import DIGEST, NAME, Lines
 
-__all__ = ["NAME", "Run", "csv_text", "read_runs", "stem"]
-
-NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)  # of a row
+__all__ = ["LINES", "Run", "csv_text", "read_runs", "stem"]
 
 
 @dataclass(frozen=True)
@@ -72,75 +65,12 @@ def stem(name: str, seed: int, train: int, evaluated: int, particles: int, epoch
     return f"{name}_train{train}_eval{evaluated}_particles{particles}_epochs{epochs}_seed{seed}_{digest}"
 
 
-FIELDS = fields(Run)
-COLUMNS = [field.name for field in FIELDS]
-PATTERNS = {  # of the cells of a column, by its name or the type of its values
-    "name": NAME.pattern,
-    "settings": r"[0-9a-f]{8}",
-    "int": r"[0-9]{1,15}",
-    "float": r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?|nan|inf",  # nan and inf: a run that diverged
-}
 RANGES = {  # of numbers of systems and particles
     "train_samples": (1, len(SPLITS["train"])),
     "eval_samples": (1, min(len(SPLITS["val"]), len(SPLITS["test"]))),
     "particles": (2,),
 }
 SHARES = ("worst_1", "worst_5")
-
-
-def csv_text(runs: Iterable[Run]) -> str:
-    """Return the content of a CSV file.
-
-    Raises:
-        ValueError: for a run whose line :func:`read_runs` would refuse.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for run in runs:
-        cells = [str(value) for value in astuple(run)]
-        _parsed(cells)
-        writer.writerow(cells)
-    return text.getvalue()
-
-
-def read_runs(path: Path) -> list[Run]:
-    """Return the runs of a CSV file in its order; none without a file.
-
-    Of several lines of the same run (:attr:`Run.key`), the last counts: it is the newest.
-
-    Raises:
-        ValueError: naming file and line, for a line that is not one of a run, or that no run can have.
-    """
-    try:
-        lines = csv.reader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected a table of runs, found another file ({error})") from error
-    runs: dict[tuple, Run] = {}
-    try:
-        _check_head(next(lines, []))
-        for run in (_parsed(cells) for cells in lines if cells):
-            runs.pop(run.key, None)  # to the end
-            runs[run.key] = run
-    except (ValueError, csv.Error) as error:
-        line = max(1, lines.line_num)
-        raise ValueError(f"{path}, line {line}: expected a run, found another line ({error})") from error
-    return list(runs.values())
-
-
-def _check_head(cells: list[str]) -> None:
-    if cells != COLUMNS:
-        raise ValueError(f"columns: expected {','.join(COLUMNS)}, found {','.join(cells)[:200]!r}")
-
-
-def _parsed(cells: list[str]) -> Run:
-    if len(cells) != len(COLUMNS):
-        raise ValueError(f"columns: expected {len(COLUMNS)}, found {len(cells)}")
-    run = Run(*map(_value, FIELDS, cells))
-    _check_values(run)
-    return run
 
 
 def _check_values(run: Run) -> None:
@@ -154,8 +84,5 @@ def _check_values(run: Run) -> None:
             checks.number(name, share, 0, 1 + 1e-6)  # rounded
 
 
-def _value(field: Field, cell: str) -> Any:
-    if not re.fullmatch(PATTERNS.get(field.name) or PATTERNS[field.type], cell, re.ASCII):
-        expected = {"int": "a whole number", "float": "a number >= 0", "str": "a plain name"}[field.type]
-        raise ValueError(f"{field.name}: expected {expected}, found {cell[:60]!r}")
-    return {"int": int, "float": float, "str": str}[field.type](cell)
+LINES = Lines(Run, {"name": NAME.pattern, "settings": DIGEST}, _check_values)
+COLUMNS, csv_text, read_runs = LINES.columns, LINES.text, LINES.read

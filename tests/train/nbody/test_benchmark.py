@@ -4,12 +4,14 @@ import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from subprocess import CalledProcessError
 
 import pytest
 import torch
 
 from fa_pyg.files.lock import locked
 from fa_pyg.train import NBodyModule, compare, load_best
+from fa_pyg.train.benchmark import side_by_side
 from fa_pyg.train.logs import read_metrics
 from fa_pyg.train.nbody import benchmark as module
 from fa_pyg.train.nbody.evaluate import system_errors
@@ -166,7 +168,7 @@ def test_a_run_of_another_process_is_left_to_it(benchmark, rows, in_process):
 
 def test_a_training_that_fails_does_not_end_the_others(benchmark, rows, monkeypatch):
     def fails(command, keep):
-        raise module.CalledProcessError(3, command)
+        raise CalledProcessError(3, command)
 
     monkeypatch.setattr(compare, "_timed", fails)
     (_, text), (_, run) = done(benchmark(), rows)
@@ -184,7 +186,7 @@ def test_side_by_side(benchmark, rows, monkeypatch):
         return f"{task.row.name} done"
 
     assert pickle.loads(pickle.dumps((made, tasks))) == (made, tasks)
-    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda jobs, *others: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(side_by_side, "ProcessPoolExecutor", lambda jobs, *others: ThreadPoolExecutor(jobs))
     monkeypatch.setattr(module.Benchmark, "outcome", outcome)
     found = {(task.row.name, task.seed): text for task, text in made.run(tasks, jobs=2)}
     assert found == {

@@ -1,0 +1,212 @@
+"""Random clouds from pools of points: fresh points, noise, uneven density, rotation, scale; many at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from fa_pyg import checks
+from fa_pyg.groups import Group
+
+__all__ = ["REGIMES", "Clouds", "Draw", "Pools", "draw", "rotations"]
+
+REGIMES = ("I", "z", "SO(3)", "O(3)")  # of rotations
+
+
+@dataclass(frozen=True)
+class Draw:
+    r"""How a cloud is drawn from the pool of its part.
+
+    The order is that of a scan and its preparation: points, noise, normalization (centered, divided by the root
+    mean square distance from the center), rotation, scale. Scaled before normalization, a cloud would be the
+    same again.
+
+    Args:
+        num_points: of a cloud, without repetition.
+        rotation: ``"I"`` none, ``"z"`` about the third axis, ``"SO(3)"``, ``"O(3)"`` with reflections; uniform,
+            another one at each draw, of positions and normals together.
+        scale: range of a factor, uniform.
+        noise: standard deviation of normal noise of the coordinates, in units of the root mean square radius.
+        density: a of the density of points, proportional to :math:`\exp(-a\,x \cdot u)` along a random
+            direction u, with x in units of the root mean square radius; 0 is even.
+
+    Raises:
+        ValueError: for values out of range.
+    """
+
+    num_points: int = 512
+    rotation: str = "I"
+    scale: tuple[float, float] = (1.0, 1.0)
+    noise: float = 0.0
+    density: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.integer("num_points", self.num_points)
+        checks.one_of("rotation", self.rotation, REGIMES)
+        checks.number("noise", self.noise, least=0)
+        checks.number("density", self.density, least=0)
+        if len(self.scale) != 2:
+            checks.refuse("scale", "a pair, the least and the largest factor", self.scale)
+        checks.number("scale", self.scale[0], above=0)
+        checks.number("scale", self.scale[1], least=self.scale[0])
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Clouds of equally many points.
+
+    Shapes:
+        pos, normal ``[B, n, 3]``, surface ``[B, n]``, y ``[B]``.
+    """
+
+    pos: Tensor
+    normal: Tensor
+    surface: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pos)
+
+    def select(self, ids: Tensor) -> Clouds:
+        """Return some of the clouds."""
+        return Clouds(*(getattr(self, one.name)[ids.to(self.pos.device)] for one in fields(self)))
+
+    def batch(self) -> Batch:
+        """Return the clouds as a PyG batch."""
+        size, points = self.pos.shape[:2]
+        ptr = torch.arange(0, (size + 1) * points, points, device=self.pos.device)
+        batch = torch.arange(size, device=self.pos.device).repeat_interleave(points)
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values |= {name: values[name].flatten(0, 1) for name in ("pos", "normal", "surface")}
+        found = Batch(**values, batch=batch, ptr=ptr)
+        found._num_graphs = size
+        return found
+
+    def to(self, device: torch.device | str | None) -> Clouds:
+        """Return the clouds on a device."""
+        return Clouds(*(getattr(self, one.name).to(device) for one in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: list[Clouds]) -> Clouds:
+        """Return all clouds of some."""
+        return cls(*(torch.cat([getattr(part, one.name) for part in parts]) for one in fields(cls)))
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Points of all parts of a data set, on one device.
+
+    Attributes:
+        pos, normal: ``[T, 3]``; surface: ``[T]``, the kind; y: ``[P]``, the family of each part.
+        sizes: points of each part ``[P]``, on the CPU.
+    """
+
+    pos: Tensor
+    normal: Tensor
+    surface: Tensor
+    y: Tensor
+    sizes: Tensor = field(repr=False)
+
+    @classmethod
+    def of(cls, parts: Batch) -> Pools:
+        """Return the pools of a batch of parts."""
+        return cls(parts.pos, parts.normal, parts.surface, parts.y.flatten(), parts.ptr.diff().cpu())
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def to(self, device: torch.device | str | None) -> Pools:
+        """Return the pools on a device."""
+        moved = (getattr(self, one.name).to(device) for one in fields(self)[:-1])
+        return Pools(*moved, self.sizes)
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """Index of the first point of each part."""
+        return (self.sizes.cumsum(0) - self.sizes).to(self.pos.device)
+
+
+def draw(pools: Pools, ids: Tensor, how: Draw, generator: torch.Generator | None = None) -> Clouds:
+    """Return random clouds of parts.
+
+    Args:
+        pools: of all parts.
+        ids: of the parts, ``[B]``, on the CPU.
+        how: the settings.
+        generator: of the random numbers; default that of the device.
+    """
+    index = _points(pools, ids, how, generator)
+    pos, normal = pools.pos[index], pools.normal[index]
+    if how.noise:
+        radius = _centered(pos).square().sum(2).mean(1).sqrt()
+        pos = pos + how.noise * radius.view(-1, 1, 1) * _random(torch.randn, pos.shape, pos, generator)
+    pos = _normalized(pos)
+    if how.rotation != "I":
+        turn = rotations(how.rotation, len(ids), generator, pos.device).mT
+        pos, normal = pos @ turn, normal @ turn
+    least, most = how.scale
+    if least != 1 or most != 1:
+        pos = pos * (least + (most - least) * _random(torch.rand, (len(ids), 1, 1), pos, generator))
+    return Clouds(pos, normal, pools.surface[index], pools.y[ids.to(pos.device)])
+
+
+def rotations(
+    regime: str,
+    count: int,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Return random rotations ``[count, 3, 3]`` of a regime, uniform."""
+    if regime == "z":
+        angle = torch.rand(count, generator=generator, device=device) * (2 * math.pi)
+        c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+        return torch.stack([c, -s, zero, s, c, zero, zero, zero, one], dim=1).view(-1, 3, 3)
+    if regime == "I":
+        return torch.eye(3, device=device).expand(count, 3, 3)
+    return Group.of(regime).haar(count, generator, device)
+
+
+def _points(pools: Pools, ids: Tensor, how: Draw, generator: torch.Generator | None) -> Tensor:
+    """Return indices of random points of parts, ``[B, num_points]``: those of the largest random keys."""
+    sizes, device = pools.sizes[ids], pools.pos.device
+    starts, longest = pools.starts[ids.to(device)], int(sizes.max())
+    keys = _random(torch.rand, (len(ids), longest), pools.pos, generator)
+    if how.density:
+        # The keys of a draw without repetition by weights: log weight + Gumbel noise (Efraimidis and Spirakis).
+        keys = _log_weights(pools, starts, sizes, longest, how, generator) - torch.log(-torch.log(keys))
+    if int(sizes.min()) < longest:
+        missing = torch.arange(longest) >= sizes[:, None]
+        keys = keys.masked_fill(missing.to(device), -math.inf)
+    return starts[:, None] + keys.topk(how.num_points, dim=1).indices
+
+
+def _log_weights(
+    pools: Pools, starts: Tensor, sizes: Tensor, longest: int, how: Draw, generator: torch.Generator | None
+) -> Tensor:
+    """Return the logarithm of the density at each point of the pools, ``[B, longest]``, of any base value."""
+    index = torch.arange(longest).minimum(sizes[:, None] - 1).to(starts.device) + starts[:, None]
+    x = _normalized(pools.pos[index])
+    u = _random(torch.randn, (len(starts), 3, 1), x, generator)
+    return -how.density * (x @ (u / u.norm(dim=1, keepdim=True))).squeeze(2)
+
+
+def _centered(pos: Tensor) -> Tensor:
+    return pos - pos.mean(1, keepdim=True)
+
+
+def _normalized(pos: Tensor) -> Tensor:
+    """Return clouds ``[B, n, 3]``, centered and divided by their root mean square radius."""
+    centered = _centered(pos)
+    radius = centered.square().sum(2).mean(1).sqrt()
+    return centered / radius.clamp(min=1e-12).view(-1, 1, 1)
+
+
+def _random(make, shape, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return random numbers, drawn where the generator is."""
+    where = like.device if generator is None else generator.device
+    return make(shape, generator=generator, device=where, dtype=like.dtype).to(like.device)

@@ -1,0 +1,144 @@
+"""Data of the trainings on point clouds: fresh points of CAD parts in each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torch_geometric.data import Batch
+
+from fa_pyg import checks
+from fa_pyg.loader.epochs import EpochLoader
+from fa_pyg.train.split_data import SplitData
+from fa_pyg.train.tasks.clouds import Clouds, Draw, Pools, draw
+
+__all__ = ["CloudsData"]
+
+Regime = Literal["I", "z", "SO(3)", "O(3)"]
+SEEDS = {"train": 2, "val": 0, "test": 1}  # of fixed clouds: the same for every run
+WHOLE = 4096  # points of a pool
+
+
+class CloudsData(SplitData):
+    """Point clouds of the parts of :class:`~fa_pyg.datasets.CADNormals`, on the device that trains.
+
+    Training draws other points, another rotation and scale of every part in each epoch, for a batch at once.
+    Clouds of validation and test are fixed: they depend on the index of the part alone. They are drawn in the
+    regime of the training, without random scales. See :class:`~fa_pyg.train.tasks.clouds.Draw` for the order of
+    what happens to a cloud.
+
+    Args:
+        root: folder of the data set.
+        batch_size: clouds per step and process in training. A last batch of one is left out: batch norm of
+            features of a cloud needs two.
+        eval_batch_size: clouds per step and process in validation and test; default ``batch_size``.
+        seed: of the order of the training parts.
+        num_points: of a cloud.
+        splitting: ``"family"``: no family of the test is in training; ``"random"``: all families in each split.
+        num_parts: the first so many parts of the training split; default all.
+        num_eval: the same for validation and for test.
+        shipped: take the few parts that come with the project.
+        train_rotation: ``"I"``, ``"z"``, ``"SO(3)"`` or ``"O(3)"``; of validation and test, too.
+        scale: range of the scales in training.
+        noise, density: of all clouds, as in :class:`~fa_pyg.train.tasks.clouds.Draw`.
+
+    Raises:
+        ValueError: for settings out of range, and parts with fewer points than a cloud.
+    """
+
+    def __init__(
+        self,
+        root: str | Path = "data/cad",
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        seed: int = 0,
+        num_points: int = 512,
+        splitting: Literal["family", "random"] = "family",
+        num_parts: int | None = None,
+        num_eval: int | None = None,
+        shipped: bool = False,
+        train_rotation: Regime = "I",
+        scale: tuple[float, float] = (0.8, 1.25),
+        noise: float = 0.0,
+        density: float = 0.0,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, seed)
+        self.root, self.shipped = str(root), checks.flag("shipped", shipped)
+        self.splitting = checks.one_of("splitting", splitting, ("family", "random"))
+        self.num_parts = checks.integer("num_parts", num_parts, optional=True)
+        self.num_eval = checks.integer("num_eval", num_eval, optional=True)
+        self.how = Draw(num_points, train_rotation, tuple(scale), noise, density)
+        self._pools: dict[str, Pools] = {}
+
+    def dataset(self, name: str) -> Dataset:
+        """Return the data set of a split, whose items are whole pools."""
+        from fa_pyg.datasets import CADNormals
+
+        count = self.num_parts if name == "train" else self.num_eval
+        settings = {"num_points": WHOLE, "splitting": self.splitting, "num_parts": count, "fresh": False}
+        return CADNormals(self.root, name, shipped=self.shipped, **settings)
+
+    def prepare_data(self) -> None:
+        self.dataset("train")
+
+    def split(self, name: str) -> Pools:
+        """Return the pools of the parts of a split."""
+        if name not in self._pools:
+            parts = self.dataset(name)
+            pools = Pools.of(Batch.from_data_list([parts[i] for i in range(len(parts))]))
+            if int(pools.sizes.min()) < self.how.num_points:
+                checks.refuse("num_points", f"at most {int(pools.sizes.min())}", self.how.num_points)
+            self._pools[name] = pools
+        return self._pools[name]
+
+    def fixed(self, name: str, **changes: Any) -> Clouds:
+        """Return the clouds of a split that are always the same: those of a part by its index alone.
+
+        Args:
+            name: of the split.
+            changes: of the settings in :class:`~fa_pyg.train.tasks.clouds.Draw`; not scaled by default.
+        """
+        pools, how = self.split(name), replace(self.how, **{"scale": (1.0, 1.0), **changes})
+        generator = torch.Generator()
+        found = []
+        for i in range(len(pools)):
+            generator.manual_seed(2 * len(SEEDS) * i + SEEDS[name])
+            found.append(draw(pools, torch.tensor([i]), how, generator))
+        return Clouds.joined(found)
+
+    def _loader(self, name: str, batch_size: int) -> EpochLoader:
+        device = self.trainer.strategy.root_device if self.trainer else None
+        if name != "train":
+            clouds = self.fixed(name).to(device)
+            return _CloudLoader(lambda ids: clouds.select(ids), len(clouds), batch_size, seed=self.seed)
+        pools = self.split(name).to(device)
+        single = len(pools) > batch_size and len(pools) % batch_size == 1
+        make = lambda ids: draw(pools, ids, self.how)  # noqa: E731
+        return _CloudLoader(make, len(pools), batch_size, True, single, seed=self.seed)
+
+
+class _CloudLoader(EpochLoader):
+    """Batches of clouds that a function makes from indices of parts."""
+
+    def __init__(
+        self,
+        make: Callable[[Tensor], Clouds],
+        size: int,
+        batch_size: int,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        *,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            size, batch_size, shuffle, drop_last, seed=seed, rank=None, world_size=None, sampler=None
+        )
+        self.make = make
+
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+        return (self.make(ids).batch() for ids in places)

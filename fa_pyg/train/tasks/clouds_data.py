@@ -86,6 +86,11 @@ class CloudsData(SplitData):
     def prepare_data(self) -> None:
         self.dataset("train")
 
+    @property
+    def num_classes(self) -> int:
+        """Number of families of parts."""
+        return len(self.dataset("train").families)
+
     def split(self, name: str) -> Pools:
         """Return the pools of the parts of a split."""
         if name not in self._pools:

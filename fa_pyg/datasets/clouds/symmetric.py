@@ -49,6 +49,8 @@ def symmetric_part(
     checks.one_of("name", name, SYMMETRIC)
     checks.integer("num_points", num_points)
     checks.integer("seed", seed, 0, 2**32 - 1)
+    if dtype not in (torch.float32, torch.float64):
+        checks.refuse("dtype", "torch.float32 or torch.float64", dtype)
     group = symmetric_rotations(name).numpy()
     pos, normal, surface = _drawn(
         SYMMETRIC[name][1](), -(-num_points // len(group)), np.random.default_rng(seed)

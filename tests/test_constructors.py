@@ -282,6 +282,10 @@ ENTRIES: dict[str, Entry] = {
         "x:tensor r:radius batch:tensor? loop:free max_num_neighbors:whole? "
         "flow:name num_workers:free batch_size:whole?",
     ),
+    "nn.fps": Entry(
+        {"x": POS},
+        "x:tensor batch:tensor? ratio:free random_start:flag batch_size:whole? num_samples:positive?",
+    ),
     "nn.provide_pyg_operators": Entry({}, "", runs=False),
     "nn.smooth_cutoff": Entry({"edge_vec": POS, "cutoff": 2.0}, "edge_vec:real cutoff:length"),
     # ---- models

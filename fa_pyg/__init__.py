@@ -91,6 +91,7 @@ ROOMS = [
     "ase",
     "batches",
     "builders",
+    "cad",
     "calls",
     "canonical",
     "checks",

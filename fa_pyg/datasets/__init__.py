@@ -1,8 +1,9 @@
-"""Data sets of molecules, particles and graphs, with their loaders and edge transforms."""
+"""Data sets of molecules, particles, graphs and mechanical parts, with their loaders and edge transforms."""
 
 from __future__ import annotations
 
 from fa_pyg.datasets.bonds import CovalentBonds, RadiusGraph, RDKitBonds
+from fa_pyg.datasets.clouds import CADNormals, symmetric_part, symmetric_rotations
 from fa_pyg.datasets.exp import EXP
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.datasets.graph8c import GRAPH8c
@@ -20,6 +21,7 @@ from fa_pyg.loader import InMemoryLoader, OnDiskLoader
 __all__ = [
     "EXP",
     "XYZ",
+    "CADNormals",
     "CovalentBonds",
     "EXPLike",
     "GRAPH8c",
@@ -42,4 +44,6 @@ __all__ = [
     "shrikhande",
     "statistics",
     "strongly_regular_pair",
+    "symmetric_part",
+    "symmetric_rotations",
 ]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from fa_pyg.workers import Answer, Worker
+from fa_pyg.workers import Worker, pool
 from fa_pyg.workers.parent import usable_cores
 
 __all__ = ["Workers", "xtb_worker"]
@@ -24,7 +21,7 @@ def xtb_worker(seconds: float, user: str) -> Worker:
     return Worker(SCRIPT, seconds, user, NEEDS)
 
 
-class Workers:
+class Workers(pool.Workers):
     """Several GFN2-xTB workers as a context manager.
 
     Args:
@@ -33,40 +30,4 @@ class Workers:
     """
 
     def __init__(self, count: int | None, seconds: float, user: str) -> None:
-        self.all = [xtb_worker(seconds, user) for _ in range(count or usable_cores())]
-        self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        for worker in self.all:
-            self.idle.put(worker)
-        self.threads = ThreadPoolExecutor(len(self.all))
-
-    def versions(self) -> dict[str, str]:
-        """Return the versions of the packages that compute."""
-        self.all[0].start()
-        return self.all[0].versions
-
-    def run(self, requests: Iterable[Answer]) -> Iterator[tuple[int, list[Answer]]]:
-        """Yield the index and the answers of each request as it is done; requests begin in their order."""
-        begun = {self.threads.submit(self._answers, request): i for i, request in enumerate(requests)}
-        for done in as_completed(begun):
-            yield begun[done], done.result()
-
-    def _answers(self, request: Answer) -> list[Answer]:
-        """Repeat a request that lost its process once: something else may have ended it."""
-        worker = self.idle.get()
-        try:
-            answers = list(worker.request(**request))
-            if answers and answers[-1].get("lost"):
-                answers = list(worker.request(**request))
-            return answers
-        finally:
-            self.idle.put(worker)
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for worker in self.all:
-            worker.kill()
-        self.threads.shutdown(cancel_futures=True)
-        for worker in self.all:
-            worker.close()
+        super().__init__([xtb_worker(seconds, user) for _ in range(count or usable_cores())])

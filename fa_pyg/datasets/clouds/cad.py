@@ -1,0 +1,129 @@
+"""Points of mechanical parts with exact normals, for normal estimation and classification."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch_geometric.data import Data, Dataset
+
+from fa_pyg import checks
+from fa_pyg.cad import SURFACES
+from fa_pyg.datasets.clouds.cad_parts import Part, read_index, read_parts, spec
+from fa_pyg.datasets.clouds.cad_splits import SPLITTINGS, split_of
+from fa_pyg.datasets.splits import PARTS
+from fa_pyg.files.tensors import Tensors, cached
+
+__all__ = ["CADNormals", "SHIPPED"]
+
+SHIPPED = Path(__file__).resolve().parents[3] / "data" / "cad"
+
+
+class CADNormals(Dataset):
+    """Point clouds of mechanical parts, with the exact normals of their CAD surfaces.
+
+    Each access draws ``num_points`` of the points that are stored of a part, without repetition.
+
+    **Card.** Source: built by ``scripts/build_cad_parts.py`` from the tables of ``bd_warehouse`` (Apache-2.0:
+    fasteners, bearings, gears, flanges, ... of ISO, DIN and ASME) and from random parameters (extrusions,
+    revolutions, booleans, lofts, sweeps), solids of the Open CASCADE kernel by ``build123d`` (Apache-2.0).
+    Sampling: uniform by area up to the triangles that faces are drawn by; points and normals are those of the exact
+    surfaces. Not comparable with figures for ABC, which are other parts with the normals of triangles. Intended
+    use: comparing models under rotation. Limits: some 80 families; threads are plain cylinders; random parts have
+    no function.
+
+    Args:
+        root: folder of built parts; a cache is written to its folder ``processed``.
+        split: ``"train"``, ``"val"``, ``"test"``, or None for all.
+        num_points: points of a cloud, at most those stored (4096, of shipped parts 1024).
+        splitting: ``"family"`` keeps families whole, so that no test part is a resized training part;
+            ``"random"`` takes 80, 10 and 10 % of the parts of all families. Adding parts moves none.
+        num_parts: only the first so many parts of the split, evenly over its families; None: all.
+        fresh: draw other points at each access (by the global generator of torch); False: always the first ones.
+            None: True for training parts.
+        shipped: the few dozen parts that come with the repository; ``root`` is ignored and nothing is written.
+        transform: called on each ``Data`` at access.
+
+    Attributes:
+        families: all names of families in ``root``, in alphabetical order; ``y`` is an index into it.
+        surfaces: the kinds of surface; ``surface`` is an index into it.
+        names: of the parts of the split.
+
+    Shapes: ``pos [n, 3]`` (mm, float32), ``normal [n, 3]`` (unit, outward), ``surface [n]`` (int64), ``y [1]``.
+
+    Raises:
+        ValueError: for arguments out of range; where ``root`` holds no parts, with the command that builds them;
+            and for files that are missing, damaged or something else, by name.
+
+    Not guaranteed: that ``y`` is the same for folders with other families; that clouds are centered or of one size
+    (see ``NormalizeCloud``).
+    """
+
+    surfaces = SURFACES
+
+    def __init__(
+        self,
+        root: str | os.PathLike | None = None,
+        split: str | None = "train",
+        *,
+        num_points: int = 512,
+        splitting: str = "family",
+        num_parts: int | None = None,
+        fresh: bool | None = None,
+        shipped: bool = False,
+        transform: Callable | None = None,
+    ) -> None:
+        checks.instance("root", root, (str, os.PathLike), "a path", optional=checks.flag("shipped", shipped))
+        checks.one_of("split", split, PARTS, optional=True)
+        checks.one_of("splitting", splitting, SPLITTINGS)
+        checks.integer("num_parts", num_parts, optional=True)
+        checks.flag("fresh", fresh, optional=True)
+        checks.function("transform", transform, optional=True)
+        super().__init__(None, transform)
+        folder = SHIPPED if shipped else Path(root)
+        parts, points = read_index(folder)
+        self.num_points = checks.integer("num_points", num_points, 1, points)
+        self.fresh = split == "train" if fresh is None else fresh
+        self.families = sorted({part.family for part in parts})
+        self.parts = [p for p in parts if split in (None, split_of(p.family, p.name, splitting))]
+        if not self.parts:
+            raise ValueError(f"split: expected parts for {split!r}, found none in {folder}: build more")
+        tensors = read_parts(self.parts, points) if shipped else _cached(folder, self.parts, points)
+        self.parts = self.parts[:num_parts]
+        self.pos, self.normal, self.surface = (tensors[key] for key in ("pos", "normal", "surface"))
+        numbers = {family: number for number, family in enumerate(self.families)}
+        self.y = torch.tensor([numbers[part.family] for part in self.parts])
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the parts."""
+        return [part.name for part in self.parts]
+
+    @property
+    def num_classes(self) -> int:
+        """The number of families."""
+        return len(self.families)
+
+    def len(self) -> int:
+        """Return the number of parts."""
+        return len(self.parts)
+
+    def get(self, idx: int) -> Data:
+        """Return some points of a part."""
+        total = self.pos.shape[1]
+        these = torch.randperm(total)[: self.num_points] if self.fresh else slice(self.num_points)
+        surface = self.surface[idx, these].long()
+        return Data(
+            pos=self.pos[idx, these], normal=self.normal[idx, these], surface=surface, y=self.y[idx : idx + 1]
+        )
+
+
+def _cached(root: Path, parts: list[Part], points: int) -> Tensors:
+    """Return the points of parts from one file, written at the first use: thousands of files are slow to open."""
+    content = "\n".join(f"{part.name} {part.about.get('area')}" for part in parts)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    path = root / "processed" / f"parts{len(parts)}x{points}_{digest}.pt"
+    return cached(str(path), spec(len(parts), points), lambda: read_parts(parts, points))

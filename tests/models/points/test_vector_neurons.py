@@ -168,7 +168,8 @@ def test_published_widths():
     pointnet, dgcnn = VNPointNet(), VNDGCNN()
     assert pointnet.last[0].weight.shape == (682, 170)
     assert dgcnn.join.linear.weight.shape == (341, 63)
-    assert dgcnn.head.axes.first.linear.weight.shape == (341, 682)
+    assert VNDGCNN(num_classes=4).head.axes.first.linear.weight.shape == (341, 682)
+    assert dgcnn.head.first.linear.weight.shape == (85, 63 + 682)
     assert pointnet.edges.linear.weight.shape == (21, 3)
     assert pointnet.fourth.linear.weight.shape == (170, 84)
 

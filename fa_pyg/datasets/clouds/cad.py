@@ -17,7 +17,7 @@ from fa_pyg.datasets.clouds.cad_splits import SPLITTINGS, split_of
 from fa_pyg.datasets.splits import PARTS
 from fa_pyg.files.tensors import Tensors, cached
 
-__all__ = ["CADNormals", "SHIPPED"]
+__all__ = ["SHIPPED", "CADNormals"]
 
 SHIPPED = Path(__file__).resolve().parents[3] / "data" / "cad"
 

@@ -282,6 +282,10 @@ ENTRIES: dict[str, Entry] = {
         "x:tensor r:radius batch:tensor? loop:free max_num_neighbors:whole? "
         "flow:name num_workers:free batch_size:whole?",
     ),
+    "nn.fps": Entry(
+        {"x": POS},
+        "x:tensor batch:tensor? ratio:free random_start:flag batch_size:whole? num_samples:positive?",
+    ),
     "nn.provide_pyg_operators": Entry({}, "", runs=False),
     "nn.smooth_cutoff": Entry({"edge_vec": POS, "cutoff": 2.0}, "edge_vec:real cutoff:length"),
     # ---- models
@@ -326,6 +330,8 @@ ENTRIES: dict[str, Entry] = {
         "max_rate:length max_force:length? limit:name",
     ),
     "models.TwoBody": Entry({}, "time:length max_force:length? steps:positive"),
+    "models.VNPointNet": Entry({}, "width:length k:positive num_classes:size? cross:flag"),
+    "models.VNDGCNN": Entry({}, "width:length k:positive num_classes:size? cross:flag"),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
     "models.GCN": Entry(GRAPHS, "" + OF_GRAPHS + STACK),

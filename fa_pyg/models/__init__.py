@@ -35,6 +35,8 @@ from fa_pyg.models.points.dgcnn import DGCNN
 from fa_pyg.models.points.framed import FADGCNN, FAPointNet, FramedPoints
 from fa_pyg.models.points.local import FALocalPointNet
 from fa_pyg.models.points.pointnet import PointNet
+from fa_pyg.models.points.vn_dgcnn import VNDGCNN
+from fa_pyg.models.points.vn_pointnet import VNPointNet
 
 __all__ = [
     "DGCNN",
@@ -50,6 +52,7 @@ __all__ = [
     "PPGN",
     "SEGNN",
     "TFN",
+    "VNDGCNN",
     "AdjacencyMLP",
     "AtomicReference",
     "CellFrame",
@@ -74,6 +77,7 @@ __all__ = [
     "RadialField",
     "SE3Transformer",
     "TwoBody",
+    "VNPointNet",
     "gnnml3_supports",
     "largest_eigenvalues",
 ]

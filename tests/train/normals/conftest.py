@@ -27,7 +27,13 @@ def ball(points, index):
 class Parts(list):
     """Boxes and spheres in place of a data set."""
 
-    families = ("box", "ball")
+    num_classes = 2
+
+    def __init__(self, parts):
+        super().__init__(parts)
+        for name in ("pos", "normal", "surface"):
+            setattr(self, name, torch.stack([part[name] for part in self]))
+        self.y = torch.cat([part.y for part in self])
 
 
 def parts(count, points=64, seed=0):

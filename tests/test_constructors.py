@@ -176,6 +176,11 @@ def water(folder: Path) -> dict:
     return {"path": path}
 
 
+def meshes(folder: Path) -> dict:
+    (folder / "part.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    return {"root": folder, "split": None, "num_points": 2, "pool": 2}
+
+
 def waters(folder: Path) -> dict:
     return {"root_or_files": water(folder)["path"], "split": "train", "splits": (1, 0, 0)}
 
@@ -359,6 +364,7 @@ ENTRIES: dict[str, Entry] = {
     "transforms.CanonicalPose": Entry({"frame": PCAFrame("E(3)")}, "frame:frame" + DECLARED),
     "transforms.NodeDegree": Entry({}, ""),
     "transforms.NodeID": Entry({}, ""),
+    "transforms.NormalizeCloud": Entry({}, ""),
     "transforms.RandomMotion": Entry(
         E3,
         "group:group inputs:inputs? generator:generator? scale:amount levels:levels? "
@@ -408,6 +414,17 @@ ENTRIES: dict[str, Entry] = {
         "drop_last:flag num_workers:count seed:whole rank:whole? "
         "world_size:positive? sampler:sampler?",
     ),
+    "datasets.ABCNormals": Entry(
+        meshes,
+        "root:path split:name? splits:path? num_points:positive pool:positive num_parts:positive? fresh:flag? "
+        "on_error:name transform:function?",
+    ),
+    "datasets.MeshNormals": Entry(
+        meshes,
+        "root:path split:name? num_points:positive pool:positive num_parts:positive? fresh:flag? smooth:flag "
+        "repair:flag on_error:name transform:function?",
+    ),
+    "datasets.PCPNetToCloud": Entry({}, "num_points:positive? fresh:flag listed:flag"),
     "datasets.NBody": Entry(
         lambda folder: {
             "root": folder,

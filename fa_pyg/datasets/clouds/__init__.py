@@ -9,4 +9,13 @@ from fa_pyg.datasets.clouds.mesh_normals import MeshNormals
 from fa_pyg.datasets.clouds.pcpnet import PCPNetToCloud
 from fa_pyg.datasets.clouds.symmetric import SYMMETRIC, symmetric_part, symmetric_rotations
 
-__all__ = ["SURFACES", "SYMMETRIC", "ABCNormals", "CADNormals", "MeshNormals", "PCPNetToCloud", "symmetric_part", "symmetric_rotations"]
+__all__ = [
+    "SURFACES",
+    "SYMMETRIC",
+    "ABCNormals",
+    "CADNormals",
+    "MeshNormals",
+    "PCPNetToCloud",
+    "symmetric_part",
+    "symmetric_rotations",
+]

@@ -176,6 +176,11 @@ def water(folder: Path) -> dict:
     return {"path": path}
 
 
+def meshes(folder: Path) -> dict:
+    (folder / "part.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    return {"root": folder, "split": None, "num_points": 2, "pool": 2}
+
+
 def waters(folder: Path) -> dict:
     return {"root_or_files": water(folder)["path"], "split": "train", "splits": (1, 0, 0)}
 
@@ -282,6 +287,10 @@ ENTRIES: dict[str, Entry] = {
         "x:tensor r:radius batch:tensor? loop:free max_num_neighbors:whole? "
         "flow:name num_workers:free batch_size:whole?",
     ),
+    "nn.fps": Entry(
+        {"x": POS},
+        "x:tensor batch:tensor? ratio:free random_start:flag batch_size:whole? num_samples:positive?",
+    ),
     "nn.provide_pyg_operators": Entry({}, "", runs=False),
     "nn.smooth_cutoff": Entry({"edge_vec": POS, "cutoff": 2.0}, "edge_vec:real cutoff:length"),
     # ---- models
@@ -355,6 +364,7 @@ ENTRIES: dict[str, Entry] = {
     "transforms.CanonicalPose": Entry({"frame": PCAFrame("E(3)")}, "frame:frame" + DECLARED),
     "transforms.NodeDegree": Entry({}, ""),
     "transforms.NodeID": Entry({}, ""),
+    "transforms.NormalizeCloud": Entry({}, ""),
     "transforms.RandomMotion": Entry(
         E3,
         "group:group inputs:inputs? generator:generator? scale:amount levels:levels? "
@@ -371,6 +381,15 @@ ENTRIES: dict[str, Entry] = {
         "data:tensor name:text",
     ),
     # ---- data sets
+    "datasets.CADNormals": Entry(
+        {"shipped": True},
+        "root:path? split:name? num_points:positive splitting:name num_parts:positive? fresh:flag? "
+        "shipped:flag transform:function?",
+    ),
+    "datasets.symmetric_part": Entry(
+        {"name": "washer"}, "name:name num_points:positive seed:whole dtype:free"
+    ),
+    "datasets.symmetric_rotations": Entry({"name": "washer"}, "name:name"),
     "datasets.CovalentBonds": Entry({}, "scale:length"),
     "datasets.RDKitBonds": Entry({}, "charge:integer time_limit:length fallback:function?"),
     "datasets.RadiusGraph": Entry({"r": 2.0}, "r:length max_num_neighbors:whole?"),
@@ -395,6 +414,17 @@ ENTRIES: dict[str, Entry] = {
         "drop_last:flag num_workers:count seed:whole rank:whole? "
         "world_size:positive? sampler:sampler?",
     ),
+    "datasets.ABCNormals": Entry(
+        meshes,
+        "root:path split:name? splits:path? num_points:positive pool:positive num_parts:positive? fresh:flag? "
+        "on_error:name transform:function?",
+    ),
+    "datasets.MeshNormals": Entry(
+        meshes,
+        "root:path split:name? num_points:positive pool:positive num_parts:positive? fresh:flag? smooth:flag "
+        "repair:flag on_error:name transform:function?",
+    ),
+    "datasets.PCPNetToCloud": Entry({}, "num_points:positive? fresh:flag listed:flag"),
     "datasets.NBody": Entry(
         lambda folder: {
             "root": folder,

@@ -40,7 +40,7 @@ SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["neighbors"] = ("checks", "batches")
 SEES["io"] = ("checks", "files", "workers")
 SEES["cad"] = ("checks", "files", "workers")  # no torch
-SEES["datasets"] = ("checks", "files", "workers", "cad", "neighbors", "io", "loader")  # they know nothing of frames
+SEES["datasets"] = ("checks", "files", "workers", "cad", "neighbors", "io", "loader")  # nothing of frames
 SEES["loader"] = ("checks",)
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
 SEES["testing"] = (*FLOORS[: FLOORS.index("models")], "separation")
@@ -51,7 +51,7 @@ SEES["dynamics"] += ("datasets", "io")
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "io", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}
-IN_FUNCTIONS_ONLY = {"ase", "e3nn", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy", "tblite", "vesin"}
+IN_FUNCTIONS_ONLY = {"ase", "e3nn", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy", "tblite", "trimesh", "vesin"}
 
 
 def imports(node: ast.AST, package: list[str], lazy: bool = False) -> Iterator[tuple[int, str, bool]]:

@@ -32,12 +32,13 @@ def build_parts(
     jobs: int = 1,
     seconds: float = 60.0,
     families: list[str] | None = None,
+    retry: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Build parts of all families in turn, until the folder holds ``parts`` of them; return the index.
 
-    Part i of a family is always the same. Parts that fail, or take too long, are listed with the reason and left
-    out. A build that was killed goes on where it was; one with more parts adds to those that exist.
+    Part i of a family is always the same. Parts that fail, or take too long, are left out, and listed with
+    the reason. A build that was killed continues; one with more parts adds to those that exist.
 
     Args:
         root: folder of the parts, created where missing.
@@ -46,6 +47,7 @@ def build_parts(
         jobs: processes at work.
         seconds: time limit of a part.
         families: names of some families; None: all.
+        retry: try parts again that failed before; else they stay left out.
         progress: show on standard error how far the build is.
 
     Raises:
@@ -59,12 +61,15 @@ def build_parts(
     checks.integer("points", points)
     checks.integer("jobs", jobs, 1, 1024)
     checks.number("seconds", seconds, above=0)
+    checks.flag("retry", retry)
     names = checks.some_of("families", families, load_families()) or list(load_families())
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(locked(root / "build.lock", patience=0))
         build = _Build(root, points, progress)
+        if retry:
+            build.failed.clear()
         if len(build.parts) < parts:
             workers = [Worker(SCRIPT, seconds, "build_parts", NEEDS) for _ in range(jobs)]
             build.run(stack.enter_context(Workers(workers)), names, parts)

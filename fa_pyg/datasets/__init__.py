@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from fa_pyg.datasets.bonds import CovalentBonds, RadiusGraph, RDKitBonds
-from fa_pyg.datasets.clouds import CADNormals, symmetric_part, symmetric_rotations
+from fa_pyg.datasets.clouds import (
+    ABCNormals,
+    CADNormals,
+    MeshNormals,
+    PCPNetToCloud,
+    symmetric_part,
+    symmetric_rotations,
+)
 from fa_pyg.datasets.exp import EXP
 from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.datasets.graph8c import GRAPH8c
@@ -21,6 +28,7 @@ from fa_pyg.loader import InMemoryLoader, OnDiskLoader
 __all__ = [
     "EXP",
     "XYZ",
+    "ABCNormals",
     "CADNormals",
     "CovalentBonds",
     "EXPLike",
@@ -28,10 +36,12 @@ __all__ = [
     "InMemoryLoader",
     "LazyXYZ",
     "MDTrajectory",
+    "MeshNormals",
     "NBody",
     "NCIConformers",
     "OnDiskLoader",
     "OnDiskXYZ",
+    "PCPNetToCloud",
     "RDKitBonds",
     "RadiusGraph",
     "Statistics",

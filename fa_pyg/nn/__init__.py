@@ -1,6 +1,7 @@
 """Modules: the averaging operator, layers that use it, and operators that PyG's models need."""
 
 from fa_pyg.neighbors.edges import RadiusInteractionGraph, knn, knn_graph, radius, radius_graph
+from fa_pyg.neighbors.sampling import fps
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.nn.grid import GridAveraging, GridMotion
 from fa_pyg.nn.layers import FAMLP, FAConv
@@ -15,6 +16,7 @@ __all__ = [
     "GridMotion",
     "LocalFrameConv",
     "RadiusInteractionGraph",
+    "fps",
     "knn",
     "knn_graph",
     "provide_pyg_operators",

@@ -7,6 +7,7 @@ import torch_geometric.typing
 from torch import Tensor
 
 from fa_pyg.neighbors.edges import find_pairs
+from fa_pyg.neighbors.sampling import fps
 
 __all__ = ["provide_pyg_operators"]
 
@@ -20,6 +21,11 @@ def _knn(x, y, ptr_x, ptr_y, k, cosine, num_workers) -> Tensor:
     # For a graph, PyG requests one more and drops the node itself, which must be among them.
     loop = True if _is_same(x, y) else None
     return _find(x, y, ptr_x, ptr_y, k, None, loop, cosine)
+
+
+def _fps(src, ptr, ratio, random_start) -> Tensor:
+    batch = torch.repeat_interleave(ptr.diff())
+    return fps(src, batch, ratio, random_start, batch_size=len(ptr) - 1)
 
 
 def _find(x, y, ptr_x, ptr_y, k, r, loop, cosine) -> Tensor:
@@ -47,24 +53,25 @@ _OPERATORS = (
         "int num_workers) -> Tensor",
         _knn,
     ),
+    ("fps", "WITH_FPS", "fps(Tensor src, Tensor ptr, float ratio, bool random_start) -> Tensor", _fps),
 )
 _libraries: list[torch.library.Library] = []  # operators live as long as their library
 
 
 def provide_pyg_operators() -> bool:
-    """Register the operators ``radius`` and ``knn`` of pyg-lib for PyG's models where pyg-lib is missing.
+    """Register the operators ``radius``, ``knn`` and ``fps`` of pyg-lib where pyg-lib is missing.
 
-    ViSNet, DynamicEdgeConv, GravNetConv, XConv, knn_interpolate and the transforms RadiusGraph and KNNGraph
-    take neither a graph nor a function that builds one, and raise an ImportError without pyg-lib. Call this
-    function once before creating them::
+    PointNet++, ViSNet, DynamicEdgeConv, GravNetConv, XConv, knn_interpolate and the transforms RadiusGraph
+    and KNNGraph take neither a graph nor a function that builds one, and raise an ImportError without
+    pyg-lib. Call this function once before creating them::
 
         fa_pyg.nn.provide_pyg_operators()
         model = ViSNet(...)
 
     The operators are registered for the whole process with ``torch.library``, and give the edges of
-    :func:`radius_graph` and :func:`knn_graph`; no function of PyG is replaced. If pyg-lib is installed, this
-    does nothing. SchNet does not need them: give it a :class:`RadiusInteractionGraph`. DimeNet,
-    DimeNet++ and GNNFF need torch_sparse besides.
+    :func:`radius_graph` and :func:`knn_graph` and the points of :func:`fps`; no function of PyG is replaced.
+    If pyg-lib is installed, this does nothing. SchNet does not need them: give it a
+    :class:`RadiusInteractionGraph`. DimeNet, DimeNet++ and GNNFF need torch_sparse besides.
 
     Returns:
         Whether operators of this function are in use.
@@ -77,7 +84,7 @@ def provide_pyg_operators() -> bool:
         raise RuntimeError(f"expected torch_geometric >= 2.8, found {torch_geometric.__version__}")
     if not _libraries:
         for name, switch, schema, function in _OPERATORS:
-            if not getattr(switches, switch):
+            if not getattr(switches, switch, True):  # earlier versions take fps from another library
                 library = torch.library.Library("pyg", "FRAGMENT")
                 library.define(schema)
                 library.impl(name, function, "CompositeImplicitAutograd")

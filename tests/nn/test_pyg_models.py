@@ -15,6 +15,7 @@ from torch_geometric.nn.models import DimeNetPlusPlus, SchNet, ViSNet
 from torch_geometric.transforms import KNNGraph, RadiusGraph
 
 from fa_pyg.neighbors.edges import RadiusInteractionGraph
+from fa_pyg.neighbors.sampling import fps
 from fa_pyg.nn import graph_building
 from fa_pyg.nn.pyg_models import provide_pyg_operators
 
@@ -44,6 +45,9 @@ def check_functions(pos, z, batch):
             assert torch.equal(theirs.knn_graph(*nearest), ours.knn_graph(*nearest))
         assert torch.equal(theirs.knn(pos, pos[5:15], 2, b, some), ours.knn(pos, pos[5:15], 2, b, some))
         assert torch.equal(theirs.radius(pos, pos[5:15], 2, b, some), ours.radius(pos, pos[5:15], 2, b, some))
+    for ratio in (0.5, 1.0):
+        sampled = theirs.fps(pos, batch, ratio, random_start=False)
+        assert torch.equal(sampled, fps(pos, batch, ratio, random_start=False))
     data = Data(pos=pos, batch=batch)
     assert torch.equal(RadiusGraph(1.5)(data).edge_index, ours.radius_graph(pos, 1.5, batch))
     assert torch.equal(KNNGraph(3, force_undirected=False)(data).edge_index, ours.knn_graph(pos, 3, batch))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.models.points.clouds import read_clouds
-from fa_pyg.models.points.vn_head import VNHead, centered
+from fa_pyg.models.points.vn_head import centered, make_vn_head
 from fa_pyg.models.points.vn_layers import (
     VNMLP,
     VNEdgeLayer,
@@ -60,7 +60,7 @@ class VNDGCNN(nn.Module):
         self.second, self.second_again = VNEdgeLayer(c, c), VNLayer(c, c)
         self.third = VNEdgeLayer(c, c)
         self.join = VNLayer(3 * c, wide, shared=True)
-        self.head = VNHead(wide, 3 * c, num_classes, width, nn.LeakyReLU(0.2), dropout=0.5)
+        self.head = make_vn_head(wide, 3 * c, num_classes, width, nn.LeakyReLU(0.2), dropout=0.5)
 
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
         clouds = read_clouds(pos, batch)

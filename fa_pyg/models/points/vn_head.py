@@ -1,4 +1,4 @@
-"""Head of vector-neuron networks: normals in three learned axes, or classes of the clouds."""
+"""Heads of vector-neuron networks: normals of the points, or classes of the clouds."""
 
 from __future__ import annotations
 
@@ -9,62 +9,90 @@ from torch.nn.functional import normalize
 from fa_pyg.math.linalg import gather, mean
 from fa_pyg.models.points.clouds import Clouds
 from fa_pyg.models.points.heads import make_head
-from fa_pyg.models.points.vn_layers import VNAxes, cloud_mean, inner_products
+from fa_pyg.models.points.vn_layers import VNMLP, VNAxes, VNLayer, cloud_mean, inner_products, vn_width
 
-__all__ = ["VNHead", "centered"]
+__all__ = ["VNClassHead", "VNNormalHead", "centered", "make_vn_head"]
 
-SHORT = (
-    1e-6  # normals before normalization, below which they stay shorter than one, and their gradients finite
-)
+SHORT = 1e-6  # vectors below this length stay shorter than one, with a bounded gradient
 
 
-class VNHead(nn.Module):
-    r"""Invariants of vectors by three learned vectors, the head of a plain network on them, and back.
+class VNNormalHead(nn.Module):
+    """A unit vector of each point, from its vectors and their means over the cloud: widths 85-85-42-1.
 
-    .. math:: z_{i1}, z_{i2}, z_{i3} = \mathrm{VN}(v_i, \bar v), \qquad
-              h_i = [\langle v_{ic}, z_{ia} \rangle], \qquad n_i = \sum_a \mathrm{MLP}(h)_{ia}\, z_{ia}
-
-    Invariants and head are those of Deng et al. (2021) for segmentation. In the last step, which is new, the
-    outputs are coefficients of the learned vectors, so that normals rotate with the cloud.
+    Those of PointNet's head by three. The last layer is a linear map to one vector: equivariant.
 
     Args:
-        wide: number of vectors that the axes are computed from, and the features of the cloud.
-        narrow: number of further vectors, features of the points.
-        num_classes: None for normals.
-        width: multiplies the hidden widths of the plain head.
-        act: its activation.
-        dropout: as in the plain head.
-        slope: of the vectors' leaky ReLU.
-        keep: whether invariants of the wide vectors are also features of the points.
+        wide: number of vectors, of which the means are joined too.
+        narrow: number of further vectors.
+        width: multiplies the hidden widths.
+        slope: of the leaky ReLU.
 
-    Shapes: ``wide [3, N, C]``, ``narrow [3, N, C']``; returns unit vectors ``[N, 3]``, or logits
-        ``[B, num_classes]``.
+    Shapes: ``wide [3, N, C]``, ``narrow [3, N, C']``; returns ``[N, 3]``.
+    """
+
+    def __init__(self, wide: int, narrow: int, width: float, slope: float = 0.2) -> None:
+        super().__init__()
+        first, last = vn_width(256, width), vn_width(128, width)
+        self.first = VNLayer(2 * wide + narrow, first, slope)
+        self.rest = VNMLP(first, first, last, 1, slope=slope, ends_linear=True)
+
+    def forward(self, wide: Tensor, narrow: Tensor, clouds: Clouds) -> Tensor:
+        joined = self.first(torch.cat([narrow, wide], dim=-1), cloud_mean(wide, clouds), clouds)
+        return normalize(self.rest(joined).squeeze(-1).t(), eps=SHORT)
+
+
+class VNClassHead(nn.Module):
+    r"""Logits of each cloud: inner products with three learned vectors, and a plain head on them.
+
+    .. math:: z_{i1}, z_{i2}, z_{i3} = \mathrm{VN}(v_i, \bar v), \qquad h_i = [\langle v_{ic}, z_{ia} \rangle]
+
+    Args:
+        wide: number of vectors that the three are computed from.
+        narrow: number of further vectors, whose invariants are features of the points.
+        num_classes: number of classes.
+        width: multiplies the hidden widths.
+        act: activation of the plain head.
+        dropout: of the plain head.
+        slope: of the leaky ReLU of vectors.
+
+    Shapes: ``wide [3, N, C]``, ``narrow [3, N, C']``; returns ``[B, num_classes]``.
     """
 
     def __init__(
         self,
         wide: int,
         narrow: int,
-        num_classes: int | None,
+        num_classes: int,
         width: float,
         act: nn.Module,
         dropout: float = 0.0,
         slope: float = 0.2,
-        keep: bool = False,
     ) -> None:
         super().__init__()
-        self.is_normal, self.keep = num_classes is None, keep
         self.axes = VNAxes(wide, slope)
-        self.head = make_head(num_classes, 6 * wide, 3 * narrow + 6 * wide * keep, width, act, dropout)
+        self.head = make_head(num_classes, 6 * wide, 3 * narrow, width, act, dropout)
 
     def forward(self, wide: Tensor, narrow: Tensor, clouds: Clouds) -> Tensor:
         means = cloud_mean(wide, clouds)
         axes = self.axes(wide, means, clouds)
         parts = [inner_products(v, axes) for v in (wide, means.index_select(1, clouds.batch))]
         of_cloud = torch.cat([clouds.pool(part, "max") for part in parts], dim=-1)
-        of_points = torch.cat([inner_products(narrow, axes), *parts * self.keep], dim=-1)
-        out = self.head(of_cloud, of_points, clouds)
-        return normalize((axes * out).sum(-1).t(), eps=SHORT) if self.is_normal else out
+        return self.head(of_cloud, inner_products(narrow, axes), clouds)
+
+
+def make_vn_head(
+    wide: int,
+    narrow: int,
+    num_classes: int | None,
+    width: float,
+    act: nn.Module,
+    dropout: float = 0.0,
+    slope: float = 0.2,
+) -> VNNormalHead | VNClassHead:
+    """Return the head of a model: normals for None, else logits of so many classes."""
+    if num_classes is None:
+        return VNNormalHead(wide, narrow, width, slope)
+    return VNClassHead(wide, narrow, num_classes, width, act, dropout, slope)
 
 
 def centered(pos: Tensor, clouds: Clouds) -> Tensor:

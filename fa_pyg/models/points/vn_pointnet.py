@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.models.points.clouds import Clouds, read_clouds
-from fa_pyg.models.points.vn_head import VNHead, centered
+from fa_pyg.models.points.vn_head import centered, make_vn_head
 from fa_pyg.models.points.vn_layers import (
     VNMLP,
     VNBatchNorm,
@@ -64,7 +64,7 @@ class VNPointNet(nn.Module):
         self.of_cloud = _CloudVectors(c128, width)
         self.last = nn.Sequential(nn.Linear(c512, c2048, bias=False), VNBatchNorm(c2048))
         narrow = c64 + 2 * c128 + c512
-        self.head = VNHead(c2048, narrow, num_classes, width, nn.ReLU(), slope=0.0, keep=True)
+        self.head = make_vn_head(c2048, narrow, num_classes, width, nn.ReLU(), slope=0.0)
 
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
         clouds = read_clouds(pos, batch)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 from fa_pyg import checks
 from fa_pyg.groups import Group
 
-__all__ = ["REGIMES", "Clouds", "Draw", "Pools", "draw", "rotations"]
+__all__ = ["REGIMES", "Clouds", "Draw", "draw", "rotations"]
 
 REGIMES = ("I", "z", "SO(3)", "O(3)")  # of rotations
 
@@ -58,7 +58,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Clouds:
-    """Clouds of equally many points.
+    """Clouds, or parts that clouds are drawn from, of equally many points.
 
     Shapes:
         pos, normal ``[B, n, 3]``, surface ``[B, n]``, y ``[B]``.
@@ -74,74 +74,43 @@ class Clouds:
 
     def select(self, ids: Tensor) -> Clouds:
         """Return some of the clouds."""
-        return Clouds(*(getattr(self, one.name)[ids.to(self.pos.device)] for one in fields(self)))
+        return self._map(lambda tensor: tensor[ids.to(tensor.device)])
+
+    def to(self, device: torch.device | str | None) -> Clouds:
+        """Return the clouds on a device."""
+        return self._map(lambda tensor: tensor.to(device))
 
     def batch(self) -> Batch:
         """Return the clouds as a PyG batch."""
         size, points = self.pos.shape[:2]
         ptr = torch.arange(0, (size + 1) * points, points, device=self.pos.device)
         batch = torch.arange(size, device=self.pos.device).repeat_interleave(points)
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        values |= {name: values[name].flatten(0, 1) for name in ("pos", "normal", "surface")}
-        found = Batch(**values, batch=batch, ptr=ptr)
+        values = {name: getattr(self, name).flatten(0, 1) for name in ("pos", "normal", "surface")}
+        found = Batch(**values, y=self.y, batch=batch, ptr=ptr)
         found._num_graphs = size
         return found
 
-    def to(self, device: torch.device | str | None) -> Clouds:
-        """Return the clouds on a device."""
-        return Clouds(*(getattr(self, one.name).to(device) for one in fields(self)))
-
     @classmethod
-    def joined(cls, parts: list[Clouds]) -> Clouds:
+    def joined(cls, parts: Sequence[Clouds]) -> Clouds:
         """Return all clouds of some."""
         return cls(*(torch.cat([getattr(part, one.name) for part in parts]) for one in fields(cls)))
 
-
-@dataclass(frozen=True)
-class Pools:
-    """Points of all parts of a data set, on one device.
-
-    Attributes:
-        pos, normal: ``[T, 3]``; surface: ``[T]``, the kind; y: ``[P]``, the family of each part.
-        sizes: points of each part ``[P]``, on the CPU.
-    """
-
-    pos: Tensor
-    normal: Tensor
-    surface: Tensor
-    y: Tensor
-    sizes: Tensor = field(repr=False)
-
-    @classmethod
-    def of(cls, parts: Batch) -> Pools:
-        """Return the pools of a batch of parts."""
-        return cls(parts.pos, parts.normal, parts.surface, parts.y.flatten(), parts.ptr.diff().cpu())
-
-    def __len__(self) -> int:
-        return len(self.sizes)
-
-    def to(self, device: torch.device | str | None) -> Pools:
-        """Return the pools on a device."""
-        moved = (getattr(self, one.name).to(device) for one in fields(self)[:-1])
-        return Pools(*moved, self.sizes)
-
-    @cached_property
-    def starts(self) -> Tensor:
-        """Index of the first point of each part."""
-        return (self.sizes.cumsum(0) - self.sizes).to(self.pos.device)
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Clouds:
+        return Clouds(*(function(getattr(self, one.name)) for one in fields(self)))
 
 
-def draw(pools: Pools, ids: Tensor, how: Draw, generator: torch.Generator | None = None) -> Clouds:
+def draw(parts: Clouds, ids: Tensor, how: Draw, generator: torch.Generator | None = None) -> Clouds:
     """Return random clouds of parts.
 
     Args:
-        pools: of all parts.
-        ids: of the parts, ``[B]``, on the CPU.
+        parts: the stored points of all parts, at least as many as in a cloud.
+        ids: of the parts, ``[B]``.
         how: the settings.
         generator: of the random numbers; default that of the device.
     """
-    index = _points(pools, ids, how, generator)
-    pos, normal = pools.pos[index], pools.normal[index]
+    ids = ids.to(parts.pos.device)
+    index = ids.unsqueeze(1), _points(parts, ids, how, generator)
+    pos, normal = parts.pos[index], parts.normal[index]
     if how.noise:
         radius = _centered(pos).square().sum(2).mean(1).sqrt()
         pos = pos + how.noise * radius.view(-1, 1, 1) * _random(torch.randn, pos.shape, pos, generator)
@@ -152,7 +121,7 @@ def draw(pools: Pools, ids: Tensor, how: Draw, generator: torch.Generator | None
     least, most = how.scale
     if least != 1 or most != 1:
         pos = pos * (least + (most - least) * _random(torch.rand, (len(ids), 1, 1), pos, generator))
-    return Clouds(pos, normal, pools.surface[index], pools.y[ids.to(pos.device)])
+    return Clouds(pos, normal, parts.surface[index].long(), parts.y[ids])
 
 
 def rotations(
@@ -171,28 +140,19 @@ def rotations(
     return Group.of(regime).haar(count, generator, device)
 
 
-def _points(pools: Pools, ids: Tensor, how: Draw, generator: torch.Generator | None) -> Tensor:
+def _points(parts: Clouds, ids: Tensor, how: Draw, generator: torch.Generator | None) -> Tensor:
     """Return indices of random points of parts, ``[B, num_points]``: those of the largest random keys."""
-    sizes, device = pools.sizes[ids], pools.pos.device
-    starts, longest = pools.starts[ids.to(device)], int(sizes.max())
-    keys = _random(torch.rand, (len(ids), longest), pools.pos, generator)
+    keys = _random(torch.rand, (len(ids), parts.pos.shape[1]), parts.pos, generator)
     if how.density:
-        # The keys of a draw without repetition by weights: log weight + Gumbel noise (Efraimidis and Spirakis).
-        keys = _log_weights(pools, starts, sizes, longest, how, generator) - torch.log(-torch.log(keys))
-    if int(sizes.min()) < longest:
-        missing = torch.arange(longest) >= sizes[:, None]
-        keys = keys.masked_fill(missing.to(device), -math.inf)
-    return starts[:, None] + keys.topk(how.num_points, dim=1).indices
+        # Log weight + Gumbel noise: a draw without repetition by weights (Efraimidis and Spirakis 2006).
+        keys = _log_density(parts.pos[ids], how.density, generator) - torch.log(-torch.log(keys))
+    return keys.topk(how.num_points, dim=1, sorted=False).indices
 
 
-def _log_weights(
-    pools: Pools, starts: Tensor, sizes: Tensor, longest: int, how: Draw, generator: torch.Generator | None
-) -> Tensor:
-    """Return the logarithm of the density at each point of the pools, ``[B, longest]``, of any base value."""
-    index = torch.arange(longest).minimum(sizes[:, None] - 1).to(starts.device) + starts[:, None]
-    x = _normalized(pools.pos[index])
-    u = _random(torch.randn, (len(starts), 3, 1), x, generator)
-    return -how.density * (x @ (u / u.norm(dim=1, keepdim=True))).squeeze(2)
+def _log_density(pos: Tensor, slope: float, generator: torch.Generator | None) -> Tensor:
+    """Return the logarithm of an uneven density at points ``[B, n]``, up to a constant."""
+    along = _random(torch.randn, (len(pos), 3, 1), pos, generator)
+    return -slope * (_normalized(pos) @ (along / along.norm(dim=1, keepdim=True))).squeeze(2)
 
 
 def _centered(pos: Tensor) -> Tensor:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 from torch_geometric.data import Batch
 
 from fa_pyg import checks
+from fa_pyg.datasets import CADNormals
 from fa_pyg.loader.epochs import EpochLoader
 from fa_pyg.train.split_data import SplitData
-from fa_pyg.train.tasks.clouds import Clouds, Draw, Pools, draw
+from fa_pyg.train.tasks.clouds import Clouds, Draw, draw
 
 __all__ = ["CloudsData"]
 
 Regime = Literal["I", "z", "SO(3)", "O(3)"]
 SEEDS = {"train": 2, "val": 0, "test": 1}  # of fixed clouds: the same for every run
-WHOLE = 4096  # points of a pool
 
 
 class CloudsData(SplitData):
@@ -73,28 +72,30 @@ class CloudsData(SplitData):
         self.num_parts = checks.integer("num_parts", num_parts, optional=True)
         self.num_eval = checks.integer("num_eval", num_eval, optional=True)
         self.how = Draw(num_points, train_rotation, tuple(scale), noise, density)
-        self._pools: dict[str, Pools] = {}
+        self._parts: dict[str, Clouds] = {}
 
-    def dataset(self, name: str) -> Dataset:
-        """Return the data set of a split, whose items are whole pools."""
-        from fa_pyg.datasets import CADNormals
-
+    def dataset(self, name: str) -> CADNormals:
+        """Return the data set of a split."""
         count = self.num_parts if name == "train" else self.num_eval
-        settings = {"num_points": WHOLE, "splitting": self.splitting, "num_parts": count, "fresh": False}
+        settings = {"num_points": self.how.num_points, "splitting": self.splitting, "num_parts": count}
         return CADNormals(self.root, name, shipped=self.shipped, **settings)
 
     def prepare_data(self) -> None:
-        self.dataset("train")
+        for name in SEEDS:
+            self.dataset(name)
 
-    def split(self, name: str) -> Pools:
-        """Return the pools of the parts of a split."""
-        if name not in self._pools:
+    @property
+    def num_classes(self) -> int:
+        """Number of families of parts."""
+        return self.dataset("train").num_classes
+
+    def split(self, name: str) -> Clouds:
+        """Return the stored points of the parts of a split."""
+        if name not in self._parts:
             parts = self.dataset(name)
-            pools = Pools.of(Batch.from_data_list([parts[i] for i in range(len(parts))]))
-            if int(pools.sizes.min()) < self.how.num_points:
-                checks.refuse("num_points", f"at most {int(pools.sizes.min())}", self.how.num_points)
-            self._pools[name] = pools
-        return self._pools[name]
+            stored = (tensor[: len(parts)] for tensor in (parts.pos, parts.normal, parts.surface))
+            self._parts[name] = Clouds(*stored, parts.y)
+        return self._parts[name]
 
     def fixed(self, name: str, **changes: Any) -> Clouds:
         """Return the clouds of a split that are always the same: those of a part by its index alone.
@@ -103,42 +104,33 @@ class CloudsData(SplitData):
             name: of the split.
             changes: of the settings in :class:`~fa_pyg.train.tasks.clouds.Draw`; not scaled by default.
         """
-        pools, how = self.split(name), replace(self.how, **{"scale": (1.0, 1.0), **changes})
+        parts, how = self.split(name), replace(self.how, **{"scale": (1.0, 1.0), **changes})
         generator = torch.Generator()
         found = []
-        for i in range(len(pools)):
+        for i in range(len(parts)):
             generator.manual_seed(2 * len(SEEDS) * i + SEEDS[name])
-            found.append(draw(pools, torch.tensor([i]), how, generator))
+            found.append(draw(parts, torch.tensor([i]), how, generator))
         return Clouds.joined(found)
 
     def _loader(self, name: str, batch_size: int) -> EpochLoader:
         device = self.trainer.strategy.root_device if self.trainer else None
         if name != "train":
-            clouds = self.fixed(name).to(device)
-            return _CloudLoader(lambda ids: clouds.select(ids), len(clouds), batch_size, seed=self.seed)
-        pools = self.split(name).to(device)
-        single = len(pools) > batch_size and len(pools) % batch_size == 1
-        make = lambda ids: draw(pools, ids, self.how)  # noqa: E731
-        return _CloudLoader(make, len(pools), batch_size, True, single, seed=self.seed)
+            return _CloudLoader(self.fixed(name).to(device), None, batch_size, seed=self.seed)
+        parts = self.split(name).to(device)
+        single = len(parts) > batch_size and len(parts) % batch_size == 1
+        return _CloudLoader(parts, self.how, batch_size, shuffle=True, drop_last=single, seed=self.seed)
 
 
 class _CloudLoader(EpochLoader):
-    """Batches of clouds that a function makes from indices of parts."""
+    """Batches of clouds as they are, or drawn from parts."""
 
-    def __init__(
-        self,
-        make: Callable[[Tensor], Clouds],
-        size: int,
-        batch_size: int,
-        shuffle: bool = False,
-        drop_last: bool = False,
-        *,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            size, batch_size, shuffle, drop_last, seed=seed, rank=None, world_size=None, sampler=None
-        )
-        self.make = make
+    def __init__(self, clouds: Clouds, how: Draw | None, batch_size: int, **order: Any) -> None:
+        places = {"rank": None, "world_size": None, "sampler": None}
+        super().__init__(len(clouds), batch_size, **{"shuffle": False, "drop_last": False, **places, **order})
+        self.clouds, self.how = clouds, how
 
     def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
-        return (self.make(ids).batch() for ids in places)
+        return (self._some(ids).batch() for ids in places)
+
+    def _some(self, ids: Tensor) -> Clouds:
+        return self.clouds.select(ids) if self.how is None else draw(self.clouds, ids, self.how)

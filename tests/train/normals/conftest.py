@@ -24,11 +24,23 @@ def ball(points, index):
     return Data(pos=pos, normal=normal, surface=torch.full((points,), 3), y=torch.tensor([1]))
 
 
+class Parts(list):
+    """Boxes and spheres in place of a data set."""
+
+    num_classes = 2
+
+    def __init__(self, parts):
+        super().__init__(parts)
+        for name in ("pos", "normal", "surface"):
+            setattr(self, name, torch.stack([part[name] for part in self]))
+        self.y = torch.cat([part.y for part in self])
+
+
 def parts(count, points=64, seed=0):
     """Boxes and spheres by turns."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return [(box, ball)[i % 2](points, i) for i in range(count)]
+        return Parts((box, ball)[i % 2](points, i) for i in range(count))
 
 
 class Net(nn.Module):
@@ -63,6 +75,6 @@ def data(monkeypatch):
     def dataset(self, name):
         count = self.num_parts if name == "train" else self.num_eval
         number, seed = sizes[name]
-        return parts(number, seed=seed)[:count]
+        return parts(number if count is None else min(number, count), seed=seed)
 
     monkeypatch.setattr(CloudsData, "dataset", dataset)

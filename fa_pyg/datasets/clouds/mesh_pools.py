@@ -1,0 +1,137 @@
+"""Pools of points of many meshes, sampled once and kept in a cache of several files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, Dataset
+
+from fa_pyg import checks
+from fa_pyg.cad import SURFACES
+from fa_pyg.datasets.clouds.meshes import sample_mesh
+from fa_pyg.files.tensors import Tensors, cached
+
+__all__ = ["ON_ERROR", "MeshPools"]
+
+ON_ERROR = ("raise", "skip")
+BLOCK = 64  # meshes in a file: what is sampled again after a kill
+
+
+class MeshPools(Dataset):
+    """Point clouds drawn from pools of points of meshes: the common part of data sets of meshes.
+
+    Args:
+        root: the names of meshes are relative to it; the cache is its folder ``processed``.
+        files: the meshes.
+        families: names of all classes.
+        y: the class of each file.
+        num_points, pool, fresh, smooth, repair, on_error, transform: see
+            :class:`~fa_pyg.datasets.MeshNormals`.
+    """
+
+    surfaces = SURFACES
+
+    def __init__(
+        self,
+        root: Path,
+        files: Sequence[Path],
+        families: Sequence[str],
+        y: Sequence[int],
+        *,
+        num_points: int,
+        pool: int,
+        fresh: bool,
+        smooth: bool,
+        repair: bool,
+        on_error: str,
+        transform: Callable | None,
+    ) -> None:
+        checks.integer("pool", pool)
+        checks.integer("num_points", num_points, 1, pool)
+        checks.flag("fresh", fresh)
+        checks.flag("smooth", smooth)
+        checks.flag("repair", repair)
+        checks.one_of("on_error", on_error, ON_ERROR)
+        checks.function("transform", transform, optional=True)
+        super().__init__(None, transform)
+        self.num_points, self.fresh = num_points, fresh
+        blocks = [files[i : i + BLOCK] for i in range(0, len(files), BLOCK)]
+        found = [_block(root, block, pool, smooth, repair, on_error) for block in blocks]
+        self.pos, self.normal, is_good = (
+            torch.cat([b[key] for b in found]) for key in ("pos", "normal", "good")
+        )
+        kept = is_good.nonzero().view(-1).tolist()
+        if len(kept) < len(files):
+            bad = [str(file) for file, good in zip(files, is_good.tolist(), strict=True) if not good]
+            warnings.warn(f"skipped {len(bad)} of {len(files)} meshes: {', '.join(bad)}", stacklevel=3)
+            self.pos, self.normal = self.pos[kept], self.normal[kept]
+        if not kept:
+            raise ValueError(f"root: expected meshes, found {len(files)} files of {root} that are not")
+        self.names = [files[i].relative_to(root).with_suffix("").as_posix() for i in kept]
+        self.families = list(families)
+        self.y = torch.tensor([y[i] for i in kept])
+
+    @property
+    def num_classes(self) -> int:
+        """The number of families."""
+        return len(self.families)
+
+    def len(self) -> int:
+        """Return the number of meshes."""
+        return len(self.names)
+
+    def get(self, idx: int) -> Data:
+        """Return some points of a mesh."""
+        total = self.pos.shape[1]
+        these = torch.randperm(total)[: self.num_points] if self.fresh else slice(self.num_points)
+        surface = torch.full((self.num_points,), SURFACES.index("other"))
+        pos, normal = self.pos[idx, these], self.normal[idx, these]
+        return Data(pos=pos, normal=normal, surface=surface, y=self.y[idx : idx + 1])
+
+
+def _block(
+    root: Path, files: Sequence[Path], pool: int, smooth: bool, repair: bool, on_error: str
+) -> Tensors:
+    """Return the pools of some meshes, from their file in the cache; ``good`` tells which are meshes."""
+
+    def make() -> Tensors:
+        found = [_sampled(file, pool, smooth, repair, on_error) for file in files]
+        empty = torch.zeros(pool, 3)
+        pos, normal = (torch.stack([empty if one is None else one[i] for one in found]) for i in range(2))
+        return {"pos": pos, "normal": normal, "good": torch.tensor([one is not None for one in found])}
+
+    vectors = (torch.float32, (len(files), pool, 3))
+    spec = {"pos": vectors, "normal": vectors, "good": (torch.bool, (len(files),))}
+    path = root / "processed" / f"meshes_{_digest(root, files, pool, smooth, repair)}.pt"
+    found = cached(str(path), spec, make)
+    if on_error == "raise":
+        for i in (~found["good"]).nonzero().view(-1).tolist():  # the cache of a call that skipped
+            sample_mesh(files[i], pool, smooth, repair)
+    return found
+
+
+def _sampled(
+    file: Path, pool: int, smooth: bool, repair: bool, on_error: str
+) -> tuple[Tensor, Tensor] | None:
+    try:
+        return sample_mesh(file, pool, smooth, repair)
+    except ValueError:
+        if on_error == "raise":
+            raise
+        return None
+
+
+def _digest(root: Path, files: Sequence[Path], *options: object) -> str:
+    """Return a name for all that pools depend on: files, their sizes and times, and options."""
+    stats = [os.stat(file) for file in files]
+    lines = [
+        f"{file.relative_to(root).as_posix()} {stat.st_size} {stat.st_mtime_ns}"
+        for file, stat in zip(files, stats, strict=True)
+    ]
+    return hashlib.sha256("\n".join([*lines, repr(options)]).encode()).hexdigest()[:24]

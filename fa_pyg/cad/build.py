@@ -147,7 +147,7 @@ class _Build:
         if "error" in answer:
             self.failed[family, index] = {**record, "error": answer["error"]}
         else:
-            self.parts[family, index] = {**record, "file": file_of(family, index), **answer}
+            self.parts[family, index] = {**record, **answer}
             self.shapes.add(_shape(self.parts[family, index]))
 
     def index(self) -> dict[str, Any]:

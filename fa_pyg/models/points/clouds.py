@@ -47,18 +47,19 @@ class Clouds(NamedTuple):
         return gather(pooled, self.batch)
 
 
-def read_clouds(pos: Tensor, batch: Tensor | None) -> Clouds:
+def read_clouds(pos: Tensor, batch: Tensor | None, num_vectors: int = 1) -> Clouds:
     """Return the clouds of a batch, checked.
 
     Shapes:
-        pos ``[N, 3]`` or ``[N, C, 3]``, batch ``[N]`` or None (one cloud).
+        pos ``[N, 3]``, or ``[N, num_vectors, 3]``; batch ``[N]`` or None (one cloud).
 
     Raises:
         ValueError: for other shapes or types, and for a batch without points.
     """
-    check_real("pos", pos, "floating point [N, 3]")
-    if pos.dim() not in (2, 3) or pos.size(-1) != 3 or not len(pos):
-        raise ValueError(f"pos: expected points [N, 3], N > 0, found {list(pos.shape)}")
+    shape = f"[N, {num_vectors}, 3]" if num_vectors > 1 else "[N, 3]"
+    check_real("pos", pos, f"floating point {shape}")
+    if pos.dim() < 2 or pos.size(-1) != 3 or pos[:1].numel() != 3 * num_vectors:
+        raise ValueError(f"pos: expected points {shape}, N > 0, found {list(pos.shape)}")
     check_batch(batch)
     if batch is None:
         return Clouds(pos.new_zeros(len(pos), dtype=torch.long), 1, len(pos))

@@ -10,6 +10,7 @@ from torch_geometric.utils import scatter
 
 from fa_pyg.batches import check_batch, graph_count
 from fa_pyg.math.linalg import check_real, gather
+from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["POOLS", "Clouds", "read_clouds"]
 
@@ -38,9 +39,13 @@ class Clouds(NamedTuple):
 
     def transform(self, x: Tensor, matrix: Tensor) -> Tensor:
         """Return x A, with the matrix A of the point's cloud: ``x [N, C]``, ``matrix [B, C, D]``."""
-        if self.points is None:
-            return (x.unsqueeze(1) @ self.spread(matrix)).squeeze(1)
-        return (x.unflatten(0, (self.size, self.points)) @ matrix).flatten(0, 1)
+        if self.points is not None:
+            return (x.unflatten(0, (self.size, self.points)) @ matrix).flatten(0, 1)
+        # Padded inside of this product: a matrix for each point would need far more memory.
+        counts = torch.bincount(self.batch, minlength=self.size)
+        rows = self.batch, index_within_body(self.batch, counts)
+        padded = x.new_zeros(self.size, int(counts.max()), x.size(1)).index_put(rows, x)
+        return (padded @ matrix)[rows]
 
     def spread(self, pooled: Tensor) -> Tensor:
         """Return the row of each point's cloud, ``[N, ...]`` of ``[B, ...]``."""

@@ -1,4 +1,4 @@
-"""For tests on point clouds: boxes and ellipsoids with exact normals in place of CAD parts, and a small network."""
+"""For tests on point clouds: boxes and spheres with exact normals in place of CAD parts, a small network."""
 
 import pytest
 import torch

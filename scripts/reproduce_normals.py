@@ -1,10 +1,10 @@
 """Benchmark on point clouds: train every model in several regimes of rotation, and write the tables.
 
 ``python scripts/reproduce_normals.py --rows dgcnn fa_dgcnn --regimes I "SO(3)" --seeds 0 1 2 --minutes 30
---jobs 2 --points 256 --width 0.25 --k 16`` trains two rows, upright and turned, with three seeds, each for half
-an hour of CPU time at most, two at once, tests them in every regime, with noise and with uneven density, and
-adds them to ``runs/reproduce_normals/results.csv``. Finished trainings are not repeated, interrupted ones are
-resumed. ``--task classes`` classifies the families of the parts instead. A test that everything runs, in
+--jobs 2 --points 256 --width 0.25 --k 16`` trains two rows, upright and turned, with three seeds, each for
+half an hour of CPU time at most, two at once, tests them in every regime, with noise and with uneven density,
+and adds them to ``runs/reproduce_normals/results.csv``. Finished trainings are not repeated, interrupted ones
+are resumed. ``--task classes`` classifies the families of the parts instead. A test that everything runs, in
 a minute or two, on the parts that come with the project: ``--quick``.
 """
 
@@ -24,10 +24,22 @@ from fa_pyg.train.normals.benchmark import CLIS, Benchmark
 from fa_pyg.train.normals.report import Report
 from fa_pyg.train.normals.rows import Row, find_rows
 from fa_pyg.train.tasks.clouds import REGIMES
+from fa_pyg.train.tasks.clouds_sources import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs" / "normals"
-SETTINGS = ("task", "splitting", "shipped", "parts", "evaluated", "points", "width", "k", "batch_size")
+SETTINGS = (
+    "task",
+    "source",
+    "splitting",
+    "shipped",
+    "parts",
+    "evaluated",
+    "points",
+    "width",
+    "k",
+    "batch_size",
+)
 SETTINGS += ("epochs", "minutes", "equal_time", "accelerator")
 QUICK = {"shipped": True, "parts": 16, "evaluated": 4, "points": 64, "width": 0.05, "k": 8, "batch_size": 4}
 QUICK |= {"splitting": "random", "epochs": 2, "minutes": None, "equal_time": False, "rounds": 2, "seeds": [0]}
@@ -112,6 +124,7 @@ def arguments() -> argparse.Namespace:
     add("--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the runs (0 1 2); none: no training")
     add("--parts", type=int, help="parts in training, at most (all)")
     add("--evaluated", type=int, help="parts in validation and test each, at most (all)")
+    add("--source", choices=sorted(SOURCES), default="cad", help="of the data (cad)")
     add("--splitting", choices=("family", "random"), help="(family; random for classes)")
     add("--shipped", action="store_true", help="take the few parts that come with the project")
     add("--points", type=int, default=512, help="of a cloud (512)")

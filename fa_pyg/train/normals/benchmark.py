@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,6 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from fa_pyg.files import write_atomically
 from fa_pyg.files.lock import locked
 from fa_pyg.train.benchmark.recipes import Recipe
-from fa_pyg.train.benchmark.record import RunRecord
 from fa_pyg.train.benchmark.side_by_side import outcome, outcomes
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.compare import affordable_epochs, trained
@@ -24,7 +22,7 @@ from fa_pyg.train.fit import FitModule
 from fa_pyg.train.logs import read_metrics
 from fa_pyg.train.normals.evaluate import equivariance, predictions, scores
 from fa_pyg.train.normals.rows import Row, resized
-from fa_pyg.train.normals.runs import CONDITIONS, Data, Run, record, stem
+from fa_pyg.train.normals.runs import CONDITIONS, Data, Record, Run, stem
 from fa_pyg.train.run import load_best
 from fa_pyg.train.tasks.clouds_data import CloudsData
 from fa_pyg.train.tasks.normals import ClassesCLI, NormalsCLI
@@ -57,6 +55,7 @@ class Benchmark:
         scripts: folder of ``train_normals.py`` and ``train_shapes.py``.
         root: folder of the data set.
         task: ``"normals"`` or ``"classes"``.
+        source: of the data, as for :class:`~fa_pyg.train.CloudsData`.
         splitting: of the data set.
         shipped: take the parts that come with the project.
         parts: in training, at most; None for all.
@@ -76,6 +75,7 @@ class Benchmark:
     scripts: Path
     root: Path
     task: str = "normals"
+    source: str = "cad"
     splitting: str = "family"
     shipped: bool = False
     parts: int | None = None
@@ -91,9 +91,9 @@ class Benchmark:
     progress: bool = False
 
     @property
-    def record(self) -> RunRecord[Run]:
+    def record(self) -> Record:
         """Record of the finished runs."""
-        return record(self.out)
+        return Record(self.out)
 
     @property
     def cli(self) -> type[FitCLI]:
@@ -109,12 +109,13 @@ class Benchmark:
         """Task and size, with the numbers of parts that there are."""
         parts, evaluated = (len(self._clouds.split(name)) for name in ("train", "test"))
         size = (self.points, float(self.width), self.k or 0)
-        return Data(self.task, self.splitting, parts, evaluated, *size)
+        splitting = self.splitting if self.source == "cad" else self.source
+        return Data(self.task, splitting, parts, evaluated, *size)
 
     @cached_property
-    def num_classes(self) -> int | None:
-        """Number of families; None for normals."""
-        return None if self.task == "normals" else self._clouds.num_classes
+    def families(self) -> int:
+        """Number of families of parts."""
+        return self._clouds.num_classes
 
     @cached_property
     def _clouds(self) -> CloudsData:
@@ -126,7 +127,8 @@ class Benchmark:
 
     def settings(self, row: Row) -> dict[str, Any]:
         """Return the configuration of a row at this size."""
-        return resized(row.path, self.width, self.k, self.num_classes)
+        classes = None if self.task == "normals" else self.families
+        return resized(row.path, self.width, self.k, classes)
 
     def recipe(self, row: Row) -> Recipe:
         """Return the recipe of a row at this size."""
@@ -191,7 +193,7 @@ class Benchmark:
             figures = self._figures(module, task.regime)
             shared = {name: found[name] for name in SHARED}
             runs = [Run(*training, condition=name, **one, **shared) for name, one in figures.items()]
-            self._keep_curve(Path(found["folder"]), training)
+            self.record.keep_curve(training, _curve(Path(found["folder"])))
             self.record.add(runs)
         return runs
 
@@ -218,14 +220,6 @@ class Benchmark:
             found[name] |= dict(zip(names, of_motion, strict=True))
         return found
 
-    def _keep_curve(self, folder: Path, training: tuple) -> None:
-        """Write epochs and losses of the validations of a training."""
-        rows = [row for row in read_metrics(folder) if "val/loss" in row]
-        curve = [[int(row["epoch"]) + 1, float(row["val/loss"])] for row in rows]
-        path = self.out / "curves" / f"{stem(training)}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(curve))
-
     def trained(self, row: Row, training: tuple) -> FitModule | None:
         """Return the trained model of a row, None if it was trained elsewhere or its files were removed."""
         found = list((self.out / "runs" / stem(training) / row.name).glob("version_*/results.json"))
@@ -251,11 +245,18 @@ class Benchmark:
         return {
             "batch_size": self.batch_size,
             "num_points": self.points,
+            "source": self.source,
             "splitting": self.splitting,
             "num_parts": self.parts,
             "num_eval": self.evaluated,
             "shipped": self.shipped,
         }
+
+
+def _curve(folder: Path) -> list[list[float]]:
+    """Return epochs and losses of the validations of a run."""
+    rows = [row for row in read_metrics(folder) if "val/loss" in row]
+    return [[int(row["epoch"]) + 1, float(row["val/loss"])] for row in rows]
 
 
 def build(settings: dict[str, Any], task: str, path: Path) -> FitModule:

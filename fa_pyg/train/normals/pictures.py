@@ -67,7 +67,7 @@ def plot_clouds(modules: Mapping[str, FitModule], clouds: Clouds) -> Any:
     """Draw clouds upright and turned, a row for each model: predicted normals, colored by angular error."""
     rotation = rotations("SO(3)", len(clouds), torch.Generator().manual_seed(1))
     both = {"upright": clouds, "turned": turned(clouds, rotation)}
-    figure = new_figure(2.6 * 2 * len(clouds), 2.8 * len(modules))
+    figure = new_figure(2 * 2 * len(clouds), 2.2 * len(modules))
     panels = figure.subplots(len(modules), 2 * len(clouds), subplot_kw={"projection": "3d"}, squeeze=False)
     drawn = None
     for row, (title, module) in zip(panels, modules.items(), strict=True):
@@ -87,9 +87,10 @@ def _draw_cloud(axes: Any, pos: Tensor, normal: Tensor, error: Tensor) -> Any:
     from matplotlib import colormaps
 
     color = colormaps["viridis"]((error / MOST_DEGREES).clamp(0, 1).numpy())
-    axes.quiver(*pos.T.numpy(), *normal.T.numpy(), length=0.15, color=color, linewidth=0.5)
-    drawn = axes.scatter(*pos.T.numpy(), c=error.numpy(), s=2, vmin=0, vmax=MOST_DEGREES, cmap="viridis")
-    axes.set_box_aspect([1, 1, 1])
-    axes.set(xlim=(-2, 2), ylim=(-2, 2), zlim=(-2, 2))
+    axes.quiver(*pos.T.numpy(), *normal.T.numpy(), length=0.15, color=color, linewidth=0.6)
+    drawn = axes.scatter(*pos.T.numpy(), c=error.numpy(), s=3, vmin=0, vmax=MOST_DEGREES, cmap="viridis")
+    limit = float(pos.norm(dim=1).max())
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), zlim=(-limit, limit))
+    axes.set_box_aspect([1, 1, 1], zoom=1.5)
     axes.set_axis_off()
     return drawn

@@ -20,7 +20,7 @@ from fa_pyg.train.normals.benchmark import Benchmark, build
 from fa_pyg.train.normals.lines import Line, lines_of
 from fa_pyg.train.normals.pictures import plot_clouds, plot_curves
 from fa_pyg.train.normals.rows import Row, resized
-from fa_pyg.train.normals.runs import Data, stem
+from fa_pyg.train.normals.runs import Data
 from fa_pyg.train.normals.table import tables
 from fa_pyg.train.normals.view import write_view
 from fa_pyg.train.results import read_result
@@ -33,9 +33,9 @@ TIMED = 8  # clouds of a timed batch
 DRAWN = 3  # parts in the pictures
 ABOUT = (
     "{task}, {splitting} splitting: {parts} parts in training, {evaluated} in the test, {points} points of "
-    "each, {width:g} of the published widths, k = {k}. Figures are of the epoch of the lowest validation loss, "
-    "mean ± standard deviation over seeds. Regimes of rotation: I none, z about the vertical axis, SO(3) any, "
-    "O(3) with reflections; a/b: trained in a, tested in b."
+    "each, {width:g} of the published widths, k = {k}. Figures are of the epoch of the lowest validation "
+    "loss, mean ± standard deviation over seeds. Regimes of rotation: I none, z about the vertical axis, "
+    "SO(3) any, O(3) with reflections; a/b: trained in a, tested in b."
 )
 
 
@@ -118,8 +118,7 @@ class Report:
         found: dict[str, dict[str, list]] = {}
         for line in lines:
             for run in line.trainings():
-                curve = read_result(self.out / "curves" / f"{stem(run.training)}.json", list)
-                if curve:
+                if curve := self.benchmark.record.curve(run.training):
                     minutes = run.cpu_seconds / 60 / max(1, run.epochs)
                     of_row = found.setdefault(line.row.title, {})
                     of_row.setdefault(run.regime, []).append((curve, minutes))
@@ -130,7 +129,7 @@ class Report:
         return recipe.epochs, recipe.digest
 
     def _settings(self, row: Row, data: Data) -> dict:
-        classes = None if data.task == "normals" else self.benchmark.clouds().num_classes
+        classes = None if data.task == "normals" else self.benchmark.families
         return resized(row.path, data.width, data.k or None, classes)
 
 

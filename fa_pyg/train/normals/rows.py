@@ -23,8 +23,8 @@ class Row:
         name: of its configuration file, without the suffix.
         title: in the table.
         backbone: row of the same network without frames, for the ratio of times.
-        published: losses on 10 000 parts of ABC (Puny et al. 2022), trained and tested upright, trained upright
-            and tested turned, trained and tested turned.
+        published: losses on 10 000 parts of ABC (Puny et al. 2022): trained and tested upright, trained
+            upright and tested turned, trained and tested turned.
         path: the configuration file; None in :data:`ROWS`.
     """
 

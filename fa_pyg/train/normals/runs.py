@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from fa_pyg import checks
+from fa_pyg.files import write_atomically
 from fa_pyg.train.benchmark.lines import DIGEST, NAME, Lines
 from fa_pyg.train.benchmark.record import RunRecord
+from fa_pyg.train.results import read_result
 
-__all__ = ["CONDITIONS", "KINDS", "LINES", "Data", "Run", "record", "stem"]
+__all__ = ["CONDITIONS", "KINDS", "LINES", "Data", "Record", "Run", "stem"]
 
 KINDS = ("plane", "cylinder", "cone", "sphere", "torus", "spline", "other")
 # Name of a condition of the test -> settings of the draw; those without a rotation have that of the training.
@@ -32,7 +36,7 @@ class Data:
 
     Attributes:
         task: ``"normals"`` or ``"classes"``.
-        splitting: of the data set.
+        splitting: of CAD parts; for others the name of the source.
         parts: in training.
         evaluated: in the test; in validation as many, unless there are fewer.
         points: of a cloud.
@@ -131,7 +135,7 @@ PATTERNS = {
     "regime": REGIME,
     "condition": "|".join(map(re.escape, CONDITIONS)),
     "task": "normals|classes",
-    "splitting": "family|random",
+    "splitting": "family|random|meshes|abc|pcpnet",
 }
 LINES = Lines(Run, PATTERNS, _check)
 
@@ -144,19 +148,27 @@ def stem(training: tuple) -> str:
     return f"{task}_{name}_{regime}_{size}_epochs{epochs}_seed{seed}_{digest}"
 
 
-class _Record(RunRecord[Run]):
-    """Record with the validation curves beside it, a JSON file for each training."""
+class Record(RunRecord[Run]):
+    """Record of runs, and of their validation curves: ``results.csv``, ``curves/``."""
 
-    def take(self, folder: Path, runs) -> None:
-        from fa_pyg.files import write_atomically
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, LINES)
 
-        for training in {run.training for run in runs}:
-            path = folder / "curves" / f"{stem(training)}.json"
-            if path.is_file():
-                (self.folder / "curves").mkdir(parents=True, exist_ok=True)
-                write_atomically(self.folder / "curves" / path.name, path.read_text())
+    def keep_curve(self, training: tuple, curve: list[list[float]]) -> None:
+        """Write epochs and losses of the validations of a training."""
+        path = self._curve(training)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(curve))
 
+    def curve(self, training: tuple) -> list[list[float]] | None:
+        """Return epochs and losses of the validations of a training, None without them."""
+        return read_result(self._curve(training), list)
 
-def record(folder: Path) -> RunRecord[Run]:
-    """Return the record in a folder."""
-    return _Record(folder, LINES)
+    def take(self, folder: Path, runs: Sequence[Run]) -> None:
+        other = Record(folder)
+        for training in dict.fromkeys(run.training for run in runs):
+            if curve := other.curve(training):
+                self.keep_curve(training, curve)
+
+    def _curve(self, training: tuple) -> Path:
+        return self.folder / "curves" / f"{stem(training)}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import textwrap
 from collections.abc import Callable, Sequence
 
 from fa_pyg.train.normals.lines import Line
@@ -11,12 +12,14 @@ from fa_pyg.train.normals.runs import CONDITIONS, KINDS, Data
 
 __all__ = ["tables"]
 
+PAGE = 125  # width of the lines
 ROTATIONS = ("I", "z", "SO(3)", "O(3)")
 # Training and test of the published figures.
 PUBLISHED = (("I", "I"), ("I", "SO(3)"), ("SO(3)", "SO(3)"))
 OTHER_DATA = (
-    "In brackets: published for 10 000 parts of ABC (Puny et al. 2022). They are of other data, and of the epoch "
-    "of the lowest *test* loss; only the order of the rows and the gaps between regimes compare."
+    "In brackets: published for 10 000 parts of ABC (Puny et al. 2022). They are of other data, of networks "
+    "of full size, and of the epoch of the lowest *test* loss; only the order of the rows and the gaps "
+    "between regimes compare."
 )
 
 
@@ -43,7 +46,12 @@ def _regimes(lines: Sequence[Line]) -> list[str]:
 
 def _losses(lines: Sequence[Line]) -> str:
     pairs = [(regime, test) for regime in _regimes(lines) for test in ROTATIONS]
-    return _table(lines, {f"{a}/{b}": _loss(a, b) for a, b in pairs}) + f"\n{OTHER_DATA}\n"
+    return _table(lines, {f"{a}/{b}": _loss(a, b) for a, b in pairs}) + _about_published(lines)
+
+
+def _about_published(lines: Sequence[Line]) -> str:
+    known = any(line.row.published for line in lines)
+    return f"\n{textwrap.fill(OTHER_DATA, PAGE)}\n" if known else ""
 
 
 def _loss(regime: str, test: str) -> Callable[[Line], str]:
@@ -125,11 +133,11 @@ NORMALS = (
     ),
 )
 CLASSES = (
-    ("Accuracy in percent, training/test rotation", _scores("{:.1%}", ROTATIONS)),
+    ("Accuracy, training/test rotation", _scores("{:.1%}", ROTATIONS)),
     ("Accuracy with noise (of the root mean square radius) and uneven density", _scores("{:.1%}", DISTURBED)),
     (
-        "Cost; and the deviation of the logits under random rotations of the test clouds, in float32, relative "
-        "to the largest: maximum and median over clouds, the largest of all trainings",
+        "Cost; and the deviation of the logits under random rotations of the test clouds, in float32, "
+        "relative to the largest: maximum and median over clouds, the largest of all trainings",
         _costs,
     ),
 )

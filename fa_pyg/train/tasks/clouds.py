@@ -1,4 +1,4 @@
-"""Random clouds from pools of points: fresh points, noise, uneven density, rotation, scale; many at once."""
+"""Random clouds of parts: fresh points, noise, uneven density, rotation, scale; many at once."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ REGIMES = ("I", "z", "SO(3)", "O(3)")  # of rotations
 
 @dataclass(frozen=True)
 class Draw:
-    r"""How a cloud is drawn from the pool of its part.
+    r"""How a cloud is drawn from the stored points of a part.
 
-    The order is that of a scan and its preparation: points, noise, normalization (centered, divided by the root
-    mean square distance from the center), rotation, scale. Scaled before normalization, a cloud would be the
-    same again.
+    The order is that of a scan and its preparation: points, noise, normalization (as by
+    :class:`~fa_pyg.transforms.NormalizeCloud`), rotation, scale. A scale before the normalization would have
+    no effect.
 
     Args:
         num_points: of a cloud, without repetition.
-        rotation: ``"I"`` none, ``"z"`` about the third axis, ``"SO(3)"``, ``"O(3)"`` with reflections; uniform,
-            another one at each draw, of positions and normals together.
+        rotation: ``"I"`` none, ``"z"`` about the third axis, ``"SO(3)"``, ``"O(3)"`` with reflections;
+            uniform, another one at each draw, of positions and normals together.
         scale: range of a factor, uniform.
         noise: standard deviation of normal noise of the coordinates, in units of the root mean square radius.
         density: a of the density of points, proportional to :math:`\exp(-a\,x \cdot u)` along a random

@@ -1,4 +1,4 @@
-"""Data of the trainings on point clouds: fresh points of CAD parts in each epoch."""
+"""Data of the trainings on point clouds: fresh points of all parts in each epoch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 from torch_geometric.data import Batch
 
 from fa_pyg import checks
-from fa_pyg.datasets import CADNormals
 from fa_pyg.loader.epochs import EpochLoader
 from fa_pyg.train.split_data import SplitData
 from fa_pyg.train.tasks.clouds import Clouds, Draw, draw
+from fa_pyg.train.tasks.clouds_sources import SOURCES, stored
 
 __all__ = ["CloudsData"]
 
@@ -24,12 +25,12 @@ SEEDS = {"train": 2, "val": 0, "test": 1}  # of fixed clouds: the same for every
 
 
 class CloudsData(SplitData):
-    """Point clouds of the parts of :class:`~fa_pyg.datasets.CADNormals`, on the device that trains.
+    """Point clouds of CAD parts, meshes or scans, on the device that trains.
 
     Training draws other points, another rotation and scale of every part in each epoch, for a batch at once.
     Clouds of validation and test are fixed: they depend on the index of the part alone. They are drawn in the
-    regime of the training, without random scales. See :class:`~fa_pyg.train.tasks.clouds.Draw` for the order of
-    what happens to a cloud.
+    regime of the training, without random scales. :class:`~fa_pyg.train.tasks.clouds.Draw` has the order of
+    these steps.
 
     Args:
         root: folder of the data set.
@@ -38,10 +39,14 @@ class CloudsData(SplitData):
         eval_batch_size: clouds per step and process in validation and test; default ``batch_size``.
         seed: of the order of the training parts.
         num_points: of a cloud.
-        splitting: ``"family"``: no family of the test is in training; ``"random"``: all families in each split.
+        source: ``"cad"`` (:class:`~fa_pyg.datasets.CADNormals`), ``"meshes"``
+            (:class:`~fa_pyg.datasets.MeshNormals`), ``"abc"`` (:class:`~fa_pyg.datasets.ABCNormals`) or
+            ``"pcpnet"`` (PyG's ``PCPNetDataset`` without noise).
+        splitting: of CAD parts: ``"family"``: no family of the test is in training; ``"random"``: all are in
+            each split.
         num_parts: the first so many parts of the training split; default all.
         num_eval: the same for validation and for test.
-        shipped: take the few parts that come with the project.
+        shipped: take the few CAD parts that come with the project.
         train_rotation: ``"I"``, ``"z"``, ``"SO(3)"`` or ``"O(3)"``; of validation and test, too.
         scale: range of the scales in training.
         noise, density: of all clouds, as in :class:`~fa_pyg.train.tasks.clouds.Draw`.
@@ -65,8 +70,10 @@ class CloudsData(SplitData):
         scale: tuple[float, float] = (0.8, 1.25),
         noise: float = 0.0,
         density: float = 0.0,
+        source: Literal["cad", "meshes", "abc", "pcpnet"] = "cad",
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
+        self.source = checks.one_of("source", source, SOURCES)
         self.root, self.shipped = str(root), checks.flag("shipped", shipped)
         self.splitting = checks.one_of("splitting", splitting, ("family", "random"))
         self.num_parts = checks.integer("num_parts", num_parts, optional=True)
@@ -74,11 +81,11 @@ class CloudsData(SplitData):
         self.how = Draw(num_points, train_rotation, tuple(scale), noise, density)
         self._parts: dict[str, Clouds] = {}
 
-    def dataset(self, name: str) -> CADNormals:
+    def dataset(self, name: str) -> Dataset:
         """Return the data set of a split."""
         count = self.num_parts if name == "train" else self.num_eval
-        settings = {"num_points": self.how.num_points, "splitting": self.splitting, "num_parts": count}
-        return CADNormals(self.root, name, shipped=self.shipped, **settings)
+        settings = {"splitting": self.splitting, "shipped": self.shipped}
+        return SOURCES[self.source](self.root, name, self.how.num_points, count, **settings)
 
     def prepare_data(self) -> None:
         for name in SEEDS:
@@ -92,9 +99,7 @@ class CloudsData(SplitData):
     def split(self, name: str) -> Clouds:
         """Return the stored points of the parts of a split."""
         if name not in self._parts:
-            parts = self.dataset(name)
-            stored = (tensor[: len(parts)] for tensor in (parts.pos, parts.normal, parts.surface))
-            self._parts[name] = Clouds(*stored, parts.y)
+            self._parts[name] = stored(self.dataset(name))
         return self._parts[name]
 
     def fixed(self, name: str, **changes: Any) -> Clouds:

@@ -127,8 +127,12 @@ class ClassesModule(FitModule):
         return logits
 
     def measures(self, predicted: Tensor, batch: Batch) -> tuple[Tensor, ...]:
-        correct = predicted.argmax(1) == batch.y
-        return cross_entropy(predicted, batch.y), correct.to(predicted.dtype).mean()
+        try:
+            loss = cross_entropy(predicted, batch.y)
+        except IndexError as error:
+            expected = f"at least {int(batch.y.max()) + 1}, the families of the data"
+            raise ValueError(f"num_classes: expected {expected}, found {predicted.size(1)}") from error
+        return loss, (predicted.argmax(1) == batch.y).to(predicted.dtype).mean()
 
 
 class NormalsCLI(FitCLI):
@@ -153,8 +157,8 @@ def angles(predicted: Tensor, normal: Tensor) -> Tensor:
     """Return the angle between lines ``[N]`` in degrees, from 0 to 90; exact for small ones, too.
 
     Args:
-        predicted: normals ``[N, 3]``, or averages A of their products ``[N, 3, 3]``: an angle of square cosine
-            :math:`n^T A n`.
+        predicted: normals ``[N, 3]``, or averages A of their products ``[N, 3, 3]``: an angle of square
+            cosine :math:`n^T A n`.
         normal: unit normals.
     """
     if predicted.dim() == 3:

@@ -1,80 +1,83 @@
-"""For tests on point clouds: boxes and ellipsoids with exact normals in place of CAD parts, and a small network."""
+"""For tests of the benchmark on point clouds: small networks, trained in this process on shipped parts."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
-from torch_geometric.data import Data
-from torch_geometric.utils import scatter
 
-from fa_pyg.train.tasks.clouds_data import CloudsData
+from fa_pyg.train import compare, main
+from fa_pyg.train.normals.benchmark import CLIS, SCRIPTS, Benchmark
+from fa_pyg.train.normals.runs import CONDITIONS, Run
 
-
-def box(points, index):
-    """Random points of an upright box, longest along z; the kind of surface is plane."""
-    sides, axis = torch.rand(3) + torch.tensor([0.5, 1.0, 2.0]), torch.randint(3, (points,))
-    normal = nn.functional.one_hot(axis, 3) * (torch.randint(2, (points, 1)) * 2.0 - 1)
-    pos = torch.where(normal != 0, normal, torch.rand(points, 3) * 2 - 1) * sides
-    return Data(pos=pos, normal=normal, surface=torch.zeros(points, dtype=torch.long), y=torch.tensor([0]))
-
-
-def ball(points, index):
-    """Random points of a sphere."""
-    normal = nn.functional.normalize(torch.randn(points, 3), dim=1)
-    pos = normal * (0.5 + torch.rand(1))
-    return Data(pos=pos, normal=normal, surface=torch.full((points,), 3), y=torch.tensor([1]))
-
-
-class Parts(list):
-    """Boxes and spheres in place of a data set."""
-
-    num_classes = 2
-
-    def __init__(self, parts):
-        super().__init__(parts)
-        for name in ("pos", "normal", "surface"):
-            setattr(self, name, torch.stack([part[name] for part in self]))
-        self.y = torch.cat([part.y for part in self])
-
-
-def parts(count, points=64, seed=0):
-    """Boxes and spheres by turns."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return Parts((box, ball)[i % 2](points, i) for i in range(count))
-
-
-class Net(nn.Module):
-    """Normals of points from their coordinates and those of the farthest point; classes of clouds."""
-
-    def __init__(self, width: float = 1.0, k: int = 2, num_classes: int | None = None):
-        super().__init__()
-        channels = max(4, round(16 * width))
-        self.num_classes = num_classes
-        self.mlp = nn.Sequential(nn.Linear(6, channels), nn.ReLU(), nn.Linear(channels, num_classes or 3))
-
-    def forward(self, pos, batch=None):
-        batch = pos.new_zeros(len(pos), dtype=torch.long) if batch is None else batch
-        size = int(batch[-1]) + 1
-        top = scatter(pos, batch, dim_size=size, reduce="max")
-        found = self.mlp(torch.cat([pos, top[batch]], dim=1))
-        if self.num_classes is None:
-            return nn.functional.normalize(found, dim=1)
-        return scatter(found, batch, dim_size=size, reduce="mean")
+PLAIN = """
+name: plain
+model: {model: {class_path: fa_pyg.models.PointNet, init_args: {transforms: false}}}
+trainer: {max_epochs: 3}
+"""
+FRAMED = """
+# In frames.
+name: framed
+model: {model: {class_path: fa_pyg.models.FAPointNet}}
+trainer: {max_epochs: 3}
+"""
 
 
 @pytest.fixture
-def some_parts():
-    return parts
+def configs(tmp_path):
+    """A folder with a plain network and one in frames."""
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    for name, text in (("plain", PLAIN), ("framed", FRAMED)):
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
 
 
 @pytest.fixture
-def data(monkeypatch):
-    """Replaces CAD parts: 10 in training, 6 in validation, 4 in the test."""
-    sizes = {"train": (10, 1), "val": (6, 2), "test": (4, 3)}
+def benchmark(tmp_path):
+    """A benchmark on few points of few parts."""
 
-    def dataset(self, name):
-        count = self.num_parts if name == "train" else self.num_eval
-        number, seed = sizes[name]
-        return parts(number if count is None else min(number, count), seed=seed)
+    def make(out="out", **settings):
+        small = {"parts": 8, "evaluated": 3, "points": 32, "width": 0.03, "batch_size": 4, **settings}
+        small = {"shipped": True, "splitting": "random", **small}
+        return Benchmark(tmp_path / out, Path("scripts"), tmp_path / "none", **small)
 
-    monkeypatch.setattr(CloudsData, "dataset", dataset)
+    return make
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Trainings in this process, where they can be watched; returns the list of their command lines."""
+    seen = []
+    clis = {script: CLIS[task] for task, script in SCRIPTS.items()}
+
+    def timed(command, keep):
+        seen.append(list(map(str, command[2:])))
+        main(seen[-1], clis[Path(command[1]).name])
+        return 1.5
+
+    monkeypatch.setattr(compare, "_timed", timed)
+    return seen
+
+
+@pytest.fixture
+def run():
+    """A run with any figures."""
+    size = {"task": "normals", "splitting": "family", "parts": 8, "evaluated": 3, "points": 32, "width": 0.5}
+    one = Run(
+        "plain", 0, "I", **size, k=0, epochs=20, settings="0123abcd", condition="I", loss=0.2, score=25.0,
+        plane=20.0, cylinder=30.0, cone=float("nan"), sphere=1.0, torus=2.0, spline=3.0, other=4.0,
+        best_epoch=9, val_loss=0.3, equivariance=30.0, equivariance_median=20.0, parameters=7,
+        cpu_seconds=90.0,
+    )  # fmt: skip
+    return lambda **changes: replace(one, **changes)
+
+
+@pytest.fixture
+def runs(run):
+    """Runs in all conditions, of a loss that tells which."""
+
+    def make(**changes):
+        first = changes.pop("loss", 0.2)
+        return [run(condition=name, loss=first + i / 100, **changes) for i, name in enumerate(CONDITIONS)]
+
+    return make

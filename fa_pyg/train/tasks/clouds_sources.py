@@ -1,0 +1,55 @@
+"""Data sets of point clouds that trainings read, each split as one tensor of points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from torch_geometric.datasets import PCPNetDataset
+
+from fa_pyg.datasets import ABCNormals, CADNormals, MeshNormals, PCPNetToCloud
+from fa_pyg.datasets.clouds import SURFACES
+from fa_pyg.train.tasks.clouds import Clouds
+
+__all__ = ["SOURCES", "stored"]
+
+
+def _cad(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> CADNormals:
+    return CADNormals(root, split, num_points=num_points, num_parts=num_parts, **how)
+
+
+def _meshes(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> MeshNormals:
+    return MeshNormals(root, split, num_points=num_points, num_parts=num_parts)
+
+
+def _abc(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> ABCNormals:
+    return ABCNormals(root, split, num_points=num_points, num_parts=num_parts)
+
+
+def _pcpnet(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> Dataset:
+    found = PCPNetDataset(root, "NoNoise", split, transform=PCPNetToCloud(None, fresh=False))
+    return found[:num_parts]
+
+
+# Called with root, split, num_points and num_parts, and the options of CADNormals.
+SOURCES: dict[str, Callable[..., Dataset]] = {
+    "cad": _cad,
+    "meshes": _meshes,
+    "abc": _abc,
+    "pcpnet": _pcpnet,
+}
+
+
+def stored(dataset: Dataset) -> Clouds:
+    """Return all points that a data set has of its parts."""
+    if not hasattr(dataset, "normal"):  # read item by item
+        items = [dataset[i] for i in range(len(dataset))]
+        values = [torch.stack([item[name] for item in items]) for name in ("pos", "normal", "surface")]
+        return Clouds(*values, torch.cat([item.y for item in items]))
+    pos, normal, y = (tensor[: len(dataset)] for tensor in (dataset.pos, dataset.normal, dataset.y))
+    surface = getattr(dataset, "surface", None)
+    if surface is None:
+        surface = torch.full((1, 1), SURFACES.index("other"), dtype=torch.uint8).expand(pos.shape[:2])
+    return Clouds(pos, normal, surface[: len(dataset)], y)

@@ -1,0 +1,106 @@
+"""Records, tables and pictures of the benchmark on point clouds."""
+
+from dataclasses import replace
+
+import pytest
+
+from fa_pyg.train.normals.lines import lines_of
+from fa_pyg.train.normals.report import Report
+from fa_pyg.train.normals.rows import Row, find_rows
+from fa_pyg.train.normals.runs import LINES, Record, stem
+from fa_pyg.train.normals.table import tables
+
+ROW = Row("plain", "Plain", published=(0.1, 0.3, 0.2))
+
+
+def table(runs, row=ROW, **changes):
+    lines = lines_of([row], runs, runs[0].data, lambda row: (250, "0123abcd"))
+    return tables([replace(line, **changes) for line in lines], runs[0].data)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path, run, runs):
+    record = Record(tmp_path)
+    record.add(runs())
+    assert str(record.runs()) == str(runs())
+    record.add([run(loss=0.5)])
+    assert [one.loss for one in record.runs()][-1] == 0.5
+    assert len(record.runs()) == len(runs())
+    for wrong in ({"regime": "SO(2)"}, {"condition": "SO(2)"}, {"best_epoch": 21}, {"task": "other"}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
+            LINES.text([run(**wrong)])
+
+
+def test_records_of_other_machines_are_merged_with_their_curves(tmp_path, runs):
+    here, there = Record(tmp_path / "here"), Record(tmp_path / "there")
+    there.add(runs(seed=1))
+    there.keep_curve(runs(seed=1)[0].training, [[1, 0.5]])
+    here.add(runs())
+    assert here.merge(there.path) == len(runs())
+    assert {one.seed for one in here.runs()} == {0, 1}
+    assert here.curve(runs(seed=1)[0].training) == [[1, 0.5]]
+    assert here.curve(runs()[0].training) is None
+    with pytest.raises(ValueError, match="--merge: expected a CSV file of runs"):
+        here.merge(tmp_path / "none.csv")
+
+
+def test_other_settings_have_other_names(run):
+    others = [{"regime": "SO(3)"}, {"regime": "O(3)"}, {"seed": 1}, {"width": 0.25}, {"k": 3}, {"epochs": 21}]
+    others += [{"task": "classes"}, {"splitting": "random"}, {"parts": 9}, {"settings": "00000000"}, {}]
+    assert len({stem(run(**other).training) for other in others}) == len(others)
+
+
+def test_means_and_deviations_over_seeds_beside_the_published(runs):
+    text = table([*runs(loss=0.2), *runs(loss=0.3, seed=1)])
+    assert "| Plain | 0.2500 ± 0.0707 (0.100) | 0.2600 ± 0.0707 |" in text
+    assert "other data" in text
+    assert "other data" not in table(runs(), replace(ROW, published=None))
+    assert "20 of 250" in text
+    assert "cone" not in text  # there is none
+    assert "| plane, I/I | cylinder, I/I | sphere, I/I |" in text
+
+
+def test_shorter_runs_and_others_are_left_out(runs):
+    few = [*runs(), *runs(seed=1, epochs=10, loss=0.9), *runs(seed=2, settings="ffffffff", loss=0.9)]
+    assert "| Plain | 0.2000 (0.100) |" in table(few)
+
+
+def test_the_time_of_a_cloud(runs):
+    text = table(runs(), forward=4.0, ratio=8.25)
+    assert "| 250 | 8.25 | 3.0e+01 | 2.0e+01 |" in text
+
+
+def test_classes(runs):
+    text = table(runs(task="classes", score=0.255))
+    assert "Accuracy" in text
+    assert "| Plain | 25.5% |" in text
+    assert "Loss" not in text
+
+
+def test_what_a_run_writes(benchmark, configs, in_process, tmp_path):
+    made, rows = benchmark(epochs=1), find_rows(["plain", "framed"], configs)
+    rows = [rows[0], replace(rows[1], backbone="plain")]
+    report = Report(made, rows)
+    assert report.write() == ""
+    list(made.run(made.tasks(rows, ["I"], [0])))
+    report.time_forward(1)
+    text = report.write()
+    assert (made.out / "table.md").read_text() == text
+    (costs,) = (line for line in text.splitlines() if line.startswith("| framed | 1 |"))
+    assert float(costs.split("|")[7]) > 1  # frames take longer
+    assert {"table.md", "curves.png", "clouds.png", "forward.json"} <= {
+        one.name for one in made.out.iterdir()
+    }
+
+
+def test_a_page_to_turn_clouds_by_hand(tmp_path, benchmark, configs):
+    pytest.importorskip("plotly")
+    from fa_pyg.train.normals.benchmark import build
+    from fa_pyg.train.normals.view import write_view
+
+    made = benchmark()
+    (row,) = find_rows(["plain"], configs)
+    modules = {name: build(made.settings(row), "normals", row.path) for name in ("one", "two")}
+    write_view(modules, made.clouds().fixed("test"), tmp_path / "clouds.html")
+    page = (tmp_path / "clouds.html").read_text()
+    assert '"label":"two"' in page
+    assert page.count('"type":"scatter3d"') >= 6

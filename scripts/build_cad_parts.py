@@ -1,8 +1,8 @@
 """Build mechanical parts as points with exact normals, for ``fa_pyg.datasets.CADNormals``.
 
-``python scripts/build_cad_parts.py --root data/cad_parts --parts 2000 --jobs 2`` takes some minutes. A build that was
-stopped goes on where it was; one with more ``--parts`` adds to those that exist. Needs ``build123d`` and
-``bd_warehouse`` (``pip install 'fa_pyg[cad]'``, Python >= 3.11) but no torch, so that an environment of its own will do:
+``python scripts/build_cad_parts.py --root data/cad_parts --parts 2000 --jobs 2`` takes some minutes. A build
+that was stopped continues; one with more ``--parts`` adds to those that exist. Needs ``build123d`` and
+``bd_warehouse`` (``pip install "fa_pyg[cad]"``, Python >= 3.11) but no torch: another environment does:
 ``PYTHONPATH=. cadenv/bin/python scripts/build_cad_parts.py``.
 """
 
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit of a part (60)")
     parser.add_argument("--families", nargs="+", help="only these families (all)")
+    parser.add_argument("--retry", action="store_true", help="also those that failed before")
     given = vars(parser.parse_args())
     try:
         index = build_parts(given.pop("root"), **given)

@@ -409,6 +409,15 @@ ENTRIES: dict[str, Entry] = {
         "data:tensor name:text",
     ),
     # ---- data sets
+    "datasets.CADNormals": Entry(
+        {"shipped": True},
+        "root:path? split:name? num_points:positive splitting:name num_parts:positive? fresh:flag? "
+        "shipped:flag transform:function?",
+    ),
+    "datasets.symmetric_part": Entry(
+        {"name": "washer"}, "name:name num_points:positive seed:whole dtype:free"
+    ),
+    "datasets.symmetric_rotations": Entry({"name": "washer"}, "name:name"),
     "datasets.CovalentBonds": Entry({}, "scale:length"),
     "datasets.RDKitBonds": Entry({}, "charge:integer time_limit:length fallback:function?"),
     "datasets.RadiusGraph": Entry({"r": 2.0}, "r:length max_num_neighbors:whole?"),

@@ -22,6 +22,7 @@ INDEX = "index.json"
 SCRIPT = Path(__file__).with_name("worker.py")
 NEEDS = "build123d and bd_warehouse (pip install 'fa_pyg[cad]', Python >= 3.11)"
 VERSION = 1  # of the files
+HOPELESS = 20  # failures in a row after which a family is given up
 
 
 def build_parts(
@@ -32,12 +33,14 @@ def build_parts(
     jobs: int = 1,
     seconds: float = 60.0,
     families: list[str] | None = None,
+    retry: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Build parts of all families in turn, until the folder holds ``parts`` of them; return the index.
 
-    Part i of a family is always the same. Parts that fail, or take too long, are listed with the reason and left
-    out. A build that was killed goes on where it was; one with more parts adds to those that exist.
+    Part i of a family is always the same. Parts that fail, or take too long, are left out, and listed with
+    the reason; so are families after 20 failures in a row. A build that was killed continues; one with more
+    parts adds to those that exist.
 
     Args:
         root: folder of the parts, created where missing.
@@ -46,6 +49,7 @@ def build_parts(
         jobs: processes at work.
         seconds: time limit of a part.
         families: names of some families; None: all.
+        retry: try parts again that failed before; else they stay left out.
         progress: show on standard error how far the build is.
 
     Raises:
@@ -59,12 +63,15 @@ def build_parts(
     checks.integer("points", points)
     checks.integer("jobs", jobs, 1, 1024)
     checks.number("seconds", seconds, above=0)
+    checks.flag("retry", retry)
     names = checks.some_of("families", families, load_families()) or list(load_families())
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(locked(root / "build.lock", patience=0))
         build = _Build(root, points, progress)
+        if retry:
+            build.failed.clear()
         if len(build.parts) < parts:
             workers = [Worker(SCRIPT, seconds, "build_parts", NEEDS) for _ in range(jobs)]
             build.run(stack.enter_context(Workers(workers)), names, parts)
@@ -110,7 +117,7 @@ class _Build:
                 while new and len(self.parts) < wanted:
                     now, new = new[: wanted - len(self.parts)], new[wanted - len(self.parts) :]
                     ended |= self._wave(workers, now, wanted)
-                left = [name for name in left if name not in ended]
+                left = [name for name in left if name not in ended and not self._is_hopeless(name, index)]
                 index += 1
         finally:
             self._save()
@@ -129,6 +136,10 @@ class _Build:
         self._show(wanted, "\n")
         return ended
 
+    def _is_hopeless(self, family: str, index: int) -> bool:
+        """Return whether a family failed many times in a row, up to this index."""
+        return index + 1 >= HOPELESS and all((family, index - k) in self.failed for k in range(HOPELESS))
+
     def _request(self, family: str, index: int) -> Answer:
         path = self.root / file_of(family, index)
         path.parent.mkdir(exist_ok=True)
@@ -142,7 +153,7 @@ class _Build:
         if "error" in answer:
             self.failed[family, index] = {**record, "error": answer["error"]}
         else:
-            self.parts[family, index] = {**record, "file": file_of(family, index), **answer}
+            self.parts[family, index] = {**record, **answer}
             self.shapes.add(_shape(self.parts[family, index]))
 
     def index(self) -> dict[str, Any]:

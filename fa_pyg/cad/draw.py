@@ -28,9 +28,8 @@ class Draw:
     def __init__(self, family: str, index: int) -> None:
         self.family, self.index = family, index
         self.parameters: dict[str, Any] = {}
-        self.rng = np.random.RandomState(
-            [zlib.crc32(family.encode()), index]
-        )  # no version of NumPy changes it
+        # Its stream is the same in all versions of NumPy.
+        self.rng = np.random.RandomState([zlib.crc32(family.encode()), index])
 
     def real(self, name: str, low: float, high: float) -> float:
         """Draw a number with three decimals, uniform in a range."""

@@ -10,18 +10,18 @@ import numpy as np
 from fa_pyg.cad import surfaces
 from fa_pyg.cad.surfaces import SURFACES, Surface
 
-__all__ = ["LINEAR", "ANGULAR", "Sampled", "check_closed", "sample_shape"]
+__all__ = ["ANGULAR", "LINEAR", "Sampled", "check_closed", "sample_shape"]
 
 LINEAR = 2e-3  # deflection of the triangles, as a share of the diagonal of the part
 ANGULAR = 0.2  # angle between neighboring triangles, in radians
-OPEN = 0.1  # length of the mean normal of a closed surface: noise alone, about 1 / sqrt(points)
+NOISE = 6.0  # standard deviations of the sums of a closed surface
 
 Array = np.ndarray
 
 
 @dataclass
 class Sampled:
-    """Points of a solid: ``pos [n, 3]``, unit outward ``normal [n, 3]`` (float64), ``surface [n]`` (uint8)."""
+    """Points of a solid: ``pos [n, 3]``, outward ``normal [n, 3]``, kinds ``surface [n]``; its area."""
 
     pos: Array
     normal: Array
@@ -43,9 +43,9 @@ class _Patch:
 def sample_shape(shape: Any, num_points: int, rng: np.random.Generator) -> Sampled:
     """Sample the faces of a shape of build123d (or of a ``TopoDS_Shape``) uniformly by area.
 
-    Faces are triangulated, triangles are drawn by area, and (u, v) is drawn uniformly in the triangle. Point and
-    normal are those of the *exact* surface at (u, v), in closed form for planes, cylinders, cones, spheres and
-    tori, and by the kernel for splines and others. Normals point out of the material.
+    Faces are triangulated, triangles are drawn by area, and (u, v) is drawn uniformly in the triangle. Point
+    and normal are those of the *exact* surface at (u, v): in closed form for planes, cylinders, cones,
+    spheres and tori, by the kernel for splines and others. Normals point out of the material.
 
     Args:
         shape: one or more solids.
@@ -55,8 +55,8 @@ def sample_shape(shape: Any, num_points: int, rng: np.random.Generator) -> Sampl
     Raises:
         ValueError: where the shape has no faces, or its normals do not add up to those of a closed surface.
 
-    Not guaranteed: uniform density to better than the triangles (``LINEAR``, ``ANGULAR``); at curved edges, points
-    may exceed the face by as much.
+    Not guaranteed: a density more uniform than the triangles (``LINEAR``, ``ANGULAR``); at curved edges,
+    points may lie beyond the face by as much.
     """
     patches = _patches(getattr(shape, "wrapped", shape))
     if not patches:
@@ -91,14 +91,14 @@ def check_closed(sampled: Sampled, volume: float) -> None:
     Raises:
         ValueError: where a sum is far outside of the noise of the sample.
     """
-    if (rest := float(np.linalg.norm(sampled.normal.mean(0)))) > OPEN:
+    count = len(sampled.pos)
+    if (rest := float(np.linalg.norm(sampled.normal.mean(0)))) > NOISE / count**0.5:
         raise ValueError(f"normal: expected a closed surface, found a mean normal of length {rest:.2f}")
     products = ((sampled.pos - sampled.pos.mean(0)) * sampled.normal).sum(1)
-    found, noise = products.mean(), products.std() / len(products) ** 0.5
-    if abs(found - 3 * volume / sampled.area) > 6 * noise + 0.03 * np.abs(products).mean():
-        raise ValueError(
-            f"normal: expected a surface around a volume of {volume:.4g}, found {found * sampled.area / 3:.4g}"
-        )
+    found, noise = products.mean(), products.std() / count**0.5
+    if abs(found - 3 * volume / sampled.area) > NOISE * noise + 0.03 * np.abs(products).mean():
+        enclosed = found * sampled.area / 3
+        raise ValueError(f"normal: expected normals around a volume of {volume:.4g}, found {enclosed:.4g}")
 
 
 def _inside(corners: Array, rng: np.random.Generator) -> Array:
@@ -136,7 +136,7 @@ def _diagonal(shape: Any) -> float:
 
 
 def _triangles(face: Any) -> tuple[Array, Array] | None:
-    """Return the triangles of a face in (u, v) ``[t, 3, 2]`` and their areas in space, None where there are none."""
+    """Return the triangles of a face in (u, v) ``[t, 3, 2]`` and their areas in space, if there are any."""
     from OCP.BRep import BRep_Tool
     from OCP.TopLoc import TopLoc_Location
 

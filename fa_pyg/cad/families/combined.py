@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from fa_pyg.cad.draw import Draw
-from fa_pyg.cad.families import family
 
-__all__: list[str] = []
+__all__ = [
+    "chamfered_block",
+    "clevis",
+    "connecting_rod",
+    "die_block",
+    "filleted_block",
+    "lever",
+    "pillow_block",
+    "primitive_cut",
+    "primitive_union",
+    "t_handle",
+    "universal_cross",
+]
 
 
-@family
 def primitive_union(cad: Any, draw: Draw) -> Any:
     """A union of overlapping boxes, cylinders, cones, spheres and tori."""
     solid = _primitive(cad, draw, 0)
@@ -20,7 +30,6 @@ def primitive_union(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def primitive_cut(cad: Any, draw: Draw) -> Any:
     """A block or cylinder from which primitives are cut."""
     size = draw.reals("size", 3, 14, 24)
@@ -31,7 +40,6 @@ def primitive_cut(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def filleted_block(cad: Any, draw: Draw) -> Any:
     """A block with some or all edges filleted, and a boss or a pocket."""
     size = draw.reals("size", 3, 8, 30)
@@ -45,7 +53,6 @@ def filleted_block(cad: Any, draw: Draw) -> Any:
     return solid - cad.Pos(0, 0, size[2] / 2) * cad.Cylinder(tool, size[2]) if kind == "pocket" else solid
 
 
-@family
 def chamfered_block(cad: Any, draw: Draw) -> Any:
     """A block with chamfered edges and a cross bore or slot."""
     size = draw.reals("size", 3, 8, 30)
@@ -61,7 +68,6 @@ def chamfered_block(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def lever(cad: Any, draw: Draw) -> Any:
     """A lever: two bosses of different size joined by a tapered web."""
     first, second, length = draw.real("first", 5, 12), draw.real("second", 3, 9), draw.real("length", 25, 60)
@@ -79,7 +85,6 @@ def lever(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def connecting_rod(cad: Any, draw: Draw) -> Any:
     """Two rings joined by a bar with a milled pocket on each side."""
     big, small, length = draw.real("big", 8, 14), draw.real("small", 4, 7), draw.real("length", 30, 70)
@@ -95,7 +100,6 @@ def connecting_rod(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def pillow_block(cad: Any, draw: Draw) -> Any:
     """A bearing housing: a foot with two holes and a bored arch."""
     radius, width = draw.real("radius", 8, 20), draw.real("width", 6, 18)
@@ -109,7 +113,6 @@ def pillow_block(cad: Any, draw: Draw) -> Any:
     return solid - cad.Pos(x, 0, 0) * hole - cad.Pos(-x, 0, 0) * hole
 
 
-@family
 def clevis(cad: Any, draw: Draw) -> Any:
     """A fork on a round shank, with a cross bore and rounded ends."""
     size, gap, length = draw.real("size", 8, 20), draw.real("gap", 0.3, 0.55), draw.real("length", 1.2, 2.5)
@@ -121,7 +124,6 @@ def clevis(cad: Any, draw: Draw) -> Any:
     return body + cad.Pos(0, 0, -(length * size + shank) / 2) * cad.Cylinder(0.35 * size, shank)
 
 
-@family
 def universal_cross(cad: Any, draw: Draw) -> Any:
     """The cross of a universal joint: two crossing pins and a ball or a block."""
     pin, length, other = draw.real("pin", 2, 6), draw.real("length", 20, 40), draw.real("other", 0.6, 1)
@@ -132,7 +134,6 @@ def universal_cross(cad: Any, draw: Draw) -> Any:
     return solid - cad.Rot(90, 0, 0) * cad.Cylinder(0.4 * pin, 2 * length) if draw.flag("drilled") else solid
 
 
-@family
 def t_handle(cad: Any, draw: Draw) -> Any:
     """A hex key with a cross handle of filleted ends."""
     flats, length = draw.real("flats", 3, 8), draw.real("length", 25, 70)
@@ -144,7 +145,6 @@ def t_handle(cad: Any, draw: Draw) -> Any:
     return handle + blade
 
 
-@family
 def die_block(cad: Any, draw: Draw) -> Any:
     """A cube with spherical or conical dimples on its faces."""
     size, depth = draw.real("size", 10, 30), draw.real("depth", 0.1, 0.25)

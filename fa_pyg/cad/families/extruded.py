@@ -6,12 +6,26 @@ from math import cos, pi, sin
 from typing import Any
 
 from fa_pyg.cad.draw import Draw
-from fa_pyg.cad.families import family
 
-__all__: list[str] = []
+__all__ = [
+    "angle_bracket",
+    "angle_profile",
+    "beam_profile",
+    "channel_profile",
+    "crescent_wrench",
+    "enclosure",
+    "gusset",
+    "heat_sink",
+    "hollow_section",
+    "perforated_plate",
+    "polygon_prism",
+    "rounded_plate",
+    "slotted_disk",
+    "spline_prism",
+    "yoke_bracket",
+]
 
 
-@family
 def polygon_prism(cad: Any, draw: Draw) -> Any:
     """A prism over a star-shaped polygon, straight or tapered."""
     points = _star(draw, draw.whole("corners", 5, 11), 0.5)
@@ -21,7 +35,6 @@ def polygon_prism(cad: Any, draw: Draw) -> Any:
     return solid - cad.Cylinder(draw.real("bore", 1, 4), 100) if draw.flag("bored") else solid
 
 
-@family
 def spline_prism(cad: Any, draw: Draw) -> Any:
     """A prism over a closed smooth curve: a cam or a lobed rotor."""
     points = _star(draw, draw.whole("corners", 4, 8), 0.6)
@@ -29,7 +42,6 @@ def spline_prism(cad: Any, draw: Draw) -> Any:
     return solid - cad.Cylinder(draw.real("bore", 1, 4), 100) if draw.flag("bored") else solid
 
 
-@family
 def rounded_plate(cad: Any, draw: Draw) -> Any:
     """A rounded plate with four holes in its corners and a window."""
     w, h, t = draw.real("width", 20, 60), draw.real("depth", 15, 40), draw.real("thickness", 1, 8)
@@ -46,7 +58,6 @@ def rounded_plate(cad: Any, draw: Draw) -> Any:
     return plate
 
 
-@family
 def perforated_plate(cad: Any, draw: Draw) -> Any:
     """A plate with a grid of round or hexagonal holes."""
     columns, rows, pitch = draw.whole("columns", 2, 7), draw.whole("rows", 2, 5), draw.real("pitch", 5, 10)
@@ -58,7 +69,6 @@ def perforated_plate(cad: Any, draw: Draw) -> Any:
     return cad.extrude(face, pitch * draw.real("thickness", 0.1, 0.8))
 
 
-@family
 def angle_profile(cad: Any, draw: Draw) -> Any:
     """An L profile, with a rounded inner corner."""
     a, b, t = draw.real("a", 10, 30), draw.real("b", 10, 30), draw.real("thickness", 1, 4)
@@ -68,7 +78,6 @@ def angle_profile(cad: Any, draw: Draw) -> Any:
     return cad.fillet(inner, t * draw.real("fillet", 0.3, 1.2))
 
 
-@family
 def channel_profile(cad: Any, draw: Draw) -> Any:
     """A U profile."""
     w, h, t = draw.real("width", 10, 30), draw.real("depth", 6, 25), draw.real("thickness", 1, 2.5)
@@ -77,7 +86,6 @@ def channel_profile(cad: Any, draw: Draw) -> Any:
     return cad.fillet(solid.edges().filter_by(cad.Axis.Z), 0.4 * t) if draw.flag("rounded") else solid
 
 
-@family
 def beam_profile(cad: Any, draw: Draw) -> Any:
     """An I or T beam with filleted roots."""
     w, h, t = draw.real("width", 10, 30), draw.real("depth", 12, 40), draw.real("thickness", 1, 3)
@@ -88,7 +96,6 @@ def beam_profile(cad: Any, draw: Draw) -> Any:
     return cad.extrude(cad.fillet(roots, t * draw.real("fillet", 0.3, 1.2)), draw.real("length", 10, 80))
 
 
-@family
 def hollow_section(cad: Any, draw: Draw) -> Any:
     """A rectangular, round or hexagonal tube."""
     w, h, share = draw.real("width", 8, 30), draw.real("depth", 8, 30), draw.real("wall", 0.08, 0.2)
@@ -102,7 +109,6 @@ def hollow_section(cad: Any, draw: Draw) -> Any:
     return cad.extrude(face, draw.real("length", 10, 80))
 
 
-@family
 def angle_bracket(cad: Any, draw: Draw) -> Any:
     """An L bracket with holes in both legs and a rib or not."""
     w, a, b = draw.real("width", 10, 30), draw.real("a", 15, 35), draw.real("b", 15, 35)
@@ -120,7 +126,6 @@ def angle_bracket(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def yoke_bracket(cad: Any, draw: Draw) -> Any:
     """A U bracket: a base and two round ears with a cross bore."""
     w, gap, t = draw.real("width", 8, 24), draw.real("gap", 6, 24), draw.real("thickness", 2, 5)
@@ -133,7 +138,6 @@ def yoke_bracket(cad: Any, draw: Draw) -> Any:
     return solid - cad.Cylinder(0.2 * min(w, gap), 3 * t) if draw.flag("hole") else solid
 
 
-@family
 def gusset(cad: Any, draw: Draw) -> Any:
     """A triangular plate with rounded corners and lightening holes."""
     a, b, t = draw.real("a", 15, 50), draw.real("b", 15, 50), draw.real("thickness", 1, 8)
@@ -144,7 +148,6 @@ def gusset(cad: Any, draw: Draw) -> Any:
     return cad.extrude(face, t)
 
 
-@family
 def heat_sink(cad: Any, draw: Draw) -> Any:
     """A base with parallel fins."""
     fins, pitch = draw.whole("fins", 4, 12), draw.real("pitch", 2, 5)
@@ -157,7 +160,6 @@ def heat_sink(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def enclosure(cad: Any, draw: Draw) -> Any:
     """An open box with rounded edges and screw posts."""
     w, d, h = draw.real("width", 25, 60), draw.real("depth", 20, 45), draw.real("height", 8, 30)
@@ -173,7 +175,6 @@ def enclosure(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def slotted_disk(cad: Any, draw: Draw) -> Any:
     """A disk with radial slots or a circle of holes: an encoder wheel, a brake disk."""
     radius, count, t = draw.real("radius", 12, 40), draw.whole("count", 3, 16), draw.real("thickness", 1, 8)
@@ -185,7 +186,6 @@ def slotted_disk(cad: Any, draw: Draw) -> Any:
     return cad.extrude(face, t)
 
 
-@family
 def crescent_wrench(cad: Any, draw: Draw) -> Any:
     """An open-end wrench: a bar between two heads with hexagonal jaws."""
     length, jaw = draw.real("length", 50, 120), draw.real("jaw", 6, 18)

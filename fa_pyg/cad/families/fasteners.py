@@ -5,50 +5,58 @@ from __future__ import annotations
 from typing import Any
 
 from fa_pyg.cad.draw import Draw
-from fa_pyg.cad.families import family
 
-__all__: list[str] = []
+__all__ = [
+    "button_head_screw",
+    "cheese_head_screw",
+    "countersunk_screw",
+    "domed_cap_nut",
+    "heat_set_nut",
+    "hex_flange_nut",
+    "hex_flange_screw",
+    "hex_head_screw",
+    "hex_nut",
+    "pan_head_screw",
+    "plain_washer",
+    "set_screw",
+    "shoulder_screw",
+    "socket_head_screw",
+    "square_nut",
+    "tooth_lock_washer",
+]
 
 LENGTHS = (2.0, 3.0, 4.5, 7.0)  # of screws, in diameters
 SHOULDERS = (10.0, 12.0, 16.0, 20.0, 25.0, 30.0, 40.0, 50.0)  # lengths of ISO 7379, in mm
 
 
-@family
 def button_head_screw(cad: Any, draw: Draw) -> Any:
     return _screw(draw, "ButtonHeadScrew", "ButtonHeadWithCollarScrew")
 
 
-@family
 def cheese_head_screw(cad: Any, draw: Draw) -> Any:
     return _screw(draw, "CheeseHeadScrew", "RaisedCheeseHeadScrew")
 
 
-@family
 def countersunk_screw(cad: Any, draw: Draw) -> Any:
     return _screw(draw, "CounterSunkScrew", "RaisedCounterSunkOvalHeadScrew")
 
 
-@family
 def hex_head_screw(cad: Any, draw: Draw) -> Any:
     return _screw(draw, "HexHeadScrew")
 
 
-@family
 def hex_flange_screw(cad: Any, draw: Draw) -> Any:
     return _screw(draw, "HexHeadWithFlangeScrew")
 
 
-@family
 def pan_head_screw(cad: Any, draw: Draw) -> Any:
     return _screw(draw, "PanHeadScrew", "PanHeadWithCollarScrew")
 
 
-@family
 def set_screw(cad: Any, draw: Draw) -> Any:
     return _screw(draw, "SetScrew")
 
 
-@family
 def shoulder_screw(cad: Any, draw: Draw) -> Any:
     from bd_warehouse import fastener
 
@@ -56,42 +64,34 @@ def shoulder_screw(cad: Any, draw: Draw) -> Any:
     return _made(draw.case([{**case, "length": length} for case in cases for length in SHOULDERS]), fastener)
 
 
-@family
 def socket_head_screw(cad: Any, draw: Draw) -> Any:
     return _screw(draw, "SocketHeadCapScrew", "LowProfileScrew")
 
 
-@family
 def domed_cap_nut(cad: Any, draw: Draw) -> Any:
     return _sized(draw, "DomedCapNut")
 
 
-@family
 def heat_set_nut(cad: Any, draw: Draw) -> Any:
     return _sized(draw, "HeatSetNut")
 
 
-@family
 def hex_nut(cad: Any, draw: Draw) -> Any:
     return _sized(draw, "HexNut", "UnchamferedHexagonNut")
 
 
-@family
 def hex_flange_nut(cad: Any, draw: Draw) -> Any:
     return _sized(draw, "HexNutWithFlange")
 
 
-@family
 def square_nut(cad: Any, draw: Draw) -> Any:
     return _sized(draw, "SquareNut")
 
 
-@family
 def plain_washer(cad: Any, draw: Draw) -> Any:
     return _sized(draw, "PlainWasher", "ChamferedWasher", "CheeseHeadWasher")
 
 
-@family
 def tooth_lock_washer(cad: Any, draw: Draw) -> Any:
     return _sized(draw, "InternalToothLockWasher")
 

@@ -5,23 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from fa_pyg.cad.draw import Draw
-from fa_pyg.cad.families import family
 
-__all__: list[str] = []
+__all__ = [
+    "blind_flange",
+    "manifold",
+    "o_ring",
+    "pipe",
+    "pipe_bend",
+    "slip_on_flange",
+    "socket_weld_flange",
+    "tee_fitting",
+    "weld_neck_flange",
+]
 
 SIZES = ("1/2", "3/4", "1", "1 1/4", "1 1/2", "2", "2 1/2", "3", "4", "5", "6", "8", "10", "12")
 CLASSES = (150, 300, 600, 900, 1500)
 FACES = ("Flat", "Raised", "Ring", "Groove")
 
 
-@family
 def o_ring(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.o_rings import ORing
 
     return ORing(**draw.case([{"size": size} for size in ORing.sizes()]))
 
 
-@family
 def pipe(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.pipe import PipeSection
 
@@ -32,7 +39,6 @@ def pipe(cad: Any, draw: Draw) -> Any:
     return cad.extrude(cad.Circle(radius) - cad.Circle(radius - wall), 2 * case["length"] * radius)
 
 
-@family
 def pipe_bend(cad: Any, draw: Draw) -> Any:
     radius = draw.real("radius", 5, 60)
     bend, angle = radius * draw.real("bend", 1.5, 4), draw.choice("angle", (30, 45, 60, 90, 120, 180))
@@ -45,27 +51,22 @@ def pipe_bend(cad: Any, draw: Draw) -> Any:
     return tube
 
 
-@family
 def blind_flange(cad: Any, draw: Draw) -> Any:
     return _flange(draw, "BlindFlange")
 
 
-@family
 def slip_on_flange(cad: Any, draw: Draw) -> Any:
     return _flange(draw, "SlipOnFlange")
 
 
-@family
 def socket_weld_flange(cad: Any, draw: Draw) -> Any:
     return _flange(draw, "SocketWeldFlange", SIZES[:8], FACES[:2])
 
 
-@family
 def weld_neck_flange(cad: Any, draw: Draw) -> Any:
     return _flange(draw, "WeldNeckFlange")
 
 
-@family
 def tee_fitting(cad: Any, draw: Draw) -> Any:
     radius = draw.real("radius", 5, 40)
     bore, length = radius * draw.real("bore", 0.55, 0.85), radius * draw.real("length", 3, 6)
@@ -79,7 +80,6 @@ def tee_fitting(cad: Any, draw: Draw) -> Any:
     return outer - inner
 
 
-@family
 def manifold(cad: Any, draw: Draw) -> Any:
     size = sorted(draw.reals("size", 3, 20, 80))
     count = draw.whole("ports", 2, 5)

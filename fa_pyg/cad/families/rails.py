@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fa_pyg.cad.draw import Draw
-from fa_pyg.cad.families import family
 
-__all__: list[str] = []
+__all__ = [
+    "aluminum_rail",
+    "open_builds_part",
+]
 
 PARTS = (
     ("AcmeAntiBacklashNutBlock8mm", {}),
@@ -33,7 +35,6 @@ PARTS = (
 )
 
 
-@family
 def aluminum_rail(cad: Any, draw: Draw) -> Any:
     from bd_warehouse import open_builds
 
@@ -45,7 +46,6 @@ def aluminum_rail(cad: Any, draw: Draw) -> Any:
     )
 
 
-@family
 def open_builds_part(cad: Any, draw: Draw) -> Any:
     from bd_warehouse import open_builds
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from fa_pyg.cad.draw import Draw
-from fa_pyg.cad.families import family
 
-__all__: list[str] = []
+__all__ = [
+    "ball_knob",
+    "dome",
+    "dumbbell",
+    "flanged_bushing",
+    "nozzle",
+    "piston",
+    "spoked_wheel",
+    "stepped_shaft",
+    "torus_ring",
+    "turned_profile",
+    "turned_spline",
+    "v_pulley",
+]
 
 
-@family
 def stepped_shaft(cad: Any, draw: Draw) -> Any:
     """A shaft of several diameters with chamfered ends and a keyway or not."""
     radii = draw.reals("radii", draw.whole("steps", 2, 5), 3, 12)
@@ -27,7 +38,6 @@ def stepped_shaft(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def turned_profile(cad: Any, draw: Draw) -> Any:
     """A revolved polyline: cylinders, cones and disks."""
     count = draw.whole("corners", 4, 8)
@@ -38,7 +48,6 @@ def turned_profile(cad: Any, draw: Draw) -> Any:
     return _revolved(cad, cad.Polyline(*points, close=True))
 
 
-@family
 def turned_spline(cad: Any, draw: Draw) -> Any:
     """A revolved smooth curve: a vase, a handle."""
     count = draw.whole("corners", 4, 7)
@@ -49,7 +58,6 @@ def turned_spline(cad: Any, draw: Draw) -> Any:
     return _revolved(cad, curve + cad.Polyline((radii[-1], top), (inner, top), (inner, 0), (radii[0], 0)))
 
 
-@family
 def v_pulley(cad: Any, draw: Draw) -> Any:
     """A pulley with V grooves, a bore and a keyway or not."""
     radius, grooves, width = (
@@ -72,7 +80,6 @@ def v_pulley(cad: Any, draw: Draw) -> Any:
     return solid - cad.Pos(bore, 0, 0) * cad.Box(bore, 0.5 * bore, 10 * x) if draw.flag("keyed") else solid
 
 
-@family
 def spoked_wheel(cad: Any, draw: Draw) -> Any:
     """A wheel with a rim, a hub and round spokes."""
     radius, spokes, width = draw.real("radius", 20, 50), draw.whole("spokes", 3, 8), draw.real("width", 3, 12)
@@ -85,7 +92,6 @@ def spoked_wheel(cad: Any, draw: Draw) -> Any:
     return solid - cad.Cylinder(0.5 * hub, 10 * width)
 
 
-@family
 def ball_knob(cad: Any, draw: Draw) -> Any:
     """A ball on a neck with a flat and a threaded hole's bore."""
     radius = draw.real("radius", 6, 20)
@@ -96,7 +102,6 @@ def ball_knob(cad: Any, draw: Draw) -> Any:
     return solid - cad.Pos(0, 0, -length) * cad.Cylinder(0.5 * neck, 1.2 * length)
 
 
-@family
 def dumbbell(cad: Any, draw: Draw) -> Any:
     """A bar between two balls or disks."""
     length, bar = draw.real("length", 20, 60), draw.real("bar", 2, 5)
@@ -109,7 +114,6 @@ def dumbbell(cad: Any, draw: Draw) -> Any:
     )
 
 
-@family
 def nozzle(cad: Any, draw: Draw) -> Any:
     """A hollow cone between two tubes."""
     wide, narrow, t = draw.real("wide", 8, 20), draw.real("narrow", 2, 6), draw.real("wall", 0.8, 2)
@@ -119,7 +123,6 @@ def nozzle(cad: Any, draw: Draw) -> Any:
     return _revolved(cad, cad.Polyline(*outer, *inner, close=True))
 
 
-@family
 def piston(cad: Any, draw: Draw) -> Any:
     """A piston: ring grooves, a hollow skirt and a pin bore."""
     radius, height = draw.real("radius", 10, 30), draw.real("height", 0.9, 1.6)
@@ -133,7 +136,6 @@ def piston(cad: Any, draw: Draw) -> Any:
     return solid - cad.Pos(0, 0, -0.15 * height) * pin
 
 
-@family
 def dome(cad: Any, draw: Draw) -> Any:
     """A hollow or solid spherical cap on a flange with holes."""
     radius, t = draw.real("radius", 10, 30), draw.real("wall", 0.06, 0.2)
@@ -147,7 +149,6 @@ def dome(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def flanged_bushing(cad: Any, draw: Draw) -> Any:
     """A bushing with a flange, filleted or chamfered."""
     bore, wall, length = draw.real("bore", 3, 15), draw.real("wall", 0.8, 3), draw.real("length", 5, 30)
@@ -160,7 +161,6 @@ def flanged_bushing(cad: Any, draw: Draw) -> Any:
     return cad.fillet(rims, size) if draw.flag("filleted") else cad.chamfer(rims, size)
 
 
-@family
 def torus_ring(cad: Any, draw: Draw) -> Any:
     """A whole or partial ring of round section, with a stem or not: an eye bolt, a handle."""
     major = draw.real("major", 8, 25)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from fa_pyg.cad.draw import Draw
-from fa_pyg.cad.families import family
 
-__all__: list[str] = []
+__all__ = [
+    "bent_rod",
+    "blade",
+    "coil_spring",
+    "duct_adapter",
+    "impeller",
+    "polygon_loft",
+    "s_hook",
+    "smooth_loft",
+    "twisted_bar",
+]
 
 
-@family
 def duct_adapter(cad: Any, draw: Draw) -> Any:
     """A loft from a rounded rectangle to a circle, offset, solid or hollow."""
     w, h, height = draw.real("width", 10, 30), draw.real("depth", 10, 30), draw.real("height", 10, 40)
@@ -24,7 +32,6 @@ def duct_adapter(cad: Any, draw: Draw) -> Any:
     return between(0) - between(0.12 * radius + 0.5) if draw.flag("hollow") else between(0)
 
 
-@family
 def polygon_loft(cad: Any, draw: Draw) -> Any:
     """A loft between two polygons of one number of corners, turned and scaled."""
     sides, height = draw.whole("sides", 3, 8), draw.real("height", 8, 30)
@@ -37,7 +44,6 @@ def polygon_loft(cad: Any, draw: Draw) -> Any:
     return cad.loft([cad.RegularPolygon(first, sides), upper], ruled=draw.flag("ruled"))
 
 
-@family
 def smooth_loft(cad: Any, draw: Draw) -> Any:
     """A loft through ellipses: a boat hull, a bottle."""
     count, step = draw.whole("sections", 3, 5), draw.real("step", 6, 14)
@@ -45,7 +51,6 @@ def smooth_loft(cad: Any, draw: Draw) -> Any:
     return cad.loft([cad.Pos(0, 0, k * step) * cad.Ellipse(a[k], b[k]) for k in range(count)])
 
 
-@family
 def blade(cad: Any, draw: Draw) -> Any:
     """A twisted blade: a loft of turned airfoils on a root block."""
     chord, span, twist = draw.real("chord", 10, 25), draw.real("span", 20, 60), draw.real("twist", 5, 45)
@@ -53,8 +58,8 @@ def blade(cad: Any, draw: Draw) -> Any:
 
     def airfoil(scale: float) -> Any:
         c, t = chord * scale, chord * scale * thick
-        points = (-0.5 * c, 0), (-0.25 * c, 0.55 * t), (0.15 * c, 0.4 * t), (0.5 * c, 0), (0, -0.25 * t)
-        return cad.make_face(cad.Spline(*points, periodic=True))
+        upper = cad.Spline((-0.5 * c, 0), (-0.25 * c, 0.55 * t), (0.15 * c, 0.4 * t), (0.5 * c, 0))
+        return cad.make_face(upper + cad.Spline((0.5 * c, 0), (0, -0.25 * t), (-0.5 * c, 0)))
 
     sections = [
         cad.Pos(0, 0, k * span / 2) * cad.Rot(0, 0, k * twist / 2) * airfoil(1 + k * (tip - 1) / 2)
@@ -66,7 +71,6 @@ def blade(cad: Any, draw: Draw) -> Any:
     return solid
 
 
-@family
 def bent_rod(cad: Any, draw: Draw) -> Any:
     """A round or square rod along a filleted polyline."""
     count = draw.whole("corners", 2, 4)
@@ -82,7 +86,6 @@ def bent_rod(cad: Any, draw: Draw) -> Any:
     return cad.sweep(cad.Plane(path ^ 0) * section, path, transition=cad.Transition.RIGHT)
 
 
-@family
 def s_hook(cad: Any, draw: Draw) -> Any:
     """A hook of round bar: two arcs and a straight part."""
     first, second = draw.real("first", 5, 14), draw.real("second", 5, 14)
@@ -97,7 +100,6 @@ def s_hook(cad: Any, draw: Draw) -> Any:
     )
 
 
-@family
 def coil_spring(cad: Any, draw: Draw) -> Any:
     """A compression spring: a circle swept along a helix."""
     radius, turns = draw.real("radius", 5, 15), draw.whole("turns", 2, 6)
@@ -107,7 +109,6 @@ def coil_spring(cad: Any, draw: Draw) -> Any:
     return cad.sweep(cad.Plane(path @ 0, z_dir=path % 0) * cad.Circle(wire), path, is_frenet=True)
 
 
-@family
 def twisted_bar(cad: Any, draw: Draw) -> Any:
     """A square, star or oval bar twisted along its axis."""
     kind, length, twist = (
@@ -130,7 +131,6 @@ def twisted_bar(cad: Any, draw: Draw) -> Any:
     )
 
 
-@family
 def impeller(cad: Any, draw: Draw) -> Any:
     """A disk with curved vanes around a hub."""
     radius, vanes, height = draw.real("radius", 15, 40), draw.whole("vanes", 3, 8), draw.real("height", 3, 12)

@@ -5,25 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from fa_pyg.cad.draw import Draw
-from fa_pyg.cad.families import family
 
-__all__: list[str] = []
+__all__ = [
+    "ball_bearing",
+    "eccentric_bushing",
+    "helical_gear",
+    "rack_gear",
+    "retaining_ring",
+    "roller_bearing",
+    "shaft_key",
+    "sprocket",
+    "spur_gear",
+    "worm",
+]
 
 MODULES = (0.5, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)  # of gears, ISO 54, in mm
 
 
-@family
 def ball_bearing(cad: Any, draw: Draw) -> Any:
     names = "SingleRowDeepGrooveBallBearing", "SingleRowCappedDeepGrooveBallBearing"
     return _bearing(draw, *names, "SingleRowAngularContactBallBearing")
 
 
-@family
 def roller_bearing(cad: Any, draw: Draw) -> Any:
     return _bearing(draw, "SingleRowCylindricalRollerBearing", "SingleRowTaperedRollerBearing")
 
 
-@family
 def spur_gear(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.gear import SpurGear
 
@@ -32,7 +39,6 @@ def spur_gear(cad: Any, draw: Draw) -> Any:
     return _bored(cad, draw, gear, module * teeth)
 
 
-@family
 def helical_gear(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.gear import HelicalGear
 
@@ -42,7 +48,6 @@ def helical_gear(cad: Any, draw: Draw) -> Any:
     return _bored(cad, draw, gear, module * teeth)
 
 
-@family
 def rack_gear(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.gear import RackGear
 
@@ -53,7 +58,6 @@ def rack_gear(cad: Any, draw: Draw) -> Any:
     )
 
 
-@family
 def worm(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.gear import Worm
 
@@ -62,7 +66,6 @@ def worm(cad: Any, draw: Draw) -> Any:
     return Worm(module, starts, quotient, round(module * draw.real("length", 10, 25), 2), hand=hand)
 
 
-@family
 def sprocket(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.sprocket import Sprocket
 
@@ -82,7 +85,6 @@ def sprocket(cad: Any, draw: Draw) -> Any:
     return Sprocket(teeth, pitch, 0.6 * pitch, thickness=thickness, bore_diameter=2 * bore, **circle)
 
 
-@family
 def shaft_key(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.shaft_key import ShaftKey
 
@@ -96,7 +98,6 @@ def shaft_key(cad: Any, draw: Draw) -> Any:
     return ShaftKey(**draw.case(cases))
 
 
-@family
 def retaining_ring(cad: Any, draw: Draw) -> Any:
     from bd_warehouse import retaining_ring as rings
 
@@ -107,7 +108,6 @@ def retaining_ring(cad: Any, draw: Draw) -> Any:
     return getattr(rings, case["class"])(case["size"])
 
 
-@family
 def eccentric_bushing(cad: Any, draw: Draw) -> Any:
     from bd_warehouse.bushing import HexFlangedEccentricBushing
 

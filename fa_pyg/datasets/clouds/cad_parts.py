@@ -1,4 +1,4 @@
-"""Reading of folders that ``scripts/build_cad_parts.py`` writes: an index, and a file of points for each part."""
+"""Reading of folders that ``scripts/build_cad_parts.py`` writes: an index, and the points of each part."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_index(root: Path) -> tuple[list[Part], int]:
     try:
         found = read_checked_json(path)
     except DamagedFile as damage:
-        raise ValueError(f"{damage}; build the parts again in a new folder") from damage
+        raise ValueError(f"{path}: expected an index as it was written, found {damage.found}") from damage
     if found is None:
         hint = f": build them by {BUILD.format(root=root)}, or take shipped=True"
         raise ValueError(f"root: expected a folder of parts, found no {path}{hint}")

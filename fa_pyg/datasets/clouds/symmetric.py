@@ -27,28 +27,30 @@ def symmetric_part(
 ) -> Data:
     """Return a part whose set of points is invariant under its group of rotations, with exact normals.
 
-    Points are drawn uniformly by area and replicated by all elements of the group: where a part is symmetric, so is
-    its sample, and eigenvalues of its covariance coincide to rounding. Parts are centered and of size about one.
+    Points are drawn uniformly by area and replicated by all elements of the group, so that eigenvalues of
+    their covariance coincide to rounding. Parts are centered and of size about one.
 
     Args:
-        name: ``"washer"``, ``"hex_nut"``, ``"square_nut"``, ``"spur_gear"`` (straight flanks, 12 teeth), ``"torus"``,
-            ``"sphere"`` or ``"cube"``.
+        name: ``"washer"``, ``"hex_nut"``, ``"square_nut"``, ``"spur_gear"`` (12 teeth of straight flanks),
+            ``"torus"``, ``"sphere"`` or ``"cube"``.
         num_points: how many points at least; rounded up to a multiple of the order of the group.
         seed: of the drawn points.
         dtype: of positions and normals; the set is invariant to the rounding of this type.
 
-    Returns ``pos [n, 3]``, ``normal [n, 3]``, ``surface [n]``: point k and its images are the rows k, k + m, ...,
-    with m = n / order, in the order of :func:`symmetric_rotations`.
+    Returns ``pos [n, 3]``, ``normal [n, 3]``, ``surface [n]``: the images of point k are the rows k, k + m,
+    k + 2m, ..., with m = n / order, in the order of :func:`symmetric_rotations`.
 
     Raises:
         ValueError: for an unknown name and for arguments out of range.
 
-    Not guaranteed: invariance under reflections, and the full symmetry of the solid: of the infinite group of a
-    washer, torus or sphere a finite one is taken (D12, D12, O).
+    Not guaranteed: invariance under reflections, and the full symmetry of the solid: of the infinite group of
+    a washer, torus or sphere a finite one is taken (D12, D12, O).
     """
     checks.one_of("name", name, SYMMETRIC)
     checks.integer("num_points", num_points)
     checks.integer("seed", seed, 0, 2**32 - 1)
+    if dtype not in (torch.float32, torch.float64):
+        checks.refuse("dtype", "torch.float32 or torch.float64", dtype)
     group = symmetric_rotations(name).numpy()
     pos, normal, surface = _drawn(
         SYMMETRIC[name][1](), -(-num_points // len(group)), np.random.default_rng(seed)

@@ -123,6 +123,7 @@ GRAPHS = {"in_channels": 1, "hidden_channels": 8, "num_layers": 2, "out_channels
 OF_GRAPHS = " in_channels:count hidden_channels:size num_layers:size out_channels:size"
 STACK = " act:function readout:name head:size?"
 LAYER = " frame:frame scalars:count vectors:size out_scalars:count? out_vectors:count? chunk:positive?"
+POINTS = " width:length pool:name"
 DECLARED = " inputs:inputs? reads:reads? node_weight:weight? levels:levels?"
 
 
@@ -337,6 +338,25 @@ ENTRIES: dict[str, Entry] = {
     "models.TwoBody": Entry({}, "time:length max_force:length? steps:positive"),
     "models.VNPointNet": Entry({}, "width:length k:positive num_classes:size? cross:flag"),
     "models.VNDGCNN": Entry({}, "width:length k:positive num_classes:size? cross:flag"),
+    "models.PointNet": Entry(
+        {}, "num_classes:size? transforms:flag normalize:flag channels:list num_vectors:size" + POINTS
+    ),
+    "models.DGCNN": Entry(
+        {},
+        "k:positive num_classes:size? transforms:flag normalize:flag coordinates:flag dropout:amount"
+        + POINTS,
+    ),
+    "models.FramedPoints": Entry(
+        {"model": fa_pyg.models.PointNet(0.1)}, "model:module frame:frame? average:name"
+    ),
+    "models.FAPointNet": Entry({}, "width:length num_classes:size? frame:frame? average:name"),
+    "models.FADGCNN": Entry(
+        {},
+        "width:length k:positive num_classes:size? frame:frame? average:name transforms:flag dropout:amount",
+    ),
+    "models.FALocalPointNet": Entry(
+        {}, "width:length k:size num_classes:size? frame:frame? average:name local_frame:frame?"
+    ),
     "models.AtomicReference": Entry({}, "reduce_mean:flag max_z:size"),
     "models.AdjacencyMLP": Entry({**GRAPHS, "max_nodes": 5}, "max_nodes:size act:function" + OF_GRAPHS),
     "models.GCN": Entry(GRAPHS, "" + OF_GRAPHS + STACK),

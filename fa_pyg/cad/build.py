@@ -22,6 +22,7 @@ INDEX = "index.json"
 SCRIPT = Path(__file__).with_name("worker.py")
 NEEDS = "build123d and bd_warehouse (pip install 'fa_pyg[cad]', Python >= 3.11)"
 VERSION = 1  # of the files
+HOPELESS = 20  # failures in a row after which a family is given up
 
 
 def build_parts(
@@ -38,7 +39,8 @@ def build_parts(
     """Build parts of all families in turn, until the folder holds ``parts`` of them; return the index.
 
     Part i of a family is always the same. Parts that fail, or take too long, are left out, and listed with
-    the reason. A build that was killed continues; one with more parts adds to those that exist.
+    the reason; so are families after 20 failures in a row. A build that was killed continues; one with more
+    parts adds to those that exist.
 
     Args:
         root: folder of the parts, created where missing.
@@ -115,7 +117,7 @@ class _Build:
                 while new and len(self.parts) < wanted:
                     now, new = new[: wanted - len(self.parts)], new[wanted - len(self.parts) :]
                     ended |= self._wave(workers, now, wanted)
-                left = [name for name in left if name not in ended]
+                left = [name for name in left if name not in ended and not self._is_hopeless(name, index)]
                 index += 1
         finally:
             self._save()
@@ -134,6 +136,10 @@ class _Build:
         self._show(wanted, "\n")
         return ended
 
+    def _is_hopeless(self, family: str, index: int) -> bool:
+        """Return whether a family failed many times in a row, up to this index."""
+        return index + 1 >= HOPELESS and all((family, index - k) in self.failed for k in range(HOPELESS))
+
     def _request(self, family: str, index: int) -> Answer:
         path = self.root / file_of(family, index)
         path.parent.mkdir(exist_ok=True)
@@ -147,7 +153,7 @@ class _Build:
         if "error" in answer:
             self.failed[family, index] = {**record, "error": answer["error"]}
         else:
-            self.parts[family, index] = {**record, "file": file_of(family, index), **answer}
+            self.parts[family, index] = {**record, **answer}
             self.shapes.add(_shape(self.parts[family, index]))
 
     def index(self) -> dict[str, Any]:

@@ -93,6 +93,13 @@ def test_bad_parts_are_listed_and_left_out(fake, tmp_path):
     assert [one["name"] for one in again["failed"]] == [f"fails-{k}" for k in range(4)]
 
 
+def test_a_build_ends_where_nothing_can_be_built(fake, tmp_path):
+    asked = fake("fails", "ends")
+    index = build_parts(tmp_path / "parts", 9, points=5, progress=False)
+    assert names(index) == ["ends-0", "ends-1"]
+    assert len(asked()) == build.HOPELESS + 3
+
+
 def test_more_parts_are_added_to_those_that_exist(fake, tmp_path):
     asked = fake("a", "b", "fails")
     build_parts(tmp_path / "parts", 4, points=5, progress=False)

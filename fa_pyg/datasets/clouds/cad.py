@@ -84,12 +84,14 @@ class CADNormals(Dataset):
         checks.flag("fresh", fresh, optional=True)
         checks.function("transform", transform, optional=True)
         super().__init__(None, transform)
+        if shipped and not SHIPPED.is_dir():
+            raise ValueError(f"shipped: expected a copy of the repository, with its data, found no {SHIPPED}")
         folder = SHIPPED if shipped else Path(root)
         parts, points = read_index(folder)
         self.num_points = checks.integer("num_points", num_points, 1, points)
         self.fresh = split == "train" if fresh is None else fresh
         self.families = sorted({part.family for part in parts})
-        self.parts = [p for p in parts if split in (None, split_of(p.family, p.name, splitting))]
+        self.parts = [p for p in parts if split in (None, split_of(p.family, p.index, splitting))]
         if not self.parts:
             raise ValueError(f"split: expected parts for {split!r}, found none in {folder}: build more")
         tensors = read_parts(self.parts, points) if shipped else _cached(folder, self.parts, points)

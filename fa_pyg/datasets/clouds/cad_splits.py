@@ -1,4 +1,4 @@
-"""Splits of CAD parts: by whole families, which are published here, or part by part, by a hash of the name.
+"""Splits of CAD parts: by whole families, which are published here, or part by part, by hashes of names.
 
 Neither moves a part when others are added.
 """
@@ -6,8 +6,6 @@ Neither moves a part when others are added.
 from __future__ import annotations
 
 import hashlib
-
-from fa_pyg.datasets.splits import PARTS
 
 __all__ = ["SPLITTINGS", "TEST", "VAL", "split_of"]
 
@@ -40,15 +38,17 @@ TEST = (
 )
 
 
-def split_of(family: str, name: str, splitting: str) -> str:
+def split_of(family: str, index: int, splitting: str) -> str:
     """Return the split that a part belongs to: ``"train"``, ``"val"`` or ``"test"``.
 
     Args:
         family: its family.
-        name: its name, unique among all parts.
-        splitting: ``"family"`` keeps families whole; ``"random"`` takes 80, 10 and 10 % of the parts of all.
+        index: its number in the family.
+        splitting: ``"family"`` keeps families whole; ``"random"`` puts one of ten consecutive parts of every
+            family into validation and one into test, chosen by hashes.
     """
     if splitting == "family":
         return "val" if family in VAL else "test" if family in TEST else "train"
-    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-    return PARTS[(share >= 0.8) + (share >= 0.9)]
+    first = index - index % 10
+    order = sorted(range(first, first + 10), key=lambda k: hashlib.sha256(f"{family}-{k}".encode()).digest())
+    return {0: "val", 1: "test"}.get(order.index(index), "train")

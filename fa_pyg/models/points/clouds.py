@@ -10,6 +10,7 @@ from torch_geometric.utils import scatter
 
 from fa_pyg.batches import check_batch, graph_count
 from fa_pyg.math.linalg import check_real, gather
+from fa_pyg.math.ragged import index_within_body
 
 __all__ = ["POOLS", "Clouds", "read_clouds"]
 
@@ -38,27 +39,32 @@ class Clouds(NamedTuple):
 
     def transform(self, x: Tensor, matrix: Tensor) -> Tensor:
         """Return x A, with the matrix A of the point's cloud: ``x [N, C]``, ``matrix [B, C, D]``."""
-        if self.points is None:
-            return (x.unsqueeze(1) @ self.spread(matrix)).squeeze(1)
-        return (x.unflatten(0, (self.size, self.points)) @ matrix).flatten(0, 1)
+        if self.points is not None:
+            return (x.unflatten(0, (self.size, self.points)) @ matrix).flatten(0, 1)
+        # Padded inside of this product: a matrix for each point would need far more memory.
+        counts = torch.bincount(self.batch, minlength=self.size)
+        rows = self.batch, index_within_body(self.batch, counts)
+        padded = x.new_zeros(self.size, int(counts.max()), x.size(1)).index_put(rows, x)
+        return (padded @ matrix)[rows]
 
     def spread(self, pooled: Tensor) -> Tensor:
         """Return the row of each point's cloud, ``[N, ...]`` of ``[B, ...]``."""
         return gather(pooled, self.batch)
 
 
-def read_clouds(pos: Tensor, batch: Tensor | None) -> Clouds:
+def read_clouds(pos: Tensor, batch: Tensor | None, num_vectors: int = 1) -> Clouds:
     """Return the clouds of a batch, checked.
 
     Shapes:
-        pos ``[N, 3]`` or ``[N, C, 3]``, batch ``[N]`` or None (one cloud).
+        pos ``[N, 3]``, or ``[N, num_vectors, 3]``; batch ``[N]`` or None (one cloud).
 
     Raises:
         ValueError: for other shapes or types, and for a batch without points.
     """
-    check_real("pos", pos, "floating point [N, 3]")
-    if pos.dim() not in (2, 3) or pos.size(-1) != 3 or not len(pos):
-        raise ValueError(f"pos: expected points [N, 3], N > 0, found {list(pos.shape)}")
+    shape = f"[N, {num_vectors}, 3]" if num_vectors > 1 else "[N, 3]"
+    check_real("pos", pos, f"floating point {shape}")
+    if pos.dim() < 2 or pos.size(-1) != 3 or pos[:1].numel() != 3 * num_vectors:
+        raise ValueError(f"pos: expected points {shape}, N > 0, found {list(pos.shape)}")
     check_batch(batch)
     if batch is None:
         return Clouds(pos.new_zeros(len(pos), dtype=torch.long), 1, len(pos))

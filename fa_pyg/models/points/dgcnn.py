@@ -15,38 +15,39 @@ __all__ = ["DGCNN"]
 
 
 class DGCNN(nn.Module):
-    r"""Dynamic graph CNN (Wang et al. 2019) for normals of points, or classes of clouds; *not* equivariant
-    alone.
+    r"""Dynamic graph CNN (Wang et al. 2019) for normals or classes; *not* equivariant without a frame.
 
-    "Dynamic Graph CNN for Learning on Point Clouds", with the widths of its part segmentation: three edge
-    convolutions (:class:`~fa_pyg.models.points.edge_conv.EdgeConv`), each on the k nearest neighbors in the
-    space of its input; the largest value of each feature of a map of all three describes the cloud,
+    "Dynamic Graph CNN for Learning on Point Clouds", with the widths of its part segmentation. Each of three
+    edge convolutions (:class:`~fa_pyg.models.points.edge_conv.EdgeConv`) has the nearest neighbors in the
+    space of its own input; the maxima of a map of all three describe the cloud:
 
-    .. math:: h^l = \mathrm{EdgeConv}_l(h^{l-1}), \qquad
-              n_i = \psi\big(\max_j \phi(h_j^1, h_j^2, h_j^3), h_i^1, h_i^2, h_i^3\big)
+    .. math:: h^l = \mathrm{EdgeConv}_l(h^{l-1}), \qquad h_i^0 = x_i A, \qquad
+              n_i = \psi\big(\max_j \phi(h_j^1, h_j^2, h_j^3),\; h_i^1, h_i^2, h_i^3\big)
 
-    with batch norm and leaky ReLU (slope 0.2), and components of the vector between -1 and 1 before it is
-    normalized. Points are transformed first by a T-Net on edge features (widths 64-128-1024-512-256).
+    with batch norm and leaky ReLU (slope 0.2), a transform A of the cloud
+    (:class:`~fa_pyg.models.points.transform.TNet`) computed from an edge convolution, and the components of
+    the output mapped to (-1, 1) before it is normalized.
 
     Args:
-        width: multiplies all widths; published: 64-64, 64-64, 64, 192-1024, 1216-256-256-128-3.
-        k: number of neighbors, counting the point; published: 40.
-        num_classes: return logits of so many classes instead of normals.
-        transforms: transform points by the T-Net.
-        pool: ``"max"`` or ``"mean"``, over neighbors and over the cloud.
+        width: multiplies all widths; published: 64-64, 64-64 and 64, 192-1024, joined 1216-256-256-128-3;
+            transform 64-128-1024-512-256.
+        k: number of neighbors, counting the point itself; published: 40.
+        num_classes: return logits of so many classes (head 512-256) instead of normals.
+        transforms: transform the points; without, A is the identity.
+        pool: ``"max"`` or ``"mean"``, over neighbors and over points.
         normalize: return unit vectors; else vectors to be averaged over frames first.
         coordinates: join the coordinates of the points with :math:`h^1, h^2, h^3`.
-        dropout: share of the features of the head's first two layers.
+        dropout: of the first two layers of the head; published: 0.5.
 
     Shapes:
-        pos ``[N, 3]``, clouds of any numbers of points; batch ``[N]`` or None. Returns normals ``[N, 3]``, or
-        logits ``[B, num_classes]``. Learned for clouds at the origin, of size one.
+        pos ``[N, 3]``, clouds of any numbers of points, at the origin and of size one; batch ``[N]`` or None.
+        Returns normals ``[N, 3]``, or logits ``[B, num_classes]``.
 
     Raises:
-        ValueError: for arguments out of range and other shapes; by batch norm for a single cloud in training
-            with ``transforms`` or ``num_classes``.
+        ValueError: for arguments out of range and other shapes; by batch norm in training on a single cloud
+            with ``transforms`` or ``num_classes``, and on a single point.
 
-    Not guaranteed: the same output in any order of the points where distances to neighbors are equal, as on
+    Not guaranteed: the same output for points in another order where distances to neighbors are equal, as on
     lattices and symmetric parts.
     """
 
@@ -62,16 +63,15 @@ class DGCNN(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        self.pool, act = checks.one_of("pool", pool, POOLS), nn.LeakyReLU(0.2)
+        self.pool, act = checks.one_of("pool", pool, POOLS), nn.LeakyReLU(0.2, inplace=True)
         checks.integer("k", k)
-        checks.flag("normalize", normalize)
         checks.number("dropout", dropout, 0, below=1)
         self.coordinates = checks.flag("coordinates", coordinates)
         c, double, high = scaled(64, width), scaled(128, width), scaled(1024, width)
         self.transforms = nn.ModuleList()
         if checks.flag("transforms", transforms):
             self.transforms.append(EdgeConv(k, act, pool, 3, c, double))
-            self.transforms.append(TNet(double, 3, width, act, pool))
+            self.transforms.append(TNet([double], 3, width, act, pool))
         widths = (3, c, c), (c, c, c), (c, c)
         self.convs = nn.ModuleList([EdgeConv(k, act, pool, *channels) for channels in widths])
         joined = 3 * c + 3 * coordinates

@@ -13,16 +13,16 @@ __all__ = ["EdgeConv"]
 
 
 class EdgeConv(nn.Module):
-    r"""Edge convolution on nearest neighbors in the space of the features (Wang et al. 2019).
+    r"""Edge convolution on nearest neighbors in the space of the features (Wang et al. 2019, "DGCNN").
 
     .. math:: h_i' = \max_{j \in N_k(h_i)} \phi\big(W_1 (h_j - h_i) + W_2 h_i\big)
 
-    with batch norm over all edges. The first map is computed as :math:`W_1 h_j + (W_2 - W_1) h_i`, per node
-    and not per edge. The node is one of its k neighbors; in clouds of fewer than k points neighbors are
-    repeated, from the nearest on.
+    with batch norm over all edges. The first map is stored whole, so that it is initialized as published, and
+    computed as :math:`W_1 h_j + (W_2 - W_1) h_i`, per node and not per edge.
 
     Args:
-        k: number of neighbors.
+        k: number of neighbors, counting the point itself; in clouds of fewer points neighbors are repeated,
+            from the nearest on.
         act: the activation, after each map.
         pool: ``"max"`` or ``"mean"``.
         channels: number of features, of h and then of each layer.
@@ -38,10 +38,10 @@ class EdgeConv(nn.Module):
         self.rest = mlp(act, *channels)[1:]  # all but its first map
 
     def forward(self, h: Tensor, clouds: Clouds) -> Tensor:
-        near = knn_table(h, self.k, clouds.batch, clouds.points)
+        near = knn_table(h, self.k, clouds.batch, clouds.points, ordered=False)
         of_difference, of_node = self.first.weight.chunk(2, dim=1)
         from_near = linear(h, of_difference).index_select(0, near.flatten())
         to_node = linear(h, of_node - of_difference)
-        edge = from_near.view(*near.shape, -1) + to_node.unsqueeze(1)
-        edge = self.rest(edge.flatten(0, 1)).view(*near.shape, -1)
+        edge = from_near.unflatten(0, near.shape) + to_node.unsqueeze(1)
+        edge = self.rest(edge.flatten(0, 1)).unflatten(0, near.shape)
         return edge.amax(dim=1) if self.pool == "max" else edge.mean(dim=1)

@@ -18,31 +18,33 @@ AVERAGES = ("vector", "tensor")
 
 
 class FramedPoints(nn.Module):
-    r"""Any network on point clouds, averaged over frames: equivariant normals, or invariant logits.
+    r"""Network on point clouds, averaged over frames: equivariant normals, or invariant logits.
 
-    Puny et al. (2022), "Frame Averaging for Invariant and Equivariant Network Design". The average of
-    vectors, normalized, or of their outer products, of which the leading eigenvector is taken:
+    Puny et al. (2022), "Frame Averaging for Invariant and Equivariant Network Design". Either vectors are
+    averaged, or their outer products, of which the leading eigenvector is taken:
 
-    .. math:: n_i \propto \sum_{g \in F(x)} w_g\, g\, \Phi(g^{-1} x)_i, \qquad
-              T_i = \sum_{g \in F(x)} w_g\, g\, u_i u_i^\top g^\top, \quad u_i = \Phi(g^{-1} x)_i / |\cdot|
+    .. math:: n_i \propto \sum_{g \in F(x)} w_g\, R_g\, \Phi(g^{-1} x)_i, \qquad
+              T_i = \sum_{g \in F(x)} w_g\, R_g\, u_i u_i^\top R_g^\top, \quad
+              u_i = \frac{\Phi(g^{-1} x)_i}{|\Phi(g^{-1} x)_i|}
 
-    Normals without orientation are directions: vectors of opposite sign, of which one copy returns n and
-        another
-    -n, cancel in the first average, and agree in the second.
+    A normal without orientation may have one sign in one frame and the other in another: such vectors cancel,
+    their products do not.
 
     Args:
-        model: called ``model(pos, batch)``; returns vectors ``[N, 3]``, or logits ``[B, num_classes]`` where
-            its ``num_classes`` is not None.
+        model: called ``model(pos, batch)``; returns vectors ``[N, 3]``, or logits ``[B, num_classes]`` if its
+            attribute ``num_classes`` is not None.
         frame: any frame of motions; default ``PCAFrame("E(3)")``.
-        average: ``"vector"`` or ``"tensor"``; of no effect on logits.
+        average: ``"vector"`` or ``"tensor"``; logits are averaged as they are.
 
     Shapes:
-        pos ``[N, 3]``, batch ``[N]`` or None; returns unit normals ``[N, 3]``, or logits ``[B,
-        num_classes]``.
+        pos ``[N, 3]``, batch ``[N]`` or None; returns unit normals ``[N, 3]`` or logits ``[B, num_classes]``.
 
-    Not guaranteed: more than the frame and the model guarantee. The sign of a leading eigenvector is
-        arbitrary;
-    its gradient is finite, but large where T has nearly equal eigenvalues: train on :meth:`tensor`.
+    Raises:
+        ValueError: for arguments out of range, and as :class:`~fa_pyg.FrameAveraging` and the model.
+
+    Not guaranteed: more than the frame and the model guarantee; a sign of leading eigenvectors. Their
+    gradient is finite, but large where two eigenvalues of T nearly meet: train on :meth:`tensor`. The penalty
+    of a :class:`~fa_pyg.models.PointNet` is not available.
 
     Example::
 
@@ -53,6 +55,7 @@ class FramedPoints(nn.Module):
 
     def __init__(self, model: nn.Module, frame: Frame | None = None, average: str = "vector") -> None:
         super().__init__()
+        checks.instance("model", model, nn.Module, "a torch.nn.Module")
         self.average = checks.one_of("average", average, AVERAGES)
         self.num_classes = getattr(model, "num_classes", None)
         frame, inputs = PCAFrame("E(3)") if frame is None else frame, {"pos": "point"}
@@ -61,28 +64,26 @@ class FramedPoints(nn.Module):
 
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
         if self.num_classes is None and self.average == "tensor":
-            return leading(self.tensor(pos, batch))
+            return safe_eigh(self.tensor(pos, batch))[1][..., -1]
         out = self.averaging(pos, batch=batch)
         return out if self.num_classes is not None else unit(out)
 
     def tensor(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
         """Return the average of the outer products, ``[N, 3, 3]``: symmetric, of trace 1.
 
-        The loss of a normal n' without orientation is 1 - n' T n'.
+        The loss 1 - n' T n' of a normal n' is the average of 1 - (n' u)^2 over the frames.
 
         Raises:
-            ValueError: for a model of classes, and for ``average="vector"``.
+            ValueError: for logits, and without ``average="tensor"``.
         """
         if self.num_classes is not None or self.average != "tensor":
-            raise ValueError(
-                f'average: expected "tensor" of normals, found {self.average!r}, {self.num_classes}'
-            )
+            found = repr(self.average) if self.num_classes is None else f"{self.num_classes} classes"
+            raise ValueError(f'average: expected "tensor", of normals, found {found}')
         return self.averaging(pos, batch=batch)
 
 
 class FAPointNet(FramedPoints):
-    """FA-PointNet (Puny et al. 2022): :class:`~fa_pyg.models.PointNet` without T-Nets, in frames of the
-    cloud.
+    """FA-PointNet (Puny et al. 2022): :class:`~fa_pyg.models.PointNet` without transforms, in frames.
 
     Args:
         width: multiplies all published widths.
@@ -104,22 +105,23 @@ class FAPointNet(FramedPoints):
 
 
 class FADGCNN(FramedPoints):
-    """FA-DGCNN (Puny et al. 2022): :class:`~fa_pyg.models.DGCNN` in frames of the cloud.
+    """FA-DGCNN (Puny et al. 2022): :class:`~fa_pyg.models.DGCNN` in frames.
 
-    Every maximum is a mean, and the coordinates in the frame are joined with the features.
+    Every maximum is a mean, and coordinates in the frame are joined with the features (195-1024 and 1219 in
+    place of 192-1024 and 1216).
 
     Args:
         width: multiplies all published widths.
-        k: number of neighbors, counting the point; published: 40.
+        k: number of neighbors, counting the point itself; published: 40.
         num_classes: return logits of so many classes instead of normals.
         frame: any frame of motions; published and default: ``PCAFrame("E(3)")``.
         average: ``"vector"`` (published) or ``"tensor"``, see :class:`FramedPoints`.
-        transforms: transform points by a T-Net inside of the frame. It has no task left in a frame, and takes
-            a third of the time.
-        dropout: share of the features of the head's first two layers.
+        transforms: transform the points of each copy by a T-Net; nearly twice the time.
+        dropout: of the first two layers of the head; published: 0.5.
 
-    Shapes, and what is not guaranteed, are as for :class:`FramedPoints`; nor equivariance where distances to
-    neighbors are equal, as on symmetric parts: which of them are kept depends on rounding.
+    Shapes, and what is not guaranteed, are as for :class:`FramedPoints`. Where distances to neighbors are
+    equal, as on symmetric parts, equivariance to rotations needs float64 and clouds of equal sizes
+    (:func:`~fa_pyg.neighbors.table.knn_table`), and the order of the points matters.
     """
 
     def __init__(
@@ -151,8 +153,3 @@ class _Outputs(nn.Module):
             return out
         out = unit(out)
         return out.unsqueeze(2) * out.unsqueeze(1)
-
-
-def leading(tensor: Tensor) -> Tensor:
-    """Return a unit eigenvector of the largest eigenvalue, ``[N, 3]`` of ``[N, 3, 3]``."""
-    return safe_eigh(tensor)[1][..., -1]

@@ -112,6 +112,7 @@ def make_head(
 ) -> NormalHead | ClassHead:
     """Return the head of a model: normals for None, else logits of so many classes."""
     checks.size("num_classes", num_classes, optional=True)
+    checks.flag("normalize", normalize)
     if num_classes is None:
         return NormalHead(cloud_channels, point_channels, width, act, dropout, bounded, normalize)
     return ClassHead(num_classes, cloud_channels, point_channels, width, act, dropout, pool)
@@ -125,7 +126,7 @@ def mlp(act: nn.Module, *widths: int) -> nn.Sequential:
 
 def scaled(published: int, width: float, least: int = 4) -> int:
     """Return a published width, multiplied and rounded, at least 4."""
-    return max(round(published * checks.number("width", width, above=0)), least)
+    return max(round(published * checks.number("width", width, most=64, above=0)), least)
 
 
 def unit(v: Tensor) -> Tensor:

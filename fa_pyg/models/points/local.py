@@ -18,38 +18,37 @@ __all__ = ["FALocalPointNet"]
 
 
 class FALocalPointNet(nn.Module):
-    r"""FA-Local-PointNet (Puny et al. 2022): vectors of patches in local frames, then a PointNet in global
-    frames.
+    r"""FA-Local-PointNet (Puny et al. 2022): vectors in frames of patches, then a PointNet in global frames.
 
-    The k points nearest to a point are its patch. A network on their coordinates, from the nearest on,
-    returns points of the patch's surroundings, averaged over the frames of the patch; a
-    :class:`~fa_pyg.models.PointNet` on these, averaged over the frames of the cloud of *all* of them, returns
-    the normals:
+    The k points nearest to a point, itself included, are its patch. An MLP on their coordinates, from the
+    nearest on, returns C vectors, averaged over the frames of the patch; a :class:`~fa_pyg.models.PointNet`
+    reads these, and is averaged over the frames of the cloud of *all* of them:
 
     .. math:: v_i = x_i + \langle\phi\rangle_{F(x_{N(i)})}(x_{N(i)}) \in R^{C \times 3}, \qquad
               n = \langle\Phi\rangle_{F(v)}(v)
 
     Args:
-        width: multiplies all widths; published: patch 60-63-126-126 (C = 42 vectors), points
-            126-128-256-256-512-2048, head 5248-256-256-128-3.
-        k: number of points in a patch, counting the point; published: 20.
-        num_classes: return logits of so many classes instead of normals.
-        frame: frame of the vectors of the cloud, ``"E(3)"`` and the like; default ``PCAFrame("E(3)",
-            detach=True)``, as published.
-        average: ``"vector"`` (published) or ``"tensor"``, see
-            :class:`~fa_pyg.models.points.framed.FramedPoints`.
-        local_frame: frame of a patch; default ``PCAFrame("E(3)", detach=True)``, as published.
+        width: multiplies all widths; published: patches 60-63-126-126 (C = 42), points
+            126-128-256-256-512-2048, joined 5248-256-256-128-3.
+        k: number of points of a patch; published: 20. In clouds of fewer points they are repeated.
+        num_classes: return logits of so many classes (head 512-256) instead of normals.
+        frame: frame of the vectors of a cloud; published and default: ``PCAFrame("E(3)", detach=True)``.
+        average: ``"vector"`` (published) or ``"tensor"``, see :class:`~fa_pyg.models.FramedPoints`.
+        local_frame: frame of a patch; published and default: ``PCAFrame("E(3)", detach=True)``.
 
     Shapes:
-        pos ``[N, 3]``, batch ``[N]`` or None; returns unit normals ``[N, 3]``, or logits ``[B,
-        num_classes]``.
+        pos ``[N, 3]``, batch ``[N]`` or None; returns unit normals ``[N, 3]`` or logits ``[B, num_classes]``.
 
-    Deviation: the vectors of a patch are added to its point, so that the second network knows where patches
-        are.
+    Raises:
+        ValueError: for arguments out of range and other shapes; by batch norm in training on a single cloud
+            with ``num_classes``.
 
-    Not guaranteed: more than the frames guarantee; nor equivariance where distances to neighbors are equal,
-        as on
-    symmetric parts: which of them are kept, and in which order, depends on rounding.
+    Deviation: vectors of a patch are relative to its point, to which they are added, so that the second
+    network knows where patches are.
+
+    Not guaranteed: more than the frames guarantee; small patches are often symmetric. Where distances to
+    neighbors are equal, as on symmetric parts, equivariance to rotations needs float64 and clouds of equal
+    sizes (:func:`~fa_pyg.neighbors.table.knn_table`), and the order of the points matters.
     """
 
     def __init__(
@@ -62,7 +61,8 @@ class FALocalPointNet(nn.Module):
         local_frame: Frame | None = None,
     ) -> None:
         super().__init__()
-        self.k, vectors = checks.integer("k", k), scaled(42, width)
+        self.k, vectors = checks.size("k", k), scaled(42, width)
+        checks.instance("local_frame", local_frame, Frame, 'a frame such as PCAFrame("E(3)")', optional=True)
         frame = PCAFrame("E(3)", detach=True) if frame is None else frame
         local_frame = PCAFrame("E(3)", detach=True) if local_frame is None else local_frame
         patch = _PatchNet(3 * k, scaled(63, width), 3 * vectors)
@@ -88,12 +88,11 @@ class FALocalPointNet(nn.Module):
 
 
 class _PatchNet(nn.Module):
-    """Vectors ``[M, C, 3]`` of patches ``[M, k, 3]``; ``batch`` lets copies in several frames share a
-    call."""
+    """MLP of patches ``[M, k, 3]`` to vectors ``[M, C, 3]``; with ``batch``, copies share a call."""
 
     def __init__(self, channels: int, hidden: int, out: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(mlp(nn.ReLU(), channels, hidden, out), nn.Linear(out, out))
+        self.net = nn.Sequential(mlp(nn.ReLU(inplace=True), channels, hidden, out), nn.Linear(out, out))
 
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
         return self.net(pos.flatten(1)).unflatten(1, (-1, 3))

@@ -88,8 +88,11 @@ def test_families_are_whole_and_published():
 def test_random_splits_share_families_but_no_part():
     names = [CADNormals(split=split, splitting="random", shipped=True).names for split in PARTS]
     assert sorted([*names[0], *names[1], *names[2]]) == sorted(CADNormals(split=None, shipped=True).names)
-    shares = [split_of("gear", f"gear-{k}", "random") for k in range(5000)]
-    assert [shares.count(split) / 5000 for split in PARTS] == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
+    found = [split_of("gear", k, "random") for k in range(500)]
+    blocks = [found[k : k + 10] for k in range(0, 500, 10)]
+    assert all([block.count(split) for split in PARTS] == [8, 1, 1] for block in blocks)
+    assert len({tuple(block) for block in blocks}) > 20
+    assert found != [split_of("worm", k, "random") for k in range(500)]
 
 
 @pytest.mark.parametrize("splitting", SPLITTINGS)
@@ -229,6 +232,12 @@ def test_other_indices_are_named(root, change, found):
 def test_a_folder_without_parts_says_how_to_build_them(tmp_path):
     with pytest.raises(ValueError, match=r"root: .*build_cad_parts.py --root .*shipped=True"):
         CADNormals(tmp_path)
+
+
+def test_an_installed_package_has_no_shipped_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("fa_pyg.datasets.clouds.cad.SHIPPED", tmp_path / "cad")
+    with pytest.raises(ValueError, match="shipped: expected a copy of the repository"):
+        CADNormals(shipped=True)
 
 
 def test_a_split_without_parts(root):

@@ -338,6 +338,14 @@ ENTRIES: dict[str, Entry] = {
     "models.TwoBody": Entry({}, "time:length max_force:length? steps:positive"),
     "models.VNPointNet": Entry({}, "width:length k:positive num_classes:size? cross:flag"),
     "models.VNDGCNN": Entry({}, "width:length k:positive num_classes:size? cross:flag"),
+    "models.PCANormals": Entry({}, "k:positive"),
+    "models.PatchedNormals": Entry(
+        {"model": fa_pyg.models.PCANormals()},
+        "model:module patch_size:positive overlap:length oriented:flag chunk:positive",
+    ),
+    "models.orient_normals": Entry(
+        {"pos": POS, "normal": POS}, "pos:tensor normal:tensor batch:free k:positive"
+    ),
     "models.PointNet": Entry(
         {}, "num_classes:size? transforms:flag normalize:flag channels:list num_vectors:size" + POINTS
     ),
@@ -436,8 +444,8 @@ ENTRIES: dict[str, Entry] = {
     ),
     "datasets.ABCNormals": Entry(
         meshes,
-        "root:path split:name? splits:path? num_points:positive pool:positive num_parts:positive? fresh:flag? "
-        "on_error:name transform:function?",
+        "root:path split:name? splits:path? num_points:positive pool:positive num_parts:positive? "
+        "fresh:flag? on_error:name transform:function?",
     ),
     "datasets.MeshNormals": Entry(
         meshes,

@@ -34,6 +34,9 @@ from fa_pyg.models.particles.two_body import TwoBody
 from fa_pyg.models.points.dgcnn import DGCNN
 from fa_pyg.models.points.framed import FADGCNN, FAPointNet, FramedPoints
 from fa_pyg.models.points.local import FALocalPointNet
+from fa_pyg.models.points.orientation import orient_normals
+from fa_pyg.models.points.patches import PatchedNormals
+from fa_pyg.models.points.pca_normals import PCANormals
 from fa_pyg.models.points.pointnet import PointNet
 from fa_pyg.models.points.vn_dgcnn import VNDGCNN
 from fa_pyg.models.points.vn_pointnet import VNPointNet
@@ -71,7 +74,9 @@ __all__ = [
     "Linear",
     "NeighborVectors",
     "NequIP",
+    "PCANormals",
     "PairForceIntegrator",
+    "PatchedNormals",
     "PointNet",
     "Potential",
     "RadialField",
@@ -80,4 +85,5 @@ __all__ = [
     "VNPointNet",
     "gnnml3_supports",
     "largest_eigenvalues",
+    "orient_normals",
 ]

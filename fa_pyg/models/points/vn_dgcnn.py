@@ -55,6 +55,7 @@ class VNDGCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.k, self.cross = checks.integer("k", k), checks.flag("cross", cross)
+        self.num_classes = num_classes
         c, wide = vn_width(64, width), vn_width(1024, width)
         self.first = VNMLP(2 + cross, c, c)
         self.second, self.second_again = VNEdgeLayer(c, c), VNLayer(c, c)

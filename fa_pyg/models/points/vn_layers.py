@@ -161,7 +161,8 @@ class VNAxes(nn.Module):
 
 def nearest(v: Tensor, k: int, clouds: Clouds) -> Tensor:
     """Find the k nearest points of each, itself included, in all coordinates of its vectors: ``[N, k]``."""
-    return knn_table(v.movedim(0, 1).flatten(1), k, clouds.batch, clouds.points)
+    repeated = clouds.points is None or clouds.points < k  # from the nearest on
+    return knn_table(v.movedim(0, 1).flatten(1), k, clouds.batch, clouds.points, ordered=repeated)
 
 
 def edge_features(pos: Tensor, near: Tensor, cross: bool) -> Tensor:

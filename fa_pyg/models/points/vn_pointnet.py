@@ -57,6 +57,7 @@ class VNPointNet(nn.Module):
     ) -> None:
         super().__init__()
         self.k, self.cross = checks.integer("k", k), checks.flag("cross", cross)
+        self.num_classes = num_classes
         c64, c128, c512, c2048 = (vn_width(c, width) for c in (64, 128, 512, 2048))
         self.edges = VNLayer(2 + cross, c64, slope=0.0)
         self.first, self.second = VNLayer(c64, c64, slope=0.0), VNLayer(c64, c128, slope=0.0)

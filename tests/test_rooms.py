@@ -51,7 +51,18 @@ SEES["dynamics"] += ("datasets", "io")
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "io", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}
-IN_FUNCTIONS_ONLY = {"ase", "e3nn", "hypothesis", "matplotlib", "pytest", "rdkit", "scipy", "tblite", "trimesh", "vesin"}
+IN_FUNCTIONS_ONLY = {
+    "ase",
+    "e3nn",
+    "hypothesis",
+    "matplotlib",
+    "pytest",
+    "rdkit",
+    "scipy",
+    "tblite",
+    "trimesh",
+    "vesin",
+}
 
 
 def imports(node: ast.AST, package: list[str], lazy: bool = False) -> Iterator[tuple[int, str, bool]]:

@@ -1,4 +1,4 @@
-"""Runs one after the other or side by side, whose errors do not end the others."""
+"""Execution of runs one by one or side by side, where an error does not end the others."""
 
 from __future__ import annotations
 

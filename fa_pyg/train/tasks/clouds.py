@@ -20,7 +20,7 @@ REGIMES = ("I", "z", "SO(3)", "O(3)")  # of rotations
 
 @dataclass(frozen=True)
 class Draw:
-    r"""How a cloud is drawn from the stored points of a part.
+    r"""Settings of the draw of a cloud from the stored points of a part.
 
     The order is that of a scan and its preparation: points, noise, normalization (as by
     :class:`~fa_pyg.transforms.NormalizeCloud`), rotation, scale. A scale before the normalization would have

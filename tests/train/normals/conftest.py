@@ -7,6 +7,7 @@ import pytest
 
 from fa_pyg.train import compare, main
 from fa_pyg.train.normals.benchmark import CLIS, SCRIPTS, Benchmark
+from fa_pyg.train.normals.rows import find_rows
 from fa_pyg.train.normals.runs import CONDITIONS, Run
 
 PLAIN = """
@@ -22,32 +23,23 @@ trainer: {max_epochs: 3}
 """
 
 
-@pytest.fixture
-def configs(tmp_path):
-    """A folder with a plain network and one in frames."""
-    folder = tmp_path / "configs"
+def write_configs(folder):
+    """Writes a plain network and one in frames."""
     folder.mkdir()
     for name, text in (("plain", PLAIN), ("framed", FRAMED)):
         (folder / f"{name}.yaml").write_text(text)
     return folder
 
 
-@pytest.fixture
-def benchmark(tmp_path):
-    """A benchmark on few points of few parts."""
-
-    def make(out="out", **settings):
-        small = {"parts": 8, "evaluated": 3, "points": 32, "width": 0.03, "batch_size": 4, **settings}
-        small = {"shipped": True, "splitting": "random", **small}
-        return Benchmark(tmp_path / out, Path("scripts"), tmp_path / "none", **small)
-
-    return make
+def small_benchmark(folder, **settings):
+    """Returns a benchmark on few points of few parts."""
+    small = {"parts": 8, "evaluated": 3, "points": 32, "width": 0.03, "batch_size": 4, **settings}
+    small = {"shipped": True, "splitting": "random", **small}
+    return Benchmark(folder, Path("scripts"), folder / "none", **small)
 
 
-@pytest.fixture
-def in_process(monkeypatch):
-    """Trainings in this process, where they can be watched; returns the list of their command lines."""
-    seen = []
+def watched(seen):
+    """Returns what trains in this process, and adds its command line to a list."""
     clis = {script: CLIS[task] for task, script in SCRIPTS.items()}
 
     def timed(command, keep):
@@ -55,8 +47,43 @@ def in_process(monkeypatch):
         main(seen[-1], clis[Path(command[1]).name])
         return 1.5
 
-    monkeypatch.setattr(compare, "_timed", timed)
+    return timed
+
+
+@pytest.fixture
+def configs(tmp_path):
+    return write_configs(tmp_path / "configs")
+
+
+@pytest.fixture
+def rows(configs):
+    return find_rows(["plain", "framed"], configs)
+
+
+@pytest.fixture
+def benchmark(tmp_path):
+    return lambda out="out", **settings: small_benchmark(tmp_path / out, **settings)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Trainings in this process, where they can be watched; returns the list of their command lines."""
+    seen = []
+    monkeypatch.setattr(compare, "_timed", watched(seen))
     return seen
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A benchmark of which both rows are trained upright, the rows, and the lines of each."""
+    folder = tmp_path_factory.mktemp("finished")
+    made = small_benchmark(folder / "out", epochs=2)
+    found = find_rows(["plain", "framed"], write_configs(folder / "configs"))
+    found = [found[0], replace(found[1], backbone="plain")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "_timed", watched([]))
+        lines = [lines for _, lines in made.run(made.tasks(found, ["I"], [0]))]
+    return made, found, lines
 
 
 @pytest.fixture

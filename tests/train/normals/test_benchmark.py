@@ -1,6 +1,7 @@
 """Trainings on point clouds: done once, resumed, tested in all regimes."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,44 +9,48 @@ import torch
 from fa_pyg.train import NormalsModule, load_best
 from fa_pyg.train.normals.benchmark import CLIS
 from fa_pyg.train.normals.evaluate import predictions, scores
-from fa_pyg.train.normals.rows import find_rows
 from fa_pyg.train.normals.runs import CONDITIONS, KINDS
-
-
-@pytest.fixture
-def rows(configs):
-    return find_rows(["plain", "framed"], configs)
 
 
 def done(benchmark, rows, regimes=("I",), seeds=(0,)):
     return list(benchmark.run(benchmark.tasks(rows, regimes, seeds)))
 
 
-def test_a_training_and_its_lines(benchmark, rows, in_process):
-    made = benchmark()
-    found = dict(zip(("plain", "framed"), (lines for _, lines in done(made, rows)), strict=True))
-    assert [one.condition for one in made.record.runs()] == 2 * list(CONDITIONS)
-    for name, lines in found.items():
-        (folder,) = made.out.glob(f"runs/*/{name}/version_0")
-        module = load_best(folder, CLIS["normals"])
-        clouds = made.clouds().fixed("test", rotation="O(3)")
-        by_condition = {one.condition: one for one in lines}
+def test_trainings_and_their_lines(finished):
+    made, rows, lines = finished
+    assert str(made.record.runs()) == str(lines[0] + lines[1])  # nan is not equal to itself
+    for row, of_row in zip(rows, lines, strict=True):
+        assert [one.condition for one in of_row] == list(CONDITIONS)
+        (folder,) = made.out.glob(f"runs/*/{row.name}/version_0")
+        module, clouds = load_best(folder, CLIS["normals"]), made.clouds().fixed("test", rotation="O(3)")
         expected = scores(predictions(module, clouds), clouds, "normals")
-        assert by_condition["O(3)"].loss == pytest.approx(expected["loss"], rel=1e-6)
-        assert by_condition["O(3)"].score == pytest.approx(expected["score"], rel=1e-6)
-        assert made.record.curve(lines[0].training)[0] == [1, pytest.approx(lines[0].val_loss, rel=1)]
-        torch.testing.assert_close(
-            made.trained(rows[name == "framed"], lines[0].training).state_dict(), module.state_dict()
-        )
-    losses = {name: {one.condition: one.loss for one in lines} for name, lines in found.items()}
-    for name, spread, equivariant in (("framed", 1e-4, True), ("plain", 1e-3, False)):
-        rotated = [losses[name][condition] for condition in ("I", "z", "SO(3)", "O(3)")]
-        assert (max(rotated) - min(rotated) < spread) == equivariant
-        assert (found[name][0].equivariance_median < 0.1) == equivariant
+        found = {one.condition: one for one in of_row}["O(3)"]
+        assert (found.loss, found.score) == pytest.approx((expected["loss"], expected["score"]), rel=1e-5)
+        curve = made.record.curve(found.training)
+        assert (min(loss for _, loss in curve), [epoch for epoch, _ in curve]) == (found.val_loss, [1, 2])
+        again = made.trained(row, found.training)
+        torch.testing.assert_close(again.state_dict(), module.state_dict())
+
+
+def test_frames_do_not_see_the_regime_of_the_test(finished):
+    for equivariant, of_row in zip((False, True), finished[2], strict=True):
+        rotated = [one.loss for one in of_row if one.condition in ("I", "z", "SO(3)", "O(3)")]
+        assert (max(rotated) - min(rotated) < 1e-4) == equivariant
+        assert (of_row[0].equivariance_median < 0.1) == equivariant
+
+
+def test_finished_trainings_are_not_repeated(finished, in_process):
+    made, rows, lines = finished
+    assert done(made, rows) == in_process == []
+    trained = {of_row[0].training for of_row in lines}
+    for changes in ({"epochs": 1}, {"points": 16}, {"parts": 4}, {"width": 0.04}, {"k": 3}):
+        other = replace(made, **changes)
+        assert not {other._training(task) for task in other.tasks(rows, ["I"], [0])} & trained
+    assert not {made._training(task) for task in made.tasks(rows, ["z"], [0])} & trained
 
 
 def test_regimes_are_those_of_training_and_disturbed_tests(benchmark, rows, in_process):
-    made = benchmark()
+    made = benchmark(epochs=1)
     ((_, lines),) = done(made, rows[:1], ["SO(3)"])
     assert "--data.train_rotation=SO(3)" in in_process[0]
     assert {one.regime for one in lines} == {"SO(3)"}
@@ -53,16 +58,6 @@ def test_regimes_are_those_of_training_and_disturbed_tests(benchmark, rows, in_p
     clouds = made.clouds("SO(3)").fixed("test", noise=0.03)
     expected = scores(predictions(load_best(folder, CLIS["normals"]), clouds), clouds, "normals")
     assert {one.condition: one.loss for one in lines}["noise 0.03"] == pytest.approx(expected["loss"])
-
-
-def test_finished_trainings_are_not_repeated(benchmark, rows, in_process):
-    done(benchmark(), rows[:1], ["I"], [0, 1])
-    assert len(in_process) == 2
-    assert done(benchmark(), rows[:1], ["I"], [1, 0]) == []
-    for changes in ({"epochs": 1}, {"points": 16}, {"parts": 4}, {"width": 0.04}):
-        made = benchmark(**changes)
-        keys = {made._training(task) for task in made.tasks(rows[:1], ["I"], [0])}
-        assert not keys & {one.training for one in made.record.runs()}
 
 
 def test_an_interrupted_training_is_resumed_exactly(benchmark, rows, in_process, monkeypatch):
@@ -83,7 +78,7 @@ def test_an_interrupted_training_is_resumed_exactly(benchmark, rows, in_process,
 
 
 def test_classes(benchmark, rows, in_process):
-    made = benchmark(task="classes")
+    made = benchmark(task="classes", epochs=1)
     ((_, lines),) = done(made, rows[1:])
     assert made.settings(rows[1])["model"]["model"]["init_args"]["num_classes"] == made.families == 23
     scores = {one.condition: one.score for one in lines}

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from fa_pyg.train.normals import report as module
+from fa_pyg.train.normals.benchmark import build
 from fa_pyg.train.normals.lines import lines_of
 from fa_pyg.train.normals.report import Report
-from fa_pyg.train.normals.rows import Row, find_rows
+from fa_pyg.train.normals.rows import Row
 from fa_pyg.train.normals.runs import LINES, Record, stem
 from fa_pyg.train.normals.table import tables
+from fa_pyg.train.normals.view import write_view
 
 ROW = Row("plain", "Plain", published=(0.1, 0.3, 0.2))
 
@@ -76,30 +79,28 @@ def test_classes(runs):
     assert "Loss" not in text
 
 
-def test_what_a_run_writes(benchmark, configs, in_process, tmp_path):
-    made, rows = benchmark(epochs=1), find_rows(["plain", "framed"], configs)
-    rows = [rows[0], replace(rows[1], backbone="plain")]
+def test_what_is_written(finished, monkeypatch):
+    made, rows, _ = finished
     report = Report(made, rows)
-    assert report.write() == ""
-    list(made.run(made.tasks(rows, ["I"], [0])))
     report.time_forward(1)
+    assert "framed" in report.write(pictures=False)
+    monkeypatch.setattr(module, "DRAWN", 1)
     text = report.write()
     assert (made.out / "table.md").read_text() == text
     (costs,) = (line for line in text.splitlines() if line.startswith("| framed | 1 |"))
     assert float(costs.split("|")[7]) > 1  # frames take longer
-    assert {"table.md", "curves.png", "clouds.png", "forward.json"} <= {
-        one.name for one in made.out.iterdir()
-    }
+    assert {"table.md", "curves.png", "clouds.png"} <= {one.name for one in made.out.iterdir()}
 
 
-def test_a_page_to_turn_clouds_by_hand(tmp_path, benchmark, configs):
+def test_nothing_is_written_without_runs(benchmark, rows):
+    assert Report(benchmark(), rows).write() == ""
+    assert not (benchmark().out / "table.md").exists()
+
+
+def test_a_page_to_turn_clouds_by_hand(tmp_path, benchmark, rows):
     pytest.importorskip("plotly")
-    from fa_pyg.train.normals.benchmark import build
-    from fa_pyg.train.normals.view import write_view
-
     made = benchmark()
-    (row,) = find_rows(["plain"], configs)
-    modules = {name: build(made.settings(row), "normals", row.path) for name in ("one", "two")}
+    modules = {name: build(made.settings(rows[0]), "normals", rows[0].path) for name in ("one", "two")}
     write_view(modules, made.clouds().fixed("test"), tmp_path / "clouds.html")
     page = (tmp_path / "clouds.html").read_text()
     assert '"label":"two"' in page

@@ -1,0 +1,71 @@
+"""The benchmark on point clouds as a user starts it."""
+
+import importlib.util
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("reproduce_normals", ROOT / "scripts/reproduce_normals.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_quick_run_of_a_row(script, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the process that trains
+    arguments = ["--quick", "--rows", "fa_pointnet", "--regimes", "I", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["reproduce_normals.py", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        script.main()
+    assert stopped.value.code == 0
+    folder, said = tmp_path / "quick", capsys.readouterr().out
+    table = (folder / "table.md").read_text()
+    assert table in said
+    assert "THE FIGURES ABOVE MEAN NOTHING" in said
+    assert "| FA-PointNet |" in table
+    assert len((folder / "results.csv").read_text().splitlines()) == 8
+    assert {"curves.png", "clouds.png", "forward.json"} < {path.name for path in folder.iterdir()}
+
+
+def test_a_training_of_classes(tmp_path, monkeypatch, capsys):
+    config = ROOT / "configs" / "normals" / "pointnet.yaml"
+    size = ["--model.model.init_args.width=0.03", "--model.model.init_args.num_classes=23"]
+    data = ["--data.shipped=true", "--data.num_points=32", "--data.num_parts=4", "--data.num_eval=2"]
+    trainer = ["--trainer.max_epochs=1", f"--trainer.default_root_dir={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["train_shapes.py", "--config", str(config), *size, *data, *trainer])
+    runpy.run_path(str(ROOT / "scripts" / "train_shapes.py"), run_name="__main__")
+    assert "test accuracy" in capsys.readouterr().out
+    assert (tmp_path / "pointnet" / "version_0" / "best.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rows", "nothing"], "--rows: expected YAML files, or some of"),
+        (["--seeds", "-1"], "--seeds: expected an integer >= 0, found -1"),
+        (["--parts", "0"], "--parts: expected a positive integer or None, found 0"),
+        (["--points", "0"], "--points: expected a positive integer, found 0"),
+        (["--width", "0"], "--width: expected a positive number, found 0.0"),
+        (["--batch-size", "0"], "--batch-size: expected a positive integer, found 0"),
+        (["--minutes", "nan"], "--minutes: expected a positive number or None, found nan"),
+        (["--equal-time"], "--equal-time: expected --minutes with it, found none"),
+        (["--rounds", "-1"], "--rounds: expected an integer >= 0, found -1"),
+        (["--merge", "none.csv"], "--merge: expected a CSV file of runs, found none.csv"),
+        (["--data", "none"], "root: expected a folder of parts, found no"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(arguments, message, script, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["reproduce_normals.py", *arguments, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stopped:
+        script.main()
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {message}")
+    assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""Exactness of the normals of sampled parts against closed forms, as Markdown; needs the extra ``cad``, no torch.
+"""Exactness of normals of sampled parts against closed forms, as Markdown; needs the extra ``cad``, no torch.
 
 Points are drawn on a sphere, a cylinder, a cone and a torus built by the CAD kernel. The largest deviation of
 a component of a normal from the closed form, evaluated at the sampled point, of a length from one, and of the

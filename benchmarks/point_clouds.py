@@ -26,7 +26,7 @@ from fa_pyg import Frame, PCAFrame, WeightedPCAFrame
 from fa_pyg.datasets import CADNormals, symmetric_part
 from fa_pyg.datasets.clouds import SYMMETRIC
 from fa_pyg.groups import Group
-from fa_pyg.models import DGCNN, FADGCNN, FALocalPointNet, FAPointNet, PointNet, VNDGCNN, VNPointNet
+from fa_pyg.models import DGCNN, FADGCNN, VNDGCNN, FALocalPointNet, FAPointNet, PointNet, VNPointNet
 from fa_pyg.train.tasks.normals import angles
 from fa_pyg.transforms import NormalizeCloud
 
@@ -73,7 +73,11 @@ NETWORKS: list[tuple[str, str | None, Callable[[], nn.Module]]] = [
     ("FA-DGCNN, PCA", "DGCNN", lambda: FADGCNN(WIDTH, K)),
     ("FA-DGCNN, PCA, lines averaged", "DGCNN", lambda: FADGCNN(WIDTH, K, average="tensor")),
     ("FA-DGCNN, weighted", "DGCNN", lambda: FADGCNN(WIDTH, K, frame=fast())),
-    ("FA-DGCNN, weighted, lines averaged", "DGCNN", lambda: FADGCNN(WIDTH, K, frame=fast(), average="tensor")),
+    (
+        "FA-DGCNN, weighted, lines averaged",
+        "DGCNN",
+        lambda: FADGCNN(WIDTH, K, frame=fast(), average="tensor"),
+    ),
 ]
 FRAMES = {
     "PCA": lambda: PCAFrame("E(3)"),

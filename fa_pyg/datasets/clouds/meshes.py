@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["FORMATS", "mesh_files", "sample_mesh", "some_of"]
+from fa_pyg.datasets.splits import PARTS
+
+__all__ = ["FORMATS", "mesh_files", "sample_mesh", "some_of", "split_by_hash"]
 
 FORMATS = (".glb", ".obj", ".off", ".ply", ".stl")
 
@@ -27,6 +29,12 @@ def mesh_files(root: Path) -> list[Path]:
     if not found:
         raise ValueError(f"root: expected a folder with meshes ({', '.join(FORMATS)}), found none in {root}")
     return found
+
+
+def split_by_hash(name: str) -> str:
+    """Return the split of a name: 80 % ``"train"``, 10 % ``"val"`` and 10 % ``"test"``."""
+    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    return PARTS[(share >= 0.8) + (share >= 0.9)]
 
 
 def some_of(names: Sequence[Path], number: int | None) -> list[Path]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.eigh import safe_axes
-from fa_pyg.math.linalg import gather, mean, scatter_sum, working_dtype
+from fa_pyg.math.linalg import gather, mean, working_dtype
 from fa_pyg.models.points.clouds import Clouds, read_clouds
 from fa_pyg.models.points.vn_head import centered
 from fa_pyg.neighbors import fps, knn
@@ -50,7 +50,8 @@ class PatchedNormals(nn.Module):
     Memory is that of ``chunk`` patches in the model, plus about 100 bytes times the overlap a point. Computed
     without gradients: train the model on patches.
 
-    Not guaranteed: signs, unless ``oriented``; features of a cloud larger than a patch; the same patches for
+    Not guaranteed: signs, unless ``oriented``; the same results for every ``chunk`` by a model in training
+    mode (batch norm); features of a cloud larger than a patch; the same patches for
     another order of the points, since sampling starts at the first.
     """
 
@@ -80,7 +81,7 @@ class PatchedNormals(nn.Module):
         total = wide.new_zeros(len(pos), 3 if self.oriented else 6)
         for patch, point in self.patches(wide, clouds):
             for part, index in _chunks(patch, point, self.chunk):
-                total += scatter_sum(self._votes(wide[index], part), index, len(pos))
+                total.index_add_(0, index, self._votes(wide[index], part))
         if self.oriented:
             return nn.functional.normalize(total, dim=1).to(pos.dtype)
         return safe_axes(_symmetric(total))[..., -1].to(pos.dtype)

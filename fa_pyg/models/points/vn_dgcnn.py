@@ -43,7 +43,8 @@ class VNDGCNN(nn.Module):
         ``[B, num_classes]``.
 
     Raises:
-        ValueError: for arguments out of range and inputs of other shapes.
+        ValueError: for arguments out of range and inputs of other shapes; by batch norm in training on a
+            single cloud with ``num_classes``.
 
     Not guaranteed: equivariance under reflections with the cross product; invariance to scale: clouds should
     have a size of about one; the same neighbors in a rotated cloud where distances are equal (grids). The

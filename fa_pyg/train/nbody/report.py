@@ -39,6 +39,7 @@ FORWARD = (
     "in random order."
 )
 BRACKETS = "In brackets: published, on a GPU."
+SHORTLY = "\\* Cut short. Forward passes on one CPU thread; equivariance errors in float32."
 EQUIVARIANCE = (
     "Equivariance error: largest deviation of f(gx) from g f(x) over random E(3) motions g, in float32, "
     "relative to the largest coordinate of each system. TFN and SE(3)-Transformer are equivariant to "
@@ -108,7 +109,7 @@ class Report:
         lines = sections[BENCHMARK]
         drawn = [f"![{name}]({_relative(images, page)}/{name}.png)\n" for name in self._draw(lines, images)]
         link = _relative(page, readme)
-        about = [*self._about(lines), EQUIVARIANCE, f"All columns, and plots: [{link}]({link})."]
+        about = [ABOUT.format(*lines[0].runs[0].data), SHORTLY, f"All columns, notes, plots: [{link}]({link})."]
         replace_part(readme, MARKER, f"{table(lines, SHORT)}\n{_paragraph(about)}")
         parts = [*(self._section(lines) for lines in sections.values()), *drawn]
         replace_part(page, MARKER, "\n".join(parts))

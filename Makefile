@@ -39,7 +39,7 @@ format: setup  ## style and layout, mended
 	$(PY) -m ruff format .
 
 bench: setup scatter  ## frames against other libraries (BENCH=file BENCH_ARGS=...)
-	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,chem,dev,bench]'
+	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,chem,clouds,dev,bench]'
 	$(PY) $(BENCH) $(BENCH_ARGS)
 
 clean:  ## remove what was built and cached; .venv, .cache, data and runs stay

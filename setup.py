@@ -38,6 +38,10 @@ setup(
         # GFN2-xTB labels; neighbours in periodic cells; an equivariant baseline. tblite's wheels are for
         # Linux on x86-64; elsewhere it comes from conda-forge, and what needs it says so.
         "chem": ["tblite>=0.8; sys_platform == 'linux' and platform_machine == 'x86_64'", "vesin", "e3nn"],
+        # Meshes (obj, ply, stl, ...) and pages with point clouds to turn by hand.
+        "clouds": ["trimesh>=4", "plotly", "scipy"],
+        # Builds parts with exact normals; about 1 GB, and not beside cadquery. Reading them needs neither.
+        "cad": ["build123d>=0.13; python_version >= '3.11'", "bd_warehouse>=0.4; python_version >= '3.11'"],
         # igraph (GPL) is for tests of canonical labelling only.
         "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "scipy", "igraph"],
         "bench": ["faenet", "frame-averaging-pytorch", "pandas"],  # faenet imports pandas and torch_scatter

@@ -51,7 +51,7 @@ echo "Installing torch (once; a large download) ..."
 install torch
 echo "Installing the rest ..."
 install setuptools
-install --no-build-isolation -e '.[train,chem,dev]'
+install --no-build-isolation -e '.[train,chem,clouds,dev]'
 
 rm "$mark"
 pwd >"$ready"

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from fa_pyg import checks
-from fa_pyg.datasets.clouds.cad_splits import split_of
 from fa_pyg.datasets.clouds.mesh_pools import MeshPools
 from fa_pyg.datasets.clouds.meshes import mesh_files, some_of
-from fa_pyg.datasets.splits import PARTS
+from fa_pyg.datasets.splits import PARTS, hashed_part
 
 __all__ = ["ABCNormals"]
 
@@ -93,14 +92,10 @@ def _lists(files: dict[str, Path], folder: Path, is_given: bool) -> dict[str, li
     if is_given or any(path.exists() for path in paths.values()):
         found = {part: _names(path, files) for part, path in paths.items()}
     else:
-        is_test = {name: _share(name) != "train" for name in files}
+        is_test = {name: hashed_part(name) != "train" for name in files}  # 20 %
         found = {"train": [n for n in files if not is_test[n]], "test": [n for n in files if is_test[n]]}
-    held_out = [name for name in found["train"] if split_of("", f"val {name}", "random") == "val"]
+    held_out = [name for name in found["train"] if hashed_part(f"val {name}") == "val"]
     return {"train": sorted(set(found["train"]) - set(held_out)), "val": held_out, "test": found["test"]}
-
-
-def _share(name: str) -> str:
-    return split_of("", name, "random")  # 80 % "train", the rest is for testing
 
 
 def _names(path: Path, files: dict[str, Path]) -> list[str]:

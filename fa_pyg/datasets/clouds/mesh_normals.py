@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fa_pyg import checks
-from fa_pyg.datasets.clouds.cad_splits import split_of
 from fa_pyg.datasets.clouds.mesh_pools import MeshPools
 from fa_pyg.datasets.clouds.meshes import mesh_files, some_of
-from fa_pyg.datasets.splits import PARTS
+from fa_pyg.datasets.splits import PARTS, hashed_part
 
 __all__ = ["MeshNormals"]
 
@@ -79,7 +78,7 @@ class MeshNormals(MeshPools):
         names = [file.relative_to(root) for file in mesh_files(root)]
         family = {name: name.parts[0] if len(name.parts) > 1 else "." for name in names}
         families = sorted(set(family.values()))
-        chosen = [name for name in names if split in (None, split_of("", name.as_posix(), "random"))]
+        chosen = [name for name in names if split in (None, hashed_part(name.as_posix()))]
         if not chosen:
             raise ValueError(f"split: expected meshes for {split!r}, found none of {len(names)} in {root}")
         chosen = some_of(chosen, num_parts)

@@ -60,6 +60,7 @@ ROWS = (  # one line each; rows without a file are left out
     Row("fa_gnn_haar_scaled", "our GNN in random motions and scales; 8 frames", SYMMETRIES),
     Row("fa_galilean", "Galilean GNN in random motions and scales; 8 frames", SYMMETRIES),
     Row("fa_kinematic", "Galilean GNN, 2 layers, in random motions and scales; weighted frames", SYMMETRIES),
+    Row("fa_kinematic_light", "the same with 1 layer, 48 wide", SYMMETRIES),
     Row("two_body_equivariant", "two-body motions, exact, without learning", HYBRID),
     Row("two_body", "two-body motions, forces limited as by the generator", HYBRID),
     Row("pair_force_equivariant", "integrator, learned pair force", HYBRID),

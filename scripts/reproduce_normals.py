@@ -90,10 +90,12 @@ def report(benchmark: Benchmark, rows: list[Row]) -> Report:
 
 
 def finish(given: argparse.Namespace, everything: Report) -> None:
-    """Measure forward passes, write everything, print the tables."""
+    """Measure what is not measured in runs, write everything, print the tables."""
     if given.rounds:
-        everything.time_forward(given.rounds)
+        everything.measure(given.rounds)
     print(everything.write())
+    if given.write_docs:
+        everything.write_docs(ROOT / "docs" / "normals.md", ROOT / "docs" / "images")
     if given.quick:
         print("QUICK RUN, ONLY A TEST THAT EVERYTHING WORKS: THE FIGURES ABOVE MEAN NOTHING")
 
@@ -109,6 +111,8 @@ def check(given: argparse.Namespace) -> None:
     checks.number("--width", given.width, above=0)
     checks.number("--minutes", given.minutes, above=0, optional=True)
     checks.integer("--rounds", given.rounds, 0)
+    if given.quick and given.write_docs:
+        raise ValueError("--write-docs: expected a run without --quick, found both")
     if given.equal_time and given.minutes is None:
         raise ValueError("--equal-time: expected --minutes with it, found none")
     given.out, given.data = given.out.resolve() / ("quick" if given.quick else ""), given.data.resolve()
@@ -137,7 +141,8 @@ def arguments() -> argparse.Namespace:
     add("--jobs", type=int, default=1, help="runs at once, one thread each (1)")
     add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="of training (cpu)")
     add("--merge", type=Path, nargs="+", default=[], help="results.csv of other machines")
-    add("--rounds", type=int, default=10, help="of timed forward passes; 0: not again (10)")
+    add("--rounds", type=int, default=10, help="of timed forward passes; 0: nothing measured again (10)")
+    add("--write-docs", action="store_true", help="write the tables into docs/normals.md")
     add("--data", type=Path, default=ROOT / "data" / "cad", help="folder of the data set")
     add("--out", type=Path, default=ROOT / "runs" / "reproduce_normals", help="of the results")
     add("--quick", action="store_true", help="only test that everything runs")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fa_pyg.train.normals.rows import Row
 from fa_pyg.train.normals.runs import Data, Run
@@ -24,6 +24,7 @@ class Line:
         wanted: epochs of the configuration.
         forward: median milliseconds of a forward pass; None if it was not measured.
         ratio: median ratio to that of the backbone in the same round; None without it.
+        symmetric: equivariance error on symmetric parts in degrees, by name; empty if not measured.
     """
 
     row: Row
@@ -31,6 +32,7 @@ class Line:
     wanted: int
     forward: float | None = None
     ratio: float | None = None
+    symmetric: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def regimes(self) -> list[str]:

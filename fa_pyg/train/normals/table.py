@@ -26,13 +26,16 @@ OTHER_DATA = (
 def tables(lines: Sequence[Line], data: Data) -> str:
     """Return all tables of lines on the same data."""
     parts = NORMALS if data.task == "normals" else CLASSES
-    return "\n".join(f"{title}\n\n{make(lines)}" for title, make in parts)
+    made = {title: make(lines) for title, make in parts}
+    return "\n".join(f"{title}\n\n{text}" for title, text in made.items() if text)
 
 
 def _table(lines: Sequence[Line], columns: dict[str, Callable[[Line], str]]) -> str:
     """Return a markdown table; columns without an entry are left out."""
     cells = {title: [cell(line) for line in lines] for title, cell in columns.items()}
     cells = {title: column for title, column in cells.items() if any(column)}
+    if not cells:
+        return ""
     text = [f"| model | {' | '.join(cells)} |", "|---" * (len(cells) + 1) + "|"]
     names = [line.row.title for line in lines]
     text += [f"| {' | '.join(row)} |" for row in zip(names, *cells.values(), strict=True)]
@@ -111,6 +114,15 @@ def _costs(lines: Sequence[Line]) -> str:
     )
 
 
+def _symmetric(lines: Sequence[Line]) -> str:
+    names = dict.fromkeys(name for line in lines for name in line.symmetric)
+    return _table(lines, {name.replace("_", " "): _on_symmetric(name) for name in names})
+
+
+def _on_symmetric(name: str) -> Callable[[Line], str]:
+    return lambda line: f"{line.symmetric[name]:.1e}" if name in line.symmetric else ""
+
+
 def _epochs(line: Line) -> str:
     epochs = sorted({run.epochs for run in line.trainings()})
     text = str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
@@ -130,6 +142,11 @@ NORMALS = (
         "Cost; and the angle in degrees between f(gx) and g f(x) for random rotations g of the test clouds, "
         "in float32: root mean square and median, the largest of all trainings",
         _costs,
+    ),
+    (
+        "The same root mean square angle for eight rotations of parts whose points are symmetric to "
+        "rounding, of a model of the first seed",
+        _symmetric,
     ),
 )
 CLASSES = (

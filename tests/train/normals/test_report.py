@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from fa_pyg import PCAFrame, WeightedPCAFrame
+from fa_pyg.models import FramedPoints, PointNet
+from fa_pyg.train import NormalsModule
 from fa_pyg.train.normals import report as module
 from fa_pyg.train.normals.benchmark import build
 from fa_pyg.train.normals.lines import lines_of
 from fa_pyg.train.normals.report import Report
 from fa_pyg.train.normals.rows import Row
 from fa_pyg.train.normals.runs import LINES, Record, stem
+from fa_pyg.train.normals.symmetric import symmetric_errors
 from fa_pyg.train.normals.table import tables
 from fa_pyg.train.normals.view import write_view
 
@@ -79,17 +83,40 @@ def test_classes(runs):
     assert "Loss" not in text
 
 
-def test_what_is_written(finished, monkeypatch):
+def test_what_is_written(finished, monkeypatch, tmp_path):
     made, rows, _ = finished
     report = Report(made, rows)
-    report.time_forward(1)
+    report.measure(1)
     assert "framed" in report.write(pictures=False)
+    page = tmp_path / "page.md"
+    page.write_text("text\n")
+    with pytest.raises(ValueError, match="expected <!-- normals table --> once"):
+        report.write_docs(page, tmp_path / "images")
     monkeypatch.setattr(module, "DRAWN", 1)
     text = report.write()
     assert (made.out / "table.md").read_text() == text
     (costs,) = (line for line in text.splitlines() if line.startswith("| framed | 1 |"))
     assert float(costs.split("|")[7]) > 1  # frames take longer
     assert {"table.md", "curves.png", "clouds.png"} <= {one.name for one in made.out.iterdir()}
+    assert "| washer |" in text
+    page.write_text("before\n<!-- normals table -->\nold\n<!-- end -->\nafter\n")
+    report.write_docs(page, tmp_path / "images")
+    assert text.strip().splitlines()[-1] in page.read_text()
+    assert "![normals_clouds.png](images/normals_clouds.png)\n<!-- end -->\nafter" in page.read_text()
+    assert {one.name for one in (tmp_path / "images").iterdir()} == {
+        "normals_clouds.png",
+        "normals_curves.png",
+    }
+
+
+def test_axes_of_equal_inertia():
+    """They are arbitrary: PCA frames fail on a washer, weighted frames do not."""
+    found = {}
+    for frame in (PCAFrame("E(3)"), WeightedPCAFrame("E(3)", smoothness="fast")):
+        model = FramedPoints(PointNet(width=0.03, transforms=False), frame, "tensor")
+        found[type(frame)] = symmetric_errors(NormalsModule(model).eval(), 32, ["washer"])["washer"]
+    assert found[PCAFrame] > 5
+    assert found[WeightedPCAFrame] < 0.1
 
 
 def test_nothing_is_written_without_runs(benchmark, rows):

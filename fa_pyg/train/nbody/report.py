@@ -109,7 +109,7 @@ class Report:
         lines = sections[BENCHMARK]
         drawn = [f"![{name}]({_relative(images, page)}/{name}.png)\n" for name in self._draw(lines, images)]
         link = _relative(page, readme)
-        about = [ABOUT.format(*lines[0].runs[0].data), SHORTLY, f"All columns, notes, plots: [{link}]({link})."]
+        about = [ABOUT.format(*lines[0].runs[0].data), SHORTLY, f"More: [{link}]({link})."]
         replace_part(readme, MARKER, f"{table(lines, SHORT)}\n{_paragraph(about)}")
         parts = [*(self._section(lines) for lines in sections.values()), *drawn]
         replace_part(page, MARKER, "\n".join(parts))

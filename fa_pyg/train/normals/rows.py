@@ -43,9 +43,8 @@ ROWS = (  # one line each; rows without a file are left out
     Row("dgcnn", "DGCNN", None, (0.070, 0.193, 0.121)),
     Row("vn_dgcnn", "VN-DGCNN", "dgcnn", (0.133, 0.130, 0.144)),
     Row("fa_dgcnn", "FA-DGCNN", "dgcnn", (0.067, 0.069, 0.071)),
-    Row("dgcnn_weighted", "DGCNN in weighted frames, lines averaged", "dgcnn"),
-    Row("dgcnn_haar", "DGCNN in random motions; 8 frames, lines averaged", "dgcnn"),
-    Row("dgcnn_haar_cosine", "the same, with cosine schedule and averaged weights", "dgcnn"),
+    Row("fa_dgcnn_weighted", "FA-DGCNN in weighted frames, lines averaged", "dgcnn"),
+    Row("fa_dgcnn_haar", "the same network in random motions; weighted frames", "dgcnn"),
 )
 
 

@@ -113,7 +113,7 @@ def test_axes_of_equal_inertia():
     """They are arbitrary: PCA frames fail on a washer, weighted frames do not."""
     found = {}
     for frame in (PCAFrame("E(3)"), WeightedPCAFrame("E(3)", smoothness="fast")):
-        model = FramedPoints(PointNet(width=0.03, transforms=False), frame, "tensor")
+        model = FramedPoints(PointNet(width=0.25, transforms=False), frame, "tensor")
         found[type(frame)] = symmetric_errors(NormalsModule(model).eval(), 32, ["washer"])["washer"]
     assert found[PCAFrame] > 5
     assert found[WeightedPCAFrame] < 0.1

@@ -35,14 +35,17 @@ WIDTH, K = 0.25, 16
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer parts, motions and points")
-    quick = parser.parse_args().quick
+    parser.add_argument("--points", type=int, default=128, help="of symmetric parts, at least (128)")
+    parser.add_argument("--motions", type=int, default=4, help="of each part (4)")
+    parser.add_argument("--quick", action="store_true", help="two parts, one motion, shorter timing")
+    given = parser.parse_args()
+    quick, motions = given.quick, 1 if given.quick else given.motions
     torch.set_num_threads(1)
     parts = list(SYMMETRIC)[:2] if quick else list(SYMMETRIC)
-    print("Largest angle in degrees\n")
-    show(["network", *parts], errors(parts, 128 if quick else 512, 2 if quick else 8))
-    print("\nFrames of each part\n")
-    show(["frame", *parts], counts(parts, 128 if quick else 512))
+    print("Frames of each part\n")
+    show(["frame", *parts], counts(parts, given.points))
+    print("\nLargest angle in degrees\n")
+    show(["network", *parts], errors(parts, given.points, motions))
     print("\nForward passes\n")
     show(["network", "clouds per second", "time / backbone's"], times(4 if quick else 16, 1 if quick else 60))
 

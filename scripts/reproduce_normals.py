@@ -16,6 +16,9 @@ import sys
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded: one thread for each run
+# For the processes that train: glibc keeps freed memory, and large tensors need no new pages in every step.
+os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**34))
 
 import torch
 

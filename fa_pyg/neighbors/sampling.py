@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
+from fa_pyg.math.linalg import working_dtype
 from fa_pyg.neighbors.points import Points, by_graph, checked, in_range, numbered
 
 __all__ = ["fps"]
@@ -57,8 +58,11 @@ def fps(
     x, _ = in_range(x, x, None)
     points, node = by_graph(x, batch, graphs)
     size = points.size
-    count = (size * ratio).ceil().long() if num_samples is None else size.clamp(max=num_samples)
-    start = (torch.rand(graphs, device=x.device) * size).long() if random_start else torch.zeros_like(size)
+    wide = working_dtype(x)  # counts are exact
+    count = (size.to(wide) * ratio).ceil().long() if num_samples is None else size.clamp(max=num_samples)
+    start = torch.zeros_like(size)
+    if random_start:
+        start = (torch.rand(graphs, dtype=wide, device=x.device) * size).long()
     start = start.minimum((size - 1).clamp(min=0))  # a product may be rounded up
     order = torch.empty(int(count.sum()), dtype=torch.long, device=x.device)
     first = count.cumsum(0) - count

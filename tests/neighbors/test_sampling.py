@@ -150,3 +150,8 @@ def test_pointnet_plus_plus():
     one.eval(), two.eval()
     together, alone = two(*one(None, pos, batch))[0], two(*one(None, pos[:60], batch[:60]))[0]
     assert torch.allclose(together[:8], alone)
+
+
+@pytest.mark.parametrize(("size", "ratio"), [(25, 0.6), (45, 0.6), (10, 0.7), (100, 0.07)])
+def test_counts_are_not_rounded_in_single_precision(size, ratio):
+    assert len(fps(torch.randn(size, 3), ratio=ratio)) == math.ceil(ratio * size)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from fa_pyg import checks
 from fa_pyg.builders import Frame, PCAFrame
 from fa_pyg.math.eigh import safe_eigh
+from fa_pyg.math.linalg import working_dtype
 from fa_pyg.models.points.dgcnn import DGCNN
 from fa_pyg.models.points.heads import unit
 from fa_pyg.models.points.pointnet import PointNet
@@ -64,7 +65,8 @@ class FramedPoints(nn.Module):
 
     def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
         if self.num_classes is None and self.average == "tensor":
-            return safe_eigh(self.tensor(pos, batch))[1][..., -1]
+            mean = self.tensor(pos, batch)
+            return safe_eigh(mean.to(working_dtype(mean)))[1][..., -1].to(mean.dtype)
         out = self.averaging(pos, batch=batch)
         return out if self.num_classes is not None else unit(out)
 

@@ -192,6 +192,8 @@ class Benchmark:
             module = load_best(found["folder"], self.cli).to(self._device)
             figures = self._figures(module, task.regime)
             shared = {name: found[name] for name in SHARED}
+            if shared["val_loss"] < 0:  # by rounding
+                shared["val_loss"] = 0.0
             runs = [Run(*training, condition=name, **one, **shared) for name, one in figures.items()]
             self.record.keep_curve(training, _curve(Path(found["folder"])))
             self.record.add(runs)

@@ -39,7 +39,8 @@ def plot_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[Curve, float]]]
                 label = None if seed else f"{title}, {regime}"
                 _draw_curve(panels, curve, minutes, {**style, "label": label})
     for axes, label in zip(panels, ("CPU time / min", "epoch"), strict=True):
-        axes.set(xlabel=label, xscale="log", yscale="log")
+        scale = "log" if axes.lines else "linear"  # nothing to draw if all runs diverged
+        axes.set(xlabel=label, xscale=scale, yscale=scale)
         axes.grid(which="both", alpha=0.2)
     panels[0].set(ylabel="lowest validation loss so far")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -50,6 +51,8 @@ def plot_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[Curve, float]]]
 
 def _draw_curve(panels: Sequence[Any], curve: Curve, minutes: float, style: dict[str, Any]) -> None:
     epochs, losses = torch.tensor(curve, dtype=torch.double).view(-1, 2).unbind(1)
+    shown = losses.isfinite() & (losses > 0)  # on a logarithmic axis
+    epochs, losses = epochs[shown], losses[shown]
     if len(epochs):
         lowest = losses.cummin(0).values
         for axes, scale in zip(panels, (minutes, 1.0), strict=True):

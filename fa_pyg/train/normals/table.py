@@ -86,16 +86,22 @@ def _by_kind(lines: Sequence[Line]) -> str:
 
 
 def _kind(regime: str, kind: str) -> Callable[[Line], str]:
-    return lambda line: _spread(line.values(kind, regime, regime), "{:.1f}", deviation=False)
+    def cell(line: Line) -> str:  # nan where the test has no such surface
+        found = [one for one in line.values(kind, regime, regime) if math.isfinite(one)]
+        return f"{statistics.mean(found):.1f}" if found else ""
+
+    return cell
 
 
-def _spread(values: Sequence[float], form: str, deviation: bool = True) -> str:
-    """Return mean and standard deviation over seeds; nothing without a value."""
+def _spread(values: Sequence[float], form: str) -> str:
+    """Return mean and standard deviation over seeds, and how many diverged; nothing without a value."""
     finite = [one for one in values if math.isfinite(one)]
     if not finite:
-        return "diverged" if any(math.isinf(one) for one in values) else ""
+        return "diverged" if values else ""
     text = form.format(statistics.mean(finite))
-    return text + (f" ± {form.format(statistics.stdev(finite))}" if deviation and len(finite) > 1 else "")
+    text += f" ± {form.format(statistics.stdev(finite))}" if len(finite) > 1 else ""
+    lost = len(values) - len(finite)
+    return f"{text} ({lost} of {len(values)} diverged)" if lost else text
 
 
 def _costs(lines: Sequence[Line]) -> str:

@@ -156,6 +156,8 @@ class ClassesCLI(FitCLI):
 def angles(predicted: Tensor, normal: Tensor) -> Tensor:
     """Return the angle between lines ``[N]`` in degrees, from 0 to 90; exact for small ones, too.
 
+    A vector of zero length has an angle of 90 degrees from every line.
+
     Args:
         predicted: normals ``[N, 3]``, or averages A of their products ``[N, 3, 3]``: an angle of square
             cosine :math:`n^T A n`.
@@ -165,7 +167,9 @@ def angles(predicted: Tensor, normal: Tensor) -> Tensor:
         cosine = _squares(predicted, normal).clamp(0, 1).sqrt()
         return torch.rad2deg(torch.acos(cosine))
     across = torch.linalg.cross(predicted, normal).norm(dim=1)
-    return torch.rad2deg(torch.atan2(across, (predicted * normal).sum(1).abs()))
+    along = (predicted * normal).sum(1).abs()
+    across = across.masked_fill((across == 0) & (along == 0), 1.0)  # a zero vector is not a good answer
+    return torch.rad2deg(torch.atan2(across, along))
 
 
 def cloud_means(values: Tensor, batch: Batch) -> Tensor:

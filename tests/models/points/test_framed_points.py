@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fa_pyg import GroupFrame, HaarFrame, PCAFrame, PerMode, WeightedPCAFrame
-from fa_pyg.models import DGCNN, FALocalPointNet, FAPointNet, FramedPoints, PointNet
+from fa_pyg.models import DGCNN, FADGCNN, FALocalPointNet, FAPointNet, FramedPoints, PointNet
 from fa_pyg.testing import equivariance_error
 
 
@@ -51,6 +51,13 @@ class Isotropic(nn.Module):
 
     def forward(self, pos, batch=None):
         return self.v.expand(len(pos), 3) + 0 * pos
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_lines_in_half_precision(half):
+    model = FADGCNN(0.1, k=4, average="tensor").eval()
+    pos = torch.randn(20, 3)
+    assert model.to(half)(pos.to(half)).dtype == half
 
 
 def test_gradient_of_equal_eigenvalues_is_finite():

@@ -62,6 +62,12 @@ def test_small_angles_are_exact():
     assert angles(product, normal).item() == pytest.approx(math.degrees(1.0), rel=1e-4)
 
 
+def test_a_vector_of_zero_is_no_good_answer():
+    normal = torch.eye(3)
+    assert torch.equal(angles(torch.zeros(3, 3), normal), torch.full((3,), 90.0))
+    assert angles(normal, normal).abs().max() == 0
+
+
 def test_averages_of_lines_are_trained_as_matrices_and_tested_as_normals():
     model = FramedPoints(DGCNN(width=0.05, k=4), HaarFrame("E(3)", k=3), average="tensor")
     module, data = NormalsModule(model), batch_of(8, 8)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.math.linalg import working_dtype
 from fa_pyg.neighbors.points import Points, by_graph, checked, in_range, numbered
 
 __all__ = ["fps"]
@@ -58,7 +57,7 @@ def fps(
     x, _ = in_range(x, x, None)
     points, node = by_graph(x, batch, graphs)
     size = points.size
-    wide = working_dtype(x)  # counts are exact
+    wide = torch.float32 if x.device.type == "mps" else torch.float64  # counts are exact
     count = (size.to(wide) * ratio).ceil().long() if num_samples is None else size.clamp(max=num_samples)
     start = torch.zeros_like(size)
     if random_start:

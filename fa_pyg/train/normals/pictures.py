@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ def plot_clouds(modules: Mapping[str, FitModule], clouds: Clouds) -> Any:
     """Draw clouds upright and turned, a row for each model: predicted normals, colored by angular error."""
     rotation = rotations("SO(3)", len(clouds), torch.Generator().manual_seed(1))
     both = {"upright": clouds, "turned": turned(clouds, rotation)}
-    figure = new_figure(2 * 2 * len(clouds), 2.2 * len(modules))
+    figure = new_figure(2 * 2 * len(clouds), 2.2 * len(modules) + 0.5)
     panels = figure.subplots(len(modules), 2 * len(clouds), subplot_kw={"projection": "3d"}, squeeze=False)
     drawn = None
     for row, (title, module) in zip(panels, modules.items(), strict=True):
@@ -80,7 +81,7 @@ def plot_clouds(modules: Mapping[str, FitModule], clouds: Clouds) -> Any:
                 axes = row[2 * i + pose]
                 drawn = _draw_cloud(axes, some.pos[i], normals[i], errors[i])
                 rms = float(errors[i].square().mean().sqrt())
-                axes.set_title(f"{title}, {name}\n{rms:.1f}°", fontsize=7)
+                axes.set_title(textwrap.fill(f"{title}, {name}: {rms:.1f}°", 28), fontsize=7)
     if drawn is not None:
         figure.colorbar(drawn, ax=panels, shrink=0.6, label="angular error / degrees")
     return figure
@@ -90,8 +91,11 @@ def _draw_cloud(axes: Any, pos: Tensor, normal: Tensor, error: Tensor) -> Any:
     from matplotlib import colormaps
 
     color = colormaps["viridis"]((error / MOST_DEGREES).clamp(0, 1).numpy())
-    axes.quiver(*pos.T.numpy(), *normal.T.numpy(), length=0.15, color=color, linewidth=0.6)
-    drawn = axes.scatter(*pos.T.numpy(), c=error.numpy(), s=3, vmin=0, vmax=MOST_DEGREES, cmap="viridis")
+    axes.quiver(
+        *pos.T.numpy(), *normal.T.numpy(), length=0.2, color=color, linewidth=0.5, arrow_length_ratio=0
+    )
+    scale = {"vmin": 0, "vmax": MOST_DEGREES, "cmap": "viridis"}
+    drawn = axes.scatter(*pos.T.numpy(), c=error.numpy(), s=8, linewidths=0, alpha=1, **scale)
     limit = float(pos.norm(dim=1).max())
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), zlim=(-limit, limit))
     axes.set_box_aspect([1, 1, 1], zoom=1.5)

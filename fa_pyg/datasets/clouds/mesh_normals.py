@@ -49,10 +49,11 @@ class MeshNormals(MeshPools):
 
     Raises:
         ValueError: for arguments out of range, a folder without meshes, and, naming the file, for one that is
-            damaged, or has no area or vertices that are not finite.
+            damaged, or has no area, or vertices that are not finite or out of the range of float32.
         ImportError: without trimesh.
 
     Faces of no area are not drawn; scenes of several bodies are joined, with the transforms of the scene.
+    Links are followed, but each folder and each file is read once.
 
     Not guaranteed: that normals point outward (see ``repair``); that points lie on the outer surface: those
     of inner walls and of bodies within others are drawn too.

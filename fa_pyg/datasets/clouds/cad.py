@@ -51,6 +51,8 @@ class CADNormals(Pools):
         surfaces: the kinds of surface; ``surface`` is an index into it.
         names: of the parts of the split.
 
+    A slice is a data set of its parts, with all families. The cache is made again when files change.
+
     Shapes: ``pos [n, 3]`` (mm, float32), ``normal [n, 3]`` (unit, outward), ``surface [n]`` (int64),
     ``y [1]``.
 

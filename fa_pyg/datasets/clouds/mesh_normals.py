@@ -44,6 +44,8 @@ class MeshNormals(MeshPools):
         surfaces: the kinds of surface of all data sets of clouds.
         names: of the meshes, relative to ``root``, without suffix.
 
+    A slice is a data set of its meshes, with all families.
+
     Shapes: ``pos [n, 3]``, ``normal [n, 3]`` (unit, float32), ``surface [n]`` (int64; all ``"other"``),
     ``y [1]``.
 

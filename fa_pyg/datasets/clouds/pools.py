@@ -52,7 +52,9 @@ class Pools(Dataset):
     def index_select(self, idx: Any) -> Pools:
         """Return the data set of some parts."""
         some = super().index_select(idx)
-        index, some._indices = list(some.indices()), None
+        if some._indices is None:  # PyG calls this again with tensors as lists
+            return some
+        index, some._indices = list(some._indices), None
         for key in self.of_parts:
             setattr(some, key, _entries(getattr(self, key), index))
         return some

@@ -15,7 +15,7 @@ import torch
 
 from fa_pyg import checks
 
-__all__ = ["PARTS", "Splits", "choose_split", "consecutive_parts", "hashed_part"]
+__all__ = ["PARTS", "Splits", "choose_split", "consecutive_parts", "hashed_part", "name_hash"]
 
 PARTS = ("train", "val", "test")
 Splits = Sequence[float | int | None] | Mapping[str, Sequence[int]] | str | os.PathLike
@@ -37,8 +37,13 @@ def consecutive_parts(sizes: Mapping[str, int | None], total: int | None = None)
 
 def hashed_part(name: str) -> str:
     """Return the part that a name belongs to by its hash, 80, 10 and 10 % of all; others do not matter."""
-    share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    share = int.from_bytes(name_hash(name)[:8], "big") / 2**64
     return PARTS[(share >= 0.8) + (share >= 0.9)]
+
+
+def name_hash(name: str) -> bytes:
+    """Return the SHA-256 of a name in UTF-8; names of files may have bytes that are not UTF-8."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
 
 
 def choose_split(total: int, split: str | None, splits: Splits, seed: int) -> np.ndarray:

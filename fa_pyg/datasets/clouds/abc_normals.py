@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from fa_pyg import checks
 from fa_pyg.datasets.clouds.mesh_pools import MeshPools
 from fa_pyg.datasets.clouds.meshes import mesh_files, some_of
+from fa_pyg.datasets.clouds.pools import repeated
 from fa_pyg.datasets.splits import PARTS, hashed_part
 
 __all__ = ["ABCNormals"]
@@ -43,8 +44,9 @@ class ABCNormals(MeshPools):
     a single family.
 
     Raises:
-        ValueError: for arguments out of range, a folder without meshes, a split file of another form or with
-            names of meshes that are missing, and damaged files, by name.
+        ValueError: for arguments out of range, a folder without meshes, a split file of another form, names
+            in it of meshes that are missing, repeated, or in both splits, meshes of the same name, and
+            damaged files, by name.
         ImportError: without trimesh.
     """
 
@@ -65,11 +67,16 @@ class ABCNormals(MeshPools):
         checks.one_of("split", split, PARTS, optional=True)
         checks.instance("splits", splits, (str, os.PathLike), "a folder", optional=True)
         checks.integer("num_parts", num_parts, optional=True)
-        files = {file.stem: file for file in mesh_files(root) if file.suffix.lower() == ".obj"}
+        objects = [file for file in mesh_files(root) if file.suffix.lower() == ".obj"]
+        files = {file.stem: file for file in objects}
         lists = _lists(files, root if splits is None else Path(splits), splits is not None)
         names = [Path(name) for part in lists for name in lists[part] if split in (None, part)]
         if not names:
             raise ValueError(f"split: expected meshes for {split!r}, found none of {len(files)} in {root}")
+        used = {name for part in lists.values() for name in part}
+        if twice := repeated(file.stem for file in objects if file.stem in used):
+            paths = " and ".join(str(file) for file in objects if file.stem == twice)
+            raise ValueError(f"root: expected one mesh of a name, found {paths}")
         chosen = some_of(names, num_parts)
         super().__init__(
             root,
@@ -91,6 +98,8 @@ def _lists(files: dict[str, Path], folder: Path, is_given: bool) -> dict[str, li
     paths = {part: folder / f"{part}.json" for part in ("train", "test")}
     if is_given or any(path.exists() for path in paths.values()):
         found = {part: _names(path, files) for part, path in paths.items()}
+        if common := sorted({*found["train"]} & {*found["test"]}):
+            raise ValueError(f"{paths['test']}: expected other meshes than in train.json, found {common[0]}")
     else:
         is_test = {name: hashed_part(name) != "train" for name in files}  # 20 %
         found = {"train": [n for n in files if not is_test[n]], "test": [n for n in files if is_test[n]]}
@@ -103,8 +112,10 @@ def _names(path: Path, files: dict[str, Path]) -> list[str]:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = [name for classes in content.values() for names in classes.values() for name in names]
         names = [PurePosixPath(name).name for name in found]
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f'{path}: expected {{"scans": {{"all": [names]}}}}, found {error!r}') from error
+    if twice := repeated(names):
+        raise ValueError(f"{path}: expected each mesh once, found {twice} twice")
     if missing := [name for name in names if name not in files]:
         some = ", ".join(missing[:3])
         raise ValueError(

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch_geometric.data import Data, Dataset
 
 from fa_pyg import checks
-from fa_pyg.cad import SURFACES
 from fa_pyg.datasets.clouds.cad_parts import Part, read_index, read_parts, spec
 from fa_pyg.datasets.clouds.cad_splits import SPLITTINGS, split_of
+from fa_pyg.datasets.clouds.pools import Pools, stamp
 from fa_pyg.datasets.splits import PARTS
 from fa_pyg.files.tensors import Tensors, cached
 
@@ -22,7 +21,7 @@ __all__ = ["SHIPPED", "CADNormals"]
 SHIPPED = Path(__file__).resolve().parents[3] / "data" / "cad"
 
 
-class CADNormals(Dataset):
+class CADNormals(Pools):
     """Point clouds of mechanical parts, with the exact normals of their CAD surfaces.
 
     Each access draws ``num_points`` of the points that are stored of a part, without repetition.
@@ -52,6 +51,8 @@ class CADNormals(Dataset):
         surfaces: the kinds of surface; ``surface`` is an index into it.
         names: of the parts of the split.
 
+    A slice is a data set of its parts, with all families. The cache is made again when files change.
+
     Shapes: ``pos [n, 3]`` (mm, float32), ``normal [n, 3]`` (unit, outward), ``surface [n]`` (int64),
     ``y [1]``.
 
@@ -63,7 +64,7 @@ class CADNormals(Dataset):
     size (see ``NormalizeCloud``); the same parts from other versions of the kernel.
     """
 
-    surfaces = SURFACES
+    of_parts = (*Pools.of_parts, "parts")
 
     def __init__(
         self,
@@ -96,7 +97,9 @@ class CADNormals(Dataset):
             raise ValueError(f"split: expected parts for {split!r}, found none in {folder}: build more")
         tensors = read_parts(self.parts, points) if shipped else _cached(folder, self.parts, points)
         self.parts = self.parts[:num_parts]
-        self.pos, self.normal, self.surface = (tensors[key] for key in ("pos", "normal", "surface"))
+        self.pos, self.normal, self.surface = (
+            tensors[key][:num_parts] for key in ("pos", "normal", "surface")
+        )
         numbers = {family: number for number, family in enumerate(self.families)}
         self.y = torch.tensor([numbers[part.family] for part in self.parts])
 
@@ -105,28 +108,10 @@ class CADNormals(Dataset):
         """Names of the parts."""
         return [part.name for part in self.parts]
 
-    @property
-    def num_classes(self) -> int:
-        """The number of families."""
-        return len(self.families)
-
-    def len(self) -> int:
-        """Return the number of parts."""
-        return len(self.parts)
-
-    def get(self, idx: int) -> Data:
-        """Return some points of a part."""
-        total = self.pos.shape[1]
-        these = torch.randperm(total)[: self.num_points] if self.fresh else slice(self.num_points)
-        surface = self.surface[idx, these].long()
-        return Data(
-            pos=self.pos[idx, these], normal=self.normal[idx, these], surface=surface, y=self.y[idx : idx + 1]
-        )
-
 
 def _cached(root: Path, parts: list[Part], points: int) -> Tensors:
     """Return the points of parts from one file, written at the first use: thousands are slow to open."""
-    content = "\n".join(f"{part.name} {part.about.get('area')}" for part in parts)
+    content = "\n".join(f"{part.name} {part.about.get('area')} {stamp(part.path)}" for part in parts)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     path = root / "processed" / f"parts{len(parts)}x{points}_{digest}.pt"
     return cached(str(path), spec(len(parts), points), lambda: read_parts(parts, points))

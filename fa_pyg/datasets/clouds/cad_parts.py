@@ -12,6 +12,8 @@ import torch
 
 from fa_pyg import checks
 from fa_pyg.cad import SURFACES
+from fa_pyg.cad.build import VERSION
+from fa_pyg.datasets.clouds.pools import repeated
 from fa_pyg.files.checked_json import DamagedFile, read_checked_json
 from fa_pyg.files.tensors import Spec, Tensors
 
@@ -37,7 +39,8 @@ def read_index(root: Path) -> tuple[list[Part], int]:
     """Return the parts of a folder, the first of every family before the second, and the points of each.
 
     Raises:
-        ValueError: naming the index, where there is none or another file, with the command that builds one.
+        ValueError: naming the index, where there is none or another file, with the command that builds one;
+            for another version of the files, and parts that are listed twice.
     """
     path = root / INDEX
     try:
@@ -52,8 +55,12 @@ def read_index(root: Path) -> tuple[list[Part], int]:
         parts = [_part(root, record) for record in found["parts"]]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected an index of parts, found another file ({error!r})") from error
+    if (version := found.get("version")) != VERSION:
+        raise ValueError(f"{path}: expected parts of version {VERSION}, found version {version!r}")
     if not parts:
         raise ValueError(f"{path}: expected parts, found none: build more by {BUILD.format(root=root)}")
+    if twice := repeated(part.name for part in parts):
+        raise ValueError(f"{path}: expected each part once, found {twice} twice")
     return sorted(parts), points
 
 

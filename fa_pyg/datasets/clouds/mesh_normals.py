@@ -44,15 +44,18 @@ class MeshNormals(MeshPools):
         surfaces: the kinds of surface of all data sets of clouds.
         names: of the meshes, relative to ``root``, without suffix.
 
+    A slice is a data set of its meshes, with all families.
+
     Shapes: ``pos [n, 3]``, ``normal [n, 3]`` (unit, float32), ``surface [n]`` (int64; all ``"other"``),
     ``y [1]``.
 
     Raises:
         ValueError: for arguments out of range, a folder without meshes, and, naming the file, for one that is
-            damaged, or has no area or vertices that are not finite.
+            damaged, or has no area, or vertices that are not finite or out of the range of float32.
         ImportError: without trimesh.
 
     Faces of no area are not drawn; scenes of several bodies are joined, with the transforms of the scene.
+    Links are followed, but each folder and each file is read once.
 
     Not guaranteed: that normals point outward (see ``repair``); that points lie on the outer surface: those
     of inner walls and of bodies within others are drawn too.

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data, Dataset
 
 from fa_pyg import checks
 from fa_pyg.cad import SURFACES
 from fa_pyg.datasets.clouds.meshes import sample_mesh
+from fa_pyg.datasets.clouds.pools import Pools, stamp
+from fa_pyg.datasets.splits import name_hash
 from fa_pyg.files.tensors import Tensors, cached
 
 __all__ = ["ON_ERROR", "MeshPools"]
@@ -23,7 +22,7 @@ ON_ERROR = ("raise", "skip")
 BLOCK = 64  # meshes in a file: what is sampled again after a kill
 
 
-class MeshPools(Dataset):
+class MeshPools(Pools):
     """Point clouds drawn from pools of points of meshes: the common part of data sets of meshes.
 
     Args:
@@ -35,7 +34,7 @@ class MeshPools(Dataset):
             :class:`~fa_pyg.datasets.MeshNormals`.
     """
 
-    surfaces = SURFACES
+    of_parts = (*Pools.of_parts, "names")
 
     def __init__(
         self,
@@ -73,26 +72,10 @@ class MeshPools(Dataset):
             self.pos, self.normal = self.pos[kept], self.normal[kept]
         if not kept:
             raise ValueError(f"root: expected meshes, found {len(files)} files of {root} that are not")
+        self.surface = torch.full(self.pos.shape[:2], SURFACES.index("other"), dtype=torch.uint8)
         self.names = [files[i].relative_to(root).with_suffix("").as_posix() for i in kept]
         self.families = list(families)
         self.y = torch.tensor([y[i] for i in kept])
-
-    @property
-    def num_classes(self) -> int:
-        """The number of families."""
-        return len(self.families)
-
-    def len(self) -> int:
-        """Return the number of meshes."""
-        return len(self.names)
-
-    def get(self, idx: int) -> Data:
-        """Return some points of a mesh."""
-        total = self.pos.shape[1]
-        these = torch.randperm(total)[: self.num_points] if self.fresh else slice(self.num_points)
-        surface = torch.full((self.num_points,), SURFACES.index("other"))
-        pos, normal = self.pos[idx, these], self.normal[idx, these]
-        return Data(pos=pos, normal=normal, surface=surface, y=self.y[idx : idx + 1])
 
 
 def _block(
@@ -129,9 +112,5 @@ def _sampled(
 
 def _digest(root: Path, files: Sequence[Path], *options: object) -> str:
     """Return a name for all that pools depend on: files, their sizes and times, and options."""
-    stats = [os.stat(file) for file in files]
-    lines = [
-        f"{file.relative_to(root).as_posix()} {stat.st_size} {stat.st_mtime_ns}"
-        for file, stat in zip(files, stats, strict=True)
-    ]
-    return hashlib.sha256("\n".join([*lines, repr(options)]).encode()).hexdigest()[:24]
+    lines = [f"{file.relative_to(root).as_posix()} {stamp(file)}" for file in files]
+    return name_hash("\n".join([*lines, repr(options)])).hex()[:24]

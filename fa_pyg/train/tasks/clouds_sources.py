@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from torch_geometric.datasets import PCPNetDataset
 
 from fa_pyg.datasets import ABCNormals, CADNormals, MeshNormals, PCPNetToCloud
-from fa_pyg.datasets.clouds import SURFACES
+from fa_pyg.datasets.clouds.pools import Pools
 from fa_pyg.train.tasks.clouds import Clouds
 
 __all__ = ["SOURCES", "stored"]
@@ -44,12 +44,8 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
 
 def stored(dataset: Dataset) -> Clouds:
     """Return all points that a data set has of its parts."""
-    if not hasattr(dataset, "normal"):  # read item by item
+    if not isinstance(dataset, Pools):  # read item by item
         items = [dataset[i] for i in range(len(dataset))]
         values = [torch.stack([item[name] for item in items]) for name in ("pos", "normal", "surface")]
         return Clouds(*values, torch.cat([item.y for item in items]))
-    pos, normal, y = (tensor[: len(dataset)] for tensor in (dataset.pos, dataset.normal, dataset.y))
-    surface = getattr(dataset, "surface", None)
-    if surface is None:
-        surface = torch.full((1, 1), SURFACES.index("other"), dtype=torch.uint8).expand(pos.shape[:2])
-    return Clouds(pos, normal, surface[: len(dataset)], y)
+    return Clouds(dataset.pos, dataset.normal, dataset.surface, dataset.y)

@@ -14,8 +14,10 @@ from fa_pyg.datasets import CADNormals
 from fa_pyg.datasets.clouds.cad import SHIPPED
 from fa_pyg.datasets.clouds.cad_splits import SPLITTINGS, TEST, VAL, split_of
 from fa_pyg.files.checked_json import write_checked_json
+from fa_pyg.train.tasks.clouds_sources import stored
 
 PARTS = ("train", "val", "test")
+NUT = {"family": "hex_nut", "index": 0}
 
 
 @pytest.fixture
@@ -145,20 +147,43 @@ def test_batches_and_transforms():
     assert torch.equal(batch.pos[:100], parts.pos[0, :100] / 2)
 
 
-def test_the_cache_gives_the_same_points(root):
+def test_the_cache_gives_the_same_points(root, monkeypatch):
     made = CADNormals(root, "val")
     (cache,) = (root / "processed").iterdir()
-    for path in root.glob("*/*.npz"):
-        path.unlink()
+    monkeypatch.setattr("fa_pyg.datasets.clouds.cad.read_parts", None)
     again = CADNormals(root, "val", num_parts=3)
-    assert torch.equal(again.pos, made.pos)
+    assert torch.equal(again.pos, made.pos[:3])
     assert len(again) == 3
+    monkeypatch.undo()
     cache.write_bytes(cache.read_bytes()[:-100])
-    with (
-        pytest.warns(UserWarning, match=cache.name),
-        pytest.raises(ValueError, match=r"npz: expected a part"),
-    ):
-        CADNormals(root, "val")
+    with pytest.warns(UserWarning, match=cache.name):
+        assert torch.equal(CADNormals(root, "val").pos, made.pos)
+
+
+def test_the_cache_is_renewed_with_the_files(root, file):
+    before = CADNormals(root).pos
+    shutil.copyfile(root / "hex_nut/00001.npz", file)
+    changed = CADNormals(root)
+    nuts = [changed.names.index(f"hex_nut-{i}") for i in (0, 1)]
+    assert torch.equal(changed.pos[nuts[0]], changed.pos[nuts[1]])
+    assert not torch.equal(before[nuts[0]], changed.pos[nuts[0]])
+    file.unlink()
+    with pytest.raises(ValueError, match=r"hex_nut/00000.npz: expected a part"):
+        CADNormals(root)
+
+
+@pytest.mark.parametrize("index", [slice(2, 5), slice(None, None, -3), [7, -1, 2], torch.tensor([3, 0]), []])
+def test_slices_are_data_sets_of_their_parts(index):
+    whole = CADNormals(split=None, shipped=True, fresh=False, num_points=8)
+    some = whole[index]
+    at = [*range(len(whole))][index] if isinstance(index, slice) else [int(i) % len(whole) for i in index]
+    assert len(some) == len(at)
+    assert some.names == [whole.names[i] for i in at]
+    assert some.y.tolist() == [int(whole[i].y) for i in at]
+    assert [torch.equal(some[k].pos, whole[i].pos) for k, i in enumerate(at)] == [True] * len(at)
+    assert torch.equal(stored(some).pos, whole.pos[at])
+    assert torch.equal(some[:2][1:].pos, whole.pos[at[1:2]])
+    assert some.families == whole.families
 
 
 def test_the_shipped_folder_is_not_written_to():
@@ -209,7 +234,14 @@ def written(content):
             lambda path: path.write_text(path.read_text().replace("hex_nut", "hex_net")),
             "or one that was changed",
         ),
-        (written({"points": 1024, "parts": []}), "expected parts, found none"),
+        (written({"version": 1, "points": 1024, "parts": []}), "expected parts, found none"),
+        (
+            written({"version": 2, "points": 9, "parts": [NUT]}),
+            "of version 1, found version 2",
+        ),
+        (written({"points": 9, "parts": [NUT]}), "found version None"),
+        (written({"version": 1, "points": 9, "parts": [NUT, NUT]}), "each part once, found hex_nut-0 twice"),
+        (written({"version": 1, "points": 9, "parts": [NUT, {**NUT, "area": 2}]}), "hex_nut-0 twice"),
         (written({"parts": []}), "expected an index of parts"),
         (written({"points": 1024, "parts": [1]}), "expected an index of parts"),
         (written({"points": "x", "parts": []}), "expected an index of parts"),

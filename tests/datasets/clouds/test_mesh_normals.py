@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import sys
 
 import pytest
 import torch
@@ -10,7 +12,9 @@ from torch_geometric.datasets import PCPNetDataset
 
 from fa_pyg.cad import SURFACES
 from fa_pyg.datasets import ABCNormals, MeshNormals, PCPNetToCloud
-from fa_pyg.datasets.clouds.meshes import sample_mesh
+from fa_pyg.datasets.clouds.meshes import mesh_files, sample_mesh
+from fa_pyg.datasets.splits import hashed_part
+from fa_pyg.train.tasks.clouds_sources import stored
 
 trimesh = pytest.importorskip("trimesh")
 
@@ -22,6 +26,9 @@ BROKEN = {
     "no_area.off": TRIANGLE.format("0 2 0"),
     "not_a_number.off": TRIANGLE.format("nan 0 0"),
     "not_finite.off": TRIANGLE.format("1e400 0 0"),
+    "huge.off": TRIANGLE.format("1e40 0 0"),
+    "overflowing.off": TRIANGLE.format("1e160 0 0"),
+    "tiny.off": "OFF\n3 1 0\n0 0 0\n1e-50 0 0\n0 1e-50 0\n3 0 1 2\n",
     "wrong_index.off": "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n",
 }
 
@@ -119,15 +126,83 @@ def test_broken_files_are_named(tmp_path, name):
 def test_broken_files_are_skipped_on_request(tmp_path):
     for name, text in BROKEN.items():
         (tmp_path / name).write_text(text)
-    none = pytest.raises(ValueError, match="root: expected meshes, found 7 files")
-    with none, pytest.warns(UserWarning, match="skipped 7 of 7"):
+    none = pytest.raises(ValueError, match="root: expected meshes, found 10 files")
+    with none, pytest.warns(UserWarning, match="skipped 10 of 10"):
         MeshNormals(tmp_path, on_error="skip")
     sphere(tmp_path / "ball.off")
     for _ in range(2):  # sampled, and cached
-        with pytest.warns(UserWarning, match=r"skipped 7 of 8 meshes: .*empty.ply.*wrong_index.off"):
+        with pytest.warns(UserWarning, match=r"skipped 10 of 11 meshes: .*empty.ply.*wrong_index.off"):
             assert MeshNormals(tmp_path, on_error="skip").names == ["ball"]
     with pytest.raises(ValueError, match=r"empty.ply: expected"):  # the cache is no excuse
         MeshNormals(tmp_path)
+
+
+def test_large_and_small_meshes_have_the_points_of_others(tmp_path):
+    box = trimesh.creation.box((1, 2, 3))
+    box.export(tmp_path / "box.off")
+    pos, normal = sample_mesh(tmp_path / "box.off", 50)
+    for scale in (1e-12, 1e12):
+        trimesh.Trimesh(box.vertices * scale, box.faces, process=False).export(
+            tmp_path / "box.off", digits=30
+        )
+        found = sample_mesh(tmp_path / "box.off", 50)
+        assert torch.allclose(found[0] / scale, pos, atol=1e-5)
+        assert torch.allclose(found[1], normal, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["dangling", "loop", "pipe"])
+def test_what_is_no_file_is_named_or_skipped(tmp_path, kind):
+    sphere(tmp_path / "ball.off")
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "bad.stl")
+    else:
+        (tmp_path / "bad.stl").symlink_to(tmp_path / ("nothing.stl" if kind == "dangling" else "bad.stl"))
+    with pytest.raises(ValueError, match=r"bad.stl: expected a mesh, found no file"):
+        MeshNormals(tmp_path)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"skipped 1 of 2 meshes: .*bad.stl"):
+            assert MeshNormals(tmp_path, on_error="skip").names == ["ball"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_utf_8(tmp_path):
+    sphere(tmp_path / "ball.stl")
+    name = os.fsdecode(b"b\xe4ll.stl")  # trimesh reads no such file
+    (tmp_path / name).write_bytes((tmp_path / "ball.stl").read_bytes())
+    with pytest.raises(ValueError, match=rf"{name}: expected a mesh"):
+        MeshNormals(tmp_path, hashed_part(name), num_parts=2)
+    with pytest.warns(UserWarning, match=rf"skipped 1 of 2 meshes: \S+{name}"):
+        assert MeshNormals(tmp_path, on_error="skip").names == ["ball"]
+
+
+def test_links_to_folders_that_are_found_already(tmp_path):
+    (tmp_path / "z" / "deep").mkdir(parents=True)
+    sphere(tmp_path / "z" / "deep" / "ball.stl")
+    for i, to in enumerate((".", "z", "z/deep", "nowhere")):
+        (tmp_path / f"link{i}").symlink_to(tmp_path / to)
+    (tmp_path / "z" / "deep" / "up").symlink_to(tmp_path / "z")
+    (tmp_path / "again.stl").symlink_to(tmp_path / "z" / "deep" / "ball.stl")
+    assert mesh_files(tmp_path) == [tmp_path / "z" / "deep" / "ball.stl"]
+    assert mesh_files(tmp_path / "link1") == [tmp_path / "link1" / "deep" / "ball.stl"]
+
+
+def test_links_to_other_folders_are_followed_once(tmp_path):
+    (tmp_path / "store").mkdir()
+    sphere(tmp_path / "store" / "ball.stl")
+    (tmp_path / "root").mkdir()
+    for name in ("b", "a"):
+        (tmp_path / "root" / name).symlink_to(tmp_path / "store")
+    assert mesh_files(tmp_path / "root") == [tmp_path / "root" / "a" / "ball.stl"]
+
+
+def test_slices_are_data_sets_of_their_meshes(folder):
+    whole = MeshNormals(folder, num_points=8, pool=8)
+    some = whole[[13, 2]]
+    assert some.names == ["boxes/3", "balls/2"]
+    assert some.y.tolist() == [1, 0]
+    for i, k in enumerate((13, 2)):
+        assert torch.equal(stored(some).pos[i], whole[k].pos)
+    assert torch.equal(stored(some).surface, torch.full((2, 8), SURFACES.index("other"), dtype=torch.uint8))
 
 
 def test_items(folder):
@@ -214,7 +289,7 @@ def test_abc_without_splits_tests_on_a_fifth(abc):
     assert 2 <= len(names["test"]) <= 12
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"scans": ["a"]}', '{"scans": {"all": [3]}}'])
+@pytest.mark.parametrize("text", ["", "[1]", '{"scans": ["a"]}', '{"scans": {"all": [3]}}', 10**5 * "["])
 def test_abc_names_a_split_file_of_another_form(abc, text):
     write_splits(abc, train=[1], test=[2])
     (abc / "test.json").write_text(text)
@@ -226,6 +301,31 @@ def test_abc_counts_missing_meshes(abc):
     write_splits(abc, train=[1, 40, 41], test=[2])
     with pytest.raises(ValueError, match=r"train.json: .* found 2 without a file: 0000040_model_512"):
         ABCNormals(abc)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "found"),
+    [([1, 3, 1], [2], r"train.json: .* found 0000001_model_512 twice"),
+     ([1, 3], [2, 5, 2], r"test.json: .* found 0000002_model_512 twice"),
+     ([1, 2, 3], [4, 3], r"test.json: .* train.json, found 0000003_model_512")],
+)  # fmt: skip
+def test_abc_refuses_repeated_names(abc, train, test, found):
+    write_splits(abc, train=train, test=test)
+    with pytest.raises(ValueError, match=found):
+        ABCNormals(abc)
+
+
+def test_abc_refuses_two_meshes_of_a_name(abc):
+    (abc / "more").mkdir()
+    sphere(abc / "more" / "0000001_model_512.obj")
+    expected = r"root: expected one mesh of a name, found \S+0000001_model_512.obj and \S+more/0000001_model"
+    with pytest.raises(ValueError, match=expected):
+        ABCNormals(abc)
+    write_splits(abc, train=[0, 1], test=[2])
+    with pytest.raises(ValueError, match=expected):
+        ABCNormals(abc, "test")
+    write_splits(abc, train=[0], test=[2])
+    assert ABCNormals(abc, "test", pool=8, num_points=8).names == ["0000002_model_512"]
 
 
 @pytest.fixture

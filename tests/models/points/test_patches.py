@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fa_pyg.models import VNDGCNN, PatchedNormals, PCANormals, orient_normals
 from fa_pyg.models.points.clouds import read_clouds
+from fa_pyg.models.points.patches import _places as places
 from fa_pyg.testing import equivariance_error
 
 
@@ -178,6 +179,34 @@ def test_memory_is_bounded(model):
     assert 1e4 < largest.size < 1e7
 
 
+def test_coincident_points_count_once():
+    """Invalid pixels of a scan at the origin: one patch for each of them would be 5000 patches."""
+    model, pos = Sizes(), torch.cat([torus(600)[0], torch.zeros(1, 3)])[torch.randperm(601)]
+    zero = int(pos.norm(dim=1).argmin())
+    PatchedNormals(model, 50)(torch.cat([pos, torch.zeros(5000, 3)])[torch.randperm(5601)])
+    assert sum(len(call) for call in model.calls) < 100
+    place = torch.cat([torch.arange(601), torch.full((50,), zero), torch.tensor([5, 9])])
+    found = PatchedNormals(PCANormals(), 30)(pos[place])
+    assert unoriented(found, PatchedNormals(PCANormals(), 30)(pos)[place]) < 1e-12
+
+
+def test_coincident_points_of_other_clouds_are_others():
+    pos, _ = torus(300)
+    twice, batch = torch.cat([pos, pos]), torch.arange(2).repeat_interleave(300)
+    first, place = places(twice, batch)
+    assert first.tolist() == place.tolist() == list(range(600))
+    model = PatchedNormals(PCANormals(), 30)
+    assert unoriented(model(twice, batch)[300:], model(pos)) < 1e-12
+
+
+def test_places_are_those_of_a_loop():
+    pos, batch = torch.randint(-1, 2, (200, 3)) * 1.0, torch.randint(3, (200,))
+    first, place = places(pos * torch.tensor([1.0, -0.0, 1.0]), batch)
+    rows = [(b, x, z) for b, (x, _, z) in zip(batch.tolist(), pos.tolist(), strict=True)]
+    assert first.tolist() == [i for i, row in enumerate(rows) if row not in rows[:i]]
+    assert [rows[i] for i in first[place].tolist()] == rows
+
+
 def test_points_that_are_not_finite():
     pos = sphere(30)
     pos[3, 1] = math.nan
@@ -188,7 +217,8 @@ def test_points_that_are_not_finite():
 @pytest.mark.parametrize(
     ("name", "options"),
     [("patch_size", {"patch_size": 0}), ("overlap", {"overlap": 0.5}), ("chunk", {"chunk": 0}),
-     ("oriented", {"oriented": 1}), ("model", {"model": len})],
+     ("oriented", {"oriented": 1}), ("model", {"model": len}),
+     ("model", {"model": VNDGCNN(0.1, num_classes=3)})],
 )  # fmt: skip
 def test_bad_arguments_are_named(name, options):
     with pytest.raises(ValueError, match=f"^{name}: expected"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from fa_pyg.files import write_atomically
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.options import check_run
+from fa_pyg.train.tasks.find import find_task
 from fa_pyg.train.tasks.nbody import NBodyCLI
 
 __all__ = ["load_best", "main"]
@@ -104,19 +107,42 @@ def _title(name: str) -> str:
 
 
 def load_best(
-    folder: str | Path, make: type[FitCLI] = NBodyCLI, trust: str | Iterable[str] = ()
+    folder: str | Path, make: type[FitCLI] | None = None, trust: str | Iterable[str] = ()
 ) -> FitModule:
     """Load the module of a run with the weights of its best validation error, in evaluation mode, on the CPU.
 
     Its data are built as for training. A file of somebody else may name the classes of an allowlist and of
     ``trust``, as for :func:`fa_pyg.potential.load`, and no others.
 
+    Args:
+        folder: of the run, ``version_<k>``.
+        make: the task; by default the one of this package whose settings are those of ``config.yaml``.
+        trust: more names that the configuration may hold.
+
     Raises:
-        ValueError: naming the file, for a configuration that names what is not trusted.
+        ValueError: naming the file, for a configuration that names what is not trusted, of no known task,
+            or with settings that the task refuses.
     """
+    config = Path(folder) / "config.yaml"
+    make = find_task(config) if make is None else make
     here = ["--ckpt_path=null", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.strategy=auto"]
     here += [f"--trust={name}" for name in ([trust] if isinstance(trust, str) else trust)]
     with isolate_rng():
-        cli = make(["--config", str(Path(folder) / "config.yaml"), *here])
+        cli = _made(make, config, here)
     cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])
     return cli.model.eval()
+
+
+def _made(make: type[FitCLI], config: Path, options: Sequence[str]) -> FitCLI:
+    """Build a task from a file; what its parser would print before it ends the process becomes an error."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            cli = make(["--config", str(config), *options])
+    except SystemExit as stopped:
+        reason = said.getvalue().rpartition("error: ")[2].strip()
+        raise ValueError(
+            f"{config}: expected the settings of {make.__name__}, found others ({reason})"
+        ) from stopped
+    print(said.getvalue(), end="", file=sys.stderr)  # warnings
+    return cli

@@ -122,7 +122,7 @@ class ClassesModule(FitModule):
         if logits.dim() != 2 or len(logits) != data.num_graphs:
             raise ValueError(
                 f"model: expected logits [{data.num_graphs}, C], found {list(logits.shape)}; a model with "
-                "num_classes returns them"
+                f"classes returns them: {self._option(data)}"
             )
         return logits
 
@@ -131,8 +131,18 @@ class ClassesModule(FitModule):
             loss = cross_entropy(predicted, batch.y)
         except IndexError as error:
             expected = f"at least {int(batch.y.max()) + 1}, the families of the data"
-            raise ValueError(f"num_classes: expected {expected}, found {predicted.size(1)}") from error
+            found = f"{predicted.size(1)}; {self._option(batch)}"
+            raise ValueError(f"num_classes: expected {expected}, found {found}") from error
         return loss, (predicted.argmax(1) == batch.y).to(predicted.dtype).mean()
+
+    def _option(self, data: Batch) -> str:
+        """Return the option of the number of families, or, without the data set, the least that it can be."""
+        option = "--model.model.init_args.num_classes"
+        count = getattr(getattr(self._trainer, "datamodule", None), "num_classes", None)
+        if count is not None:
+            return f"{option} {count}"
+        least = f", {int(data.y.max()) + 1} or more" if data.get("y") is not None else ""
+        return f"{option} K, the num_classes of the data set{least}"
 
 
 class NormalsCLI(FitCLI):

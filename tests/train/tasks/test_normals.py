@@ -10,7 +10,7 @@ from torch_geometric.data import Batch, Data
 
 from fa_pyg import HaarFrame
 from fa_pyg.models import DGCNN, FramedPoints, PointNet
-from fa_pyg.train import ClassesModule, NormalsModule
+from fa_pyg.train import ClassesCLI, ClassesModule, NormalsModule, main
 from fa_pyg.train.tasks.normals import angles
 
 
@@ -124,3 +124,17 @@ def test_classes():
         ValueError, match="num_classes: expected at least 3, the families of the data, found 2"
     ):
         few.measures(few(data), data)
+
+
+OPTION = r"--model\.model\.init_args\.num_classes"
+
+
+def test_a_model_without_classes_is_told_their_number(tmp_path):
+    with pytest.raises(ValueError, match=rf"{OPTION} K, the num_classes of the data set, 2 or more"):
+        ClassesModule(Up())(batch_of(2, 3))
+    model = ["--model.model=fa_pyg.models.PointNet", "--model.model.init_args.width=0.03"]
+    data = ["--data.shipped=true", "--data.num_points=32", "--data.num_parts=4", "--data.num_eval=2"]
+    where = [f"--trainer.default_root_dir={tmp_path}", "--trainer.accelerator=cpu"]
+    for few in ([], ["--model.model.init_args.num_classes=1"]):
+        with pytest.raises(ValueError, match=rf"{OPTION} 23"):
+            main([*model, *data, *where, *few], ClassesCLI)

@@ -1,0 +1,131 @@
+"""Estimate the normals of scans with a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from fa_pyg.io.points import WRITTEN, read_points, write_points
+from fa_pyg.models import PatchedNormals, orient_normals
+from fa_pyg.potential.device import find_device
+from fa_pyg.train.run import load_best
+from fa_pyg.train.tasks.normals import NormalsModule
+from fa_pyg.transforms import NormalizeCloud
+
+__all__ = ["estimate", "load_normals", "main"]
+
+
+def load_normals(folder: str | Path, trust: str | Iterable[str] = ()) -> NormalsModule:
+    """Load the best module of a run of ``scripts/train_normals.py``, as by :func:`fa_pyg.train.load_best`.
+
+    Raises:
+        ValueError: for a run of another task, and as there.
+    """
+    module = load_best(folder, trust=trust)
+    if not isinstance(module, NormalsModule):
+        expected = "a run of scripts/train_normals.py"
+        raise ValueError(f"{folder}: expected {expected}, found one of {type(module).__name__}")
+    return module
+
+
+@torch.no_grad()
+def estimate(
+    module: NormalsModule, pos: Tensor, patch_size: int = 512, overlap: float = 2.0, orient: bool = False
+) -> Tensor:
+    """Return unit normals of a scan of any size.
+
+    A scan of more points than a patch is estimated by :class:`~fa_pyg.models.PatchedNormals`; another one as
+    a cloud of unit size (:class:`~fa_pyg.transforms.NormalizeCloud`).
+
+    Args:
+        module: in evaluation mode.
+        pos: finite points; float64 keeps its precision far from the origin.
+        patch_size, overlap: of the patches.
+        orient: make signs consistent (:func:`~fa_pyg.models.orient_normals`); needs scipy.
+
+    Shapes:
+        pos ``[N, 3]``; returns ``[N, 3]`` in float32 on the CPU.
+
+    Not guaranteed: signs, unless the model is trained with ``oriented`` or ``orient`` is set.
+    """
+    patched = PatchedNormals(module.model, patch_size, overlap, oriented=module.oriented)
+    unit = NormalizeCloud()(Data(pos=pos.double())).pos.to(module.device)
+    found = patched(unit) if len(pos) > patch_size else module.model(unit.float(), None)
+    unit, found = unit.cpu(), found.float().cpu()
+    return orient_normals(unit, found.double()).float() if orient else found
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, or 2 if a file was left out or nothing was done."""
+    given = _parser().parse_args(args)
+    try:
+        find_device(given.device, "--device")
+        module = load_normals(given.run, given.trust).to(given.device)
+        PatchedNormals(module.model, given.patch_size, given.overlap)  # checks the options
+        targets = _targets(given.files, given.out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    options = (given.patch_size, given.overlap, given.orient)
+    done = [_is_done(module, *one, options) for one in zip(given.files, targets, strict=True)]
+    return 0 if all(done) else 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Estimate the normals of scans with a trained model.", allow_abbrev=False
+    )
+    parser.add_argument("run", type=Path, help="folder of a run of train_normals.py, .../version_0")
+    parser.add_argument(
+        "files", nargs="+", type=Path, help="scans or meshes: .ply, .obj, .stl, .off, .npy, .xyz, .txt, .csv"
+    )
+    out = "folder, which gets a .ply for each file; or for one file, a file .ply or .npz"
+    parser.add_argument("-o", "--out", required=True, type=Path, help=out)
+    parser.add_argument("--patch-size", "--patch_size", type=int, default=512, help="points of a patch (512)")
+    parser.add_argument("--overlap", type=float, default=2.0, help="mean number of patches of a point (2)")
+    parser.add_argument("--orient", action="store_true", help="make the signs consistent (needs scipy)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    trust = "a class or module that config.yaml may name, beside those of fa_pyg"
+    parser.add_argument("--trust", action="append", default=[], metavar="NAME", help=trust)
+    return parser
+
+
+def _targets(files: Sequence[Path], out: Path) -> list[Path]:
+    """Return the file to write for each file to read."""
+    if out.suffix.lower() in WRITTEN:
+        if len(files) > 1:
+            raise ValueError(f"--out: expected a folder for {len(files)} files, found {out}")
+        found = [out]
+    else:
+        found = [out / f"{path.stem}.ply" for path in files]
+    for i, (path, target) in enumerate(zip(files, found, strict=True)):
+        if target in found[:i]:
+            raise ValueError(f"{path}: expected files of different names, found another of {target.name}")
+        if target.exists() and any(one.exists() and one.samefile(target) for one in files):
+            raise ValueError(f"--out: expected another file than those to read, found {target}")
+    found[0].parent.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def _is_done(module: NormalsModule, path: Path, target: Path, options: tuple[int, float, bool]) -> bool:
+    """Estimate and write the normals of a file, and say so; or say why not."""
+    try:
+        start, pos = time.perf_counter(), read_points(path)
+        normal = estimate(module, torch.from_numpy(pos), *options)
+        if not normal.isfinite().all():
+            raise ValueError("expected finite normals, found others")
+        write_points(target, pos, np.asarray(normal))
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
+        reason = str(error).partition("\n")[0]
+        print(f"error: {reason if str(path) in reason else f'{path}: {reason}'}", file=sys.stderr)
+        return False
+    print(f"{path}: {len(pos)} points in {time.perf_counter() - start:.1f} s, written to {target}")
+    return True

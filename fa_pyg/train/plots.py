@@ -74,11 +74,11 @@ def plot_predictions(
     save_figure(figure, path)
 
 
-def new_figure(width: float, height: float):
+def new_figure(width: float, height: float, dpi: int = 150):
     """Return an empty figure that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -68,10 +68,10 @@ def colored(module: FitModule, clouds: Clouds) -> tuple[Tensor, Tensor]:
 
 
 def plot_clouds(modules: Mapping[str, FitModule], clouds: Clouds) -> Any:
-    """Draw clouds upright and turned, a row for each model: predicted normals, colored by angular error."""
+    """Draw clouds upright and rotated, a row for each model: predicted normals, colored by angular error."""
     rotation = rotations("SO(3)", len(clouds), torch.Generator().manual_seed(1))
-    both = {"upright": clouds, "turned": turned(clouds, rotation)}
-    figure = new_figure(2 * 2 * len(clouds), 2.2 * len(modules) + 0.5)
+    both = {"upright": clouds, "rotated": turned(clouds, rotation)}
+    figure = new_figure(2 * 2 * len(clouds), 2.2 * len(modules) + 0.5, dpi=100)  # many panels
     panels = figure.subplots(len(modules), 2 * len(clouds), subplot_kw={"projection": "3d"}, squeeze=False)
     drawn = None
     for row, (title, module) in zip(panels, modules.items(), strict=True):

@@ -121,7 +121,7 @@ def _is_done(module: NormalsModule, path: Path, target: Path, options: tuple[int
         start, pos = time.perf_counter(), read_points(path)
         normal = estimate(module, torch.from_numpy(pos), *options)
         if not normal.isfinite().all():
-            raise ValueError("normals: expected finite ones, found others")
+            raise ValueError(f"{path}: expected finite normals, found others")
         write_points(target, pos, np.asarray(normal))
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         reason = str(error).partition("\n")[0]

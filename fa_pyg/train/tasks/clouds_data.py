@@ -15,7 +15,7 @@ from torch_geometric.data import Batch
 from fa_pyg import checks
 from fa_pyg.loader.epochs import EpochLoader
 from fa_pyg.train.split_data import SplitData
-from fa_pyg.train.tasks.clouds import Clouds, Draw, draw
+from fa_pyg.train.tasks.clouds import REGIMES, Clouds, Draw, draw
 from fa_pyg.train.tasks.clouds_sources import SOURCES, stored
 
 __all__ = ["CloudsData"]
@@ -29,8 +29,8 @@ class CloudsData(SplitData):
 
     Training draws other points, another rotation and scale of every part in each epoch, for a batch at once.
     Clouds of validation and test are fixed: they depend on the index of the part alone. They are drawn in the
-    regime of the training, without random scales. :class:`~fa_pyg.train.tasks.clouds.Draw` has the order of
-    these steps.
+    regime of the training (those of the test: of ``test_rotation``), without random scales.
+    :class:`~fa_pyg.train.tasks.clouds.Draw` has the order of these steps.
 
     Args:
         root: folder of the data set.
@@ -47,9 +47,12 @@ class CloudsData(SplitData):
         num_parts: the first so many parts of the training split; default all.
         num_eval: the same for validation and for test.
         shipped: take the few CAD parts that come with the project.
-        train_rotation: ``"I"``, ``"z"``, ``"SO(3)"`` or ``"O(3)"``; of validation and test, too.
+        train_rotation: ``"I"``, ``"z"``, ``"SO(3)"`` or ``"O(3)"``; of validation, too.
         scale: range of the scales in training.
         noise, density: of all clouds, as in :class:`~fa_pyg.train.tasks.clouds.Draw`.
+        test_rotation: of the clouds of the test alone; default ``train_rotation``.
+        on_error: ``"raise"`` for a damaged file of ``"meshes"`` or ``"abc"``; ``"skip"`` leaves it out, with
+            a warning.
 
     Raises:
         ValueError: for settings out of range, and parts with fewer points than a cloud.
@@ -71,6 +74,8 @@ class CloudsData(SplitData):
         noise: float = 0.0,
         density: float = 0.0,
         source: Literal["cad", "meshes", "abc", "pcpnet"] = "cad",
+        test_rotation: Regime | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
         self.source = checks.one_of("source", source, SOURCES)
@@ -79,12 +84,16 @@ class CloudsData(SplitData):
         self.num_parts = checks.integer("num_parts", num_parts, optional=True)
         self.num_eval = checks.integer("num_eval", num_eval, optional=True)
         self.how = Draw(num_points, train_rotation, tuple(scale), noise, density)
+        if test_rotation is not None:
+            checks.one_of("test_rotation", test_rotation, REGIMES)
+        self.test_rotation = test_rotation
+        self.on_error = checks.one_of("on_error", on_error, ("raise", "skip"))
         self._parts: dict[str, Clouds] = {}
 
     def dataset(self, name: str) -> Dataset:
         """Return the data set of a split."""
         count = self.num_parts if name == "train" else self.num_eval
-        settings = {"splitting": self.splitting, "shipped": self.shipped}
+        settings = {"splitting": self.splitting, "shipped": self.shipped, "on_error": self.on_error}
         return SOURCES[self.source](self.root, name, self.how.num_points, count, **settings)
 
     def prepare_data(self) -> None:
@@ -107,9 +116,13 @@ class CloudsData(SplitData):
 
         Args:
             name: of the split.
-            changes: of the settings in :class:`~fa_pyg.train.tasks.clouds.Draw`; not scaled by default.
+            changes: of the settings in :class:`~fa_pyg.train.tasks.clouds.Draw`; not scaled by default, and
+                those of the test turned by ``test_rotation``.
         """
-        parts, how = self.split(name), replace(self.how, **{"scale": (1.0, 1.0), **changes})
+        changes = {"scale": (1.0, 1.0), **changes}
+        if name == "test" and self.test_rotation is not None:
+            changes.setdefault("rotation", self.test_rotation)
+        parts, how = self.split(name), replace(self.how, **changes)
         generator = torch.Generator()
         found = []
         for i in range(len(parts)):

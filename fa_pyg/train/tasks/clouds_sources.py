@@ -17,15 +17,18 @@ __all__ = ["SOURCES", "stored"]
 
 
 def _cad(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> CADNormals:
+    how.pop("on_error")  # of files of others
     return CADNormals(root, split, num_points=num_points, num_parts=num_parts, **how)
 
 
 def _meshes(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> MeshNormals:
-    return MeshNormals(root, split, num_points=num_points, num_parts=num_parts)
+    sizes = {"num_points": num_points, "num_parts": num_parts}
+    return MeshNormals(root, split, **sizes, on_error=how["on_error"])
 
 
 def _abc(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> ABCNormals:
-    return ABCNormals(root, split, num_points=num_points, num_parts=num_parts)
+    sizes = {"num_points": num_points, "num_parts": num_parts}
+    return ABCNormals(root, split, **sizes, on_error=how["on_error"])
 
 
 def _pcpnet(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> Dataset:
@@ -33,7 +36,7 @@ def _pcpnet(root: str, split: str, num_points: int, num_parts: int | None, **how
     return found[:num_parts]
 
 
-# Called with root, split, num_points and num_parts, and the options of CADNormals.
+# Called with root, split, num_points and num_parts, the options of CADNormals, and on_error.
 SOURCES: dict[str, Callable[..., Dataset]] = {
     "cad": _cad,
     "meshes": _meshes,

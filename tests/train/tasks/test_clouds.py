@@ -181,3 +181,31 @@ def test_items_of_other_data_sets():
     assert torch.equal(found.pos[2], items[2].pos)
     assert torch.equal(found.surface[1], items[1].surface)
     assert found.y.tolist() == [0, 1, 2]
+
+
+def test_the_test_alone_is_turned():
+    upright, turned = shipped(), shipped(test_rotation="SO(3)")
+    assert torch.equal(turned.fixed("val").pos, upright.fixed("val").pos)
+    assert not torch.equal(turned.fixed("test").pos, upright.fixed("test").pos)
+    assert torch.equal(turned.fixed("test").pos, upright.fixed("test", rotation="SO(3)").pos)
+    assert torch.equal(turned.fixed("test", rotation="I").pos, upright.fixed("test").pos)
+    back = shipped(train_rotation="SO(3)", test_rotation="I")
+    assert torch.equal(back.fixed("test").pos, upright.fixed("test").pos)
+    with pytest.raises(ValueError, match="test_rotation: expected "):
+        shipped(test_rotation="x")
+
+
+def test_broken_meshes_are_left_out(tmp_path):
+    faces = "f 1 2 3\nf 1 2 4\nf 1 3 4\nf 2 3 4\n"
+    for i in range(30):  # some in each split
+        (tmp_path / f"{i}.obj").write_text(f"v 0 0 0\nv {i + 1} 0 0\nv 0 1 0\nv 0 0 1\n{faces}")
+    (tmp_path / "broken.obj").write_text("nothing")
+    wanted = {"source": "meshes", "num_points": 16}
+    with pytest.raises(ValueError, match=r"broken\.obj"):
+        CloudsData(tmp_path, **wanted).prepare_data()
+    data = CloudsData(tmp_path, **wanted, on_error="skip")
+    with pytest.warns(UserWarning, match=r"broken\.obj"):
+        data.prepare_data()
+    assert sum(len(data.split(name)) for name in ("train", "val", "test")) == 30
+    with pytest.raises(ValueError, match="on_error: expected "):
+        CloudsData(tmp_path, **wanted, on_error="ignore")

@@ -37,10 +37,10 @@ def test_a_run_on_normals_is_loaded(folder, capfd):
 
 
 def test_unknown_settings_are_named(folder, capfd):
-    changed(folder, lambda settings: settings["data"].update(color=1))
-    with pytest.raises(ValueError, match=r"config\.yaml: expected the settings of one of .*color"):
+    changed(folder, lambda settings: settings["data"].update(unknown=1))
+    with pytest.raises(ValueError, match=r"config\.yaml: expected the settings of one of .*unknown"):
         load_best(folder)
-    with pytest.raises(ValueError, match=r"config\.yaml: expected the settings of NormalsCLI.*color"):
+    with pytest.raises(ValueError, match=r"config\.yaml: expected the settings of NormalsCLI.*unknown"):
         load_best(folder, NormalsCLI)
     changed(folder, lambda settings: settings.update(data={"num_points": "many"}))
     with pytest.raises(ValueError, match=r"config\.yaml: .*num_points"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,11 +16,14 @@ WARM = 3  # rounds before those that count
 
 
 @torch.no_grad()
-def forward_times(modules: Mapping[str, Callable], batch: Any, rounds: int) -> dict[str, list[float]]:
+def forward_times(
+    modules: Mapping[str, Callable], batches: Sequence[Any], rounds: int
+) -> dict[str, list[float]]:
     """Return the seconds of a forward pass of each model in each round.
 
     Every model runs once a round, in a new random order each time, so that whatever else the machine does
-    slows all of them; ratios within a round vary less than times.
+    slows all of them; ratios within a round vary less than times. Rounds take the batches in turn, since the
+    number of frames depends on the data.
     """
     names, shuffle = list(modules), random.Random(0).shuffle
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -28,7 +31,7 @@ def forward_times(modules: Mapping[str, Callable], batch: Any, rounds: int) -> d
         shuffle(names)
         for name in names:
             begin = time.perf_counter()
-            modules[name](batch)
+            modules[name](batches[number % len(batches)])
             if number >= WARM:
                 times[name].append(time.perf_counter() - begin)
     return times

@@ -101,7 +101,7 @@ class Report:
         rows |= {row.name: row for row in self.rows if row.name in {one.backbone for one in rows.values()}}
         modules = {name: build(self._settings(row, data), data.task, row.path) for name, row in rows.items()}
         clouds = self._some(TIMED)
-        times = forward_times(modules, clouds.batch(), rounds)
+        times = forward_times(modules, [clouds.batch()], rounds)
         to = {name: row.backbone if row.backbone in times else None for name, row in rows.items()}
         return {
             name: {

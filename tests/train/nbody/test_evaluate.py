@@ -66,8 +66,14 @@ class Slow(Linear):
 
 def test_times_are_ratios_within_rounds(data):
     modules = {"quick": NBodyModule(Linear()), "slow": NBodyModule(Slow())}
-    times = forward_times(modules, Batch.from_data_list(data[:4]), rounds=5)
+    times = forward_times(modules, [Batch.from_data_list(data[:4])], rounds=5)
     assert {name: len(one) for name, one in times.items()} == {"quick": 5, "slow": 5}
     assert median_ms(times["slow"]) >= 4
     assert median_ratio(times["slow"], times["quick"]) > 2
     assert median_ratio([1.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == 2
+
+
+def test_rounds_of_timing_take_the_batches_in_turn():
+    seen = []
+    forward_times({"model": seen.append}, ["a", "b", "c"], rounds=4)
+    assert seen == list("abcabca")  # three rounds to warm up

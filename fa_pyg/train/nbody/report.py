@@ -95,7 +95,7 @@ class Report:
         """Write the tables into two pages, and the plots into a folder.
 
         Args:
-            readme: for the benchmark's table with few columns.
+            readme: for the benchmark's table with few rows and columns.
             page: for all tables and plots.
             images: folder of the plots.
 
@@ -109,9 +109,10 @@ class Report:
             raise ValueError(f"--write-docs: expected runs on the data {BENCHMARK}, found none")
         lines = sections[BENCHMARK]
         drawn = [f"![{name}]({_relative(images, page)}/{name}.png)\n" for name in self._draw(lines, images)]
+        short = [line for line in lines if line.row.short] or lines
         link = _relative(page, readme)
         about = [ABOUT.format(*lines[0].runs[0].data), SHORTLY, f"More: [{link}]({link})."]
-        replace_part(readme, MARKER, f"{table(lines, SHORT)}\n{_paragraph(about)}")
+        replace_part(readme, MARKER, f"{table(short, SHORT)}\n{_paragraph(about)}")
         parts = [*(self._section(lines) for lines in sections.values()), *drawn]
         replace_part(page, MARKER, "\n".join(parts))
 

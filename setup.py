@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the configurations, at top level here, are ``fa_pyg/configs`` in a wheel."""
+"""What pyproject.toml cannot say: configurations, at top level here, are ``fa_pyg/configs`` in a wheel."""
 
 from setuptools import find_packages, setup
 

@@ -49,7 +49,7 @@ SEES["plot"] = FLOORS[: FLOORS.index("nn")]
 SEES["potential"] += ("io",)
 SEES["train"] += ("datasets", "io", "loader", "transforms", "testing")
 SEES["dynamics"] += ("datasets", "io")
-SEES["cli"] += ("cad", "datasets", "io", "testing")
+SEES["cli"] += ("__version__", "cad", "datasets", "io", "testing")
 SEES["__main__"] = ("cli",)
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "io", "transforms", "testing")
 

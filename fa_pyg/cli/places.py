@@ -1,4 +1,4 @@
-"""Where the configurations are, and where data and runs go: in a checkout, or with an installed wheel."""
+"""Places of configurations, data and runs, in a checkout or with an installed wheel."""
 
 from __future__ import annotations
 

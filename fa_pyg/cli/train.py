@@ -54,9 +54,10 @@ def _check(args: Sequence[str], task: str) -> None:
 def _next(task: str, results: Mapping[str, Any]) -> str:
     """Say what can be done with a finished run."""
     folder = shlex.quote(results["folder"])
+    predict = f"fa-pyg predict {task} {folder}"
     follow = {
-        "molecules": f"fa-pyg predict molecules {folder} FILE.xyz -o out.xyz; fa-pyg dynamics {folder} -o out",
-        "normals": f"fa-pyg predict normals {folder} SCAN.ply -o out",
+        "molecules": f"{predict} FILE.xyz -o out.xyz, or fa-pyg dynamics {folder} -o out",
+        "normals": f"{predict} SCAN.ply -o out",
     }
     load = f'fa_pyg.train.load_best("{results["folder"]}")'
     if task == "nbody":

@@ -1,4 +1,4 @@
-"""Commands ``fa-pyg reproduce``: all trainings of a table, resumable. Options are checked before torch loads."""
+"""Commands ``fa-pyg reproduce``: all trainings of a table, resumable. Options are checked without torch."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ __all__ = ["estimate", "load_normals", "main"]
 
 
 def load_normals(folder: str | Path, trust: str | Iterable[str] = ()) -> NormalsModule:
-    """Load the best module of a run of ``scripts/train_normals.py``, as by :func:`fa_pyg.train.load_best`.
+    """Load the best module of a run of ``fa-pyg train normals``, as by :func:`fa_pyg.train.load_best`.
 
     Raises:
         ValueError: for a run of another task, and as there.
     """
     module = load_best(folder, trust=trust)
     if not isinstance(module, NormalsModule):
-        expected = "a run of scripts/train_normals.py"
+        expected = "a run of `fa-pyg train normals`"
         raise ValueError(f"{folder}: expected {expected}, found one of {type(module).__name__}")
     return module
 

@@ -18,7 +18,7 @@ setup: $(READY)  ## .venv with fa_pyg and all it needs
 ifneq ($(shell { $(PY) -c "" && cat $(READY); } 2>/dev/null),$(CURDIR))
 .PHONY: $(READY)
 endif
-$(READY): setup.py constraints.txt scripts/setup_venv.sh
+$(READY): pyproject.toml setup.py constraints.txt scripts/setup_venv.sh
 	@bash scripts/setup_venv.sh "$(PYTHON)"
 
 demo: setup  ## train a frame-averaged network on n-body data and compare it, in a few minutes
@@ -39,7 +39,7 @@ format: setup  ## style and layout, mended
 	$(PY) -m ruff format .
 
 bench: setup scatter  ## frames against other libraries (BENCH=file BENCH_ARGS=...)
-	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,chem,clouds,dev,bench]'
+	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,chem,clouds,dev,docs,bench]'
 	$(PY) $(BENCH) $(BENCH_ARGS)
 
 clean:  ## remove what was built and cached; .venv, .cache, data and runs stay

@@ -1,4 +1,4 @@
-"""Types that a static checker cannot find alone: functions of torch without types, attributes that are computed."""
+"""Types that static checkers do not find: of functions of torch without types, and of computed attributes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ __all__ = [
     "norm",
     "numbers",
     "qr",
+    "unique",
 ]
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ eigh: Callable[[Tensor], tuple[Tensor, Tensor]] = torch.linalg.eigh
 matrix_power: Callable[[Tensor, int], Tensor] = torch.linalg.matrix_power
 norm: Callable[..., Tensor] = Tensor.norm
 qr: Callable[[Tensor], tuple[Tensor, Tensor]] = torch.linalg.qr
+unique: Callable[..., Tensor] = torch.unique  # without inverse and counts
 
 
 def integers(x: Tensor) -> list[int]:

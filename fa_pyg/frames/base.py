@@ -48,8 +48,24 @@ class FrameSet(ABC):
     keeps_rows: bool  # whether a slot of all bodies holds the rows of a tensor in their original order
 
     @abstractmethod
+    def to_frame(self, x: Tensor, rep: RepLike, level: LevelLike = None) -> Tensor:
+        r"""Return :math:`\rho(g)^{-1} x` for every frame g of each row's body."""
+
+    @abstractmethod
+    def from_frame(self, y: Tensor, rep: RepLike, level: LevelLike = None) -> Tensor:
+        r"""Return :math:`\rho(g)\, y` for copies in the order of :meth:`to_frame`."""
+
+    @abstractmethod
     def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
         """Return the weighted average over the frames of a model's outputs on the copies."""
+
+    @abstractmethod
+    def sample(self, k: int = 1, generator: torch.Generator | None = None) -> FrameSet:
+        """Draw k frames for each body by weight, of weight 1 / k each: averages stay unbiased."""
+
+    @abstractmethod
+    def with_one_frame(self, bodies: Tensor) -> FrameSet:
+        """Return frames in which some bodies (``[B]`` bool) keep only their first."""
 
     @abstractmethod
     def sources_by_slot(self, rows: Rows) -> Sources:

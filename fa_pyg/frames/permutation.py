@@ -106,14 +106,25 @@ class PermutationFrames(PermutedRows):
         numbers: LocalIndex,
         exact: Tensor | None = None,
         slots: int = 0,
-        **fields: Tensor | None,
+        edge_index: Tensor | None = None,
+        edge_color: Tensor | None = None,
+        orbit: Tensor | None = None,
+        edge_orbit: Tensor | None = None,
     ) -> PermutationFrames:
         """Return frames in slot-major order already, without checks and without a sync."""
         size = len(numbers.counts)
-        given = {name: fields.get(name) for name in ("edge_index", "edge_color", "orbit", "edge_orbit")}
-        given |= {"order": order, "sizes": numbers.counts, "body": body, "weight": weight}
-        slots = slots or int(len(body) == size)
-        made = cls.made(**given, batch=numbers.body, slots=slots).with_exact(exact)
+        made = cls.made(
+            order=order,
+            sizes=numbers.counts,
+            body=body,
+            weight=weight,
+            batch=numbers.body,
+            edge_index=edge_index,
+            edge_color=edge_color,
+            orbit=orbit,
+            edge_orbit=edge_orbit,
+            slots=slots or int(len(body) == size),
+        ).with_exact(exact)
         vars(made)["numbers"] = numbers
         return made
 

@@ -31,16 +31,17 @@ class PermutedRows(FrameSet):
     @cached_property
     def numbers(self) -> LocalIndex:
         """Index of each node within its graph."""
-        return LocalIndex(self._graph_of_node, self.num_bodies)
+        return LocalIndex(self.graph_of_node, self.num_bodies)
 
     @cached_property
     def edge_body(self) -> Tensor:
         """The graph of each edge, ``[E]``."""
-        return self._graph_of_node.index_select(0, self._given_edges[0])
+        return self.graph_of_node.index_select(0, self._given_edges[0])
 
     @property
-    def _graph_of_node(self) -> Tensor:
-        return self._nodes.bodies(self.device)  # the field `batch`, which these frames always have
+    def graph_of_node(self) -> Tensor:
+        """The graph of each node, ``[N]``: the field ``batch``, which is never None."""
+        return self._nodes.bodies(self.device)
 
     @property
     def _given_edges(self) -> Tensor:
@@ -88,7 +89,7 @@ class PermutedRows(FrameSet):
         """Position of every node in each slot, counted through its copied graphs; -1 without a copy."""
         places: list[Tensor] = []
         for source, _ in self._node_sources:
-            place = torch.full_like(self._graph_of_node, -1)
+            place = torch.full_like(self.graph_of_node, -1)
             places.append(place.scatter_(0, source, torch.arange(len(source), device=source.device)))
         return places
 

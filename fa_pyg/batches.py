@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from fa_pyg.reps import Rep
 
@@ -21,6 +21,7 @@ __all__ = [
     "check_indices",
     "graph_count",
     "holds",
+    "increments_by_name",
     "is_at_hand",
 ]
 
@@ -28,7 +29,7 @@ __all__ = [
 _EMPTY = 1 << 20  # allowed graphs without nodes: a larger number is a mistake, and would take all memory
 
 
-def check_batch(batch: Any, name: str = "batch") -> None:
+def check_batch(batch: Any, name: str | int = "batch") -> None:
     """Raise ValueError if ``batch`` is neither None nor a vector of int64."""
     if batch is None or (isinstance(batch, Tensor) and batch.dim() == 1 and batch.dtype == torch.long):
         return
@@ -104,6 +105,11 @@ def add_slices(
     # New dicts: copies of a batch share theirs.
     data._slice_dict = {**data._slice_dict, **slices}
     data._inc_dict = {**data._inc_dict, **incs}
+
+
+def increments_by_name(data: Any) -> bool:
+    """Whether collation offsets the attributes of a ``Data`` by PyG's rule for names alone."""
+    return type(data).__inc__ is Data.__inc__
 
 
 def holds(mask: Tensor) -> bool:

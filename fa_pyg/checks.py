@@ -6,7 +6,7 @@ import math
 import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeGuard, TypeVar, overload
 
 __all__ = [
     "flag",
@@ -50,6 +50,22 @@ def refuse(name: str, expected: str, value: Any, hint: str = "") -> NoReturn:
     raise ValueError(f"{name}: expected {expected}, found {shown(value)}{hint}")
 
 
+@overload
+def integer(
+    name: str,
+    value: Any,
+    least: int = 1,
+    most: int = MANY,
+    *,
+    optional: Literal[False] = False,
+    hint: str = "",
+) -> int: ...
+@overload
+def integer(
+    name: str, value: Any, least: int = 1, most: int = MANY, *, optional: bool, hint: str = ""
+) -> int | None: ...
+
+
 def integer(
     name: str, value: Any, least: int = 1, most: int = MANY, *, optional: bool = False, hint: str = ""
 ) -> int | None:
@@ -68,14 +84,46 @@ def integer(
     refuse(name, expected + " or None" * optional, value, hint)
 
 
-def is_integer(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
+def is_integer(value: Any, least: float = -math.inf, most: float = math.inf) -> TypeGuard[int]:
     """Whether this is an integer in a range, and not a bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
+    return isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) <= most
+
+
+@overload
+def size(
+    name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: Literal[False] = False
+) -> int: ...
+@overload
+def size(name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: bool) -> int | None: ...
 
 
 def size(name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: bool = False) -> int | None:
     """Return the width or size of a part of a network: an integer up to 2^20."""
     return integer(name, value, least, most, optional=optional)
+
+
+@overload
+def number(
+    name: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
+    optional: Literal[False] = False,
+) -> float: ...
+@overload
+def number(
+    name: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
+    optional: bool,
+) -> float | None: ...
 
 
 def number(
@@ -100,7 +148,7 @@ def number(
     refuse(name, _range(least, most, above, below) + " or None" * optional, value)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether this is a real number, finite as a float, and not a bool."""
     try:
         return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
@@ -119,6 +167,12 @@ def _range(least: float, most: float, above: float, below: float) -> str:
     return (
         f"a number {'between' if above == low else 'from'} {low:g} {'and' if above == low else 'to'} {high:g}"
     )
+
+
+@overload
+def flag(name: str, value: Any, *, optional: Literal[False] = False) -> bool: ...
+@overload
+def flag(name: str, value: Any, *, optional: bool) -> bool | None: ...
 
 
 def flag(name: str, value: Any, *, optional: bool = False) -> bool | None:
@@ -149,9 +203,21 @@ def some_of(name: str, value: Any, options: Iterable[Any]) -> list[Any] | None:
     return list(listed)
 
 
+@overload
 def instance(
-    name: str, value: Any, kind: type[T] | tuple[type, ...], expected: str, *, optional: bool = False
-) -> T | None:
+    name: str, value: Any, kind: type[T], expected: str, *, optional: Literal[False] = False
+) -> T: ...
+@overload
+def instance(name: str, value: Any, kind: type[T], expected: str, *, optional: bool) -> T | None: ...
+@overload
+def instance(
+    name: str, value: Any, kind: tuple[type, ...], expected: str, *, optional: bool = False
+) -> Any: ...
+
+
+def instance(
+    name: str, value: Any, kind: type | tuple[type, ...], expected: str, *, optional: bool = False
+) -> Any:
     """Return an instance of a class, described by ``expected``, or None if ``optional``."""
     if isinstance(value, kind) or (value is None and optional):
         return value

@@ -17,6 +17,7 @@ FLOORS = (
     "files",
     "workers",
     "reps",
+    "typed",
     "groups",
     "math",
     "batches",

@@ -12,9 +12,11 @@ from torch import nn
 from fa_pyg.builders.cloud import Cloud, cloud_of
 from fa_pyg.builders.graphs import Graphs, graphs_of
 from fa_pyg.frames import Frames, FrameSet, PermutationFrames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import Group, GroupLike
+from fa_pyg.typed import computed
 
-__all__ = ["Frame", "MotionFrame", "PermutationFrame", "check_euclidean"]
+__all__ = ["Frame", "MotionFrame", "PermutationFrame", "as_motions", "as_permutations", "check_euclidean"]
 
 
 class Frame(nn.Module, ABC):
@@ -28,7 +30,7 @@ class Frame(nn.Module, ABC):
     """
 
     # The type of value that `build` takes; for a frame that wraps another, the type of the inner frame.
-    seen: ClassVar[type[Cloud] | type[Graphs]]
+    seen: type[Cloud] | type[Graphs]
 
     def __init__(self, group: GroupLike) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class Frame(nn.Module, ABC):
         if is_built and cls.read is Frame.read:
             _adopt(cls)
 
-    @property
+    @computed
     def is_random(self) -> bool:
         """Whether frames are drawn at random in training, by this frame or by one inside it."""
         return any(child.is_random for child in self.children() if isinstance(child, Frame))
@@ -50,13 +52,13 @@ class Frame(nn.Module, ABC):
         """Return the value that the frame is computed from, from the checked arguments of a call."""
 
     @abstractmethod
-    def build(self, seen: Cloud | Graphs) -> FrameSet:
-        """Return the frames of a batch."""
+    def build(self, seen: Any, /) -> FrameSet:
+        """Return the frames of a batch, from a value of the type :attr:`seen`."""
 
     @abstractmethod
     def check(self, frames: FrameSet, size: int) -> FrameSet:
         """Return ``frames`` if they are valid for this frame and ``size`` bodies; else raise ValueError."""
-        return MotionFrame.check(self, frames, size)  # for frames written for fa_pyg 0.1
+        return _checked_motions(self, frames, size)  # for frames written for fa_pyg 0.1
 
     def evaluate(self, seen: Cloud | Graphs) -> FrameSet:
         """Return :meth:`build` without autocast, which would rotate the axes by up to half a degree.
@@ -105,17 +107,14 @@ class MotionFrame(Frame):
             raise ValueError(f"group of a {type(self).__name__}: expected {wanted}, found {self.group}")
 
     @abstractmethod
-    def build(self, cloud: Cloud) -> Frames:
+    def build(self, cloud: Cloud, /) -> MotionFrames:
         """Return the frames of a batch of point clouds."""
 
     def read(self, *args: Any, **kwargs: Any) -> Cloud:
         return cloud_of(self.group, *args, **kwargs)
 
-    def check(self, frames: FrameSet, size: int) -> Frames:
-        if not isinstance(frames, Frames) or (frames.num_bodies, frames.dim) != (size, self.group.dim):
-            wanted = f"frames of {size} bodies in {self.group.dim} dimensions"
-            raise ValueError(f"{self}: expected {wanted}, found {frames}")
-        return frames
+    def check(self, frames: FrameSet, size: int) -> MotionFrames:
+        return _checked_motions(self, frames, size)
 
 
 class PermutationFrame(Frame):
@@ -137,7 +136,7 @@ class PermutationFrame(Frame):
             raise ValueError(f'group of a {type(self).__name__}: expected "S(n)", found {self.group}')
 
     @abstractmethod
-    def build(self, graphs: Graphs) -> PermutationFrames:
+    def build(self, graphs: Graphs, /) -> PermutationFrames:
         """Return the frames of a batch of graphs."""
 
     def read(self, *args: Any, **kwargs: Any) -> Graphs:
@@ -157,6 +156,27 @@ def check_euclidean(name: str, frame: Frame) -> None:
         raise ValueError(
             f"{name}: expected a frame without scaling and boosts, found a {kind}: wrap it around"
         )
+
+
+def as_motions(frames: FrameSet) -> MotionFrames:
+    """Return frames if they are frames of motions; else raise ValueError."""
+    if not isinstance(frames, MotionFrames):
+        raise ValueError(f"frames: expected frames of motions, found {frames}")
+    return frames
+
+
+def as_permutations(frames: FrameSet) -> PermutationFrames:
+    """Return frames if they are frames of permutations; else raise ValueError."""
+    if not isinstance(frames, PermutationFrames):
+        raise ValueError(f"frames: expected permutation frames, found {frames}")
+    return frames
+
+
+def _checked_motions(frame: Frame, frames: FrameSet, size: int) -> MotionFrames:
+    if not isinstance(frames, Frames) or (frames.num_bodies, frames.dim) != (size, frame.group.dim):
+        wanted = f"frames of {size} bodies in {frame.group.dim} dimensions"
+        raise ValueError(f"{frame}: expected {wanted}, found {frames}")
+    return frames
 
 
 def _adopt(cls: type[Frame]) -> None:

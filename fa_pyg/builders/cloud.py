@@ -25,7 +25,7 @@ _LINEAR = 1 << 15  # weights of larger types grow slowly, so that the others sta
 _SEEN = 1e-12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Quantity:
     """Declared input, as frames read it.
 
@@ -41,11 +41,12 @@ class Quantity:
 
     value: Tensor
     rep: Rep
-    rows: Rows | None = None
+    rows: Rows
 
-    def __post_init__(self) -> None:
-        if self.rows is None:
-            object.__setattr__(self, "rows", Rows(Level.NODE, None, len(self.value)))
+    def __init__(self, value: Tensor, rep: Rep, rows: Rows | None = None) -> None:
+        rows = Rows(Level.NODE, None, len(value)) if rows is None else rows
+        for name, given in (("value", value), ("rep", rep), ("rows", rows)):
+            object.__setattr__(self, name, given)
 
     @property
     def index(self) -> Tensor | None:
@@ -92,9 +93,10 @@ class Cloud:
     def empty(self) -> Tensor | None:
         """Whether bodies lack rows of all declared inputs, ``[B]`` bool; None for a single body."""
         bodies = [quantity.rows.body for quantity in self.declared]
-        if any(body is None for body in bodies):
+        several = [body for body in bodies if body is not None]
+        if len(several) < len(bodies):
             return None
-        rows = torch.cat(bodies)
+        rows = torch.cat(several)
         return torch.bincount(rows, minlength=self.size) == 0
 
     @cached_property

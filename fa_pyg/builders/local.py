@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame, check_euclidean
+from fa_pyg.builders.base import Frame, as_motions, check_euclidean
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.pca import PCAFrame
-from fa_pyg.frames import Frames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.math.linalg import check_device, check_real, working_dtype
@@ -75,7 +75,7 @@ class LocalFrame(nn.Module):
         *vectors: Tensor,
         edge_vec: Tensor | None = None,
         edge_weight: Tensor | None = None,
-    ) -> Frames:
+    ) -> MotionFrames:
         """Return the frames of the nodes.
 
         Args:
@@ -115,7 +115,7 @@ class LocalFrame(nn.Module):
         read = (*(Quantity(v, Rep(1), near) for v in sent), *(Quantity(v, Rep(1), own) for v in vectors))
         # The centroid of this single point is the origin. Groups without translations must not read it.
         point = (Quantity(wide, Rep(1, affine=True), own),) if self.group.translates else ()
-        return self.frame.evaluate(Cloud(read + point, read, target, n, edge_weight))
+        return as_motions(self.frame.evaluate(Cloud(read + point, read, target, n, edge_weight)))
 
 
 class LocalPCAFrame(LocalFrame):
@@ -140,8 +140,7 @@ def edge_vectors(pos: Tensor, edge_index: Tensor) -> Tensor:
 def check_edges(dim: int, pos: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
     """Raise ValueError for positions, edges or edge weights of inconsistent shape, dtype or device."""
     check_shape("pos", pos, None, dim)
-    if not isinstance(edge_index, Tensor):
-        raise ValueError(f"edge_index: expected a tensor, found a {type(edge_index).__name__}")
+    checks.instance("edge_index", edge_index, Tensor, "a tensor")
     if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.long:
         found = f"{edge_index.dtype} {list(edge_index.shape)}"
         raise ValueError(f"edge_index: expected integers (int64) [2, E], found {found}")

@@ -12,6 +12,7 @@ from fa_pyg.builders.pca import identity_frames
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.polar import orthogonal_factor
+from fa_pyg.typed import cross, det
 
 __all__ = ["PolarFrame"]
 
@@ -58,13 +59,13 @@ class PolarFrame(MotionFrame):
         vectors, absent = _unit(_labeled(cloud))
         flat = absent.any(1)
         # Row i of a slab becomes the normal, in the cyclic order that makes the determinant positive.
-        normal = torch.linalg.cross(vectors.roll(-1, 1), vectors.roll(-2, 1), dim=2)
+        normal = cross(vectors.roll(-1, 1), vectors.roll(-2, 1), dim=2)
         normal = torch.nn.functional.normalize(torch.where(absent.unsqueeze(2), normal, 0).sum(1), dim=1)
         vectors = torch.where(absent.unsqueeze(2), normal.unsqueeze(1), vectors)
         _check_independent(vectors, absent)
         rotation = orthogonal_factor(vectors).mT
         if not self.group.reflects:
-            rotation = rotation * torch.linalg.det(rotation.detach()).sign().view(-1, 1, 1)
+            rotation = rotation * det(rotation.detach()).sign().view(-1, 1, 1)
             return Frames.uniform(rotation.unsqueeze(0), origin, cloud.batch, exact=ALL_RANKS)
         other = torch.where(absent.unsqueeze(1), -rotation, rotation)
         body = torch.arange(cloud.size, device=cloud.device)
@@ -105,7 +106,7 @@ def _unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
 def _check_independent(vectors: Tensor, absent: Tensor) -> None:
     """Raise ValueError for linearly dependent vectors (checked on CPU only, to avoid a device sync)."""
     if is_at_hand(vectors):
-        wrong = (torch.linalg.det(vectors.detach()).abs() < _FLAT) | (absent.sum(1) > 1)
+        wrong = (det(vectors.detach()).abs() < _FLAT) | (absent.sum(1) > 1)
         if wrong.any():
             graph = int(wrong.nonzero()[0])
             wanted = "expected three independent vectors, or two and a zero"

@@ -9,6 +9,7 @@ from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import GroupLike
+from fa_pyg.typed import computed
 
 __all__ = ["RandomNodeFrame"]
 
@@ -38,7 +39,7 @@ class RandomNodeFrame(PermutationFrame):
             "generator", generator, torch.Generator, "a torch.Generator", optional=True
         )
 
-    @property
+    @computed
     def is_random(self) -> bool:
         return True
 

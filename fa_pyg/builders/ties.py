@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -13,9 +14,16 @@ from fa_pyg.frames.local_index import LocalIndex
 __all__ = ["orders"]
 
 
-def orders(
-    rank: Tensor, numbers: LocalIndex, most: int, generator: torch.Generator | None = None
-) -> dict[str, Tensor]:
+class Orders(TypedDict):
+    """Fields of permutation frames: :func:`orders`."""
+
+    order: Tensor
+    body: Tensor
+    weight: Tensor
+    exact: Tensor
+
+
+def orders(rank: Tensor, numbers: LocalIndex, most: int, generator: torch.Generator | None = None) -> Orders:
     """Return the frames of all orders that sort the nodes by rank, with ties in every order.
 
     Args:

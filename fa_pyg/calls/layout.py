@@ -13,6 +13,7 @@ from fa_pyg.calls.call import Name
 from fa_pyg.calls.indices import INDEX_LEVELS, NodeIndices
 from fa_pyg.calls.names import KEPT, NODE_NAMES
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.typed import cached
 
 __all__ = ["INDEX_LEVELS", "LEVELS", "Layout"]
 
@@ -51,9 +52,9 @@ class Layout(NodeIndices):
         body = None if self.batch is None else torch.arange(self.num_graphs, device=device)
         return Rows(Level.GRAPH, body, self.num_graphs)
 
-    @cached_property
+    @cached
     def edges(self) -> Rows:
-        if self.edge_index is None:
+        if self.edge_index is None or self.edge_name is None:
             raise ValueError("edge level: expected an argument or attribute `edge_index`, [2, E], found none")
         if self.batch is None:
             return Rows.of(self.edge_index.new_zeros(self.edge_index.size(1)), Level.EDGE)
@@ -85,8 +86,11 @@ class Layout(NodeIndices):
     def nodes_are_graphs(self) -> bool:
         """Whether each graph is a single node, in order."""
         return self.num_nodes == self.num_graphs and (
-            self.num_graphs == 1 or torch.equal(self.batch, self.graphs.body)
+            self.num_graphs == 1 or self._is_range(self.graph_of_node)
         )
+
+    def _is_range(self, batch: Tensor) -> bool:
+        return torch.equal(batch, self.graphs.bodies(batch.device))
 
     def rows(self, name: Name, value: Tensor) -> Rows:
         """Return the rows of a tensor.
@@ -127,11 +131,12 @@ class Layout(NodeIndices):
         if slices is None:
             level = self.level(name, value)
             return Rows(Level.SHARED, None, 1) if level == "shared" else self.of(level)
-        of_two_sets = self.has_custom_increment(name) and self.increment(name).dim() > 0
+        step = self.increment(name) if self.has_custom_increment(name) else None
+        of_two_sets = step is not None and step.dim() > 0
         return self._sliced(slices) if of_two_sets else self.by_slices(slices, name)
 
     def _sliced(self, slices: Tensor, device: torch.device | None = None) -> Rows:
-        return Rows.of(self.rows_by(slices, self.batch.device if device is None else device))
+        return Rows.of(self.rows_by(slices, self.graph_of_node.device if device is None else device))
 
     def quantity_rows(self, name: Name, value: Tensor) -> Rows:
         """Return the rows of a declared input, which are nodes only if its name allows it.
@@ -156,7 +161,9 @@ class Layout(NodeIndices):
         Raises:
             ValueError: if nodes are permuted, the slices fit both nodes and edges, and the name is ambiguous.
         """
-        edges = None if self.edge_index is None else self.slices(self.edge_name, self.edge_index)
+        edges = None
+        if self.edge_index is not None and self.edge_name is not None:
+            edges = self.slices(self.edge_name, self.edge_index)
         by_level = {"node": self.node_slices, "graph": torch.arange(self.num_graphs + 1), "edge": edges}
         # compared on the CPU
         fits = [

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch  # pyright: ignore[reportMissingTypeStubs]
 
 from fa_pyg.batches import check_batch, graph_count
 from fa_pyg.calls.call import Call, Name
@@ -52,7 +52,7 @@ class Sizes(Collation):
         return len(self.call.get(nodes)) if given is None else given
 
     def _num_graphs(self) -> int:
-        if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
+        if self.batch is None and self.is_collated and self._data.num_graphs > 1:
             raise ValueError(
                 "batch: expected the graph of each node, found none: set num_nodes in each Data, then collate"
             )

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.frames.slots import rows_by_slot
 from fa_pyg.reps import RepLike
+from fa_pyg.typed import integers
 
 __all__ = ["ALL_RANKS", "NO_RANK", "FrameSet", "LevelLike"]
 
@@ -25,6 +26,7 @@ NO_RANK = -1
 """Exactness of frames that are not exact for any output."""
 
 Self = TypeVar("Self", bound="FrameSet")
+Sources = list[tuple[Tensor, Tensor]]  # slot by slot, the source row and the frame of each row of the copies
 
 
 class FrameSet(ABC):
@@ -35,6 +37,7 @@ class FrameSet(ABC):
     ``num_bodies`` and ``slots``: K where every body has K frames, 0 where the numbers differ.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # of the subclass
     body: Tensor
     weight: Tensor
     batch: Tensor | None
@@ -45,11 +48,27 @@ class FrameSet(ABC):
     keeps_rows: bool  # whether a slot of all bodies holds the rows of a tensor in their original order
 
     @abstractmethod
+    def to_frame(self, x: Tensor, rep: RepLike, level: LevelLike = None) -> Tensor:
+        r"""Return :math:`\rho(g)^{-1} x` for every frame g of each row's body."""
+
+    @abstractmethod
+    def from_frame(self, y: Tensor, rep: RepLike, level: LevelLike = None) -> Tensor:
+        r"""Return :math:`\rho(g)\, y` for copies in the order of :meth:`to_frame`."""
+
+    @abstractmethod
     def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
         """Return the weighted average over the frames of a model's outputs on the copies."""
 
     @abstractmethod
-    def sources_by_slot(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+    def sample(self, k: int = 1, generator: torch.Generator | None = None) -> FrameSet:
+        """Draw k frames for each body by weight, of weight 1 / k each: averages stay unbiased."""
+
+    @abstractmethod
+    def with_one_frame(self, bodies: Tensor) -> FrameSet:
+        """Return frames in which some bodies (``[B]`` bool) keep only their first."""
+
+    @abstractmethod
+    def sources_by_slot(self, rows: Rows) -> Sources:
         """Return, slot by slot, the source row and the frame of each row of the copies."""
 
     @property
@@ -86,9 +105,9 @@ class FrameSet(ABC):
         if self.slots:
             return [self.num_bodies] * self.slots
         longest_last = torch.bincount(self.counts)[1:]
-        return longest_last.flip(0).cumsum(0).flip(0).tolist()
+        return integers(longest_last.flip(0).cumsum(0).flip(0))
 
-    def to(self: Self, *args, **kwargs) -> Self:
+    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Move or cast, like :meth:`torch.Tensor.to`; indices keep their type."""
 
         def move(x: Tensor) -> Tensor:
@@ -131,7 +150,7 @@ class FrameSet(ABC):
         The points (u + i) / k, u uniform, on a body's cumulative weights. Frames of equal weight are thus
         drawn without replacement, and k = K takes every frame exactly once.
         """
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        if not _is_count(k):
             raise ValueError(f"k: expected a positive integer, found {k!r}")
         device, size = self.device, self.num_bodies
         source = generator.device if generator is not None else device
@@ -179,7 +198,7 @@ class FrameSet(ABC):
         sources, frames = zip(*self.sources_by_slot(rows), strict=True)
         return torch.cat(sources), torch.cat(frames)
 
-    def _in_order(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+    def _in_order(self, rows: Rows) -> Sources:
         """For each slot, the rows of the bodies that have it, ascending, and their frames.
 
         It takes one device sync for each slot, so the result is kept with the index tensor that it is for.
@@ -192,7 +211,7 @@ class FrameSet(ABC):
         return sources
 
     @cached_property
-    def _cached_sources(self) -> dict[tuple[int, int], tuple[Tensor | None, list[tuple[Tensor, Tensor]]]]:
+    def _cached_sources(self) -> dict[tuple[int, int], tuple[Tensor | None, Sources]]:
         return {}
 
     @cached_property
@@ -203,6 +222,8 @@ class FrameSet(ABC):
     @cached_property
     def _nodes(self) -> Rows:
         """The rows of node-level tensors, for frames with ``batch``."""
+        if self.batch is None:
+            raise ValueError("node level: expected frames with `batch`, found none")
         return Rows.of(self.batch, Level.NODE)
 
     @cached_property
@@ -256,4 +277,9 @@ class FrameSet(ABC):
 
     @cached_property
     def _nodes_are_graphs(self) -> bool:
-        return torch.equal(self.batch, torch.arange(len(self.batch), device=self.batch.device))
+        batch = self.batch
+        return batch is not None and torch.equal(batch, torch.arange(len(batch), device=batch.device))
+
+
+def _is_count(k: object) -> bool:
+    return isinstance(k, int) and not isinstance(k, bool) and k >= 1

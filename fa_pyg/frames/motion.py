@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
-from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike
+from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike, Sources
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.similarity import align, moved, moved_back
 from fa_pyg.math.linalg import det, gather, rotate, rotate_back, scatter_sum
 from fa_pyg.reps import Rep, RepLike
+from fa_pyg.typed import computed
 
 if TYPE_CHECKING:
     from fa_pyg.frames.euclidean import Frames
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["MotionFrames"]
 
 Self = TypeVar("Self", bound="MotionFrames")
+Rotation = Callable[[Tensor, Tensor, int], Tensor]
 
 
 class MotionFrames(FrameSet):
@@ -37,7 +39,6 @@ class MotionFrames(FrameSet):
     scale: Tensor | None
     velocity: Tensor | None
     keeps_rows = True
-    moves_edges = False
 
     @property
     @abstractmethod
@@ -52,9 +53,13 @@ class MotionFrames(FrameSet):
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         """The average of copies ``y`` with explicit geometric axes, relative to the origin."""
 
-    @property
+    @computed
     def dim(self) -> int:
         return self._like.size(-1)
+
+    @property
+    def moves_edges(self) -> bool:
+        return False
 
     @property
     def device(self) -> torch.device:
@@ -84,7 +89,7 @@ class MotionFrames(FrameSet):
         kind = f"{self.slots} a body" if self.slots else "ragged"
         return f"Frames({self.num_frames} in {self.dim} dimensions, {self.num_bodies} bodies, {kind})"
 
-    def sources_by_slot(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+    def sources_by_slot(self, rows: Rows) -> Sources:
         return self._in_order(rows)
 
     # ---------------------------------------------------------------------------------- the equation
@@ -183,7 +188,9 @@ class MotionFrames(FrameSet):
         shape = rep.layout(tuple(x.shape), self.dim)
         return x.reshape(shape).to(torch.promote_types(x.dtype, self._like.dtype))
 
-    def _rotated(self, apply: Callable, x: Tensor, frame: Tensor, rep: Rep) -> Tensor:
+    def _rotated(
+        self, apply: Callable[[Tensor, Tensor, int], Tensor], x: Tensor, frame: Tensor, rep: Rep
+    ) -> Tensor:
         y = apply(x, self.rotation.index_select(0, frame), rep.rank) if rep.rank else x
         return y * align(self.determinant.index_select(0, frame), y) if rep.pseudo else y
 
@@ -198,5 +205,5 @@ class MotionFrames(FrameSet):
         z = self._rotated(rotate_back, y, frame, rep)
         z = z * align(self.weight.index_select(0, frame), z)
         if self.slots:
-            return z.unflatten(0, (self.slots, rows.count)).sum(0)
+            return torch.unflatten(z, 0, (self.slots, rows.count)).sum(0)
         return scatter_sum(z, row, rows.count)

@@ -52,8 +52,9 @@ class Rows:
             return True
         if self.count != other.count or (self.body is None) != (other.body is None):
             return False
-        same = self.level is other.level is not Level.INDEX or self.body is None
-        return same or torch.equal(self.body, other.body)
+        if self.level is other.level is not Level.INDEX or self.body is None or other.body is None:
+            return True
+        return torch.equal(self.body, other.body)
 
     def bodies(self, device: torch.device) -> Tensor:
         """Return the body of each row, also where there is only one body."""

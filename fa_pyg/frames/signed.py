@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.frames.rows import Rows
 from fa_pyg.math.linalg import gather, rotate, rotate_back, signed_copies
 from fa_pyg.reps import Rep
+from fa_pyg.typed import cached, computed
 
 __all__ = ["SignedFrames"]
 
@@ -59,11 +59,11 @@ class SignedFrames(MotionFrames):
         given = (self.rotation, self.body, self.weight, self.origin, self.batch, self.num_bodies)
         return Frames(*given).with_exact(self.exact).with_similarity(self.scale, self.velocity)
 
-    @property
+    @computed
     def num_bodies(self) -> int:
         return len(self.axes)
 
-    @property
+    @computed
     def slots(self) -> int:
         return len(self.signs)
 
@@ -75,19 +75,19 @@ class SignedFrames(MotionFrames):
     def _like(self) -> Tensor:
         return self.axes
 
-    @cached_property
+    @cached
     def rotation(self) -> Tensor:
         return (self.axes * self.signs[:, None, None, :]).flatten(0, 1)
 
-    @cached_property
+    @cached
     def body(self) -> Tensor:
         return torch.arange(self.num_bodies, device=self.axes.device).repeat(self.slots)
 
-    @cached_property
+    @cached
     def weight(self) -> Tensor:
         return self.axes.new_full((self.slots * self.num_bodies,), 1 / self.slots)
 
-    @cached_property
+    @cached
     def exact(self) -> Tensor | None:
         """NO_RANK where eigenvalues coincide; 1 where only zeros do, as all signs average vectors to 0."""
         if self.moments is None:
@@ -116,7 +116,7 @@ class SignedFrames(MotionFrames):
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         if rep.pseudo:
             return self._mean(y, rep, rows)
-        z = y.unflatten(0, (self.slots, rows.count))
+        z = torch.unflatten(y, 0, (self.slots, rows.count))
         z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)  # one rotation shared by all K copies
         return rotate_back(z, gather(self.axes, rows.body), rep.rank)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.groups import point_groups
 from fa_pyg.groups.continuous import MOST_DIMENSIONS, Group
+from fa_pyg.typed import det
 
 __all__ = ["FiniteGroup"]
 
@@ -84,13 +85,13 @@ class FiniteGroup(Group):
     @property
     def reflects(self) -> bool:
         """Whether the group has elements of determinant -1."""
-        return bool((torch.linalg.det(self.elements()) < 0).any())
+        return bool((det(self.elements()) < 0).any())
 
     @property
     def mirror(self) -> Tensor:
         """An element of determinant -1, ``[d, d]`` in float64, if the group reflects."""
         elements = self.elements()
-        return elements[torch.linalg.det(elements) < 0][0]
+        return elements[det(elements) < 0][0]
 
     def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Raise ValueError: principal axes are not elements of a finite group, whatever their signs."""

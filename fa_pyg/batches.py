@@ -117,6 +117,8 @@ def is_at_hand(batch: Tensor) -> bool:
 
 
 def _whole(value: Any, name: str) -> int:
+    if torch.compiler.is_compiling() and isinstance(value, int | torch.SymInt):
+        return value  # a check would make it a constant of the compiled code
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from fa_pyg.batches import channels_or_samples, check_batch, graph_count
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group
+from fa_pyg.lazy import cached_property
 from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
 from fa_pyg.reps import Rep
 

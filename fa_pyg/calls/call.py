@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.data.data import BaseData
@@ -133,7 +134,9 @@ class Call:
         return model(*positional, **dict(values[self.num_positional :]), **added)
 
     def versions(self) -> dict[Name, int]:
-        """Return the in-place version of each tensor of the call."""
+        """Return the in-place version of each tensor of the call; none inside ``torch.compile``."""
+        if torch.compiler.is_compiling():
+            return {}
         tensors = {name: value for name, value in self.values.items() if isinstance(value, Tensor)}
         return {name: value._version for name, value in tensors.items() if not value.is_inference()}
 

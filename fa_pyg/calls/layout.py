@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from fa_pyg.calls.call import Name
 from fa_pyg.calls.indices import INDEX_LEVELS, NodeIndices
 from fa_pyg.calls.names import KEPT, NODE_NAMES
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.lazy import cached_property
 
 __all__ = ["INDEX_LEVELS", "LEVELS", "Layout"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from fa_pyg.batches import check_batch, graph_count
 from fa_pyg.calls.call import Call, Name
 from fa_pyg.calls.collation import Collation
 from fa_pyg.calls.names import BY_NAME, KEPT, is_pairs
+from fa_pyg.lazy import cached_property
 
 __all__ = ["Sizes"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
-from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.frames.slots import rows_by_slot
+from fa_pyg.lazy import cached_property
 from fa_pyg.reps import RepLike
 
 __all__ = ["ALL_RANKS", "NO_RANK", "FrameSet", "LevelLike"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.similarity import align, moved, moved_back
+from fa_pyg.lazy import cached_property
 from fa_pyg.math.linalg import det, gather, rotate, rotate_back, scatter_sum
 from fa_pyg.reps import Rep, RepLike
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.euclidean import Frames
 from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.frames.rows import Rows
+from fa_pyg.lazy import cached_property
 from fa_pyg.math.linalg import gather, rotate, rotate_back, signed_copies
 from fa_pyg.reps import Rep
 

@@ -15,6 +15,7 @@ from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.vector_net import VectorNet
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
+from fa_pyg.groups.draw import draw
 from fa_pyg.math.linalg import gather, mean
 
 __all__ = ["LearnedFrame", "identity_prior"]
@@ -122,9 +123,8 @@ class LearnedFrame(MotionFrame):
         return vectors
 
     def _noise(self, x: Tensor) -> Tensor:
-        where = self.generator.device if self.generator is not None else x.device
-        shape = (len(x), self.noise, x.size(-1))
-        return torch.randn(shape, generator=self.generator, device=where, dtype=x.dtype).to(x.device)
+        kind = {"generator": self.generator, "device": x.device, "dtype": x.dtype}
+        return draw(torch.randn, x.size(0), self.noise, x.size(-1), **kind)
 
     def extra_repr(self) -> str:
         if not self.noise:

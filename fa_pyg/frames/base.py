@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.frames.slots import rows_by_slot
+from fa_pyg.groups.draw import draw
 from fa_pyg.lazy import cached_property
 from fa_pyg.reps import RepLike
 
@@ -134,8 +135,7 @@ class FrameSet(ABC):
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise ValueError(f"k: expected a positive integer, found {k!r}")
         device, size = self.device, self.num_bodies
-        source = generator.device if generator is not None else device
-        u = torch.rand(size, generator=generator, device=source, dtype=torch.float64).to(device)
+        u = draw(torch.rand, size, generator=generator, device=device, dtype=torch.float64)
         points = (u + torch.arange(k, device=device).unsqueeze(1)) / k
         # In body-major order the frames of body b take `counts[b]` positions from `start[b]` on.
         by_body = self.by_body[0]

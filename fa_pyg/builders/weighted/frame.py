@@ -11,6 +11,7 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.pca import identity_frames, make_proper
 from fa_pyg.builders.weighted.blend import Blend, step
 from fa_pyg.builders.weighted.moments import Moments
@@ -90,6 +91,8 @@ class WeightedPCAFrame(MotionFrame):
     * fewer frames than symmetries. Beyond these there are at most about 16 axes, and 8 candidates across
       each, in all signs, however close the cloud is to a sphere.
     """
+
+    untraced = RAGGED
 
     def __init__(
         self,

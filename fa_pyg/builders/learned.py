@@ -170,10 +170,10 @@ def _nodes(cloud: Cloud, origin: Tensor | None, reflects: bool) -> tuple[Tensor,
         found = ", ".join(str(q.rep) for q in cloud.declared)
         raise ValueError(f"LearnedFrame: expected a declared point or vector, found {found}")
     leader = next((q for q in cloud.declared if q.rep.affine), cloud.read[0])
-    n, index = len(leader.value), leader.rows.body
+    n, index = leader.value.size(0), leader.rows.body
     x = torch.cat([_channels(cloud, q, origin, leader) for q in usable], dim=1)
     weight = cloud.node_weight
-    scalars = x.new_ones(n, 1) if weight is None or len(weight) != n else weight.unsqueeze(-1)
+    scalars = x.new_ones(n, 1) if weight is None or weight.size(0) != n else weight.unsqueeze(-1)
     batch = torch.zeros(n, dtype=torch.long, device=cloud.device) if index is None else index
     return x, scalars, batch
 
@@ -188,4 +188,4 @@ def _channels(cloud: Cloud, quantity: Quantity, origin: Tensor | None, leader: Q
     # Where vectors cancel, as of edges in both directions, rounding is left, which the net would scale up.
     size = mean(value.detach().flatten(1).abs(), quantity.rows.body, cloud.size).amax(1, keepdim=True)
     average = torch.where(average.abs() <= 64 * torch.finfo(average.dtype).eps * size, 0, average)
-    return gather(average, leader.rows.body).expand(len(leader.value), -1).unflatten(1, value.shape[1:])
+    return gather(average, leader.rows.body).expand(leader.value.size(0), -1).unflatten(1, value.shape[1:])

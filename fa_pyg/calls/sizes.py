@@ -43,13 +43,13 @@ class Sizes(Collation):
 
     def _num_nodes(self, nodes: Name) -> int:
         if self.batch is not None:
-            return len(self.batch)
+            return self.batch.size(0)
         given = None if self.call.data is None else self.call.data.num_nodes
         if given is None and not isinstance(self.call.get(nodes), Tensor):
             raise ValueError(
                 "num_nodes: expected a number of nodes in the Data, found neither it nor a tensor of nodes"
             )
-        return len(self.call.get(nodes)) if given is None else given
+        return self.call.get(nodes).size(0) if given is None else given
 
     def _num_graphs(self) -> int:
         if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
@@ -65,7 +65,7 @@ class Sizes(Collation):
             if self.call.get(name) is not None:
                 return graph_count(self.batch, self.call.get(name), name)
         if isinstance(self.call.get("ptr"), Tensor):
-            return graph_count(self.batch, len(self.call.get("ptr")) - 1, "len(ptr) - 1")
+            return graph_count(self.batch, self.call.get("ptr").size(0) - 1, "len(ptr) - 1")
         return graph_count(self.batch)  # a device sync
 
     def _check_flat(self) -> None:

@@ -219,7 +219,7 @@ class FrameSet(ABC):
             return Rows(Level.INDEX, level, n)
         if level not in (None, "node", "graph"):
             raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
-        if level != "graph" and self.batch is not None and n == len(self.batch):
+        if level != "graph" and self.batch is not None and n == self.batch.size(0):
             if level is None and n == self.num_bodies and not self._nodes_are_graphs:
                 raise ValueError(
                     f'level: expected "node" or "graph" for {n} rows, which fit both, found None'
@@ -229,7 +229,7 @@ class FrameSet(ABC):
             return Rows(Level.NODE, None, n)
         if n == self.num_bodies and (level != "node" or self.batch is None):
             return Rows.of(torch.arange(n, device=self.device), Level.GRAPH) if self.slots else self._graphs
-        nodes = self.num_bodies if self.batch is None else len(self.batch)
+        nodes = self.num_bodies if self.batch is None else self.batch.size(0)
         raise ValueError(
             f"level={level!r}: expected {nodes} nodes or {self.num_bodies} graphs, found {n} rows"
         )
@@ -245,10 +245,10 @@ class FrameSet(ABC):
                 )
             return self._rows_of(n, level)
         for candidate in ("node", "graph") if level is None else (level,):
-            n = len(candidate) if isinstance(candidate, Tensor) else self.num_bodies
+            n = candidate.size(0) if isinstance(candidate, Tensor) else self.num_bodies
             n = candidate.count if isinstance(candidate, Rows) else n
             if candidate == "node" and self.batch is not None:
-                n = len(self.batch)
+                n = self.batch.size(0)
             rows = self._rows_of(n, candidate)
             if int(self.counts[rows.body].sum()) == m:
                 return rows
@@ -256,4 +256,4 @@ class FrameSet(ABC):
 
     @cached_property
     def _nodes_are_graphs(self) -> bool:
-        return torch.equal(self.batch, torch.arange(len(self.batch), device=self.batch.device))
+        return torch.equal(self.batch, torch.arange(self.batch.size(0), device=self.batch.device))

@@ -47,10 +47,10 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
         ValueError: unless ``given`` is an integer >= 0, not far above the nodes, and above all entries.
     """
     given = None if given is None else _whole(given, name)
-    most = len(batch) + _EMPTY
+    most = batch.size(0) + _EMPTY
     if given is not None and given > most:
-        raise ValueError(f"{name}: expected at most {most} graphs of {len(batch)} nodes, found {given}")
-    if not len(batch):
+        raise ValueError(f"{name}: expected at most {most} graphs of {batch.size(0)} nodes, found {given}")
+    if not batch.size(0):
         return given or 0
     at_hand = is_at_hand(batch)
     if given is not None and not at_hand:
@@ -61,7 +61,9 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
         wanted = "from 0 on" if given is None else f"from 0 to {count - 1} ({name}={given})"
         raise ValueError(f"{batch_name}: expected graphs numbered {wanted}, found {low} to {high}")
     if count > most:
-        raise ValueError(f"{batch_name}: expected at most {most} graphs of {len(batch)} nodes, found {high}")
+        raise ValueError(
+            f"{batch_name}: expected at most {most} graphs of {batch.size(0)} nodes, found {high}"
+        )
     return count
 
 
@@ -78,7 +80,7 @@ def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> 
     """Raise ValueError for edges between graphs and out-of-range node indices (checked on CPU only)."""
     if not is_at_hand(edge_index):
         return
-    check_indices(edge_index, 0, len(batch), name)
+    check_indices(edge_index, 0, batch.size(0), name)
     tail, head = batch[edge_index]
     if not torch.equal(tail, head):
         edge = int((tail != head).nonzero()[0])
@@ -123,6 +125,8 @@ def is_at_hand(batch: Tensor) -> bool:
 
 
 def _whole(value: Any, name: str) -> int:
+    if torch.compiler.is_compiling() and isinstance(value, int | torch.SymInt):
+        return value  # a check would make it a constant of the compiled code
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:

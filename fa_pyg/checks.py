@@ -150,8 +150,8 @@ def number(
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether this is a real number, finite as a float, and not a bool."""
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:  # torch.compile does not trace math.isfinite
+        return isinstance(value, Real) and not isinstance(value, bool) and abs(float(value)) < math.inf
     except OverflowError:  # an integer beyond the largest float
         return False
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import Any, TypeGuard, TypeVar, cast
 
 import torch
 from torch import Tensor
+
+from fa_pyg.lazy import cached_property
 
 __all__ = [
     "cached",
@@ -104,5 +105,5 @@ def computed(get: Callable[[Any], T]) -> T:
 
 
 def cached(get: Callable[[Any], T]) -> T:
-    """As :func:`computed`, computed once (:class:`functools.cached_property`)."""
+    """As :func:`computed`, computed once (:class:`~fa_pyg.lazy.cached_property`)."""
     return cast("T", cached_property(get))

@@ -13,6 +13,7 @@ FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")
 FLOORS = (
     "moved",
     "renamed",
+    "lazy",
     "checks",
     "files",
     "workers",

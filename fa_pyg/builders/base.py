@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fa_pyg.builders.cloud import Cloud, cloud_of
+from fa_pyg.builders.eager import VALUES, evaluate_eagerly
 from fa_pyg.builders.graphs import Graphs, graphs_of
 from fa_pyg.frames import Frames, FrameSet, PermutationFrames
 from fa_pyg.frames.motion import MotionFrames
@@ -47,6 +48,12 @@ class Frame(nn.Module, ABC):
         """Whether frames are drawn at random in training, by this frame or by one inside it."""
         return any(child.is_random for child in self.children() if isinstance(child, Frame))
 
+    @property
+    def untraced(self) -> str | None:
+        """Why compilers cannot trace the frame, or one inside it; None if they can."""
+        children = (child.untraced for child in self.children() if isinstance(child, Frame))
+        return next((reason for reason in children if reason is not None), None)
+
     @abstractmethod
     def read(self, *args: Any, **kwargs: Any) -> Cloud | Graphs:
         """Return the value that the frame is computed from, from the checked arguments of a call."""
@@ -64,8 +71,11 @@ class Frame(nn.Module, ABC):
         """Return :meth:`build` without autocast, which would rotate the axes by up to half a degree.
 
         Raises:
-            ValueError: if these are not frames of this group for the bodies of the batch.
+            ValueError: if these are not frames of this group for the bodies of the batch, and in
+                ``torch.export`` for a frame that cannot be traced (docs/guides/compile.md).
         """
+        if torch.compiler.is_compiling() and self.untraced is not None:
+            return evaluate_eagerly(self, seen)
         with torch.autocast(seen.device.type, enabled=False):
             return self.check(self.build(seen), seen.size)
 
@@ -129,6 +139,7 @@ class PermutationFrame(Frame):
     """
 
     seen = Graphs
+    untraced = VALUES
 
     def __init__(self, group: GroupLike = "S(n)") -> None:
         super().__init__(group)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from fa_pyg.batches import channels_or_samples, check_batch, graph_count
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group
+from fa_pyg.lazy import cached_property
 from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
 from fa_pyg.reps import Rep
 
@@ -44,7 +44,7 @@ class Quantity:
     rows: Rows
 
     def __init__(self, value: Tensor, rep: Rep, rows: Rows | None = None) -> None:
-        rows = Rows(Level.NODE, None, len(value)) if rows is None else rows
+        rows = Rows(Level.NODE, None, value.size(0)) if rows is None else rows
         for name, given in (("value", value), ("rep", rep), ("rows", rows)):
             object.__setattr__(self, name, given)
 
@@ -130,7 +130,7 @@ class Cloud:
 
     def _overlooks(self, x: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
         """Bodies of :meth:`unseen`, for one quantity."""
-        index = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
+        index = torch.zeros(x.size(0), dtype=torch.long, device=x.device) if index is None else index
         square = (x * x).sum(1)
         light = weight <= _SEEN * _largest(weight, index, self.size).index_select(0, index)
         apart = square > _SEEN**2 * _largest(square, index, self.size).index_select(0, index)
@@ -139,7 +139,7 @@ class Cloud:
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
         rows = quantity.vectors()
-        channels = len(rows) // max(len(quantity.value), 1)
+        channels = rows.size(0) // max(quantity.value.size(0), 1)
         index, weight = quantity.rows.body, self._weight(quantity)
         if channels != 1:
             index = index if index is None else index.repeat_interleave(channels)
@@ -233,7 +233,7 @@ def cloud_of(
     size = 1 if batch is None else graph_count(batch, num_graphs)
     point, vector = natural_reps(group)
     reps = [point, *[vector] * len(vectors)]
-    rows = Rows(Level.NODE, batch, len(pos))
+    rows = Rows(Level.NODE, batch, pos.size(0))
     read = tuple(Quantity(x, rep, rows) for x, rep in zip((pos, *vectors), reps, strict=True))
     return Cloud(read, read, batch, size, node_weight)
 
@@ -249,13 +249,13 @@ def _check(
     for name, x in geometric.items():
         is_batch = name != "pos" and x.dim() == 1 and not x.is_floating_point()
         hint = ". The graph of each node is given by name: batch=" if is_batch else ""
-        wanted = f"[{len(pos) if pos.dim() else 'N'}, ..., {group.dim}]"
-        if x.dim() < 2 or x.size(-1) != group.dim or len(x) != len(pos):
+        wanted = f"[{pos.size(0) if pos.dim() else 'N'}, ..., {group.dim}]"
+        if x.dim() < 2 or x.size(-1) != group.dim or x.size(0) != pos.size(0):
             raise ValueError(f"{name}: expected {wanted} for {group}, found {list(x.shape)}{hint}")
         check_real(name, x, f"floating point {wanted}")
     for name, x in (("batch", batch), ("node_weight", node_weight)):
         if x is not None and x.shape != pos.shape[:1]:
-            raise ValueError(f"{name}: expected one for each of {len(pos)} nodes, found {list(x.shape)}")
+            raise ValueError(f"{name}: expected one for each of {pos.size(0)} nodes, found {list(x.shape)}")
     if node_weight is not None:
         check_weight("node_weight", node_weight)
     for name, x in {**geometric, "batch": batch, "node_weight": node_weight}.items():

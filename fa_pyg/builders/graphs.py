@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from fa_pyg.batches import check_batch, check_edges, graph_count
 from fa_pyg.frames.local_index import LocalIndex
+from fa_pyg.lazy import cached_property
 from fa_pyg.typed import unique_with_inverse
 
 __all__ = ["Graphs", "check_edges", "colors_of", "graphs_of"]

@@ -16,6 +16,7 @@ from fa_pyg.builders.vector_net import VectorNet
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import GroupLike
+from fa_pyg.groups.draw import draw
 from fa_pyg.math.linalg import gather, mean
 from fa_pyg.typed import computed
 
@@ -124,9 +125,8 @@ class LearnedFrame(MotionFrame):
         return vectors
 
     def _noise(self, x: Tensor) -> Tensor:
-        where = self.generator.device if self.generator is not None else x.device
-        shape = (len(x), self.noise, x.size(-1))
-        return torch.randn(shape, generator=self.generator, device=where, dtype=x.dtype).to(x.device)
+        kind = {"generator": self.generator, "device": x.device, "dtype": x.dtype}
+        return draw(torch.randn, x.size(0), self.noise, x.size(-1), **kind)
 
     def extra_repr(self) -> str:
         if not self.noise:
@@ -172,10 +172,10 @@ def _nodes(cloud: Cloud, origin: Tensor | None, reflects: bool) -> tuple[Tensor,
         found = ", ".join(str(q.rep) for q in cloud.declared)
         raise ValueError(f"LearnedFrame: expected a declared point or vector, found {found}")
     leader = next((q for q in cloud.declared if q.rep.affine), cloud.read[0])
-    n, index = len(leader.value), leader.rows.body
+    n, index = leader.value.size(0), leader.rows.body
     x = torch.cat([_channels(cloud, q, origin, leader) for q in usable], dim=1)
     weight = cloud.node_weight
-    scalars = x.new_ones(n, 1) if weight is None or len(weight) != n else weight.unsqueeze(-1)
+    scalars = x.new_ones(n, 1) if weight is None or weight.size(0) != n else weight.unsqueeze(-1)
     batch = torch.zeros(n, dtype=torch.long, device=cloud.device) if index is None else index
     return x, scalars, batch
 
@@ -190,5 +190,5 @@ def _channels(cloud: Cloud, quantity: Quantity, origin: Tensor | None, leader: Q
     # Where vectors cancel, as of edges in both directions, rounding is left, which the net would scale up.
     size = mean(value.detach().flatten(1).abs(), quantity.rows.body, cloud.size).amax(1, keepdim=True)
     average = torch.where(average.abs() <= 64 * torch.finfo(average.dtype).eps * size, 0, average)
-    average = gather(average, leader.rows.body).expand(len(leader.value), -1)
+    average = gather(average, leader.rows.body).expand(leader.value.size(0), -1)
     return torch.unflatten(average, 1, value.shape[1:])

@@ -56,6 +56,12 @@ class PCAFrame(MotionFrame):
         # A buffer, so that calls on an accelerator do not copy it.
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
+    @property
+    def untraced(self) -> str | None:
+        return (
+            None if self.on_degenerate == "ignore" else f"on_degenerate={self.on_degenerate!r} reads values"
+        )
+
     def build(self, cloud: Cloud) -> MotionFrames:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)

@@ -8,6 +8,7 @@ from torch import Tensor
 from fa_pyg.batches import is_at_hand
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.pca import identity_frames
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
@@ -51,6 +52,10 @@ class PolarFrame(MotionFrame):
         super().__init__(group)
         if self.group.dim != 3:
             raise ValueError(f"group: expected three dimensions, found {self.group}")
+
+    @property
+    def untraced(self) -> str | None:
+        return RAGGED if self.group.reflects else None
 
     def build(self, cloud: Cloud) -> Frames:
         origin = cloud.origin(self.group)

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data  # pyright: ignore[reportMissingTypeStubs]
 from torch_geometric.data.data import BaseData  # pyright: ignore[reportMissingTypeStubs]
@@ -144,7 +145,9 @@ class Call:
         return model(*positional, **named, **added)
 
     def versions(self) -> dict[Name, int]:
-        """Return the in-place version of each tensor of the call."""
+        """Return the in-place version of each tensor of the call; none inside ``torch.compile``."""
+        if torch.compiler.is_compiling():
+            return {}
         tensors = {name: value for name, value in self.values.items() if isinstance(value, Tensor)}
         return {name: value._version for name, value in tensors.items() if not value.is_inference()}
 

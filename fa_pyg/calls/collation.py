@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from fa_pyg.batches import increments_by_name
 from fa_pyg.calls.call import Call, Name
 from fa_pyg.calls.names import NODE_NAMES, is_index_name
+from fa_pyg.lazy import cached_property
 from fa_pyg.typed import is_list
 
 __all__ = ["Collation"]

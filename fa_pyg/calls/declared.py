@@ -106,8 +106,8 @@ def quantity(name: Name, value: Tensor, rep: Rep, dim: int, rows: Rows) -> Quant
         raise ValueError(
             f"{name!r}: expected a floating point [n, ...], found {value.dtype} {list(value.shape)}"
         )
-    if rows.count != len(value):
-        raise ValueError(f"{name!r}: expected {rows.count} rows ({rows.level.value}), found {len(value)}")
+    if rows.count != value.size(0):
+        raise ValueError(f"{name!r}: expected {rows.count} rows ({rows.level.value}), found {value.size(0)}")
     return Quantity(value.reshape(shape), replace(rep, flat=False), rows)
 
 

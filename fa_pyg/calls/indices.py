@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from fa_pyg.calls.call import Name
 from fa_pyg.calls.names import is_index_name, is_integer, is_pairs, owners, words
 from fa_pyg.calls.sizes import Sizes
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.lazy import cached_property
 
 __all__ = ["INDEX_LEVELS", "NodeIndices"]
 

@@ -74,7 +74,7 @@ class MotionReading(Reading, seen=Cloud):
         values = {k: x for k, x in values.items() if self.inputs[k].moves}
         rows = {k: layout.quantity_rows(k, x) for k, x in values.items()}
         if is_single:
-            rows = {k: Rows(r.level, None, len(values[k])) for k, r in rows.items()}
+            rows = {k: Rows(r.level, None, values[k].size(0)) for k, r in rows.items()}
         parts = {k: quantity(k, x, self.inputs[k], self.group.dim, rows[k]) for k, x in values.items()}
         weights = node_weights(self.node_weight, layout.call, layout)
         batch = None if is_single else layout.batch

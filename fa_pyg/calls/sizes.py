@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from fa_pyg.batches import check_batch, graph_count
 from fa_pyg.calls.call import Call, Name
 from fa_pyg.calls.collation import Collation
 from fa_pyg.calls.names import BY_NAME, KEPT, is_pairs
+from fa_pyg.lazy import cached_property
 
 __all__ = ["Sizes"]
 
@@ -43,13 +43,13 @@ class Sizes(Collation):
 
     def _num_nodes(self, nodes: Name) -> int:
         if self.batch is not None:
-            return len(self.batch)
+            return self.batch.size(0)
         given = None if self.call.data is None else self.call.data.num_nodes
         if given is None and not isinstance(self.call.get(nodes), Tensor):
             raise ValueError(
                 "num_nodes: expected a number of nodes in the Data, found neither it nor a tensor of nodes"
             )
-        return len(self.call.get(nodes)) if given is None else given
+        return self.call.get(nodes).size(0) if given is None else given
 
     def _num_graphs(self) -> int:
         if self.batch is None and self.is_collated and self._data.num_graphs > 1:
@@ -65,7 +65,7 @@ class Sizes(Collation):
             if self.call.get(name) is not None:
                 return graph_count(self.batch, self.call.get(name), name)
         if isinstance(self.call.get("ptr"), Tensor):
-            return graph_count(self.batch, len(self.call.get("ptr")) - 1, "len(ptr) - 1")
+            return graph_count(self.batch, self.call.get("ptr").size(0) - 1, "len(ptr) - 1")
         return graph_count(self.batch)  # a device sync
 
     def _check_flat(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -14,6 +13,7 @@ from fa_pyg.calls.call import Name
 from fa_pyg.calls.layout import Layout
 from fa_pyg.frames.base import FrameSet
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.lazy import cached_property
 
 __all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
 

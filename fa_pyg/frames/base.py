@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
-from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -13,6 +12,8 @@ from torch import Tensor
 
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.frames.slots import rows_by_slot
+from fa_pyg.groups.draw import draw
+from fa_pyg.lazy import cached_property
 from fa_pyg.reps import RepLike
 from fa_pyg.typed import integers
 
@@ -153,8 +154,7 @@ class FrameSet(ABC):
         if not _is_count(k):
             raise ValueError(f"k: expected a positive integer, found {k!r}")
         device, size = self.device, self.num_bodies
-        source = generator.device if generator is not None else device
-        u = torch.rand(size, generator=generator, device=source, dtype=torch.float64).to(device)
+        u = draw(torch.rand, size, generator=generator, device=device, dtype=torch.float64)
         points = (u + torch.arange(k, device=device).unsqueeze(1)) / k
         # In body-major order the frames of body b take `counts[b]` positions from `start[b]` on.
         by_body = self.by_body[0]
@@ -240,7 +240,7 @@ class FrameSet(ABC):
             return Rows(Level.INDEX, level, n)
         if level not in (None, "node", "graph"):
             raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
-        if level != "graph" and self.batch is not None and n == len(self.batch):
+        if level != "graph" and self.batch is not None and n == self.batch.size(0):
             if level is None and n == self.num_bodies and not self._nodes_are_graphs:
                 raise ValueError(
                     f'level: expected "node" or "graph" for {n} rows, which fit both, found None'
@@ -250,7 +250,7 @@ class FrameSet(ABC):
             return Rows(Level.NODE, None, n)
         if n == self.num_bodies and (level != "node" or self.batch is None):
             return Rows.of(torch.arange(n, device=self.device), Level.GRAPH) if self.slots else self._graphs
-        nodes = self.num_bodies if self.batch is None else len(self.batch)
+        nodes = self.num_bodies if self.batch is None else self.batch.size(0)
         raise ValueError(
             f"level={level!r}: expected {nodes} nodes or {self.num_bodies} graphs, found {n} rows"
         )
@@ -266,10 +266,10 @@ class FrameSet(ABC):
                 )
             return self._rows_of(n, level)
         for candidate in ("node", "graph") if level is None else (level,):
-            n = len(candidate) if isinstance(candidate, Tensor) else self.num_bodies
+            n = candidate.size(0) if isinstance(candidate, Tensor) else self.num_bodies
             n = candidate.count if isinstance(candidate, Rows) else n
             if candidate == "node" and self.batch is not None:
-                n = len(self.batch)
+                n = self.batch.size(0)
             rows = self._rows_of(n, candidate)
             if int(self.counts[rows.body].sum()) == m:
                 return rows
@@ -278,7 +278,7 @@ class FrameSet(ABC):
     @cached_property
     def _nodes_are_graphs(self) -> bool:
         batch = self.batch
-        return batch is not None and torch.equal(batch, torch.arange(len(batch), device=batch.device))
+        return batch is not None and torch.equal(batch, torch.arange(batch.size(0), device=batch.device))
 
 
 def _is_count(k: object) -> bool:

@@ -140,7 +140,7 @@ class Frames(MotionFrames):
         order = torch.argsort(index_within_body(body, counts) * size + body)
         rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
         given = {"rotation": rotation, "body": body, "weight": weight, "origin": origin, "batch": batch}
-        slots = len(body) if size == 1 else int(len(body) == size)
+        slots = body.size(0) if size == 1 else int(body.size(0) == size)
         return cls.made(**given, num_bodies=size, slots=slots, exact=exact)
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike, Sources
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.similarity import align, moved, moved_back
+from fa_pyg.lazy import cached_property
 from fa_pyg.math.linalg import det, gather, rotate, rotate_back, scatter_sum
 from fa_pyg.reps import Rep, RepLike
 from fa_pyg.typed import computed
@@ -108,17 +108,17 @@ class MotionFrames(FrameSet):
         Raises:
             ValueError: if x is not floating point or its shape fits neither ``rep`` nor a level.
         """
-        rep, rows = Rep.of(rep), self._rows_of(len(x), level)
+        rep, rows = Rep.of(rep), self._rows_of(x.size(0), level)
         y = self._explicit(x, rep)
         if rep.affine and self.origin is not None:
             y = y - align(gather(self.origin, rows.body), y)
         y = moved_back(y, rep, rows.body, self.scale, self.velocity)
         y = self._framed(y, rep, rows, x.dtype)
-        return y.reshape(len(y), *x.shape[1:])
+        return y.reshape(y.size(0), *x.shape[1:])
 
     def from_frame(self, y: Tensor, rep: RepLike = "vector", level: LevelLike = None) -> Tensor:
         r"""Return :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
-        rep, rows = Rep.of(rep), self._source_rows(len(y), level)
+        rep, rows = Rep.of(rep), self._source_rows(y.size(0), level)
         frame = self._copied(rows)[1]
         z = self._rotated(rotate_back, self._explicit(y, rep), frame, rep)
         if rep.affine or rep.scale or rep.boost:
@@ -143,7 +143,7 @@ class MotionFrames(FrameSet):
         Raises:
             ValueError: as :meth:`to_frame`, with the sizes that would fit.
         """
-        rep, rows = Rep.of(rep), self._source_rows(len(y), level)
+        rep, rows = Rep.of(rep), self._source_rows(y.size(0), level)
         z = self._averaged(self._explicit(y, rep), rep, rows)
         z = moved(z, rep, rows.body, self.scale, self.velocity)
         if rep.affine and self.origin is not None:

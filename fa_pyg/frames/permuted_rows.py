@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
 from fa_pyg.frames.base import FrameSet, LevelLike, Sources
 from fa_pyg.frames.local_index import LocalIndex
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.lazy import cached_property
 from fa_pyg.typed import computed, unique
 
 __all__ = ["PermutedRows"]

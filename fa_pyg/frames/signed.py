@@ -61,7 +61,7 @@ class SignedFrames(MotionFrames):
 
     @computed
     def num_bodies(self) -> int:
-        return len(self.axes)
+        return self.axes.size(0)
 
     @computed
     def slots(self) -> int:
@@ -69,7 +69,7 @@ class SignedFrames(MotionFrames):
 
     @property
     def num_frames(self) -> int:
-        return len(self.signs) * len(self.axes)
+        return len(self.signs) * self.axes.size(0)
 
     @property
     def _like(self) -> Tensor:

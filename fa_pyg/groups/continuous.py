@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
+from fa_pyg.groups.draw import draw
 from fa_pyg.typed import computed, det, qr
 
 __all__ = ["Group", "GroupLike"]
@@ -135,8 +136,7 @@ class Group:
         """
         if not self.rotates:
             return torch.eye(self.dim, device=device, dtype=dtype).expand(n, -1, -1)
-        where = generator.device if generator is not None else device
-        gauss = torch.randn(n, self.dim, self.dim, generator=generator, device=where, dtype=dtype).to(device)
+        gauss = draw(torch.randn, n, self.dim, self.dim, generator=generator, device=device, dtype=dtype)
         q, r = qr(gauss)
         # Not sign(): a zero on the diagonal, of probability 0, must not zero a column.
         q = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype).unsqueeze(-2)

@@ -11,6 +11,7 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.groups import point_groups
 from fa_pyg.groups.continuous import MOST_DIMENSIONS, Group
+from fa_pyg.groups.draw import draw
 from fa_pyg.typed import det
 
 __all__ = ["FiniteGroup"]
@@ -109,8 +110,7 @@ class FiniteGroup(Group):
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Return n elements ``[n, d, d]``, drawn independently with equal probabilities."""
-        where = generator.device if generator is not None else device
-        index = torch.randint(self.order, (n,), generator=generator, device=where).to(device)
+        index = draw(torch.randint, self.order, (n,), generator=generator, device=device)
         return self.elements(device, dtype or torch.get_default_dtype())[index]
 
     def distance(self, matrix: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ def _is_transformed() -> bool:
 
 def _has_fast_form(matrix: Tensor) -> bool:
     """Whether the closed form is there for these matrices, and faster than the library."""
-    many = matrix.is_cuda or matrix.shape[:-2].numel() >= _CLOSED_FROM or torch.compiler.is_compiling()
+    many = torch.compiler.is_compiling() or matrix.is_cuda or matrix.shape[:-2].numel() >= _CLOSED_FROM
     return many and matrix.size(-1) in (2, 3)
 
 
@@ -112,7 +112,7 @@ def _solve(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Decompose by torch's solver, a bounded number of matrices at a time."""
-    if matrix.shape[:-2].numel() <= _AT_ONCE:
+    if torch.compiler.is_compiling() or matrix.shape[:-2].numel() <= _AT_ONCE:  # numel() fixes the size
         return torch.linalg.eigh(matrix)
     parts = [torch.linalg.eigh(part) for part in matrix.flatten(0, -3).split(_AT_ONCE)]
     values, vectors = (torch.cat(part) for part in zip(*parts, strict=True))

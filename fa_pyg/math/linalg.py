@@ -95,7 +95,7 @@ def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = Non
     """
     amount = _amount(x, index, size, weight).unsqueeze(-1)
     first = _sum(x, index, size, weight) / amount
-    if len(x) <= 128 * size:
+    if x.size(0) <= 128 * size:
         return first
     return first + _sum(x - gather(first, index), index, size, weight) / amount
 
@@ -131,7 +131,7 @@ def signed_copies(x: Tensor, pattern: Tensor) -> Tensor:
     Shapes:
         pattern: ``[K, 1, ..., d, ..., d]``, for the last axes of x.
     """
-    shape = len(pattern) * len(x), *x.shape[1:]
+    shape = len(pattern) * x.size(0), *x.shape[1:]
     if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() < 4096:
         return (x * pattern).reshape(shape)
     # A CPU broadcasts over runs of d numbers, which is slow. So x is cut into d long rows; each of them is
@@ -154,7 +154,7 @@ def _sum(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> T
 def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
     """The total weight of each body, ``[size]``: what sums are divided by; 1 in place of 0."""
     if weight is None:
-        return _sum(x.new_ones(1).expand(len(x)), index, size, None).clamp(min=1)
+        return _sum(x.new_ones(1).expand(x.size(0)), index, size, None).clamp(min=1)
     total = _sum(weight.to(x.dtype), index, size, None)
     return total + (total == 0)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.gram_schmidt import completed, rejected, signed_permutations
 from fa_pyg.builders.qr.rows import Rows, rows_of
 from fa_pyg.frames import ALL_RANKS, Frames
@@ -61,6 +62,8 @@ class GeneralizedQRFrame(MotionFrame):
     result is uncertain: rare in float32, but gaps between scores can be of any size. Time grows with nodes
     times tied frames, quadratically for a regular polygon; memory does not (blocks of 2^20 pairs).
     """
+
+    untraced = RAGGED
 
     def __init__(self, group: GroupLike) -> None:
         super().__init__(group)

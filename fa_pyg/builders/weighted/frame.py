@@ -12,6 +12,7 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.pca import identity_frames, make_proper
 from fa_pyg.builders.weighted.blend import Blend, step
 from fa_pyg.builders.weighted.moments import Moments
@@ -93,6 +94,7 @@ class WeightedPCAFrame(MotionFrame):
     """
 
     signs: Tensor
+    untraced = RAGGED
 
     def __init__(
         self,

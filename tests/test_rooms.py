@@ -35,6 +35,7 @@ FLOORS = (
     "train",
     "ase",
     "dynamics",
+    "cli",
 )
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["neighbors"] = ("checks", "batches")
@@ -43,11 +44,12 @@ SEES["cad"] = ("checks", "files", "workers")  # no torch
 SEES["datasets"] = ("checks", "files", "workers", "cad", "neighbors", "io", "loader")  # nothing of frames
 SEES["loader"] = ("checks",)
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
-SEES["testing"] = (*FLOORS[: FLOORS.index("models")], "separation")
+SEES["testing"] = (*FLOORS[: FLOORS.index("models")], "separation", "io")
 SEES["plot"] = FLOORS[: FLOORS.index("nn")]
 SEES["potential"] += ("io",)
 SEES["train"] += ("datasets", "io", "loader", "transforms", "testing")
 SEES["dynamics"] += ("datasets", "io")
+SEES["cli"] += ("io", "testing")
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "io", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}

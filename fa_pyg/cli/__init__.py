@@ -1,0 +1,3 @@
+"""Command line of the package."""
+
+from __future__ import annotations

@@ -37,6 +37,8 @@ def check_forces(trial: Trial) -> Section:
         )
     if energy.variation == 0:
         return Section("forces", title, reason="the energy is the same for all positions")
+    if trial.is_random:
+        return Section("forces", title, reason="the model is not deterministic")
     data = [one for one in _few(trial) if one.num_nodes > 1]
     if not data:
         return Section("forces", title, reason="all structures have a single node")
@@ -75,7 +77,7 @@ class _Slopes:
 def _measured(trial: Trial, model: _Energies, data: Sequence[Data]) -> _Slopes:
     system = System(model, model.inputs, "pos", "energy", "forces" if model.forces else None)
     force, batch = system.forces().double(), model.inputs["batch"]
-    step = STEPS[_precision(trial)] * 10 * trial.sigma
+    step = STEPS[trial.precision_inside] * 10 * trial.sigma
     found, predicted, directions = [], [], []
     for _ in range(2 if trial.quick else 4):
         v = torch.randn(force.shape, generator=trial.generator, dtype=torch.float64)
@@ -91,35 +93,25 @@ def _measured(trial: Trial, model: _Energies, data: Sequence[Data]) -> _Slopes:
     return _Slopes(torch.cat(found), torch.cat(predicted), number, directions)
 
 
-def _precision(trial: Trial) -> str:
-    return "float32" if trial.lowered else list(trial.subjects)[-1]
-
-
 def _row(trial: Trial, case: str, energy: Output, found: _Slopes, data: Sequence[Data]) -> Row:
     typical = found.slopes.square().mean().sqrt().item()
     error = (found.predicted - found.slopes).abs().nan_to_num(nan=torch.inf)
     worst = int(error.argmax())
     k = int(found.structure[worst])
-    precision, h = _precision(trial), STEPS[_precision(trial)] * 10 * trial.sigma
+    precision = trial.precision_inside
+    h = STEPS[precision] * 10 * trial.sigma
     eps = torch.finfo(getattr(torch, precision)).eps
     noise = ROUNDINGS * eps * trial.condition(energy, energy.size, data[k].pos.abs().max().item()) / h
     bound = max(TOL if precision == "float64" else 1e-2, trial.tol or 0) * typical + noise
-    relative = error[worst].item() / max(typical, noise, 1e-300)
+    scale = max(typical, noise, 1e-300)
     line = (
         f"along the direction of unit norm {found.directions[worst // len(data)][_rows(data, k)].tolist()} the "
         f"energy has the slope {found.slopes[worst]:.6g}, by the forces {found.predicted[worst]:.6g}"
     )
     verdict = OK if error[worst].item() <= bound else FAULT
     note = "" if verdict == OK else "not the gradient of the energy (relative to the typical slope)"
-    return Row(
-        case,
-        energy.name,
-        verdict,
-        {_label(trial): relative},
-        name_of(data[k]),
-        note,
-        Worst((data[k],), None, line),
-    )
+    errors, where = {_label(trial): error[worst].item() / scale}, name_of(data[k])
+    return Row(case, energy.name, verdict, errors, bound / scale, where, note, Worst((data[k],), None, line))
 
 
 def _label(trial: Trial) -> str:
@@ -138,9 +130,9 @@ def _nets(trial: Trial, model: _Energies) -> list[Row]:
     forces = "forces" if model.forces else None
     found = conservation_error(model, model.inputs, "pos", "energy", forces, trial.group, trials=1)
     found.pop("forces")
-    bound = max(NET[_precision(trial)], trial.tol or 0)
+    bound = max(NET[trial.precision_inside], trial.tol or 0)
     return [
-        Row(case, forces or "gradient", OK if error <= bound else FAULT, {_label(trial): error},
+        Row(case, forces or "gradient", OK if error <= bound else FAULT, {_label(trial): error}, bound,
             note="" if error <= bound else "relative to the sum of the norms: it should vanish")
         for case, error in found.items()
     ]  # fmt: skip

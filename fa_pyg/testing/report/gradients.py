@@ -23,12 +23,9 @@ def check_gradients(trial: Trial, model: object) -> Section:
         return Section(
             "gradients", title, reason="the data have no positions (pos), nor features (x) of floating point"
         )
-    if not isinstance(model, nn.Module) or not any(p.requires_grad for p in model.parameters()):
-        needed = False
-    else:
-        needed = True
+    needed = isinstance(model, nn.Module) and any(p.requires_grad for p in model.parameters())
     rows = [_row(trial, output, name, needed) for output in trial.outputs]
-    return Section("gradients", title, tuple(rows))
+    return Section("gradients", title, tuple(rows), good=f"on all {len(trial.data)} structures")
 
 
 def _row(trial: Trial, output: Output, name: str, needed: bool) -> Row:
@@ -50,7 +47,9 @@ def _row(trial: Trial, output: Output, name: str, needed: bool) -> Row:
         return Row(case, output.name, FAULT, note=note, worst=Worst((trial.data[0],), None, note))
     if bad:
         note = f"NaN or infinite on {len(bad)} of {len(trial.data)} structures"
-        return Row(case, output.name, FAULT, {}, name_of(bad[0]), note, Worst((bad[0],), None, note))
+        return Row(
+            case, output.name, FAULT, where=name_of(bad[0]), note=note, worst=Worst((bad[0],), None, note)
+        )
     return Row(case, output.name, OK)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -17,40 +18,55 @@ from fa_pyg.testing.report.trial import Tally, Trial
 
 __all__ = ["check_finite", "check_modes", "check_repeated", "computes_lower"]
 
+RANDOM = "outputs are random"
 
-def check_finite(trial: Trial, left_out: Sequence[tuple[Data, str]]) -> Section:
-    """Check that outputs are finite, and that the model takes all structures."""
+
+def check_finite(trial: Trial, infinite: Sequence[Data], left_out: Sequence[tuple[Data, str]]) -> Section:
+    """Check that outputs are finite, and that the model takes all structures.
+
+    Args:
+        trial: with the structures of finite outputs.
+        infinite: structures of other outputs.
+        left_out: structures that the model does not take, and what it raises.
+    """
     rows = []
-    for precision in trial.subjects:
-        for output in trial.outputs:
-            values = [one[output.name] for one in trial.reference(precision)]
-            bad = [k for k, value in enumerate(values) if not value.isfinite().all()]
-            note = f"{len(bad)} of {len(values)} structures have NaN or infinite values" if bad else ""
-            worst = Worst((trial.data[bad[0]],), None, "the output is not finite") if bad else None
-            where = name_of(trial.data[bad[0]]) if bad else ""
-            rows.append(Row(precision, output.name, FAULT if bad else OK, {}, where, note, worst))
+    for output in trial.outputs:
+        bad = [one for one in infinite if not _is_finite(trial, one, output)]
+        note = f"NaN or infinite on {len(bad)} of {len(trial.data) + len(infinite)} structures" if bad else ""
+        worst = Worst((bad[0],), None, "the output is not finite") if bad else None
+        where = name_of(bad[0]) if bad else ""
+        rows.append(
+            Row("all structures", output.name, FAULT if bad else OK, where=where, note=note, worst=worst)
+        )
     remarks = [f"left out, as the model raises {text}" for _, text in left_out[:3]]
-    if len(left_out) > 3:
-        remarks.append(f"and {len(left_out) - 3} structures more")
-    return Section("finite", "outputs are finite numbers", tuple(rows), remarks=tuple(remarks))
+    remarks += [f"and {len(left_out) - 3} structures more"] * (len(left_out) > 3)
+    remarks += ["the other checks leave out structures without finite outputs"] * bool(infinite)
+    good = f"on all {len(trial.data)} structures"
+    return Section("finite", "outputs are finite numbers", tuple(rows), remarks=tuple(remarks), good=good)
+
+
+def _is_finite(trial: Trial, data: Data, output: Output) -> bool:
+    return all(bool(subject([data])[0][output.name].isfinite().all()) for subject in trial.subjects.values())
 
 
 def check_repeated(trial: Trial) -> Section:
-    """Compare two calls with the same input."""
-    tally = Tally(trial)
+    """Compare calls with the same input."""
+    tally = Tally(replace(trial, noise={}))
 
     def worst(k: int) -> Worst:
         return Worst((trial.data[k],), None, "two calls with this input give different outputs")
 
     for _ in range(2):
         tally.compare("same input again", trial.data, lambda k, output, value: value, worst)
-    rows = tally.rows()
-    remarks = []
+    rows = tuple(replace(row, note=RANDOM if row.verdict == FAULT else row.note) for row in tally.rows())
+    remarks = ()
     if any(row.verdict == FAULT for row in rows):
-        remarks.append(
-            "errors below include this noise; is dropout on, or does the model draw random numbers?"
+        remarks = (
+            "is dropout on, or does it draw random numbers? Other errors are compared with this noise",
         )
-    return Section("determinism", "the same input gives the same output", tuple(rows), remarks=tuple(remarks))
+    return Section(
+        "determinism", "the same input gives the same output", rows, remarks=remarks, good="bit by bit"
+    )
 
 
 def check_modes(trial: Trial, model: Callable, make: Callable[[bool], Subject], training: bool) -> Section:
@@ -64,7 +80,7 @@ def check_modes(trial: Trial, model: Callable, make: Callable[[bool], Subject], 
         f"checked in {mode} mode" + (f"; layers that depend on it: {', '.join(kinds)}" if kinds else "")
     ]
     try:
-        found = make(not training)(trial.data)
+        found = make(not training)(trial.data, together=trial.best.together)
     except ModelError as error:
         note = f"in the other mode the model raises {error}"
         return Section("modes", title, (Row("other mode", "", NONE, note=note),), remarks=tuple(remarks))

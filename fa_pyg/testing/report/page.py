@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fa_pyg.testing.report.result import FAULT, NONE, Curve, Report, Row, Section, Worst
 from fa_pyg.testing.report.svg import bars, curve, scatter
-from fa_pyg.testing.report.text import conclusion, figure, summary
+from fa_pyg.testing.report.text import columns, conclusion, figure, summary
 
 __all__ = ["page"]
 
@@ -23,7 +23,8 @@ h1 { font-size: 1.5rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.
 p { margin: .3rem 0; } .soft { color: var(--soft); } .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: .6rem 0; font-size: .92rem; }
 th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 500; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums;
+th { color: var(--soft); font-weight: 500; } td:first-child, th:first-child { width: 1%; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .1rem 1rem; margin: .8rem 0; }
 dt { color: var(--soft); } dd { margin: 0; min-width: 0; }
@@ -105,20 +106,24 @@ def _plot(plot: object) -> str:
 
 
 def _table(section: Section) -> str:
-    precisions = list(dict.fromkeys(p for row in section.rows for p in row.errors))
+    precisions, has_limits = columns(section)
     heads = "".join(f'<th class="n">{_safe(p)}</th>' for p in precisions)
-    body = "".join(_row(row, precisions) for row in section.rows)
+    heads += '<th class="n">allowed</th>' * has_limits + "<th>worst on</th>" * bool(precisions)
+    body = "".join(_row(row, precisions, has_limits) for row in section.rows)
     return (
-        f'<div class="scroll"><table><tr><th></th><th>case</th><th>output</th>{heads}<th>worst on</th><th></th></tr>'
-        f"{body}</table></div>"
+        f'<div class="scroll"><table><tr><th></th><th>case</th><th>output</th>{heads}<th></th></tr>{body}'
+        "</table></div>"
     )
 
 
-def _row(row: Row, precisions: list[str]) -> str:
+def _row(row: Row, precisions: list[str], has_limits: bool) -> str:
     figures = "".join(f'<td class="n">{_safe(figure(row.errors.get(p)))}</td>' for p in precisions)
+    figures += f'<td class="n">{_safe(figure(row.limit))}</td>' * has_limits
+    figures += f"<td>{_safe(row.where)}</td>" * bool(precisions)
+    note = row.note if precisions else " ".join(filter(None, (row.where, row.note)))
     return (
         f"<tr><td>{_mark(row.verdict)}</td><td>{_safe(row.case)}</td><td>{_safe(row.output)}</td>{figures}"
-        f"<td>{_safe(row.where)}</td><td>{_safe(row.note)}</td></tr>"
+        f"<td>{_safe(note)}</td></tr>"
     )
 
 

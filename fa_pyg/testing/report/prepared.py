@@ -52,6 +52,7 @@ class Prepared:
     Attributes:
         model: as given.
         subject: makes the model in a mode (whether training), in the highest precision.
+        infinite: structures whose outputs are not finite.
         left_out: structures that the model does not take, and what it raises.
         facts: for the head of the report.
     """
@@ -60,6 +61,7 @@ class Prepared:
     settings: Settings
     trial: Trial
     subject: Callable[[bool], Subject]
+    infinite: list[Data]
     left_out: list[tuple[Data, str]]
     facts: list[tuple[str, str]]
 
@@ -89,29 +91,68 @@ def prepared(model: Callable, data: Any, settings: Settings) -> Prepared:
     if not isinstance(model, nn.Module) and getattr(model, "precision", None):  # such as calculators
         wanted = [model.precision]
     subjects, failed = _subjects(make, wanted, settings.training, given)
-    left_out = []
-    best = list(subjects.values())[-1]
-    good, left_out = _accepted(best, given)
-    if not best.together and binding.takes_batch:
-        for subject in subjects.values():
-            subject.together = False
-    unit = _unit(good)
-    reps = _reps(declared_inputs, keys, settings.group)
-    elements = _elements(good)
-    plain = _is_plain(binding, keys)
-    symmetric = []
-    if plain and settings.group.dim and all(one.get("pos") is not None for one in good):
-        found = made.symmetric(elements, settings.group.dim, unit)
-        symmetric = [one for one in found if _takes(subjects.values(), one)]
+    good, left_out = _accepted(subjects, given)
+    unit, elements, plain = _unit(good), _elements(good), _is_plain(binding, keys)
+    more = _symmetric(subjects, good, settings.group.dim, elements, unit) if plain else []
+    finite, infinite = _by_finiteness(subjects, [*good, *more])
     trial = Trial(
-        [*good, *symmetric], subjects, [], settings.group, reps, 0.1 * unit, generator, settings.quick,
-        settings.tol, given=len(good), elements=elements, is_plain=plain,
+        finite, subjects, [], settings.group, _reps(declared_inputs, keys, settings.group), 0.1 * unit, generator,
+        settings.quick, settings.tol, given=sum(any(one is other for other in good) for one in finite), elements=elements, is_plain=plain,
     )  # fmt: skip
     trial.outputs = _outputs(trial, declared)
+    trial.noise = _noise(trial)
     trial.lowered = computes_lower(trial.best, trial.data[: trial.given], trial.outputs, trial.sigma)
-    facts = _facts(model, binding, origin, trial, failed, settings, declared_inputs)
+    facts = _facts(model, binding, origin, trial, failed, settings)
     precision = list(subjects)[-1]
-    return Prepared(model, settings, trial, lambda training: make(precision, training), left_out, facts)
+    return Prepared(
+        model, settings, trial, lambda training: make(precision, training), infinite, left_out, facts
+    )
+
+
+def _symmetric(
+    subjects: Mapping[str, Subject],
+    data: Sequence[Data],
+    dim: int,
+    elements: tuple[int, ...] | None,
+    unit: float,
+) -> list[Data]:
+    """Symmetric structures that the model takes."""
+    if not dim or any(one.get("pos") is None for one in data):
+        return []
+    found = made.symmetric(elements, dim, unit)
+    return [one for one in found if all(_error(subject, one) is None for subject in subjects.values())]
+
+
+def _by_finiteness(subjects: Mapping[str, Subject], data: Sequence[Data]) -> tuple[list[Data], list[Data]]:
+    """Structures of finite outputs, and the others.
+
+    Raises:
+        ValueError: if there are no structures of finite outputs.
+    """
+    found = [subject(data) for subject in subjects.values()]
+    is_good = [
+        all(bool(value.isfinite().all()) for values in found for value in values[k].values())
+        for k in range(len(data))
+    ]
+    if not any(is_good):
+        names = ", ".join(found[0][0])
+        raise ValueError(
+            f"model: expected finite outputs, found NaN or infinity on all structures, in {names}"
+        )
+    good = [one for one, good in zip(data, is_good, strict=True) if good]
+    return good, [one for one, good in zip(data, is_good, strict=True) if not good]
+
+
+def _noise(trial: Trial) -> dict[str, float]:
+    """Largest difference of each output between calls with the same input."""
+    subject, found = trial.best, dict.fromkeys((one.name for one in trial.outputs), 0.0)
+    first = subject(trial.data)
+    for _ in range(2):
+        for a, b in zip(subject(trial.data), first, strict=True):
+            for name in found:
+                if a[name].numel():
+                    found[name] = max(found[name], (a[name] - b[name]).abs().max().item())
+    return {name: noise for name, noise in found.items() if noise}
 
 
 def _given(data: Any, settings: Settings, generator: torch.Generator) -> tuple[list[Data], str]:
@@ -191,35 +232,34 @@ def _error(subject: Subject, data: Data) -> str | None:
     return None
 
 
-def _accepted(subject: Subject, data: Sequence[Data]) -> tuple[list[Data], list[tuple[Data, str]]]:
-    """Structures that the model takes, alone and in a batch, and the others with what it raises."""
+def _accepted(
+    subjects: Mapping[str, Subject], data: Sequence[Data]
+) -> tuple[list[Data], list[tuple[Data, str]]]:
+    """Structures that the model takes, and the others with what it raises; also find levels of outputs."""
+    subject = list(subjects.values())[-1]
     errors = [_error(subject, one) for one in data]
     good = [one for one, error in zip(data, errors, strict=True) if error is None]
-    if subject.together and len(good) > 1:
-        subject.levels.clear()
+    together = subject.together
+    subject.levels.clear()
+    if together and len(good) > 1:
         try:
             subject(good)
         except ModelError:  # rows of all structures together, or a batch that it does not take after all
-            subject.together = False
-            subject.levels.clear()
-    if not subject.together:
-        _set_levels(subject, good)
+            together = False
+    if not together or len(good) < 2:
+        subject.levels = _levels(subject, good)
+    for one in subjects.values():
+        one.together, one.levels = together, dict(subject.levels)
     return good, [(one, error) for one, error in zip(data, errors, strict=True) if error is not None]
 
 
-def _set_levels(subject: Subject, data: Sequence[Data]) -> None:
-    """Find the levels of outputs of single structures: nodes if there are as many rows in all."""
-    subject.levels.clear()
+def _levels(subject: Subject, data: Sequence[Data]) -> dict[str, str]:
+    """Levels of the outputs of single structures: nodes if there are as many rows in all of them."""
     counts: dict[str, list[bool]] = {}
     for one in data:
-        values = subject.values([one], subject.batch([one]))
-        for name, value in values.items():
+        for name, value in subject.values([one], subject.batch([one])).items():
             counts.setdefault(name, []).append(value.dim() > 0 and len(value) == one.num_nodes)
-    subject.levels = {name: "node" if all(rows) else "graph" for name, rows in counts.items()}
-
-
-def _takes(subjects: Any, data: Data) -> bool:
-    return all(_error(subject, data) is None for subject in subjects)
+    return {name: "node" if all(rows) else "graph" for name, rows in counts.items()}
 
 
 def _unit(data: Sequence[Data]) -> float:
@@ -332,8 +372,7 @@ def _guessed(trial: Trial, output: Output) -> Output:
 
 
 def _facts(
-    model: Callable, binding: Binding, origin: str, trial: Trial, failed: Mapping[str, str], settings: Settings,
-    inputs: Mapping[str, RepLike] | None,
+    model: Callable, binding: Binding, origin: str, trial: Trial, failed: Mapping[str, str], settings: Settings
 ) -> list[tuple[str, str]]:  # fmt: skip
     name = getattr(model, "__name__", type(model).__name__)
     if isinstance(model, nn.Module):

@@ -39,6 +39,7 @@ class Row:
         output: name of the output, or empty.
         verdict: ``"ok"``, ``"fault"`` or ``"n/a"``.
         errors: by precision (``"float64"``), relative to the variation of the output.
+        limit: bound on the error in the highest precision.
         where: the structure of the largest error.
         note: reason of the verdict.
         worst: input of the largest error.
@@ -48,6 +49,7 @@ class Row:
     output: str = ""
     verdict: str = OK
     errors: dict[str, float] = field(default_factory=dict)
+    limit: float | None = None
     where: str = ""
     note: str = ""
     worst: Worst | None = None
@@ -96,6 +98,7 @@ class Section:
         rows: one for each case and output.
         reason: why nothing was checked.
         remarks: what else is to say.
+        good: outcome in words, if nothing is wrong and there are no errors to show.
         plots: curves and scatter plots.
     """
 
@@ -104,6 +107,7 @@ class Section:
     rows: tuple[Row, ...] = ()
     reason: str = ""
     remarks: tuple[str, ...] = ()
+    good: str = ""
     plots: tuple[Curve | Points, ...] = ()
 
     @property

@@ -27,7 +27,7 @@ __all__ = ["SECTIONS", "report"]
 
 # Checks by name, in the order of the report.
 SECTIONS: dict[str, Callable[[Prepared], Section]] = {
-    "finite": lambda p: check_finite(p.trial, p.left_out),
+    "finite": lambda p: check_finite(p.trial, p.infinite, p.left_out),
     "determinism": lambda p: check_repeated(p.trial),
     "batch": lambda p: _batch(p.trial),
     "permutation": lambda p: check_permutations(p.trial),

@@ -20,10 +20,15 @@ from fa_pyg.testing.report.trial import Trial, extent
 __all__ = ["Sharp", "check_scans", "sharpest"]
 
 STEPS, CUT = 96, 4  # steps of a scan, and ratio of the coarse and the fine step of second differences
-ZOOMS, ZOOM, CLOSER = 3, 8, 32  # number of refinements, their factor, and the steps of each
+ZOOMS, ZOOM, CLOSER = 3, 8, 16  # number of refinements, their factor, and the steps of each
 KINK, JUMP = 2.5, 8.0  # growth of second differences: 1 for smooth energies, 4 at a kink, 16 at a jump
 SHARE = 1e-3  # of the largest slope, or of the range: smaller kinks and jumps do not count
 NOISE = 100  # roundings in a second difference
+WORDS = {
+    "kink": ("the energy has a kink, where the force jumps,", "of the largest slope"),
+    "jump": ("the energy jumps", "of the range of the energy"),
+    "not finite": ("the energy is not finite", "of a number"),
+}
 
 
 def check_scans(trial: Trial) -> Section:
@@ -33,10 +38,12 @@ def check_scans(trial: Trial) -> Section:
     if energy is None or energy.variation == 0:
         reason = "no output is an energy" if energy is None else "the energy is the same for all positions"
         return Section("smoothness", title, reason=reason)
+    if trial.is_random:
+        return Section("smoothness", title, reason="the model is not deterministic")
     rows, curves = [], []
     for name, data, f, span in _scans(trial, energy.name):
         try:
-            found = sharpest(f, *span, lambda t: _noise(trial, data))
+            found = sharpest(f, *span, _noise(trial, data))
         except ModelError as error:
             rows.append(Row(name, energy.name, FAULT, note=f"the model raises {error}", where=name_of(data)))
             continue
@@ -45,14 +52,14 @@ def check_scans(trial: Trial) -> Section:
         curves.append(Curve(f"{name}, {name_of(data)}", found.t.tolist(), found.values.tolist(), mark))
     if not rows:
         return Section("smoothness", title, reason="there are no bonds")
-    return Section("smoothness", title, tuple(rows), plots=tuple(curves))
+    good = f"no kink or jump along {len(rows)} scans"
+    return Section("smoothness", title, tuple(rows), good=good, plots=tuple(curves))
 
 
 def _noise(trial: Trial, data: Data) -> float:
     """Rounding error of an energy."""
     energy = trial.output("energy")
-    precision = "float32" if trial.lowered else list(trial.subjects)[-1]
-    eps = torch.finfo(getattr(torch, precision)).eps
+    eps = torch.finfo(getattr(torch, trial.precision_inside)).eps
     return NOISE * eps * trial.condition(energy, energy.size, extent(data))
 
 
@@ -113,17 +120,13 @@ def _atom(data: Data, k: int) -> str:
 def _row(trial: Trial, case: str, energy: str, data: Data, f: _Along, found: Sharp) -> Row:
     precision, where = list(trial.subjects)[-1], name_of(data)
     if found.kind == "smooth":
-        return Row(case, energy, OK, {precision: found.size}, where)
-    note = (
-        f"the energy jumps at {found.at:.6g}" if found.kind == "jump"
-        else f"the energy has a kink at {found.at:.6g}, where the force jumps"
-    )  # fmt: skip
-    unit = "of the range of the energy" if found.kind == "jump" else "of the largest slope"
-    text = f"{note}; size {found.size:.2e} {unit}; structures just before and after it"
+        return Row(case, energy, OK, where=where)
+    note, unit = WORDS[found.kind]
+    note = f"{note} at {found.at:.6g}"
     pair = (f.at(found.at - found.step), f.at(found.at + found.step))
-    return Row(
-        case, energy, FAULT, {precision: found.size}, where, f"{note}; {unit}", Worst(pair, None, text)
-    )
+    worst = Worst(pair, None, f"{note}, {found.size:.2e} {unit}; the structures just before and after it")
+    errors = {precision: found.size}
+    return Row(case, energy, FAULT, errors, SHARE, where, f"{note} ({unit})", worst)
 
 
 @dataclass
@@ -132,7 +135,7 @@ class Sharp:
 
     Attributes:
         t, values: the scan.
-        kind: ``"smooth"``, ``"kink"`` or ``"jump"``.
+        kind: ``"smooth"``, ``"kink"``, ``"jump"`` or ``"not finite"``.
         at: position of the feature, up to ``step``.
         size: of a jump, relative to the range of the values, or of the change of slope at a kink, relative to
             the largest slope; 0 for smooth ones.
@@ -146,23 +149,21 @@ class Sharp:
     size: float = 0.0
 
 
-def sharpest(
-    f: Callable[[Tensor], Tensor], low: float, high: float, noise: Callable[[Tensor], float]
-) -> Sharp:
+def sharpest(f: Callable[[Tensor], Tensor], low: float, high: float, floor: float) -> Sharp:
     """Search a function on an interval for kinks and jumps, by second differences that grow under refinement.
 
     Args:
         f: function ``[T]`` to ``[T]``.
         low, high: ends of the interval.
-        noise: rounding error of a value.
+        floor: rounding error of a second difference.
 
     Not guaranteed: to find a feature narrower than the grid that does not show there.
     """
     t = torch.linspace(low, high, STEPS + 1, dtype=torch.float64)
-    values, floor = f(t), noise(t)
+    values = f(t)
     scan = Sharp(t, values)
     if not values.isfinite().all():
-        return scan
+        return Sharp(t, values, "not finite", float(t[~values.isfinite()][0]), 0.0, torch.inf)
     spread = (values.max() - values.min()).item()
     slope = (values.diff() / t.diff()).abs().max().item()
     for where in _candidates(values, floor):
@@ -194,7 +195,7 @@ def _zoomed(
 ) -> tuple[float, float, float, float] | None:
     """Growth of the second differences near a position, refined; None where rounding hides it."""
     last = None
-    span = CUT * h
+    span = CUT * h / 2
     for _ in range(ZOOMS):
         t = at + torch.linspace(-span, span, CLOSER + 1, dtype=torch.float64)
         step, values = 2 * span / CLOSER, f(t)

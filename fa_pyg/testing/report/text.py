@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fa_pyg.testing.report.result import FAULT, NONE, Report, Row, Section
 
-__all__ = ["figure", "summary", "text"]
+__all__ = ["columns", "conclusion", "figure", "summary", "text"]
 
 WIDTH = 100
 
@@ -41,13 +41,17 @@ def summary(section: Section) -> str:
     if section.reason:
         return section.reason
     row = section.worst
-    if row is None:
-        notes = [row.note for row in section.rows if row.note] or [section.title]
-        return notes[0]
-    words = [row.output] * bool(row.output) + [row.case]
-    words += [f"{row.largest:.1e}"] * (row.largest is not None) + [f"on {row.where}"] * bool(row.where)
-    line = ", ".join(words)
-    return f"{line}: {row.note}" if row.note else f"at most {line}" if row.largest is not None else line
+    if row is None or (row.verdict != FAULT and not row.largest):
+        notes = [row.note for row in section.rows if row.note]
+        return section.good or (notes[0] if notes else section.title)
+    error = "" if row.largest is None else f"{row.largest:.1e}"
+    if row.verdict == FAULT:
+        head = ", ".join(filter(None, (row.output, row.case)))
+        found = " ".join(filter(None, (error, f"on {row.where}" * bool(row.where))))
+        return ": ".join(filter(None, (head, found, row.note)))
+    where = ", ".join(filter(None, (row.output, row.case, f"on {row.where}" * bool(row.where))))
+    note = f"; {row.note}" if row.note else ""
+    return f"largest error {error} ({where}){note}"
 
 
 def _section(section: Section) -> Iterator[str]:
@@ -56,19 +60,27 @@ def _section(section: Section) -> Iterator[str]:
     yield "-" * min(len(head), WIDTH)
     if section.reason:
         yield from _wrapped("  not applicable: ", section.reason)
-    precisions = list(dict.fromkeys(p for row in section.rows for p in row.errors))
+    precisions, has_limits = columns(section)
     if precisions:
-        heads = "".join(f"{p:>10s}" for p in precisions)
-        yield f"  {'':5s} {'case':<28s} {'output':<12s}{heads}  worst on"
+        heads = "".join(f"{p:>10s}" for p in precisions) + f"{'allowed':>10s}" * has_limits
+        yield f"  {'':5s} {'case':<30s} {'output':<10s}{heads}  worst on"
     for row in section.rows:
-        yield from _row(row, precisions)
+        yield from _row(row, precisions, has_limits)
     for remark in section.remarks:
         yield from _wrapped("  note: ", remark)
 
 
-def _row(row: Row, precisions: list[str]) -> Iterator[str]:
+def columns(section: Section) -> tuple[list[str], bool]:
+    """Precisions of the errors of a section, and whether it has bounds of them."""
+    precisions = list(dict.fromkeys(p for row in section.rows for p in row.errors))
+    return precisions, any(row.limit is not None for row in section.rows)
+
+
+def _row(row: Row, precisions: list[str], has_limits: bool) -> Iterator[str]:
     figures = "".join(f"{figure(row.errors.get(p)):>10s}" for p in precisions)
-    yield f"  {_mark(row.verdict)} {row.case[:28]:<28s} {row.output[:12]:<12s}{figures}  {row.where}"[:WIDTH]
+    figures += f"{figure(row.limit):>10s}" * has_limits
+    words = f"  {_mark(row.verdict)} {row.case[:30]:<30s} {row.output[:10]:<10s}{figures}  {row.where}"
+    yield words if len(words) <= WIDTH else words[: WIDTH - 3] + "..."
     if row.note:
         yield from _wrapped("        ", row.note)
 

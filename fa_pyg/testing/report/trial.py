@@ -23,6 +23,7 @@ __all__ = ["ROUNDINGS", "SHRINKS", "Found", "Tally", "Trial", "extent", "name_of
 ROUNDINGS = 1000  # rounding errors that an error may amount to
 SHRINKS = 1e-5  # an error that is smaller by this factor in float64 than in float32 is of rounding
 LIMIT = 1e-6  # of the variation, for such errors
+NOISES = 5  # times the noise that a model without determinism may differ
 NOTED = 0.01  # of the variation: larger rounding errors in float32 are noted
 
 
@@ -40,6 +41,7 @@ class Trial:
         quick: whether to save time.
         tol: bound on errors relative to the variation; None for what rounding allows.
         lowered: whether the model computes in float32 inside.
+        noise: difference of an output between two calls, in the units of the output.
         given: number of structures of the user; the others are symmetric ones of the catalogue.
     """
 
@@ -56,12 +58,24 @@ class Trial:
     given: int = 0
     elements: tuple[int, ...] | None = None
     is_plain: bool = False
+    noise: dict[str, float] = field(default_factory=dict)
     references: dict[str, list[dict[str, Tensor]]] = field(default_factory=dict)
 
     @property
     def best(self) -> Subject:
         """Model in the highest precision."""
         return list(self.subjects.values())[-1]
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the same input gives different outputs, beyond rounding."""
+        size = {one.name: max(one.size, one.variation) for one in self.outputs}
+        return any(noise > 1e-4 * size[name] for name, noise in self.noise.items())
+
+    @property
+    def precision_inside(self) -> str:
+        """Precision that the model computes in, in the highest precision."""
+        return "float32" if self.lowered else list(self.subjects)[-1]
 
     def output(self, role: str) -> Output | None:
         """Output of a role, None if there is not exactly one."""
@@ -98,6 +112,7 @@ class Found:
 
     ratio: float = -1.0
     error: float = 0.0
+    allowed: float = 0.0
     condition: float = 1.0
     where: str = ""
     worst: Worst | None = None
@@ -162,7 +177,7 @@ class Tally:
         best = self.found.setdefault((case, output.name), {}).setdefault(precision, Found())
         if error / allowed > best.ratio:
             condition = self.trial.condition(output, size, reach)
-            one = Found(error / allowed, error, condition, name_of(self.trial.data[k]), worst(k))
+            one = Found(error / allowed, error, allowed, condition, name_of(self.trial.data[k]), worst(k))
             self.found[case, output.name][precision] = one
 
     def rows(self) -> list[Row]:
@@ -181,13 +196,17 @@ class Tally:
         verdict, note = judged(self.trial, output, found)
         errors = {precision: one.error / output.variation for precision, one in found.items()}
         last = list(found.values())[-1]
-        return Row(case, output.name, verdict, errors, last.where, note, last.worst)
+        limit = last.allowed / output.variation if self.trial.tol is None else self.trial.tol
+        return Row(case, output.name, verdict, errors, limit, last.where, note, last.worst)
 
 
 def judged(trial: Trial, output: Output, found: dict[str, Found]) -> tuple[str, str]:
     """Verdict on the errors of an output, and its reason."""
     precision, high = list(found.items())[-1]
     relative = high.error / output.variation
+    noise = NOISES * trial.noise.get(output.name, 0.0)
+    if noise and high.ratio > 1 and high.error <= noise:
+        return NONE, "not above the noise of the model"
     if trial.tol is not None:
         return (OK, "") if relative <= trial.tol else (FAULT, f"above the bound of {trial.tol:g}")
     low = found.get("float32")

@@ -74,7 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", choices=("float32", "float64"), help="check in one precision (default: both)")
     add("--train", action="store_true", help="check in training mode (default: evaluation)")
     add("--tol", type=float, help="accept errors up to this, relative to the variation of the output")
-    add("--quick", action="store_true", help="fewer motions, lines and scans")
+    effort = parser.add_mutually_exclusive_group()
+    effort.add_argument(
+        "--quick", action="store_const", const=True, help="fewer motions, lines and scans; default if slow"
+    )
+    effort.add_argument(
+        "--full", dest="quick", action="store_const", const=False, help="all of them, also if slow"
+    )
     add("--seed", type=int, default=0, help="of all random numbers (0)")
     add("--html", metavar="FILE", help="write one page with plots")
     add("--out", metavar="FOLDER", help="write text, page and the worst inputs (as XYZ)")

@@ -41,7 +41,7 @@ def _row(trial: Trial, output: Output, name: str, needed: bool) -> Row:
             bad.append(data)
     case = f"by {name}"
     if missing == len(trial.data):
-        if output.variation == 0 or not needed or output.role == "forces":
+        if output.variation == 0 or not needed or trial.output("forces") is not None:
             return Row(case, output.name, NONE, note="the output has no gradient")
         note = f"the output changes with {name}, but has no gradient (torch.no_grad, detach, or numpy inside)"
         return Row(case, output.name, FAULT, note=note, worst=Worst((trial.data[0],), None, note))

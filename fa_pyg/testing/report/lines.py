@@ -18,7 +18,7 @@ from fa_pyg.testing.report.trial import Trial, extent
 
 __all__ = ["apart", "check_continuity"]
 
-STEPS, ZOOMS, LARGEST, SHARPEST = 48, 4, 2, 3
+STEPS, ZOOMS, LARGEST, SHARPEST = 48, 3, 2, 3
 SHRINK = 2.0  # factor by which the last refinement must reduce the largest step; 8 for smooth outputs
 FLOOR = 1e-6  # of the variation; smaller jumps do not count
 DISTANCE = 8.0  # to which halves of a structure are pulled apart, in spacings
@@ -57,7 +57,7 @@ def _order(row: Row) -> tuple[bool, float]:
 def _lines(trial: Trial) -> Iterator[tuple[str, Data, Line]]:
     """Lines with the case that they belong to, and the structure whose other attributes they have."""
     some = [one for one in trial.data[: trial.given] if one.num_nodes > 1][:: max(1, trial.given // 4)]
-    for data in some[: 2 if trial.quick else 4]:
+    for data in some[: 1 if trial.quick else 4]:
         yield "random directions", data, _random(trial, data)
     for data in some[: 1 if trial.quick else 2]:
         yield "pulled apart", data, apart(data.pos, 10 * trial.sigma, name_of(data))
@@ -116,7 +116,8 @@ def _refined(trial: Trial, outputs: list[Output], base: Data, line: Line) -> Ref
         rows = [torch.cat([(one[o.name].flatten()) / o.variation for o in outputs]) for one in found]
         return torch.stack(rows)
 
-    return refined_steps(f, line, STEPS, ZOOMS, LARGEST, SHARPEST)
+    few = (1, 2) if trial.quick else (LARGEST, SHARPEST)
+    return refined_steps(f, line, STEPS, ZOOMS, *few)
 
 
 def _rows(

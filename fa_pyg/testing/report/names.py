@@ -57,7 +57,7 @@ DATA_NAMES = (
 
 @dataclass(frozen=True)
 class Binding:
-    """How a model is called: by arguments, with one PyG ``Data``, or with one dict.
+    """Way to call a model: by arguments, with one PyG ``Data``, or with one dict.
 
     Attributes:
         kind: ``"arguments"``, ``"data"`` or ``"dict"``.

@@ -76,7 +76,10 @@ def _permuted(data: Data, order: Tensor) -> Data:
 
 
 def check_batch(trial: Trial) -> Section:
-    """Compare outputs of structures alone, and with others in the batch, with those of the whole batch."""
+    """Compare outputs of structures alone, and with others in the batch, with those of the whole batch.
+
+    With a fault, the subjects are set to take one structure in a call.
+    """
     title = "a structure gives the same alone and in a batch of others"
     if not trial.best.together:
         return Section("batch", title, reason=f"each call takes one structure: {trial.best.binding}")
@@ -87,7 +90,13 @@ def check_batch(trial: Trial) -> Section:
     _together(tally, "reversed batch", lambda subject, data: subject(data[::-1])[::-1])
     far = [trial.data[0], *(_strange(data) for data in trial.data)]
     _together(tally, "other structures", lambda subject, data: _mixed(subject, data, far))
-    return Section("batch", title, tuple(tally.rows()))
+    if not tally.is_at_fault:
+        return Section("batch", title, tuple(tally.rows()))
+    for subject in trial.subjects.values():
+        subject.together = False
+    trial.references.clear()
+    remarks = ("the other checks take one structure at a time",)
+    return Section("batch", title, tuple(tally.rows()), remarks=remarks)
 
 
 def _strange(data: Data) -> Data:

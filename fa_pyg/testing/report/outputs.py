@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fa_pyg.reps import Rep, RepLike
 
-__all__ = ["Output", "cut", "described", "tensors"]
+__all__ = ["Output", "cut", "described", "level_of", "tensors"]
 
 ENERGIES = ("energy", "energies", "total_energy", "e", "u", "u0", "e_total", "pred_energy", "energy_pred")
 FORCES = ("forces", "force", "f", "pred_forces", "forces_pred", "node_forces")
@@ -109,6 +109,9 @@ def described(
     fits = [k for k, one in enumerate(found) if _may_be_energy(one, values[one.name])]
     if len(fits) == 1:  # the only number of a structure
         found[fits[0]] = replace(found[fits[0]], role="energy")
+    vectors = [k for k, one in enumerate(found) if one.rep == Rep(1) and one.level == "node"]
+    if len(fits) == 1 and len(vectors) == 1 and found[vectors[0]].name.isdigit():  # (energy, forces)
+        found[vectors[0]] = replace(found[vectors[0]], role="forces")
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,9 +18,8 @@ from fa_pyg.testing.report.modes import check_finite, check_modes, check_repeate
 from fa_pyg.testing.report.motions import check_motions, check_translations
 from fa_pyg.testing.report.order import check_batch, check_permutations
 from fa_pyg.testing.report.prepared import Prepared, Settings, prepared
-from fa_pyg.testing.report.result import FAULT, Report, Section
+from fa_pyg.testing.report.result import Report, Section
 from fa_pyg.testing.report.scans import check_scans
-from fa_pyg.testing.report.trial import Trial
 
 __all__ = ["SECTIONS", "report"]
 
@@ -29,7 +27,7 @@ __all__ = ["SECTIONS", "report"]
 SECTIONS: dict[str, Callable[[Prepared], Section]] = {
     "finite": lambda p: check_finite(p.trial, p.infinite, p.left_out),
     "determinism": lambda p: check_repeated(p.trial),
-    "batch": lambda p: _batch(p.trial),
+    "batch": lambda p: check_batch(p.trial),
     "permutation": lambda p: check_permutations(p.trial),
     "translation": lambda p: check_translations(p.trial),
     "equivariance": lambda p: check_motions(p.trial),
@@ -55,7 +53,7 @@ def report(
     dtype: str | None = None,
     training: bool = False,
     tol: float | None = None,
-    quick: bool = False,
+    quick: bool | None = None,
     seed: int = 0,
 ) -> Report:
     r"""Check whether a model is what it should be: equivariant, batch independent, conservative, continuous, ...
@@ -87,7 +85,7 @@ def report(
         dtype: ``"float32"`` or ``"float64"``, to check in one precision. Default both.
         training: whether the model is checked in training mode.
         tol: bound on errors relative to the variation, for models that are equivariant up to it.
-        quick: fewer motions, lines and scans.
+        quick: fewer motions, lines and scans; default if the model is slow.
         seed: of all random numbers.
 
     Raises:
@@ -102,7 +100,7 @@ def report(
     checks.number("edges", edges, above=0, optional=True)
     checks.number("tol", tol, 0, optional=True)
     checks.flag("training", training)
-    checks.flag("quick", quick)
+    checks.flag("quick", quick, optional=True)
     checks.one_of("dtype", dtype, ("float32", "float64"), optional=True)
     wanted = checks.some_of("only", only, SECTIONS) or list(SECTIONS)
     start = time.perf_counter()
@@ -112,6 +110,7 @@ def report(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         ready = prepared(model, data, settings)
+        wanted = wanted if ready.trial.given else ["finite"]  # outputs are not finite on any structure
         sections = [_checked(name, check, ready) for name, check in SECTIONS.items() if name in wanted]
     return Report(tuple(ready.facts), tuple(sections), time.perf_counter() - start)
 
@@ -120,16 +119,3 @@ def _checked(name: str, check: Callable[[Prepared], Section], ready: Prepared) -
     """Section of a check, with random numbers of its own."""
     ready.trial.generator.manual_seed(ready.settings.seed + 1000 * list(SECTIONS).index(name))
     return check(ready)
-
-
-def _batch(trial: Trial) -> Section:
-    """Batch independence; structures of a model that lacks it are then tried one by one."""
-    section = check_batch(trial)
-    if section.verdict == FAULT:
-        for subject in trial.subjects.values():
-            subject.together = False
-        trial.references.clear()
-        section = replace(
-            section, remarks=(*section.remarks, "the other checks take one structure at a time")
-        )
-    return section

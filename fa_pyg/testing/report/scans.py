@@ -78,7 +78,7 @@ class _Along:
 
 
 def _scans(trial: Trial, energy: str) -> Iterator[tuple[str, Data, _Along, tuple[float, float]]]:
-    count, length = (1, 2) if trial.quick else (3, 2), 10 * trial.sigma
+    count, length = (1, 1) if trial.quick else (3, 2), 10 * trial.sigma
     some = [one for one in trial.data[: trial.given] if one.num_nodes > 1]
     some = some[:: max(1, len(some) // count[0])][: count[0]]
     for data in some:

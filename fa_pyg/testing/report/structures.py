@@ -12,7 +12,17 @@ from torch_geometric.data import Batch, Data
 from fa_pyg import checks
 from fa_pyg.testing.catalogue import NamedCloud, catalogue
 
-__all__ = ["changed", "chosen", "formula", "molecules", "name_of", "spacing", "structures", "symmetric"]
+__all__ = [
+    "changed",
+    "chosen",
+    "elements",
+    "formula",
+    "molecules",
+    "name_of",
+    "spacing",
+    "structures",
+    "symmetric",
+]
 
 GENERIC = ("H2O", "NH3", "CH3OH", "CH3CH2OH", "HCOOH", "CH3CHO", "CH3NO2", "H2CO", "C2H4", "H2COH")
 SYMMETRIC = ("CO2", "acetylene", "methane", "benzene", "allene", "ethane, staggered", "ethane, eclipsed")
@@ -78,6 +88,13 @@ def changed(data: Data, **values: Any) -> Data:
     if made.num_nodes is None:
         made.num_nodes = data.num_nodes
     return made
+
+
+def elements(data: Sequence[Data]) -> tuple[int, ...] | None:
+    """Elements of structures; None without atomic numbers."""
+    if any(not isinstance(one.get("z"), Tensor) or one.z.is_floating_point() for one in data):
+        return None
+    return tuple(sorted({int(k) for one in data for k in one.z.flatten().tolist()}))
 
 
 def chosen(data: Sequence[Data], count: int) -> list[Data]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,10 +17,10 @@ from fa_pyg.reps import RepLike
 from fa_pyg.testing.report.names import Binding
 from fa_pyg.testing.report.outputs import cut, level_of, tensors
 
-__all__ = ["ModelError", "Subject", "inner_module"]
+__all__ = ["Declared", "ModelError", "Subject"]
 
 NODES = 4096  # of a call, to bound its memory
-Declared = Mapping[str, RepLike] | RepLike | None
+Declared = Mapping[str, RepLike] | RepLike | None  # representations of outputs, by name
 
 
 class ModelError(Exception):
@@ -52,6 +53,7 @@ class Subject:
         self.together = binding.takes_batch
         self.levels: dict[str, str] = {}
         self.wants_grad = False
+        self.sets_default = False  # whether the default precision of torch is set as well
 
     def __call__(self, data: Sequence[Data], together: bool | None = None) -> list[dict[str, Tensor]]:
         """Outputs of each structure, in float64, without gradients.
@@ -113,7 +115,7 @@ class Subject:
             ModelError: for any exception of the model, and outputs without rows of nodes or structures.
         """
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _default(self.dtype if self.sets_default else None):
                 warnings.simplefilter("ignore")
                 out = self._run(batch)
         except Exception as error:  # of a model of any kind
@@ -155,9 +157,15 @@ class Subject:
         return vector if source == "edge_vec" else vector.norm(dim=1)
 
 
-def inner_module(model: Any) -> nn.Module | None:
-    """Module whose modes and parameters the report speaks of."""
-    return model if isinstance(model, nn.Module) else None
+@contextmanager
+def _default(dtype: torch.dtype | None) -> Iterator[None]:
+    """Set the default precision, which tensors have that a model makes without telling theirs."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(before if dtype is None else dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _converted(model: Callable, dtype: torch.dtype, training: bool | None) -> Callable:

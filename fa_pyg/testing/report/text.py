@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from fa_pyg.testing.report.result import FAULT, NONE, Report, Row, Section
+from fa_pyg.testing.report.result import FAULT, NONE, OK, Report, Row, Section
 
 __all__ = ["columns", "conclusion", "figure", "summary", "text"]
 
@@ -43,7 +43,7 @@ def summary(section: Section) -> str:
     row = section.worst
     if row is None or (row.verdict != FAULT and not row.largest):
         notes = [row.note for row in section.rows if row.note]
-        return section.good or (notes[0] if notes else section.title)
+        return (section.good if section.verdict == OK else "") or (notes[0] if notes else section.title)
     error = "" if row.largest is None else f"{row.largest:.1e}"
     if row.verdict == FAULT:
         head = ", ".join(filter(None, (row.output, row.case)))

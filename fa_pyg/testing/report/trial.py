@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from fa_pyg.testing.report.result import FAULT, NONE, OK, Row, Worst
 from fa_pyg.testing.report.structures import changed, name_of
 from fa_pyg.testing.report.subject import ModelError, Subject
 
-__all__ = ["ROUNDINGS", "SHRINKS", "Found", "Tally", "Trial", "extent", "name_of_dtype"]
+__all__ = ["ROUNDINGS", "SHRINKS", "Found", "Tally", "Trial", "extent", "judged"]
 
 ROUNDINGS = 1000  # rounding errors that an error may amount to
 SHRINKS = 1e-5  # an error that is smaller by this factor in float64 than in float32 is of rounding
@@ -41,6 +41,9 @@ class Trial:
         quick: whether to save time.
         tol: bound on errors relative to the variation; None for what rounding allows.
         lowered: whether the model computes in float32 inside.
+        elements: atomic numbers of the structures, if they have some.
+        is_plain: whether the model takes points and elements alone.
+        is_slow: whether the check is quick because the model is slow.
         noise: difference of an output between two calls, in the units of the output.
         given: number of structures of the user; the others are symmetric ones of the catalogue.
     """
@@ -58,6 +61,7 @@ class Trial:
     given: int = 0
     elements: tuple[int, ...] | None = None
     is_plain: bool = False
+    is_slow: bool = False
     noise: dict[str, float] = field(default_factory=dict)
     references: dict[str, list[dict[str, Tensor]]] = field(default_factory=dict)
 
@@ -108,13 +112,13 @@ class Trial:
 
 @dataclass
 class Found:
-    """Largest error of a case, relative to what rounding allows."""
+    """Largest error of a case, relative to what rounding allows, and the number of its structure."""
 
-    ratio: float = -1.0
-    error: float = 0.0
-    allowed: float = 0.0
-    condition: float = 1.0
-    where: str = ""
+    ratio: float
+    error: float
+    allowed: float
+    condition: float
+    number: int
     worst: Worst | None = None
 
 
@@ -124,6 +128,7 @@ class Tally:
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
         self.found: dict[tuple[str, str], dict[str, Found]] = {}
+        self.usual: dict[tuple[str, str], dict[str, Found]] = {}  # without the symmetric structures added
         self.failed: list[Row] = []
 
     def compare(
@@ -174,11 +179,12 @@ class Tally:
             return  # reported in another section
         error = math.inf if math.isnan(error) else error
         allowed = self.trial.allowed(output, precision, size, reach)
-        best = self.found.setdefault((case, output.name), {}).setdefault(precision, Found())
-        if error / allowed > best.ratio:
-            condition = self.trial.condition(output, size, reach)
-            one = Found(error / allowed, error, allowed, condition, name_of(self.trial.data[k]), worst(k))
-            self.found[case, output.name][precision] = one
+        condition = self.trial.condition(output, size, reach)
+        one = Found(error / allowed, error, allowed, condition, k)
+        for table in [self.found, self.usual][: 1 + (k < self.trial.given)]:
+            found = table.setdefault((case, output.name), {})
+            if precision not in found or one.ratio > found[precision].ratio:
+                found[precision] = replace(one, worst=worst(k))
 
     def rows(self) -> list[Row]:
         """Rows of all cases, in the order of their first trial."""
@@ -192,12 +198,24 @@ class Tally:
         ]
         return [*self.failed, *rows, *(constant if not self.failed else [])]
 
+    @property
+    def is_at_fault(self) -> bool:
+        """Whether there is a fault on structures other than the symmetric ones added."""
+        outputs = {one.name: one for one in self.trial.outputs}
+        usual = ((outputs[name], found) for (_, name), found in self.usual.items())
+        return bool(self.failed) or any(judged(self.trial, *pair)[0] == FAULT for pair in usual)
+
     def _row(self, case: str, output: Output, found: dict[str, Found]) -> Row:
         verdict, note = judged(self.trial, output, found)
         errors = {precision: one.error / output.variation for precision, one in found.items()}
         last = list(found.values())[-1]
+        usual = self.usual.get((case, output.name))
+        if verdict == FAULT and usual and judged(self.trial, output, usual)[0] != FAULT:
+            note += "; only on symmetric structures, where the output may jump"
         limit = last.allowed / output.variation if self.trial.tol is None else self.trial.tol
-        return Row(case, output.name, verdict, errors, limit, last.where, note, last.worst)
+        return Row(
+            case, output.name, verdict, errors, limit, name_of(self.trial.data[last.number]), note, last.worst
+        )
 
 
 def judged(trial: Trial, output: Output, found: dict[str, Found]) -> tuple[str, str]:
@@ -237,8 +255,3 @@ def extent(data: Data) -> float:
     if not isinstance(value, Tensor) or not value.numel():
         return 1.0
     return max(value.abs().max().item(), 1e-6)
-
-
-def name_of_dtype(dtype: torch.dtype) -> str:
-    """Name of a precision, ``"float64"``."""
-    return str(dtype).removeprefix("torch.")

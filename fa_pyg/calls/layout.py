@@ -225,6 +225,6 @@ class Layout(NodeIndices):
             raise ValueError(f"batch: expected the graph of each node, [{value.size(0)}], found {found}")
         counts = ", ".join(f"{size} {level}s" for level, size in sizes.items())
         raise ValueError(
-            f"{name!r}: expected rows of one level, found {value.size(0)} rows in a batch of {counts}: declare "
-            f'levels={{{name!r}: "node" | "edge" | "graph" | "index" | "node_index" | "shared"}}'
+            f"{name!r}: expected rows of one level, found {value.size(0)} rows in a batch of {counts}: "
+            f'declare levels={{{name!r}: "node" | "edge" | "graph" | "index" | "node_index" | "shared"}}'
         )

@@ -61,7 +61,11 @@ class System:
 
     def energy(self, pos: Tensor) -> Tensor:
         """Total energy of all graphs, at other positions."""
-        return self.energies(self.call.run(self.model, {self.name: pos})).sum()
+        return self.energy_of_each(pos).sum()
+
+    def energy_of_each(self, pos: Tensor) -> Tensor:
+        """Energy of each graph ``[B]``, at other positions."""
+        return self.energies(self.call.run(self.model, {self.name: pos}))
 
     def forces(self) -> Tensor:
         """Forces ``[N, d]``."""

@@ -1,0 +1,8 @@
+"""Report on any model: is it equivariant, batch independent, conservative, continuous, ...?"""
+
+from __future__ import annotations
+
+from fa_pyg.testing.report.result import Report, Row, Section, Worst
+from fa_pyg.testing.report.run import SECTIONS, report
+
+__all__ = ["SECTIONS", "Report", "Row", "Section", "Worst", "report"]

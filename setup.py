@@ -1,8 +1,7 @@
-"""What pyproject.toml cannot say: the configurations, at top level here, are ``fa_pyg/configs`` in a wheel."""
+"""What pyproject.toml cannot say: folders at top level here are parts of the package in a wheel."""
 
 from setuptools import find_packages, setup
 
-setup(
-    packages=[*find_packages(include=["fa_pyg", "fa_pyg.*"]), "fa_pyg.configs"],
-    package_dir={"fa_pyg.configs": "configs"},
-)
+SHIPPED = {"fa_pyg.configs": "configs", "fa_pyg.shipped_parts": "data/cad"}
+
+setup(packages=[*find_packages(include=["fa_pyg", "fa_pyg.*"]), *SHIPPED], package_dir=SHIPPED)

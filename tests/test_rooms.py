@@ -35,6 +35,7 @@ FLOORS = (
     "train",
     "ase",
     "dynamics",
+    "cli",
 )
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["neighbors"] = ("checks", "batches")
@@ -48,6 +49,8 @@ SEES["plot"] = FLOORS[: FLOORS.index("nn")]
 SEES["potential"] += ("io",)
 SEES["train"] += ("datasets", "io", "loader", "transforms", "testing")
 SEES["dynamics"] += ("datasets", "io")
+SEES["cli"] += ("__version__", "cad", "datasets", "io", "testing")
+SEES["__main__"] = ("cli",)
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "io", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}

@@ -110,11 +110,10 @@ def _bar(total: int, name: str, unit: str) -> Iterator[tqdm]:
         yield bar
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command line; return 0, even if a molecule breaks, or 2 for bad input."""
-    parser = argparse.ArgumentParser(
-        description="Dynamics at constant energy with trained models.", allow_abbrev=False
-    )
+    description = "Dynamics at constant energy with trained models."
+    parser = argparse.ArgumentParser(prog, description=description, allow_abbrev=False)
     parser.add_argument("checkpoints", nargs="+", help="best.ckpt of runs, or their folders")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--xyz", help="file with the molecule to start from")
@@ -144,6 +143,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     found = compare(given, *prepared)
     print(f"{table(found)}\nwritten to {given.out}")
+    print(
+        f"next: {Path(given.out, 'energy.png')} shows the drift; ase gui opens trajectory.xyz of each model"
+    )
     if steep := [one["name"] for one in found if one["too_steep"]]:
         print(f"frames too steep for these steps: {', '.join(steep)}; try --frame forces", file=sys.stderr)
     return 0

@@ -26,7 +26,7 @@ def load(path: str | Path, trust: str | Iterable[str] = ()) -> Potential:
     of an allowlist and no others (docs/security.md).
 
     Args:
-        path: a file of :meth:`fa_pyg.models.Potential.save`, a checkpoint of ``scripts/train_molecules.py``,
+        path: a file of :meth:`fa_pyg.models.Potential.save`, a checkpoint of ``fa-pyg train molecules``,
             or the folder of such a run, of which ``best.ckpt`` is taken.
         trust: more classes that the settings may name, ``"my_net.Net"``, and modules whose classes they may
             name, ``"my_net"``; they are imported.

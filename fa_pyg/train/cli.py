@@ -70,6 +70,10 @@ class FitCLI(LightningCLI):
     An interrupted run is resumed bit by bit as if it had not been interrupted; on an accelerator this takes
     ``--trainer.deterministic true``.
 
+    Args:
+        args: the command line; default that of the process.
+        prog: the command, for usage and errors; default the name of the script, and all options.
+
     A configuration file may name the classes of an allowlist; ``--trust NAME``, which a file cannot hold,
     adds a class, or a module with its classes, and may be repeated (docs/security.md).
 
@@ -83,11 +87,12 @@ class FitCLI(LightningCLI):
     defaults: ClassVar[dict[str, Any]]
     precisions: ClassVar[tuple[str, ...]] = ("32-true", "16-mixed", "bf16-mixed")
 
-    def __init__(self, args: Sequence[str] | None = None) -> None:
+    def __init__(self, args: Sequence[str] | None = None, prog: str | None = None) -> None:
         quiet()
         trust, args = trusted_names(sys.argv[1:] if args is None else args)
         self.allowed = allowed = Allowlist(trust, training=True)
         check_configs(args, {"trainer": Trainer, "model": self.module, "data": self.data}, allowed)
+        named = {"prog": prog, "usage": f"{prog} --config NAME|FILE [options]"} if prog else {}
         with guarded(allowed):
             super().__init__(
                 self.module,
@@ -96,7 +101,7 @@ class FitCLI(LightningCLI):
                 save_config_kwargs={"overwrite": True},
                 trainer_defaults={**DEFAULTS, **self.defaults},
                 parser_class=_FitParser,
-                parser_kwargs={"allow_abbrev": False, "epilog": TRUST},
+                parser_kwargs={"allow_abbrev": False, "epilog": TRUST, **named},
                 seed_everything_default=0,
                 args=args,
                 run=False,

@@ -23,12 +23,15 @@ from fa_pyg.train.tasks.nbody import NBodyCLI
 __all__ = ["load_best", "main"]
 
 
-def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> dict[str, Any]:
+def main(
+    args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI, prog: str | None = None
+) -> dict[str, Any]:
     """Train, test the weights of the best validation error, and write the results beside the checkpoints.
 
     Args:
         args: the command line; default that of the process, which then ends if settings or data are wrong.
         make: the task.
+        prog: the command, for usage and errors; default the name of the script.
 
     Returns:
         The content of ``results.json``: test figures and validation error, best epoch, number of epochs, the
@@ -38,7 +41,7 @@ def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> di
         ValueError: for settings and data that are wrong.
     """
     try:
-        return _run(make(args))
+        return _run(make(args) if prog is None else make(args, prog=prog))
     except (ValueError, OSError) as error:
         if args is not None:
             raise

@@ -44,7 +44,6 @@ class Benchmark:
 
     Attributes:
         out: folder of the runs and their record.
-        script: that trains a configuration, ``scripts/train_nbody.py``.
         root: folder of the data.
         train_samples: systems in training.
         eval_samples: systems in validation and test each.
@@ -57,7 +56,6 @@ class Benchmark:
     """
 
     out: Path
-    script: Path
     root: Path
     train_samples: int = 3000
     eval_samples: int = 2000
@@ -141,7 +139,7 @@ class Benchmark:
         options = [f"--trainer.max_epochs={task.epochs}", f"--trainer.check_val_every_n_epoch={every}"]
         options += [f"--checkpoint_every={max(1, task.epochs // 200)}"]
         options += [f"--trainer.enable_progress_bar={str(self.progress).lower()}", *self._options()]
-        found = trained(self.script, task.row.path, task.seed, folder, *options)
+        found = trained("nbody", task.row.path, task.seed, folder, *options)
         folder = folder / task.row.path.stem / Path(found["folder"]).name
         rows = [row for row in read_metrics(folder) if "val/mse" in row]
         epochs = torch.tensor([int(row["epoch"]) + 1 for row in rows], dtype=torch.long)

@@ -30,7 +30,7 @@ from fa_pyg.train.tasks.normals import ClassesCLI, NormalsCLI
 __all__ = ["CLIS", "Benchmark", "Task", "build"]
 
 CLIS: dict[str, type[FitCLI]] = {"normals": NormalsCLI, "classes": ClassesCLI}
-SCRIPTS = {"normals": "train_normals.py", "classes": "train_shapes.py"}
+TRAININGS = {"normals": "normals", "classes": "shapes"}  # of `fa-pyg train`
 VALIDATIONS = 50  # of a run, at most
 SHARED = ("best_epoch", "val_loss", "parameters", "cpu_seconds")  # by all lines of a training
 
@@ -52,7 +52,6 @@ class Benchmark:
 
     Attributes:
         out: folder of the runs and their record.
-        scripts: folder of ``train_normals.py`` and ``train_shapes.py``.
         root: folder of the data set.
         task: ``"normals"`` or ``"classes"``.
         source: of the data, as for :class:`~fa_pyg.train.CloudsData`.
@@ -72,7 +71,6 @@ class Benchmark:
     """
 
     out: Path
-    scripts: Path
     root: Path
     task: str = "normals"
     source: str = "cad"
@@ -207,7 +205,7 @@ class Benchmark:
         options += [f"--checkpoint_every={max(1, task.epochs // 200)}"]
         options += [f"--trainer.enable_progress_bar={str(self.progress).lower()}"]
         options += self._options(task.regime)
-        found = trained(self.scripts / SCRIPTS[self.task], config, task.seed, folder, *options)
+        found = trained(TRAININGS[self.task], config, task.seed, folder, *options)
         return {**found, "folder": str(folder / task.row.name / Path(found["folder"]).name)}
 
     def _figures(self, module: FitModule, regime: str) -> dict[str, dict[str, float]]:

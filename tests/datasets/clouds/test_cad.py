@@ -262,7 +262,7 @@ def test_other_indices_are_named(root, change, found):
 
 
 def test_a_folder_without_parts_says_how_to_build_them(tmp_path):
-    with pytest.raises(ValueError, match=r"root: .*build_cad_parts.py --root .*shipped=True"):
+    with pytest.raises(ValueError, match=r"root: .*fa-pyg build parts --root .*shipped=True"):
         CADNormals(tmp_path)
 
 

@@ -7,10 +7,10 @@ TEST_ARGS ?=
 BENCH ?= benchmarks/frames.py
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test scatter lint format bench clean
+.PHONY: help setup demo test test-oldest scatter lint format bench clean
 
 help:  ## what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 setup: $(READY)  ## .venv with fa_pyg and all it needs
 
@@ -26,6 +26,9 @@ demo: setup  ## train a frame-averaged network on n-body data and compare it, in
 
 test: setup scatter  ## the test suite
 	$(PY) -m pytest -n 2 --dist worksteal $(TEST_ARGS)
+
+test-oldest:  ## the tests with the oldest versions that are allowed, in an environment of their own
+	@PYTHON="$(PYTHON)" bash scripts/test_oldest.sh -n 2 --dist worksteal $(TEST_ARGS)
 
 scatter: setup  # torch_scatter, compiled against the installed torch; the tests go on without it
 	@$(PY) scripts/setup_scatter.py

@@ -46,10 +46,10 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
         ValueError: unless ``given`` is an integer >= 0, not far above the nodes, and above all entries.
     """
     given = None if given is None else _whole(given, name)
-    most = len(batch) + _EMPTY
+    most = batch.size(0) + _EMPTY
     if given is not None and given > most:
-        raise ValueError(f"{name}: expected at most {most} graphs of {len(batch)} nodes, found {given}")
-    if not len(batch):
+        raise ValueError(f"{name}: expected at most {most} graphs of {batch.size(0)} nodes, found {given}")
+    if not batch.size(0):
         return given or 0
     at_hand = is_at_hand(batch)
     if given is not None and not at_hand:
@@ -60,7 +60,9 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
         wanted = "from 0 on" if given is None else f"from 0 to {count - 1} ({name}={given})"
         raise ValueError(f"{batch_name}: expected graphs numbered {wanted}, found {low} to {high}")
     if count > most:
-        raise ValueError(f"{batch_name}: expected at most {most} graphs of {len(batch)} nodes, found {high}")
+        raise ValueError(
+            f"{batch_name}: expected at most {most} graphs of {batch.size(0)} nodes, found {high}"
+        )
     return count
 
 

@@ -219,7 +219,7 @@ class FrameSet(ABC):
             return Rows(Level.INDEX, level, n)
         if level not in (None, "node", "graph"):
             raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
-        if level != "graph" and self.batch is not None and n == len(self.batch):
+        if level != "graph" and self.batch is not None and n == self.batch.size(0):
             if level is None and n == self.num_bodies and not self._nodes_are_graphs:
                 raise ValueError(
                     f'level: expected "node" or "graph" for {n} rows, which fit both, found None'

@@ -44,7 +44,7 @@ class Rows:
     @classmethod
     def of(cls, body: Tensor, level: Level = Level.INDEX) -> Rows:
         """Return the rows with these bodies."""
-        return cls(level, body, len(body))
+        return cls(level, body, body.size(0))
 
     def align_with(self, other: Rows) -> bool:
         """Whether row i belongs to the same item in both."""

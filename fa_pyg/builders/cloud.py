@@ -11,8 +11,8 @@ from fa_pyg.batches import channels_or_samples, check_batch, graph_count
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group
 from fa_pyg.lazy import cached_property
-from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
-from fa_pyg.reps import Rep
+from fa_pyg.math.linalg import check_device, check_real, gather, mean, minus, scatter_sum, working_dtype
+from fa_pyg.reps import NAMED, Rep
 
 __all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "natural_reps", "type_weights"]
 
@@ -107,11 +107,12 @@ class Cloud:
         if self.types:
             return type_weights(self.weight, self.dtype)
         weight = self.weight.to(self.dtype).clamp(min=0)
-        if self.batch is None:
+        if self.batch is None or self.size == 1:
             total = weight.sum(0, keepdim=True)
         else:
             total = scatter_sum(weight, self.batch, self.size)
-        return torch.where(gather(total == 0, self.batch), torch.ones_like(weight), weight)
+        index = None if self.size == 1 else self.batch
+        return torch.where(gather(total == 0, index), torch.ones_like(weight), weight)
 
     def unseen(self, origin: Tensor | None) -> Tensor | None:
         """Return whether bodies have a node of negligible weight off the origin, ``[B]`` bool or None.
@@ -140,7 +141,7 @@ class Cloud:
         """Return the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
         rows = quantity.vectors()
         channels = rows.size(0) // max(quantity.value.size(0), 1)
-        index, weight = quantity.rows.body, self._weight(quantity)
+        index, weight = None if self.size == 1 else quantity.rows.body, self._weight(quantity)
         if channels != 1:
             index = index if index is None else index.repeat_interleave(channels)
             weight = weight if weight is None else weight.repeat_interleave(channels)
@@ -164,7 +165,7 @@ class Cloud:
         """Return :meth:`rows`, points relative to ``origin``."""
         rows, index, weight = self.rows(quantity)
         if quantity.rep.affine and origin is not None:
-            rows = rows - gather(origin, index)
+            rows = minus(rows, origin, index)
         return rows, index, weight
 
     centred = centered  # the old spelling
@@ -196,8 +197,13 @@ def _largest(x: Tensor, index: Tensor, size: int) -> Tensor:
 
 def natural_reps(group: Group) -> tuple[Rep, Rep]:
     """Return how positions and velocities of the same time transform in a group, time not being scaled."""
-    scale = int(group.scales)
-    return Rep(1, affine=group.translates, scale=scale), Rep(1, scale=scale, boost=int(group.boosts))
+    return _POINTS[group.translates, group.scales], _VECTORS[group.scales, group.boosts]
+
+
+# Made once: their checks take longer than the sums over a small molecule.
+_TWO = (False, True)
+_POINTS = {(affine, scale): Rep(1, affine=affine, scale=int(scale)) for affine in _TWO for scale in _TWO}
+_VECTORS = {(scale, boost): Rep(1, scale=int(scale), boost=int(boost)) for scale in _TWO for boost in _TWO}
 
 
 def cloud_of(
@@ -227,7 +233,7 @@ def cloud_of(
             int64 or exceeds ``num_graphs`` (checked on a CPU only).
     """
     _check(group, pos, vectors, batch, node_weight)
-    unclear = channels_or_samples("pos", pos, Rep(1), group.dim) if group.translates else None
+    unclear = channels_or_samples("pos", pos, NAMED["vector"], group.dim) if group.translates else None
     if unclear is not None and batch is None:
         raise ValueError(unclear)
     size = 1 if batch is None else graph_count(batch, num_graphs)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.frames.base import ALL_RANKS, NO_RANK
-from fa_pyg.frames.motion import MotionFrames
+from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.slots import slot_major
 from fa_pyg.math.ragged import index_within_body
@@ -147,8 +147,10 @@ class Frames(MotionFrames):
     def _like(self) -> Tensor:
         return self.rotation
 
-    def _framed(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
-        return self._in_frames(x, rep, rows, dtype)
+    def _framed(
+        self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype, out: Tensor | None = None
+    ) -> Tensor:
+        return written(self._in_frames(x, rep, rows, dtype), out)
 
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         return self._mean(y, rep, rows)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.euclidean import Frames
-from fa_pyg.frames.motion import MotionFrames
+from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
 from fa_pyg.math.linalg import gather, rotate, rotate_back, signed_copies
 from fa_pyg.reps import Rep
@@ -65,11 +65,11 @@ class SignedFrames(MotionFrames):
 
     @computed
     def slots(self) -> int:
-        return len(self.signs)
+        return self.signs.size(0)
 
     @property
     def num_frames(self) -> int:
-        return len(self.signs) * self.axes.size(0)
+        return self.slots * self.num_bodies
 
     @property
     def _like(self) -> Tensor:
@@ -104,21 +104,23 @@ class SignedFrames(MotionFrames):
         rank = torch.where(flat, of_flat, torch.full_like(wrong, ALL_RANKS, dtype=torch.long))
         return torch.where(wrong, NO_RANK, rank)
 
-    def _framed(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
+    def _framed(
+        self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype, out: Tensor | None = None
+    ) -> Tensor:
         if rep.pseudo or not rep.rank:
-            return self._in_frames(x, rep, rows, dtype)
-        y = rotate(x, gather(self.axes, rows.body), rep.rank).to(dtype)
+            return written(self._in_frames(x, rep, rows, dtype), out)
+        y = rotate(x, gather(self.axes, self._body(rows)), rep.rank).to(dtype)
         if torch.compiler.is_compiling():
             y = torch.stack(y.unbind(-1), dim=-1)  # materialize: fused code would rotate again for every slot
-        y = signed_copies(y, self._pattern(rep, y.unsqueeze(0)))
-        return y.reshape(self.slots * rows.count, *x.shape[1:])
+        copies = signed_copies(y, self._pattern(rep, y.unsqueeze(0)), out)
+        return copies.flatten(0, 1) if out is None else out
 
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         if rep.pseudo:
             return self._mean(y, rep, rows)
         z = torch.unflatten(y, 0, (self.slots, rows.count))
         z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)  # one rotation shared by all K copies
-        return rotate_back(z, gather(self.axes, rows.body), rep.rank)
+        return rotate_back(z, gather(self.axes, self._body(rows)), rep.rank)
 
     def _pattern(self, rep: Rep, like: Tensor) -> Tensor:
         """The sign of each component of a tensor in each slot, ``[K, 1, ..., d, ..., d]``."""

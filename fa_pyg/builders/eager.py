@@ -34,8 +34,8 @@ def evaluate_eagerly(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
         ValueError: in ``torch.export``, which has no outside.
     """
     if not torch.compiler.is_dynamo_compiling() or _is_exporting():
-        wanted = f"{type(frame).__name__}: expected a frame that can be exported"
-        raise ValueError(f"{wanted}, found that {frame.untraced}: {_HINT}")
+        found = f"{type(frame).__name__} ({frame.untraced})"
+        raise ValueError(f"frame: expected one that can be exported, found {found}: {_HINT}")
     return _evaluate(frame, seen)
 
 

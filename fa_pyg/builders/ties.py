@@ -12,7 +12,7 @@ from torch import Tensor
 from fa_pyg.frames.local_index import LocalIndex
 from fa_pyg.groups.draw import draw
 
-__all__ = ["orders"]
+__all__ = ["Orders", "orders"]
 
 
 class Orders(TypedDict):

@@ -20,7 +20,7 @@ from fa_pyg.typed import computed
 if TYPE_CHECKING:
     from fa_pyg.frames.euclidean import Frames
 
-__all__ = ["MotionFrames"]
+__all__ = ["MotionFrames", "written"]
 
 _BLOCK = 1 << 13  # rows
 

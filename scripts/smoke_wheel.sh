@@ -19,7 +19,7 @@ wheel=$(echo "$work"/dist/*.whl)
 
 say "a new environment"
 "$python" -m venv "$work/env"
-install() { "$work/env/bin/python" -m pip install -q --no-compile -c constraints.txt "$@"; }
+install() { "$work/env/bin/python" -m pip install -qq --no-compile -c constraints.txt "$@"; }
 install torch
 install "$wheel"
 cp scripts/smoke_wheel.py "$work"

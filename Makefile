@@ -7,7 +7,7 @@ TEST_ARGS ?=
 BENCH ?= benchmarks/frames.py
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test test-oldest scatter lint format bench clean
+.PHONY: help setup demo test test-oldest scatter lint types docs wheel smoke format bench clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -33,9 +33,22 @@ test-oldest:  ## the tests with the oldest versions that are allowed, in an envi
 scatter: setup  # torch_scatter, compiled against the installed torch; the tests go on without it
 	@$(PY) scripts/setup_scatter.py
 
-lint: setup  ## style and layout, checked only
+lint: setup  ## style, layout and spelling, checked only
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/codespell
+
+types: setup  ## types, by pyright
+	.venv/bin/pyright
+
+docs: setup  ## the site, in docs/_build/html; a broken reference or a failing tutorial is an error
+	.venv/bin/sphinx-build -W --keep-going -n -b html docs docs/_build/html
+
+wheel: setup  ## sdist and wheel, in dist
+	$(PY) -m build -q .
+
+smoke: setup  ## install the wheel into a new environment, without the source tree, and try it
+	bash scripts/smoke_wheel.sh "$(PYTHON)"
 
 format: setup  ## style and layout, mended
 	$(PY) -m ruff check --fix .
@@ -46,5 +59,5 @@ bench: setup scatter  ## frames against other libraries (BENCH=file BENCH_ARGS=.
 	$(PY) $(BENCH) $(BENCH_ARGS)
 
 clean:  ## remove what was built and cached; .venv, .cache, data and runs stay
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find fa_pyg tests scripts benchmarks -name __pycache__ -prune -exec rm -rf {} +

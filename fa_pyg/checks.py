@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Literal, NoReturn, TypeGuard, TypeVar, overload
 
 __all__ = [
     "flag",
+    "from_extra",
     "function",
     "instance",
     "integer",
@@ -229,3 +231,21 @@ def function(name: str, value: Any, *, optional: bool = False, expected: str = "
     if callable(value) or (value is None and optional):
         return value
     refuse(name, expected + " or None" * optional, value)
+
+
+@contextmanager
+def from_extra(user: str, extra: str) -> Iterator[None]:
+    """Import packages of an extra inside this context.
+
+    Args:
+        user: what needs them, which the error names.
+        extra: of fa_pyg, with which they are installed.
+
+    Raises:
+        ImportError: naming the package that is not installed, and the extra.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        hint = f"install it with pip install 'fa_pyg[{extra}]'"
+        raise ImportError(f"{user}: expected {error.name}, found none; {hint}", name=error.name) from error

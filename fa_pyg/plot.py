@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame, WeightedPCAFrame
 from fa_pyg.builders.cloud import type_weights
 from fa_pyg.files import atomic_write
@@ -218,8 +219,9 @@ def _draw_axes(axes: Any, pos: Tensor, rotation: Tensor) -> None:
 
 def _figure(width: float, height: float) -> Any:
     """Create a figure that does not need a display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with checks.from_extra("fa_pyg.plot", "train"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)

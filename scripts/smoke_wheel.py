@@ -38,7 +38,7 @@ def contents(wheel: str, direct: str, sdist: str) -> None:
     with tarfile.open(sdist) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    if missing := set(tracked) - packed - {".gitignore"}:
+    if missing := set(tracked) - packed:
         sys.exit(f"expected all files of the project in the sdist, found none of {sorted(missing)}")
     print(f"wheel: {size / 1e6:.1f} MB, {len(names)} files; sdist: {Path(sdist).stat().st_size / 1e6:.1f} MB")
 

@@ -12,14 +12,15 @@ unset PYTHONPATH
 say() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
 
 say "building sdist and wheel"
-.venv/bin/python -m build -q --outdir "$work/dist" . # the wheel is built from the sdist
-.venv/bin/python -m build -q --wheel --outdir "$work/direct" .
+build() { .venv/bin/python -m build -q "$@" . >"$work/log" 2>&1 || { cat "$work/log" >&2 && exit 1; }; }
+build --outdir "$work/dist" # the wheel is built from the sdist
+build --wheel --outdir "$work/direct"
 .venv/bin/python scripts/smoke_wheel.py contents "$work"/dist/*.whl "$work"/direct/*.whl "$work"/dist/*.tar.gz
 wheel=$(echo "$work"/dist/*.whl)
 
 say "a new environment"
 "$python" -m venv "$work/env"
-install() { "$work/env/bin/python" -m pip install -q --no-compile -c constraints.txt "$@"; }
+install() { "$work/env/bin/python" -m pip install -qq --no-compile -c constraints.txt "$@"; }
 install torch
 install "$wheel"
 cp scripts/smoke_wheel.py "$work"

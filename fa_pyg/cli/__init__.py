@@ -18,10 +18,12 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 if a part of it failed or it was interrupted, or 2 for bad input."""
     words = list(sys.argv[1:] if args is None else args)
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()  # here, where a closed pipe can be told
     except BrokenPipeError:  # of `fa-pyg configs list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    return code
 
 
 def _run(words: list[str]) -> int:

@@ -23,6 +23,8 @@ def main(args: Sequence[str]) -> int:
     given = _parser().parse_args(args)
     try:
         return given.run(given)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

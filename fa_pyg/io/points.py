@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fa_pyg import checks
 from fa_pyg.files import write_atomically
 
 __all__ = ["WRITTEN", "read_points", "write_points"]
@@ -78,7 +79,8 @@ def _is_title(line: str) -> bool:
 
 
 def _trimesh(path: Path) -> np.ndarray:
-    import trimesh
+    with checks.from_extra(str(path), "clouds"):
+        import trimesh
 
     if not path.is_file():  # which trimesh would take for another kind of argument
         raise FileNotFoundError(2, "no such file")

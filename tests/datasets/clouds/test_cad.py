@@ -266,9 +266,9 @@ def test_a_folder_without_parts_says_how_to_build_them(tmp_path):
         CADNormals(tmp_path)
 
 
-def test_an_installed_package_has_no_shipped_parts(tmp_path, monkeypatch):
+def test_a_package_without_its_shipped_parts(tmp_path, monkeypatch):
     monkeypatch.setattr("fa_pyg.datasets.clouds.cad.SHIPPED", tmp_path / "cad")
-    with pytest.raises(ValueError, match="shipped: expected a copy of the repository"):
+    with pytest.raises(ValueError, match="shipped: expected the parts that come with fa_pyg, found no"):
         CADNormals(shipped=True)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-# The wheel of torch 2.4 brings a libgomp too old for tblite, which the library runs in processes without torch.
+# torch 2.4 loads a libgomp that is too old for tblite; the library runs tblite in processes without torch.
 pytest.importorskip("tblite.library", reason="GFN2-xTB: pip install 'fa_pyg[chem]'", exc_type=ImportError)
 
 from ase.build import molecule

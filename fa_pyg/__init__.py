@@ -113,6 +113,7 @@ ROOMS = [
     "reps",
     "separation",
     "testing",
+    "trained",
     "transforms",
 ]
 

@@ -183,7 +183,9 @@ class Layout(NodeIndices):
             return self.nodes if value.size(0) == self.num_nodes else None
         check_batch(body, key)
         if body.size(0) != value.size(0):
-            raise ValueError(f"{key}: expected the graph of each row, [{value.size(0)}], found [{body.size(0)}]")
+            raise ValueError(
+                f"{key}: expected the graph of each row, [{value.size(0)}], found [{body.size(0)}]"
+            )
         graph_count(body, self.num_graphs, batch_name=key)
         return Rows.of(body)
 
@@ -215,7 +217,8 @@ class Layout(NodeIndices):
             found = f"[{self.num_nodes}] for the {value.size(0)} rows of {name!r}"
             raise ValueError(f"batch: expected the graph of each node, [{value.size(0)}], found {found}")
         counts = ", ".join(f"{size} {level}s" for level, size in sizes.items())
+        found = f"found {value.size(0)} rows in a batch of {counts}"
         raise ValueError(
-            f"{name!r}: expected rows of one level, found {value.size(0)} rows in a batch of {counts}: declare "
+            f"{name!r}: expected rows of one level, {found}: declare "
             f'levels={{{name!r}: "node" | "edge" | "graph" | "index" | "node_index" | "shared"}}'
         )

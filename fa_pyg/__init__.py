@@ -5,6 +5,7 @@ Names are imported when they are first used, so that a part of the package loads
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # for type checkers and editors; HOMES is for Python
     from fa_pyg.reps import Rep
 
 install()
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # what is logged is for who asks for it
 
 __version__ = "0.1.0"
 

@@ -47,7 +47,7 @@ class _SaveConfigAtStart(SaveConfigCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().setup(trainer, pl_module, "fit")
-        settings = plain(self.parser.dump(self.config, skip_none=False), "settings")
+        settings = plain(self.parser.dump(self.config, skip_unset=False), "settings")
         for logger in trainer.loggers:
             if not isinstance(logger, CSVLogger | TensorBoardLogger):  # beside config.yaml
                 logger.log_hyperparams({name: settings[name] for name in ("model", "data", "trainer")})

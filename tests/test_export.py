@@ -83,5 +83,5 @@ def test_every_frame_is_tested(cases):
 def test_graphs_cannot_be_counted_in_export(cases):
     pos, batch, _ = cases.CASES[FAST].inputs([4, 5])
     model = FrameAveraging(torch.nn.Linear(3, 3).double(), PCAFrame("O(3)"), {0: "vector"}, "vector")
-    with pytest.raises(ValueError, match="num_graphs: expected a number of graphs"):
+    with pytest.raises(ValueError, match=r"num_graphs: expected the number of graphs"):
         torch.export.export(model, (pos,), {"batch": batch}, strict=False)

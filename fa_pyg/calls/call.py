@@ -37,11 +37,8 @@ class Signature:
             self.positional, self.named, self.takes_any = inner.positional, inner.named, inner.takes_any
             return
         if isinstance(getattr(inner, "param_dict", None), Mapping):  # torch_geometric.nn.Sequential
-            self.positional, self.named, self.takes_any = (
-                list(inner.param_dict),
-                list(inner.param_dict),
-                False,
-            )
+            self.positional = self.named = list(inner.param_dict)
+            self.takes_any = False
             return
         try:
             forward = module.forward if isinstance(module, nn.Module) else module

@@ -23,16 +23,16 @@ class TypedModel(nn.Module):
     model sees them by type, in every frame. Works with every frame, and with batches.
 
     Args:
-        model: called by keyword with ``<name>_dict`` for every name of ``inputs`` and ``edge_inputs``, and with
-            ``edge_index_dict``; returns a dict of a tensor for each type of nodes, or a tensor with a row for
-            each graph.
+        model: called by keyword with ``<name>_dict`` for every name of ``inputs`` and ``edge_inputs``, and
+            with ``edge_index_dict``; returns a dict of a tensor for each type of nodes, or a tensor with a
+            row for each graph.
         node_types, edge_types: as in ``data.metadata()``, in this order.
         inputs: names of the node-level attributes that the model takes; "batch" for ``batch_dict``.
         edge_inputs: names of the edge-level attributes that it takes.
 
     Shapes:
-        the data have ``node_type [N]`` and ``edge_type [E]``, as ``to_homogeneous`` adds them. Returns the rows
-        of all nodes, ``[N, ...]``, in their order (types without an output have rows of 0), or the model's
+        the data have ``node_type [N]`` and ``edge_type [E]``, as of ``to_homogeneous``. Returns the rows of
+        all nodes, ``[N, ...]``, in their order (types without an output have rows of 0), or the model's
         tensor. :meth:`by_type` separates them.
 
     Example::

@@ -70,9 +70,8 @@ def test_one_frame_for_all_types(frame, net, samples):
     # The same as every sample alone.
     types = batch.to_homogeneous().node_type
     alone = [model(data.to_homogeneous()) for data in samples]
-    atoms = torch.cat(
-        [net.by_type(y, data.to_homogeneous().node_type)["atom"] for y, data in zip(alone, samples)]
-    )
+    kinds = [data.to_homogeneous().node_type for data in samples]
+    atoms = torch.cat([net.by_type(*pair)["atom"] for pair in zip(alone, kinds, strict=True)])
     assert torch.allclose(net.by_type(out, types)["atom"], atoms, atol=1e-10)
     assert not net.by_type(out, types)["wall"].any()
 

@@ -5,6 +5,7 @@ Names are imported when they are first used, so that a part of the package loads
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # for type checkers and editors; HOMES is for Python
     from fa_pyg.reps import Rep
 
 install()
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # what is logged is for who asks for it
 
 __version__ = "0.1.0"
 
@@ -116,6 +118,7 @@ ROOMS = [
     "separation",
     "testing",
     "train",
+    "trained",
     "transforms",
     "workers",
 ]

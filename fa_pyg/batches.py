@@ -23,6 +23,7 @@ __all__ = [
     "holds",
     "increments_by_name",
     "is_at_hand",
+    "is_exporting",
 ]
 
 
@@ -46,6 +47,10 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
     Raises:
         ValueError: unless ``given`` is an integer >= 0, not far above the nodes, and above all entries.
     """
+    if given is None and is_exporting():
+        raise ValueError(
+            f"{name}: expected the number of graphs, which torch.export cannot count, found None"
+        )
     given = None if given is None else _whole(given, name)
     most = batch.size(0) + _EMPTY
     if given is not None and given > most:
@@ -122,6 +127,11 @@ def holds(mask: Tensor) -> bool:
 def is_at_hand(batch: Tensor) -> bool:
     """Whether entries can be read without a device sync."""
     return batch.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def is_exporting() -> bool:
+    """Whether ``torch.export`` is tracing; False in versions of torch that do not tell."""
+    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
 
 
 def _whole(value: Any, name: str) -> int:

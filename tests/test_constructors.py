@@ -268,6 +268,10 @@ ENTRIES: dict[str, Entry] = {
         "inputs:inputs outputs:inputs dim:size edge_dim:count hidden_channels:size "
         "message:module? update:module? act:function aggr:name chunk:positive?",
     ),
+    "nn.TypedModel": Entry(
+        {"model": nn.Linear(3, 1), "node_types": ["a"]},
+        "model:module node_types:free edge_types:free inputs:free edge_inputs:free",
+    ),
     "nn.RadiusInteractionGraph": Entry({}, "cutoff:length max_num_neighbors:whole?"),
     "nn.knn": Entry(
         {"x": POS, "y": POS, "k": 2},

@@ -14,6 +14,7 @@ FLOORS = (
     "moved",
     "renamed",
     "lazy",
+    "progress",
     "checks",
     "files",
     "workers",
@@ -32,6 +33,7 @@ FLOORS = (
     "models",
     "separation",
     "config",
+    "trained",
     "plot",
     "potential",
     "train",
@@ -42,8 +44,17 @@ FLOORS = (
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["neighbors"] = ("checks", "batches")
 SEES["io"] = ("checks", "files", "workers")
-SEES["cad"] = ("checks", "files", "workers")  # no torch
-SEES["datasets"] = ("checks", "files", "workers", "cad", "neighbors", "io", "loader")  # nothing of frames
+SEES["cad"] = ("checks", "files", "workers", "progress")  # no torch
+SEES["datasets"] = (
+    "checks",
+    "files",
+    "workers",
+    "progress",
+    "cad",
+    "neighbors",
+    "io",
+    "loader",
+)  # nothing of frames
 SEES["loader"] = ("checks",)
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
 SEES["testing"] = (*FLOORS[: FLOORS.index("models")], "separation", "io")

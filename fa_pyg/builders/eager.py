@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from fa_pyg.batches import is_exporting
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.frames import FrameSet
@@ -33,7 +34,7 @@ def evaluate_eagerly(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
     Raises:
         ValueError: in ``torch.export``, which has no outside.
     """
-    if not torch.compiler.is_dynamo_compiling() or _is_exporting():
+    if not torch.compiler.is_dynamo_compiling() or is_exporting():
         found = f"{type(frame).__name__} ({frame.untraced})"
         raise ValueError(f"frame: expected one that can be exported, found {found}: {_HINT}")
     return _evaluate(frame, seen)
@@ -42,7 +43,3 @@ def evaluate_eagerly(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
 @torch.compiler.disable(**_REASON)
 def _evaluate(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
     return frame.evaluate(seen)
-
-
-def _is_exporting() -> bool:
-    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()

@@ -102,7 +102,7 @@ class LocalFrame(nn.Module):
             check_real(f"vectors[{i}]", v)
             check_shape(f"vectors[{i}]", v, len(pos), *v.shape[1:-1], self.group.dim)
             check_device(f"vectors[{i}]", v, pos)
-        n, target = len(pos), edge_index[1]
+        n, target = pos.size(0), edge_index[1]
         node = torch.arange(n, device=pos.device)
         # In float64, in which the difference of two float32 is exact.
         wide = pos.to(working_dtype(pos))
@@ -111,7 +111,10 @@ class LocalFrame(nn.Module):
         if edge_weight is not None:
             w = edge_weight.to(wide.dtype).clamp(min=0)
             sent = [v * w.view(-1, *(1,) * (v.dim() - 1)) for v in sent]
-        near, own = Rows(Level.NODE, target, len(target)), Rows.of(node)  # a cloud is the neighbors of a node
+        near, own = (
+            Rows(Level.NODE, target, target.size(0)),
+            Rows.of(node),
+        )  # a cloud is the neighbors of a node
         read = (*(Quantity(v, Rep(1), near) for v in sent), *(Quantity(v, Rep(1), own) for v in vectors))
         # The centroid of this single point is the origin. Groups without translations must not read it.
         point = (Quantity(wide, Rep(1, affine=True), own),) if self.group.translates else ()
@@ -154,5 +157,6 @@ def check_shape(name: str, x: Tensor, *wanted: int | None) -> None:
     """Raise ValueError unless x is floating point and of the expected shape (None: of any size)."""
     text = ", ".join("N" if size is None else str(size) for size in wanted)
     check_real(name, x, f"floating point [{text}]")
-    if x.dim() != len(wanted) or any(b not in (None, a) for a, b in zip(x.shape, wanted, strict=True)):
+    fits = x.dim() == len(wanted) and all(b is None or a == b for a, b in zip(x.shape, wanted, strict=True))
+    if not fits:
         raise ValueError(f"{name}: expected floating point [{text}], found {x.dtype} {list(x.shape)}")

@@ -91,13 +91,12 @@ def _labeled(cloud: Cloud) -> Tensor:
     rows, index, _ = cloud.rows(cloud.read[0])
     if index is not None:
         rows = rows.index_select(0, index.argsort(stable=True))
-    wrong = len(cloud.read) != 1 or len(rows) != 3 * cloud.size
+    wrong = len(cloud.read) != 1 or rows.size(0) != 3 * cloud.size
     if wrong or (
         index is not None and is_at_hand(index) and (index.bincount(minlength=cloud.size) != 3).any()
     ):
-        raise ValueError(
-            f"vectors: expected three for each of {cloud.size} graphs, in one input, found {len(rows)} rows"
-        )
+        wanted = f"three for each of {cloud.size} graphs, in one input"
+        raise ValueError(f"vectors: expected {wanted}, found {rows.size(0)} rows")
     return rows.view(cloud.size, 3, 3)
 
 

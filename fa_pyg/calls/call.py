@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data  # pyright: ignore[reportMissingTypeStubs]
+from torch_geometric.data import Data, HeteroData  # pyright: ignore[reportMissingTypeStubs]
 from torch_geometric.data.data import BaseData  # pyright: ignore[reportMissingTypeStubs]
 
 from fa_pyg.calls.keywords import is_alias, parts_with_keywords
@@ -35,6 +35,10 @@ class Signature:
         if isinstance(inner, Signature):
             self.parts = inner.parts
             self.positional, self.named, self.takes_any = inner.positional, inner.named, inner.takes_any
+            return
+        if isinstance(getattr(inner, "param_dict", None), Mapping):  # torch_geometric.nn.Sequential
+            self.positional = self.named = list(inner.param_dict)
+            self.takes_any = False
             return
         try:
             forward = module.forward if isinstance(module, nn.Module) else module
@@ -117,8 +121,10 @@ class Call:
             )
         for name in holders:
             if not isinstance(self.arguments[name], Data):
-                found = type(self.arguments[name]).__name__
-                raise ValueError(f"argument {name!r}: expected a Data or Batch, found {found}")
+                found, hint = type(self.arguments[name]).__name__, ""
+                if isinstance(self.arguments[name], HeteroData):
+                    hint = ": call fa_pyg.nn.TypedModel(model, *data.metadata()) on data.to_homogeneous()"
+                raise ValueError(f"argument {name!r}: expected a Data or Batch, found {found}{hint}")
         return holders[0] if holders else None
 
     @property

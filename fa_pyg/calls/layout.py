@@ -224,7 +224,8 @@ class Layout(NodeIndices):
             found = f"[{self.num_nodes}] for the {value.size(0)} rows of {name!r}"
             raise ValueError(f"batch: expected the graph of each node, [{value.size(0)}], found {found}")
         counts = ", ".join(f"{size} {level}s" for level, size in sizes.items())
+        found = f"found {value.size(0)} rows in a batch of {counts}"
         raise ValueError(
-            f"{name!r}: expected rows of one level, found {value.size(0)} rows in a batch of {counts}: "
-            f'declare levels={{{name!r}: "node" | "edge" | "graph" | "index" | "node_index" | "shared"}}'
+            f"{name!r}: expected rows of one level, {found}: declare "
+            f'levels={{{name!r}: "node" | "edge" | "graph" | "index" | "node_index" | "shared"}}'
         )

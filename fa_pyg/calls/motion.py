@@ -105,9 +105,10 @@ class MotionReading(Reading, seen=Cloud):
                 continue  # declared for the calls that have it
             optional = name in self.signature.named and name not in self._read and call.get(name) is None
             if name not in given and call.get(name) is not None:
-                raise ValueError(
-                    f"inputs: expected a tensor {name!r}, found a {type(call.get(name)).__name__}"
-                )
+                found, hint = type(call.get(name)).__name__, ""
+                if str(name).endswith("_dict"):
+                    hint = ": for several types of nodes see fa_pyg.nn.TypedModel"
+                raise ValueError(f"inputs: expected a tensor {name!r}, found a {found}{hint}")
             if name not in given and not optional:
                 raise ValueError(f"inputs: expected a tensor {name!r} in the call, found {shown(given)}")
         super().check_names(call)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+
+from fa_pyg.progress import bar as show
 
 __all__ = ["DT", "LAWS", "STRIDE", "energy_terms", "initial_states", "reflect", "simulate"]
 
@@ -83,7 +84,7 @@ def simulate(
     """
     size = max(1, PAIRS // charge.shape[1] ** 2)
     chunks = [slice(i, i + size) for i in range(0, len(charge), size)]
-    with tqdm(total=len(charge), desc=f"n-body ({interaction})", unit="samples", disable=not progress) as bar:
+    with show(total=len(charge), desc=f"n-body ({interaction})", unit="samples", progress=progress) as bar:
         out = []
         for chunk in chunks:
             out.append(_leapfrog(charge[chunk], pos[chunk], vel[chunk], frames, LAWS[interaction]))

@@ -4,6 +4,7 @@ from fa_pyg.neighbors.edges import RadiusInteractionGraph, knn, knn_graph, radiu
 from fa_pyg.neighbors.sampling import fps
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.nn.grid import GridAveraging, GridMotion
+from fa_pyg.nn.hetero import TypedModel
 from fa_pyg.nn.layers import FAMLP, FAConv
 from fa_pyg.nn.local_conv import LocalFrameConv, smooth_cutoff
 from fa_pyg.nn.pyg_models import provide_pyg_operators
@@ -16,6 +17,7 @@ __all__ = [
     "GridMotion",
     "LocalFrameConv",
     "RadiusInteractionGraph",
+    "TypedModel",
     "fps",
     "knn",
     "knn_graph",

@@ -12,14 +12,16 @@ from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.plain import parse as plain
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.command_line import TRUST, check_configs, explain, trusted_names, with_new_text
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.guard import guarded
-from fa_pyg.train.logs import loggers
+from fa_pyg.train.logs import all_loggers, check_logger
 from fa_pyg.train.options import check_options
 from fa_pyg.train.plots import plot_losses
 from fa_pyg.train.progress import FitProgressBar
@@ -45,6 +47,10 @@ class _SaveConfigAtStart(SaveConfigCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().setup(trainer, pl_module, "fit")
+        settings = plain(self.parser.dump(self.config, skip_unset=False), "settings")
+        for logger in trainer.loggers:
+            if not isinstance(logger, CSVLogger | TensorBoardLogger):  # beside config.yaml
+                logger.log_hyperparams({name: settings[name] for name in ("model", "data", "trainer")})
 
 
 class _FitParser(LightningArgumentParser):
@@ -128,6 +134,7 @@ class FitCLI(LightningCLI):
         super().parse_arguments(parser, args)
         try:
             check_options(self.config, self.precisions)
+            check_logger(self.config.trainer.logger)
         except ValueError as error:
             parser.exit(2, f"error: {error}\n")
 
@@ -174,8 +181,7 @@ class FitCLI(LightningCLI):
             callbacks.append(Timer(given.max_time, interval="epoch"))
         plugins = [*(given.plugins or []), AtomicCheckpointIO()]
         kwargs |= {"callbacks": callbacks, "plugins": plugins, "max_time": None}
-        if given.logger is None:
-            kwargs["logger"] = loggers(self.folder, self.resumed_step)
+        kwargs["logger"] = all_loggers(given.logger, self.folder, self.resumed_step)
         return super().instantiate_trainer(**kwargs)
 
     def draw(self) -> None:

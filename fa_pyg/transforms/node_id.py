@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch_geometric.data import Batch, Data
+from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg.math.ragged import index_within_body
@@ -11,6 +12,7 @@ from fa_pyg.math.ragged import index_within_body
 __all__ = ["NodeID"]
 
 
+@functional_transform("node_id")
 class NodeID(BaseTransform):
     """Store the index of each node within its graph, 0 .. n - 1, as ``node_id``.
 

@@ -12,7 +12,8 @@ from functools import reduce
 from itertools import pairwise, permutations
 
 import numpy as np
-from tqdm import tqdm
+
+from fa_pyg.progress import bar
 
 __all__ = ["adjacency", "bits", "canonical_masks", "connected_graphs"]
 
@@ -29,7 +30,7 @@ def connected_graphs(n: int, progress: bool = False) -> np.ndarray:
     nodes with an additional node, whose neighbors are any nonempty set.
     """
     masks = np.zeros(1, np.int64)
-    with tqdm(range(2, n + 1), desc="connected graphs", unit="nodes", disable=not progress) as sizes:
+    with bar(range(2, n + 1), desc="connected graphs", unit="nodes", progress=progress) as sizes:
         for size in sizes:
             masks = _one_per_class(masks, size)
             sizes.set_postfix(graphs=len(masks))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from fa_pyg import checks
 from fa_pyg.datasets.xtb.parts import Parts, check_graphs, pack
+from fa_pyg.progress import bar
 from fa_pyg.workers import Worker
 
 __all__ = ["MOLECULES", "PART", "Run", "check_electrons", "folder_name", "parse_molecule"]
@@ -98,12 +98,12 @@ class Run:
         stride, equilibration = self.parts.settings["stride"], self.parts.settings["equilibration"]
         ready = min(self.snapshots, PART * len(self.done)) * stride
         begun = bool(self.done) or "start" in self.parts
-        with tqdm(
+        with bar(
             total=self.snapshots * stride + equilibration,
             initial=ready + equilibration * begun,
             desc=f"{self.parts.folder.name}",
             unit="steps",
-            disable=not progress,
+            progress=progress,
         ) as self.bar:
             state = self.done[-1]["state"] if self.done else self._start(worker)["state"]
             while not self.complete():

@@ -45,8 +45,10 @@ def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> I
     try:
         if permissions is not None and hasattr(os, "fchmod"):
             os.fchmod(descriptor, permissions)  # the umask has cut them
-        text = {} if mode == "wb" else {"encoding": "utf-8", "newline": "\n"}
-        with open(descriptor, mode, **text) as file:
+        text = mode != "wb"
+        with open(
+            descriptor, mode, encoding="utf-8" if text else None, newline="\n" if text else None
+        ) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

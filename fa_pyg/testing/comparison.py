@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fa_pyg import checks
 from fa_pyg.builders import Cloud, Frame, MotionFrame
 from fa_pyg.builders.pca import identity_frames
-from fa_pyg.calls import Name
+from fa_pyg.calls import Name, Named
 from fa_pyg.frames import Frames
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.nn.averaging import FrameAveraging
@@ -47,7 +47,7 @@ class Comparison:
         energy: Any,
         forces: Any,
         bare: Callable | None,
-        input_reps: Mapping[Name, RepLike] | None,
+        input_reps: Named[RepLike] | None,
         group: GroupLike,
     ) -> None:
         checks.function("model", model)
@@ -101,7 +101,7 @@ class Comparison:
         finally:
             self.averaging.frame = kept
 
-    def _reps(self, reps: Mapping[Name, RepLike] | None) -> dict[Name, RepLike]:
+    def _reps(self, reps: Named[RepLike] | None) -> dict[Name, RepLike]:
         call = self.system.call
         if reps is None:
             declared = {} if self.averaging is None else self.averaging.inputs

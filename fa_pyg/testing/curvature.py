@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.calls import Name
+from fa_pyg.calls import Name, Named
 from fa_pyg.groups import GroupLike
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.comparison import NODES, Comparison
@@ -48,7 +48,7 @@ def curvature(
     group: GroupLike = "auto",
     *,
     bare: Callable | None = None,
-    input_reps: Mapping[Name, RepLike] | None = None,
+    input_reps: Named[RepLike] | None = None,
     span: float = 0.3,
     steps: int = 256,
     nodes: int = NODES,

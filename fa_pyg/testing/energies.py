@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.calls import Call, Layout, Name, Signature
+from fa_pyg.calls import Call, Layout, Name, Named, Signature
 from fa_pyg.copies import Copies
 from fa_pyg.copies.copies import Slots
 from fa_pyg.frames import Frames
@@ -122,7 +122,7 @@ class Displaced:
     """
 
     def __init__(
-        self, system: System, shift: Tensor, rotation: Tensor, reps: Mapping[Name, RepLike], nodes: int
+        self, system: System, shift: Tensor, rotation: Tensor, reps: Named[RepLike], nodes: int
     ) -> None:
         self.system, call = system, system.call
         self.layout = system.layout

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.utils import is_sparse
 
 from fa_pyg.calls.call import Name
@@ -93,7 +93,7 @@ class Slots:
         part = self.source.part(self.first, self.last, rows)
         return part.stop - part.start
 
-    def run(self, model: nn.Module, framed: Mapping[Name, Tensor]) -> Any:
+    def run(self, model: Callable[..., Any], framed: Mapping[Name, Tensor]) -> Any:
         """Return the model's output on these copies, with the declared inputs ``framed``."""
         call = self.layout.call
         if self.is_source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from fa_pyg.files.checked_json import DamagedFile
 __all__ = ["Spec", "Tensors", "cached", "check", "load", "save"]
 
 Tensors = dict[str, Tensor]
-Spec = dict[str, tuple[torch.dtype, tuple[int | None, ...]]]  # None: any size
+Spec = Mapping[str, tuple[torch.dtype, tuple[int | None, ...]]]  # None: any size
 ABOUT = "about"  # key: the name of the file, so that a renamed file is detected
 
 

@@ -18,15 +18,18 @@ from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["Displaced", "Inputs", "System", "call_of"]
 
-Inputs = Data | Mapping[Name, Any] | Sequence[Any]
+Inputs = Data | Named[Any] | Sequence[Any]
 
 
 def call_of(model: Callable, inputs: Inputs) -> Call:
     """Bind inputs to the arguments of a model; ``batch`` and ``num_graphs`` may be extra ones."""
-    args, kwargs = (inputs,) if isinstance(inputs, Data) else inputs, {}
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
     if isinstance(inputs, Mapping):
-        args, kwargs = (), inputs
-    return Call(Signature(model), tuple(args), kwargs, extra=("batch", "num_graphs"))
+        kwargs = {str(name): value for name, value in inputs.items()}
+    else:
+        args = (inputs,) if isinstance(inputs, Data) else tuple(inputs)
+    return Call(Signature(model), args, kwargs, extra=("batch", "num_graphs"))
 
 
 class System:
@@ -185,7 +188,9 @@ def _part(out: Any, name: str, key: Any) -> Tensor:
         value = None
     if isinstance(value, Tensor):
         return value
-    keys = out.keys() if hasattr(out, "keys") else range(len(out)) if isinstance(out, (tuple, list)) else ()
+    outputs: Any = out
+    numbers = range(len(outputs)) if isinstance(out, (tuple, list)) else ()
+    keys = outputs.keys() if hasattr(out, "keys") else numbers
     which = ", ".join(f"{name}={option!r}" for option in keys)
     found = type(out).__name__ + ("" if key is None else f" and {name}={key!r}")
     hint = f"; pass {which}" if which else ""

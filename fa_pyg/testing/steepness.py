@@ -94,8 +94,8 @@ def steepness(
     copies = both.copies(shift, both.orientations(count, generator), nodes)
     found, counts = both.framed(copies.forces)
     ratio = (found / both.bare(copies.forces).max()).flatten()
-    values = torch.stack([ratio.max(), ratio.quantile(0.99), ratio.median()]).tolist()
-    return Steepness(*values, *_runs(counts))
+    largest, p99, median = torch.stack([ratio.max(), ratio.quantile(0.99), ratio.median()]).tolist()
+    return Steepness(largest, p99, median, *_runs(counts))
 
 
 def assert_smooth(

@@ -190,7 +190,7 @@ def _in_one_frame(model: nn.Module, seed: int) -> FrameAveraging | None:
     sampled = Sample(model.frame, k=1, generator=torch.Generator().manual_seed(seed))
     options = {k: getattr(model, k) for k in ("reads", "node_weight", "level", "levels", "chunk")}
     framed = FrameAveraging(model.model, sampled, model.inputs or None, model.output, **options)
-    framed._told = getattr(model, "_told", frozenset())  # the model itself has warned
+    vars(framed)["_told"] = getattr(model, "_told", frozenset())  # the model itself has warned
     return framed
 
 

@@ -110,8 +110,9 @@ def add_slices(
     incs = {name: torch.zeros_like(slices[name][1:]) for name in counts}
     incs |= {name: value.cpu() for name, value in (increments or {}).items()}
     # New dicts: copies of a batch share theirs.
-    data._slice_dict = {**data._slice_dict, **slices}
-    data._inc_dict = {**data._inc_dict, **incs}
+    batch: Any = data  # PyG does not declare these attributes
+    batch._slice_dict = {**batch._slice_dict, **slices}
+    batch._inc_dict = {**batch._inc_dict, **incs}
 
 
 def increments_by_name(data: Any) -> bool:

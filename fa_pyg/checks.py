@@ -213,7 +213,7 @@ def instance(
 def instance(name: str, value: Any, kind: type[T], expected: str, *, optional: bool) -> T | None: ...
 @overload
 def instance(
-    name: str, value: Any, kind: tuple[type, ...], expected: str, *, optional: bool = False
+    name: str, value: Any, kind: tuple[type, ...] | Any, expected: str, *, optional: bool = False
 ) -> Any: ...
 
 

@@ -46,11 +46,12 @@ def show_frames(
     Raises:
         ValueError: for data without positions in three dimensions.
     """
-    if data.get("pos") is None or data.pos.dim() != 2 or data.pos.size(1) != 3 or not len(data.pos):
-        found = None if data.get("pos") is None else list(data.pos.shape)
+    pos = data.pos if data.get("pos") is not None else None
+    if pos is None or pos.dim() != 2 or pos.size(1) != 3 or not len(pos):
+        found = None if pos is None else list(pos.shape)
         raise ValueError(f"data: expected pos [N, 3], found {found}")
     frame = WeightedPCAFrame("E(3)") if frame is None else frame
-    z, pos = data.get("z"), data.pos.detach().double().cpu()
+    z, pos = data.get("z"), pos.detach().double().cpu()
     with torch.no_grad():
         frames = frame(pos, node_weight=None if z is None else type_weights(z.cpu(), pos.dtype))
     rotation, weight = frames.rotation, frames.weight.expand(len(frames.rotation))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeGuard, TypeVar, cast
+from collections.abc import Callable, ItemsView, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fa_pyg.lazy import cached_property
 
 __all__ = [
+    "Modules",
+    "NamedModules",
     "cached",
     "computed",
     "cross",
@@ -34,6 +36,26 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
+
+if TYPE_CHECKING:
+
+    class Modules(nn.ModuleList, Generic[M]):
+        """``nn.ModuleList``, with the type of its modules."""
+
+        def __init__(self, modules: Iterable[M] | None = None) -> None: ...
+        def __iter__(self) -> Iterator[M]: ...
+        def __getitem__(self, idx: int) -> M: ...
+
+    class NamedModules(nn.ModuleDict, Generic[M]):
+        """``nn.ModuleDict``, with the type of its modules."""
+
+        def __getitem__(self, key: str) -> M: ...
+        def items(self) -> ItemsView[str, M]: ...
+        def values(self) -> Iterable[M]: ...
+
+else:  # for annotations alone: what is built are the classes of torch
+    Modules, NamedModules = nn.ModuleList, nn.ModuleDict
 
 # The functions themselves: torch builds them at run time, so that a checker sees no signature.
 cross: Callable[..., Tensor] = torch.linalg.cross

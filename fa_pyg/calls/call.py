@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,11 @@ from torch_geometric.data.data import BaseData  # pyright: ignore[reportMissingT
 
 from fa_pyg.calls.keywords import is_alias, parts_with_keywords
 
-__all__ = ["Call", "Name", "Signature"]
+__all__ = ["Call", "Name", "Named", "Signature"]
 
+T = TypeVar("T")
 Name = str | int
+Named = Mapping[str, T] | Mapping[int, T] | Mapping[Name, T]  # a Mapping is invariant in its keys
 
 
 class Signature:

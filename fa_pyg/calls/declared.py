@@ -12,7 +12,7 @@ from torch import Tensor
 from fa_pyg import batches as sizes
 from fa_pyg import checks
 from fa_pyg.builders.cloud import MOST_TYPES, Quantity, check_weight
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.layout import Layout
 from fa_pyg.frames.rows import Rows
 from fa_pyg.groups import Group
@@ -35,7 +35,7 @@ __all__ = [
 NodeWeight = str | Callable[[dict[Any, Any]], Tensor] | None
 
 
-def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+def declared_reps(inputs: Named[RepLike] | None) -> dict[Name, Rep]:
     """Return the representation of each declared input; points in ``pos`` where none is declared.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch_geometric.utils import is_sparse  # pyright: ignore[reportMissingType
 
 from fa_pyg.builders.base import Frame, as_permutations
 from fa_pyg.builders.graphs import Graphs, check_edges, colors_of
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.graph_indices import check_node_indices, index_edges, index_marks
 from fa_pyg.calls.layout import Layout
 from fa_pyg.calls.names import NODE_NAMES
@@ -24,7 +24,7 @@ __all__ = ["UNREAD", "graph_layout", "read_frames", "read_graphs"]
 UNREAD = re.compile(r"y|y_.*|.*_y|(.*_)?(label|target)s?|.*_mask|(frame|pose)_.*")
 
 
-def graph_layout(call: Call, levels: Mapping[Name, str], pairs_in_edge_order: bool = False) -> Layout:
+def graph_layout(call: Call, levels: Named[str], pairs_in_edge_order: bool = False) -> Layout:
     """Return the layout of a call whose nodes are permuted.
 
     Args:

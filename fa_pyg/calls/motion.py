@@ -11,7 +11,7 @@ from torch import Tensor
 from fa_pyg.batches import channels_or_samples
 from fa_pyg.builders import Cloud, Frame
 from fa_pyg.builders.base import as_motions
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.declared import (
     check_reads,
     check_weights,
@@ -39,7 +39,7 @@ class MotionReading(Reading, seen=Cloud):
         check_reads(self.reads, self.inputs)
         check_weights(self.inputs)
 
-    def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+    def reps(self, inputs: Named[RepLike] | None) -> dict[Name, Rep]:
         return declared_reps(inputs)
 
     def default_reads(self) -> list[Name]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from fa_pyg.builders import Frame
 from fa_pyg.builders.base import as_permutations
 from fa_pyg.builders.graphs import Graphs
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.graphs import graph_layout, read_frames
 from fa_pyg.calls.layout import Layout
 from fa_pyg.calls.reading import Reading, nested
@@ -24,7 +23,7 @@ __all__ = ["GraphReading"]
 class GraphReading(Reading, seen=Graphs):
     """Reading of the graphs of a call, whose nodes are permuted."""
 
-    def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+    def reps(self, inputs: Named[RepLike] | None) -> dict[Name, Rep]:
         if inputs:
             raise ValueError(
                 f"inputs: expected none for {self.group}, which permutes all tensors of nodes and edges "

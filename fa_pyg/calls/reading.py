@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.calls.call import Call, Name, Signature
+from fa_pyg.calls.call import Call, Name, Named, Signature
 from fa_pyg.calls.declared import NodeWeight, check_node_weight
 from fa_pyg.calls.layout import LEVELS, Layout
 from fa_pyg.frames import FrameSet, Rows
@@ -48,10 +48,10 @@ class Reading(ABC):
     def of(
         frame: Frame,
         signature: Signature,
-        inputs: Mapping[Name, RepLike] | None = None,
+        inputs: Named[RepLike] | None = None,
         reads: Sequence[Name] | None = None,
         node_weight: NodeWeight = "auto",
-        levels: Mapping[Name, str] | None = None,
+        levels: Named[str] | None = None,
     ) -> Reading:
         """Return the reading for a frame."""
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
@@ -64,10 +64,10 @@ class Reading(ABC):
         self,
         frame: Frame,
         signature: Signature,
-        inputs: Mapping[Name, RepLike] | None,
+        inputs: Named[RepLike] | None,
         reads: Sequence[Name] | None,
         node_weight: NodeWeight,
-        levels: Mapping[Name, str] | None,
+        levels: Named[str] | None,
     ) -> None:
         check_node_weight(node_weight)
         checks.instance("levels", levels, Mapping, 'a dict such as {"x": "node"}', optional=True)
@@ -86,7 +86,7 @@ class Reading(ABC):
         return self.signature.name(key) if isinstance(key, int) else key
 
     @abstractmethod
-    def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+    def reps(self, inputs: Named[RepLike] | None) -> dict[Name, Rep]:
         """Return the declared inputs."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Batch  # pyright: ignore[reportMissingTypeStubs]
 
 from fa_pyg.batches import check_batch, graph_count
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.collation import Collation
 from fa_pyg.calls.names import BY_NAME, KEPT, is_pairs
 from fa_pyg.lazy import cached_property
@@ -23,13 +23,13 @@ class Sizes(Collation):
     def __init__(
         self,
         call: Call,
-        levels: Mapping[Name, str] | None = None,
+        levels: Named[str] | None = None,
         nodes: Name = "pos",
         whole: bool = False,
         pairs_in_edge_order: bool = False,
     ) -> None:
         self.call = call
-        self.levels = {**BY_NAME, **(levels or {})}
+        self.levels: dict[Name, str] = {k: v for some in (BY_NAME, levels or {}) for k, v in some.items()}
         self.pairs_in_edge_order = pairs_in_edge_order
         given = call.get("batch")
         self.batch: Tensor | None = call.get(f"{nodes}_batch") if given is None else given

@@ -102,7 +102,7 @@ class Allowlist:
 
     def find(self, name: object) -> Any:
         """Return the object of a full name; None if it is not listed, in which case nothing is imported."""
-        if not _is_name(name):
+        if not isinstance(name, str) or not _is_name(name):
             return None
         if name in self.known:
             return self.known[name]

@@ -133,8 +133,9 @@ class Selected:
         points: Rows | None = None,
     ) -> Tensor:
         parts, slots = [], self._slots(rows)
-        is_other = points is not None and points.level is not Level.NODE
-        places = self._places_of(points) if is_other else self._places
+        places = self._places
+        if points is not None and points.level is not Level.NODE:
+            places = self._places_of(points)
         for place, (row, _) in zip(places, slots, strict=True):
             selected = value.index_select(dim, row)
             moved = place.index_select(0, selected.clamp(min=0).flatten()).view(selected.shape)

@@ -131,7 +131,7 @@ def _collate(nodes: Tensors, num_neighbors: int | None) -> tuple[Data, dict[str,
         data.edge_index, data.edge_attr = all_pairs(nodes["charge"])
     else:
         batch = torch.arange(samples).repeat_interleave(n)
-        data.edge_index, data.edge_attr = nearest_pairs(data.pos, data.charge, num_neighbors, batch)
+        data.edge_index, data.edge_attr = nearest_pairs(data["pos"], data["charge"], num_neighbors, batch)
         data.edge_index %= n
     edges = data.num_edges // samples
     sizes = dict.fromkeys(nodes, n) | dict.fromkeys(("edge_index", "edge_attr"), edges)

@@ -89,7 +89,8 @@ def simulate(
         for chunk in chunks:
             out.append(_leapfrog(charge[chunk], pos[chunk], vel[chunk], frames, LAWS[interaction]))
             bar.update(len(charge[chunk]))
-    return tuple(np.concatenate(part) for part in zip(*out, strict=True))
+    pos, vel = (np.concatenate(part) for part in zip(*out, strict=True))
+    return pos, vel
 
 
 def _leapfrog(charge, pos, vel, frames: Sequence[int], law: _Law) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +113,8 @@ def _leapfrog(charge, pos, vel, frames: Sequence[int], law: _Law) -> tuple[np.nd
         if step % STRIDE == 0 and step // STRIDE - 1 in frames:
             states.append((x.transpose(2, 1, 0).copy(), v.transpose(2, 1, 0).copy()))
         v += kick(x)
-    return tuple(np.stack(part, axis=1) for part in zip(*states, strict=True))
+    path, speed = (np.stack(part, axis=1) for part in zip(*states, strict=True))
+    return path, speed
 
 
 def energy_terms(

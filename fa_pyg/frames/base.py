@@ -57,6 +57,10 @@ class FrameSet(ABC):
         r"""Return :math:`\rho(g)\, y` for copies in the order of :meth:`to_frame`."""
 
     @abstractmethod
+    def exact_for(self, rep: RepLike = "scalar") -> Tensor:
+        """Return for each body whether averages of such outputs are exactly equivariant, ``[B]`` bool."""
+
+    @abstractmethod
     def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
         """Return the weighted average over the frames of a model's outputs on the copies."""
 

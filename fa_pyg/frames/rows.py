@@ -56,7 +56,7 @@ class Rows:
             return True
         return torch.equal(self.body, other.body)
 
-    def bodies(self, device: torch.device) -> Tensor:
+    def bodies(self, device: torch.device | None) -> Tensor:
         """Return the body of each row, also where there is only one body."""
         if self.body is None:
             return torch.zeros(self.count, dtype=torch.long, device=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,9 +85,9 @@ def _trimesh(path: Path) -> np.ndarray:
 
     if not path.is_file():  # which trimesh would take for another kind of argument
         raise FileNotFoundError(2, "no such file")
-    found = trimesh.load(path, process=False, skip_materials=True)
+    found: Any = trimesh.load(path, process=False, skip_materials=True)
     if isinstance(found, trimesh.Scene):
-        parts = found.dump()
+        parts: Any = found.dump()
         return np.concatenate([part.vertices for part in parts])
     if path.suffix.lower() == ".stl":
         found.merge_vertices()

@@ -49,7 +49,8 @@ class EpochLoader(ABC):
             sampler = RandomSampler(range(size), generator=generator)
         if sampler is None:
             sampler = _distributed_sampler(range(size), rank, world_size, shuffle, seed)
-        self.batch_size, self.drop_last, self.sampler = batch_size, drop_last, sampler
+        self.batch_size, self.drop_last = batch_size, drop_last
+        self.sampler: Any = sampler  # an iterable of positions with a length
         self._position, self._resume = {"epoch": None, "batches": 0}, None
 
     @abstractmethod

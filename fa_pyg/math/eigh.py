@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -66,7 +67,10 @@ class _SafeEighFunc(torch.autograd.Function):
     """The same for ``torch.func``, apart: torch wraps such a function in more Python code."""
 
     generate_vmap_rule = True
-    backward = staticmethod(_SafeEigh.backward)
+
+    @staticmethod
+    def backward(ctx, grad_values, grad_vectors):
+        return _SafeEigh.backward(ctx, grad_values, grad_vectors)
 
     @staticmethod
     def forward(matrix):
@@ -130,6 +134,10 @@ def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
 
 
+@overload
+def _closed_form(matrix: Tensor, values: Literal[True] = True) -> tuple[Tensor, Tensor]: ...
+@overload
+def _closed_form(matrix: Tensor, values: bool) -> tuple[Tensor | None, Tensor]: ...
 def _closed_form(matrix: Tensor, values: bool = True) -> tuple[Tensor | None, Tensor]:
     """Eigenvalues (optional) and eigenvectors of symmetric ``[..., d, d]``, d = 2 or 3, up to rounding.
 
@@ -141,7 +149,7 @@ def _closed_form(matrix: Tensor, values: bool = True) -> tuple[Tensor | None, Te
     # Squares must neither underflow nor overflow.
     scale = upper.abs().amax(0).clamp(min=torch.finfo(matrix.dtype).tiny)
     found, vectors = (_space if matrix.size(-1) == 3 else _plane)(upper / scale, values)
-    found = (found * scale).movedim(0, -1).contiguous() if values else None
+    found = None if found is None else (found * scale).movedim(0, -1).contiguous()
     return found, vectors.movedim((0, 1), (-2, -1)).contiguous()
 
 

@@ -112,8 +112,12 @@ class Outputs:
         fits = {name: part for name, part in rows.items() if slots.count(part) == leaf.size(0)}
         first = next(iter(fits), None)
         if first is None:
-            raise ValueError(_unclear(leaf, path, slots, f"it has the rows of none of {', '.join(rows)}"))
-        same = all(torch.equal(part.body, fits[first].body) for part in fits.values())
+            raise ValueError(
+                _unclear(leaf, path, slots, f"it has the rows of none of {', '.join(map(str, rows))}")
+            )
+        same = all(
+            torch.equal(part.bodies(leaf.device), fits[first].bodies(leaf.device)) for part in fits.values()
+        )
         if len(fits) > 1 and first == "edge" and not self.frames.keeps_rows:
             # Right for both if the pairs are in the order of the edges.
             same = all(part.level is Level.EDGE for part in fits.values()) and not self.frames.moves_edges
@@ -133,7 +137,9 @@ class Outputs:
             rows = layout.of(name) if name != layout.edge_name else assumed
             if rows.level is assumed.level or slots.count(rows) != leaf.size(0):
                 continue
-            if (layout.is_strict and level == "node") or not torch.equal(rows.body, assumed.body):
+            if (layout.is_strict and level == "node") or not torch.equal(
+                rows.bodies(leaf.device), assumed.bodies(leaf.device)
+            ):
                 why = f"its rows may be those of {name!r} (level={name!r})"
                 raise ValueError(_unclear(leaf, path, slots, why))
 

@@ -49,7 +49,7 @@ _SOLID = {
 # Kinds of clouds in each dimension.
 KINDS: dict[int, dict[str, Callable[[], Iterable[Entry]]]] = {
     2: {kind: partial(make, 2) for kind, make in _FLAT.items()},
-    3: _SOLID | {kind: partial(make, 3) for kind, make in _FLAT.items()},
+    3: {**_SOLID, **{kind: partial(make, 3) for kind, make in _FLAT.items()}},
 }
 
 

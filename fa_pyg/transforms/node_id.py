@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.data.datapipes import functional_transform
@@ -47,7 +49,7 @@ class NodeID(BaseTransform):
         return data
 
     @staticmethod
-    def _add_slices(data: Batch) -> None:
+    def _add_slices(data: Any) -> None:
         """Add slices of the identifiers to a collated batch, so that PyG can separate it."""
         ptr = data.ptr.cpu()
         # New dicts: a copied batch shares them with the original.

@@ -90,7 +90,7 @@ class CADNormals(Pools):
         super().__init__(None, transform)
         if shipped and not SHIPPED.is_dir():
             raise ValueError(f"shipped: expected the parts that come with fa_pyg, found no {SHIPPED}")
-        folder = SHIPPED if shipped else Path(root)
+        folder = SHIPPED if shipped or root is None else Path(root)
         parts, points = read_index(folder)
         self.num_points = checks.integer("num_points", num_points, 1, points)
         self.fresh = split == "train" if fresh is None else fresh

@@ -77,7 +77,8 @@ def _one_per_class(smaller: np.ndarray, n: int) -> np.ndarray:
 def _sorted_by_color(masks: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the graphs with nodes sorted by color, and where the color changes (bit i: after node i)."""
     parts = [_sort_chunk(masks[i : i + CHUNK], n) for i in range(0, len(masks), CHUNK)]
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    first, second = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return first, second
 
 
 def _sort_chunk(masks: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

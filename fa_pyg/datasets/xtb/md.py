@@ -58,7 +58,7 @@ def _read(path: str | os.PathLike) -> dict[str, Any]:
     data = structures[0]
     if is_periodic(data):
         raise ValueError(f"{path}: expected a molecule, found a periodic structure")
-    return {"z": data.z.tolist(), "pos": data.pos.tolist()}
+    return {"z": data["z"].tolist(), "pos": data["pos"].tolist()}
 
 
 def folder_name(name: str, settings: dict[str, Any]) -> str:
@@ -170,4 +170,5 @@ def _check_state(state: dict[str, Any]) -> None:
     numbers = torch.tensor([state["pos"], state["momenta"]], dtype=torch.float64)
     if numbers.shape != (2, len(state["z"]), 3) or not bool(numbers.isfinite().all()):
         raise ValueError(f"{list(numbers.shape)} positions and momenta of {len(state['z'])} atoms")
-    int(state["net_charge"]), int(state["unpaired"])
+    for key in ("net_charge", "unpaired"):
+        int(state[key])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch  # pyright: ignore[reportMissingTypeStubs]

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
@@ -157,7 +157,8 @@ class FitCLI(LightningCLI):
             ) from error
 
     def _trainer(self, **kwargs: Any) -> Trainer:
-        given = self.config_init.trainer
+        config: Any = self.config_init
+        given = config.trainer
         callbacks = [
             *(given.callbacks or []),
             EpochSeed(self.config.seed_everything),

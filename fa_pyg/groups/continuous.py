@@ -101,7 +101,7 @@ class Group:
     def _prefix(self) -> str:
         return "R+:" * self.scales + "B:" * self.boosts
 
-    def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    def signs(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Return the diagonals of the group's sign matrices, ``[K, d]`` of +-1: K = 2^d, 2^(d-1), or 1 for T.
 
         Raises:
@@ -125,7 +125,7 @@ class Group:
         self,
         n: int,
         generator: torch.Generator | None = None,
-        device: torch.device | None = None,
+        device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Return n orthogonal matrices ``[n, d, d]`` drawn from the Haar (uniform) measure of the group.

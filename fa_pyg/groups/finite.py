@@ -68,7 +68,7 @@ class FiniteGroup(Group):
             return None
         return cls(kind, dim, translates=translations is not None)
 
-    def elements(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    def elements(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Return all elements ``[order, d, d]``, exact to rounding, the identity first."""
         elements = point_groups.elements(self.kind, self.dim)
         return elements.to(device=device, dtype=dtype or elements.dtype)
@@ -94,7 +94,7 @@ class FiniteGroup(Group):
         elements = self.elements()
         return elements[det(elements) < 0][0]
 
-    def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    def signs(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Raise ValueError: principal axes are not elements of a finite group, whatever their signs."""
         d = self.dim
         raise ValueError(
@@ -106,7 +106,7 @@ class FiniteGroup(Group):
         self,
         n: int,
         generator: torch.Generator | None = None,
-        device: torch.device | None = None,
+        device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Return n elements ``[n, d, d]``, drawn independently with equal probabilities."""

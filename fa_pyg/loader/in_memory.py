@@ -71,7 +71,7 @@ class InMemoryLoader(EpochLoader):
         shares = {"seed": seed, "rank": rank, "world_size": world_size, "sampler": sampler}
         super().__init__(len(self._indices), batch_size, shuffle, drop_last, generator=generator, **shares)
 
-    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Any]:
         _check_transform(self.dataset)  # it may have been set meanwhile
         return (self.graphs.select(self._indices[some]) for some in places)
 

@@ -59,7 +59,7 @@ class OnDiskLoader(EpochLoader):
         sized: Any = dataset
         super().__init__(len(sized), batch_size, shuffle, drop_last, **shares)
 
-    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Any]:
         loader = DataLoader(
             _Reader(self.dataset),
             batch_size=None,  # an item is a batch already

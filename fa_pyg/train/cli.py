@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.config.plain import parse as plain
@@ -169,7 +169,8 @@ class FitCLI(LightningCLI):
             ) from error
 
     def _trainer(self, **kwargs: Any) -> Trainer:
-        given = self.config_init.trainer
+        config: Any = self.config_init
+        given = config.trainer
         callbacks = [
             *(given.callbacks or []),
             EpochSeed(self.config.seed_everything),

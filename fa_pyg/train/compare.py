@@ -133,7 +133,8 @@ def seconds_per_epoch(make: type[FitCLI], arguments: Sequence[str], steps: int =
         trial += ["--trainer.enable_progress_bar=false", f"--trainer.default_root_dir={folder}"]
         cli = make([*arguments, *trial])
         clock = _StepTimes()
-        cli.trainer.callbacks.append(clock)
+        trainer: Any = cli.trainer  # Lightning does not declare the list of callbacks
+        trainer.callbacks.append(clock)
         cli.trainer.fit(cli.model, cli.datamodule)
         batches = len(cli.datamodule.train_dataloader())
     return batches * statistics.median(b - a for a, b in pairwise(clock.times[4:]))

@@ -35,8 +35,9 @@ class ResumableCSVLogger(CSVLogger):
             except (KeyError, TypeError, ValueError, csv.Error) as error:
                 path = Path(self.log_dir) / "metrics.csv"
                 raise ValueError(f"{path}: expected the table of a run, found another ({error})") from error
-            super().experiment.metrics.extend(rows)  # the new writer deletes the file
-            self._experiment.save()
+            writer: Any = super().experiment
+            writer.metrics.extend(rows)  # the new writer deletes the file
+            writer.save()
         return self._experiment
 
 

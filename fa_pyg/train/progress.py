@@ -23,7 +23,7 @@ class FitProgressBar(ProgressBar):
     def __init__(self) -> None:
         super().__init__()
         self.enabled = True
-        self._bar: tqdm | None = None
+        self._bar: Any = None
 
     def disable(self) -> None:
         self.enabled = False
@@ -32,9 +32,9 @@ class FitProgressBar(ProgressBar):
         self.enabled = True
 
     def on_train_start(self, trainer: Trainer, *args: Any) -> None:
-        endless = trainer.max_epochs is None or trainer.max_epochs < 0
+        epochs = trainer.max_epochs
         self._bar = show(
-            total=None if endless else trainer.max_epochs * trainer.num_training_batches,
+            total=None if epochs is None or epochs < 0 else epochs * trainer.num_training_batches,
             initial=trainer.global_step,
             desc="training",
             unit="step",

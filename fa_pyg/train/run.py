@@ -90,7 +90,8 @@ def _report(cli: FitCLI) -> dict[str, Any]:
 
 def _best(cli: FitCLI) -> tuple[str, float]:
     """Return the best checkpoint and its validation error; without a validation so far, those of the end."""
-    trainer, callback = cli.trainer, cli.trainer.checkpoint_callback
+    trainer = cli.trainer
+    callback: Any = trainer.checkpoint_callback
     if best := callback.best_model_path:
         if Path(best).resolve().parent != cli.folder.resolve():  # named by the checkpoint that was resumed
             raise ValueError(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch_geometric.data import Batch
 
@@ -131,7 +132,7 @@ class Report:
     def _times(self, rows: dict[str, Row], evaluated: int, particles: int, rounds: int) -> dict:
         """Return milliseconds, and the ratio to EGNN's or None, of each row."""
         benchmark = replace(self.benchmark, particles=particles, eval_samples=evaluated)
-        data = benchmark.splits().split("test")
+        data: Any = benchmark.splits().split("test")
         firsts = range(0, max(1, min(len(data), 100 * BATCHES)), 100)
         batches = [Batch.from_data_list([data[(k + i) % len(data)] for i in range(100)]) for k in firsts]
         times = forward_times(_built(rows), batches, rounds)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fa_pyg.config.plain import read
-from fa_pyg.train.benchmark.recipes import Recipe, find, section
+from fa_pyg.train.benchmark.recipes import HasPath, Recipe, find, section
 
 __all__ = ["CITED", "KINDS", "ROWS", "Recipe", "Row", "data_settings", "find_rows"]
 
@@ -22,7 +22,7 @@ KINDS = (BASELINE, SYMMETRIES, HYBRID, OTHER)
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(HasPath):
     """One model of the table.
 
     Attributes:
@@ -100,4 +100,4 @@ def find_rows(names: Sequence[str] | None, folder: Path) -> list[Row]:
 
 def data_settings(row: Row) -> dict[str, Any]:
     """Return the settings of the data in the configuration of a row."""
-    return section(read(row.path), "data", row.path)
+    return section(read(row.file), "data", row.file)

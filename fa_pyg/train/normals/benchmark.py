@@ -100,7 +100,8 @@ class Benchmark:
 
     def clouds(self, regime: str = "I") -> CloudsData:
         """Return the data of trainings in a regime of rotations."""
-        return CloudsData(**self._sizes(), root=self.root, train_rotation=regime)
+        rotation: Any = regime  # checked there
+        return CloudsData(**self._sizes(), root=self.root, train_rotation=rotation)
 
     @cached_property
     def data(self) -> Data:
@@ -126,11 +127,11 @@ class Benchmark:
     def settings(self, row: Row) -> dict[str, Any]:
         """Return the configuration of a row at this size."""
         classes = None if self.task == "normals" else self.families
-        return resized(row.path, self.width, self.k, classes)
+        return resized(row.file, self.width, self.k, classes)
 
     def recipe(self, row: Row) -> Recipe:
         """Return the recipe of a row at this size."""
-        return Recipe.of(self.settings(row), row.path)
+        return Recipe.of(self.settings(row), row.file)
 
     def tasks(self, rows: Sequence[Row], regimes: Sequence[str], seeds: Sequence[int]) -> list[Task]:
         """Return the trainings of these rows in these regimes with these seeds, one of each row first."""
@@ -181,7 +182,7 @@ class Benchmark:
             CalledProcessError: if the training fails.
         """
         if self.recipe(task.row).digest != task.recipe.digest:
-            raise ValueError(f"{task.row.path}: expected the settings of the start, found others")
+            raise ValueError(f"{task.row.file}: expected the settings of the start, found others")
         training = self._training(task)
         folder = self.out / "runs" / stem(training)
         folder.mkdir(parents=True, exist_ok=True)

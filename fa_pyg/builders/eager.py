@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RAGGED", "VALUES", "evaluate_eagerly"]
 
-RAGGED = "the number of frames depends on the data"
-VALUES = "the values of tensors decide what is computed"
+RAGGED = "the number depends on the data"
+VALUES = "the order depends on the data"
+
 
 _HINT = (
     "compile the network inside, FrameAveraging(torch.compile(net, dynamic=True), frame); export one of a "
@@ -35,8 +36,8 @@ def evaluate_eagerly(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
         ValueError: in ``torch.export``, which has no outside.
     """
     if not torch.compiler.is_dynamo_compiling() or is_exporting():
-        found = f"{type(frame).__name__} ({frame.untraced})"
-        raise ValueError(f"frame: expected one that can be exported, found {found}: {_HINT}")
+        name, found = type(frame).__name__, f"one of which {frame.untraced}"
+        raise ValueError(f"{name}: expected a frame that can be exported, found {found}: {_HINT}")
     return _evaluate(frame, seen)
 
 

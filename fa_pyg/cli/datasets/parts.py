@@ -27,9 +27,8 @@ def main(args: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     families = {one["family"] for one in index["parts"]}
-    print(
-        f"{len(index['parts'])} parts of {len(families)} families; {len(index['failed'])} failed; in {root}"
-    )
+    failed = len(index["failed"])
+    print(f"{len(index['parts'])} parts of {len(families)} families in {root}; {failed} failed")
     print(f"next: fa-pyg train normals --config fa_dgcnn --data.root {root}")
     return 0
 

@@ -45,6 +45,7 @@ docs: setup  ## the site, in docs/_build/html; a broken reference or a failing t
 	.venv/bin/sphinx-build -W --keep-going -n -b html docs docs/_build/html
 
 wheel: setup  ## sdist and wheel, in dist
+	rm -rf build # its files would stay in the wheel
 	$(PY) -m build -q .
 
 smoke: setup  ## install the wheel into a new environment, without the source tree, and try it

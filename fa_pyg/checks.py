@@ -247,5 +247,7 @@ def from_extra(user: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "fa_pyg":  # a fault, not a missing extra
+            raise
         hint = f"install it with pip install 'fa_pyg[{extra}]'"
         raise ImportError(f"{user}: expected {error.name}, found none; {hint}", name=error.name) from error

@@ -12,7 +12,10 @@ unset PYTHONPATH
 say() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
 
 say "building sdist and wheel"
-build() { .venv/bin/python -m build -q "$@" . >"$work/log" 2>&1 || { cat "$work/log" >&2 && exit 1; }; }
+# From a copy of the files that git does not ignore: an older build folder would add to the wheel.
+mkdir "$work/tree"
+git ls-files -z -co --exclude-standard | tar --null --ignore-failed-read -T - -c | tar -x -C "$work/tree"
+build() { .venv/bin/python -m build -q "$@" "$work/tree" >"$work/log" 2>&1 || { cat "$work/log" >&2 && exit 1; }; }
 build --outdir "$work/dist" # the wheel is built from the sdist
 build --wheel --outdir "$work/direct"
 .venv/bin/python scripts/smoke_wheel.py contents "$work"/dist/*.whl "$work"/direct/*.whl "$work"/dist/*.tar.gz

@@ -44,8 +44,8 @@ COMMANDS = {
     "check": Command("check", "is a model equivariant, conservative, smooth? A report"),
     "configs list": Command("configs", "names of the configurations, and what each is", ("list",)),
     "configs copy": Command("configs", "a configuration as a file to edit", ("copy",)),
-    "build parts": Command("build.parts", "CAD parts with exact normals", (), RESUMES),
-    "build molecules": Command("build.molecules", "snapshots of five small molecules", (), RESUMES),
+    "build parts": Command("datasets.parts", "CAD parts with exact normals", (), RESUMES),
+    "build molecules": Command("datasets.molecules", "snapshots of five small molecules", (), RESUMES),
 }
 GROUPS = {
     "train": "train and test a model",

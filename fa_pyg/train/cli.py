@@ -76,12 +76,12 @@ class FitCLI(LightningCLI):
     An interrupted run is resumed bit by bit as if it had not been interrupted; on an accelerator this takes
     ``--trainer.deterministic true``.
 
+    A configuration file may name the classes of an allowlist; ``--trust NAME``, which a file cannot hold,
+    adds a class, or a module with its classes, and may be repeated (docs/security.md).
+
     Args:
         args: the command line; default that of the process.
         prog: the command, for usage and errors; default the name of the script, and all options.
-
-    A configuration file may name the classes of an allowlist; ``--trust NAME``, which a file cannot hold,
-    adds a class, or a module with its classes, and may be repeated (docs/security.md).
 
     Raises:
         ValueError: naming the file, for a configuration that names what is not trusted.

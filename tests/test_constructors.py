@@ -246,6 +246,7 @@ ENTRIES: dict[str, Entry] = {
     "builders.VectorNet": Entry({"out": 3}, "out:size hidden_channels:size inner:size rounds:size"),
     "builders.identity_prior": Entry({"frames": PCAFrame("E(3)")(POS)}, "frames:frame"),
     # ---- layers
+    "nn.FramedVectors": Entry({"model": nn.Linear(3, 6)}, "model:module frame:frame?"),
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
         "model:module frame:frame output:output? level:level? chunk:positive?" + DECLARED,

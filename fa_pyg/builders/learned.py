@@ -36,7 +36,7 @@ class LearnedFrame(MotionFrame):
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"`` or ``"SE(d)"`` (``"T(d)"`` needs no learning).
         net: an equivariant network, called as ``net(vectors, scalars, batch, num_graphs)``; default
-            :class:`VectorNet`.
+            :class:`VectorNet`, which is small. :class:`fa_pyg.nn.FramedVectors` makes one of any network.
         noise: noise vectors per node, as the last channels of ``vectors``; 0 for a deterministic frame.
         k: frames per graph in training.
         eval_k: frames per graph in evaluation; default k.
@@ -143,6 +143,9 @@ def identity_prior(frames: MotionFrames) -> Tensor:
     poses, which a pretrained model has seen, and to map all other poses to them:
     ``loss + 0.1 * identity_prior(model.frame(pos, batch=batch))``. Between 0 and 4 d; the mean over the Haar
     measure is 2 d. The prior is *not* invariant, on purpose.
+
+    Vectors of the default net lie in the mirror plane of a mirror-symmetric cloud. Where the first axes of
+    the usual pose are normal to that plane they cannot be learned: use :class:`fa_pyg.nn.FramedVectors`.
 
     Shapes:
         a scalar, differentiable; 0 for a batch without graphs.

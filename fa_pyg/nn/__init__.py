@@ -3,6 +3,7 @@
 from fa_pyg.neighbors.edges import RadiusInteractionGraph, knn, knn_graph, radius, radius_graph
 from fa_pyg.neighbors.sampling import fps
 from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.nn.framed_vectors import FramedVectors
 from fa_pyg.nn.grid import GridAveraging, GridMotion
 from fa_pyg.nn.hetero import TypedModel
 from fa_pyg.nn.layers import FAMLP, FAConv
@@ -13,6 +14,7 @@ __all__ = [
     "FAMLP",
     "FAConv",
     "FrameAveraging",
+    "FramedVectors",
     "GridAveraging",
     "GridMotion",
     "LocalFrameConv",

@@ -37,6 +37,8 @@ def check_forces(trial: Trial) -> Section:
         )
     if energy.variation == 0:
         return Section("forces", title, reason="the energy is the same for all positions")
+    if any(one.get("pos") is None for one in trial.data):
+        return Section("forces", title, reason="the data have no positions (pos)")
     if trial.is_random:
         return Section("forces", title, reason="the model is not deterministic")
     data = [one for one in _few(trial) if one.num_nodes > 1]
@@ -104,9 +106,10 @@ def _row(trial: Trial, case: str, energy: Output, found: _Slopes, data: Sequence
     noise = ROUNDINGS * eps * trial.condition(energy, energy.size, data[k].pos.abs().max().item()) / h
     bound = max(TOL if precision == "float64" else 1e-2, trial.tol or 0) * typical + noise
     scale = max(typical, noise, 1e-300)
+    direction = found.directions[worst // len(data)][_rows(data, k)].tolist()
     line = (
-        f"along the direction of unit norm {found.directions[worst // len(data)][_rows(data, k)].tolist()} the "
-        f"energy has the slope {found.slopes[worst]:.6g}, by the forces {found.predicted[worst]:.6g}"
+        f"the energy has the slope {found.slopes[worst]:.6g}, by the forces {found.predicted[worst]:.6g}, "
+        f"along the direction {direction}"
     )
     verdict = OK if error[worst].item() <= bound else FAULT
     note = "" if verdict == OK else "not the gradient of the energy (relative to the typical slope)"

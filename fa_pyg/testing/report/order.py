@@ -31,7 +31,7 @@ def check_permutations(trial: Trial) -> Section:
             except ValueError as error:
                 return Section("permutation", title, reason=str(error))
             _compare(tally, case, moved, orders)
-    return Section("permutation", title, tuple(tally.rows()))
+    return Section("permutation", title, tuple(tally.rows()), good="no difference")
 
 
 def _compare(tally: Tally, case: str, moved: Sequence[Data], orders: Sequence[Tensor]) -> None:
@@ -91,7 +91,7 @@ def check_batch(trial: Trial) -> Section:
     far = [trial.data[0], *(_strange(data) for data in trial.data)]
     _together(tally, "other structures", lambda subject, data: _mixed(subject, data, far))
     if not tally.is_at_fault:
-        return Section("batch", title, tuple(tally.rows()))
+        return Section("batch", title, tuple(tally.rows()), good="no difference")
     for subject in trial.subjects.values():
         subject.together = False
     trial.references.clear()

@@ -148,7 +148,13 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether something was checked, and no fault was found."""
-        return not self.faults and any(section.verdict == OK for section in self.sections)
+        return not self.faults and not self.is_empty
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was checked, apart from what holds of any constant."""
+        main = [section for section in self.sections if section.name not in ("finite", "modes")]
+        return all(section.verdict == NONE for section in main or self.sections)
 
     @property
     def faults(self) -> list[tuple[Section, Row]]:

@@ -56,28 +56,29 @@ def report(
     quick: bool | None = None,
     seed: int = 0,
 ) -> Report:
-    r"""Check whether a model is what it should be: equivariant, batch independent, conservative, continuous, ...
+    r"""Check whether a model is equivariant, independent of the batch, conservative, continuous, ...
 
-    Every error is the largest difference of an entry of an output, relative to the *variation* of this output:
-    the root mean square of its change when points move by a tenth of the distance of neighbors. Errors may be
-    as large as rounding explains,
+    Each error is the largest difference of an entry of an output, relative to the *variation* of the output:
+    the root mean square of its change when points move by a tenth of the distance of neighbors. As rounding
+    explains, errors may amount to
 
-    .. math:: 1000\, \varepsilon \Big(|y| + \frac{\Delta y}{\sigma} |x|\Big),
+    .. math:: 1000\, \varepsilon \Big(|y| + \frac{\Delta y}{\sigma} |x|\Big)
 
-    with the precision :math:`\varepsilon` of the type, the size |y| of the output, the largest coordinate |x|, and
-    the change :math:`\Delta y` of the output for a displacement :math:`\sigma`. Larger ones are faults, unless they
-    are smaller in float64 than in float32 by 1e5 at least, and below 1e-6.
+    with the precision :math:`\varepsilon` of the type, the size \|y\| of the output, the largest coordinate
+    \|x\|, and the change :math:`\Delta y` of the output for a displacement :math:`\sigma`. Larger ones are
+    faults, unless they are 1e5 times as small in float64 as in float32, and below 1e-6.
 
     Args:
         model: a module, or any function, of tensors that are recognized by their names (``z`` or
-            ``atomic_numbers``, ``pos``, ``positions`` or ``coords``, ``batch``, ``edge_index``, ``cell``, ...), of
-            one PyG ``Data``, or of one dict. It is copied, and not changed.
-        data: structures, as PyG data: ``pos [N, d]``, and what else the model takes. Default: small molecules.
+            ``atomic_numbers``, ``pos``, ``positions`` or ``coords``, ``batch``, ``edge_index``, ``cell``,
+            ...), of one PyG ``Data``, or of one dict. It is copied, and not changed.
+        data: structures, as PyG data: ``pos [N, d]``, and what else the model takes. Default: small
+            molecules.
         group: e.g. ``"E(3)"``, ``"SO(2)"``, ``"Oh"``, ``"S(n)"`` for graphs.
-        inputs: representations of the attributes that transform. Default: those that a framed model declares;
-            else ``pos`` is a point; ``vel``, ``velocity``, ``normal`` and ``cell`` are vectors.
-        output: representation of the output, or of each by name; default those that a framed model declares, or
-            by name, shape and trial.
+        inputs: representations of the attributes that transform, beside ``pos``, a point, and ``vel``,
+            ``velocity``, ``normal`` and ``cell``, vectors. Default: those that a framed model declares.
+        output: representation of the output, or of each by name. Default: those that a framed model declares,
+            else by name, shape and trial.
         names: the attribute of the data that a parameter of the model receives, where its name does not tell.
         edges: cutoff of a radius graph, for models that take ``edge_index`` where the data have none.
         only: some of :data:`SECTIONS`; default all.

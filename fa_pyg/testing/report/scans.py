@@ -38,6 +38,8 @@ def check_scans(trial: Trial) -> Section:
     if energy is None or energy.variation == 0:
         reason = "no output is an energy" if energy is None else "the energy is the same for all positions"
         return Section("smoothness", title, reason=reason)
+    if any(one.get("pos") is None for one in trial.data):
+        return Section("smoothness", title, reason="the data have no positions (pos)")
     if trial.is_random:
         return Section("smoothness", title, reason="the model is not deterministic")
     rows, curves = [], []

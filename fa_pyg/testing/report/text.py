@@ -31,8 +31,8 @@ def conclusion(report: Report) -> str:
     faults = sorted({section.name for section, _ in report.faults})
     if faults:
         return f"Faults in {', '.join(faults)}. ({report.seconds:.0f} s)"
-    if not report.passed:
-        return f"Nothing could be checked. ({report.seconds:.0f} s)"
+    if report.is_empty:
+        return f"Nothing could be checked; the sections say why. ({report.seconds:.0f} s)"
     return f"No fault was found. ({report.seconds:.0f} s)"
 
 

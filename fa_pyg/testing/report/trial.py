@@ -246,7 +246,7 @@ def judged(trial: Trial, output: Output, found: dict[str, Found]) -> tuple[str, 
 
 
 def _constant(output: Output) -> str:
-    return f"{output.name} is the same for all positions: nothing to compare"
+    return f"{output.name} is the same for all positions (are the last weights 0?): nothing to compare"
 
 
 def extent(data: Data) -> float:

@@ -46,8 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         nargs="+",
         metavar="FILE",
-        help="XYZ files, or module:name of a list of PyG data, or of a function that makes it (default: small "
-        "molecules)",
+        help="XYZ files, or module:name of PyG data or of a function that makes them (default: molecules)",
     )
     _add_options(parser.add_argument)
     _add_effort(parser)

@@ -24,6 +24,7 @@ MOST = 8  # structures
 TOL = 1e-5  # of the typical slope of the energy
 STEPS = {"float64": 1e-4, "float32": 0.03}  # of finite differences, in spacings
 ROUNDINGS = 30
+UNIT = "relative to the typical slope of the energy; net force and torque, to the sum of the norms"
 NET = {"float64": 1e-9, "float32": 1e-4}  # relative to the sum of the norms of the forces, or torques
 
 
@@ -45,7 +46,7 @@ def check_forces(trial: Trial) -> Section:
     if not data:
         return Section("forces", title, reason="all structures have a single node")
     model = _Energies(trial.best, data, energy.name, None if forces is None else forces.name)
-    kind = "by automatic differentiation" if forces is None else "predicted"
+    kind = "autograd" if forces is None else "predicted"
     try:
         found = _measured(trial, model, data)
         nets = _nets(trial, model)
@@ -57,7 +58,7 @@ def check_forces(trial: Trial) -> Section:
     points = Points(
         "derivatives of the energy along random directions", found.slopes.tolist(), found.predicted.tolist()
     )
-    return Section("forces", title, (row, *nets), plots=(points,))
+    return Section("forces", title, (row, *nets), unit=UNIT, plots=(points,))
 
 
 def _few(trial: Trial) -> list[Data]:

@@ -15,8 +15,8 @@ __all__ = ["ALIASES", "DERIVED", "TARGETS", "Binding", "bind"]
 
 # What a parameter of this name receives, if the data have no attribute of the very name.
 _NAMES = {
-    "z": "z atomic_numbers atomic_number atomic_nums numbers species atom_types atom_type node_type node_types "
-    "elements types Z nuclear_charges",
+    "z": "z atomic_numbers atomic_number atomic_nums numbers species atom_types atom_type node_type "
+    "node_types elements types Z nuclear_charges",
     "pos": "pos positions position coords coordinates coord xyz points R r",
     "batch": "batch batch_idx batch_index batch_id data_batch mol_idx graph_index node2graph",
     "edge_index": "edge_index edges edge_idx neighbors neighbor_list",

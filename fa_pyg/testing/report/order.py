@@ -83,8 +83,6 @@ def check_batch(trial: Trial) -> Section:
     title = "a structure gives the same alone and in a batch of others"
     if not trial.best.together:
         return Section("batch", title, reason=f"each call takes one structure: {trial.best.binding}")
-    if len(trial.data) < 2:
-        return Section("batch", title, reason="there is only one structure")
     tally = Tally(trial)
     _together(tally, "alone", lambda subject, data: subject(data, together=False))
     _together(tally, "reversed batch", lambda subject, data: subject(data[::-1])[::-1])

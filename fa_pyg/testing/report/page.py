@@ -29,6 +29,7 @@ p { margin: .3rem 0; }
 table { border-collapse: collapse; width: 100%; margin: .6rem 0; font-size: .92rem; }
 th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
+tr.noted td { border-bottom: none; padding-bottom: 0; }
 th { color: var(--soft); font-weight: 500; }
 td:first-child, th:first-child { width: 1%; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -125,7 +126,7 @@ def _bars(section: Section) -> str:
     precisions, has_limits = columns(section)
     if not drawn:
         return ""
-    words = "errors relative to the variation of the output"
+    words = f"errors {section.unit}"
     words += f"; light: {precisions[0]}, dark: {precisions[1]}" if len(precisions) > 1 else ""
     words += f"; the upright line is what is allowed in {precisions[-1]}" if has_limits else ""
     return f"<figure>{drawn}<figcaption>{_safe(words)}</figcaption></figure>"
@@ -138,24 +139,22 @@ def _plot(plot: object) -> str:
 
 def _table(section: Section) -> str:
     precisions, has_limits = columns(section)
-    heads = "".join(f'<th class="n">{_safe(p)}</th>' for p in precisions)
-    heads += '<th class="n">allowed</th>' * has_limits + "<th>worst on</th>" * bool(precisions)
-    body = "".join(_row(row, precisions, has_limits) for row in section.rows)
-    return (
-        f'<div class="scroll"><table><tr><th></th><th>case</th><th>output</th>{heads}<th></th></tr>{body}'
-        "</table></div>"
-    )
+    heads = ["", "case", "output", *precisions, *["allowed"] * has_limits, *["worst on"] * bool(precisions)]
+    kinds = ["", "", "", *["n"] * (len(precisions) + has_limits), *[""] * bool(precisions)]
+    head = "".join(f'<th class="{kind}">{_safe(word)}</th>' for word, kind in zip(heads, kinds, strict=True))
+    body = "".join(_row(row, precisions, has_limits, kinds) for row in section.rows)
+    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def _row(row: Row, precisions: list[str], has_limits: bool) -> str:
-    figures = "".join(f'<td class="n">{_safe(figure(row.errors.get(p)))}</td>' for p in precisions)
-    figures += f'<td class="n">{_safe(figure(row.limit))}</td>' * has_limits
-    figures += f"<td>{_safe(row.where)}</td>" * bool(precisions)
-    note = row.note if precisions else " ".join(filter(None, (row.where, row.note)))
-    return (
-        f"<tr><td>{_mark(row.verdict)}</td><td>{_safe(row.case)}</td><td>{_safe(row.output)}</td>{figures}"
-        f"<td>{_safe(note)}</td></tr>"
+def _row(row: Row, precisions: list[str], has_limits: bool, kinds: list[str]) -> str:
+    figures = [figure(row.errors.get(p)) for p in precisions] + [figure(row.limit)] * has_limits
+    words = [row.case, row.output, *figures, *[row.where] * bool(precisions)]
+    cells = "".join(f'<td class="{kind}">{_safe(v)}</td>' for v, kind in zip(words, kinds[1:], strict=True))
+    note = row.note if precisions else ": ".join(filter(None, (row.where, row.note)))
+    below = (
+        f'<tr><td></td><td colspan="{len(kinds) - 1}" class="soft">{_safe(note)}</td></tr>' if note else ""
     )
+    return f'<tr class="{"noted" if note else ""}"><td>{_mark(row.verdict)}</td>{cells}</tr>{below}'
 
 
 def _worst_inputs(section: Section) -> Iterator[str]:

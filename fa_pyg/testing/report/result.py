@@ -98,6 +98,7 @@ class Section:
         rows: one for each case and output.
         reason: why nothing was checked.
         remarks: what else is to say.
+        unit: of the errors.
         good: outcome in words, if nothing is wrong and there are no errors to show.
         plots: curves and scatter plots.
     """
@@ -107,6 +108,7 @@ class Section:
     rows: tuple[Row, ...] = ()
     reason: str = ""
     remarks: tuple[str, ...] = ()
+    unit: str = "relative to the variation of the output"
     good: str = ""
     plots: tuple[Curve | Points, ...] = ()
 
@@ -123,7 +125,8 @@ class Section:
         faults = [row for row in self.rows if row.verdict == FAULT]
         if faults and not any(row.largest is not None for row in faults):
             return faults[0]
-        return max([row for row in rows if not faults or row in faults], key=_size, default=None)
+        shown = [row for row in rows if not faults or row in faults]
+        return max(shown, key=lambda row: (not faults and bool(row.note), _size(row)), default=None)
 
 
 def _size(row: Row) -> float:

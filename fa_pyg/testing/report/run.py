@@ -10,7 +10,8 @@ import torch
 
 from fa_pyg import checks
 from fa_pyg.groups import Group, GroupLike
-from fa_pyg.reps import RepLike
+from fa_pyg.nn.output_structure import output_spec
+from fa_pyg.reps import Rep, RepLike
 from fa_pyg.testing.report.forces import check_forces
 from fa_pyg.testing.report.gradients import check_gradients
 from fa_pyg.testing.report.lines import check_continuity
@@ -105,6 +106,8 @@ def report(
     checks.one_of("dtype", dtype, ("float32", "float64"), optional=True)
     wanted = checks.some_of("only", only, SECTIONS) or list(SECTIONS)
     start = time.perf_counter()
+    inputs, output = _checked_inputs(inputs), _checked_output(output)
+    checks.instance("names", names, Mapping, "a dict of parameters and attributes", optional=True)
     settings = Settings(
         Group.of(group), inputs, output, names or {}, edges, num, dtype, training, tol, quick, seed
     )
@@ -114,6 +117,20 @@ def report(
         wanted = wanted if ready.trial.given else ["finite"]  # outputs are not finite on any structure
         sections = [_checked(name, check, ready) for name, check in SECTIONS.items() if name in wanted]
     return Report(tuple(ready.facts), tuple(sections), time.perf_counter() - start)
+
+
+def _checked_inputs(inputs: Mapping[str, RepLike] | None) -> dict[str, Rep] | None:
+    if inputs is None:
+        return None
+    if not checks.instance("inputs", inputs, Mapping, 'a dict such as {"pos": "point"}'):
+        checks.refuse("inputs", "at least one input", inputs)
+    return {name: Rep.of(rep, "inputs") for name, rep in inputs.items()}
+
+
+def _checked_output(output: Any) -> dict[str, Rep] | Rep | None:
+    """Representation of each output by name; those of a tuple are numbered."""
+    spec = None if output is None else output_spec(output)
+    return {str(k): rep for k, rep in enumerate(spec)} if isinstance(spec, (tuple, list)) else spec
 
 
 def _checked(name: str, check: Callable[[Prepared], Section], ready: Prepared) -> Section:

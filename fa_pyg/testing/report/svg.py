@@ -50,7 +50,7 @@ def bars(rows: Sequence[Row]) -> str:
                 f'<rect class="{kind}" x="{LEFT}" y="{y:.1f}" width="{length:.1f}" height="11" rx="2">'
             )
             parts.append(f"<title>{precision}: {value:.2e}</title></rect>")
-            parts.append(_text(LEFT + length + 6, y + 10, figure(value), "start", "small"))
+            parts.append(_text(WIDTH - 2, y + 10, figure(value), "end", "small"))
             y += 14
         if row.limit:
             parts.append(_line(x(row.limit), y - 16, x(row.limit), y - 1, "limit"))

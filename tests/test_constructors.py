@@ -525,6 +525,12 @@ ENTRIES: dict[str, Entry] = {
         {"num_graphs": 1, "pairs": POS, "unsound": POS}, "num_graphs:free pairs:free unsound:free"
     ),
     "testing.Probe": Entry({"dim": 3}, "dim:size length:length velocities:flag seed:whole"),
+    "testing.Report": Entry({"facts": (), "sections": ()}, "facts:free sections:free seconds:free"),
+    "testing.report": Entry(
+        {"model": Sums(), "data": [GRAPH], "group": "S(n)", "num": 1, "only": ["batch"]},
+        "model:function data:free group:group inputs:inputs? output:output? names:free edges:length? "
+        "only:name? num:positive dtype:name? training:flag tol:amount? quick:flag? seed:whole",
+    ),
     "testing.framed_probe": Entry({"frame": PCAFrame("E(3)")}, "frame:frame"),
     "testing.catalogue": Entry({"kinds": ["planes"]}, "dim:size kinds:name?"),
     "testing.lines": Entry({"n": 1}, "n:whole? dim:size kinds:name? gap:amount width:amount seed:whole"),

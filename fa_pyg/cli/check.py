@@ -1,4 +1,4 @@
-"""Command ``fa-pyg check``: is a model equivariant, batch independent, conservative, continuous, ...?"""
+"""Command ``fa-pyg check``: a report on whether any model is equivariant, conservative, continuous."""
 
 from __future__ import annotations
 
@@ -31,66 +31,56 @@ Modules and files that are named are run: they are your own code. The exit statu
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fa-pyg check",
-        description="Check whether any model is invariant or equivariant, independent of the batch, conservative, "
-        "continuous, ..., and report the errors of each output under each kind of motion.",
+        description="Check whether any model is invariant or equivariant, independent of the batch, "
+        "conservative, continuous, ...: errors of each output under each kind of motion.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("model", help="module:name or file.py:name of a model, or of a function without arguments that makes one; "
-        "or the folder or checkpoint of a potential trained by fa-pyg")  # fmt: skip
-    add("--data", nargs="+", metavar="FILE", help="XYZ files, or module:name of a list of PyG data or a function that "
-        "makes it (default: small molecules)")  # fmt: skip
-    add(
-        "--group",
-        default="E(3)",
-        help='symmetry: "E(3)" (default), "SE(3)", "O(2)", "Oh", "S(n)" for graphs, ...',
+    parser.add_argument(
+        "model",
+        help="module:name or file.py:name of a model, or of a function without arguments that makes one; or "
+        "the folder or checkpoint of a potential trained by fa-pyg",
     )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        metavar="FILE",
+        help="XYZ files, or module:name of PyG data or of a function that makes them (default: molecules)",
+    )
+    _add_options(parser.add_argument)
+    _add_effort(parser)
+    return parser
+
+
+def _add_options(add: Any) -> None:
+    add("--group", default="E(3)", help='symmetry: "E(3)" (default), "SE(3)", "O(2)", "Oh", "S(n)", ...')
     add(
         "--inputs",
         nargs="+",
         default=[],
         metavar="NAME=REP",
-        help="how inputs transform: pos=point vel=vector",
+        help="pos=point vel=vector",
     )
-    add(
-        "--output",
-        nargs="+",
-        default=[],
-        metavar="NAME=REP",
-        help="how outputs transform: energy=scalar forces=vector",
-    )
-    add(
-        "--map",
-        nargs="+",
-        default=[],
-        metavar="PARAMETER=ATTRIBUTE",
-        help="what a parameter receives: coords=pos",
-    )
+    add("--output", nargs="+", default=[], metavar="NAME=REP", help="energy=scalar forces=vector, or one REP")
+    add("--map", nargs="+", default=[], metavar="PARAMETER=ATTRIBUTE", help="what a parameter receives: q=z")
     add("--edges", metavar="radius=R", help="build the edges that the model needs within this distance")
     add("--only", metavar="NAME,...", help=f"some of the checks: {','.join(SECTIONS)}")
-    add("--num", type=int, default=20, help="number of structures taken from the data (20)")
     add("--dtype", choices=("float32", "float64"), help="check in one precision (default: both)")
     add("--train", action="store_true", help="check in training mode (default: evaluation)")
     add("--tol", type=float, help="accept errors up to this, relative to the variation of the output")
-    effort = parser.add_mutually_exclusive_group()
-    effort.add_argument(
-        "--quick", action="store_const", const=True, help="fewer motions, lines and scans; default if slow"
-    )
-    effort.add_argument(
-        "--full", dest="quick", action="store_const", const=False, help="all of them, also if slow"
-    )
-    add("--seed", type=int, default=0, help="of all random numbers (0)")
     add("--html", metavar="FILE", help="write one page with plots")
     add("--out", metavar="FOLDER", help="write text, page and the worst inputs (as XYZ)")
-    add(
-        "--trust",
-        action="append",
-        default=[],
-        help="class or module that the configuration of a checkpoint may name",
-    )
-    return parser
+    add("--trust", action="append", default=[], help="class that the settings of a checkpoint may name")
+
+
+def _add_effort(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--num", type=int, default=20, help="number of structures taken from the data (20)")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (0)")
+    effort = parser.add_mutually_exclusive_group()
+    quick, full = "fewer motions, lines and scans (default if the model is slow)", "all, also if it is slow"
+    effort.add_argument("--quick", action="store_const", const=True, help=quick)
+    effort.add_argument("--full", dest="quick", action="store_const", const=False, help=full)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -105,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0 if report.passed else 1
+    return 0 if report.passed else 2 if report.is_empty else 1
 
 
 def _report(given: argparse.Namespace) -> Any:

@@ -25,8 +25,8 @@ def load_model(target: str, trust: Iterable[str] = ()) -> Callable:
     """Load the model that a command names.
 
     Args:
-        target: ``module:name`` or ``file.py:name`` of a model, of a function without arguments that makes one,
-            or of an ASE calculator; or the folder or checkpoint of a trained potential. Modules are run.
+        target: ``module:name`` or ``file.py:name`` of a model, of a function without arguments that makes
+            one, or of an ASE calculator; or the folder or checkpoint of a trained potential. Modules are run.
         trust: as for :func:`fa_pyg.potential.load`.
 
     Raises:
@@ -41,8 +41,8 @@ def load_model(target: str, trust: Iterable[str] = ()) -> Callable:
         return CalculatorModel(found)
     if not callable(found):
         raise ValueError(
-            f"model: expected a torch.nn.Module, a function or an ASE calculator, found a {type(found).__name__} "
-            f"in {target}"
+            f"model: expected a torch.nn.Module, a function or an ASE calculator, "
+            f"found {found!r:.60s} in {target}"
         )
     return found
 
@@ -98,12 +98,15 @@ def _named(name: str, target: str) -> Any:
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            names = ", ".join(
-                k for k in vars(module) if not k.startswith("_") and callable(getattr(module, k))
-            )
-            raise ValueError(f"{name}: expected a name in {path}, such as {names[:200]}, found {attribute!r}")
+            raise ValueError(f"{name}: expected a name in {path}{_names(module)}, found {attribute!r}")
         found = getattr(found, part)
     return found
+
+
+def _names(module: ModuleType) -> str:
+    """Functions and classes that a module defines, as a hint."""
+    own = [k for k, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__]
+    return f", such as {', '.join(own[:8])}" if own else ""
 
 
 def _imported(name: str, path: str) -> ModuleType:

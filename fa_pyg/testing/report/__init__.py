@@ -1,4 +1,4 @@
-"""Report on any model: is it equivariant, batch independent, conservative, continuous, ...?"""
+"""Report on whether any model is equivariant, independent of the batch, conservative, continuous."""
 
 from __future__ import annotations
 

@@ -82,12 +82,12 @@ def accepted(
     good = [one for one, error in zip(data, errors, strict=True) if error is None]
     together = subject.together
     subject.levels.clear()
-    if together and len(good) > 1:
+    if together and good:
         try:
-            subject(good)
+            subject([*good, good[0]])  # so that there are several
         except ModelError:  # rows of all structures together, or a batch that it does not take after all
             together = False
-    if not together or len(good) < 2:
+    if not together:
         subject.levels = _levels(subject, good)
     for one in subjects.values():
         one.together, one.levels = together, dict(subject.levels)

@@ -14,7 +14,13 @@ __all__ = ["facts"]
 
 
 def facts(
-    model: Callable, binding: Binding, trial: Trial, origin: str, failed: Mapping[str, str], training: bool
+    model: Callable,
+    binding: Binding,
+    trial: Trial,
+    origin: str,
+    failed: Mapping[str, str],
+    left_out: int,
+    training: bool,
 ) -> Iterator[tuple[str, str]]:
     """Yield names and facts.
 
@@ -24,6 +30,7 @@ def facts(
         trial: state of the check.
         origin: of the structures.
         failed: what the model raises in precisions that it does not take.
+        left_out: number of structures that are not checked.
         training: whether it is in training mode.
     """
     is_module = isinstance(model, nn.Module)
@@ -35,7 +42,7 @@ def facts(
     edges = trial.best.edges
     yield "called as", f"{binding}{mode}" + ("" if edges is None else f", edges within {edges:g}")
     yield "group", str(trial.group)
-    yield "data", _data(trial, origin)
+    yield "data", _data(trial, origin) + (f"; {left_out} left out, see finite" if left_out else "")
     moved = ", ".join(f"{k} is {rep}" for k, rep in trial.reps.items())
     yield "transforms", moved or "nothing"
     for one in trial.outputs:

@@ -24,6 +24,7 @@ MOST = 8  # structures
 TOL = 1e-5  # of the typical slope of the energy
 STEPS = {"float64": 1e-4, "float32": 0.03}  # of finite differences, in spacings
 ROUNDINGS = 30
+UNIT = "relative to the typical slope of the energy; net force and torque, to the sum of the norms"
 NET = {"float64": 1e-9, "float32": 1e-4}  # relative to the sum of the norms of the forces, or torques
 
 
@@ -37,13 +38,15 @@ def check_forces(trial: Trial) -> Section:
         )
     if energy.variation == 0:
         return Section("forces", title, reason="the energy is the same for all positions")
+    if any(one.get("pos") is None for one in trial.data):
+        return Section("forces", title, reason="the data have no positions (pos)")
     if trial.is_random:
         return Section("forces", title, reason="the model is not deterministic")
     data = [one for one in _few(trial) if one.num_nodes > 1]
     if not data:
         return Section("forces", title, reason="all structures have a single node")
     model = _Energies(trial.best, data, energy.name, None if forces is None else forces.name)
-    kind = "by automatic differentiation" if forces is None else "predicted"
+    kind = "autograd" if forces is None else "predicted"
     try:
         found = _measured(trial, model, data)
         nets = _nets(trial, model)
@@ -55,7 +58,7 @@ def check_forces(trial: Trial) -> Section:
     points = Points(
         "derivatives of the energy along random directions", found.slopes.tolist(), found.predicted.tolist()
     )
-    return Section("forces", title, (row, *nets), plots=(points,))
+    return Section("forces", title, (row, *nets), unit=UNIT, plots=(points,))
 
 
 def _few(trial: Trial) -> list[Data]:
@@ -104,9 +107,10 @@ def _row(trial: Trial, case: str, energy: Output, found: _Slopes, data: Sequence
     noise = ROUNDINGS * eps * trial.condition(energy, energy.size, data[k].pos.abs().max().item()) / h
     bound = max(TOL if precision == "float64" else 1e-2, trial.tol or 0) * typical + noise
     scale = max(typical, noise, 1e-300)
+    direction = found.directions[worst // len(data)][_rows(data, k)].tolist()
     line = (
-        f"along the direction of unit norm {found.directions[worst // len(data)][_rows(data, k)].tolist()} the "
-        f"energy has the slope {found.slopes[worst]:.6g}, by the forces {found.predicted[worst]:.6g}"
+        f"the energy has the slope {found.slopes[worst]:.6g}, by the forces {found.predicted[worst]:.6g}, "
+        f"along the direction {direction}"
     )
     verdict = OK if error[worst].item() <= bound else FAULT
     note = "" if verdict == OK else "not the gradient of the energy (relative to the typical slope)"

@@ -28,7 +28,7 @@ def check_continuity(trial: Trial) -> Section:
     """Search for jumps of the outputs along lines of structures."""
     title = "outputs do not jump as points move"
     if any(one.get("pos") is None for one in trial.data):
-        return Section("continuity", title, reason="the data have no positions")
+        return Section("continuity", title, reason="the data have no positions (pos)")
     alive = [one for one in trial.outputs if one.variation]
     if not alive:
         return Section("continuity", title, reason="outputs are the same for all positions")

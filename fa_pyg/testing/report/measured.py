@@ -25,7 +25,7 @@ SMALL = 1e-9  # a guessed representation fits if the error is below it, relative
 def measured_outputs(
     trial: Trial, declared: Mapping[str, RepLike] | RepLike | None, data: Sequence[Data]
 ) -> list[Output]:
-    """Describe the outputs, with their sizes and variations on structures of finite outputs, if there are any."""
+    """Describe the outputs, with sizes and variations if some structures have finite outputs."""
     subject, some = trial.best, trial.data[: trial.given] or data
     sample = subject.values(some[:1], subject.batch(some[:1]))
     if subject.together and len(some) > 1:
@@ -83,13 +83,12 @@ def _guessed(trial: Trial, output: Output) -> Output:
     group = trial.group
     if not output.rep.rank or not group.rotates or output.variation == 0 or output.role == "forces":
         return output
-    options = [output.rep, Rep(0)] + ([Rep(1, pseudo=True)] if output.rep == Rep(1) else [])
+    vectors = [Rep(1, affine=True), Rep(1, pseudo=True)] if output.rep == Rep(1) else []
+    options, some = [output.rep, Rep(0), *vectors], trial.data[: trial.given][:4]
     draws = [draw for case, draw in kinds(group).items() if case in ("rotations", "reflections", "elements")]
-    some = trial.data[: trial.given][:4]
-    motions = [draw(trial.generator) for draw in draws]
-    before = trial.best(some)
-    errors = dict.fromkeys(options, 0.0)
-    for g in motions:
+    moves = [replace(draw(trial.generator), translation=_shift(trial)) for draw in draws]
+    before, errors = trial.best(some), dict.fromkeys(options, 0.0)
+    for g in moves:
         after = trial.best([trial.moved(one, g) for one in some])
         for rep in options:
             pairs = zip(after, before, strict=True)
@@ -99,3 +98,9 @@ def _guessed(trial: Trial, output: Output) -> Output:
     scale = max(output.size, output.variation)
     bound = SMALL if list(trial.subjects)[-1] == "float64" and not trial.lowered else 1e-3
     return replace(output, rep=best) if errors[best] <= bound * scale else output
+
+
+def _shift(trial: Trial) -> Tensor:
+    """Translation by about ten spacings, if the group translates."""
+    drawn = torch.randn(trial.group.dim, generator=trial.generator, dtype=torch.float64)
+    return 100 * trial.sigma * drawn * trial.group.translates

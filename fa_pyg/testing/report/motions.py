@@ -45,7 +45,13 @@ def check_motions(trial: Trial) -> Section:
         times = 1 if trial.quick or case == "small rotations" else 2
         for _ in range(times):
             _try(tally, case, [draw(trial.generator) for _ in trial.data])
-    return Section("equivariance", title, tuple(tally.rows()), remarks=tuple(_remarks(tally, cases)))
+    return Section(
+        "equivariance",
+        title,
+        tuple(tally.rows()),
+        remarks=tuple(_remarks(tally, cases)),
+        good="no difference",
+    )
 
 
 def _remarks(tally: Tally, cases: dict[str, Draw]) -> Iterator[str]:
@@ -62,7 +68,7 @@ def _remarks(tally: Tally, cases: dict[str, Draw]) -> Iterator[str]:
             verdicts.get(("rotations", output.name)) == OK
             and verdicts.get(("reflections", output.name)) == FAULT
         ):
-            yield f"{output.name} is equivariant to rotations, not to reflections: the model is chiral (SE, SO)"
+            yield f"{output.name} is equivariant to rotations, not to reflections (SE, SO)"
 
 
 def check_translations(trial: Trial) -> Section:
@@ -75,7 +81,7 @@ def check_translations(trial: Trial) -> Section:
     tally = Tally(trial)
     for words, length in (("small", 0.1), ("by 10 spacings", 10.0), ("by 1000 spacings", 1000.0)):
         _try(tally, words, [_translation(trial, length) for _ in trial.data])
-    return Section("translation", title, tuple(tally.rows()))
+    return Section("translation", title, tuple(tally.rows()), good="no difference")
 
 
 def _try(tally: Tally, case: str, motions: list[Motion]) -> None:

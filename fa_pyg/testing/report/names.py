@@ -14,19 +14,20 @@ from fa_pyg.calls import Signature
 __all__ = ["ALIASES", "DERIVED", "TARGETS", "Binding", "bind"]
 
 # What a parameter of this name receives, if the data have no attribute of the very name.
-ALIASES: dict[str, tuple[str, ...]] = {
-    "z": ("z", "atomic_numbers", "atomic_number", "atomic_nums", "numbers", "species", "atom_types", "atom_type",
-          "node_type", "node_types", "elements", "types", "Z", "nuclear_charges"),
-    "pos": ("pos", "positions", "position", "coords", "coordinates", "coord", "xyz", "points", "R", "r"),
-    "batch": ("batch", "batch_idx", "batch_index", "batch_id", "data_batch", "mol_idx", "graph_index", "node2graph"),
-    "edge_index": ("edge_index", "edges", "edge_idx", "neighbors", "neighbor_list"),
-    "edge_weight": ("edge_weight", "edge_length", "edge_lengths", "edge_dist", "distances"),
-    "edge_vec": ("edge_vec", "edge_vectors", "edge_vector"),
-    "num_graphs": ("num_graphs", "n_graphs", "batch_size"),
-    "natoms": ("natoms", "n_atoms", "num_atoms"),
-    "cell": ("cell", "lattice", "box", "cells"),
-    "pbc": ("pbc",),
-}  # fmt: skip
+_NAMES = {
+    "z": "z atomic_numbers atomic_number atomic_nums numbers species atom_types atom_type node_type "
+    "node_types elements types Z nuclear_charges",
+    "pos": "pos positions position coords coordinates coord xyz points R r",
+    "batch": "batch batch_idx batch_index batch_id data_batch mol_idx graph_index node2graph",
+    "edge_index": "edge_index edges edge_idx neighbors neighbor_list",
+    "edge_weight": "edge_weight edge_length edge_lengths edge_dist distances",
+    "edge_vec": "edge_vec edge_vectors edge_vector",
+    "num_graphs": "num_graphs n_graphs batch_size",
+    "natoms": "natoms n_atoms num_atoms",
+    "cell": "cell lattice box cells",
+    "pbc": "pbc",
+}
+ALIASES = {source: tuple(names.split()) for source, names in _NAMES.items()}
 DERIVED = ("batch", "num_graphs", "natoms", "ptr", "edge_index", "edge_weight", "edge_vec")
 EDGES = ("edge_index", "edge_weight", "edge_vec")
 # Labels: an optional parameter of this name, such as a flag `stress`, does not receive them.

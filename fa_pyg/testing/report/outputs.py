@@ -104,6 +104,8 @@ def described(
     if declared is not None and not isinstance(declared, Mapping):
         declared = dict.fromkeys(values, declared)
     found = [_described(name, v, levels[name], (declared or {}).get(name), dim) for name, v in values.items()]
+    if not dim:
+        return [replace(one, role="") for one in found]
     if any(one.role == "energy" for one in found):
         return found
     fits = [k for k, one in enumerate(found) if _may_be_energy(one, values[one.name])]

@@ -13,34 +13,55 @@ __all__ = ["page"]
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1c2430; --soft: #5d6b7c; --back: #ffffff; --card: #f5f7fa;
-  --line: #d8dee7; --good: #2f7d5b; --low: #8fb8a6; --bad: #c2362f; --blue: #2b62b0; --none: #7b8794; }
-@media (prefers-color-scheme: dark) { :root { --text: #e6ebf1; --soft: #9dabbc; --back: #12161c; --card: #1b222b;
-  --line: #333d4a; --good: #4fb286; --low: #2f6650; --bad: #f0736b; --blue: #7fb0f2; --none: #8793a1; } }
+  --line: #d8dee7; --good: #2f7d5b; --low: #8fb8a6; --bad: #c2362f; --blue: #2b62b0; --none: #6b7785; }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #e6ebf1; --soft: #9dabbc; --back: #12161c; --card: #1b222b; --line: #333d4a;
+    --good: #4fb286; --low: #2f6650; --bad: #f0736b; --blue: #7fb0f2; --none: #8793a1; }
+}
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.2rem; max-width: 56rem; background: var(--back); color: var(--text);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: break-word; }
-h1 { font-size: 1.5rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .2rem; }
-p { margin: .3rem 0; } .soft { color: var(--soft); } .scroll { overflow-x: auto; }
+h1 { font-size: 1.5rem; margin: 0 0 .3rem; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .2rem; }
+p { margin: .3rem 0; }
+.soft { color: var(--soft); }
+.scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: .6rem 0; font-size: .92rem; }
-th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 500; } td:first-child, th:first-child { width: 1%; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums;
-  white-space: nowrap; }
+th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; }
+tr.noted td { border-bottom: none; padding-bottom: 0; }
+th { color: var(--soft); font-weight: 500; }
+td:first-child, th:first-child { width: 1%; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .1rem 1rem; margin: .8rem 0; }
-dt { color: var(--soft); } dd { margin: 0; min-width: 0; }
+dt { color: var(--soft); }
+dd { margin: 0; min-width: 0; }
 .mark { display: inline-block; min-width: 3.4rem; text-align: center; border-radius: .3rem; padding: 0 .45rem;
   font-size: .82rem; font-weight: 600; color: var(--back); background: var(--good); }
-.mark.fault { background: var(--bad); } .mark.none { background: var(--none); }
-.result { border-left: .3rem solid var(--good); background: var(--card); padding: .6rem .9rem; margin: .9rem 0; }
+.mark.fault { background: var(--bad); }
+.mark.none { background: var(--none); }
+.result { border-left: .3rem solid var(--good); background: var(--card); padding: .6rem .9rem;
+  margin: .9rem 0; }
 .result.fault { border-color: var(--bad); }
-a { color: inherit; } svg { width: 100%; max-width: 40rem; height: auto; display: block; margin: .5rem 0; }
-svg text { font-size: 12px; fill: var(--text); } svg text.small { font-size: 11px; fill: var(--soft); }
-svg .grid { stroke: var(--line); stroke-width: 1; } svg .good { fill: var(--good); } svg .low { fill: var(--low); }
-svg .bad { fill: var(--bad); } svg .curve { fill: none; stroke: var(--blue); stroke-width: 2; }
-svg .dot { fill: var(--blue); fill-opacity: .7; } svg .mark { stroke: var(--bad); stroke-dasharray: 4 3; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: .3rem 1.2rem; }
-figure { margin: .4rem 0; } figcaption { font-size: .85rem; color: var(--soft); }
-details { margin: .5rem 0; } summary { cursor: pointer; color: var(--soft); }
+a { color: inherit; }
+svg { width: 100%; max-width: 36rem; height: auto; display: block; margin: .5rem 0; }
+svg text { font-size: 12px; fill: var(--text); }
+svg text.small { font-size: 11px; fill: var(--soft); }
+svg .grid { stroke: var(--line); stroke-width: 1; }
+svg .good { fill: var(--good); }
+svg .low { fill: var(--low); }
+svg .bad { fill: var(--bad); }
+svg .faint { fill: var(--bad); fill-opacity: .45; }
+svg .curve { fill: none; stroke: var(--blue); stroke-width: 2; }
+svg .dot { fill: var(--blue); fill-opacity: .7; }
+svg .mark { stroke: var(--bad); stroke-dasharray: 4 3; }
+svg .limit { stroke: var(--text); stroke-width: 2; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
+  gap: .3rem 1.2rem; }
+figure { margin: .4rem 0; }
+figcaption { font-size: .85rem; color: var(--soft); }
+details { margin: .5rem 0; }
+summary { cursor: pointer; color: var(--soft); }
 pre { background: var(--card); padding: .6rem; overflow-x: auto; font-size: .8rem; line-height: 1.35; }
 """
 SHOWN = 60  # atoms of a worst input on the page
@@ -92,12 +113,23 @@ def _section(section: Section) -> str:
     if section.reason:
         parts.append(f"<p>Not applicable: {_safe(section.reason)}</p>")
     if section.rows:
-        parts += [bars(section.rows), _table(section)]
+        parts += [_bars(section), _table(section)]
     parts += [f"<p>{_safe(remark)}</p>" for remark in section.remarks]
     if section.plots:
         parts.append('<div class="plots">' + "".join(map(_plot, section.plots)) + "</div>")
     parts += list(_worst_inputs(section))
     return "\n".join(parts)
+
+
+def _bars(section: Section) -> str:
+    drawn = bars(section.rows)
+    precisions, has_limits = columns(section)
+    if not drawn:
+        return ""
+    words = f"errors {section.unit}"
+    words += f"; light: {precisions[0]}, dark: {precisions[1]}" if len(precisions) > 1 else ""
+    words += f"; the upright line is what is allowed in {precisions[-1]}" if has_limits else ""
+    return f"<figure>{drawn}<figcaption>{_safe(words)}</figcaption></figure>"
 
 
 def _plot(plot: object) -> str:
@@ -107,24 +139,22 @@ def _plot(plot: object) -> str:
 
 def _table(section: Section) -> str:
     precisions, has_limits = columns(section)
-    heads = "".join(f'<th class="n">{_safe(p)}</th>' for p in precisions)
-    heads += '<th class="n">allowed</th>' * has_limits + "<th>worst on</th>" * bool(precisions)
-    body = "".join(_row(row, precisions, has_limits) for row in section.rows)
-    return (
-        f'<div class="scroll"><table><tr><th></th><th>case</th><th>output</th>{heads}<th></th></tr>{body}'
-        "</table></div>"
-    )
+    heads = ["", "case", "output", *precisions, *["allowed"] * has_limits, *["worst on"] * bool(precisions)]
+    kinds = ["", "", "", *["n"] * (len(precisions) + has_limits), *[""] * bool(precisions)]
+    head = "".join(f'<th class="{kind}">{_safe(word)}</th>' for word, kind in zip(heads, kinds, strict=True))
+    body = "".join(_row(row, precisions, has_limits, kinds) for row in section.rows)
+    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def _row(row: Row, precisions: list[str], has_limits: bool) -> str:
-    figures = "".join(f'<td class="n">{_safe(figure(row.errors.get(p)))}</td>' for p in precisions)
-    figures += f'<td class="n">{_safe(figure(row.limit))}</td>' * has_limits
-    figures += f"<td>{_safe(row.where)}</td>" * bool(precisions)
-    note = row.note if precisions else " ".join(filter(None, (row.where, row.note)))
-    return (
-        f"<tr><td>{_mark(row.verdict)}</td><td>{_safe(row.case)}</td><td>{_safe(row.output)}</td>{figures}"
-        f"<td>{_safe(note)}</td></tr>"
+def _row(row: Row, precisions: list[str], has_limits: bool, kinds: list[str]) -> str:
+    figures = [figure(row.errors.get(p)) for p in precisions] + [figure(row.limit)] * has_limits
+    words = [row.case, row.output, *figures, *[row.where] * bool(precisions)]
+    cells = "".join(f'<td class="{kind}">{_safe(v)}</td>' for v, kind in zip(words, kinds[1:], strict=True))
+    note = row.note if precisions else ": ".join(filter(None, (row.where, row.note)))
+    below = (
+        f'<tr><td></td><td colspan="{len(kinds) - 1}" class="soft">{_safe(note)}</td></tr>' if note else ""
     )
+    return f'<tr class="{"noted" if note else ""}"><td>{_mark(row.verdict)}</td>{cells}</tr>{below}'
 
 
 def _worst_inputs(section: Section) -> Iterator[str]:

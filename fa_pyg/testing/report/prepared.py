@@ -27,6 +27,7 @@ __all__ = ["Prepared", "Settings", "prepared"]
 
 POINTS = ("pos",)
 VECTORS = ("vel", "velocity", "velocities", "normal", "normals", "cell")
+SAMPLE = 32  # structures to measure the time of
 CALLS, SECONDS = 9000, 25.0  # structures that a check evaluates, and time above which it takes fewer
 
 
@@ -117,7 +118,9 @@ def prepared(model: Callable, data: Any, settings: Settings) -> Prepared:
         is_plain=is_plain,
     )
     _measure(trial, declared, good, settings)
-    told = list(facts(model, binding, trial, origin, failed, settings.training))
+    told = list(
+        facts(model, binding, trial, origin, failed, len(left_out) + len(infinite), settings.training)
+    )
     precision = list(subjects)[-1]
     return Prepared(model, settings, trial, other, infinite, left_out, told)
 
@@ -127,9 +130,11 @@ def _measure(trial: Trial, declared: Declared, good: Sequence[Data], settings: S
     trial.outputs = measured_outputs(trial, declared, good)
     if not trial.given:
         return
-    start = time.perf_counter()
     trial.noise = noise(trial)
-    seconds = (time.perf_counter() - start) / (3 * len(trial.data))
+    many = trial.data * (1 + SAMPLE // len(trial.data))
+    start = time.perf_counter()
+    trial.best(many)
+    seconds = (time.perf_counter() - start) / len(many)
     trial.lowered = computes_lower(trial.best, trial.data[: trial.given], trial.outputs, trial.sigma)
     if settings.quick is None and seconds * CALLS > SECONDS:
         trial.quick = trial.is_slow = True
@@ -161,9 +166,8 @@ def _check_dimension(data: Sequence[Data], settings: Settings) -> None:
     for one in data if dim else ():
         pos = one.get("pos")
         if pos is not None and (pos.dim() != 2 or pos.size(1) != dim):
-            raise ValueError(
-                f"data: expected pos [N, {dim}] for {settings.group}, found {list(pos.shape)} in {made.name_of(one)}"
-            )
+            found = f"{list(pos.shape)} in {made.name_of(one)}"
+            raise ValueError(f"data: expected pos [N, {dim}] for {settings.group}, found {found}")
 
 
 def _renamed(inputs: Mapping[Any, RepLike] | None, binding: Binding) -> dict[str, RepLike] | None:

@@ -98,6 +98,7 @@ class Section:
         rows: one for each case and output.
         reason: why nothing was checked.
         remarks: what else is to say.
+        unit: of the errors.
         good: outcome in words, if nothing is wrong and there are no errors to show.
         plots: curves and scatter plots.
     """
@@ -107,6 +108,7 @@ class Section:
     rows: tuple[Row, ...] = ()
     reason: str = ""
     remarks: tuple[str, ...] = ()
+    unit: str = "relative to the variation of the output"
     good: str = ""
     plots: tuple[Curve | Points, ...] = ()
 
@@ -123,7 +125,8 @@ class Section:
         faults = [row for row in self.rows if row.verdict == FAULT]
         if faults and not any(row.largest is not None for row in faults):
             return faults[0]
-        return max([row for row in rows if not faults or row in faults], key=_size, default=None)
+        shown = [row for row in rows if not faults or row in faults]
+        return max(shown, key=lambda row: (not faults and bool(row.note), _size(row)), default=None)
 
 
 def _size(row: Row) -> float:
@@ -148,7 +151,13 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether something was checked, and no fault was found."""
-        return not self.faults and any(section.verdict == OK for section in self.sections)
+        return not self.faults and not self.is_empty
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was checked, apart from what holds of any constant."""
+        main = [section for section in self.sections if section.name not in ("finite", "modes")]
+        return all(section.verdict == NONE for section in main or self.sections)
 
     @property
     def faults(self) -> list[tuple[Section, Row]]:

@@ -10,7 +10,8 @@ import torch
 
 from fa_pyg import checks
 from fa_pyg.groups import Group, GroupLike
-from fa_pyg.reps import RepLike
+from fa_pyg.nn.output_structure import output_spec
+from fa_pyg.reps import Rep, RepLike
 from fa_pyg.testing.report.forces import check_forces
 from fa_pyg.testing.report.gradients import check_gradients
 from fa_pyg.testing.report.lines import check_continuity
@@ -56,28 +57,29 @@ def report(
     quick: bool | None = None,
     seed: int = 0,
 ) -> Report:
-    r"""Check whether a model is what it should be: equivariant, batch independent, conservative, continuous, ...
+    r"""Check whether a model is equivariant, independent of the batch, conservative, continuous, ...
 
-    Every error is the largest difference of an entry of an output, relative to the *variation* of this output:
-    the root mean square of its change when points move by a tenth of the distance of neighbors. Errors may be
-    as large as rounding explains,
+    Each error is the largest difference of an entry of an output, relative to the *variation* of the output:
+    the root mean square of its change when points move by a tenth of the distance of neighbors. As rounding
+    explains, errors may amount to
 
-    .. math:: 1000\, \varepsilon \Big(|y| + \frac{\Delta y}{\sigma} |x|\Big),
+    .. math:: 1000\, \varepsilon \Big(|y| + \frac{\Delta y}{\sigma} |x|\Big)
 
-    with the precision :math:`\varepsilon` of the type, the size |y| of the output, the largest coordinate |x|, and
-    the change :math:`\Delta y` of the output for a displacement :math:`\sigma`. Larger ones are faults, unless they
-    are smaller in float64 than in float32 by 1e5 at least, and below 1e-6.
+    with the precision :math:`\varepsilon` of the type, the size \|y\| of the output, the largest coordinate
+    \|x\|, and the change :math:`\Delta y` of the output for a displacement :math:`\sigma`. Larger ones are
+    faults, unless they are 1e5 times as small in float64 as in float32, and below 1e-6.
 
     Args:
         model: a module, or any function, of tensors that are recognized by their names (``z`` or
-            ``atomic_numbers``, ``pos``, ``positions`` or ``coords``, ``batch``, ``edge_index``, ``cell``, ...), of
-            one PyG ``Data``, or of one dict. It is copied, and not changed.
-        data: structures, as PyG data: ``pos [N, d]``, and what else the model takes. Default: small molecules.
+            ``atomic_numbers``, ``pos``, ``positions`` or ``coords``, ``batch``, ``edge_index``, ``cell``,
+            ...), of one PyG ``Data``, or of one dict. It is copied, and not changed.
+        data: structures, as PyG data: ``pos [N, d]``, and what else the model takes. Default: small
+            molecules.
         group: e.g. ``"E(3)"``, ``"SO(2)"``, ``"Oh"``, ``"S(n)"`` for graphs.
-        inputs: representations of the attributes that transform. Default: those that a framed model declares;
-            else ``pos`` is a point; ``vel``, ``velocity``, ``normal`` and ``cell`` are vectors.
-        output: representation of the output, or of each by name; default those that a framed model declares, or
-            by name, shape and trial.
+        inputs: representations of the attributes that transform, beside ``pos``, a point, and ``vel``,
+            ``velocity``, ``normal`` and ``cell``, vectors. Default: those that a framed model declares.
+        output: representation of the output, or of each by name. Default: those that a framed model declares,
+            else by name, shape and trial.
         names: the attribute of the data that a parameter of the model receives, where its name does not tell.
         edges: cutoff of a radius graph, for models that take ``edge_index`` where the data have none.
         only: some of :data:`SECTIONS`; default all.
@@ -104,6 +106,8 @@ def report(
     checks.one_of("dtype", dtype, ("float32", "float64"), optional=True)
     wanted = checks.some_of("only", only, SECTIONS) or list(SECTIONS)
     start = time.perf_counter()
+    inputs, output = _checked_inputs(inputs), _checked_output(output)
+    checks.instance("names", names, Mapping, "a dict of parameters and attributes", optional=True)
     settings = Settings(
         Group.of(group), inputs, output, names or {}, edges, num, dtype, training, tol, quick, seed
     )
@@ -113,6 +117,20 @@ def report(
         wanted = wanted if ready.trial.given else ["finite"]  # outputs are not finite on any structure
         sections = [_checked(name, check, ready) for name, check in SECTIONS.items() if name in wanted]
     return Report(tuple(ready.facts), tuple(sections), time.perf_counter() - start)
+
+
+def _checked_inputs(inputs: Mapping[str, RepLike] | None) -> dict[str, Rep] | None:
+    if inputs is None:
+        return None
+    if not checks.instance("inputs", inputs, Mapping, 'a dict such as {"pos": "point"}'):
+        checks.refuse("inputs", "at least one input", inputs)
+    return {name: Rep.of(rep, "inputs") for name, rep in inputs.items()}
+
+
+def _checked_output(output: Any) -> dict[str, Rep] | Rep | None:
+    """Representation of each output by name; those of a tuple are numbered."""
+    spec = None if output is None else output_spec(output)
+    return {str(k): rep for k, rep in enumerate(spec)} if isinstance(spec, (tuple, list)) else spec
 
 
 def _checked(name: str, check: Callable[[Prepared], Section], ready: Prepared) -> Section:

@@ -22,6 +22,7 @@ __all__ = ["Sharp", "check_scans", "sharpest"]
 STEPS, CUT = 96, 4  # steps of a scan, and ratio of the coarse and the fine step of second differences
 ZOOMS, ZOOM, CLOSER = 3, 8, 16  # number of refinements, their factor, and the steps of each
 KINK, JUMP = 2.5, 8.0  # growth of second differences: 1 for smooth energies, 4 at a kink, 16 at a jump
+UNIT = "relative to the range of the energy along the scan, or to its largest slope"
 SHARE = 1e-3  # of the largest slope, or of the range: smaller kinks and jumps do not count
 NOISE = 100  # roundings in a second difference
 WORDS = {
@@ -38,6 +39,8 @@ def check_scans(trial: Trial) -> Section:
     if energy is None or energy.variation == 0:
         reason = "no output is an energy" if energy is None else "the energy is the same for all positions"
         return Section("smoothness", title, reason=reason)
+    if any(one.get("pos") is None for one in trial.data):
+        return Section("smoothness", title, reason="the data have no positions (pos)")
     if trial.is_random:
         return Section("smoothness", title, reason="the model is not deterministic")
     rows, curves = [], []
@@ -53,7 +56,7 @@ def check_scans(trial: Trial) -> Section:
     if not rows:
         return Section("smoothness", title, reason="there are no bonds")
     good = f"no kink or jump along {len(rows)} scans"
-    return Section("smoothness", title, tuple(rows), good=good, plots=tuple(curves))
+    return Section("smoothness", title, tuple(rows), unit=UNIT, good=good, plots=tuple(curves))
 
 
 def _noise(trial: Trial, data: Data) -> float:

@@ -105,19 +105,19 @@ def chosen(data: Sequence[Data], count: int) -> list[Data]:
 
 
 def molecules(count: int, generator: torch.Generator) -> list[Data]:
-    """Small molecules of H, C, N and O: as built, and displaced at random by 0.1 Å."""
+    """Small molecules of H, C, N and O: every other one displaced, as most have a mirror plane."""
     from ase.build import molecule
 
-    built = [molecule(name) for name in GENERIC]
-    made = [
-        Data(z=torch.as_tensor(atoms.numbers).long(), pos=torch.as_tensor(atoms.positions), name_=name)
-        for name, atoms in zip(GENERIC, built, strict=True)
-    ]
-    while len(made) < count:
-        start = made[len(made) % len(GENERIC)]
-        moved = start.pos + 0.1 * torch.randn(start.pos.shape, generator=generator, dtype=torch.float64)
-        made.append(changed(start, pos=moved, name_=f"{GENERIC[len(made) % len(GENERIC)]}, displaced"))
-    return made[:count]
+    made = []
+    for k in range(count):
+        name = GENERIC[(k // 2 + k) % len(GENERIC)]
+        atoms = molecule(name)
+        pos = torch.as_tensor(atoms.positions)
+        if k % 2:
+            pos = pos + 0.1 * torch.randn(pos.shape, generator=generator, dtype=torch.float64)
+        name += ", displaced" * (k % 2)
+        made.append(Data(z=torch.as_tensor(atoms.numbers).long(), pos=pos, name_=name))
+    return made
 
 
 def symmetric(z: Iterable[int] | None, dim: int, length: float) -> Iterator[Data]:

@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 from fa_pyg.testing.report.result import FAULT, Curve, Points, Row
+from fa_pyg.testing.report.text import figure
 
 __all__ = ["bars", "curve", "scatter"]
 
-WIDTH, LEFT, LOWEST = 640, 210, 1e-17
-HEIGHT, MARGIN = 260, 56
+WIDTH, LEFT, LOWEST = 480, 150, 1e-17
+HEIGHT, MARGIN = 240, 52
 
 
 def bars(rows: Sequence[Row]) -> str:
@@ -20,8 +21,9 @@ def bars(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     values = [v for row in rows for v in row.errors.values() if 0 < v < math.inf]
+    limits = [row.limit for row in rows if row.limit]
     low = max(LOWEST, min([*values, 1e-8]) / 10)
-    low, high = math.floor(math.log10(low)), math.ceil(math.log10(max([*values, 1.0]))) + 1
+    low, high = math.floor(math.log10(low)), math.ceil(math.log10(max([*values, *limits, 1.0]))) + 1
     height = 34 + sum(14 * len(row.errors) + 8 for row in rows)
 
     def x(value: float) -> float:
@@ -33,22 +35,31 @@ def bars(rows: Sequence[Row]) -> str:
         for k in range(low, high + 1, _every(high - low))
     ]
     parts += [
-        _text(x(10.0**k), height - 10, f"1e{k}", "middle") for k in range(low, high + 1, _every(high - low))
+        _text(x(10.0**k), height - 10, f"1e{k}", "middle", "small")
+        for k in range(low, high + 1, _every(high - low))
     ]
     y = 8.0
     for row in rows:
-        words = f"{row.case}" + (f", {row.output}" if row.output else "")
-        parts.append(_text(LEFT - 8, y + 7 * len(row.errors) + 4, words, "end"))
-        for precision, value in row.errors.items():
-            kind = "bad" if row.verdict == FAULT else "good" if precision == "float64" else "low"
+        words = ", ".join(filter(None, (row.case, row.output)))
+        parts.append(_text(LEFT - 6, y + 7 * len(row.errors) + 3, _short(words), "end", "small"))
+        for number, (precision, value) in enumerate(row.errors.items()):
+            is_last = number == len(row.errors) - 1
+            kind = ("bad" if is_last else "faint") if row.verdict == FAULT else "good" if is_last else "low"
             length = max(x(value) - LEFT, 1.5)
             parts.append(
-                f'<rect class="{kind}" x="{LEFT}" y="{y:.1f}" width="{length:.1f}" height="11" rx="2"/>'
+                f'<rect class="{kind}" x="{LEFT}" y="{y:.1f}" width="{length:.1f}" height="11" rx="2">'
             )
-            parts.append(_text(LEFT + length + 4, y + 10, f"{value:.0e}", "start", "small"))
+            parts.append(f"<title>{precision}: {value:.2e}</title></rect>")
+            parts.append(_text(WIDTH - 2, y + 10, figure(value), "end", "small"))
             y += 14
+        if row.limit:
+            parts.append(_line(x(row.limit), y - 16, x(row.limit), y - 1, "limit"))
         y += 8
     return _svg(height, "errors relative to the variation, by case and precision", parts)
+
+
+def _short(words: str, most: int = 26) -> str:
+    return words if len(words) <= most else words[: most - 3] + "..."
 
 
 def _every(span: int) -> int:
@@ -106,7 +117,8 @@ class _Axes:
             yield _line(84, self.y(value), WIDTH - 20, self.y(value), "grid")
             yield _text(78, self.y(value) + 4, f"{value:.5g}", "end", "small")
         yield _text((84 + WIDTH - 20) / 2, HEIGHT - 14, xlabel, "middle")
-        yield f'<text transform="translate(14 {(HEIGHT - MARGIN) / 2:.0f}) rotate(-90)" text-anchor="middle">{html.escape(ylabel)}</text>'
+        turned = f"translate(14 {(HEIGHT - MARGIN) / 2:.0f}) rotate(-90)"
+        yield f'<text transform="{turned}" text-anchor="middle">{html.escape(ylabel)}</text>'
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
@@ -133,5 +145,5 @@ def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
 
 
 def _svg(height: float, title: str, parts: Sequence[str]) -> str:
-    inside = "".join(parts)
-    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img"><title>{html.escape(title)}</title>{inside}</svg>'
+    head = f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img"><title>{html.escape(title)}</title>'
+    return f"{head}{''.join(parts)}</svg>"

@@ -31,8 +31,8 @@ def conclusion(report: Report) -> str:
     faults = sorted({section.name for section, _ in report.faults})
     if faults:
         return f"Faults in {', '.join(faults)}. ({report.seconds:.0f} s)"
-    if not report.passed:
-        return f"Nothing could be checked. ({report.seconds:.0f} s)"
+    if report.is_empty:
+        return f"Nothing could be checked; the sections say why. ({report.seconds:.0f} s)"
     return f"No fault was found. ({report.seconds:.0f} s)"
 
 
@@ -41,7 +41,7 @@ def summary(section: Section) -> str:
     if section.reason:
         return section.reason
     row = section.worst
-    if row is None or (row.verdict != FAULT and not row.largest):
+    if row is None or (row.verdict != FAULT and not row.largest and not row.note):
         notes = [row.note for row in section.rows if row.note]
         return (section.good if section.verdict == OK else "") or (notes[0] if notes else section.title)
     error = "" if row.largest is None else f"{row.largest:.1e}"
@@ -66,6 +66,8 @@ def _section(section: Section) -> Iterator[str]:
         yield f"  {'':5s} {'case':<30s} {'output':<10s}{heads}  worst on"
     for row in section.rows:
         yield from _row(row, precisions, has_limits)
+    if precisions and section.unit != Section.unit:
+        yield from _wrapped("  errors are ", section.unit)
     for remark in section.remarks:
         yield from _wrapped("  note: ", remark)
 

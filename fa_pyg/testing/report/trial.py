@@ -233,20 +233,21 @@ def judged(trial: Trial, output: Output, found: dict[str, Found]) -> tuple[str, 
         return OK, "rounding; large in float32" if rough else ""
     if precision != "float64":
         return FAULT, f"larger than rounding in {precision} explains"
+    has_both = low is not None and low is not high
+    if has_both and high.error <= SHRINKS * low.error and relative <= LIMIT:
+        return OK, "rounding, amplified: it shrinks with the precision"
     inner = torch.finfo(torch.float32).eps * (ROUNDINGS if trial.lowered else 10)
     if high.error <= inner * high.condition and (trial.lowered or relative < 10 * LIMIT):
-        return OK, "at the precision of float32, which the model computes in, or has tables in"
-    if low is None or low is high:
+        return OK, "does not shrink, but is below the precision of float32: float32 numbers inside?"
+    if not has_both:
         return FAULT, "larger than rounding in float64 explains"
-    if high.error <= SHRINKS * low.error and relative <= LIMIT:
-        return OK, "rounding, amplified: it shrinks with the precision"
-    return FAULT, "the same in float64 as in float32: not rounding" if high.error > 0.1 * low.error else (
-        "does not shrink with the precision as rounding does"
-    )
+    if high.error > 0.1 * low.error:
+        return FAULT, "the same in float64 as in float32: not rounding"
+    return FAULT, "does not shrink with the precision as rounding does"
 
 
 def _constant(output: Output) -> str:
-    return f"{output.name} is the same for all positions: nothing to compare"
+    return f"{output.name} is the same for all positions (are the last weights 0?): nothing to compare"
 
 
 def extent(data: Data) -> float:

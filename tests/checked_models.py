@@ -169,7 +169,7 @@ class Ordered(Pairs):
     """Weights nodes by their numbers."""
 
     def each(self, z: Tensor, pos: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        return super().each(z, pos, i, j) * (1 + 0.1 * torch.cos(i.to(pos.dtype))).unsqueeze(1)
+        return super().each(z, pos, i, j) * (1 + 0.1 * torch.cos((j - i).to(pos.dtype))).unsqueeze(1)
 
 
 class Axes(Pairs):
@@ -186,7 +186,10 @@ class Chiral(Pairs):
     def forward(self, z: Tensor, pos: Tensor, batch: Tensor) -> Tensor:
         mean = global_add_pool(pos, batch) / global_add_pool(torch.ones_like(pos[:, :1]), batch)
         x, weight = pos - mean[batch], z.unsqueeze(1).to(pos.dtype) / 10
-        first, second = global_add_pool(weight * x, batch), global_add_pool(x * x.square().sum(1, True), batch)
+        first, second = (
+            global_add_pool(weight * x, batch),
+            global_add_pool(x * x.square().sum(1, True), batch),
+        )
         third = global_add_pool(weight**2 * x * x.square().sum(1, True), batch)
         volume = (torch.linalg.cross(first, second) * third).sum(1)
         return super().forward(z, pos, batch) + 0.1 * volume

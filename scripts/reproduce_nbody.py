@@ -79,7 +79,8 @@ def finish(given: argparse.Namespace, everything: Report) -> None:
         everything.time_forward(given.rounds)
     print(everything.write())
     if given.write_docs:
-        everything.write_docs(ROOT / "README.md", ROOT / "docs" / "nbody.md", ROOT / "docs" / "images")
+        docs = ROOT / "docs"
+        everything.write_docs(ROOT / "README.md", docs / "benchmarks" / "nbody.md", docs / "images")
     if given.quick:
         print("QUICK RUN, ONLY A TEST THAT EVERYTHING WORKS: THE FIGURES ABOVE MEAN NOTHING")
 

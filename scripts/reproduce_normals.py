@@ -98,7 +98,7 @@ def finish(given: argparse.Namespace, everything: Report) -> None:
         everything.measure(given.rounds)
     print(everything.write())
     if given.write_docs:
-        everything.write_docs(ROOT / "docs" / "normals.md", ROOT / "docs" / "images")
+        everything.write_docs(ROOT / "docs" / "benchmarks" / "normals.md", ROOT / "docs" / "images")
     if given.quick:
         print("QUICK RUN, ONLY A TEST THAT EVERYTHING WORKS: THE FIGURES ABOVE MEAN NOTHING")
 
@@ -145,7 +145,7 @@ def arguments() -> argparse.Namespace:
     add("--accelerator", choices=("cpu", "cuda"), default="cpu", help="of training (cpu)")
     add("--merge", type=Path, nargs="+", default=[], help="results.csv of other machines")
     add("--rounds", type=int, default=10, help="of timed forward passes; 0: nothing measured again (10)")
-    add("--write-docs", action="store_true", help="write the tables into docs/normals.md")
+    add("--write-docs", action="store_true", help="write the tables into docs/benchmarks/normals.md")
     add("--data", type=Path, default=ROOT / "data" / "cad", help="folder of the data set")
     add("--out", type=Path, default=ROOT / "runs" / "reproduce_normals", help="of the results")
     add("--quick", action="store_true", help="only test that everything runs")

@@ -16,6 +16,7 @@ from fa_pyg.calls.keywords import is_alias, parts_with_keywords
 __all__ = ["Call", "Name", "Signature"]
 
 Name = str | int
+"""Name of an argument of a call, or its position."""
 
 
 class Signature:
@@ -67,7 +68,7 @@ class Call:
     Args:
         signature: the signature of the model.
         args, kwargs: the arguments of the call.
-        extra: keywords for the caller: moved to :attr:`extra` unless the model takes them.
+        extra: keywords for the caller: moved to ``extra`` unless the model takes them.
 
     Raises:
         TypeError: for an argument that is passed twice.

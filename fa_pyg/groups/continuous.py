@@ -173,3 +173,4 @@ class Group:
 
 
 GroupLike = str | Group
+"""Group, or its name."""

@@ -23,7 +23,7 @@ def load(path: str | Path, trust: str | Iterable[str] = ()) -> Potential:
 
     Safe on files of other people: only tensors and plain data are read from the checkpoint
     (``weights_only``), and the settings, in it or in the ``config.yaml`` of its folder, may name the classes
-    of an allowlist and no others (docs/security.md).
+    of an allowlist and no others (docs/guides/security.md).
 
     Args:
         path: a file of :meth:`fa_pyg.models.Potential.save`, a checkpoint of ``scripts/train_molecules.py``,

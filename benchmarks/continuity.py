@@ -23,7 +23,7 @@ from fa_pyg import Frame, PCAFrame, WeightedPCAFrame
 from fa_pyg.testing.continuity import LINES, Line, assert_continuous, lines
 from fa_pyg.testing.probe import framed_probe
 
-LEVEL = "fast"  # the steepest of the three: the table of docs/frames.md
+LEVEL = "fast"  # the steepest of the three: the table of docs/guides/mathematics.md
 PART = 128  # clouds in a batch: bounds the memory
 
 

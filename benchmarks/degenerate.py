@@ -29,7 +29,7 @@ from fa_pyg.testing import NamedCloud, catalogue, modified
 from fa_pyg.testing.catalogue import KINDS
 from fa_pyg.testing.exactness import exactness_error
 
-LEVEL = "fast"  # that with the fewest frames: the tables of docs/frames.md
+LEVEL = "fast"  # that with the fewest frames: the tables of docs/benchmarks/degenerate.md
 WRONG = 1e-8  # an error above is no rounding
 SMALL = 30  # points
 CLASSES = {

@@ -18,7 +18,7 @@ from fa_pyg import Frame, PCAFrame, WeightedPCAFrame
 from fa_pyg.testing import catalogue
 from fa_pyg.testing.probe import framed_probe
 
-LEVEL = "fast"  # the steepest of the three: the table of docs/frames.md
+LEVEL = "fast"  # the steepest of the three: the table of docs/guides/numerics.md
 SMALL = 30
 ROWS = {"energy": "graph scalar", "vectors": "node vector", "tensors": "node tensor"}
 

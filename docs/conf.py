@@ -1,11 +1,12 @@
-"""Settings of the documentation: `sphinx-build -W -n --keep-going -b html docs docs/_build/html`.
+"""Settings of the documentation, `sphinx-build -W -n --keep-going -b html docs docs/_build/html`.
 
-FA_PYG_INTERSPHINX=1 links to the documentation of other libraries, as Read the Docs does; without it nothing is
+FA_PYG_INTERSPHINX=1 links to the documentation of other libraries, as on Read the Docs; else nothing is
 downloaded. FA_PYG_MATHJAX=/path/to/tex-mml-chtml.js takes MathJax from a file instead of its public host.
 """
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 from pathlib import Path
@@ -23,16 +24,18 @@ version = release = fa_pyg.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "myst_nb",
     "sphinx_copybutton",
     "sphinx_design",
+    "api_pages",
+    "docstrings",
+    "notebooks",
+    "references",
 ]
 exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints"]
-templates_path = ["_templates"]
 
 # Pages and notebooks.
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath", "smartquotes"]
@@ -40,6 +43,7 @@ myst_heading_anchors = 4
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE / "_build" / "notebooks_cache")
 nb_execution_raise_on_error = True
+nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True
@@ -48,11 +52,31 @@ nb_merge_streams = True
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
-autosummary_generate = False
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 napoleon_custom_sections = [("Shapes", "params_style"), "Not guaranteed"]
+
+# Targets outside: linked on Read the Docs, where their inventories can be fetched, and not checked elsewhere.
+OTHERS = {
+    "ase": "https://ase-lib.org/",
+    "e3nn": "https://docs.e3nn.org/en/stable/",
+    "lightning": "https://lightning.ai/docs/pytorch/stable/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "python": "https://docs.python.org/3/",
+    "torch": "https://docs.pytorch.org/docs/stable/",
+    "torch_geometric": "https://pytorch-geometric.readthedocs.io/en/latest/",
+}
+if "READTHEDOCS" in os.environ or "FA_PYG_INTERSPHINX" in os.environ:
+    intersphinx_mapping = {name: (address, None) for name, address in OTHERS.items()}
+STANDARD = r"abc|argparse|collections\.abc|enum|os|pathlib|typing|unittest"
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", rf"({'|'.join(OTHERS)}|jsonargparse|matplotlib|{STANDARD})\.[\w.]+"),
+    (r"py:(class|exc)", "|".join(vars(builtins))),
+]
 
 # Look.
 html_theme = "furo"

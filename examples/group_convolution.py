@@ -1,4 +1,4 @@
-"""Group averaging, group convolutions and band limits in figures, explained in docs/group_averaging.md.
+"""Figures of group averaging, group convolutions and band limits: docs/guides/group_averaging.md.
 
 ``python examples/group_convolution.py`` takes a few seconds and writes to runs/group_convolution.
 """

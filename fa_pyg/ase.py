@@ -1,4 +1,4 @@
-"""ASE calculator of a trained potential (:mod:`fa_pyg.potential.calculator`)."""
+"""ASE calculator of a trained potential (``fa_pyg/potential/calculator.py``)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from types import ModuleType
 
 __all__ = ["MOVED", "install"]
 
-# Below fa_pyg.
 MOVED = {
     "builders.candidates": "builders.weighted.candidates",
     "builders.declared": "calls.declared",
@@ -95,6 +94,7 @@ MOVED = {
     "train.targets": "train.tasks.targets",
     "train.trust": "config.check",
 }
+"""Old and new paths of modules below ``fa_pyg``."""
 
 
 class _Moved(MetaPathFinder, Loader):

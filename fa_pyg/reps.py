@@ -85,7 +85,7 @@ class Rep:
 
     @property
     def moves(self) -> bool:
-        """Whether some motion changes the quantity: scaling alone does not count."""
+        """Whether some motion changes the quantity; scaling alone does not count."""
         return bool(self.rank or self.pseudo)
 
     def layout(self, shape: tuple[int, ...], dim: int, what: str = "a tensor") -> tuple[int, ...]:
@@ -118,5 +118,6 @@ NAMED = {
     "tensor": Rep(2),
     "pseudotensor": Rep(2, pseudo=True),
 }
+"""Representations by name: ``"scalar"``, ``"vector"``, ``"point"``, ..."""
 
 RepLike = str | Rep

@@ -27,7 +27,7 @@ def load(
     Needs neither Lightning nor jsonargparse, nor the data that the network was trained on. Safe on files of
     other people: only tensors and plain data are read from the checkpoint (``weights_only``), and the
     settings, in it or in the ``config.yaml`` of its folder, may name the classes of an allowlist and no
-    others (docs/security.md).
+    others (docs/guides/security.md).
 
     Args:
         path: a checkpoint of a training (n-body, graphs, molecules, normals), or the folder of its run, of

@@ -33,7 +33,8 @@ MODELS = {  # configuration -> name, published test MSE of its like
 FOOT = """\
 best published: MVN 0.0035 [2], SEGNN and PONITA 0.0043 [3]. Equivariance error: largest deviation of f(gx)
 from g f(x) over random E(3) motions g of {graphs} test systems, relative to each system's largest coordinate.
-The pair force is a hybrid: equations of motion are built in, the force is learned. All rows: docs/nbody.md
+The pair force is a hybrid: equations of motion are built in, the force is learned. All rows:
+docs/benchmarks/nbody.md.
 [1] Puny et al. 2022, as Linear, GNN and FA-GNN   [2] arXiv 2406.04052   [3] README of PONITA"""
 
 

@@ -1,6 +1,8 @@
-"""The code in docs/frames.md runs as written, and confirms the statements of the page."""
+"""Code on the pages runs as written and confirms their statements; links and files that they name exist."""
 
+import importlib.util
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -10,24 +12,40 @@ import yaml
 
 from fa_pyg.testing import assert_equivariant
 
-PAGE = Path(__file__).resolve().parents[1] / "docs/frames.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+GUIDES = DOCS / "guides"
+BUILT = ("_build", "generated", "jupyter_execute")
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(page for page in DOCS.rglob("*.md") if not {*page.parts} & {*BUILT})],
+    key=str,
+)
+
+
+def shown(page):
+    return str(page.relative_to(ROOT))
+
+
+def run(page):
+    """All that a page's code defines, block after block, as a reader would type it."""
+    names = {}
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    for number, block in enumerate(blocks):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+    return names | {"blocks": len(blocks)}
 
 
 @pytest.fixture(scope="module")
 def names():
-    """All that the page's code has defined, block after block, as a reader would type it."""
     torch.manual_seed(0)
-    names = {}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for number, block in enumerate(BLOCKS):
-            exec(compile(block, f"{PAGE.name}, block {number}", "exec"), names)
-    return names
+        return run(GUIDES / "choosing.md")
 
 
 def test_it_runs(names):
-    assert len(BLOCKS) == PAGE.read_text(encoding="utf-8").count("```python") > 3
+    text = (GUIDES / "choosing.md").read_text(encoding="utf-8")
+    assert names["blocks"] == text.count("```python") > 3
     assert names["out"]["scalar"].shape == (8, 8)
 
 
@@ -58,16 +76,15 @@ def prose(page):
 
 def anchors(page):
     """The sections of a page, as links name them."""
-    text = prose(page)
-    titles = re.findall(r"^#+ (.*)$", text, re.M)
+    titles = re.findall(r"^#+ (.*)$", prose(page), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", sorted([*PAGE.parent.glob("*.md"), *PAGE.parents[1].glob("*.md")]), ids=str)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_every_page_and_section_that_it_links_to_is_there(page):
-    text = re.sub(r"(?<!\])`[^`\n]*`", "`", prose(page))
+    text = re.sub(r"\$[^$]+\$|(?<!\])`[^`\n]*`", "`", prose(page))
     for target in re.findall(r"\]\(([^)\s]*)\)", text):
-        if target.startswith(("http:", "https:")):
+        if target.startswith(("http:", "https:")) or "generated/" in target:
             continue
         file, _, section = target.partition("#")
         other = page.parent / file if file else page
@@ -81,13 +98,12 @@ def files_named(text):
     return [path for path in paths if path.split("/")[0] not in ("runs", "my_folder")]
 
 
-@pytest.mark.parametrize("page", sorted([*PAGE.parent.glob("*.md"), *PAGE.parents[1].glob("*.md")]), ids=str)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_every_file_that_it_names_is_there(page):
-    root = PAGE.parents[1]
     missing = [
         path
         for path in files_named(page.read_text(encoding="utf-8"))
-        if not any((home / path).exists() for home in (root, root / "fa_pyg", page.parent))
+        if not any((home / path).exists() for home in (ROOT, ROOT / "fa_pyg", page.parent))
     ]
     assert missing == []
 
@@ -96,12 +112,16 @@ def test_a_file_that_is_not_there_is_found():
     assert files_named("see `config/trust.py`, `name.py` and `runs/a/config.yaml`") == ["config/trust.py"]
 
 
+def test_the_example_of_the_start_page_runs(capsys):
+    names = run(DOCS / "index.md")
+    bare, framed = map(float, capsys.readouterr().out.split())
+    assert framed < 1e-14 < 0.1 < bare
+    assert names["blocks"] == 1
+
+
 def test_the_page_on_graphs_runs():
-    page = PAGE.with_name("graphs.md").read_text(encoding="utf-8")
     torch.manual_seed(0)
-    names = {}
-    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)):
-        exec(compile(block, f"graphs.md, block {number}", "exec"), names)
+    names = run(GUIDES / "graphs.md")
     assert names["y"].shape == (1, 10)
     args = {key: names[key] for key in ("x", "edge_index", "batch")}
     with pytest.raises(AssertionError, match="not equivariant"):
@@ -109,10 +129,7 @@ def test_the_page_on_graphs_runs():
 
 
 def test_the_page_on_scaling_and_boosts_runs():
-    page = PAGE.with_name("similarity.md").read_text(encoding="utf-8")
-    names = {}
-    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)):
-        exec(compile(block, f"similarity.md, block {number}", "exec"), names)
+    names = run(GUIDES / "similarity.md")
     system, conjugate = names["system"], names["Conjugate"](names["net"])
     opposite = {**system, "charge": -system["charge"]}
     assert torch.allclose(conjugate(**system), conjugate(**opposite), rtol=1e-12)
@@ -122,8 +139,34 @@ def test_the_page_on_scaling_and_boosts_runs():
 
 
 def test_the_configuration_on_the_page_is_the_one_in_its_file():
-    text = PAGE.with_name("similarity.md").read_text(encoding="utf-8")
-    shown = yaml.safe_load(re.search(r"^```yaml\n(.*?)^```", text, re.M | re.S)[1])
-    file = yaml.safe_load((PAGE.parents[1] / "configs/nbody/fa_gnn_haar_scaled.yaml").read_text())
+    text = (GUIDES / "similarity.md").read_text(encoding="utf-8")
+    block = yaml.safe_load(re.search(r"^```yaml\n(.*?)^```", text, re.M | re.S)[1])
+    file = yaml.safe_load((ROOT / "configs/nbody/fa_gnn_haar_scaled.yaml").read_text())
     settings = file["model"]["model"]["init_args"]
-    assert shown == {name: settings[name] for name in ("frame", "inputs", "output")}
+    assert block == {name: settings[name] for name in ("frame", "inputs", "output")}
+
+
+@pytest.fixture(scope="module")
+def api():
+    """The module that writes the pages of the reference; needs Sphinx."""
+    pytest.importorskip("sphinx")
+    spec = importlib.util.spec_from_file_location("api_pages", DOCS / "extensions/api_pages.py")
+    module = sys.modules["api_pages"] = importlib.util.module_from_spec(spec)  # dataclasses look it up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_public_name_has_a_page(api, tmp_path):
+    written = {path for page in api.write(tmp_path) for path in page.paths}
+    every = {f"fa_pyg.{room}.{name}" for room, found in api.rooms().items() for name in found}
+    assert len(every) > 250
+    assert every <= written
+    pages = list((tmp_path / api.FOLDER).glob("*.rst"))
+    assert len({path.name.lower() for path in pages}) == len(pages)
+    assert "autoclass:: fa_pyg.PCAFrame" in (tmp_path / api.FOLDER / "fa_pyg.PCAFrame.rst").read_text()
+
+
+def test_a_room_that_is_in_no_group_is_found(api, monkeypatch):
+    monkeypatch.setattr(api, "GROUPS", [group for group in api.GROUPS if group[0] != "plot"])
+    with pytest.raises(ValueError, match=r"GROUPS: expected all rooms .* found none of \['plot'\]"):
+        api.pages()

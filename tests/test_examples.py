@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs/group_averaging.md"
+PAGE = ROOT / "docs/guides/group_averaging.md"
 
 
 def example(name):
@@ -32,7 +32,7 @@ def test_group_convolution(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert all(name in printed for name in errors)
     pictures = sorted(path.name for path in (tmp_path / "new").iterdir())
-    shown = sorted(re.findall(r"\]\(images/(.*?\.png)\)", PAGE.read_text()))
+    shown = sorted(re.findall(r"\]\(\.\./images/(.*?\.png)\)", PAGE.read_text()))
     assert pictures == shown
     for path in [*(tmp_path / "new").iterdir(), *(ROOT / "docs/images" / name for name in shown)]:
         assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -98,7 +98,7 @@ class MotionFrame(Frame):
 
     To write one, subclass and implement :meth:`build` from :class:`~fa_pyg.builders.Cloud`. Call it
     with ``(pos, *vectors, batch=None, num_graphs=None, node_weight=None)``, see
-    :func:`fa_pyg.builders.cloud.cloud_of`.
+    ``fa_pyg.builders.cloud.cloud_of``.
 
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
@@ -134,7 +134,7 @@ class PermutationFrame(Frame):
 
     To write one, subclass and implement :meth:`build` from :class:`~fa_pyg.builders.graphs.Graphs`. Call
     it with ``(edge_index, x=None, edge_attr=None, batch=None, num_nodes=None, num_graphs=None)``, see
-    :func:`fa_pyg.builders.graphs.graphs_of`.
+    ``fa_pyg.builders.graphs.graphs_of``.
 
     Args:
         group: ``"S(n)"``.

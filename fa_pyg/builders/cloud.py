@@ -70,7 +70,7 @@ class Cloud:
         size: the number of bodies B.
         weight: invariant weights of the nodes, or None for equal weights. Negative weights count as 0; a body
             of zero weights has equal weights.
-        types: whether ``weight`` holds types of nodes, arbitrary integers (:func:`type_weights`).
+        types: whether ``weight`` holds types of nodes, arbitrary integers (``type_weights``).
     """
 
     declared: tuple[Quantity, ...]
@@ -86,7 +86,7 @@ class Cloud:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype that frames are computed in (:func:`fa_pyg.math.linalg.working_dtype`)."""
+        """The dtype that frames are computed in (``fa_pyg.math.linalg.working_dtype``)."""
         return working_dtype(self.declared[0].value)
 
     @property

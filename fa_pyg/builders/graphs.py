@@ -63,7 +63,7 @@ class Graphs:
 
     @cached_property
     def node_color(self) -> Tensor | None:
-        """Color of each node by its features: equal for equal features, in their order, ``[N]``."""
+        """Color of each node by its features, equal for equal features and in their order, ``[N]``."""
         return colors_of(self.node_features)
 
     @cached_property

@@ -55,7 +55,7 @@ class Draw:
         """Return case ``index`` of a finite list, in a random order that depends on the family alone.
 
         Raises:
-            NoMoreParts: behind the last case.
+            IndexError: behind the last case.
         """
         if self.index >= len(cases):
             raise NoMoreParts(f"{self.family}: expected an index below {len(cases)}, found {self.index}")

@@ -9,6 +9,7 @@ import numpy as np
 __all__ = ["SURFACES", "cone", "cylinder", "plane", "sphere", "torus"]
 
 SURFACES = ("plane", "cylinder", "cone", "sphere", "torus", "spline", "other")
+"""Kinds of surfaces; the label ``surface`` of a point is an index of this tuple."""
 
 Array = np.ndarray
 Evaluated = tuple[Array, Array]  # points [n, 3] and unit normals [n, 3]

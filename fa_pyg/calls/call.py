@@ -18,6 +18,7 @@ __all__ = ["Call", "Name", "Named", "Signature"]
 
 T = TypeVar("T")
 Name = str | int
+"""Name of an argument of a call, or its position."""
 Named = Mapping[str, T] | Mapping[int, T] | Mapping[Name, T]  # a Mapping is invariant in its keys
 
 
@@ -78,7 +79,7 @@ class Call:
     Args:
         signature: the signature of the model.
         args, kwargs: the arguments of the call.
-        extra: keywords for the caller: moved to :attr:`extra` unless the model takes them.
+        extra: keywords for the caller: moved to ``extra`` unless the model takes them.
 
     Raises:
         TypeError: for an argument that is passed twice.

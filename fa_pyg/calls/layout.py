@@ -18,6 +18,7 @@ from fa_pyg.typed import cached
 __all__ = ["INDEX_LEVELS", "LEVELS", "Layout"]
 
 LEVELS = ("node", "edge", "graph", *INDEX_LEVELS, "shared", "place")
+"""Levels that an argument may be declared to have (``levels=``)."""
 
 
 class Layout(NodeIndices):
@@ -67,7 +68,7 @@ class Layout(NodeIndices):
 
     @cached_property
     def places(self) -> Rows:
-        """Rows that belong to positions in the order: they stay when nodes are permuted."""
+        """Rows that belong to positions in the order, which stay when nodes are permuted."""
         return Rows(Level.PLACE, self.batch, self.num_nodes)
 
     def of(self, level: Name) -> Rows:

@@ -59,7 +59,7 @@ class MotionReading(Reading, seen=Cloud):
 
     @property
     def nodes(self) -> Name:
-        """Name of an input with one row a node: the first points, or the first of ``reads``."""
+        """Name of an input with one row a node, the first points, or else the first of ``reads``."""
         return next((name for name, rep in self.inputs.items() if rep.affine), self._read[0])
 
     def cloud(self, values: Mapping[Name, Tensor], layout: Layout, whole: bool = False) -> Cloud:

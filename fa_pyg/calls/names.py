@@ -31,9 +31,11 @@ NODE_NAMES = (
     "z",
     "node_type",
     "n_id",
-)  # nodes by convention, as `edge_*` are edges
+)
+"""Names of node attributes by convention, as ``edge_*`` are names of edge attributes."""
 BY_NAME = {"node_id": "place"}
-KEPT = ("frame_", "pose_")  # attributes that transforms store for frames
+KEPT = ("frame_", "pose_")
+"""Prefixes of the attributes that transforms store for frames."""
 
 # Integers that are features, targets or counts, not node indices: by the whole name, or by its last word.
 _FEATURE_NAMES = (

@@ -23,7 +23,7 @@ __all__ = ["Reading", "nested", "shown"]
 class Reading(ABC):
     """Declarations about a call, and the frames computed from it: inputs, reads, node weights, levels.
 
-    There is a subclass for every type of value that frames are computed from (:attr:`~fa_pyg.Frame.seen`),
+    There is a subclass for every type of value that frames are computed from (``Frame.seen``),
     named in ``class MyReading(Reading, seen=Cloud)`` and selected by :meth:`of`.
 
     Args:

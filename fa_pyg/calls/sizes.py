@@ -80,7 +80,7 @@ class Sizes(Collation):
 
     @cached_property
     def edge_name(self) -> Name | None:
-        """Name of the edges: ``edge_index``, or the only pairs that are declared as node indices."""
+        """Name of the edges, ``edge_index`` or the only pairs that are declared as node indices."""
         if self.call.get("edge_index") is not None:
             return "edge_index"
         named = [name for name, level in self.levels.items() if level == "index"]

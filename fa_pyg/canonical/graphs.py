@@ -116,7 +116,7 @@ class Graphs:
     def part(self, node: Tensor, sizes: Tensor, owner: Tensor, inner: Tensor) -> tuple[Graphs, Tensor]:
         """The subgraphs of the nodes ``node``, in this order, and arcs ``inner``; and these arcs, sorted.
 
-        Their colors are those of this batch: ranks that :func:`cells` has yet to make colors of.
+        Their colors are those of this batch: ranks that ``cells`` has yet to make colors of.
         """
         number = torch.full((len(self),), -1).scatter_(0, node, torch.arange(len(node)))
         row, col = number[self.row[inner]], number[self.col[inner]]

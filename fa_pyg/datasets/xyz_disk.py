@@ -92,7 +92,7 @@ class OnDiskXYZ(OnDiskDataset):
 
     @property
     def db(self) -> Database:
-        """The database, by a connection of this process: connections cannot be shared."""
+        """Database, by a connection of this process, since connections cannot be shared."""
         if self._process_id != os.getpid():
             self._db, self._process_id = None, os.getpid()
         if self._db is None:

@@ -21,7 +21,7 @@ __all__ = ["ALL_RANKS", "NO_RANK", "FrameSet", "LevelLike"]
 
 LevelLike = str | Tensor | Rows | None
 ALL_RANKS = 1 << 30
-"""Exactness (:meth:`FrameSet.exact_for`) of frames that are exact for outputs of every rank."""
+"""Exactness (:meth:`~fa_pyg.Frames.exact_for`) of frames that are exact for outputs of every rank."""
 
 NO_RANK = -1
 """Exactness of frames that are not exact for any output."""

@@ -151,6 +151,7 @@ class Group:
 
 
 GroupLike = str | Group
+"""Group, or its name."""
 
 
 def _named(spec: object) -> Group:

@@ -106,7 +106,7 @@ class GridAveraging(nn.Module):
               (g\,x)(w) = \rho(g)\, x(g^{-1} w)
 
     For a convolution, the average over C4 is the lifting group convolution of Cohen and Welling (2016) with
-    the same kernel, followed by the mean over the group; see docs/group_averaging.md.
+    the same kernel, followed by the mean over the group; see docs/guides/group_averaging.md.
 
     Args:
         model: a module of one tensor, such as a CNN. It returns a field, of any resolution, or quantities

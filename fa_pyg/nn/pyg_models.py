@@ -69,9 +69,10 @@ def provide_pyg_operators() -> bool:
         model = ViSNet(...)
 
     The operators are registered for the whole process with ``torch.library``, and give the edges of
-    :func:`radius_graph` and :func:`knn_graph` and the points of :func:`fps`; no function of PyG is replaced.
+    :func:`~fa_pyg.neighbors.radius_graph` and :func:`~fa_pyg.neighbors.knn_graph` and the points of
+    :func:`~fa_pyg.neighbors.fps`; no function of PyG is replaced.
     If pyg-lib is installed, this does nothing. SchNet does not need them: give it a
-    :class:`RadiusInteractionGraph`. DimeNet, DimeNet++ and GNNFF need torch_sparse besides.
+    :class:`~fa_pyg.neighbors.RadiusInteractionGraph`. DimeNet, DimeNet++ and GNNFF need torch_sparse besides.
 
     Returns:
         Whether operators of this function are in use.

@@ -103,10 +103,10 @@ def _calculator() -> type:
                 :class:`~fa_pyg.WeightedPCAFrame`, ``"forces"`` or ``"dynamics"``. Default: that of the
                 training.
             trust: classes and modules that the settings may name beside those of ``fa_pyg``, ``torch.nn`` and
-                ``torch_geometric.nn`` (docs/security.md).
+                ``torch_geometric.nn`` (docs/guides/security.md).
 
         Warns once if a small step changes the energy by more than the forces explain, which is a sign that
-        the frame is too steep (:class:`StepWatch`).
+        the frame is too steep (``StepWatch``).
 
         Raises:
             ValueError: for a device that does not exist, a model without energies, and a frame of another

@@ -46,11 +46,11 @@ _SOLID = {
     "colored": clouds.colored,
     "chiral": clouds.chiral,
 }
-# Kinds of clouds in each dimension.
 KINDS: dict[int, dict[str, Callable[[], Iterable[Entry]]]] = {
     2: {kind: partial(make, 2) for kind, make in _FLAT.items()},
     3: {**_SOLID, **{kind: partial(make, 3) for kind, make in _FLAT.items()}},
 }
+"""Kinds of clouds in each dimension."""
 
 
 def catalogue(dim: int = 3, kinds: Sequence[str] | None = None) -> Iterator[NamedCloud]:
@@ -64,7 +64,8 @@ def catalogue(dim: int = 3, kinds: Sequence[str] | None = None) -> Iterator[Name
 
     Args:
         dim: 2 or 3.
-        kinds: some of :data:`KINDS`; default all. ``"g2"``, the molecules of the G2 set, needs ASE.
+        kinds: some of ``fa_pyg.testing.catalogue.KINDS``; default all. ``"g2"``, the molecules of
+            the G2 set, needs ASE.
 
     Raises:
         ValueError: for another dimension, and unknown kinds.

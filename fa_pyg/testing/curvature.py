@@ -64,7 +64,7 @@ def curvature(
     u may be a stretch of bonds (:func:`stretches`), a normal mode, or drawn at random.
 
     Args:
-        model, inputs, pos, energy, group, bare, input_reps, nodes: as in :func:`steepness`.
+        model, inputs, pos, energy, group, bare, input_reps, nodes: as in :func:`~fa_pyg.testing.steepness`.
         directions: u ``[L, N, d]``, of L lines; or the number of random directions, scaled so that the atom
             that moves most moves by t.
         span: half the length of the lines, in units of the positions.
@@ -72,8 +72,8 @@ def curvature(
         seed: of the orientation of each line, and of random directions.
 
     Raises:
-        ValueError: as :func:`steepness`, for directions of another shape, and for a bare network whose second
-            differences grow at smaller steps, as rounding errors do in float32.
+        ValueError: as :func:`~fa_pyg.testing.steepness`, for directions of another shape, and for a bare
+            network whose second differences grow at smaller steps, as rounding errors do in float32.
 
     Not guaranteed: that a line passes where frames change, and that kinks are refined if smooth changes are
     larger.

@@ -107,3 +107,4 @@ LINES: dict[int, dict[str, Start]] = {
         "odd moment": partial(_balanced, 3),
     },
 }
+"""Lines of clouds through degenerate ones, by dimension and name; see :func:`~fa_pyg.testing.lines`."""

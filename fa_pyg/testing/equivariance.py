@@ -49,11 +49,11 @@ def assert_equivariant(
         seed: of the motions.
 
     Returns:
-        The largest relative error of each case: ``proper``, ``improper``, ``translated``, ``scaled``,
-        ``boosted`` (if the group has them), ``permuted`` (order of nodes within graphs), ``apart`` (with
-        several graphs: outputs of a graph as the others change) and ``undeclared`` (floating-point inputs
-        ``[n, ..., d]`` without a representation: only these are rotated; declare invariant ones as "scalar").
-        An output ``[n, ..., d]`` without a representation is tested as a vector.
+        The largest relative error of each case. These are ``proper``, ``improper``, ``translated``,
+        ``scaled``, ``boosted`` (if the group has them), ``permuted`` (order of nodes within graphs),
+        ``apart`` (with several graphs: outputs of a graph as the others change) and ``undeclared``
+        (floating-point inputs ``[n, ..., d]`` without a representation: only these are rotated; declare
+        invariant ones as "scalar"). An output ``[n, ..., d]`` without a representation is tested as a vector.
 
     Raises:
         AssertionError: with the errors of all cases, if an error is above ``tol`` or not finite.

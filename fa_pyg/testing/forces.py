@@ -55,7 +55,7 @@ def assert_conservative(
         seed: of the directions.
 
     Returns:
-        The errors: ``forces``, and ``net force`` and ``net torque`` if the group conserves them.
+        The errors, ``forces``, and ``net force`` and ``net torque`` if the group conserves them.
 
     Raises:
         AssertionError: with all errors, if an error is above its bound or not finite.

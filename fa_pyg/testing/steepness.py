@@ -123,7 +123,7 @@ def assert_smooth(
         model, inputs, pos, energy, forces, group, bare, input_reps, sigma, count, nodes, seed: as in
             :func:`steepness`.
         most: bound on the largest ratio of forces; below 2 for frames that suit dynamics.
-        growth: bound on :attr:`Curvature.growth`.
+        growth: bound on ``growth`` of :class:`~fa_pyg.testing.Curvature`.
         directions, span: as in :func:`curvature`; None to check forces only.
 
     Returns:

@@ -77,7 +77,7 @@ class FitCLI(LightningCLI):
     ``--trainer.deterministic true``.
 
     A configuration file may name the classes of an allowlist; ``--trust NAME``, which a file cannot hold,
-    adds a class, or a module with its classes, and may be repeated (docs/security.md).
+    adds a class, or a module with its classes, and may be repeated (docs/guides/security.md).
 
     Args:
         args: the command line; default that of the process.

@@ -19,7 +19,7 @@ __all__ = ["FitModule"]
 class FitModule(LightningModule):
     r"""Train a model on batches of graphs, and report means over graphs.
 
-    A subclass has :meth:`forward`, :meth:`measures` and, if it trains on another loss, :meth:`loss`. The
+    A subclass has ``forward``, :meth:`measures` and, if it trains on another loss, :meth:`loss`. The
     optimizer is AdamW, which is Adam if ``weight_decay`` is 0. Means are over the samples of all processes,
     also if the last batch is smaller. The best weights are those of the lowest ``val/<monitor>``.
 

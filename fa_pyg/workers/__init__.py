@@ -1,6 +1,6 @@
 """Worker processes: scripts that answer JSON requests within a time limit, and that end with their parent.
 
-:mod:`fa_pyg.workers.worker` is the side of this process, ``serve.py`` that of the scripts. No torch.
+``worker.py`` is the side of this process, ``serve.py`` that of the scripts. No torch.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ STARTING = 120.0  # seconds for the first line; imports from a cold disk are slo
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Answer = dict[str, Any]
+"""Answer of a worker process: one JSON object."""
 
 
 class Worker:

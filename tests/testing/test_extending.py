@@ -12,7 +12,7 @@ import torch
 from fa_pyg import Frames, PCAFrame
 from fa_pyg.testing import FrameContract, NamedCloud, assert_exact, catalogue
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "extending.md"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What docs/molecules.md prints: its code runs, its command lines are those of runs that end."""
+"""What docs/guides/molecules.md prints: its code runs, its command lines are those of runs that end."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from ase.io import read, write
 from fa_pyg.train import MoleculeCLI, main
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/molecules.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/guides/molecules.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
 
 

@@ -35,3 +35,4 @@ SMOOTHNESS = {
     "forces": Smoothness(tau=0.035, gap=0.03, start=0.05, order=0.15, near=0.2),
     "dynamics": Smoothness(tau=0.1, gap=0.2, start=0.5, order=0.8, near=0.25),
 }
+"""Settings of :class:`~fa_pyg.WeightedPCAFrame` by the value of ``smoothness=``."""

@@ -15,7 +15,9 @@ from fa_pyg.cad.draw import Draw
 __all__ = ["MODULES", "Family", "load_families"]
 
 Family = Callable[[Any, Draw], Any]
+"""Function that builds a part of a family from a source of random dimensions."""
 MODULES = ("fasteners", "transmission", "piping", "rails", "extruded", "revolved", "combined", "swept")
+"""Modules of this package that hold families."""
 
 
 def load_families() -> dict[str, Family]:

@@ -209,3 +209,4 @@ SYMMETRIC: dict[str, tuple[Callable[[], Array], Callable[[], list[Face]]]] = {
     "sphere": (_octahedral, lambda: _ball(1.0)),
     "cube": (_octahedral, lambda: _prism(_regular(4), 0.0, 2**0.5)),
 }
+"""Symmetric parts by name: their rotations and their faces."""

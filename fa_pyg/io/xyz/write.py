@@ -31,7 +31,7 @@ def write_xyz(
     digits: int | None = None,
     source: bool = False,
 ) -> int:
-    """Write structures as extended XYZ, such that :func:`read_xyz` reads the same numbers, bit by bit.
+    """Write structures as extended XYZ; :func:`~fa_pyg.io.read_xyz` reads the same numbers, bit by bit.
 
     Positions, elements, and attributes with a row for each atom become columns; ``cell`` and ``pbc`` become
     ``Lattice`` and ``pbc``; numbers, flags and text of a structure become entries of the comment line, and
@@ -58,7 +58,7 @@ def write_xyz(
             finite, names and text that a line cannot hold, and where the file cannot be written; nothing is
             written to a path then. Only a ``stress`` or ``virial`` that is NaN everywhere is left out.
 
-    Not guaranteed: that values come back in another shape than :func:`read_xyz` gives (``[N, 3, 3]`` becomes
+    Not guaranteed: that values come back in another shape than ``read_xyz`` gives (``[N, 3, 3]`` becomes
     ``[N, 9]``), that text which looks like a number stays text, that names which PyG gives a meaning stay
     (see ``read_xyz``), and the lower triangle of an asymmetric ``stress``.
     """

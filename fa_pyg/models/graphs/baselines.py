@@ -66,7 +66,7 @@ class GAT(nn.Module):
         hidden_channels: width of all layers, with all heads, or a sequence of widths. Published: 128.
         num_layers: number of convolutions; published: 3.
         heads: number of attention heads; published: 8, of 16 channels.
-        in_channels, out_channels, **stack: as in :class:`GCN`.
+        in_channels, out_channels, stack: as in :class:`GCN`.
 
     Shapes: as in :class:`GCN`.
 

@@ -37,7 +37,7 @@ class ChebNet(nn.Module):
         hidden_channels: width of all layers, or a sequence of widths. Published: 32, 64, 64.
         num_layers: number of convolutions; published: 3.
         order: K. Published: 4 to separate graphs, 5 to classify them.
-        in_channels, out_channels, **stack: as in :class:`~fa_pyg.models.GCN`.
+        in_channels, out_channels, stack: as in :class:`~fa_pyg.models.GCN`.
 
     Shapes:
         As in :class:`~fa_pyg.models.GCN`, edges in both directions; lambda_max ``[B]``, default

@@ -45,7 +45,7 @@ class CellFrame(nn.Module):
 
     A subclass defines the vectors in :meth:`read`. The sublattices that supercells and other bases generate
     are dense among all lattices, so that a continuous frame of the lattice that is the same in all of them
-    does not exist: every subclass gives up another property. docs/molecules.md compares them.
+    does not exist: every subclass gives up another property. docs/guides/molecules.md compares them.
 
     Args:
         frame: frame of these vectors; default that of the molecules (:meth:`default`).

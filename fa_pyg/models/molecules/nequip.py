@@ -33,7 +33,7 @@ class NequIP(nn.Module):
               h_i^l \leftarrow g\big(A\, m_i^l + B_{z_i} h_i^l\big)
 
     with harmonics and couplings of e3nn, radial networks :math:`R` of Bessel functions, the envelope u of
-    :func:`~fa_pyg.neighbors.cutoffs.polynomial_envelope` and a gate g: SiLU of scalars; other features are
+    ``fa_pyg.neighbors.cutoffs.polynomial_envelope`` and a gate g: SiLU of scalars; other features are
     multiplied by a sigmoid of scalars. Features have parity :math:`(-1)^l`, so that
     :math:`l_1 + l_2 + l_3` is even. The energy is twice differentiable in the positions, also at the cutoff.
 

@@ -63,7 +63,7 @@ class FAGNN(nn.Module):
     r"""FA-GNN for particle systems (Puny et al. 2022), with new frames of the latent vectors in every layer.
 
     Centered positions and velocities are embedded as ``hidden_channels / d`` vectors per node; each layer is
-    an :class:`~fa_pyg.nn.FAConv` of an :class:`EdgeMLPConv` on these vectors; a frame-averaged MLP returns
+    an :class:`~fa_pyg.nn.FAConv` of an ``EdgeMLPConv`` on these vectors; a frame-averaged MLP returns
     the displacement. Edge features are the squared distance and ``edge_attr`` (the product of charges).
     Equivariant to O(d) and translations.
 
@@ -72,7 +72,7 @@ class FAGNN(nn.Module):
         num_layers: number of message-passing layers; published: 4.
         dim: d.
         edge_dim: number of features in ``edge_attr``.
-        fused: compute layers by :func:`signed_conv` and :func:`signed_mlp` instead of frame by frame: equal
+        fused: compute layers by ``signed_conv`` and ``signed_mlp`` instead of frame by frame: equal
             up to rounding, and faster.
 
     Shapes:
@@ -153,7 +153,7 @@ def signed_conv(
     edge_index: Tensor | tuple[Tensor, Tensor],
     edge: Tensor,
 ) -> Tensor:
-    r"""Average an :class:`EdgeMLPConv` over PCA frames, with its linear maps computed only once.
+    r"""Average an ``EdgeMLPConv`` over PCA frames, with its linear maps computed only once.
 
     The K frames of a graph share their axes and differ in signs s. A linear map of the input in a frame is a
     signed sum of d maps of the input along the axes, and the average of the outputs of a map is the map of a
@@ -179,7 +179,7 @@ def signed_conv(
 
 
 def signed_mlp(layer: Iterable[Any], frames: SignedFrames, v: Tensor) -> Tensor:
-    """Average a two-layer MLP over PCA frames, as :func:`signed_conv` does.
+    """Average a two-layer MLP over PCA frames, as ``signed_conv`` does.
 
     Shapes:
         v ``[N, C, d]``; returns ``[N, C', d]``.

@@ -30,7 +30,7 @@ class KinematicGNN(nn.Module):
 
     with :math:`h_i` initialized from position and velocity relative to the means of the graph (the means of
     all predictions move uniformly), and :math:`e_{ij}` made of :math:`r = x_i - x_j`, :math:`r/|r|`,
-    :math:`v_i - v_j` and :func:`free_motion`: the distance at several times if no force acted, the closest
+    :math:`v_i - v_j` and ``free_motion``: the distance at several times if no force acted, the closest
     approach and its time. Nothing of the force enters.
 
     Args:

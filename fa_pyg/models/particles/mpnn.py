@@ -17,8 +17,8 @@ class MPNN(nn.Module):
     r"""Message-passing network on absolute coordinates, the baseline *GNN* of Satorras et al. (2021).
 
     "E(n) Equivariant Graph Neural Networks"; message passing by Gilmer et al. (2017). Equivariant to the
-    order of the particles, but neither to rotations nor to translations. :class:`GNN` is the network to use
-    in frames.
+    order of the particles, but neither to rotations nor to translations. :class:`~fa_pyg.models.GNN` is the
+    network to use in frames.
 
     .. math:: m_{ij} = \phi_e(h_i, h_j, q_i q_j), \qquad
               h_i \leftarrow h_i + \phi_h\Big(h_i, \sum_j m_{ij}\Big), \qquad y_i = \phi_x(h_i)

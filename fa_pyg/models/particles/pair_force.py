@@ -55,7 +55,7 @@ class PairForceIntegrator(nn.Module):
 
     A neural ordinary differential equation of second order ("Neural Ordinary Differential Equations", Chen
     et al. 2018). Built in are that the force is central, proportional to both charges, and repulsive between
-    equal ones. Learned is how it depends on the distance, by :class:`RadialForce`.
+    equal ones. Learned is how it depends on the distance, by ``RadialForce``.
 
     .. math:: \ddot x_i = \sum_j q_i q_j\, g(|x_i - x_j|) (x_i - x_j)
 

@@ -31,7 +31,7 @@ class SE3Transformer(nn.Module):
               \alpha_{ij} = \mathrm{softmax}_j \frac1{\sqrt n} \sum_b (Q^b h_i^b) \cdot
               \sum_a K^{ab}(r_{ij}) h_j^a, \qquad h_i^b \leftarrow \phi(z_i^b)
 
-    with one head, equivariant kernels V and K (:class:`~fa_pyg.models.particles.kernels.Kernel`), n the size
+    with one head, equivariant kernels V and K (``Kernel``), n the size
     of the keys and a nonlinearity :math:`\phi` of the norms, from charges (type 0) and velocities (type 1);
     then a convolution of a tensor field network returns one vector, :math:`y_i = x_i + s\, h_i^1`.
 

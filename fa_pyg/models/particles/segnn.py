@@ -72,7 +72,7 @@ class SEGNN(nn.Module):
               h_i \leftarrow h_i + \phi_h\Big(h_i, \sum_j m_{ij};\, a_i\Big), \qquad
               y_i = x_i + \phi_x(h_i;\, a_i)
 
-    with networks of two layers that are steered by attributes a (:class:`SteerableLinear`): harmonics of the
+    with networks of two layers that are steered by attributes a (``SteerableLinear``): harmonics of the
     direction from i to j for edges; their mean, and harmonics of the velocity, for nodes. Positions
     relative to the centroid, velocities and speeds are the first features. Equivariant to E(3) and to the
     order of the particles.

@@ -24,7 +24,7 @@ class TFN(nn.Module):
               h_j^a + W^b h_i^b\Big), \qquad y_i = x_i + h_i^1
 
     from charges (type 0) and velocities (type 1), with couplings K of spherical harmonics
-    (:class:`~fa_pyg.models.particles.couplings.Couplings`), radial networks R of the distance and a
+    (``Couplings``), radial networks R of the distance and a
     nonlinearity :math:`\phi` of the norms; the last layer has one vector as its output, and not :math:`\phi`.
 
     Equivariant to SE(3) and to the order of the particles, but *not* to reflections: all types couple, such

@@ -33,7 +33,7 @@ class TwoBody(nn.Module):
         time: t; one unit is 1000 steps of the benchmark.
         max_force: limit of the components of a force, 100 in the benchmark's generator, by whose leapfrog
             scheme the pairs are then integrated. It matters in close encounters, and leaves only those
-            rotations that map coordinate axes to each other. None: the exact solution, by :func:`kepler`.
+            rotations that map coordinate axes to each other. None: the exact solution, by ``kepler``.
         steps: number of steps if there is a limit.
 
     Shapes: ``pos, vel [N, d]``, ``charge [N, 1]``, ``edge_index [2, E]`` (interacting pairs, in one direction

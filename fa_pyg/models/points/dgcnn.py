@@ -18,14 +18,14 @@ class DGCNN(nn.Module):
     r"""Dynamic graph CNN (Wang et al. 2019) for normals or classes; *not* equivariant without a frame.
 
     "Dynamic Graph CNN for Learning on Point Clouds", with the widths of its part segmentation. Each of three
-    edge convolutions (:class:`~fa_pyg.models.points.edge_conv.EdgeConv`) has the nearest neighbors in the
+    edge convolutions (``EdgeConv``) has the nearest neighbors in the
     space of its own input; the maxima of a map of all three describe the cloud:
 
     .. math:: h^l = \mathrm{EdgeConv}_l(h^{l-1}), \qquad h_i^0 = x_i A, \qquad
               n_i = \psi\big(\max_j \phi(h_j^1, h_j^2, h_j^3),\; h_i^1, h_i^2, h_i^3\big)
 
     with batch norm and leaky ReLU (slope 0.2), a transform A of the cloud
-    (:class:`~fa_pyg.models.points.transform.TNet`) computed from an edge convolution, and the components of
+    (``TNet``) computed from an edge convolution, and the components of
     the output mapped to (-1, 1) before it is normalized.
 
     Args:

@@ -123,7 +123,7 @@ class FADGCNN(FramedPoints):
 
     Shapes, and what is not guaranteed, are as for :class:`FramedPoints`. Where distances to neighbors are
     equal, as on symmetric parts, equivariance to rotations needs float64 and clouds of equal sizes
-    (:func:`~fa_pyg.neighbors.table.knn_table`), and the order of the points matters.
+    (``fa_pyg.neighbors.table.knn_table``), and the order of the points matters.
     """
 
     def __init__(

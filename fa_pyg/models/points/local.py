@@ -48,7 +48,7 @@ class FALocalPointNet(nn.Module):
 
     Not guaranteed: more than the frames guarantee; small patches are often symmetric. Where distances to
     neighbors are equal, as on symmetric parts, equivariance to rotations needs float64 and clouds of equal
-    sizes (:func:`~fa_pyg.neighbors.table.knn_table`), and the order of the points matters.
+    sizes (``fa_pyg.neighbors.table.knn_table``), and the order of the points matters.
     """
 
     def __init__(

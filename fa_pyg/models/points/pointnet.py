@@ -28,7 +28,7 @@ class PointNet(nn.Module):
     .. math:: h_i^0 = x_i A_3, \qquad h_i^l = \phi_l(h_i^{l-1}), \qquad h_i^4 = \phi_4(h_i^3 A), \qquad
               n_i = \psi\big(\max_j h_j^5,\; h_i^1, \dots, h_i^5\big)
 
-    with transforms A of each cloud (:class:`~fa_pyg.models.points.transform.TNet`).
+    with transforms A of each cloud (``TNet``).
 
     Args:
         width: multiplies all widths; published: 64-128-128-512-2048, joined 4928-256-256-128-3; transforms

@@ -82,4 +82,4 @@ class Reproduction:
         print(everything.write())
         if self.root is not None:
             docs = self.root / "docs"
-            everything.write_docs(self.root / "README.md", docs / "nbody.md", docs / "images")
+            everything.write_docs(self.root / "README.md", docs / "benchmarks" / "nbody.md", docs / "images")

@@ -88,4 +88,6 @@ class Reproduction:
             everything.measure(self.rounds)
         print(everything.write())
         if self.root is not None:
-            everything.write_docs(self.root / "docs" / "normals.md", self.root / "docs" / "images")
+            everything.write_docs(
+                self.root / "docs" / "benchmarks" / "normals.md", self.root / "docs" / "images"
+            )

@@ -28,7 +28,7 @@ def load_split(
     relative to the current folder, and a data set that does not exist yet is computed or downloaded.
     Molecules that are not in memory are read on access. A file of somebody else may name the classes of an
     allowlist and no others; but it decides which files are read, and where caches are written
-    (docs/security.md).
+    (docs/guides/security.md).
 
     Args:
         checkpoint: the file, or the folder of the run.

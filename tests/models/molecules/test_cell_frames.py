@@ -127,7 +127,7 @@ def test_forces_and_stress_are_derivatives_of_the_energy(reads):
     ("cell", {"doubled", "reversed", "swapped"}),
 ])  # fmt: skip
 def test_which_other_cells_of_a_crystal_have_its_energy(reads, holds):
-    """A table of docs/molecules.md. Uniform repetition is a repetition."""
+    """A table of docs/benchmarks/molecules.md. Uniform repetition is a repetition."""
     atoms, model = crystal(), potential(reads)
     others = {
         "repeated": atoms * (2, 1, 3),

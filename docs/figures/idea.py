@@ -1,7 +1,7 @@
 """Picture of the idea: a cloud, its copies in four frames, the same model on each, the outputs averaged.
 
-``python docs/figures/idea.py`` computes what it draws, with a small random network in the PCA frames of a cloud
-in the plane, and writes docs/images/idea.svg. Its colors are legible on white and on black.
+``python docs/figures/idea.py`` computes what it draws, with a small random network in the PCA frames of a
+cloud in the plane, and writes docs/images/idea.svg. Its colors are legible on white and on black.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ For every frame, a framed model is compiled with ``fullgraph=True`` and called o
 exported with symbolic sizes, and compared with itself as it is. ``--backend inductor`` also times it, which
 needs a compiler of C++, and minutes.
 
-    python benchmarks/compiled.py [--backend aot_eager] [--frames PCAFrame ...]
+    python benchmarks/compiled.py [--backend inductor] [--frames PCAFrame ...]
         [--write docs/guides/compile.md]
 """
 
@@ -256,7 +256,7 @@ def _speed(case: Case, backend: str, whole: bool) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backend", default="aot_eager")
+    parser.add_argument("--backend", default="eager")
     parser.add_argument("--frames", nargs="*", default=[""], help="parts of names")
     parser.add_argument("--write", type=Path, help="page whose table is replaced")
     args = parser.parse_args()

@@ -21,7 +21,7 @@ EXTRA = re.compile(r"pip install '?fa_pyg\[\w+\]")
 CONFIG = (
     "--config=xyz_folder --data.dataset.root_or_files=xyz --data.val=2 --data.test=2 --trainer.max_epochs=2"
 )
-SMALL = "--model.model.init_args.model.init_args.hidden_channels=8 --trainer.enable_progress_bar=false"
+SMALL = "--model.model.init_args.model.init_args.hidden_channels=8 --trainer.check_val_every_n_epoch=1"
 
 
 def contents(wheel: str, direct: str, sdist: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fa_pyg.cli.helps import HELPS, asks, with_full_help
@@ -53,6 +54,9 @@ def _check(args: Sequence[str], task: str) -> None:
 
 def _next(task: str, results: Mapping[str, Any]) -> str:
     """Say what can be done with a finished run."""
+    if not Path(results["folder"], "best.ckpt").exists():
+        more = "the same command with --ckpt_path last and a larger --trainer.max_epochs"
+        return f"next: {more}; no epoch was validated (--trainer.check_val_every_n_epoch)"
     folder = shlex.quote(results["folder"])
     predict = f"fa-pyg predict {task} {folder}"
     follow = {

@@ -24,6 +24,16 @@ def test_a_configuration_by_name_from_another_directory(tmp_path, data_root, mon
     assert "next:" not in capsys.readouterr().out
 
 
+def test_a_run_without_a_validation_is_said_to_be_unfinished(tmp_path, data_root, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rare = ["--trainer.check_val_every_n_epoch=2", f"--data.root={data_root}", *QUICK]
+    assert main(["train", "nbody", "--config", "linear", *rare]) == 0
+    assert "next: the same command with --ckpt_path last and a larger" in capsys.readouterr().out
+    longer = ["--ckpt_path=last", "--trainer.max_epochs=2"]
+    assert main(["train", "nbody", "--config", "linear", *rare, *longer]) == 0
+    assert "next: fa_pyg.train.load_best" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

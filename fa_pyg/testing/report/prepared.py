@@ -93,7 +93,8 @@ def prepared(model: Callable, data: Any, settings: Settings) -> Prepared:
 
     def other(training: bool) -> Subject:
         subject = make(precision, training)
-        subject.sets_default, subject.levels = trial.best.sets_default, trial.best.levels
+        for name in ("sets_default", "levels", "skipped"):
+            setattr(subject, name, getattr(trial.best, name))
         return subject
 
     wanted = [settings.dtype] if settings.dtype else ["float32", "float64"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torch_geometric.data import Data
 
 from fa_pyg.testing.report.structures import elements
-from fa_pyg.testing.report.subject import ModelError, Subject
+from fa_pyg.testing.report.subject import ModelError, RowsError, Subject
 from fa_pyg.testing.report.trial import Trial
 
 __all__ = ["accepted", "by_finiteness", "in_precisions", "noise", "takes"]
@@ -61,10 +61,14 @@ def _hint(data: Sequence[Data], error: str) -> str:
 
 
 def _error(subject: Subject, data: Data) -> str | None:
+    """Error that the model raises for a structure, if any; levels of outputs stay as they were."""
+    levels = dict(subject.levels)
     try:
-        subject([data])
+        subject.numbers([data])
     except ModelError as error:
         return str(error)
+    finally:
+        subject.levels = levels
     return None
 
 
@@ -82,16 +86,27 @@ def accepted(
     good = [one for one, error in zip(data, errors, strict=True) if error is None]
     together = subject.together
     subject.levels.clear()
-    if together and good:
-        try:
-            subject([*good, good[0]])  # so that there are several
-        except ModelError:  # rows of all structures together, or a batch that it does not take after all
-            together = False
+    together = together and _takes_batches(subject, [*good, *good[:1]])  # several, if there are any
     if not together:
         subject.levels = _levels(subject, good)
     for one in subjects.values():
-        one.together, one.levels = together, dict(subject.levels)
+        one.together, one.levels, one.skipped = together, dict(subject.levels), subject.skipped
     return good, [(one, error) for one, error in zip(data, errors, strict=True) if error is not None]
+
+
+def _takes_batches(subject: Subject, data: Sequence[Data]) -> bool:
+    """Whether outputs of a batch have rows of nodes or structures; others are skipped if some have."""
+    try:
+        subject(data)
+    except RowsError as error:
+        subject.skipped.add(error.name)
+        if _error(subject, data[0]) is None and _takes_batches(subject, data):
+            return True
+        subject.skipped.discard(error.name)
+        return False
+    except ModelError:  # a batch that it does not take after all
+        return False
+    return True
 
 
 def _levels(subject: Subject, data: Sequence[Data]) -> dict[str, str]:

@@ -114,6 +114,9 @@ def _row(trial: Trial, case: str, energy: Output, found: _Slopes, data: Sequence
     )
     verdict = OK if error[worst].item() <= bound else FAULT
     note = "" if verdict == OK else "not the gradient of the energy (relative to the typical slope)"
+    wrong = {name_of(data[j]) for j in found.structure[error > bound].tolist()}
+    if wrong and not wrong & {name_of(one) for one in trial.data[: trial.given]}:
+        note += "; only on symmetric structures"
     errors, where = {_label(trial): error[worst].item() / scale}, name_of(data[k])
     return Row(case, energy.name, verdict, errors, bound / scale, where, note, Worst((data[k],), None, line))
 

@@ -29,6 +29,8 @@ def check_gradients(trial: Trial, model: object) -> Section:
 
 
 def _row(trial: Trial, output: Output, name: str, needed: bool) -> Row:
+    if output.variation == 0:
+        return Row(f"by {name}", output.name, NONE, note=f"the output does not depend on {name}")
     missing, bad = 0, []
     for data in trial.data:
         try:
@@ -41,7 +43,7 @@ def _row(trial: Trial, output: Output, name: str, needed: bool) -> Row:
             bad.append(data)
     case = f"by {name}"
     if missing == len(trial.data):
-        if output.variation == 0 or not needed or trial.output("forces") is not None:
+        if not needed or trial.output("forces") is not None:
             return Row(case, output.name, NONE, note="the output has no gradient")
         note = f"the output changes with {name}, but has no gradient (torch.no_grad, detach, or numpy inside)"
         return Row(case, output.name, FAULT, note=note, worst=Worst((trial.data[0],), None, note))

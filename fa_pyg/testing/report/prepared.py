@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
+from fa_pyg.calls.declared import check_acted_on
 from fa_pyg.groups import Group
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import Rep, RepLike
@@ -19,7 +20,7 @@ from fa_pyg.testing.report.accepted import accepted, by_finiteness, in_precision
 from fa_pyg.testing.report.facts import facts
 from fa_pyg.testing.report.measured import measured_outputs
 from fa_pyg.testing.report.modes import computes_lower
-from fa_pyg.testing.report.names import DERIVED, Binding, bind
+from fa_pyg.testing.report.names import DERIVED, TARGETS, Binding, bind
 from fa_pyg.testing.report.subject import Declared, Subject
 from fa_pyg.testing.report.trial import Trial
 
@@ -92,7 +93,8 @@ def prepared(model: Callable, data: Any, settings: Settings) -> Prepared:
 
     def other(training: bool) -> Subject:
         subject = make(precision, training)
-        subject.sets_default, subject.levels = trial.best.sets_default, trial.best.levels
+        for name in ("sets_default", "levels", "skipped"):
+            setattr(subject, name, getattr(trial.best, name))
         return subject
 
     wanted = [settings.dtype] if settings.dtype else ["float32", "float64"]
@@ -174,7 +176,9 @@ def _renamed(inputs: Mapping[Any, RepLike] | None, binding: Binding) -> dict[str
     """Representations by attributes of the data, of those by parameters."""
     if inputs is None:
         return None
-    return {binding.sources.get(name, name): rep for name, rep in inputs.items()}
+    order = list(binding.sources.values())
+    named = {order[k] if isinstance(k, int) and k < len(order) else k: rep for k, rep in inputs.items()}
+    return {binding.sources.get(name, name): rep for name, rep in named.items()}
 
 
 def _declared(model: Callable, settings: Settings) -> Declared:
@@ -193,7 +197,7 @@ def _unit(data: Sequence[Data]) -> float:
 def _is_plain(binding: Binding, keys: set[str]) -> bool:
     """Whether the model needs no more than points and elements."""
     if binding.kind != "arguments":
-        return keys <= {"z", "pos"}
+        return keys - {*TARGETS} <= {"z", "pos"}
     return {*binding.sources.values()} <= {"z", "pos", *DERIVED} - ({"edge_index"} & keys)
 
 
@@ -209,4 +213,6 @@ def _reps(inputs: Mapping[str, RepLike] | None, keys: set[str], group: Group) ->
         )
     found |= given
     reps = {name: Rep.of(rep, "inputs") for name, rep in found.items()}
+    if reps and not group.is_euclidean:
+        check_acted_on(group, reps, "inputs")
     return {name: rep for name, rep in reps.items() if not rep.is_invariant}

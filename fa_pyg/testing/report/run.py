@@ -19,8 +19,9 @@ from fa_pyg.testing.report.modes import check_finite, check_modes, check_repeate
 from fa_pyg.testing.report.motions import check_motions, check_translations
 from fa_pyg.testing.report.order import check_batch, check_permutations
 from fa_pyg.testing.report.prepared import Prepared, Settings, prepared
-from fa_pyg.testing.report.result import Report, Section
+from fa_pyg.testing.report.result import FAULT, Report, Row, Section
 from fa_pyg.testing.report.scans import check_scans
+from fa_pyg.testing.report.subject import ModelError
 
 __all__ = ["SECTIONS", "report"]
 
@@ -113,10 +114,17 @@ def report(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        ready = prepared(model, data, settings)
+        ready = _prepared(model, data, settings)
         wanted = wanted if ready.trial.given else ["finite"]  # outputs are not finite on any structure
         sections = [_checked(name, check, ready) for name, check in SECTIONS.items() if name in wanted]
     return Report(tuple(ready.facts), tuple(sections), time.perf_counter() - start)
+
+
+def _prepared(model: Callable, data: Any, settings: Settings) -> Prepared:
+    try:
+        return prepared(model, data, settings)
+    except ModelError as error:
+        raise ValueError(f"model: expected one that can be called with the data, found {error}") from error
 
 
 def _checked_inputs(inputs: Mapping[str, RepLike] | None) -> dict[str, Rep] | None:
@@ -136,4 +144,8 @@ def _checked_output(output: Any) -> dict[str, Rep] | Rep | None:
 def _checked(name: str, check: Callable[[Prepared], Section], ready: Prepared) -> Section:
     """Section of a check, with random numbers of its own."""
     ready.trial.generator.manual_seed(ready.settings.seed + 1000 * list(SECTIONS).index(name))
-    return check(ready)
+    try:
+        return check(ready)
+    except ModelError as error:
+        row = Row("all", "", FAULT, note=f"the model raises {error}")
+        return Section(name, "the model can be called as this check needs", (row,))

@@ -46,6 +46,10 @@ def structures(data: Any) -> list[Data]:
     ]
     if not found:
         raise ValueError("data: expected at least one structure, found none")
+    if not any(one.get("pbc") is not None and bool(one.pbc.any()) for one in found):
+        for one in found:  # of molecules, where files have some for all structures
+            for name in [name for name in ("cell", "pbc") if name in one]:
+                del one[name]
     return found
 
 

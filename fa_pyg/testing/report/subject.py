@@ -17,7 +17,7 @@ from fa_pyg.reps import RepLike
 from fa_pyg.testing.report.names import Binding
 from fa_pyg.testing.report.outputs import cut, level_of, tensors
 
-__all__ = ["Declared", "ModelError", "Subject"]
+__all__ = ["Declared", "ModelError", "RowsError", "Subject"]
 
 NODES = 4096  # of a call, to bound its memory
 Declared = Mapping[str, RepLike] | RepLike | None  # representations of outputs, by name
@@ -25,6 +25,16 @@ Declared = Mapping[str, RepLike] | RepLike | None  # representations of outputs,
 
 class ModelError(Exception):
     """Exception that a model has raised, with the structure."""
+
+
+class RowsError(ModelError):
+    """Output of a batch whose rows are neither nodes nor structures."""
+
+    def __init__(self, name: str, shape: Sequence[int], sizes: Sequence[int]) -> None:
+        super().__init__(
+            f"output {name!r} has the shape {list(shape)}, for {sum(sizes)} nodes of {len(sizes)} structures"
+        )
+        self.name = name
 
 
 class Subject:
@@ -52,6 +62,7 @@ class Subject:
         self.declared, self.edges = declared, edges
         self.together = binding.takes_batch
         self.levels: dict[str, str] = {}
+        self.skipped: set[str] = set()  # outputs that have rows of neither nodes nor structures
         self.wants_grad = False
         self.sets_default = False  # whether the default precision of torch is set as well
 
@@ -64,14 +75,14 @@ class Subject:
         """
         found: list[dict[str, Tensor]] = []
         for part in self.parts(data, self.together if together is None else together):
-            values = self._numbers(part)
+            values = self.numbers(part)
             columns = {
                 k: cut(v.detach().double().cpu(), self.levels[k], _sizes(part)) for k, v in values.items()
             }
             found += [{k: column[row] for k, column in columns.items()} for row in range(len(part))]
         return found
 
-    def _numbers(self, part: Sequence[Data]) -> dict[str, Tensor]:
+    def numbers(self, part: Sequence[Data]) -> dict[str, Tensor]:
         """Outputs without gradients, unless the model computes some itself."""
         try:
             with torch.set_grad_enabled(self.wants_grad):
@@ -80,7 +91,7 @@ class Subject:
             if self.wants_grad or "grad" not in str(error):
                 raise
         self.wants_grad = True
-        return self._numbers(part)
+        return self.numbers(part)
 
     def parts(self, data: Sequence[Data], together: bool) -> list[list[Data]]:
         """Structures that share a call."""
@@ -120,12 +131,13 @@ class Subject:
                 out = self._run(batch)
         except Exception as error:  # of a model of any kind
             raise ModelError(_said(error, data)) from error
-        found = tensors(out, self.declared)
+        found = {k: v for k, v in tensors(out, self.declared).items() if k not in self.skipped}
+        if not found:
+            raise ModelError("no output has rows of nodes or structures")
         for name, value in found.items():
             level = level_of(value, _sizes(data))
             if level is None:
-                rows = f"{sum(_sizes(data))} nodes of {len(data)} structures"
-                raise ModelError(f"output {name!r} has the shape {list(value.shape)}, for {rows}")
+                raise RowsError(name, value.shape, _sizes(data))
             self.levels.setdefault(name, level)
         return found
 
@@ -174,9 +186,9 @@ def _converted(model: Callable, dtype: torch.dtype, training: bool | None) -> Ca
         return model
     try:
         made = copy.deepcopy(model)
-    except Exception:  # hooks, locks, ...: it is checked itself
-        made = model
-    made = made.to(dtype)
+    except Exception:  # it holds what cannot be copied, and is checked itself, as it is
+        return model
+    made = made.to("cpu", dtype)
     return made if training is None else made.train(training)
 
 

@@ -23,7 +23,12 @@ def text(report: Report) -> str:
     for section in report.sections:
         lines += ["", *_section(section)]
     lines += ["", conclusion(report)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(_printable(line.rstrip()) for line in lines) + "\n"
+
+
+def _printable(line: str) -> str:
+    """Replace what a terminal might obey: names of files and outputs may hold anything."""
+    return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def conclusion(report: Report) -> str:
@@ -44,6 +49,8 @@ def summary(section: Section) -> str:
     if row is None or (row.verdict != FAULT and not row.largest and not row.note):
         notes = [row.note for row in section.rows if row.note]
         return (section.good if section.verdict == OK else "") or (notes[0] if notes else section.title)
+    if row.verdict != FAULT and not row.largest:
+        return row.note
     error = "" if row.largest is None else f"{row.largest:.1e}"
     if row.verdict == FAULT:
         head = ", ".join(filter(None, (row.output, row.case)))

@@ -197,6 +197,33 @@ def test_features_may_be_vectors():
     assert {section.name for section, _ in found.faults} == {"equivariance"}
 
 
+def test_outputs_without_a_level_are_left_out():
+    def model(z, pos, batch):
+        return {
+            "energy": MODELS["pairs"]().to(pos.dtype)(z, pos, batch),
+            "total": pos.sum(),
+            "all": pos.sum(0),
+        }
+
+    found = report(model, only=["batch"], **QUICK)
+    assert found.passed
+    assert {row.output for row in found["batch"].rows} == {"energy"}
+    assert "all, total" in dict(found.facts)["left out"]
+
+
+def test_cells_turn_with_the_positions():
+    def model(pos, cell, batch):
+        fractional = torch.linalg.solve(cell[batch].mT, pos.unsqueeze(-1)).squeeze(-1)
+        return torch.cos(2 * torch.pi * fractional).sum(1)
+
+    g = torch.Generator().manual_seed(0)
+    cell, pbc = 4 * torch.eye(3) + torch.rand(2, 1, 3, 3, generator=g), torch.ones(1, 3, dtype=torch.bool)
+    data = [Data(pos=torch.rand(5, 3, generator=g), cell=one, pbc=pbc) for one in cell]
+    found = report(model, data, "O(3)", only=["equivariance", "permutation"], quick=True)
+    assert dict(found.facts)["transforms"] == "pos is a point, cell is a vector"
+    assert found.passed
+
+
 def test_edges_are_built():
     assert report(MODELS["edges"](), edges=4.0, only=["equivariance", "batch"], **QUICK).passed
 

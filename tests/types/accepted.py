@@ -92,7 +92,7 @@ turned: Tensor = local.rotation
 # A frame of one's own.
 class MyFrame(MotionFrame):
     def build(self, cloud: Cloud) -> Frames:
-        rows, index, weight = cloud.rows(cloud.read[0])
+        rows = cloud.rows(cloud.read[0])[0]
         eye = torch.eye(self.group.dim).expand(cloud.size, -1, -1)
         return Frames(eye.to(rows), origin=cloud.origin(self.group), batch=cloud.batch)
 

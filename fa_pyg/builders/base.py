@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
@@ -104,6 +104,10 @@ class MotionFrame(Frame):
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
     """
 
+    if TYPE_CHECKING:  # the type of what a call returns
+
+        def __call__(self, *args: Any, **kwargs: Any) -> MotionFrames: ...
+
     seen = Cloud
     is_euclidean: ClassVar[bool] = True  # whether it neither scales nor boosts, beside the frames inside
 
@@ -139,6 +143,10 @@ class PermutationFrame(Frame):
     Args:
         group: ``"S(n)"``.
     """
+
+    if TYPE_CHECKING:  # the type of what a call returns
+
+        def __call__(self, *args: Any, **kwargs: Any) -> PermutationFrames: ...
 
     seen = Graphs
     untraced = VALUES

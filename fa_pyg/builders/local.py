@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor, nn
 
@@ -63,6 +65,10 @@ class LocalFrame(nn.Module):
             raise ValueError(f'frame: expected a frame such as PCAFrame("O(3)"), found {frame!r}')
         check_euclidean("frame", frame)
         self.frame = frame
+
+    if TYPE_CHECKING:  # the type of what a call returns
+
+        def __call__(self, *args: Any, **kwargs: Any) -> MotionFrames: ...
 
     @property
     def group(self) -> Group:

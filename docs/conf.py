@@ -34,6 +34,7 @@ extensions = [
     "docstrings",
     "notebooks",
     "references",
+    "tables",
 ]
 exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints"]
 
@@ -89,4 +90,4 @@ if "FA_PYG_MATHJAX" in os.environ:
     mathjax_path = os.environ["FA_PYG_MATHJAX"]
 copybutton_exclude = ".linenos, .gp, .go"
 pygments_style = "friendly"
-pygments_dark_style = "one-dark"
+pygments_dark_style = "github-dark"

@@ -102,7 +102,14 @@ class Page:
 
     value: Any
     paths: list[str] = field(default_factory=list)
+    room: str = ""
     file: str = ""
+
+    def rank(self, path: str) -> tuple[bool, bool, bool]:
+        """Return what orders paths: the present spelling, in fa_pyg itself, in the room."""
+        module, _, name = path.rpartition(".")
+        older = name != getattr(self.value, "__name__", name)
+        return older, module != "fa_pyg", module != f"fa_pyg.{self.room.partition('/')[0]}"
 
     @property
     def name(self) -> str:
@@ -190,32 +197,37 @@ def pages() -> dict[str, list[Page]]:
         raise ValueError(
             f"GROUPS: expected every room that has public names, found none of {sorted(missing)}"
         )
-    known: dict[Any, Page] = {}
-    result = {room: new_pages(room, names, known) for room in listed}
-    shown = {path for page in known.values() for path in page.paths}
+    known = collect(listed, names)
+    shown = {path for page in known for path in page.paths}
     every = {f"fa_pyg.{room}.{name}" for room, found in names.items() for name in found}
     if missing := every - shown:
         raise ValueError(f"pages: expected one for every public name, found none of {sorted(missing)}")
+    known.sort(key=lambda page: page.name.lower())
+    result = {room: [page for page in known if page.room == room] for room in listed}
     result["mentioned"] = [mentioned(f"fa_pyg.{path}") for path in MENTIONED]
     name_files([page for group in result.values() for page in group])
     return result
 
 
-def new_pages(room: str, names: dict[str, list[str]], known: dict[Any, Page]) -> list[Page]:
-    """Return the pages of the names of a room that no earlier one has, and note the paths of all."""
-    result = []
-    package, _, kind = room.partition("/")
-    for name in names.get(package, []):
-        value = getattr(import_module(f"fa_pyg.{package}"), name)
-        if kind and f".{package}.{kind}" not in value.__module__:
-            continue
-        plain = inspect.isclass(value) or inspect.isroutine(value)
-        page = known.setdefault(id(value) if plain else (name, id(value)), Page(value))
-        if not page.paths:
-            result.append(page)
+def collect(listed: list[str], names: dict[str, list[str]]) -> list[Page]:
+    """Return a page for every public object, with its paths and the room that defines it, or the first."""
+    found: dict[Any, Page] = {}
+    for room in listed:
+        package, _, kind = room.partition("/")
+        for name in names.get(package, []):
+            value = getattr(import_module(f"fa_pyg.{package}"), name)
+            home = getattr(value, "__module__", "")
+            if kind and f".{package}.{kind}" not in home:
+                continue
+            plain = inspect.isclass(value) or inspect.isroutine(value)
+            page = found.setdefault(id(value) if plain else (name, id(value)), Page(value))
             page.paths += [f"fa_pyg.{name}"] if name in fa_pyg.__all__ else []
-        page.paths.append(f"fa_pyg.{package}.{name}")
-    return result
+            page.paths.append(f"fa_pyg.{package}.{name}")
+            defines = plain and "." not in package and f"{home}.".startswith(f"fa_pyg.{package}.")
+            page.room = room if defines else page.room or room
+    for page in found.values():
+        page.paths = sorted(dict.fromkeys(page.paths), key=page.rank)
+    return list(found.values())
 
 
 def mentioned(path: str) -> Page:
@@ -239,7 +251,7 @@ def write(source: Path) -> list[Page]:
     every = [page for group in made.values() for page in group]
     texts = {f"{page.file}.rst": page.text for page in every}
     for file, title, _ in GROUPS:
-        group = groups()[file]
+        group = [room for room in groups()[file] if made[room] or "." not in room]
         body = "\n".join(section(room, made[room], len(group) > 1) for room in group)
         texts[f"{file}.rst"] = f"{HEAD}{heading(title)}\n{body}"
     inner = f"\n{heading('Classes that signatures mention', '-')}\n{table(made['mentioned'])}"

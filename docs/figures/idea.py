@@ -115,8 +115,8 @@ def main(path: Path = OUT) -> None:
     box(ax, MODEL, BOTTOMS[-1], 1.2, BOTTOMS[0] + HIGH - BOTTOMS[-1], INK)
     ax.text(MODEL + 0.6, MIDDLE, r"$\Phi$", fontsize=44, ha="center", va="center", color=INK)
     for at, words, formula in LABELS:
-        ax.text(at, -0.26, words, fontsize=17, ha="center", va="center", color=INK)
-        ax.text(at, -0.64, formula, fontsize=16, ha="center", va="center", color=INK)
+        ax.text(at, -0.26, words, fontsize=20, ha="center", va="center", color=INK)
+        ax.text(at, -0.68, formula, fontsize=18, ha="center", va="center", color=INK)
     figure.savefig(path, transparent=True, metadata={"Date": None})
     plt.close(figure)
 

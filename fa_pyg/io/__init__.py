@@ -1,4 +1,4 @@
-"""Files of molecules, read and written: XYZ (:mod:`fa_pyg.io.xyz`) and the spellings of chemical elements."""
+"""Files of molecules, read and written: XYZ (``fa_pyg.io.xyz``) and the spellings of chemical elements."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from fa_pyg.neighbors.sampling import fps
 from fa_pyg.nn import graph_building
 from fa_pyg.nn.pyg_models import provide_pyg_operators
 
-
 OLD = not hasattr(torch_geometric.typing, "WITH_RADIUS")  # PyG < 2.8 takes these operators from torch_cluster
 
 

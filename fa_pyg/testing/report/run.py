@@ -39,6 +39,7 @@ SECTIONS: dict[str, Callable[[Prepared], Section]] = {
     "smoothness": lambda p: check_scans(p.trial),
     "modes": lambda p: check_modes(p.trial, p.model, p.subject, p.settings.training),
 }
+"""Sections of a report, by name, in their order."""
 
 
 def report(

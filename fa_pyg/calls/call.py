@@ -19,7 +19,9 @@ __all__ = ["Call", "Name", "Named", "Signature"]
 T = TypeVar("T")
 Name = str | int
 """Name of an argument of a call, or its position."""
-Named = Mapping[str, T] | Mapping[int, T] | Mapping[Name, T]  # a Mapping is invariant in its keys
+# A Mapping is invariant in its keys.
+Named = Mapping[str, T] | Mapping[int, T] | Mapping[Name, T]
+"""Values by the name of an argument, or by its position."""
 
 
 class Signature:

@@ -129,6 +129,8 @@ def _of_file(name: str, path: Path) -> ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)  # for its own imports
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{name}: expected a Python file, found {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(path.stem, module)
     spec.loader.exec_module(module)

@@ -179,10 +179,10 @@ def refined_steps(
             function that varies much more elsewhere.
     """
     t = torch.linspace(-1, 1, steps + 1, dtype=torch.float64).unsqueeze(0)  # intervals, to be refined
-    found, scale = [], None
+    found, scales = [], []
     for _ in range(1 + zooms):
         values = line.evaluate(f, t.flatten()).unflatten(0, t.shape)
-        scale = values.norm(dim=-1).max() if scale is None else scale
+        scales.append(values.norm(dim=-1).max())
         size = values.diff(dim=1).norm(dim=-1)
         found.append(size.max())
         start, end = t[:, :-1].flatten(), t[:, 1:].flatten()
@@ -194,7 +194,7 @@ def refined_steps(
         chosen = torch.cat(where).unique()
         start, end = start[chosen], end[chosen]
         t = start.unsqueeze(1) + (end - start).unsqueeze(1) * torch.linspace(0, 1, 9, dtype=t.dtype)
-    return RefinedSteps(torch.stack(found), scale, interval)
+    return RefinedSteps(torch.stack(found), scales[0], interval)
 
 
 def _excess(size: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch_geometric.data import Data
 
-from fa_pyg.testing.report.structures import elements
+from fa_pyg.testing.report.structures import count, elements
 from fa_pyg.testing.report.subject import ModelError, RowsError, Subject
 from fa_pyg.testing.report.trial import Trial
 
@@ -114,7 +114,7 @@ def _levels(subject: Subject, data: Sequence[Data]) -> dict[str, str]:
     rows: dict[str, list[bool]] = {}
     for one in data:
         for name, value in subject.values([one], subject.batch([one])).items():
-            rows.setdefault(name, []).append(value.dim() > 0 and len(value) == one.num_nodes)
+            rows.setdefault(name, []).append(value.dim() > 0 and len(value) == count(one))
     return {name: "node" if all(fits) else "graph" for name, fits in rows.items()}
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from fa_pyg.testing.report.names import Binding
 from fa_pyg.testing.report.outputs import Output
+from fa_pyg.testing.report.structures import count
 from fa_pyg.testing.report.trial import Trial
 
 __all__ = ["facts"]
@@ -63,7 +64,7 @@ def facts(
 
 
 def _data(trial: Trial, origin: str) -> str:
-    sizes, extra = [one.num_nodes for one in trial.data], len(trial.data) - trial.given
+    sizes, extra = [count(one) for one in trial.data], len(trial.data) - trial.given
     added = f", and {extra} symmetric ones" if extra else ""
     return f"{trial.given} {origin}{added}, of {min(sizes)} to {max(sizes)} nodes" if sizes else origin
 

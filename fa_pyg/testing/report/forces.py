@@ -14,7 +14,7 @@ from fa_pyg.testing.energies import System
 from fa_pyg.testing.forces import conservation_error, slopes
 from fa_pyg.testing.report.outputs import Output
 from fa_pyg.testing.report.result import FAULT, OK, Points, Row, Section, Worst
-from fa_pyg.testing.report.structures import changed, name_of
+from fa_pyg.testing.report.structures import changed, count, name_of
 from fa_pyg.testing.report.subject import ModelError, Subject
 from fa_pyg.testing.report.trial import Trial
 
@@ -42,7 +42,7 @@ def check_forces(trial: Trial) -> Section:
         return Section("forces", title, reason="the data have no positions (pos)")
     if trial.is_random:
         return Section("forces", title, reason="the model is not deterministic")
-    data = [one for one in _few(trial) if one.num_nodes > 1]
+    data = [one for one in _few(trial) if count(one) > 1]
     if not data:
         return Section("forces", title, reason="all structures have a single node")
     model = _Energies(trial.best, data, energy.name, None if forces is None else forces.name)
@@ -104,7 +104,7 @@ def _row(trial: Trial, case: str, energy: Output, found: _Slopes, data: Sequence
     precision = trial.precision_inside
     h = STEPS[precision] * 10 * trial.sigma
     eps = torch.finfo(getattr(torch, precision)).eps
-    noise = ROUNDINGS * eps * trial.condition(energy, energy.size, data[k].pos.abs().max().item()) / h
+    noise = ROUNDINGS * eps * trial.condition(energy, energy.size, data[k]["pos"].abs().max().item()) / h
     bound = max(TOL if precision == "float64" else 1e-2, trial.tol or 0) * typical + noise
     scale = max(typical, noise, 1e-300)
     direction = found.directions[worst // len(data)][_rows(data, k)].tolist()
@@ -126,8 +126,8 @@ def _label(trial: Trial) -> str:
 
 
 def _rows(data: Sequence[Data], k: int) -> slice:
-    start = sum(one.num_nodes for one in data[:k])
-    return slice(start, start + data[k].num_nodes)
+    start = sum(count(one) for one in data[:k])
+    return slice(start, start + count(data[k]))
 
 
 def _nets(trial: Trial, model: _Energies) -> list[Row]:
@@ -151,12 +151,12 @@ class _Energies(nn.Module):
     def __init__(self, subject: Subject, data: Sequence[Data], energy: str, forces: str | None) -> None:
         super().__init__()
         self.subject, self.data, self.energy, self.forces = subject, data, energy, forces
-        sizes = torch.tensor([one.num_nodes for one in data])
-        pos = torch.cat([one.pos for one in data]).to(subject.dtype)
+        sizes = torch.tensor([count(one) for one in data])
+        pos = torch.cat([one["pos"] for one in data]).to(subject.dtype)
         self.inputs = {"pos": pos, "batch": torch.arange(len(data)).repeat_interleave(sizes)}
 
     def forward(self, pos: Tensor, batch: Tensor) -> dict[str, Tensor]:
-        parts = pos.split([one.num_nodes for one in self.data])
+        parts = pos.split([count(one) for one in self.data])
         made = [changed(one, pos=part) for one, part in zip(self.data, parts, strict=True)]
         values = [self.subject.values(part, self.subject.batch(part)) for part in self._parts(made)]
         energy = torch.cat([value[self.energy].reshape(-1) for value in values])

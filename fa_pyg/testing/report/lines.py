@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from fa_pyg.testing.continuity import Line, RefinedSteps, lines, refined_steps
 from fa_pyg.testing.report.outputs import Output
 from fa_pyg.testing.report.result import FAULT, OK, Row, Section, Worst
-from fa_pyg.testing.report.structures import changed, name_of, spacing
+from fa_pyg.testing.report.structures import changed, count, name_of, spacing
 from fa_pyg.testing.report.subject import ModelError
 from fa_pyg.testing.report.trial import Trial, extent
 
@@ -56,12 +56,12 @@ def _order(row: Row) -> tuple[bool, float]:
 
 def _lines(trial: Trial) -> Iterator[tuple[str, Data, Line]]:
     """Lines with the case that they belong to, and the structure whose other attributes they have."""
-    some = [one for one in trial.data[: trial.given] if one.num_nodes > 1][:: max(1, trial.given // 4)]
+    some = [one for one in trial.data[: trial.given] if count(one) > 1][:: max(1, trial.given // 4)]
     for data in some[: 1 if trial.quick else 4]:
         yield "random directions", data, _random(trial, data)
     for data in some[: 1 if trial.quick else 2]:
-        yield "pulled apart", data, apart(data.pos, 10 * trial.sigma, name_of(data))
-    dim = trial.data[0].pos.size(1)
+        yield "pulled apart", data, apart(data["pos"], 10 * trial.sigma, name_of(data))
+    dim = trial.data[0]["pos"].size(1)
     if dim in (2, 3) and trial.is_plain:
         for line in _degenerate(dim, few=trial.quick or not trial.best.together):
             scaled = _scaled(line, 10 * trial.sigma, trial.elements, trial.generator)
@@ -81,8 +81,8 @@ def _with_elements(base: Data, line: Line) -> Data:
 
 
 def _random(trial: Trial, data: Data) -> Line:
-    direction = torch.randn(data.pos.shape, generator=trial.generator, dtype=torch.float64)
-    return Line(name_of(data), data.pos, 2 * trial.sigma * direction)
+    direction = torch.randn(data["pos"].shape, generator=trial.generator, dtype=torch.float64)
+    return Line(name_of(data), data["pos"], 2 * trial.sigma * direction)
 
 
 def apart(pos: Tensor, length: float, name: str) -> Line:
@@ -126,7 +126,7 @@ def _rows(
     low, high = (changed(base, pos=pos) for pos in line.at(found.interval))
     before, after = trial.best([low, high])
     precision, inside = list(trial.subjects)[-1], trial.precision_inside
-    sizes, distance = found.sizes.tolist(), (low.pos - high.pos).abs().max().item()
+    sizes, distance = found.sizes.tolist(), (low["pos"] - high["pos"]).abs().max().item()
     for output in outputs:
         a, b = before[output.name], after[output.name]
         step = (a - b).norm().item() / output.variation

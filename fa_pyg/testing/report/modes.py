@@ -136,10 +136,10 @@ def computes_lower(subject: Subject, data: Sequence[Data], outputs: Sequence[Out
         return True
     if any(one.get("pos") is None for one in data):
         return False
-    reach = max(one.pos.abs().max().item() for one in data)
+    reach = max(one["pos"].abs().max().item() for one in data)
     step = max(1e-10 * reach, 1e-9 * sigma)
     ramp = [
-        changed(one, pos=one.pos + step * torch.linspace(-1, 1, one.pos.numel()).view_as(one.pos))
+        changed(one, pos=one["pos"] + step * torch.linspace(-1, 1, one["pos"].numel()).view_as(one["pos"]))
         for one in data
     ]
     moved = subject(ramp)

@@ -67,7 +67,7 @@ class Binding:
     """
 
     kind: str
-    sources: dict[str | int, str]
+    sources: Mapping[str | int, str]
     takes_batch: bool
 
     def __str__(self) -> str:
@@ -96,8 +96,8 @@ def bind(
     parameters = _parameters(model)
     _check_named(named, parameters, has)
     if parameters is None:  # a traced module, or *args
-        order = [name for name in ("z", "pos", "batch") if name in has]
-        return Binding("arguments", dict(enumerate(order)), "batch" in order)
+        usual = [name for name in ("z", "pos", "batch") if name in has]
+        return Binding("arguments", dict(enumerate(usual)), "batch" in usual)
     required = [p.name for p in parameters if p.default is p.empty]
     only = required[0] if len(required) == 1 and required[0] not in named else None
     if only is not None and (only not in has or only in DERIVED) and _takes_whole(model, only, parameters):
@@ -113,7 +113,7 @@ def bind(
     missing = [name for name in required if name not in sources]
     if missing:
         _refuse(missing, parameters, has)
-    order = {p.name: sources[p.name] for p in parameters if p.name in sources}
+    order: dict[str | int, str] = {p.name: sources[p.name] for p in parameters if p.name in sources}
     framed = Signature(model).is_framed
     if framed and "batch" not in order.values():
         order["batch"] = "batch"

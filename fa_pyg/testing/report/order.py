@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 
 from fa_pyg.testing.report.outputs import Output
 from fa_pyg.testing.report.result import Section, Worst
-from fa_pyg.testing.report.structures import changed
+from fa_pyg.testing.report.structures import changed, count
 from fa_pyg.testing.report.subject import Subject
 from fa_pyg.testing.report.trial import Tally, Trial
 
@@ -20,7 +20,7 @@ __all__ = ["check_batch", "check_permutations"]
 def check_permutations(trial: Trial) -> Section:
     """Compare outputs of structures with their nodes (and edges) in another order."""
     title = "the order of the nodes permutes node outputs and changes nothing else"
-    if not any(data.num_nodes > 1 for data in trial.data):
+    if not any(count(data) > 1 for data in trial.data):
         return Section("permutation", title, reason="all structures have a single node")
     tally = Tally(trial)
     for case in ("random orders", "reversed order"):
@@ -46,7 +46,7 @@ def _compare(tally: Tally, case: str, moved: Sequence[Data], orders: Sequence[Te
 
 
 def _order(trial: Trial, data: Data, case: str) -> Tensor:
-    n = data.num_nodes
+    n = count(data)
     return (
         torch.randperm(n, generator=trial.generator) if case == "random orders" else torch.arange(n).flip(0)
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
-from fa_pyg.testing.report.result import FAULT, NONE, Curve, Report, Row, Section, Worst
+from fa_pyg.testing.report.result import FAULT, NONE, Curve, Points, Report, Row, Section, Worst
+from fa_pyg.testing.report.structures import count
 from fa_pyg.testing.report.svg import bars, curve, scatter
 from fa_pyg.testing.report.text import columns, conclusion, figure, summary
 
@@ -132,7 +133,7 @@ def _bars(section: Section) -> str:
     return f"<figure>{drawn}<figcaption>{_safe(words)}</figcaption></figure>"
 
 
-def _plot(plot: object) -> str:
+def _plot(plot: Curve | Points) -> str:
     drawn = curve(plot) if isinstance(plot, Curve) else scatter(plot)
     return f"<figure>{drawn}<figcaption>{_safe(plot.title)}</figcaption></figure>"
 
@@ -173,7 +174,7 @@ def _input(worst: Worst) -> str:
         lines += ["", data["name_"]]
         pos, z = data.get("pos"), data.get("z")
         if pos is None:
-            lines.append(f"{data.num_nodes} nodes")
+            lines.append(f"{count(data)} nodes")
             continue
         for k, row in enumerate(pos[:SHOWN].tolist()):
             element = "" if z is None else f"{int(z[k]):3d} "

@@ -172,7 +172,7 @@ def _check_dimension(data: Sequence[Data], settings: Settings) -> None:
             raise ValueError(f"data: expected pos [N, {dim}] for {settings.group}, found {found}")
 
 
-def _renamed(inputs: Mapping[Any, RepLike] | None, binding: Binding) -> dict[str, RepLike] | None:
+def _renamed(inputs: Mapping[Any, RepLike] | None, binding: Binding) -> dict[Any, RepLike] | None:
     """Representations by attributes of the data, of those by parameters."""
     if inputs is None:
         return None
@@ -190,7 +190,7 @@ def _declared(model: Callable, settings: Settings) -> Declared:
 
 def _unit(data: Sequence[Data]) -> float:
     """Distance of neighbors."""
-    found = [made.spacing(one.pos) for one in data if one.get("pos") is not None and one.num_nodes > 1]
+    found = [made.spacing(one["pos"]) for one in data if one.get("pos") is not None and made.count(one) > 1]
     return torch.tensor(found, dtype=torch.float64).median().item() if found else 1.0
 
 
@@ -214,5 +214,5 @@ def _reps(inputs: Mapping[str, RepLike] | None, keys: set[str], group: Group) ->
     found |= given
     reps = {name: Rep.of(rep, "inputs") for name, rep in found.items()}
     if reps and not group.is_euclidean:
-        check_acted_on(group, reps, "inputs")
+        check_acted_on(group, {**reps}, "inputs")
     return {name: rep for name, rep in reps.items() if not rep.is_invariant}

@@ -15,6 +15,7 @@ from torch_geometric.data import Data
 from fa_pyg.files import write_atomically
 from fa_pyg.io import write_xyz
 from fa_pyg.testing.report.result import FAULT, Report, Row, Section, Worst
+from fa_pyg.testing.report.structures import count
 
 __all__ = ["save"]
 
@@ -33,17 +34,17 @@ def save(report: Report, folder: str | Path) -> list[Path]:
     files = [folder / "report.txt", folder / "report.html"]
     for path, content in zip(files, (report.text(), report.html()), strict=True):
         write_atomically(path, content)
-    for section, row in _kept(report):
-        files.append(_written(folder / "worst" / _name(section, row), row.worst, row))
+    for section, row, worst in _kept(report):
+        files.append(_written(folder / "worst" / _name(section, row), worst, row))
     return files
 
 
-def _kept(report: Report) -> Iterator[tuple[Section, Row]]:
+def _kept(report: Report) -> Iterator[tuple[Section, Row, Worst]]:
     """Rows whose input is written: all faults, and the largest error of sections without any."""
     for section in report.sections:
         faults = [row for row in section.rows if row.verdict == FAULT and row.worst is not None]
         rows = faults or [row for row in [section.worst] if row is not None and row.worst is not None]
-        yield from ((section, row) for row in rows)
+        yield from ((section, row, row.worst) for row in rows if row.worst is not None)
 
 
 def _name(section: Section, row: Row) -> str:
@@ -53,7 +54,7 @@ def _name(section: Section, row: Row) -> str:
 
 def _written(path: Path, worst: Worst, row: Row) -> Path:
     first = worst.structures[0]
-    if first.get("pos") is not None and first.pos.dim() == 2 and first.pos.size(1) == 3:
+    if first.get("pos") is not None and first["pos"].shape[1:] == (3,):
         path = path.with_suffix(".xyz")
         write_xyz(path, [_extended(one, worst, k, row) for k, one in enumerate(worst.structures)])
         return path
@@ -71,10 +72,10 @@ def _extended(data: Data, worst: Worst, number: int, row: Row) -> Data:
     """Structure for an XYZ file, with the motion and the error in its comment line."""
     z = data.get("z")
     if z is None or z.dim() != 1 or not 0 < int(z.min()) <= int(z.max()) <= 118:
-        z = torch.ones(data.num_nodes, dtype=torch.long)
+        z = torch.ones(count(data), dtype=torch.long)
     made = Data(
         z=z,
-        pos=data.pos,
+        pos=data["pos"],
         structure=_text(data["name_"]),
         what=_text(worst.text),
         number=torch.tensor([number]),

@@ -12,8 +12,9 @@ from torch_geometric.data import Data
 from fa_pyg.neighbors.covalent import covalent_bonds
 from fa_pyg.testing.curvature import stretches
 from fa_pyg.testing.report.lines import apart
+from fa_pyg.testing.report.outputs import Output
 from fa_pyg.testing.report.result import FAULT, OK, Curve, Row, Section, Worst
-from fa_pyg.testing.report.structures import changed, name_of
+from fa_pyg.testing.report.structures import changed, count, name_of
 from fa_pyg.testing.report.subject import ModelError
 from fa_pyg.testing.report.trial import Trial, extent
 
@@ -46,7 +47,7 @@ def check_scans(trial: Trial) -> Section:
     rows, curves = [], []
     for name, data, f, span in _scans(trial, energy.name):
         try:
-            found = sharpest(f, *span, _noise(trial, data))
+            found = sharpest(f, *span, _noise(trial, energy, data))
         except ModelError as error:
             rows.append(Row(name, energy.name, FAULT, note=f"the model raises {error}", where=name_of(data)))
             continue
@@ -59,9 +60,8 @@ def check_scans(trial: Trial) -> Section:
     return Section("smoothness", title, tuple(rows), unit=UNIT, good=good, plots=tuple(curves))
 
 
-def _noise(trial: Trial, data: Data) -> float:
+def _noise(trial: Trial, energy: Output, data: Data) -> float:
     """Rounding error of an energy."""
-    energy = trial.output("energy")
     eps = torch.finfo(getattr(torch, trial.precision_inside)).eps
     return NOISE * eps * trial.condition(energy, energy.size, extent(data))
 
@@ -73,7 +73,7 @@ class _Along:
         self.trial, self.name, self.data, self.direction = trial, name, data, direction
 
     def at(self, t: float) -> Data:
-        return changed(self.data, pos=self.data.pos + t * self.direction)
+        return changed(self.data, pos=self.data["pos"] + t * self.direction)
 
     def __call__(self, t: Tensor) -> Tensor:
         found = self.trial.best([self.at(one) for one in t.tolist()])
@@ -81,14 +81,14 @@ class _Along:
 
 
 def _scans(trial: Trial, energy: str) -> Iterator[tuple[str, Data, _Along, tuple[float, float]]]:
-    count, length = (1, 1) if trial.quick else (3, 2), 10 * trial.sigma
-    some = [one for one in trial.data[: trial.given] if one.num_nodes > 1]
-    some = some[:: max(1, len(some) // count[0])][: count[0]]
+    (most, bonds_of_each), length = (1, 1) if trial.quick else (3, 2), 10 * trial.sigma
+    some = [one for one in trial.data[: trial.given] if count(one) > 1]
+    some = some[:: max(1, len(some) // most)][:most]
     for data in some:
         bonds = _bonds(data)
-        keep = bonds[:, torch.randperm(bonds.size(1), generator=trial.generator)[: count[1]]]
-        for (i, j), direction in zip(keep.T.tolist(), stretches(data.pos, keep), strict=True):
-            bond = (data.pos[i] - data.pos[j]).norm().item()
+        keep = bonds[:, torch.randperm(bonds.size(1), generator=trial.generator)[:bonds_of_each]]
+        for (i, j), direction in zip(keep.T.tolist(), stretches(data["pos"], keep), strict=True):
+            bond = (data["pos"][i] - data["pos"][j]).norm().item()
             along = _Along(trial, energy, data, direction)
             yield (
                 f"bond {_atom(data, i)}-{_atom(data, j)} stretched",
@@ -97,19 +97,19 @@ def _scans(trial: Trial, energy: str) -> Iterator[tuple[str, Data, _Along, tuple
                 (-0.25 * bond, 0.75 * bond),
             )
     for data in some[:1]:
-        line = apart(data.pos, length, name_of(data))
+        line = apart(data["pos"], length, name_of(data))
         along = _Along(trial, energy, data, 2 * line.direction / line.direction.norm(dim=1).max() / 2)
         yield "pulled apart", data, along, (0.0, 8.0 * length)
 
 
 def _bonds(data: Data) -> Tensor:
     """Pairs of bonded atoms, or of each point and its nearest neighbor."""
-    if data.get("z") is not None and data.pos.size(1) == 3:
-        found = covalent_bonds(data.z, data.pos)
+    if data.get("z") is not None and data["pos"].size(1) == 3:
+        found = covalent_bonds(data["z"], data["pos"])
         if found.size(1):
             return found
-    distance = torch.cdist(data.pos, data.pos).fill_diagonal_(torch.inf)
-    pairs = torch.stack([torch.arange(len(data.pos)), distance.argmin(1)])
+    distance = torch.cdist(data["pos"], data["pos"]).fill_diagonal_(torch.inf)
+    pairs = torch.stack([torch.arange(len(data["pos"])), distance.argmin(1)])
     return pairs[:, distance.amin(1).isfinite() & (distance.amin(1) > 0)]
 
 
@@ -181,7 +181,7 @@ def sharpest(f: Callable[[Tensor], Tensor], low: float, high: float, floor: floa
     return scan
 
 
-def _candidates(values: Tensor, floor: float, count: int = 3) -> list[int]:
+def _candidates(values: Tensor, floor: float, most: int = 3) -> list[int]:
     """Positions of the largest second differences, and of those that are largest beside coarse ones."""
     fine = (values[2:] - 2 * values[1:-1] + values[:-2]).abs()
     around = (
@@ -189,7 +189,7 @@ def _candidates(values: Tensor, floor: float, count: int = 3) -> list[int]:
     )
     typical = around.median(dim=-1).values.flatten()
     contrast = fine / (typical + floor)
-    found = torch.cat([fine.topk(1).indices, contrast.topk(count).indices]) + 1
+    found = torch.cat([fine.topk(1).indices, contrast.topk(most).indices]) + 1
     return list(dict.fromkeys(found.tolist()))
 
 

@@ -15,6 +15,7 @@ from fa_pyg.testing.catalogue import NamedCloud, catalogue
 __all__ = [
     "changed",
     "chosen",
+    "count",
     "elements",
     "formula",
     "molecules",
@@ -67,6 +68,11 @@ def _copied(data: Data, number: int) -> Data:
 def _brackets(data: Data) -> str:
     text = formula(data)
     return f" ({text})" if text else ""
+
+
+def count(data: Data) -> int:
+    """Number of nodes."""
+    return int(data.num_nodes or 0)
 
 
 def name_of(data: Data) -> str:

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from fa_pyg.neighbors import radius_graph
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.report.names import Binding
 from fa_pyg.testing.report.outputs import cut, level_of, tensors
+from fa_pyg.testing.report.structures import count
 
 __all__ = ["Declared", "ModelError", "RowsError", "Subject"]
 
@@ -100,26 +101,26 @@ class Subject:
         parts: list[list[Data]] = []
         nodes = NODES
         for one in data:
-            if nodes + one.num_nodes > NODES:
+            if nodes + count(one) > NODES:
                 parts.append([])
                 nodes = 0
             parts[-1].append(one)
-            nodes += one.num_nodes
+            nodes += count(one)
         return parts
 
-    def batch(self, data: Sequence[Data]) -> Batch:
+    def batch(self, data: Sequence[Data]) -> Data:
         """Collate structures in the precision of the model."""
         keys = set.intersection(*({*one.keys()} for one in data)) - {"name_", "num_nodes"}
         made = []
         for one in data:
             values = {k: self._cast(one[k]) for k in sorted(keys)}
-            made.append(Data(**values, num_nodes=one.num_nodes))
-        return Batch.from_data_list(made)
+            made.append(Data(**values, num_nodes=count(one)))
+        return cast(Data, Batch.from_data_list(made))
 
     def _cast(self, value: Tensor) -> Tensor:
         return value.to(self.dtype) if value.is_floating_point() else value
 
-    def values(self, data: Sequence[Data], batch: Batch) -> dict[str, Tensor]:
+    def values(self, data: Sequence[Data], batch: Data) -> dict[str, Tensor]:
         """Outputs of a batch, by name, with their gradients if there are any.
 
         Raises:
@@ -141,7 +142,7 @@ class Subject:
             self.levels.setdefault(name, level)
         return found
 
-    def _run(self, batch: Batch) -> Any:
+    def _run(self, batch: Data) -> Any:
         kind = self.binding.kind
         if kind == "arguments":
             arguments = {p: self._argument(batch, source) for p, source in self.binding.sources.items()}
@@ -149,23 +150,24 @@ class Subject:
             return self.model(*positional, **{p: v for p, v in arguments.items() if isinstance(p, str)})
         whole = copy.copy(batch)
         if self.edges is not None:
-            whole.edge_index = self._argument(batch, "edge_index")
+            whole["edge_index"] = self._argument(batch, "edge_index")
         for name, source in (("atomic_numbers", "z"), ("positions", "pos"), ("natoms", "natoms")):
             if name not in whole and (source in whole or source == "natoms"):
                 whole[name] = self._argument(batch, source)
         return self.model(whole if kind == "data" else {k: whole[k] for k in whole.keys()})  # noqa: SIM118
 
-    def _argument(self, batch: Batch, source: str) -> Any:
+    def _argument(self, batch: Data, source: str) -> Any:
         if source in batch and source not in ("num_graphs", "natoms"):
             return batch[source]
         if source == "num_graphs":
-            return batch.num_graphs
+            return len(batch["ptr"]) - 1
         if source == "natoms":
-            return batch.ptr.diff()
+            return batch["ptr"].diff()
         if source == "edge_index":
-            return radius_graph(batch.pos.detach(), self.edges, batch.batch, max_num_neighbors=None)
+            assert self.edges is not None  # else it is bound to edges of the data
+            return radius_graph(batch["pos"].detach(), self.edges, batch["batch"], max_num_neighbors=None)
         first, second = self._argument(batch, "edge_index")
-        vector = batch.pos[first] - batch.pos[second]
+        vector = batch["pos"][first] - batch["pos"][second]
         return vector if source == "edge_vec" else vector.norm(dim=1)
 
 
@@ -193,7 +195,7 @@ def _converted(model: Callable, dtype: torch.dtype, training: bool | None) -> Ca
 
 
 def _sizes(data: Sequence[Data]) -> list[int]:
-    return [int(one.num_nodes) for one in data]
+    return [int(count(one)) for one in data]
 
 
 def _said(error: Exception, data: Sequence[Data]) -> str:

@@ -233,13 +233,14 @@ def judged(trial: Trial, output: Output, found: dict[str, Found]) -> tuple[str, 
         return OK, "rounding; large in float32" if rough else ""
     if precision != "float64":
         return FAULT, f"larger than rounding in {precision} explains"
-    has_both = low is not None and low is not high
-    if has_both and high.error <= SHRINKS * low.error and relative <= LIMIT:
+    if low is high:
+        low = None
+    if low is not None and high.error <= SHRINKS * low.error and relative <= LIMIT:
         return OK, "rounding, amplified: it shrinks with the precision"
     inner = torch.finfo(torch.float32).eps * (ROUNDINGS if trial.lowered else 10)
     if high.error <= inner * high.condition and (trial.lowered or relative < 10 * LIMIT):
         return OK, "does not shrink, but is below the precision of float32: float32 numbers inside?"
-    if not has_both:
+    if low is None:
         return FAULT, "larger than rounding in float64 explains"
     if high.error > 0.1 * low.error:
         return FAULT, "the same in float64 as in float32: not rounding"

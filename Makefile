@@ -7,10 +7,10 @@ TEST_ARGS ?=
 BENCH ?= benchmarks/frames.py
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test scatter lint format bench clean
+.PHONY: help setup demo test test-oldest scatter lint types docs wheel smoke format bench clean
 
 help:  ## what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 setup: $(READY)  ## .venv with fa_pyg and all it needs
 
@@ -18,7 +18,7 @@ setup: $(READY)  ## .venv with fa_pyg and all it needs
 ifneq ($(shell { $(PY) -c "" && cat $(READY); } 2>/dev/null),$(CURDIR))
 .PHONY: $(READY)
 endif
-$(READY): setup.py constraints.txt scripts/setup_venv.sh
+$(READY): pyproject.toml setup.py constraints.txt scripts/setup_venv.sh
 	@bash scripts/setup_venv.sh "$(PYTHON)"
 
 demo: setup  ## train a frame-averaged network on n-body data and compare it, in a few minutes
@@ -27,21 +27,38 @@ demo: setup  ## train a frame-averaged network on n-body data and compare it, in
 test: setup scatter  ## the test suite
 	$(PY) -m pytest -n 2 --dist worksteal $(TEST_ARGS)
 
+test-oldest:  ## the tests with the oldest versions that are allowed, in an environment of their own
+	@PYTHON="$(PYTHON)" bash scripts/test_oldest.sh -n 2 --dist worksteal $(TEST_ARGS)
+
 scatter: setup  # torch_scatter, compiled against the installed torch; the tests go on without it
 	@$(PY) scripts/setup_scatter.py
 
-lint: setup  ## style and layout, checked only
+lint: setup  ## style, layout and spelling, checked only
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/codespell
+
+types: setup  ## types, by pyright
+	.venv/bin/pyright
+
+docs: setup  ## the site, in docs/_build/html; a broken reference or a failing tutorial is an error
+	.venv/bin/sphinx-build -W --keep-going -n -b html docs docs/_build/html
+
+wheel: setup  ## sdist and wheel, in dist
+	rm -rf build # its files would stay in the wheel
+	$(PY) -m build -q .
+
+smoke: setup  ## install the wheel into a new environment, without the source tree, and try it
+	bash scripts/smoke_wheel.sh "$(PYTHON)"
 
 format: setup  ## style and layout, mended
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
 bench: setup scatter  ## frames against other libraries (BENCH=file BENCH_ARGS=...)
-	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,chem,clouds,dev,bench]'
+	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,chem,clouds,dev,docs,bench]'
 	$(PY) $(BENCH) $(BENCH_ARGS)
 
 clean:  ## remove what was built and cached; .venv, .cache, data and runs stay
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find fa_pyg tests scripts benchmarks -name __pycache__ -prune -exec rm -rf {} +

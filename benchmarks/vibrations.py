@@ -139,8 +139,7 @@ def train(given: argparse.Namespace, row: Row) -> Path:
     every = max(1, epochs // 10)
     arguments = [*data, f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={every}"]
     arguments += [f"--checkpoint_every={every}", "--trainer.enable_progress_bar=false"]
-    script = ROOT / "scripts" / "train_molecules.py"
-    return Path(trained(script, config, given.seed, folder / f"seed_{given.seed}", *arguments)["folder"])
+    return Path(trained("molecules", config, given.seed, folder / f"seed_{given.seed}", *arguments)["folder"])
 
 
 def reference(given: argparse.Namespace, test: list[Any], molecule: str) -> dict[str, Any]:

@@ -5,7 +5,9 @@ Names are imported when they are first used, so that a part of the package loads
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fa_pyg.moved import MOVED, install
@@ -44,6 +46,7 @@ if TYPE_CHECKING:  # for type checkers and editors; HOMES is for Python
     from fa_pyg.reps import Rep
 
 install()
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # what is logged is for who asks for it
 
 __version__ = "0.1.0"
 
@@ -95,6 +98,7 @@ ROOMS = [
     "calls",
     "canonical",
     "checks",
+    "cli",
     "config",
     "copies",
     "datasets",
@@ -113,8 +117,12 @@ ROOMS = [
     "reps",
     "separation",
     "testing",
+    "train",
+    "trained",
     "transforms",
+    "workers",
 ]
+NEEDS = {"train": "lightning"}  # of an extra
 
 
 def __getattr__(name: str) -> Any:
@@ -127,5 +135,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'fa_pyg' has no attribute {name!r}")
 
 
+def _installed() -> list[str]:
+    """Return the rooms whose extras are installed."""
+    return [room for room in ROOMS if room not in NEEDS or find_spec(NEEDS[room])]
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *ROOMS})
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__, *_installed()})

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from fa_pyg.reps import Rep
 
@@ -21,14 +21,16 @@ __all__ = [
     "check_indices",
     "graph_count",
     "holds",
+    "increments_by_name",
     "is_at_hand",
+    "is_exporting",
 ]
 
 
 _EMPTY = 1 << 20  # allowed graphs without nodes: a larger number is a mistake, and would take all memory
 
 
-def check_batch(batch: Any, name: str = "batch") -> None:
+def check_batch(batch: Any, name: str | int = "batch") -> None:
     """Raise ValueError if ``batch`` is neither None nor a vector of int64."""
     if batch is None or (isinstance(batch, Tensor) and batch.dim() == 1 and batch.dtype == torch.long):
         return
@@ -45,11 +47,15 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
     Raises:
         ValueError: unless ``given`` is an integer >= 0, not far above the nodes, and above all entries.
     """
+    if given is None and is_exporting():
+        raise ValueError(
+            f"{name}: expected the number of graphs, which torch.export cannot count, found None"
+        )
     given = None if given is None else _whole(given, name)
-    most = len(batch) + _EMPTY
+    most = batch.size(0) + _EMPTY
     if given is not None and given > most:
-        raise ValueError(f"{name}: expected at most {most} graphs of {len(batch)} nodes, found {given}")
-    if not len(batch):
+        raise ValueError(f"{name}: expected at most {most} graphs of {batch.size(0)} nodes, found {given}")
+    if not batch.size(0):
         return given or 0
     at_hand = is_at_hand(batch)
     if given is not None and not at_hand:
@@ -60,7 +66,9 @@ def graph_count(batch: Tensor, given: Any = None, name: str = "num_graphs", batc
         wanted = "from 0 on" if given is None else f"from 0 to {count - 1} ({name}={given})"
         raise ValueError(f"{batch_name}: expected graphs numbered {wanted}, found {low} to {high}")
     if count > most:
-        raise ValueError(f"{batch_name}: expected at most {most} graphs of {len(batch)} nodes, found {high}")
+        raise ValueError(
+            f"{batch_name}: expected at most {most} graphs of {batch.size(0)} nodes, found {high}"
+        )
     return count
 
 
@@ -77,7 +85,7 @@ def check_edges(edge_index: Tensor, batch: Tensor, name: Any = "edge_index") -> 
     """Raise ValueError for edges between graphs and out-of-range node indices (checked on CPU only)."""
     if not is_at_hand(edge_index):
         return
-    check_indices(edge_index, 0, len(batch), name)
+    check_indices(edge_index, 0, batch.size(0), name)
     tail, head = batch[edge_index]
     if not torch.equal(tail, head):
         edge = int((tail != head).nonzero()[0])
@@ -102,8 +110,14 @@ def add_slices(
     incs = {name: torch.zeros_like(slices[name][1:]) for name in counts}
     incs |= {name: value.cpu() for name, value in (increments or {}).items()}
     # New dicts: copies of a batch share theirs.
-    data._slice_dict = {**data._slice_dict, **slices}
-    data._inc_dict = {**data._inc_dict, **incs}
+    batch: Any = data  # PyG does not declare these attributes
+    batch._slice_dict = {**batch._slice_dict, **slices}
+    batch._inc_dict = {**batch._inc_dict, **incs}
+
+
+def increments_by_name(data: Any) -> bool:
+    """Whether collation offsets the attributes of a ``Data`` by PyG's rule for names alone."""
+    return type(data).__inc__ is Data.__inc__
 
 
 def holds(mask: Tensor) -> bool:
@@ -116,7 +130,14 @@ def is_at_hand(batch: Tensor) -> bool:
     return batch.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
+def is_exporting() -> bool:
+    """Whether ``torch.export`` is tracing; False in versions of torch that do not tell."""
+    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
+
+
 def _whole(value: Any, name: str) -> int:
+    if torch.compiler.is_compiling() and isinstance(value, int | torch.SymInt):
+        return value  # a check would make it a constant of the compiled code
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:

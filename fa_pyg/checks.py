@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeGuard, TypeVar, overload
 
 __all__ = [
     "flag",
+    "from_extra",
     "function",
     "instance",
     "integer",
@@ -50,6 +52,22 @@ def refuse(name: str, expected: str, value: Any, hint: str = "") -> NoReturn:
     raise ValueError(f"{name}: expected {expected}, found {shown(value)}{hint}")
 
 
+@overload
+def integer(
+    name: str,
+    value: Any,
+    least: int = 1,
+    most: int = MANY,
+    *,
+    optional: Literal[False] = False,
+    hint: str = "",
+) -> int: ...
+@overload
+def integer(
+    name: str, value: Any, least: int = 1, most: int = MANY, *, optional: bool, hint: str = ""
+) -> int | None: ...
+
+
 def integer(
     name: str, value: Any, least: int = 1, most: int = MANY, *, optional: bool = False, hint: str = ""
 ) -> int | None:
@@ -68,14 +86,46 @@ def integer(
     refuse(name, expected + " or None" * optional, value, hint)
 
 
-def is_integer(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
+def is_integer(value: Any, least: float = -math.inf, most: float = math.inf) -> TypeGuard[int]:
     """Whether this is an integer in a range, and not a bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
+    return isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) <= most
+
+
+@overload
+def size(
+    name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: Literal[False] = False
+) -> int: ...
+@overload
+def size(name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: bool) -> int | None: ...
 
 
 def size(name: str, value: Any, least: int = 1, most: int = WIDE, *, optional: bool = False) -> int | None:
     """Return the width or size of a part of a network: an integer up to 2^20."""
     return integer(name, value, least, most, optional=optional)
+
+
+@overload
+def number(
+    name: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
+    optional: Literal[False] = False,
+) -> float: ...
+@overload
+def number(
+    name: str,
+    value: Any,
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
+    optional: bool,
+) -> float | None: ...
 
 
 def number(
@@ -100,10 +150,10 @@ def number(
     refuse(name, _range(least, most, above, below) + " or None" * optional, value)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether this is a real number, finite as a float, and not a bool."""
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:  # torch.compile does not trace math.isfinite
+        return isinstance(value, Real) and not isinstance(value, bool) and abs(float(value)) < math.inf
     except OverflowError:  # an integer beyond the largest float
         return False
 
@@ -119,6 +169,12 @@ def _range(least: float, most: float, above: float, below: float) -> str:
     return (
         f"a number {'between' if above == low else 'from'} {low:g} {'and' if above == low else 'to'} {high:g}"
     )
+
+
+@overload
+def flag(name: str, value: Any, *, optional: Literal[False] = False) -> bool: ...
+@overload
+def flag(name: str, value: Any, *, optional: bool) -> bool | None: ...
 
 
 def flag(name: str, value: Any, *, optional: bool = False) -> bool | None:
@@ -149,9 +205,21 @@ def some_of(name: str, value: Any, options: Iterable[Any]) -> list[Any] | None:
     return list(listed)
 
 
+@overload
 def instance(
-    name: str, value: Any, kind: type[T] | tuple[type, ...], expected: str, *, optional: bool = False
-) -> T | None:
+    name: str, value: Any, kind: type[T], expected: str, *, optional: Literal[False] = False
+) -> T: ...
+@overload
+def instance(name: str, value: Any, kind: type[T], expected: str, *, optional: bool) -> T | None: ...
+@overload
+def instance(
+    name: str, value: Any, kind: tuple[type, ...] | Any, expected: str, *, optional: bool = False
+) -> Any: ...
+
+
+def instance(
+    name: str, value: Any, kind: type | tuple[type, ...], expected: str, *, optional: bool = False
+) -> Any:
     """Return an instance of a class, described by ``expected``, or None if ``optional``."""
     if isinstance(value, kind) or (value is None and optional):
         return value
@@ -163,3 +231,23 @@ def function(name: str, value: Any, *, optional: bool = False, expected: str = "
     if callable(value) or (value is None and optional):
         return value
     refuse(name, expected + " or None" * optional, value)
+
+
+@contextmanager
+def from_extra(user: str, extra: str) -> Iterator[None]:
+    """Import packages of an extra inside this context.
+
+    Args:
+        user: what needs them, which the error names.
+        extra: of fa_pyg, with which they are installed.
+
+    Raises:
+        ImportError: naming the package that is not installed, and the extra.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "fa_pyg":  # a fault, not a missing extra
+            raise
+        hint = f"install it with pip install 'fa_pyg[{extra}]'"
+        raise ImportError(f"{user}: expected {error.name}, found none; {hint}", name=error.name) from error

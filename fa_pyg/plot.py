@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from fa_pyg import checks
 from fa_pyg.builders import Frame, WeightedPCAFrame
 from fa_pyg.builders.cloud import type_weights
 from fa_pyg.files import atomic_write
@@ -45,11 +46,12 @@ def show_frames(
     Raises:
         ValueError: for data without positions in three dimensions.
     """
-    if data.get("pos") is None or data.pos.dim() != 2 or data.pos.size(1) != 3 or not len(data.pos):
-        found = None if data.get("pos") is None else list(data.pos.shape)
+    pos = data.pos if data.get("pos") is not None else None
+    if pos is None or pos.dim() != 2 or pos.size(1) != 3 or not len(pos):
+        found = None if pos is None else list(pos.shape)
         raise ValueError(f"data: expected pos [N, 3], found {found}")
     frame = WeightedPCAFrame("E(3)") if frame is None else frame
-    z, pos = data.get("z"), data.pos.detach().double().cpu()
+    z, pos = data.get("z"), pos.detach().double().cpu()
     with torch.no_grad():
         frames = frame(pos, node_weight=None if z is None else type_weights(z.cpu(), pos.dtype))
     rotation, weight = frames.rotation, frames.weight.expand(len(frames.rotation))
@@ -218,8 +220,9 @@ def _draw_axes(axes: Any, pos: Tensor, rotation: Tensor) -> None:
 
 def _figure(width: float, height: float) -> Any:
     """Create a figure that does not need a display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with checks.from_extra("fa_pyg.plot", "train"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)

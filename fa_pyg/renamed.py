@@ -6,7 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 __all__ = ["old_names", "renamed", "with_new_names"]
 
@@ -31,8 +31,8 @@ def renamed(**names: str) -> Callable[[F], F]:
                 kwargs = with_new_names(kwargs, names, order[: len(args)])
             return call(*args, **kwargs)
 
-        wrapped.old_names = names
-        return wrapped
+        vars(wrapped)["old_names"] = names
+        return cast("F", wrapped)  # the signature of the call
 
     return decorate
 

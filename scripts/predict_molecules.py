@@ -1,4 +1,4 @@
-"""Predict energies, forces, ... for XYZ files with a trained model.
+"""Predict energies, forces, ... for XYZ files with a trained model: ``fa-pyg predict molecules``.
 
 ``python scripts/predict_molecules.py RUN/best.ckpt *.xyz -o out.xyz`` writes extended XYZ; molecules without
 predictions are reported by file and line, and left out.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from fa_pyg.potential.predict import main
+from fa_pyg.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["predict", "molecules", *sys.argv[1:]]))

@@ -51,7 +51,7 @@ echo "Installing torch (once; a large download) ..."
 install torch
 echo "Installing the rest ..."
 install setuptools
-install --no-build-isolation -e '.[train,chem,clouds,dev]'
+install --no-build-isolation -e '.[train,chem,clouds,dev,docs]'
 
 rm "$mark"
 pwd >"$ready"

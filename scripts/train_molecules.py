@@ -1,4 +1,4 @@
-"""Train and test a model on molecules: energies, forces, dipoles, or any other data.
+"""Train and test a model on molecules: ``fa-pyg train molecules``.
 
 ``python scripts/train_molecules.py --config configs/molecules/xyz_folder.yaml``;
 after an interruption the same command with ``--ckpt_path last`` resumes. ``--print_config`` shows every
@@ -7,7 +7,9 @@ setting.
 
 from __future__ import annotations
 
-from fa_pyg.train import MoleculeCLI, main
+import sys
+
+from fa_pyg.cli import main
 
 if __name__ == "__main__":
-    main(make=MoleculeCLI)
+    sys.exit(main(["train", "molecules", *sys.argv[1:]]))

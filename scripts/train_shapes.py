@@ -1,4 +1,4 @@
-"""Train and test a model that classifies point clouds: the family of a CAD part.
+"""Train and test a model that classifies point clouds: ``fa-pyg train shapes``.
 
 ``python scripts/train_shapes.py --config configs/normals/fa_dgcnn.yaml --model.model.init_args.num_classes
 40``, with as many classes as the data set has families; after an interruption the same command with
@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from fa_pyg.train import ClassesCLI, main
+import sys
+
+from fa_pyg.cli import main
 
 if __name__ == "__main__":
-    main(make=ClassesCLI)
+    sys.exit(main(["train", "shapes", *sys.argv[1:]]))

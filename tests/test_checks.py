@@ -86,3 +86,14 @@ def test_nothing_heavy_is_imported():
         [sys.executable, "-c", code, checks.__file__], capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == ["False", "False"]
+
+
+def test_an_extra_is_named_and_a_fault_is_not_hidden():
+    named = r"pictures: expected nothing_here, found none; .*fa_pyg\[train\]"
+    with pytest.raises(ImportError, match=named), checks.from_extra("pictures", "train"):
+        import nothing_here  # noqa: F401
+    fault = pytest.raises(ModuleNotFoundError, match="No module named")
+    with fault, checks.from_extra("pictures", "train"):
+        import fa_pyg.nothing  # noqa: F401
+    with checks.from_extra("pictures", "train"):
+        import json  # noqa: F401

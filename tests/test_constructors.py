@@ -246,6 +246,7 @@ ENTRIES: dict[str, Entry] = {
     "builders.VectorNet": Entry({"out": 3}, "out:size hidden_channels:size inner:size rounds:size"),
     "builders.identity_prior": Entry({"frames": PCAFrame("E(3)")(POS)}, "frames:frame"),
     # ---- layers
+    "nn.FramedVectors": Entry({"model": nn.Linear(3, 6)}, "model:module frame:frame?"),
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
         "model:module frame:frame output:output? level:level? chunk:positive?" + DECLARED,
@@ -267,6 +268,10 @@ ENTRIES: dict[str, Entry] = {
         {"inputs": {"scalar": 2}, "outputs": {"scalar": 2}},
         "inputs:inputs outputs:inputs dim:size edge_dim:count hidden_channels:size "
         "message:module? update:module? act:function aggr:name chunk:positive?",
+    ),
+    "nn.TypedModel": Entry(
+        {"model": nn.Linear(3, 1), "node_types": ["a"]},
+        "model:module node_types:free edge_types:free inputs:free edge_inputs:free",
     ),
     "nn.RadiusInteractionGraph": Entry({}, "cutoff:length max_num_neighbors:whole?"),
     "nn.knn": Entry(
@@ -520,6 +525,12 @@ ENTRIES: dict[str, Entry] = {
         {"num_graphs": 1, "pairs": POS, "unsound": POS}, "num_graphs:free pairs:free unsound:free"
     ),
     "testing.Probe": Entry({"dim": 3}, "dim:size length:length velocities:flag seed:whole"),
+    "testing.Report": Entry({"facts": (), "sections": ()}, "facts:free sections:free seconds:free"),
+    "testing.report": Entry(
+        {"model": Sums(), "data": [GRAPH], "group": "S(n)", "num": 1, "only": ["batch"]},
+        "model:function data:free group:group inputs:inputs? output:output? names:free edges:length? "
+        "only:name? num:positive dtype:name? training:flag tol:amount? quick:flag? seed:whole",
+    ),
     "testing.framed_probe": Entry({"frame": PCAFrame("E(3)")}, "frame:frame"),
     "testing.catalogue": Entry({"kinds": ["planes"]}, "dim:size kinds:name?"),
     "testing.lines": Entry({"n": 1}, "n:whole? dim:size kinds:name? gap:amount width:amount seed:whole"),

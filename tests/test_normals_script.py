@@ -1,37 +1,26 @@
 """The benchmark on point clouds as a user starts it."""
 
-import importlib.util
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
+from fa_pyg.cli import main as command
 from fa_pyg.train import NormalsCLI, compare, main
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("reproduce_normals", ROOT / "scripts/reproduce_normals.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_quick_run_of_a_row(script, tmp_path, monkeypatch, capsys):
-    def timed(command, keep):
+def test_a_quick_run_of_a_row(tmp_path, monkeypatch, capsys):
+    def timed(run, keep):
         """Trains in this process, which starts sooner."""
-        main(list(map(str, command[2:])), NormalsCLI)
+        main(list(map(str, run[run.index("--config") :])), NormalsCLI)
         return 1.5
 
     monkeypatch.setattr(compare, "_timed", timed)
     arguments = ["--quick", "--rows", "fa_pointnet", "--regimes", "I", "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["reproduce_normals.py", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        script.main()
-    assert stopped.value.code == 0
+    assert command(["reproduce", "normals", *arguments]) == 0
     folder, said = tmp_path / "quick", capsys.readouterr().out
     table = (folder / "table.md").read_text()
     assert table in said
@@ -47,7 +36,9 @@ def test_a_training_of_classes(tmp_path, monkeypatch, capsys):
     data = ["--data.shipped=true", "--data.num_points=32", "--data.num_parts=4", "--data.num_eval=2"]
     trainer = ["--trainer.max_epochs=1", f"--trainer.default_root_dir={tmp_path}"]
     monkeypatch.setattr(sys, "argv", ["train_shapes.py", "--config", str(config), *size, *data, *trainer])
-    runpy.run_path(str(ROOT / "scripts" / "train_shapes.py"), run_name="__main__")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "scripts" / "train_shapes.py"), run_name="__main__")
+    assert ended.value.code == 0
     assert "test accuracy" in capsys.readouterr().out
     assert (tmp_path / "pointnet" / "version_0" / "best.ckpt").exists()
 
@@ -69,11 +60,8 @@ def test_a_training_of_classes(tmp_path, monkeypatch, capsys):
         (["--data", "none"], "root: expected a folder of parts, found no"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(arguments, message, script, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["reproduce_normals.py", *arguments, "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as stopped:
-        script.main()
-    assert stopped.value.code == 2
+def test_what_is_wrong_is_said_in_a_line(arguments, message, tmp_path, capsys):
+    assert command(["reproduce", "normals", *arguments, "--out", str(tmp_path / "out")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {message}")
     assert not (tmp_path / "out").exists()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fa_pyg.cli import main
+
 ROOT = Path(__file__).resolve().parents[1]
 STILL = "model: {model: {class_path: fa_pyg.models.Linear}}\ntrainer: {max_epochs: 0}\n"
 
@@ -38,16 +40,6 @@ def test_two_rows(tmp_path, data_root):
     }
 
 
-@pytest.fixture(scope="module")
-def script():
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("reproduce_nbody", ROOT / "scripts/reproduce_nbody.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -65,27 +57,24 @@ def script():
         (["--quick", "--write-docs"], "--write-docs: expected a run without --quick, found both"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(arguments, message, script, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["reproduce_nbody.py", *arguments, "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as stopped:
-        script.main()
-    assert stopped.value.code == 2
+def test_what_is_wrong_is_said_in_a_line(arguments, message, tmp_path, capsys):
+    assert main(["reproduce", "nbody", *arguments, "--out", str(tmp_path / "out")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {message}")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_failed_run_and_merged_ones(script, tmp_path, data_root, monkeypatch, capsys):
+def test_a_failed_run_and_merged_ones(tmp_path, data_root, monkeypatch, capsys):
     from fa_pyg.train import compare
     from fa_pyg.train.nbody.record import Record
-    from fa_pyg.train.nbody.rows import Recipe
+    from fa_pyg.train.nbody.rows import Recipe, find_rows
     from fa_pyg.train.nbody.runs import Run
 
     def fails(command, keep):
         raise subprocess.CalledProcessError(1, command)
 
     monkeypatch.setattr(compare, "_timed", fails)
-    (linear,) = script.find_rows(["linear"], script.CONFIGS)
+    (linear,) = find_rows(["linear"], ROOT / "configs" / "nbody")
     other = Record(tmp_path / "other")
     figures = (30, 20, 0.08, 0.08, 0.04, 0.1, 0.3, 1e-7, 1, 60.0, Recipe.read(linear).digest)
     other.add([Run("linear", 7, 20, 20, 5, *figures)])
@@ -102,10 +91,7 @@ def test_a_failed_run_and_merged_ones(script, tmp_path, data_root, monkeypatch, 
         "0",
     ]
     given += ["--merge", str(other.path), "--data", str(data_root), "--out", str(tmp_path / "out")]
-    monkeypatch.setattr(sys, "argv", ["reproduce_nbody.py", *given])
-    with pytest.raises(SystemExit) as stopped:
-        script.main()
-    assert stopped.value.code == 1
+    assert main(["reproduce", "nbody", *given]) == 1
     said = capsys.readouterr()
     assert "error: gnn, seed 0, 250 epochs: expected a training to end well" in said.err
     assert f"merged 1 runs of {other.path}" in said.out

@@ -38,12 +38,14 @@ def trained(tmp_path, data_root):
 
 def start(monkeypatch, *arguments):
     monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, arguments)])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    return ended.value.code
 
 
 def test_tables_and_plots_of_two_runs(trained, tmp_path, monkeypatch, capsys):
     runs, out = [trained(name, BOTH) for name in ("one", "other")], tmp_path / "out"
-    start(monkeypatch, *runs, "--steps", 3, "--systems", 4, "--out", out)
+    assert start(monkeypatch, *runs, "--steps", 3, "--systems", 4, "--out", out) == 0
     assert sorted(path.name for path in out.iterdir()) == ["paths.png", "rollouts.png", "table.md"]
     text = (out / "table.md").read_text()
     assert text in capsys.readouterr().out
@@ -56,9 +58,7 @@ def test_tables_and_plots_of_two_runs(trained, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("twice", [True, False])
 def test_runs_that_cannot_be_rolled_out(trained, monkeypatch, capsys, twice):
     runs = [trained("one", BOTH)] * 2 if twice else [trained("flat", POSITIONS)]
-    with pytest.raises(SystemExit) as end:
-        start(monkeypatch, *runs, "--steps", 1, "--systems", 2)
-    assert end.value.code == 2
+    assert start(monkeypatch, *runs, "--steps", 1, "--systems", 2) == 2
     expected = "runs of different names, found 'one'" if twice else "model: expected one that predicts velo"
     assert expected in capsys.readouterr().err
 
@@ -67,9 +67,9 @@ def test_runs_that_cannot_be_rolled_out(trained, monkeypatch, capsys, twice):
 def test_a_folder_that_is_no_run(there, tmp_path, monkeypatch, capsys):
     for name in there:
         (tmp_path / name).write_text("name: a")
-    with pytest.raises(SystemExit) as end:
-        start(monkeypatch, tmp_path)
-    assert end.value.code == 2
+    assert start(monkeypatch, tmp_path) == 2
     error = capsys.readouterr().err
-    assert "error: runs: expected a run folder of train_nbody.py, with config.yaml and best.ckpt" in error
+    assert (
+        "error: runs: expected a run folder of `fa-pyg train nbody`, with config.yaml and best.ckpt" in error
+    )
     assert "--config" not in error

@@ -13,10 +13,13 @@ FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")
 FLOORS = (
     "moved",
     "renamed",
+    "lazy",
+    "progress",
     "checks",
     "files",
     "workers",
     "reps",
+    "typed",
     "groups",
     "math",
     "batches",
@@ -30,24 +33,37 @@ FLOORS = (
     "models",
     "separation",
     "config",
+    "trained",
     "plot",
     "potential",
     "train",
     "ase",
     "dynamics",
+    "cli",
 )
 SEES = {room: FLOORS[:floor] for floor, room in enumerate(FLOORS)}
 SEES["neighbors"] = ("checks", "batches")
 SEES["io"] = ("checks", "files", "workers")
-SEES["cad"] = ("checks", "files", "workers")  # no torch
-SEES["datasets"] = ("checks", "files", "workers", "cad", "neighbors", "io", "loader")  # nothing of frames
+SEES["cad"] = ("checks", "files", "workers", "progress")  # no torch
+SEES["datasets"] = (
+    "checks",
+    "files",
+    "workers",
+    "progress",
+    "cad",
+    "neighbors",
+    "io",
+    "loader",
+)  # nothing of frames
 SEES["loader"] = ("checks",)
 SEES["transforms"] = FLOORS[: FLOORS.index("nn")]
-SEES["testing"] = (*FLOORS[: FLOORS.index("models")], "separation")
+SEES["testing"] = (*FLOORS[: FLOORS.index("models")], "separation", "io")
 SEES["plot"] = FLOORS[: FLOORS.index("nn")]
 SEES["potential"] += ("io",)
 SEES["train"] += ("datasets", "io", "loader", "transforms", "testing")
 SEES["dynamics"] += ("datasets", "io")
+SEES["cli"] += ("__version__", "cad", "datasets", "io", "testing")
+SEES["__main__"] = ("cli",)
 SEES["__init__"] = (*FLOORS[: FLOORS.index("train")], "datasets", "io", "transforms", "testing")
 
 TRAIN_ONLY = {"lightning", "pytorch_lightning", "jsonargparse", "tensorboard", "torchmetrics"}

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from fa_pyg.datasets import XYZ, NBody
+from fa_pyg.datasets.xtb.snapshots import write_snapshots
 from fa_pyg.models import Linear
 from fa_pyg.train import load_best, main
 
@@ -151,14 +151,13 @@ def test_demo_moves_predictions_back(demo, data_root):
 
 
 def test_snapshots_of_small_molecules_are_files_that_are_read_again(tmp_path):
-    script = runpy.run_path(str(ROOT / "scripts/small_molecules.py"))
     torch.manual_seed(0)
     atoms = {"z": torch.tensor([7, 1, 1, 1]), "pos": torch.randn(4, 3).double()}
     labels = [
         {"energy": torch.tensor([-1e4 - k / 3]).double(), "forces": torch.randn(4, 3).double()}
         for k in (0, 1)
     ]
-    script["write"]([Data(**atoms, **one) for one in labels], "NH3", tmp_path / "train")
+    write_snapshots([Data(**atoms, **one) for one in labels], tmp_path / "train" / "NH3.xyz")
     found = XYZ(tmp_path / "train", targets=["energy"], dtype=torch.float64)
     assert [file.name for file in (tmp_path / "train").iterdir()] == ["NH3.xyz"]
     for data, one in zip(found, labels, strict=True):

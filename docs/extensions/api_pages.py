@@ -37,7 +37,7 @@ GROUPS: list[tuple[str, str, str]] = [
     ("datasets", "Data sets", "datasets"),
     ("loader", "Loaders", "loader"),
     ("io", "Files of molecules and points", "io"),
-    ("potential", "Potentials and the ASE calculator", "potential ase"),
+    ("potential", "Potentials and the ASE calculator", "potential ase trained"),
     ("dynamics", "Dynamics and vibrations", "dynamics"),
     ("train", "Training", "train"),
     ("testing", "Tests of models and frames", "testing"),
@@ -46,7 +46,7 @@ GROUPS: list[tuple[str, str, str]] = [
     ("cad", "Mechanical parts", "cad"),
     ("plot", "Plots", "plot"),
     ("config", "Configurations", "config"),
-    ("internals", "Internals", "batches calls checks copies files moved renamed workers"),
+    ("internals", "Internals", "batches calls checks copies files lazy moved progress renamed typed workers"),
 ]
 # Classes that are in no room's `__all__`, but that public names inherit from, take or return.
 MENTIONED = [

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
 
 from fa_pyg.builders.cloud import Cloud, cloud_of
+from fa_pyg.builders.eager import VALUES, evaluate_eagerly
 from fa_pyg.builders.graphs import Graphs, graphs_of
 from fa_pyg.frames import Frames, FrameSet, PermutationFrames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import Group, GroupLike
+from fa_pyg.typed import computed
 
-__all__ = ["Frame", "MotionFrame", "PermutationFrame", "check_euclidean"]
+__all__ = ["Frame", "MotionFrame", "PermutationFrame", "as_motions", "as_permutations", "check_euclidean"]
 
 
 class Frame(nn.Module, ABC):
@@ -28,7 +31,7 @@ class Frame(nn.Module, ABC):
     """
 
     # The type of value that `build` takes; for a frame that wraps another, the type of the inner frame.
-    seen: ClassVar[type[Cloud] | type[Graphs]]
+    seen: type[Cloud] | type[Graphs]
 
     def __init__(self, group: GroupLike) -> None:
         super().__init__()
@@ -40,30 +43,41 @@ class Frame(nn.Module, ABC):
         if is_built and cls.read is Frame.read:
             _adopt(cls)
 
-    @property
+    @computed
     def is_random(self) -> bool:
         """Whether frames are drawn at random in training, by this frame or by one inside it."""
         return any(child.is_random for child in self.children() if isinstance(child, Frame))
+
+    @property
+    def untraced(self) -> str | None:
+        """Why compilers cannot trace the frame, or one inside it; None if they can."""
+        children = (child.untraced for child in self.children() if isinstance(child, Frame))
+        return next((reason for reason in children if reason is not None), None)
 
     @abstractmethod
     def read(self, *args: Any, **kwargs: Any) -> Cloud | Graphs:
         """Return the value that the frame is computed from, from the checked arguments of a call."""
 
     @abstractmethod
-    def build(self, seen: Cloud | Graphs) -> FrameSet:
-        """Return the frames of a batch."""
+    def build(self, seen: Any, /) -> FrameSet:
+        """Return the frames of a batch, from a value of the type :attr:`seen`."""
 
     @abstractmethod
     def check(self, frames: FrameSet, size: int) -> FrameSet:
         """Return ``frames`` if they are valid for this frame and ``size`` bodies; else raise ValueError."""
-        return MotionFrame.check(self, frames, size)  # for frames written for fa_pyg 0.1
+        return _checked_motions(self, frames, size)  # for frames written for fa_pyg 0.1
 
     def evaluate(self, seen: Cloud | Graphs) -> FrameSet:
         """Return :meth:`build` without autocast, which would rotate the axes by up to half a degree.
 
         Raises:
-            ValueError: if these are not frames of this group for the bodies of the batch.
+            ValueError: if these are not frames of this group for the bodies of the batch, and in
+                ``torch.export`` for a frame that cannot be traced (docs/guides/compile.md).
         """
+        if torch.compiler.is_compiling() and self.untraced is not None:
+            return evaluate_eagerly(self, seen)
+        if not torch.is_autocast_enabled(seen.device.type):  # entering a context takes time
+            return self.check(self.build(seen), seen.size)
         with torch.autocast(seen.device.type, enabled=False):
             return self.check(self.build(seen), seen.size)
 
@@ -90,6 +104,10 @@ class MotionFrame(Frame):
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"``, ``"SE(d)"`` or ``"T(d)"``.
     """
 
+    if TYPE_CHECKING:  # the type of what a call returns
+
+        def __call__(self, *args: Any, **kwargs: Any) -> MotionFrames: ...
+
     seen = Cloud
     is_euclidean: ClassVar[bool] = True  # whether it neither scales nor boosts, beside the frames inside
 
@@ -105,17 +123,14 @@ class MotionFrame(Frame):
             raise ValueError(f"group of a {type(self).__name__}: expected {wanted}, found {self.group}")
 
     @abstractmethod
-    def build(self, cloud: Cloud) -> Frames:
+    def build(self, cloud: Cloud, /) -> MotionFrames:
         """Return the frames of a batch of point clouds."""
 
     def read(self, *args: Any, **kwargs: Any) -> Cloud:
         return cloud_of(self.group, *args, **kwargs)
 
-    def check(self, frames: FrameSet, size: int) -> Frames:
-        if not isinstance(frames, Frames) or (frames.num_bodies, frames.dim) != (size, self.group.dim):
-            wanted = f"frames of {size} bodies in {self.group.dim} dimensions"
-            raise ValueError(f"{self}: expected {wanted}, found {frames}")
-        return frames
+    def check(self, frames: FrameSet, size: int) -> MotionFrames:
+        return _checked_motions(self, frames, size)
 
 
 class PermutationFrame(Frame):
@@ -129,7 +144,12 @@ class PermutationFrame(Frame):
         group: ``"S(n)"``.
     """
 
+    if TYPE_CHECKING:  # the type of what a call returns
+
+        def __call__(self, *args: Any, **kwargs: Any) -> PermutationFrames: ...
+
     seen = Graphs
+    untraced = VALUES
 
     def __init__(self, group: GroupLike = "S(n)") -> None:
         super().__init__(group)
@@ -137,7 +157,7 @@ class PermutationFrame(Frame):
             raise ValueError(f'group of a {type(self).__name__}: expected "S(n)", found {self.group}')
 
     @abstractmethod
-    def build(self, graphs: Graphs) -> PermutationFrames:
+    def build(self, graphs: Graphs, /) -> PermutationFrames:
         """Return the frames of a batch of graphs."""
 
     def read(self, *args: Any, **kwargs: Any) -> Graphs:
@@ -157,6 +177,27 @@ def check_euclidean(name: str, frame: Frame) -> None:
         raise ValueError(
             f"{name}: expected a frame without scaling and boosts, found a {kind}: wrap it around"
         )
+
+
+def as_motions(frames: FrameSet) -> MotionFrames:
+    """Return frames if they are frames of motions; else raise ValueError."""
+    if not isinstance(frames, MotionFrames):
+        raise ValueError(f"frames: expected frames of motions, found {frames}")
+    return frames
+
+
+def as_permutations(frames: FrameSet) -> PermutationFrames:
+    """Return frames if they are frames of permutations; else raise ValueError."""
+    if not isinstance(frames, PermutationFrames):
+        raise ValueError(f"frames: expected permutation frames, found {frames}")
+    return frames
+
+
+def _checked_motions(frame: Frame, frames: FrameSet, size: int) -> MotionFrames:
+    if not isinstance(frames, Frames) or (frames.num_bodies, frames.dim) != (size, frame.group.dim):
+        wanted = f"frames of {size} bodies in {frame.group.dim} dimensions"
+        raise ValueError(f"{frame}: expected {wanted}, found {frames}")
+    return frames
 
 
 def _adopt(cls: type[Frame]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.spectral import SpectralFrame
@@ -14,6 +16,7 @@ from fa_pyg.canonical import Labelling, canonical_labelling
 from fa_pyg.canonical.backends import check_backend
 from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import GroupLike
+from fa_pyg.typed import unique_with_inverse
 
 __all__ = ["CanonicalFrame"]
 
@@ -56,8 +59,7 @@ class CanonicalFrame(PermutationFrame):
         backend: str | None = None,
     ) -> None:
         super().__init__(group)
-        if first is not None and not isinstance(first, SpectralFrame):
-            raise ValueError(f"first: expected a SpectralFrame or None, found {first!r}")
+        checks.instance("first", first, SpectralFrame, "a SpectralFrame", optional=True)
         check_backend(backend)
         self.first = first
         self.backend = backend
@@ -70,10 +72,11 @@ class CanonicalFrame(PermutationFrame):
         # The ranks of the first frame include the features.
         color = graphs.node_color if self.first is None else self.first.ranks(graphs)
         edge_color = graphs.edge_color
-        known = (place[graphs.edge_index], numbers.counts, edge_color, self.backend)
-        found = _labelled(*known, None if color is None else color[numbers.by_body])
+        at, counts = place[graphs.edge_index], numbers.counts
+        label = partial(canonical_labelling, at, counts, edge_color=edge_color, backend=self.backend)
+        found = label(None if color is None else color[numbers.by_body])
         if graphs.marks is not None:
-            found = _fixing_marked(found, graphs, place, *known)
+            found = _fixing_marked(found, graphs.marks[numbers.by_body], at, counts, label)
         order = found.order - numbers.start.repeat_interleave(numbers.counts, output_size=len(place))
         orbit = numbers.local[numbers.by_body[found.orbit[place]]]
         return PermutationFrames.ragged(
@@ -93,21 +96,14 @@ class CanonicalFrame(PermutationFrame):
         return super().extra_repr() + options
 
 
-def _labelled(
-    edges: Tensor, counts: Tensor, edge_color: Tensor | None, backend: str | None, color: Tensor | None
-) -> Labelling:
-    return canonical_labelling(edges, counts, color, edge_color, backend)
-
-
 def _fixing_marked(
-    found: Labelling, graphs: Graphs, place: Tensor, edges: Tensor, counts: Tensor, *rest: Any
+    found: Labelling, marks: Tensor, edges: Tensor, counts: Tensor, label: Callable[[Tensor], Labelling]
 ) -> Labelling:
     """Label anew the graphs whose automorphisms move marked nodes, with automorphisms that fix these.
 
     Nodes are colored by the first position of their orbit, and by their mark: both are the same for
     isomorphic graphs with the same marks, and the new labelling decides only ties of the old one.
     """
-    marks = graphs.marks[graphs.numbers.by_body]
     taken = torch.empty_like(found.order)
     taken[found.order] = torch.arange(len(taken), device=taken.device)
     first = torch.full_like(taken, len(taken)).scatter_reduce(0, found.orbit, taken, "amin")[found.orbit]
@@ -117,8 +113,8 @@ def _fixing_marked(
     moved[body[(marks >= 0) & (size > 1)]] = True
     if not bool(moved.any()):
         return found
-    color = torch.unique(torch.stack([first, marks], 1), dim=0, return_inverse=True)[1]
-    other, of_edges = _labelled(edges, counts, *rest, color), moved[body[edges[0]]]
+    other = label(unique_with_inverse(torch.stack([first, marks], 1))[1])
+    of_edges = moved[body[edges[0]]]
     return Labelling(
         torch.where(moved[body], other.order, found.order),
         torch.where(moved[body], other.orbit, found.orbit),

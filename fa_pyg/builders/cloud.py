@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,8 +10,9 @@ from torch import Tensor
 from fa_pyg.batches import channels_or_samples, check_batch, graph_count
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group
-from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
-from fa_pyg.reps import Rep
+from fa_pyg.lazy import cached_property
+from fa_pyg.math.linalg import check_device, check_real, gather, mean, minus, scatter_sum, working_dtype
+from fa_pyg.reps import NAMED, Rep
 
 __all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "natural_reps", "type_weights"]
 
@@ -25,7 +25,7 @@ _LINEAR = 1 << 15  # weights of larger types grow slowly, so that the others sta
 _SEEN = 1e-12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Quantity:
     """Declared input, as frames read it.
 
@@ -41,11 +41,12 @@ class Quantity:
 
     value: Tensor
     rep: Rep
-    rows: Rows | None = None
+    rows: Rows
 
-    def __post_init__(self) -> None:
-        if self.rows is None:
-            object.__setattr__(self, "rows", Rows(Level.NODE, None, len(self.value)))
+    def __init__(self, value: Tensor, rep: Rep, rows: Rows | None = None) -> None:
+        rows = Rows(Level.NODE, None, value.size(0)) if rows is None else rows
+        for name, given in (("value", value), ("rep", rep), ("rows", rows)):
+            object.__setattr__(self, name, given)
 
     @property
     def index(self) -> Tensor | None:
@@ -92,9 +93,10 @@ class Cloud:
     def empty(self) -> Tensor | None:
         """Whether bodies lack rows of all declared inputs, ``[B]`` bool; None for a single body."""
         bodies = [quantity.rows.body for quantity in self.declared]
-        if any(body is None for body in bodies):
+        several = [body for body in bodies if body is not None]
+        if len(several) < len(bodies):
             return None
-        rows = torch.cat(bodies)
+        rows = torch.cat(several)
         return torch.bincount(rows, minlength=self.size) == 0
 
     @cached_property
@@ -105,11 +107,12 @@ class Cloud:
         if self.types:
             return type_weights(self.weight, self.dtype)
         weight = self.weight.to(self.dtype).clamp(min=0)
-        if self.batch is None:
+        if self.batch is None or self.size == 1:
             total = weight.sum(0, keepdim=True)
         else:
             total = scatter_sum(weight, self.batch, self.size)
-        return torch.where(gather(total == 0, self.batch), torch.ones_like(weight), weight)
+        index = None if self.size == 1 else self.batch
+        return torch.where(gather(total == 0, index), torch.ones_like(weight), weight)
 
     def unseen(self, origin: Tensor | None) -> Tensor | None:
         """Return whether bodies have a node of negligible weight off the origin, ``[B]`` bool or None.
@@ -128,7 +131,7 @@ class Cloud:
 
     def _overlooks(self, x: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
         """Bodies of :meth:`unseen`, for one quantity."""
-        index = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
+        index = torch.zeros(x.size(0), dtype=torch.long, device=x.device) if index is None else index
         square = (x * x).sum(1)
         light = weight <= _SEEN * _largest(weight, index, self.size).index_select(0, index)
         apart = square > _SEEN**2 * _largest(square, index, self.size).index_select(0, index)
@@ -137,8 +140,8 @@ class Cloud:
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
         rows = quantity.vectors()
-        channels = len(rows) // max(len(quantity.value), 1)
-        index, weight = quantity.rows.body, self._weight(quantity)
+        channels = rows.size(0) // max(quantity.value.size(0), 1)
+        index, weight = None if self.size == 1 else quantity.rows.body, self._weight(quantity)
         if channels != 1:
             index = index if index is None else index.repeat_interleave(channels)
             weight = weight if weight is None else weight.repeat_interleave(channels)
@@ -162,7 +165,7 @@ class Cloud:
         """Return :meth:`rows`, points relative to ``origin``."""
         rows, index, weight = self.rows(quantity)
         if quantity.rep.affine and origin is not None:
-            rows = rows - gather(origin, index)
+            rows = minus(rows, origin, index)
         return rows, index, weight
 
     centred = centered  # the old spelling
@@ -194,8 +197,13 @@ def _largest(x: Tensor, index: Tensor, size: int) -> Tensor:
 
 def natural_reps(group: Group) -> tuple[Rep, Rep]:
     """Return how positions and velocities of the same time transform in a group, time not being scaled."""
-    scale = int(group.scales)
-    return Rep(1, affine=group.translates, scale=scale), Rep(1, scale=scale, boost=int(group.boosts))
+    return _POINTS[group.translates, group.scales], _VECTORS[group.scales, group.boosts]
+
+
+# Made once: their checks take longer than the sums over a small molecule.
+_TWO = (False, True)
+_POINTS = {(affine, scale): Rep(1, affine=affine, scale=int(scale)) for affine in _TWO for scale in _TWO}
+_VECTORS = {(scale, boost): Rep(1, scale=int(scale), boost=int(boost)) for scale in _TWO for boost in _TWO}
 
 
 def cloud_of(
@@ -225,13 +233,13 @@ def cloud_of(
             int64 or exceeds ``num_graphs`` (checked on a CPU only).
     """
     _check(group, pos, vectors, batch, node_weight)
-    unclear = channels_or_samples("pos", pos, Rep(1), group.dim) if group.translates else None
+    unclear = channels_or_samples("pos", pos, NAMED["vector"], group.dim) if group.translates else None
     if unclear is not None and batch is None:
         raise ValueError(unclear)
     size = 1 if batch is None else graph_count(batch, num_graphs)
     point, vector = natural_reps(group)
     reps = [point, *[vector] * len(vectors)]
-    rows = Rows(Level.NODE, batch, len(pos))
+    rows = Rows(Level.NODE, batch, pos.size(0))
     read = tuple(Quantity(x, rep, rows) for x, rep in zip((pos, *vectors), reps, strict=True))
     return Cloud(read, read, batch, size, node_weight)
 
@@ -247,13 +255,13 @@ def _check(
     for name, x in geometric.items():
         is_batch = name != "pos" and x.dim() == 1 and not x.is_floating_point()
         hint = ". The graph of each node is given by name: batch=" if is_batch else ""
-        wanted = f"[{len(pos) if pos.dim() else 'N'}, ..., {group.dim}]"
-        if x.dim() < 2 or x.size(-1) != group.dim or len(x) != len(pos):
+        wanted = f"[{pos.size(0) if pos.dim() else 'N'}, ..., {group.dim}]"
+        if x.dim() < 2 or x.size(-1) != group.dim or x.size(0) != pos.size(0):
             raise ValueError(f"{name}: expected {wanted} for {group}, found {list(x.shape)}{hint}")
         check_real(name, x, f"floating point {wanted}")
     for name, x in (("batch", batch), ("node_weight", node_weight)):
         if x is not None and x.shape != pos.shape[:1]:
-            raise ValueError(f"{name}: expected one for each of {len(pos)} nodes, found {list(x.shape)}")
+            raise ValueError(f"{name}: expected one for each of {pos.size(0)} nodes, found {list(x.shape)}")
     if node_weight is not None:
         check_weight("node_weight", node_weight)
     for name, x in {**geometric, "batch": batch, "node_weight": node_weight}.items():

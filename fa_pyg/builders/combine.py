@@ -12,6 +12,7 @@ from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.frames import FrameSet
+from fa_pyg.typed import computed
 
 __all__ = ["PerMode", "Sample", "WrappedFrame"]
 
@@ -24,7 +25,7 @@ class WrappedFrame(Frame):
     def inner(self) -> Frame:
         """The wrapped frame in the current mode."""
 
-    @property
+    @computed
     def seen(self) -> type[Cloud] | type[Graphs]:
         return self.inner.seen
 
@@ -100,7 +101,7 @@ class PerMode(WrappedFrame):
         self.in_training = train
         self.in_evaluation = eval
 
-    @property
+    @computed
     def is_random(self) -> bool:
         return self.in_training.is_random
 

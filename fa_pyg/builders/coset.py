@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame, MotionFrame, check_euclidean
+from fa_pyg.builders.base import Frame, MotionFrame, as_motions, check_euclidean
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import Frames, SignedFrames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
+from fa_pyg.typed import in_functional_transform, unpack_dual
 
 __all__ = ["CosetFrame"]
 
@@ -47,6 +49,8 @@ class CosetFrame(MotionFrame):
     costs fewer runs.
     """
 
+    elements: Tensor  # of H
+
     def __init__(self, frame: Frame, subgroup: GroupLike) -> None:
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         if not frame.group.rotates:
@@ -57,9 +61,9 @@ class CosetFrame(MotionFrame):
             found = Group.of(subgroup)
         except ValueError as error:
             raise ValueError(str(error).replace("group:", "subgroup:", 1)) from None
-        allowed = isinstance(found, FiniteGroup) and found.dim == frame.group.dim
-        allowed = allowed and found.is_euclidean and not found.translates
-        if not allowed or (found.reflects and not frame.group.reflects):
+        allowed = found.dim == frame.group.dim and found.is_euclidean and not found.translates
+        allowed = allowed and (frame.group.reflects or not found.reflects)
+        if not isinstance(found, FiniteGroup) or not allowed:
             kind = "rotations and reflections" if frame.group.reflects else "rotations"
             wanted = f'a finite group of {kind} in {frame.group.dim} dimensions such as "D2" or "O"'
             raise ValueError(f"subgroup: expected {wanted}, found {found}")
@@ -68,8 +72,8 @@ class CosetFrame(MotionFrame):
         has_signs = not isinstance(frame.group, FiniteGroup)
         self.has_signs = has_signs and self._has(torch.diag_embed(frame.group.signs()))
 
-    def build(self, cloud: Cloud) -> Frames:
-        frames = self.frame.build(cloud)
+    def build(self, cloud: Cloud) -> MotionFrames:
+        frames = as_motions(self.frame.build(cloud))
         if isinstance(frames, SignedFrames) and self.has_signs:
             return self._uniform(frames.axes.unsqueeze(0), frames)
         if frames.slots == 1:
@@ -84,12 +88,12 @@ class CosetFrame(MotionFrame):
         """Whether these are elements of H."""
         return bool((self.subgroup.distance(matrices.to(self.elements)) < _SAME).all())
 
-    def _uniform(self, rotation: Tensor, frames: Frames) -> Frames:
+    def _uniform(self, rotation: Tensor, frames: MotionFrames) -> Frames:
         """The cosets of frames of which each body has one."""
         rotation = rotation @ self.elements.to(rotation).unsqueeze(1)
         return Frames.uniform(rotation, frames.origin, frames.batch, frames.exact)
 
-    def _merged(self, frames: Frames) -> tuple[Tensor, Tensor, Tensor]:
+    def _merged(self, frames: MotionFrames) -> tuple[Tensor, Tensor, Tensor]:
         """Rotation, body and weight of one representative per coset."""
         rotation, body, weight = frames.rotation, frames.body, frames.weight
         counts = frames.counts.index_select(0, body)
@@ -117,5 +121,5 @@ class CosetFrame(MotionFrame):
 def _is_differentiated(x: Tensor) -> bool:
     """Whether x is differentiated, in reverse or in forward mode."""
     reverse = torch.is_grad_enabled() and x.requires_grad
-    traced = torch._C._are_functorch_transforms_active()
-    return reverse or traced or torch.autograd.forward_ad.unpack_dual(x).tangent is not None
+    traced = in_functional_transform()
+    return reverse or traced or unpack_dual(x)[1] is not None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.math.linalg import det
+from fa_pyg.typed import norm
 
 __all__ = ["completed", "gram_schmidt", "rejected", "signed_permutations"]
 
@@ -28,7 +29,7 @@ def gram_schmidt(vectors: Tensor, eps: float) -> Tensor:
     axes = vectors.new_zeros(*vectors.shape[:-2], d, d)
     if vectors.size(-2) == 0:
         return axes
-    floor = eps * vectors.detach().norm(dim=-1, keepdim=True).amax(dim=-2).clamp(min=1)
+    floor = eps * norm(vectors.detach(), dim=-1, keepdim=True).amax(dim=-2).clamp(min=1)
     columns = torch.eye(d, dtype=vectors.dtype, device=vectors.device)
     for vector, column in zip(vectors.unbind(-2), columns, strict=False):
         rest = rejected(vector, axes)
@@ -88,4 +89,4 @@ def signed_permutations(dim: int, m: int, reflects: bool) -> Tensor:
 def _unit_or_0(vector: Tensor, some: Tensor) -> Tensor:
     # Missing vectors must not divide by 0, not even where the quotient is discarded: gradients would be NaN.
     vector = torch.where(some, vector, torch.ones_like(vector))
-    return torch.where(some, vector / vector.norm(dim=-1, keepdim=True), torch.zeros_like(vector))
+    return torch.where(some, vector / norm(vector, dim=-1, keepdim=True), torch.zeros_like(vector))

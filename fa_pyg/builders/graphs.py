@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from fa_pyg.batches import check_batch, check_edges, graph_count
 from fa_pyg.frames.local_index import LocalIndex
+from fa_pyg.lazy import cached_property
+from fa_pyg.typed import unique_with_inverse
 
 __all__ = ["Graphs", "check_edges", "colors_of", "graphs_of"]
 
@@ -76,7 +77,7 @@ class Graphs:
         color = (
             self.edge_index.new_zeros(self.edge_index.size(1)) if self.edge_color is None else self.edge_color
         )
-        kind = torch.unique(torch.stack([*self.edge_index, color]), dim=1, return_inverse=True)[1]
+        kind = unique_with_inverse(torch.stack([*self.edge_index, color]), 1)[1]
         first = torch.full_like(kind, len(kind)).scatter_reduce(
             0, kind, torch.arange(len(kind), device=kind.device), "amin"
         )
@@ -103,10 +104,7 @@ def graphs_of(
     Raises:
         ValueError: naming the argument that does not fit.
     """
-    is_tensor = isinstance(edge_index, Tensor)
-    if not is_tensor or edge_index.dtype != torch.long or edge_index.dim() != 2 or len(edge_index) != 2:
-        found = f"{edge_index.dtype} {list(edge_index.shape)}" if is_tensor else repr(edge_index)
-        raise ValueError(f"edge_index: expected int64 [2, E], found {found}")
+    _check_edge_index(edge_index)
     check_batch(batch)
     if batch is None:
         if num_nodes is None:
@@ -114,21 +112,34 @@ def graphs_of(
         batch = edge_index.new_zeros(num_nodes)
         num_graphs = 1
     for name, value, n in (("x", x, len(batch)), ("edge_attr", edge_attr, edge_index.size(1))):
-        if value is not None and (not isinstance(value, Tensor) or len(value) != n):
-            found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-            raise ValueError(f"{name}: expected [{n}, ...], found {found}")
-    features = tuple(() if value is None else (value,) for value in (x, edge_attr))
-    return Graphs(edge_index, batch, graph_count(batch, num_graphs), *features)
+        _check_rows(name, value, n)
+    of_nodes, of_edges = (() if value is None else (value,) for value in (x, edge_attr))
+    return Graphs(edge_index, batch, graph_count(batch, num_graphs), of_nodes, of_edges)
+
+
+def _check_edge_index(value: object) -> None:
+    is_tensor = isinstance(value, Tensor)
+    if not is_tensor or value.dtype != torch.long or value.dim() != 2 or len(value) != 2:
+        found = f"{value.dtype} {list(value.shape)}" if is_tensor else repr(value)
+        raise ValueError(f"edge_index: expected int64 [2, E], found {found}")
+
+
+def _check_rows(name: str, value: object, n: int) -> None:
+    if value is not None and (not isinstance(value, Tensor) or len(value) != n):
+        found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise ValueError(f"{name}: expected [{n}, ...], found {found}")
 
 
 def colors_of(features: Sequence[Tensor]) -> Tensor | None:
     """Return colors: ranks of the concatenated rows of all features; all NaN count as equal."""
-    colors = torch.zeros(len(features[0]), dtype=torch.long, device=features[0].device) if features else None
+    if not features:
+        return None
+    colors = torch.zeros(len(features[0]), dtype=torch.long, device=features[0].device)
     for value in features:
         rows = _integers(value.detach()).reshape(len(value), -1) if value.numel() else value[:, None][:, :0]
         if rows.numel():
-            color = torch.unique(rows, dim=0, return_inverse=True)[1]
-            colors = torch.unique(torch.stack([colors, color], 1), dim=0, return_inverse=True)[1]
+            color = unique_with_inverse(rows)[1]
+            colors = unique_with_inverse(torch.stack([colors, color], 1))[1]
     return colors
 
 

@@ -43,9 +43,10 @@ class GroupFrame(MotionFrame):
         if not isinstance(group, FiniteGroup):
             raise ValueError(f'group: expected a finite group such as "C4", "Oh" or "T(3):Oh", found {group}')
         checks.flag("translations", translations)
-        super().__init__(replace(group, translates=group.translates or translations))
+        group = replace(group, translates=group.translates or translations)
+        super().__init__(group)
         # Not a buffer: `.float()` must not round them. They are constant, so that copies can be asynchronous.
-        self.elements = self.group.elements()
+        self.elements = group.elements()
 
     def build(self, cloud: Cloud) -> Frames:
         elements = self.elements.to(cloud.device, cloud.dtype, non_blocking=True)

@@ -9,6 +9,7 @@ from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import Frames
 from fa_pyg.groups import GroupLike
+from fa_pyg.typed import computed
 
 __all__ = ["HaarFrame"]
 
@@ -39,7 +40,7 @@ class HaarFrame(MotionFrame):
             "generator", generator, torch.Generator, "a torch.Generator", optional=True
         )
 
-    @property
+    @computed
     def is_random(self) -> bool:
         return self.group.rotates
 

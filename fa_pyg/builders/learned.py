@@ -14,8 +14,11 @@ from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.gram_schmidt import completed, gram_schmidt
 from fa_pyg.builders.vector_net import VectorNet
 from fa_pyg.frames import ALL_RANKS, Frames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import GroupLike
+from fa_pyg.groups.draw import draw
 from fa_pyg.math.linalg import gather, mean
+from fa_pyg.typed import computed
 
 __all__ = ["LearnedFrame", "identity_prior"]
 
@@ -33,7 +36,7 @@ class LearnedFrame(MotionFrame):
     Args:
         group: ``"O(d)"``, ``"SO(d)"``, ``"E(d)"`` or ``"SE(d)"`` (``"T(d)"`` needs no learning).
         net: an equivariant network, called as ``net(vectors, scalars, batch, num_graphs)``; default
-            :class:`VectorNet`.
+            :class:`VectorNet`, which is small. :class:`fa_pyg.nn.FramedVectors` makes one of any network.
         noise: noise vectors per node, as the last channels of ``vectors``; 0 for a deterministic frame.
         k: frames per graph in training.
         eval_k: frames per graph in evaluation; default k.
@@ -90,7 +93,7 @@ class LearnedFrame(MotionFrame):
         self.net, self.noise, self.k, self.eval_k = net, noise, k, eval_k
         self.generator, self.eps = generator, eps
 
-    @property
+    @computed
     def is_random(self) -> bool:
         return self.noise > 0
 
@@ -98,8 +101,8 @@ class LearnedFrame(MotionFrame):
         origin = cloud.origin(self.group)
         k = self.k if self.training or self.eval_k is None else self.eval_k
         dim = self.group.dim
-        if self.num_vectors:
-            vectors = self._vectors(cloud, origin, k)
+        if self.net is not None and self.num_vectors:
+            vectors = self._vectors(self.net, cloud, origin, k)
         else:
             vectors = torch.eye(dim, dtype=cloud.dtype, device=cloud.device).expand(k * cloud.size, -1, -1)
         axes, missing = completed(gram_schmidt(vectors, self.eps))
@@ -108,23 +111,22 @@ class LearnedFrame(MotionFrame):
         exact = torch.where(enough.all(0) & (self.noise == 0), ALL_RANKS, -1)
         return Frames.uniform(axes.view(k, cloud.size, dim, dim), origin, cloud.batch, exact)
 
-    def _vectors(self, cloud: Cloud, origin: Tensor | None, k: int) -> Tensor:
+    def _vectors(self, net: nn.Module, cloud: Cloud, origin: Tensor | None, k: int) -> Tensor:
         """The vectors of the net for k copies of the batch, with independent noise, ``[k * B, ..., d]``."""
         x, scalars, batch = _nodes(cloud, origin, self.group.reflects)
         first = cloud.size * torch.arange(k, device=cloud.device).unsqueeze(1)
         batch, scalars, x = (batch + first).flatten(), scalars.repeat(k, 1), x.repeat(k, 1, 1)
         if self.noise:
             x = torch.cat([x, self._noise(x)], dim=1)
-        vectors = _called(self.net, cloud.dtype, x, scalars, batch, k * cloud.size).to(cloud.dtype)
+        vectors = _called(net, cloud.dtype, x, scalars, batch, k * cloud.size).to(cloud.dtype)
         wanted = (k * cloud.size, self.num_vectors, self.group.dim)
         if vectors.shape != wanted:
             raise ValueError(f"net: expected {list(wanted)} for {self.group}, found {list(vectors.shape)}")
         return vectors
 
     def _noise(self, x: Tensor) -> Tensor:
-        where = self.generator.device if self.generator is not None else x.device
-        shape = (len(x), self.noise, x.size(-1))
-        return torch.randn(shape, generator=self.generator, device=where, dtype=x.dtype).to(x.device)
+        kind = {"generator": self.generator, "device": x.device, "dtype": x.dtype}
+        return draw(torch.randn, x.size(0), self.noise, x.size(-1), **kind)
 
     def extra_repr(self) -> str:
         if not self.noise:
@@ -132,7 +134,7 @@ class LearnedFrame(MotionFrame):
         return f"{super().extra_repr()}, noise={self.noise}, k={self.k}, eval_k={self.eval_k or self.k}"
 
 
-def identity_prior(frames: Frames) -> Tensor:
+def identity_prior(frames: MotionFrames) -> Tensor:
     r"""Prior toward the identity: the distance of frames from it (Mondal et al. 2023).
 
     .. math:: \mathcal{L} = \frac1B \sum_b \sum_{g \in F(x_b)} w_g\, \|R_g - I\|_F^2
@@ -141,6 +143,9 @@ def identity_prior(frames: Frames) -> Tensor:
     poses, which a pretrained model has seen, and to map all other poses to them:
     ``loss + 0.1 * identity_prior(model.frame(pos, batch=batch))``. Between 0 and 4 d; the mean over the Haar
     measure is 2 d. The prior is *not* invariant, on purpose.
+
+    Vectors of the default net lie in the mirror plane of a mirror-symmetric cloud. Where the first axes of
+    the usual pose are normal to that plane they cannot be learned: use :class:`fa_pyg.nn.FramedVectors`.
 
     Shapes:
         a scalar, differentiable; 0 for a batch without graphs.
@@ -151,7 +156,7 @@ def identity_prior(frames: Frames) -> Tensor:
     return (frames.weight * distance).sum() / max(frames.num_bodies, 1)
 
 
-def _called(net: nn.Module, dtype: torch.dtype, *args) -> Tensor:
+def _called(net: nn.Module, dtype: torch.dtype, *args: Tensor | int) -> Tensor:
     """Call a net in another dtype, without converting it."""
     state = {**dict(net.named_parameters()), **dict(net.named_buffers())}
     wide = {name: x.to(dtype) for name, x in state.items() if x.is_floating_point() and x.dtype != dtype}
@@ -170,10 +175,10 @@ def _nodes(cloud: Cloud, origin: Tensor | None, reflects: bool) -> tuple[Tensor,
         found = ", ".join(str(q.rep) for q in cloud.declared)
         raise ValueError(f"LearnedFrame: expected a declared point or vector, found {found}")
     leader = next((q for q in cloud.declared if q.rep.affine), cloud.read[0])
-    n, index = len(leader.value), leader.rows.body
+    n, index = leader.value.size(0), leader.rows.body
     x = torch.cat([_channels(cloud, q, origin, leader) for q in usable], dim=1)
     weight = cloud.node_weight
-    scalars = x.new_ones(n, 1) if weight is None or len(weight) != n else weight.unsqueeze(-1)
+    scalars = x.new_ones(n, 1) if weight is None or weight.size(0) != n else weight.unsqueeze(-1)
     batch = torch.zeros(n, dtype=torch.long, device=cloud.device) if index is None else index
     return x, scalars, batch
 
@@ -188,4 +193,5 @@ def _channels(cloud: Cloud, quantity: Quantity, origin: Tensor | None, leader: Q
     # Where vectors cancel, as of edges in both directions, rounding is left, which the net would scale up.
     size = mean(value.detach().flatten(1).abs(), quantity.rows.body, cloud.size).amax(1, keepdim=True)
     average = torch.where(average.abs() <= 64 * torch.finfo(average.dtype).eps * size, 0, average)
-    return gather(average, leader.rows.body).expand(len(leader.value), -1).unflatten(1, value.shape[1:])
+    average = gather(average, leader.rows.body).expand(leader.value.size(0), -1)
+    return torch.unflatten(average, 1, value.shape[1:])

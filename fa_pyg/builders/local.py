@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame, check_euclidean
+from fa_pyg.builders.base import Frame, as_motions, check_euclidean
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.pca import PCAFrame
-from fa_pyg.frames import Frames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.math.linalg import check_device, check_real, working_dtype
@@ -64,6 +66,10 @@ class LocalFrame(nn.Module):
         check_euclidean("frame", frame)
         self.frame = frame
 
+    if TYPE_CHECKING:  # the type of what a call returns
+
+        def __call__(self, *args: Any, **kwargs: Any) -> MotionFrames: ...
+
     @property
     def group(self) -> Group:
         return self.frame.group
@@ -75,7 +81,7 @@ class LocalFrame(nn.Module):
         *vectors: Tensor,
         edge_vec: Tensor | None = None,
         edge_weight: Tensor | None = None,
-    ) -> Frames:
+    ) -> MotionFrames:
         """Return the frames of the nodes.
 
         Args:
@@ -102,7 +108,7 @@ class LocalFrame(nn.Module):
             check_real(f"vectors[{i}]", v)
             check_shape(f"vectors[{i}]", v, len(pos), *v.shape[1:-1], self.group.dim)
             check_device(f"vectors[{i}]", v, pos)
-        n, target = len(pos), edge_index[1]
+        n, target = pos.size(0), edge_index[1]
         node = torch.arange(n, device=pos.device)
         # In float64, in which the difference of two float32 is exact.
         wide = pos.to(working_dtype(pos))
@@ -111,11 +117,14 @@ class LocalFrame(nn.Module):
         if edge_weight is not None:
             w = edge_weight.to(wide.dtype).clamp(min=0)
             sent = [v * w.view(-1, *(1,) * (v.dim() - 1)) for v in sent]
-        near, own = Rows(Level.NODE, target, len(target)), Rows.of(node)  # a cloud is the neighbors of a node
+        near, own = (
+            Rows(Level.NODE, target, target.size(0)),
+            Rows.of(node),
+        )  # a cloud is the neighbors of a node
         read = (*(Quantity(v, Rep(1), near) for v in sent), *(Quantity(v, Rep(1), own) for v in vectors))
         # The centroid of this single point is the origin. Groups without translations must not read it.
         point = (Quantity(wide, Rep(1, affine=True), own),) if self.group.translates else ()
-        return self.frame.evaluate(Cloud(read + point, read, target, n, edge_weight))
+        return as_motions(self.frame.evaluate(Cloud(read + point, read, target, n, edge_weight)))
 
 
 class LocalPCAFrame(LocalFrame):
@@ -140,8 +149,7 @@ def edge_vectors(pos: Tensor, edge_index: Tensor) -> Tensor:
 def check_edges(dim: int, pos: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
     """Raise ValueError for positions, edges or edge weights of inconsistent shape, dtype or device."""
     check_shape("pos", pos, None, dim)
-    if not isinstance(edge_index, Tensor):
-        raise ValueError(f"edge_index: expected a tensor, found a {type(edge_index).__name__}")
+    checks.instance("edge_index", edge_index, Tensor, "a tensor")
     if edge_index.dim() != 2 or len(edge_index) != 2 or edge_index.dtype != torch.long:
         found = f"{edge_index.dtype} {list(edge_index.shape)}"
         raise ValueError(f"edge_index: expected integers (int64) [2, E], found {found}")
@@ -155,5 +163,6 @@ def check_shape(name: str, x: Tensor, *wanted: int | None) -> None:
     """Raise ValueError unless x is floating point and of the expected shape (None: of any size)."""
     text = ", ".join("N" if size is None else str(size) for size in wanted)
     check_real(name, x, f"floating point [{text}]")
-    if x.dim() != len(wanted) or any(b not in (None, a) for a, b in zip(x.shape, wanted, strict=True)):
+    fits = x.dim() == len(wanted) and all(b is None or a == b for a, b in zip(x.shape, wanted, strict=True))
+    if not fits:
         raise ValueError(f"{name}: expected floating point [{text}], found {x.dtype} {list(x.shape)}")

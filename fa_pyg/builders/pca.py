@@ -11,9 +11,11 @@ from fa_pyg import checks
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.frames import ALL_RANKS, Frames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.eigh import safe_axes
 from fa_pyg.math.linalg import covariance, det, second_moments
+from fa_pyg.typed import integers, total
 
 __all__ = ["PCAFrame", "identity_frames", "make_proper"]
 
@@ -45,6 +47,8 @@ class PCAFrame(MotionFrame):
     :meth:`~fa_pyg.Frames.exact_for` reports this. :class:`~fa_pyg.WeightedPCAFrame` is exact on all inputs.
     """
 
+    signs: Tensor
+
     def __init__(self, group: GroupLike, detach: bool = False, on_degenerate: str = "ignore") -> None:
         super().__init__(group)
         self.detach = checks.flag("detach", detach)
@@ -52,7 +56,13 @@ class PCAFrame(MotionFrame):
         # A buffer, so that calls on an accelerator do not copy it.
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
-    def build(self, cloud: Cloud) -> Frames:
+    @property
+    def untraced(self) -> str | None:
+        return (
+            None if self.on_degenerate == "ignore" else f"on_degenerate={self.on_degenerate!r} reads values"
+        )
+
+    def build(self, cloud: Cloud) -> MotionFrames:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)
             if not self.group.rotates:
@@ -69,9 +79,9 @@ class PCAFrame(MotionFrame):
         # The axes of a single quantity do not depend on the scale of its moments.
         moments = covariance if len(cloud.read) > 1 else second_moments
         parts = [cloud.centered(quantity, origin) for quantity in cloud.read]
-        total = sum(moments(rows, index, cloud.size, weight) for rows, index, weight in parts)
-        axes = safe_axes(total)
-        return axes if self.group.reflects else make_proper(axes), total
+        matrix = total(moments(rows, index, cloud.size, weight) for rows, index, weight in parts)
+        axes = safe_axes(matrix)
+        return axes if self.group.reflects else make_proper(axes), matrix
 
     def _reads_all(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
         """Whether the axes depend on all declared inputs, of all nodes; ``[B]`` where bodies differ."""
@@ -80,8 +90,8 @@ class PCAFrame(MotionFrame):
         unseen = cloud.unseen(origin)
         return True if unseen is None else ~unseen
 
-    def _report(self, frames: Frames) -> None:
-        wrong = (~frames.exact_for("scalar")).nonzero().squeeze(1).tolist()
+    def _report(self, frames: MotionFrames) -> None:
+        wrong = integers((~frames.exact_for("scalar")).nonzero().squeeze(1))
         if not wrong:
             return
         some = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")

@@ -8,10 +8,12 @@ from torch import Tensor
 from fa_pyg.batches import is_at_hand
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.pca import identity_frames
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.polar import orthogonal_factor
+from fa_pyg.typed import cross, det
 
 __all__ = ["PolarFrame"]
 
@@ -51,6 +53,10 @@ class PolarFrame(MotionFrame):
         if self.group.dim != 3:
             raise ValueError(f"group: expected three dimensions, found {self.group}")
 
+    @property
+    def untraced(self) -> str | None:
+        return RAGGED if self.group.reflects else None
+
     def build(self, cloud: Cloud) -> Frames:
         origin = cloud.origin(self.group)
         if not self.group.rotates:
@@ -58,13 +64,13 @@ class PolarFrame(MotionFrame):
         vectors, absent = _unit(_labeled(cloud))
         flat = absent.any(1)
         # Row i of a slab becomes the normal, in the cyclic order that makes the determinant positive.
-        normal = torch.linalg.cross(vectors.roll(-1, 1), vectors.roll(-2, 1), dim=2)
+        normal = cross(vectors.roll(-1, 1), vectors.roll(-2, 1), dim=2)
         normal = torch.nn.functional.normalize(torch.where(absent.unsqueeze(2), normal, 0).sum(1), dim=1)
         vectors = torch.where(absent.unsqueeze(2), normal.unsqueeze(1), vectors)
         _check_independent(vectors, absent)
         rotation = orthogonal_factor(vectors).mT
         if not self.group.reflects:
-            rotation = rotation * torch.linalg.det(rotation.detach()).sign().view(-1, 1, 1)
+            rotation = rotation * det(rotation.detach()).sign().view(-1, 1, 1)
             return Frames.uniform(rotation.unsqueeze(0), origin, cloud.batch, exact=ALL_RANKS)
         other = torch.where(absent.unsqueeze(1), -rotation, rotation)
         body = torch.arange(cloud.size, device=cloud.device)
@@ -85,13 +91,12 @@ def _labeled(cloud: Cloud) -> Tensor:
     rows, index, _ = cloud.rows(cloud.read[0])
     if index is not None:
         rows = rows.index_select(0, index.argsort(stable=True))
-    wrong = len(cloud.read) != 1 or len(rows) != 3 * cloud.size
+    wrong = len(cloud.read) != 1 or rows.size(0) != 3 * cloud.size
     if wrong or (
         index is not None and is_at_hand(index) and (index.bincount(minlength=cloud.size) != 3).any()
     ):
-        raise ValueError(
-            f"vectors: expected three for each of {cloud.size} graphs, in one input, found {len(rows)} rows"
-        )
+        wanted = f"three for each of {cloud.size} graphs, in one input"
+        raise ValueError(f"vectors: expected {wanted}, found {rows.size(0)} rows")
     return rows.view(cloud.size, 3, 3)
 
 
@@ -105,7 +110,7 @@ def _unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
 def _check_independent(vectors: Tensor, absent: Tensor) -> None:
     """Raise ValueError for linearly dependent vectors (checked on CPU only, to avoid a device sync)."""
     if is_at_hand(vectors):
-        wrong = (torch.linalg.det(vectors.detach()).abs() < _FLAT) | (absent.sum(1) > 1)
+        wrong = (det(vectors.detach()).abs() < _FLAT) | (absent.sum(1) > 1)
         if wrong.any():
             graph = int(wrong.nonzero()[0])
             wanted = "expected three independent vectors, or two and a zero"

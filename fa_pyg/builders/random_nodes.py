@@ -9,6 +9,8 @@ from fa_pyg.builders.base import PermutationFrame
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import GroupLike
+from fa_pyg.groups.draw import draw
+from fa_pyg.typed import computed
 
 __all__ = ["RandomNodeFrame"]
 
@@ -38,15 +40,14 @@ class RandomNodeFrame(PermutationFrame):
             "generator", generator, torch.Generator, "a torch.Generator", optional=True
         )
 
-    @property
+    @computed
     def is_random(self) -> bool:
         return True
 
     def build(self, graphs: Graphs) -> PermutationFrames:
         numbers, device = graphs.numbers, graphs.device
-        where = self.generator.device if self.generator is not None else device
-        n = len(graphs.batch)
-        key = torch.rand(self.k, n, generator=self.generator, device=where, dtype=torch.float64).to(device)
+        kind = {"generator": self.generator, "device": device, "dtype": torch.float64}
+        key = draw(torch.rand, self.k, graphs.batch.size(0), **kind)
         # Keys of graph b lie in [b, b + 1/2]: sorting does not mix graphs, whatever the rounding.
         order = numbers.local[torch.argsort(key / 2 + graphs.batch, dim=1)].reshape(-1)
         body = torch.arange(graphs.size, device=device).repeat(self.k)

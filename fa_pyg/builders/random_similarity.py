@@ -9,6 +9,7 @@ from fa_pyg import checks
 from fa_pyg.builders.base import Frame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.similarity import SimilarityFrame, of_motions
+from fa_pyg.groups.draw import draw
 
 __all__ = ["RandomBoostFrame", "RandomScaleFrame"]
 
@@ -27,9 +28,8 @@ class _RandomFrame(SimilarityFrame):
 
     def normal(self, cloud: Cloud, *shape: int) -> Tensor:
         """Draw normal numbers of standard deviation ``sigma`` for each graph."""
-        device = cloud.device if self.generator is None else self.generator.device
-        draw = torch.randn(cloud.size, *shape, generator=self.generator, device=device, dtype=cloud.dtype)
-        return self.sigma * draw.to(cloud.device)
+        kind = {"generator": self.generator, "device": cloud.device, "dtype": cloud.dtype}
+        return self.sigma * draw(torch.randn, cloud.size, *shape, **kind)
 
     def extra_repr(self) -> str:
         return f"sigma={self.sigma}"

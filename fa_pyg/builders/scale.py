@@ -13,6 +13,7 @@ from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.builders.similarity import SimilarityFrame, of_motions
 from fa_pyg.frames.similarity import positive
 from fa_pyg.math.linalg import mean
+from fa_pyg.typed import total
 
 __all__ = ["ScaleFrame"]
 
@@ -69,7 +70,7 @@ class ScaleFrame(SimilarityFrame):
 
     def element(self, cloud: Cloud) -> Tensor:
         origin = cloud.origin(self.group)
-        square = sum(self._square(cloud, quantity, origin) for quantity in cloud.read)
+        square = total(self._square(cloud, quantity, origin) for quantity in cloud.read)
         scale = torch.where(square == 0, 0, positive(square).sqrt())
         return scale.detach() if self.detach else scale
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.builders.base import Frame, MotionFrame
+from fa_pyg.builders.base import Frame, MotionFrame, as_motions
 from fa_pyg.builders.cloud import Cloud, Quantity
-from fa_pyg.frames import NO_RANK, Frames
+from fa_pyg.frames import NO_RANK
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.frames.similarity import align, moved_back, positive
 from fa_pyg.groups import Group
 
@@ -48,7 +49,7 @@ class SimilarityFrame(MotionFrame):
     def element(self, cloud: Cloud) -> Tensor:
         """Return the scale ``[B]`` or the velocity ``[B, d]`` of each graph."""
 
-    def build(self, cloud: Cloud) -> Frames:
+    def build(self, cloud: Cloud) -> MotionFrames:
         if not any(getattr(quantity.rep, self.weight) for quantity in cloud.declared):
             wanted = f"a representation with the weight {self.weight}, such as Rep(1, {self.weight}=1)"
             raise ValueError(f"inputs of a {type(self).__name__}: expected {wanted}, found none")
@@ -56,7 +57,8 @@ class SimilarityFrame(MotionFrame):
         scale, velocity = (element, None) if self.weight == "scale" else (None, element)
         inside = {id(q): _inside(q, cloud, scale, velocity) for q in (*cloud.declared, *cloud.read)}
         declared, read = (tuple(inside[id(q)] for q in some) for some in (cloud.declared, cloud.read))
-        inner = self.frame.check(self.frame.build(replace(cloud, declared=declared, read=read)), cloud.size)
+        built = self.frame.build(replace(cloud, declared=declared, read=read))
+        inner = as_motions(self.frame.check(built, cloud.size))
         if self.draws:
             inner = inner.with_exact(torch.full((cloud.size,), NO_RANK, device=cloud.device))
         return _composed(inner, cloud, scale, velocity)
@@ -79,7 +81,9 @@ def _inside(quantity: Quantity, cloud: Cloud, scale: Tensor | None, velocity: Te
     return replace(quantity, value=moved_back(wide, quantity.rep, quantity.index, scale, velocity))
 
 
-def _composed(inner: Frames, cloud: Cloud, scale: Tensor | None, velocity: Tensor | None) -> Frames:
+def _composed(
+    inner: MotionFrames, cloud: Cloud, scale: Tensor | None, velocity: Tensor | None
+) -> MotionFrames:
     r"""The elements h k as (R, t, :math:`\lambda`, u), for inner elements k that may also scale and boost.
 
     .. math:: \lambda^s (\lambda'^s R x + t' + \text{boost} \cdot u') + \text{boost} \cdot u

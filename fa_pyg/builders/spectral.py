@@ -11,6 +11,7 @@ from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.ties import orders
 from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.groups import GroupLike
+from fa_pyg.typed import eigh, integers, unique, unique_with_inverse
 
 __all__ = ["SpectralFrame"]
 
@@ -59,10 +60,13 @@ class SpectralFrame(PermutationFrame):
         )
 
     def build(self, graphs: Graphs) -> PermutationFrames:
-        made = orders(self.ranks(graphs), graphs.numbers, self.max_frames, self.generator)
-        known = {"edge_index": graphs.edge_index, "edge_color": graphs.edge_color}
-        known |= {"edge_orbit": graphs.equal_edges}
-        return PermutationFrames.ragged(**made, numbers=graphs.numbers, **known)
+        return PermutationFrames.ragged(
+            **orders(self.ranks(graphs), graphs.numbers, self.max_frames, self.generator),
+            numbers=graphs.numbers,
+            edge_index=graphs.edge_index,
+            edge_color=graphs.edge_color,
+            edge_orbit=graphs.equal_edges,
+        )
 
     def ranks(self, graphs: Graphs) -> Tensor:
         """Return the rank of each node in its graph, equal for ties, ``[N]``."""
@@ -70,9 +74,9 @@ class SpectralFrame(PermutationFrame):
         rank = torch.zeros_like(graphs.batch)
         # By size classes: graphs are padded to the largest of their class, not of the batch.
         size_class = torch.ceil(torch.log2(numbers.counts.clamp(min=1).double())).long()
-        for exponent in size_class.unique().tolist():
+        for exponent in integers(unique(size_class)):
             members = (size_class == exponent).nonzero().squeeze(1)
-            for part in members.split(max(1, _ENTRIES // 4**exponent)):
+            for part in torch.split(members, max(1, _ENTRIES // 4**exponent)):
                 _ranks_of(graphs, part, self.tol, rank)
         return rank
 
@@ -119,7 +123,7 @@ def _weights(graphs: Graphs, place: Tensor, n: int) -> Tensor:
 
 def _dense(color: Tensor, body: Tensor) -> Tensor:
     """The rank of each color within its graph, independent of other graphs."""
-    pairs, place = torch.unique(torch.stack([body, color], 1), dim=0, return_inverse=True)
+    pairs, place = unique_with_inverse(torch.stack([body, color], 1))
     counts = torch.bincount(pairs[:, 0])
     return place - (counts.cumsum(0) - counts)[body]
 
@@ -136,7 +140,7 @@ def _coordinates(weight: Tensor, real: Tensor, tol: float) -> Tensor:
     # Padding has an eigenvalue above all others.
     bound = 2 * degree.amax(1, keepdim=True) + 1
     laplacian = torch.diag_embed(torch.where(real, degree, 2 * bound)) - both
-    values, vectors = torch.linalg.eigh(laplacian)
+    values, vectors = eigh(laplacian)
     apart = values.diff(dim=1) > tol * bound
     space = torch.nn.functional.pad(apart.long().cumsum(1), (1, 0)).unsqueeze(1).expand_as(vectors)
     return torch.zeros_like(vectors).scatter_add_(2, space, vectors.square()).sqrt()

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from fa_pyg.frames.local_index import LocalIndex
+from fa_pyg.groups.draw import draw
 
-__all__ = ["orders"]
+__all__ = ["Orders", "orders"]
 
 
-def orders(
-    rank: Tensor, numbers: LocalIndex, most: int, generator: torch.Generator | None = None
-) -> dict[str, Tensor]:
+class Orders(TypedDict):
+    """Fields of permutation frames: :func:`orders`."""
+
+    order: Tensor
+    body: Tensor
+    weight: Tensor
+    exact: Tensor
+
+
+def orders(rank: Tensor, numbers: LocalIndex, most: int, generator: torch.Generator | None = None) -> Orders:
     """Return the frames of all orders that sort the nodes by rank, with ties in every order.
 
     Args:
@@ -84,8 +93,7 @@ def _nth(number: Tensor, size: Tensor, member: Tensor, most: int) -> Tensor:
 
 def _shuffled(place: Tensor, group: Tensor, generator: torch.Generator | None) -> Tensor:
     """The positions of every group, randomly permuted among its members."""
-    where = generator.device if generator is not None else place.device
-    key = torch.rand(len(place), generator=generator, device=where, dtype=torch.double).to(place.device)
+    key = draw(torch.rand, place.size(0), generator=generator, device=place.device, dtype=torch.double)
     by_key = torch.argsort(key)
     by_group = by_key[torch.argsort(group[by_key], stable=True)]
     return torch.empty_like(place).scatter_(0, by_group, place[torch.argsort(group, stable=True)])

@@ -79,7 +79,7 @@ def _rows(vectors: Tensor, scalars: Tensor, batch: Tensor, size: int) -> tuple[T
         square.log().index_select(0, own)
         / 10,  # so that scales from 1e-6 to 1e6 are distinct, but not too far apart
         scalars.log1p().flatten().repeat_interleave(channels),
-        number.to(x).repeat(len(batch)),
+        number.to(x).repeat(batch.size(0)),
     ]
     waves = torch.arange(1, _WAVES + 1, device=x.device)
     features = (torch.stack(invariants, dim=-1).unsqueeze(-1) * waves).cos().flatten(1)

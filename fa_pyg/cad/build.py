@@ -13,6 +13,7 @@ from fa_pyg import checks
 from fa_pyg.cad.families import load_families
 from fa_pyg.files.checked_json import read_checked_json, write_checked_json
 from fa_pyg.files.lock import locked
+from fa_pyg.progress import is_shown
 from fa_pyg.workers import Answer, Worker
 from fa_pyg.workers.pool import Workers
 
@@ -166,7 +167,7 @@ class _Build:
         write_checked_json(self.root / INDEX, self.index())
 
     def _show(self, wanted: int, end: str = "") -> None:
-        if self.progress and (end or sys.stderr.isatty()):  # lines of a log are for waves
+        if is_shown(self.progress) and (end or sys.stderr.isatty()):  # lines of a log are for waves
             done, passed = len(self.parts), time.monotonic() - self.begun
             pace = (done - self.before) / max(passed, 1e-9)
             left = (wanted - done) / pace if pace else 0

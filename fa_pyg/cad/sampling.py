@@ -40,7 +40,7 @@ class _Patch:
     outward: float
 
 
-def sample_shape(shape: Any, num_points: int, rng: np.random.Generator) -> Sampled:
+def sample_shape(shape: Any, num_points: int, rng: np.random.Generator | np.random.RandomState) -> Sampled:
     """Sample the faces of a shape of build123d (or of a ``TopoDS_Shape``) uniformly by area.
 
     Faces are triangulated, triangles are drawn by area, and (u, v) is drawn uniformly in the triangle. Point
@@ -101,7 +101,7 @@ def check_closed(sampled: Sampled, volume: float) -> None:
         raise ValueError(f"normal: expected normals around a volume of {volume:.4g}, found {enclosed:.4g}")
 
 
-def _inside(corners: Array, rng: np.random.Generator) -> Array:
+def _inside(corners: Array, rng: np.random.Generator | np.random.RandomState) -> Array:
     """Draw a point in each triangle ``[n, 3, 2]``, uniformly."""
     root, other = np.sqrt(rng.random(len(corners))), rng.random(len(corners))
     weights = np.stack([1 - root, root * (1 - other), root * other], -1)

@@ -58,9 +58,9 @@ def _write(shape: Any, family: str, index: int, points: int, path: str) -> float
     rng = np.random.RandomState([zlib.crc32(family.encode()), index, 1])
     found = sample_shape(shape, points, rng)
     check_closed(found, shape.volume)
-    arrays = {"pos": found.pos.astype("<f4"), "normal": found.normal.astype("<f4"), "surface": found.surface}
+    pos, normal = found.pos.astype("<f4"), found.normal.astype("<f4")
     with atomic_write(path, "wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, pos=pos, normal=normal, surface=found.surface)
     return found.area
 
 

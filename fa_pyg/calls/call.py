@@ -5,18 +5,21 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
-from torch_geometric.data.data import BaseData
+from torch_geometric.data import Data, HeteroData  # pyright: ignore[reportMissingTypeStubs]
+from torch_geometric.data.data import BaseData  # pyright: ignore[reportMissingTypeStubs]
 
 from fa_pyg.calls.keywords import is_alias, parts_with_keywords
 
-__all__ = ["Call", "Name", "Signature"]
+__all__ = ["Call", "Name", "Named", "Signature"]
 
+T = TypeVar("T")
 Name = str | int
 """Name of an argument of a call, or its position."""
+Named = Mapping[str, T] | Mapping[int, T] | Mapping[Name, T]  # a Mapping is invariant in its keys
 
 
 class Signature:
@@ -27,14 +30,18 @@ class Signature:
             framed model) has the same names. ``**kwargs`` passed on to submodules take what these take.
     """
 
-    def __init__(self, module: nn.Module | Callable) -> None:
-        module = getattr(module, "_orig_mod", module)  # torch.compile hides the signature
+    def __init__(self, module: nn.Module | Callable[..., Any]) -> None:
+        module = _original(module)
         inner = getattr(module, "signature", None)
         self.is_framed = isinstance(inner, Signature)
         self.parts: list[Signature] | None = None
-        if self.is_framed:
+        if isinstance(inner, Signature):
             self.parts = inner.parts
             self.positional, self.named, self.takes_any = inner.positional, inner.named, inner.takes_any
+            return
+        if isinstance(getattr(inner, "param_dict", None), Mapping):  # torch_geometric.nn.Sequential
+            self.positional = self.named = list(inner.param_dict)
+            self.takes_any = False
             return
         try:
             forward = module.forward if isinstance(module, nn.Module) else module
@@ -46,7 +53,11 @@ class Signature:
         ]
         self.named = [*self.positional, *(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)]
         self.takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        parts = parts_with_keywords(module) if self.takes_any and isinstance(module, nn.Module) else None
+        if self.takes_any and isinstance(module, nn.Module):
+            self._read_parts(module)
+
+    def _read_parts(self, module: nn.Module) -> None:
+        parts = parts_with_keywords(module)
         self.parts = None if parts is None else [Signature(part) for part in parts]
         if self.parts and not self.positional and len(self.parts) == 1 and is_alias(type(module).forward):
             self.positional = self.parts[0].positional
@@ -76,7 +87,11 @@ class Call:
     """
 
     def __init__(
-        self, signature: Signature, args: tuple, kwargs: Mapping[str, Any], extra: tuple[str, ...] = ()
+        self,
+        signature: Signature,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        extra: tuple[str, ...] = (),
     ) -> None:
         self.signature = signature
         self.arguments: dict[Name, Any] = {signature.name(i): value for i, value in enumerate(args)}
@@ -84,11 +99,13 @@ class Call:
         if twice:
             raise TypeError(f"argument {twice[0]!r}: expected one value, found two, by position and by name")
         self.num_positional = len(args)
-        self.extra = {k: v for k, v in kwargs.items() if k in extra and not signature.takes(k)}
+        self.extra: dict[Name, Any] = {
+            k: v for k, v in kwargs.items() if k in extra and not signature.takes(k)
+        }
         self.arguments.update((k, v) for k, v in kwargs.items() if k not in self.extra)
         self.holder = self._holder()
         self.data: Data | None = None if self.holder is None else self.arguments[self.holder]
-        self.values = {k: v for k, v in self.arguments.items() if k != self.holder}
+        self.values: dict[Name, Any] = {k: v for k, v in self.arguments.items() if k != self.holder}
         if self.data is not None:
             attributes = self.data.to_dict()
             both = [k for k in attributes if k in self.values]
@@ -107,8 +124,10 @@ class Call:
             )
         for name in holders:
             if not isinstance(self.arguments[name], Data):
-                found = type(self.arguments[name]).__name__
-                raise ValueError(f"argument {name!r}: expected a Data or Batch, found {found}")
+                found, hint = type(self.arguments[name]).__name__, ""
+                if isinstance(self.arguments[name], HeteroData):
+                    hint = ": call fa_pyg.nn.TypedModel(model, *data.metadata()) on data.to_homogeneous()"
+                raise ValueError(f"argument {name!r}: expected a Data or Batch, found {found}{hint}")
         return holders[0] if holders else None
 
     @property
@@ -123,18 +142,21 @@ class Call:
         return self.values.get(name, self.extra.get(name))
 
     def run(
-        self, model: Callable, changed: Mapping[Name, Any], data: Data | None = None, **added: Any
+        self, model: Callable[..., Any], changed: Mapping[Name, Any], data: Data | None = None, **added: Any
     ) -> Any:
         """Call the model with some values changed or added; ``data`` stands in for the Data argument."""
         arguments = {**self.arguments, **{k: v for k, v in changed.items() if k in self.arguments}}
-        if self.data is not None:
+        if self.holder is not None:
             arguments[self.holder] = self._changed_data(changed) if data is None else data
         values = list(arguments.items())
         positional = [value for _, value in values[: self.num_positional]]
-        return model(*positional, **dict(values[self.num_positional :]), **added)
+        named = {str(name): value for name, value in values[self.num_positional :]}
+        return model(*positional, **named, **added)
 
     def versions(self) -> dict[Name, int]:
-        """Return the in-place version of each tensor of the call."""
+        """Return the in-place version of each tensor of the call; none inside ``torch.compile``."""
+        if torch.compiler.is_compiling():
+            return {}
         tensors = {name: value for name, value in self.values.items() if isinstance(value, Tensor)}
         return {name: value._version for name, value in tensors.items() if not value.is_inference()}
 
@@ -147,9 +169,13 @@ class Call:
                 "place, which later copies would see"
             )
 
-    def _changed_data(self, changed: Mapping[Name, Any]) -> Data:
-        data = copy.copy(self.data)
+    def _changed_data(self, changed: Mapping[Name, Any]) -> Any:
+        data: Any = copy.copy(self.data)
         for name, value in changed.items():
             if name in data:
                 data[name] = value
         return data
+
+
+def _original(module: nn.Module | Callable[..., Any]) -> nn.Module | Callable[..., Any]:
+    return getattr(module, "_orig_mod", module)  # torch.compile hides the signature

@@ -12,12 +12,13 @@ from torch import Tensor
 from fa_pyg import batches as sizes
 from fa_pyg import checks
 from fa_pyg.builders.cloud import MOST_TYPES, Quantity, check_weight
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.layout import Layout
 from fa_pyg.frames.rows import Rows
 from fa_pyg.groups import Group
 from fa_pyg.math.linalg import check_real
 from fa_pyg.reps import Rep, RepLike
+from fa_pyg.typed import in_functional_transform
 
 __all__ = [
     "NodeWeight",
@@ -31,18 +32,18 @@ __all__ = [
     "quantity",
 ]
 
-NodeWeight = str | Callable[[dict], Tensor] | None
+NodeWeight = str | Callable[[dict[Any, Any]], Tensor] | None
 
 
-def declared_reps(inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+def declared_reps(inputs: Named[RepLike] | None) -> dict[Name, Rep]:
     """Return the representation of each declared input; points in ``pos`` where none is declared.
 
     Raises:
         ValueError: unless this is a dict of at least one representation.
     """
-    inputs = {"pos": "point"} if inputs is None else inputs
-    if not isinstance(inputs, Mapping):
-        checks.refuse("inputs", 'a dict such as {"pos": "point"}', inputs)
+    default: dict[Name, RepLike] = {"pos": "point"}
+    inputs = default if inputs is None else inputs
+    checks.instance("inputs", inputs, Mapping, 'a dict such as {"pos": "point"}')
     if not inputs:
         raise ValueError("inputs: expected at least one input that transforms, found none")
     return {name: Rep.of(rep, f"inputs[{name!r}]") for name, rep in inputs.items()}
@@ -73,7 +74,7 @@ def check_weights(reps: Mapping[Name, Rep]) -> None:
             raise ValueError(f"scale: expected the same for all {what}, found {some}")
 
 
-def check_reads(reads: Collection[Name], inputs: Mapping[Name, Rep]) -> None:
+def check_reads(reads: Collection[Name] | None, inputs: Mapping[Name, Rep]) -> None:
     """Raise ValueError unless ``reads`` are declared inputs that axes can be computed from."""
     declared = ", ".join(map(str, inputs))
     if isinstance(reads, str) or not isinstance(reads, Collection):
@@ -105,8 +106,8 @@ def quantity(name: Name, value: Tensor, rep: Rep, dim: int, rows: Rows) -> Quant
         raise ValueError(
             f"{name!r}: expected a floating point [n, ...], found {value.dtype} {list(value.shape)}"
         )
-    if rows.count != len(value):
-        raise ValueError(f"{name!r}: expected {rows.count} rows ({rows.level.value}), found {len(value)}")
+    if rows.count != value.size(0):
+        raise ValueError(f"{name!r}: expected {rows.count} rows ({rows.level.value}), found {value.size(0)}")
     return Quantity(value.reshape(shape), replace(rep, flat=False), rows)
 
 
@@ -156,7 +157,7 @@ def _types(z: Any, num_nodes: int) -> Tensor | None:
 
 def _check_values(name: str, value: Tensor, valid: Tensor, wanted: str) -> None:
     """Raise a ValueError with the first invalid value; on CPU only, to avoid a device sync."""
-    checked = sizes.is_at_hand(value) and not torch._C._are_functorch_transforms_active()
+    checked = sizes.is_at_hand(value) and not in_functional_transform()
     if checked and not bool(valid.all()):
         node = int((~valid).nonzero()[0])
         raise ValueError(f"{name}: expected {wanted}, found {value[node].item()} at node {node}")

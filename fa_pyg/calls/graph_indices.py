@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from fa_pyg.calls.call import Name
 from fa_pyg.calls.layout import Layout
 from fa_pyg.calls.names import check_feature, is_feature_name
 from fa_pyg.math.ragged import index_within_body
+from fa_pyg.typed import is_list_or_tuple
 
 __all__ = ["check_node_indices", "index_edges", "index_marks"]
 
@@ -31,18 +33,14 @@ def check_node_indices(name: Name, value: Any, layout: Layout) -> None:
             "nodes of a sampled batch are not the first where nodes are permuted "
             '(levels={"batch_size": "shared"} if the model does not count on them)'
         )
-    elif (
-        isinstance(value, (list, tuple))
-        and not is_feature_name(name)
-        and _are_indices(value, layout.num_nodes)
-    ):
+    elif is_list_or_tuple(value) and not is_feature_name(name) and _are_indices(value, layout.num_nodes):
         raise ValueError(
             f"{name!r}: expected a tensor, or a declaration of these integers, which may be node indices, "
             f'found a {type(value).__name__}: levels={{{name!r}: "shared"}} if they are not'
         )
 
 
-def _are_indices(values: list | tuple, num_nodes: int) -> bool:
+def _are_indices(values: Sequence[Any], num_nodes: int) -> bool:
     return bool(values) and all(
         isinstance(value, int) and not isinstance(value, bool) and -1 <= value < num_nodes for value in values
     )
@@ -92,7 +90,7 @@ def index_marks(layout: Layout) -> Tensor | None:
 
     An automorphism of the graph that moves a marked node changes the input of the model.
     """
-    marks, first, found = torch.full_like(layout.batch, torch.iinfo(torch.long).max), 0, False
+    marks, first, found = torch.full_like(layout.graph_of_node, torch.iinfo(torch.long).max), 0, False
     for _, indices, body in layout.node_indices():
         local = index_within_body(body, torch.bincount(body, minlength=layout.num_graphs))
         step = int(local.max()) + 1 if len(local) else 1
@@ -105,7 +103,7 @@ def index_marks(layout: Layout) -> Tensor | None:
 
 def index_edges(layout: Layout) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
     """Return edges from each node to the nodes in its row of indices, with the column of each."""
-    parts = []
+    parts: list[tuple[Tensor, tuple[Tensor, ...]]] = []
     for name, value in layout.call.values.items():
         if layout.declared_level(name) == "node_index" and value is not None:
             rows = layout.within_batch(name, value).reshape(layout.num_nodes, -1)

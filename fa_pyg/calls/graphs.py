@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.utils import is_sparse
+from torch_geometric.utils import is_sparse  # pyright: ignore[reportMissingTypeStubs]
 
-from fa_pyg.builders.base import Frame
+from fa_pyg.builders.base import Frame, as_permutations
 from fa_pyg.builders.graphs import Graphs, check_edges, colors_of
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.graph_indices import check_node_indices, index_edges, index_marks
 from fa_pyg.calls.layout import Layout
 from fa_pyg.calls.names import NODE_NAMES
@@ -24,7 +24,7 @@ __all__ = ["UNREAD", "graph_layout", "read_frames", "read_graphs"]
 UNREAD = re.compile(r"y|y_.*|.*_y|(.*_)?(label|target)s?|.*_mask|(frame|pose)_.*")
 
 
-def graph_layout(call: Call, levels: Mapping[Name, str], pairs_in_edge_order: bool = False) -> Layout:
+def graph_layout(call: Call, levels: Named[str], pairs_in_edge_order: bool = False) -> Layout:
     """Return the layout of a call whose nodes are permuted.
 
     Args:
@@ -95,9 +95,10 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None)
     Raises:
         ValueError: for a name in ``reads`` that is not a tensor of nodes or edges.
     """
-    nodes, edges = [], []
+    nodes: list[Tensor] = []
+    edges: list[Tensor] = []
     if layout.edge_index is not None:
-        check_edges(layout.edge_index, layout.batch)
+        check_edges(layout.edge_index, layout.graph_of_node)
     for name in reads or ():
         if name not in call.values:
             raise ValueError(f"reads: expected some of {', '.join(map(str, call.values))}, found {name!r}")
@@ -110,7 +111,8 @@ def read_graphs(call: Call, layout: Layout, reads: Sequence[Name] | None = None)
         elif reads is not None:
             raise ValueError(f"reads: expected tensors of nodes or edges, found {name!r}")
     edge_index, features = _edges(call, layout, tuple(edges))
-    return Graphs(edge_index, layout.batch, layout.num_graphs, tuple(nodes), features, index_marks(layout))
+    batch, marks = layout.graph_of_node, index_marks(layout)
+    return Graphs(edge_index, batch, layout.num_graphs, tuple(nodes), features, marks)
 
 
 def read_frames(
@@ -118,14 +120,14 @@ def read_frames(
 ) -> PermutationFrames:
     """Return the frames of a call's graphs, with the batch and edges of the layout."""
     graphs = read_graphs(call, layout, reads)
-    frames, edges = frame.evaluate(graphs), layout.edge_index
+    frames, edges = as_permutations(frame.evaluate(graphs)), layout.edge_index
     if graphs.edge_index is edges:
-        return frames.on(layout.batch, edges, edge_color=graphs.edge_color)
+        return frames.on(graphs.batch, edges, edge_color=graphs.edge_color)
     # Edges of matrices and of node indices come last, and serve the computation of the frame only.
     count = 0 if edges is None else edges.size(1)
     both = {name: getattr(frames, name) for name in ("edge_color", "edge_orbit")}
     kept = {name: None if value is None else value[:count] for name, value in both.items()}
-    return frames.on(layout.batch, edges, **kept)
+    return frames.on(graphs.batch, edges, **kept)
 
 
 def _is_unread(name: Name, value: Any, layout: Layout) -> bool:
@@ -156,16 +158,17 @@ def _is_adjacency(name: Name, value: Any) -> bool:
 
 def _edges(call: Call, layout: Layout, features: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
     """All edges, those of ``edge_index`` first, with their features; for a matrix, its entries."""
-    none = torch.zeros(2, 0, dtype=torch.long, device=layout.batch.device)
+    none = torch.zeros(2, 0, dtype=torch.long, device=layout.graph_of_node.device)
     parts = [(none if layout.edge_index is None else layout.edge_index, features)]
     parts += [_entries(x) for name, x in call.values.items() if _is_adjacency(name, x)]
     parts += index_edges(layout)
     parts = [part for part in parts if part[0].size(1)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
-    colors, first = [], 0
+    first, colors = 0, list[Tensor]()
     for edges, values in parts:  # edges of different origin have different colors
-        color = edges.new_zeros(edges.size(1)) if not values else colors_of(values)
+        found = colors_of(values)
+        color = edges.new_zeros(edges.size(1)) if found is None else found
         colors.append(color + first)
         first += int(color.max()) + 1
     return torch.cat([edges for edges, _ in parts], 1), (torch.cat(colors),)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from fa_pyg.calls.call import Name
 from fa_pyg.calls.names import is_index_name, is_integer, is_pairs, owners, words
 from fa_pyg.calls.sizes import Sizes
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.lazy import cached_property
 
 __all__ = ["INDEX_LEVELS", "NodeIndices"]
 
@@ -26,6 +27,10 @@ class NodeIndices(Sizes):
     nodes: Rows
     edges: Rows
     _columns: dict[Name, Rows]
+
+    @abstractmethod
+    def rows(self, name: Name, value: Tensor) -> Rows:
+        """Return the rows of a tensor."""
 
     def holds_indices(self, name: Name, value: Any) -> bool:
         """Whether a tensor holds node indices: declared, or by PyG's rule for names, or by ``__inc__``."""
@@ -43,10 +48,12 @@ class NodeIndices(Sizes):
         sets = [key for key in self.call.values if str(key).endswith("_batch") and words(key) & words(name)]
         bodies = {key: self.call.get(key) for key in sets if isinstance(self.call.get(key), Tensor)}
         if len(bodies) > 1:
-            raise ValueError(f"{name!r}: expected indices of one set of points, found {', '.join(bodies)}")
+            raise ValueError(
+                f"{name!r}: expected indices of one set of points, found {', '.join(map(str, bodies))}"
+            )
         for key, body in bodies.items():
             check_batch(body, key)
-            if body.shape != self.batch.shape or not torch.equal(body, self.batch):
+            if body.shape != self.graph_of_node.shape or not torch.equal(body, self.graph_of_node):
                 return Rows.of(body)
         return self.nodes
 
@@ -72,9 +79,10 @@ class NodeIndices(Sizes):
             slices = self.slices(name, value)
             by_slices = isinstance(slices, Tensor)
             body = self.rows_by(slices, value.device) if by_slices else None
-            body = owners(self.points(name).body, value, name) if body is None else body
+            if body is None:
+                body = owners(self.points(name).bodies(value.device), value, name)
             paired = self.pairs_in_edge_order and name in self.pairs and self.edge_index is not None
-            is_edges = paired and torch.equal(body, self.edges.body)
+            is_edges = paired and torch.equal(body, self.edges.bodies(body.device))
             self._columns[name] = self.edges if is_edges else Rows.of(body)
         return self._columns[name]
 
@@ -87,7 +95,7 @@ class NodeIndices(Sizes):
                 value = value.view(1) if not value.dim() else value
                 indices = self.within_batch(name, value).movedim(self.axis(name, value), -1)
                 rows = indices.unsqueeze(0) if indices.dim() == 1 else indices.flatten(0, -2)
-                yield name, rows, self.columns(name, value).body
+                yield name, rows, self.columns(name, value).bodies(rows.device)
 
     def within_batch(self, name: Name, value: Tensor) -> Tensor:
         """Return node indices of the batch, offset where collation has left indices within graphs."""

@@ -14,19 +14,21 @@ from torch import nn
 __all__ = ["is_alias", "parts_with_keywords"]
 
 Path = tuple[str, ...]
+Function = Callable[..., Any]
 
 
-def parts_with_keywords(module: nn.Module) -> list[Callable] | None:
+def parts_with_keywords(module: nn.Module) -> list[Function] | None:
     """Return the callables that a ``forward`` passes its ``**kwargs`` to; None for any other use of them.
 
     PyG's ``GAE`` passes all to its encoder: it can be called with the keywords of the encoder only.
     """
-    parts, pending, seen = [], [type(module).forward], set()
+    parts: list[Function] = []
+    pending, seen = [type(module).forward], set[Function]()
     while pending:
         function = pending.pop()
         seen.add(function)
         paths = _receivers(function)
-        if not paths or None in paths:
+        if not paths:
             return None
         for part in (_part(module, path) for path in paths):
             method = getattr(part, "__func__", None)
@@ -38,7 +40,7 @@ def parts_with_keywords(module: nn.Module) -> list[Callable] | None:
 
 
 @cache
-def is_alias(function: Callable) -> bool:
+def is_alias(function: Function) -> bool:
     """Whether a method is ``return self.part(*args, **kwargs)`` and nothing else."""
     tree = _tree(function)
     if tree is None or len(tree.args.args) != 1 or tree.args.vararg is None:
@@ -54,25 +56,28 @@ def is_alias(function: Callable) -> bool:
 
 
 @cache
-def _tree(function: Callable) -> ast.FunctionDef | None:
+def _tree(function: Function) -> ast.FunctionDef | None:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     except (OSError, TypeError, SyntaxError):
         return None
-    is_method = isinstance(tree, ast.FunctionDef) and (tree.args.posonlyargs or tree.args.args)
-    return tree if is_method and tree.args.kwarg else None
+    if not isinstance(tree, ast.FunctionDef) or not (tree.args.posonlyargs or tree.args.args):
+        return None
+    return tree if tree.args.kwarg else None
 
 
 @cache
-def _receivers(function: Callable) -> tuple[Path | None, ...]:
-    """Attributes of ``self`` that are called with the ``**kwargs``; None for any other use of them."""
+def _receivers(function: Function) -> tuple[Path, ...]:
+    """Attributes of ``self`` that are called with the ``**kwargs``; none if used otherwise too."""
     tree = _tree(function)
-    if tree is None:
-        return (None,)
+    if tree is None or tree.args.kwarg is None:
+        return ()
     keywords, first = tree.args.kwarg.arg, [*tree.args.posonlyargs, *tree.args.args][0].arg
     uses = sum(isinstance(node, ast.Name) and node.id == keywords for node in ast.walk(tree))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _passes(node, keywords)]
-    return tuple(_called(call, first) for call in calls) if len(calls) == uses else (None,)
+    paths = [_called(call, first) for call in calls]
+    known = tuple(path for path in paths if path is not None)
+    return known if len(known) == uses == len(paths) else ()
 
 
 def _passes(call: ast.Call, keywords: str) -> bool:
@@ -102,5 +107,5 @@ def _part(module: nn.Module, path: Path) -> Any:
     return part
 
 
-def _takes_any(function: Callable) -> bool:
+def _takes_any(function: Function) -> bool:
     return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,6 +12,8 @@ from fa_pyg.calls.call import Name
 from fa_pyg.calls.indices import INDEX_LEVELS, NodeIndices
 from fa_pyg.calls.names import KEPT, NODE_NAMES
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.lazy import cached_property
+from fa_pyg.typed import cached
 
 __all__ = ["INDEX_LEVELS", "LEVELS", "Layout"]
 
@@ -52,9 +53,9 @@ class Layout(NodeIndices):
         body = None if self.batch is None else torch.arange(self.num_graphs, device=device)
         return Rows(Level.GRAPH, body, self.num_graphs)
 
-    @cached_property
+    @cached
     def edges(self) -> Rows:
-        if self.edge_index is None:
+        if self.edge_index is None or self.edge_name is None:
             raise ValueError("edge level: expected an argument or attribute `edge_index`, [2, E], found none")
         if self.batch is None:
             return Rows.of(self.edge_index.new_zeros(self.edge_index.size(1)), Level.EDGE)
@@ -86,8 +87,11 @@ class Layout(NodeIndices):
     def nodes_are_graphs(self) -> bool:
         """Whether each graph is a single node, in order."""
         return self.num_nodes == self.num_graphs and (
-            self.num_graphs == 1 or torch.equal(self.batch, self.graphs.body)
+            self.num_graphs == 1 or self._is_range(self.graph_of_node)
         )
+
+    def _is_range(self, batch: Tensor) -> bool:
+        return torch.equal(batch, self.graphs.bodies(batch.device))
 
     def rows(self, name: Name, value: Tensor) -> Rows:
         """Return the rows of a tensor.
@@ -105,17 +109,17 @@ class Layout(NodeIndices):
         if self.levels.get(name) == "edge":
             return self.edges
         level = Level.NODE if self._may_be_nodes(name, value) else Level.INDEX
-        return Rows(level, None, len(value) if value.dim() else 1)
+        return Rows(level, None, value.size(0) if value.dim() else 1)
 
     def _of_batch(self, name: Name, value: Tensor) -> Rows:
         declared = self.levels.get(name)
         if declared == "shared":
-            return Rows(Level.SHARED, None, len(value))
+            return Rows(Level.SHARED, None, value.size(0))
         if declared is not None and declared != "index":
             return self.of("node" if declared == "node_index" else declared)
         pairs = f"{name}_index"
         is_label = declared is None and str(name).endswith("edge_label") and pairs in self.pairs
-        if is_label and len(value) == self.pairs[pairs].size(
+        if is_label and value.size(0) == self.pairs[pairs].size(
             1
         ):  # whether or not their number is that of the edges
             return self.columns(pairs, self.pairs[pairs])
@@ -128,11 +132,12 @@ class Layout(NodeIndices):
         if slices is None:
             level = self.level(name, value)
             return Rows(Level.SHARED, None, 1) if level == "shared" else self.of(level)
-        of_two_sets = self.has_custom_increment(name) and self.increment(name).dim() > 0
+        step = self.increment(name) if self.has_custom_increment(name) else None
+        of_two_sets = step is not None and step.dim() > 0
         return self._sliced(slices) if of_two_sets else self.by_slices(slices, name)
 
     def _sliced(self, slices: Tensor, device: torch.device | None = None) -> Rows:
-        return Rows.of(self.rows_by(slices, self.batch.device if device is None else device))
+        return Rows.of(self.rows_by(slices, self.graph_of_node.device if device is None else device))
 
     def quantity_rows(self, name: Name, value: Tensor) -> Rows:
         """Return the rows of a declared input, which are nodes only if its name allows it.
@@ -148,7 +153,7 @@ class Layout(NodeIndices):
     def _may_be_nodes(self, name: Name, value: Tensor) -> bool:
         has_rows = name == "cell" or str(name).startswith("edge_") or f"{name}_batch" in self.call.values
         level = self.levels.get(name, "graph" if has_rows and name != self._nodes else "node")
-        has_size = self.batch is not None or (value.dim() > 0 and len(value) == self.num_nodes)
+        has_size = self.batch is not None or (value.dim() > 0 and value.size(0) == self.num_nodes)
         return level == "node" and has_size
 
     def by_slices(self, slices: Tensor, name: Name) -> Rows:
@@ -157,7 +162,9 @@ class Layout(NodeIndices):
         Raises:
             ValueError: if nodes are permuted, the slices fit both nodes and edges, and the name is ambiguous.
         """
-        edges = None if self.edge_index is None else self.slices(self.edge_name, self.edge_index)
+        edges = None
+        if self.edge_index is not None and self.edge_name is not None:
+            edges = self.slices(self.edge_name, self.edge_index)
         by_level = {"node": self.node_slices, "graph": torch.arange(self.num_graphs + 1), "edge": edges}
         # compared on the CPU
         fits = [
@@ -181,10 +188,12 @@ class Layout(NodeIndices):
         if self.batch is None or not isinstance(body, Tensor) or name in self.levels or not value.dim():
             return None
         if body.shape == self.batch.shape and torch.equal(body, self.batch):
-            return self.nodes if len(value) == self.num_nodes else None
+            return self.nodes if value.size(0) == self.num_nodes else None
         check_batch(body, key)
-        if len(body) != len(value):
-            raise ValueError(f"{key}: expected the graph of each row, [{len(value)}], found [{len(body)}]")
+        if body.size(0) != value.size(0):
+            raise ValueError(
+                f"{key}: expected the graph of each row, [{value.size(0)}], found [{body.size(0)}]"
+            )
         graph_count(body, self.num_graphs, batch_name=key)
         return Rows.of(body)
 
@@ -199,11 +208,11 @@ class Layout(NodeIndices):
         if value.dim() == 0:
             return "shared"
         if name == "cell" and self.is_strict and self.num_graphs == 1:
-            return "graph" if len(value) == 1 else "shared"
+            return "graph" if value.size(0) == 1 else "shared"
         sizes = {"node": self.num_nodes, "graph": self.num_graphs}
         if self.edge_index is not None:
             sizes["edge"] = self.edge_index.size(1)
-        fits = [level for level, size in sizes.items() if size == len(value)]
+        fits = [level for level, size in sizes.items() if size == value.size(0)]
         named = "edge" if str(name).startswith("edge_") else "node" if name in NODE_NAMES else None
         if named in fits:
             return named
@@ -213,10 +222,11 @@ class Layout(NodeIndices):
         if fits == ["node", "graph"] and self.nodes_are_graphs:
             return "node"
         if name == self._nodes and self.batch is not None and not fits:
-            found = f"[{self.num_nodes}] for the {len(value)} rows of {name!r}"
-            raise ValueError(f"batch: expected the graph of each node, [{len(value)}], found {found}")
+            found = f"[{self.num_nodes}] for the {value.size(0)} rows of {name!r}"
+            raise ValueError(f"batch: expected the graph of each node, [{value.size(0)}], found {found}")
         counts = ", ".join(f"{size} {level}s" for level, size in sizes.items())
+        found = f"found {value.size(0)} rows in a batch of {counts}"
         raise ValueError(
-            f"{name!r}: expected rows of one level, found {len(value)} rows in a batch of {counts}: declare "
+            f"{name!r}: expected rows of one level, {found}: declare "
             f'levels={{{name!r}: "node" | "edge" | "graph" | "index" | "node_index" | "shared"}}'
         )

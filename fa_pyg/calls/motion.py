@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fa_pyg.batches import channels_or_samples
 from fa_pyg.builders import Cloud, Frame
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.builders.base import as_motions
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.declared import (
     check_reads,
     check_weights,
@@ -21,9 +22,10 @@ from fa_pyg.calls.declared import (
 )
 from fa_pyg.calls.graphs import UNREAD
 from fa_pyg.calls.layout import Layout
-from fa_pyg.calls.reading import Reading, shown
+from fa_pyg.calls.reading import Reading, nested, shown
 from fa_pyg.calls.undeclared import declaration, undeclared
-from fa_pyg.frames import Frames, FrameSet, Rows
+from fa_pyg.frames import FrameSet, Rows
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["MotionReading"]
@@ -37,7 +39,7 @@ class MotionReading(Reading, seen=Cloud):
         check_reads(self.reads, self.inputs)
         check_weights(self.inputs)
 
-    def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+    def reps(self, inputs: Named[RepLike] | None) -> dict[Name, Rep]:
         return declared_reps(inputs)
 
     def default_reads(self) -> list[Name]:
@@ -52,9 +54,13 @@ class MotionReading(Reading, seen=Cloud):
         return Layout(call, self.levels, nodes=self.nodes)
 
     @property
+    def _read(self) -> list[Name]:
+        return self.reads or []  # never empty: see check_reads
+
+    @property
     def nodes(self) -> Name:
         """Name of an input with one row a node, the first points, or else the first of ``reads``."""
-        return next((name for name, rep in self.inputs.items() if rep.affine), self.reads[0])
+        return next((name for name, rep in self.inputs.items() if rep.affine), self._read[0])
 
     def cloud(self, values: Mapping[Name, Tensor], layout: Layout, whole: bool = False) -> Cloud:
         """Return the point cloud that a frame is computed from.
@@ -68,21 +74,21 @@ class MotionReading(Reading, seen=Cloud):
         values = {k: x for k, x in values.items() if self.inputs[k].moves}
         rows = {k: layout.quantity_rows(k, x) for k, x in values.items()}
         if is_single:
-            rows = {k: Rows(r.level, None, len(values[k])) for k, r in rows.items()}
+            rows = {k: Rows(r.level, None, values[k].size(0)) for k, r in rows.items()}
         parts = {k: quantity(k, x, self.inputs[k], self.group.dim, rows[k]) for k, x in values.items()}
         weights = node_weights(self.node_weight, layout.call, layout)
         batch = None if is_single else layout.batch
-        read = tuple(parts[name] for name in self.reads)
+        read = tuple(parts[name] for name in self._read)
         return Cloud(tuple(parts.values()), read, batch, layout.num_graphs, *weights)
 
-    def frames(self, frame: Frame, layout: Layout, given: FrameSet | None = None) -> Frames:
+    def frames(self, frame: Frame, layout: Layout, given: FrameSet | None = None) -> MotionFrames:
         cloud = self.cloud(dict(self._given(layout.call)), layout)
         self._check_samples(layout)
         if given is None:
-            frames = frame.evaluate(cloud)
+            frames = as_motions(frame.evaluate(cloud))
         else:
-            frames = frame.check(given, layout.num_graphs)
-            self._check_gradient(frame, layout.call, given)
+            frames = as_motions(frame.check(given, layout.num_graphs))
+            self._check_gradient(frame, layout.call, frames)
             self._check_origin(frame, layout.call, frames)
         # Without this, a later slot could consist of empty graphs only, which models cannot count.
         empty = None if frames.slots else cloud.empty
@@ -97,24 +103,26 @@ class MotionReading(Reading, seen=Cloud):
         for name in self.inputs:
             if self.inputs[name].is_invariant and (name in call.values or call.data is not None):
                 continue  # declared for the calls that have it
-            optional = name in self.signature.named and name not in self.reads and call.get(name) is None
+            optional = name in self.signature.named and name not in self._read and call.get(name) is None
             if name not in given and call.get(name) is not None:
-                raise ValueError(
-                    f"inputs: expected a tensor {name!r}, found a {type(call.get(name)).__name__}"
-                )
+                found, hint = type(call.get(name)).__name__, ""
+                if str(name).endswith("_dict"):
+                    hint = ": for several types of nodes see fa_pyg.nn.TypedModel"
+                raise ValueError(f"inputs: expected a tensor {name!r}, found a {found}{hint}")
             if name not in given and not optional:
                 raise ValueError(f"inputs: expected a tensor {name!r} in the call, found {shown(given)}")
         super().check_names(call)
 
     def warn_undeclared(self, layout: Layout) -> dict[Name, str]:
-        texts, call = {}, layout.call
+        texts: dict[Name, str] = {}
+        call = layout.call
         unclear = self._unclear(layout)
         if unclear is not None and not self.inputs[self.nodes].flat:
             texts["batch"] = (
                 f'{unclear}, as assumed now (levels={{{self.nodes!r}: "node"}} declares the latter)'
             )
         held = () if call.data is None else call.data.keys()
-        read = {k: x for k, x in call.values.items() if not (k in held and UNREAD.fullmatch(k))}
+        read = {k: x for k, x in call.values.items() if not (k in held and UNREAD.fullmatch(str(k)))}
         for key, x in undeclared(read, self.inputs, self.group.dim, layout.sizes).items():
             hint = declaration(self.inputs, key, x)
             texts[key] = f"{key!r}: found {list(x.shape)}, taken as invariant; expected {hint}"
@@ -140,7 +148,7 @@ class MotionReading(Reading, seen=Cloud):
         if unclear is not None:
             raise ValueError(unclear)
 
-    def _check_origin(self, frame: Frame, call: Call, given: Frames) -> None:
+    def _check_origin(self, frame: Frame, call: Call, given: MotionFrames) -> None:
         """Raise ValueError for frames of another group: unless they have an origin exactly if it translates.
 
         They may have a scale or velocity in addition, as in a random scale.
@@ -155,7 +163,7 @@ class MotionReading(Reading, seen=Cloud):
             if wanted and getattr(given, name) is None:
                 raise ValueError(f"frames: expected frames of {frame.group}, with a {name}, found none")
 
-    def _check_gradient(self, frame: Frame, call: Call, given: Frames) -> None:
+    def _check_gradient(self, frame: Frame, call: Call, given: MotionFrames) -> None:
         """Raise ValueError for given frames without a gradient where an input requires one."""
         needs = [name for name, value in self._given(call) if value.requires_grad]
         carried = any(isinstance(x, Tensor) and x.requires_grad for x in vars(given).values())
@@ -172,5 +180,5 @@ def _reps(spec: Any, path: str) -> Iterator[tuple[str, Rep]]:
     if isinstance(spec, Rep):
         yield path, spec
         return
-    for key, part in spec.items() if isinstance(spec, dict) else enumerate(spec):
+    for key, part in nested(spec):
         yield from _reps(part, f"{path}[{key!r}]")

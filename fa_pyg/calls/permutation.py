@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fa_pyg.builders import Frame
+from fa_pyg.builders.base import as_permutations
 from fa_pyg.builders.graphs import Graphs
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.graphs import graph_layout, read_frames
 from fa_pyg.calls.layout import Layout
-from fa_pyg.calls.reading import Reading
+from fa_pyg.calls.reading import Reading, nested
 from fa_pyg.frames import FrameSet, PermutationFrames, Rows
 from fa_pyg.reps import Rep, RepLike
 
@@ -23,7 +23,7 @@ __all__ = ["GraphReading"]
 class GraphReading(Reading, seen=Graphs):
     """Reading of the graphs of a call, whose nodes are permuted."""
 
-    def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+    def reps(self, inputs: Named[RepLike] | None) -> dict[Name, Rep]:
         if inputs:
             raise ValueError(
                 f"inputs: expected none for {self.group}, which permutes all tensors of nodes and edges "
@@ -42,7 +42,7 @@ class GraphReading(Reading, seen=Graphs):
                     "edges and graphs are scalars"
                 )
             return
-        for key, part in spec.items() if isinstance(spec, dict) else enumerate(spec):
+        for key, part in nested(spec):
             self.check_output(part, f"{path}[{key!r}]")
 
     def layout(self, call: Call, pairs_in_edge_order: bool = False) -> Layout:
@@ -52,16 +52,16 @@ class GraphReading(Reading, seen=Graphs):
     def frames(self, frame: Frame, layout: Layout, given: FrameSet | None = None) -> PermutationFrames:
         if given is None:
             return read_frames(frame, layout.call, layout, self.reads)
-        frames = frame.check(given, layout.num_graphs)
-        same = frames.batch is layout.batch  # then the comparison, a device sync, is not needed
-        if not (same or torch.equal(frames.batch, layout.batch)):
+        frames, batch = as_permutations(frame.check(given, layout.num_graphs)), layout.graph_of_node
+        same = frames.batch is batch  # then the comparison, a device sync, is not needed
+        if not (same or torch.equal(frames.graph_of_node, batch)):
             raise ValueError("frames: expected frames of this batch, found frames of graphs of other sizes")
         edges = 0 if layout.edge_index is None else layout.edge_index.size(1)
         for name in ("edge_color", "edge_orbit"):
             value = getattr(frames, name)
             if value is not None and layout.edge_index is not None and len(value) != edges:
                 raise ValueError(f"frames: expected frames of {edges} edges, found {len(value)}")
-        return frames.on(layout.batch, layout.edge_index)
+        return frames.on(batch, layout.edge_index)
 
     def framed(self, layout: Layout, frames: FrameSet) -> dict[Name, tuple[Tensor, Rows]]:
         return {}  # nodes are permuted when graphs are copied

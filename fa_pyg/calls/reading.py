@@ -10,13 +10,14 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.calls.call import Call, Name, Signature
+from fa_pyg.calls.call import Call, Name, Named, Signature
 from fa_pyg.calls.declared import NodeWeight, check_node_weight
 from fa_pyg.calls.layout import LEVELS, Layout
 from fa_pyg.frames import FrameSet, Rows
 from fa_pyg.reps import Rep, RepLike
+from fa_pyg.typed import is_dict
 
-__all__ = ["Reading", "shown"]
+__all__ = ["Reading", "nested", "shown"]
 
 
 class Reading(ABC):
@@ -47,10 +48,10 @@ class Reading(ABC):
     def of(
         frame: Frame,
         signature: Signature,
-        inputs: Mapping[Name, RepLike] | None = None,
+        inputs: Named[RepLike] | None = None,
         reads: Sequence[Name] | None = None,
         node_weight: NodeWeight = "auto",
-        levels: Mapping[Name, str] | None = None,
+        levels: Named[str] | None = None,
     ) -> Reading:
         """Return the reading for a frame."""
         checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
@@ -63,15 +64,14 @@ class Reading(ABC):
         self,
         frame: Frame,
         signature: Signature,
-        inputs: Mapping[Name, RepLike] | None,
+        inputs: Named[RepLike] | None,
         reads: Sequence[Name] | None,
         node_weight: NodeWeight,
-        levels: Mapping[Name, str] | None,
+        levels: Named[str] | None,
     ) -> None:
         check_node_weight(node_weight)
         checks.instance("levels", levels, Mapping, 'a dict such as {"x": "node"}', optional=True)
-        if isinstance(reads, str) or not isinstance(reads, Iterable | None):
-            checks.refuse("reads", "a list of inputs or None", reads)
+        _check_list("reads", reads)
         self.group, self.signature, self.node_weight = frame.group, signature, node_weight
         self.inputs: dict[Name, Rep] = {self._name(k): rep for k, rep in self.reps(inputs).items()}
         self.levels = {self._name(k): level for k, level in (levels or {}).items()}
@@ -86,7 +86,7 @@ class Reading(ABC):
         return self.signature.name(key) if isinstance(key, int) else key
 
     @abstractmethod
-    def reps(self, inputs: Mapping[Name, RepLike] | None) -> dict[Name, Rep]:
+    def reps(self, inputs: Named[RepLike] | None) -> dict[Name, Rep]:
         """Return the declared inputs."""
 
     @abstractmethod
@@ -127,6 +127,19 @@ class Reading(ABC):
         wrong = [name for name in self.levels if name not in names]
         if wrong:
             raise ValueError(f"levels: expected some of {shown(call.values)}, found {wrong[0]!r}")
+
+
+def _check_list(name: str, value: object) -> None:
+    if isinstance(value, str) or not isinstance(value, Iterable | None):
+        checks.refuse(name, "a list of inputs or None", value)
+
+
+def nested(spec: Any) -> Iterable[tuple[Any, Any]]:
+    """Return the parts of a nested declaration of outputs, a dict or a sequence, with their keys."""
+    if is_dict(spec):
+        return spec.items()
+    parts: Iterable[Any] = spec
+    return enumerate(parts)
 
 
 def shown(names: Iterable[Name]) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch  # pyright: ignore[reportMissingTypeStubs]
 
 from fa_pyg.batches import check_batch, graph_count
-from fa_pyg.calls.call import Call, Name
+from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.collation import Collation
 from fa_pyg.calls.names import BY_NAME, KEPT, is_pairs
+from fa_pyg.lazy import cached_property
 
 __all__ = ["Sizes"]
 
@@ -23,13 +21,13 @@ class Sizes(Collation):
     def __init__(
         self,
         call: Call,
-        levels: Mapping[Name, str] | None = None,
+        levels: Named[str] | None = None,
         nodes: Name = "pos",
         whole: bool = False,
         pairs_in_edge_order: bool = False,
     ) -> None:
         self.call = call
-        self.levels = {**BY_NAME, **(levels or {})}
+        self.levels: dict[Name, str] = {k: v for some in (BY_NAME, levels or {}) for k, v in some.items()}
         self.pairs_in_edge_order = pairs_in_edge_order
         given = call.get("batch")
         self.batch: Tensor | None = call.get(f"{nodes}_batch") if given is None else given
@@ -43,16 +41,16 @@ class Sizes(Collation):
 
     def _num_nodes(self, nodes: Name) -> int:
         if self.batch is not None:
-            return len(self.batch)
+            return self.batch.size(0)
         given = None if self.call.data is None else self.call.data.num_nodes
         if given is None and not isinstance(self.call.get(nodes), Tensor):
             raise ValueError(
                 "num_nodes: expected a number of nodes in the Data, found neither it nor a tensor of nodes"
             )
-        return len(self.call.get(nodes)) if given is None else given
+        return self.call.get(nodes).size(0) if given is None else given
 
     def _num_graphs(self) -> int:
-        if self.batch is None and self.is_collated and self.call.data.num_graphs > 1:
+        if self.batch is None and self.is_collated and self._data.num_graphs > 1:
             raise ValueError(
                 "batch: expected the graph of each node, found none: set num_nodes in each Data, then collate"
             )
@@ -65,7 +63,7 @@ class Sizes(Collation):
             if self.call.get(name) is not None:
                 return graph_count(self.batch, self.call.get(name), name)
         if isinstance(self.call.get("ptr"), Tensor):
-            return graph_count(self.batch, len(self.call.get("ptr")) - 1, "len(ptr) - 1")
+            return graph_count(self.batch, self.call.get("ptr").size(0) - 1, "len(ptr) - 1")
         return graph_count(self.batch)  # a device sync
 
     def _check_flat(self) -> None:

@@ -60,7 +60,7 @@ def _quoted(name: Name) -> str:
 
 def warn_once(owner: Any, topic: Name, text: str, stacklevel: int) -> None:
     """Warn, unless ``owner`` has warned about the topic before; ``stacklevel`` is the caller's."""
-    topics = getattr(owner, "_told", frozenset())
+    topics: frozenset[Name] = getattr(owner, "_told", frozenset())
     if topic not in topics:
         owner._told = topics | {topic}
         warnings.warn(text, UserWarning, stacklevel=stacklevel + 1)

@@ -46,7 +46,8 @@ BACKENDS: dict[str, Callable[..., Answer]] = {"pynauty": by_pynauty, "igraph": b
 
 def check_backend(name: str | None) -> None:
     """Raise ValueError for an unknown back end, ImportError for one that is not installed."""
-    if checks.one_of("backend", name, BACKENDS, optional=True) is None:
+    checks.one_of("backend", name, BACKENDS, optional=True)
+    if name is None:
         return
     try:
         import_module(name)

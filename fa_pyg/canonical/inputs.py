@@ -12,7 +12,9 @@ from fa_pyg.canonical.integers import flatnonzero
 __all__ = ["check"]
 
 
-def check(edge_index: Any, sizes: Any, node_color: Any, edge_color: Any) -> tuple[Tensor, ...]:
+def check(
+    edge_index: Any, sizes: Any, node_color: Any, edge_color: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the four tensors on the CPU, with equal colors in place of None.
 
     Raises:

@@ -46,6 +46,8 @@ class Level:
             kept = fresh if kept is None else self._best(kept, fresh) + fresh
             kept = self._prune(kept)
             round_ += 1
+        if kept is None:
+            raise ValueError("tree: expected nodes with children, found none")
         return kept
 
     def _next(self, round_: int) -> Tensor:

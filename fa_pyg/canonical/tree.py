@@ -75,8 +75,8 @@ class Tree:
 
     def select(self, some: Tensor) -> Tree:
         """Some of the tree nodes, by their indices."""
-        single = (self.child, self.score, self.leaf_score)
-        return Tree(self.cells.select(some), *(x[some] for x in single), self.leaf[self.cells.entries(some)])
+        cells, leaf = self.cells.select(some), self.leaf[self.cells.entries(some)]
+        return Tree(cells, self.child[some], self.score[some], self.leaf_score[some], leaf)
 
     def __add__(self, other: Tree) -> Tree:
         a, b = self.cells, other.cells

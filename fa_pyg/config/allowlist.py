@@ -18,7 +18,7 @@ from fa_pyg.groups import Group
 from fa_pyg.moved import MOVED
 from fa_pyg.reps import Rep
 
-__all__ = ["EXPECTED", "Allowlist"]
+__all__ = ["ARGUMENTS", "EXPECTED", "Allowlist"]
 
 EXPECTED = (
     "a public model, frame, layer, transform or data set of fa_pyg, a module of torch.nn or "
@@ -53,8 +53,15 @@ TRAINING_NAMES = {
         *("EarlyStopping", "GradientAccumulationScheduler", "LearningRateMonitor", "ModelSummary"),
         *("RichProgressBar", "StochasticWeightAveraging", "TQDMProgressBar", "Timer"),
     ),
-    "lightning.pytorch.loggers": ("CSVLogger", "TensorBoardLogger"),
+    "lightning.pytorch.loggers": ("CSVLogger", "TensorBoardLogger", "WandbLogger"),
     "lightning.pytorch.strategies": ("DDPStrategy",),
+}
+# The safe arguments of classes that take more: settings of W&B name the server that keys are sent to.
+ARGUMENTS = {
+    "lightning.pytorch.loggers.wandb.WandbLogger": (
+        *("entity", "group", "id", "job_type", "log_model", "name", "notes", "offline", "prefix", "project"),
+        *("save_dir", "tags", "version"),
+    ),
 }
 # Excluded: their constructors build code or download models from text, or call what it names.
 EXCLUDED = {
@@ -95,7 +102,7 @@ class Allowlist:
 
     def find(self, name: object) -> Any:
         """Return the object of a full name; None if it is not listed, in which case nothing is imported."""
-        if not _is_name(name):
+        if not isinstance(name, str) or not _is_name(name):
             return None
         if name in self.known:
             return self.known[name]

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from fa_pyg.config.allowlist import EXPECTED, Allowlist
+from fa_pyg.config.allowlist import ARGUMENTS, EXPECTED, Allowlist
 from fa_pyg.config.parameters import parameters
 from fa_pyg.config.plain import LimitError, parse_text, short
 
@@ -134,8 +134,18 @@ class _Walk:
         if odd := set(value) - SPEC:
             self.refuse(where, sorted(map(str, odd)), f"beside class_path only {sorted(SPEC)}")
         kind = self.named(value["class_path"], f"{where}.class_path")
+        self.only(value, kind, where)
         self.arguments(value.get("init_args"), kind, f"{where}.init_args")
         self.value(value.get("dict_kwargs"), Accepts.DATA, f"{where}.dict_kwargs")
+
+    def only(self, value: Mapping, kind: Any, where: str) -> None:
+        """Refuse arguments of a class of which only some are safe, unless it is trusted."""
+        safe = ARGUMENTS.get(f"{kind.__module__}.{kind.__qualname__}") if isclass(kind) else None
+        if safe is None or value["class_path"] in self.allowed.trust:
+            return
+        given = {*(value.get("init_args") or {}), *(value.get("dict_kwargs") or {})}
+        if odd := given - set(safe):
+            self.refuse(where, sorted(odd), f"of the arguments of {kind.__name__} only {sorted(safe)}")
 
     def text(self, value: str, accepts: Accepts, where: str) -> None:
         """Check text: a name where a class is expected; elsewhere settings in YAML must be data as well."""

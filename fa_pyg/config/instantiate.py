@@ -142,7 +142,7 @@ class _Builder:
     def instance(self, value: Any, hint: Any) -> Any:
         """Build an object of a class, which is that of the argument unless the settings name another."""
         base = get_origin(hint) or hint
-        spec = {"class_path": value} if isinstance(value, str) else value
+        spec: Any = {"class_path": value} if isinstance(value, str) else value
         _expect(isclass(base) and isinstance(spec, Mapping), value, hint)
         if "class_path" not in spec:
             listed = any(one is base for one in self.allowed.known.values())

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 from torch_geometric.utils import is_sparse
 
+from fa_pyg.batches import increments_by_name
 from fa_pyg.calls.call import Name
 from fa_pyg.calls.layout import INDEX_LEVELS, Layout
+from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, pointer, side_by_side
 from fa_pyg.frames import Rows
 
@@ -31,7 +32,8 @@ class Collated:
     """
 
     def __init__(self, layout: Layout, selection: Repeated | Selected) -> None:
-        self.layout, self.selection, self.source = layout, selection, layout.call.data
+        self.layout, self.selection = layout, selection
+        self.source: Any = layout.call.data  # PyG does not declare the slices and increments of a batch
         self._slices: dict[Name, Any] = {}
         self._incs: dict[Name, Any] = {}
 
@@ -45,7 +47,7 @@ class Collated:
         self._slices[name], self._incs[name] = slices, incs
         return copies
 
-    def data(self, changed: Mapping[Name, Any]) -> Data:
+    def data(self, changed: Mapping[Name, Any]) -> Any:
         """Return the ``Data`` argument with these attributes; a collated batch stays separable."""
         data = copy.copy(self.source)
         for name, value in changed.items():
@@ -68,13 +70,14 @@ class Collated:
             ]
         return data
 
-    def _copy(self, path: tuple, value: Any, slices: Any, incs: Any) -> tuple[Any, Any, Any]:
+    def _copy(self, path: tuple[Any, ...], value: Any, slices: Any, incs: Any) -> tuple[Any, Any, Any]:
         """Value, slices and increments of a copied attribute, or of an item of one in a dict or list."""
         if isinstance(slices, (Mapping, list)):
             keys = list(slices) if isinstance(slices, Mapping) else range(len(slices))
             parts = {k: self._copy((*path, k), value[k], slices[k], incs[k]) for k in keys}
             columns = ({k: part[i] for k, part in parts.items()} for i in range(3))
-            return tuple(c if isinstance(slices, Mapping) else list(c.values()) for c in columns)
+            first, second, third = (c if isinstance(slices, Mapping) else list(c.values()) for c in columns)
+            return first, second, third
         name = next(key for key in reversed(path) if isinstance(key, str))
         if is_sparse(value):
             return side_by_side(name, value, self.layout, self.selection), self._pointer(slices), None
@@ -88,18 +91,14 @@ class Collated:
             incs = incs if incs is None else incs[self.selection.graphs]
         else:
             # Node indices are recognized by their name, or by increments equal to the numbers of nodes.
-            counts_nodes = self.selection.moves_nodes and self.layout.levels.get(name) in (
-                None,
-                *INDEX_LEVELS,
-            )
-            shifted = (
-                partial(self.selection.incremented, name=name) if counts_nodes else self.selection.shifted
-            )
+            may_count = self.layout.levels.get(name) in (None, *INDEX_LEVELS)
+            permuted = self.selection if isinstance(self.selection, Permuted) and may_count else None
+            shifted = self.selection.shifted if permuted is None else partial(permuted.incremented, name=name)
             copies, incs = shifted(value, rows, dim, steps), steps[self.selection.graphs]
             incs = incs.cumsum(0) - incs
         return copies, self._pointer(slices), incs
 
-    def _rows(self, path: tuple, value: Tensor, slices: Tensor, steps: Tensor | None) -> Rows:
+    def _rows(self, path: tuple[Any, ...], value: Tensor, slices: Tensor, steps: Tensor | None) -> Rows:
         """The rows of an attribute; node indices in a dict or list have separate rows."""
         name = path[-1]
         if len(path) > 1:
@@ -109,9 +108,9 @@ class Collated:
         holds_indices = self.layout.holds_indices(name, value)
         return self.layout.columns(name, value) if holds_indices else self.layout.rows(name, value)
 
-    def _steps(self, name: str, path: tuple, incs: Tensor) -> Tensor | None:
+    def _steps(self, name: str, path: tuple[Any, ...], incs: Tensor) -> Tensor | None:
         """Increment of each graph ``[B, ...]``; None if all are 0."""
-        if type(self.source).__inc__ is Data.__inc__ and "batch" not in name:  # PyG's rule for names
+        if increments_by_name(self.source) and "batch" not in name:  # PyG's rule for names
             return self.layout.node_slices.diff() if "index" in name or name == "face" else None
         last = self.layout.last_graph
         value = functools.reduce(operator.getitem, path, last)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.utils import is_sparse
 
 from fa_pyg.calls.call import Name
@@ -37,7 +37,7 @@ class Copies:
         self.source = SlotRows(frames)
         # Graphs of a collated batch are selected by its slices, those of plain tensors by `batch`.
         selects = not (frames.slots and frames.keeps_rows)
-        if selects and layout.is_collated and bool((layout.batch.diff() < 0).any()):
+        if selects and layout.is_collated and bool((layout.graph_of_node.diff() < 0).any()):
             raise ValueError(
                 "batch: expected increasing order in a collated Batch whose graphs are copied, found nodes "
                 "that were reordered after collation"
@@ -93,7 +93,7 @@ class Slots:
         part = self.source.part(self.first, self.last, rows)
         return part.stop - part.start
 
-    def run(self, model: nn.Module, framed: Mapping[Name, Tensor]) -> Any:
+    def run(self, model: Callable[..., Any], framed: Mapping[Name, Tensor]) -> Any:
         """Return the model's output on these copies, with the declared inputs ``framed``."""
         call = self.layout.call
         if self.is_source:
@@ -143,7 +143,7 @@ class Slots:
         if self.layout.holds_indices(name, value):
             return self._node_indices(name, value)
         if "adj" in text and value.dim() > 1 and value.size(0) == value.size(1) == self.layout.num_nodes:
-            if self.selection.moves_nodes and self.last - self.first == 1:
+            if isinstance(self.selection, Permuted) and self.last - self.first == 1:
                 return self.selection.matrix(value)
             raise ValueError(
                 f"{name!r}: expected a torch.sparse matrix for several frames in one call, found a dense "
@@ -167,7 +167,7 @@ class Slots:
 
     def _check_increment(self, name: Name, value: Tensor) -> None:
         """Raise ValueError for an attribute with a custom ``__inc__`` that only collation can apply."""
-        data = self.layout.call.data
+        data: Any = self.layout.call.data
         if data is None or name not in data or name in self.layout.levels:
             return
         step = data.__inc__(name, value, data._store)

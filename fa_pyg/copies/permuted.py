@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fa_pyg.builders.base import as_permutations
 from fa_pyg.calls.call import Name
 from fa_pyg.copies.rows import Selected, pointer
 from fa_pyg.frames.rows import Rows
@@ -26,7 +27,7 @@ class Permuted(Selected):
         Raises:
             ValueError: for edge indices, and for indices of two sets that both have as many items as nodes.
         """
-        nodes = self.source.frames.sizes.to(steps.device)
+        nodes = as_permutations(self.source.frames).sizes.to(steps.device)
         counted = steps.flatten(1) if steps.dim() > 1 else steps.unsqueeze(1)
         are_nodes = (counted == nodes.unsqueeze(1)).all(0)
         if bool(are_nodes.all()):
@@ -56,7 +57,9 @@ class Permuted(Selected):
         """Raise ValueError for edge indices, which the sorting of edges would invalidate."""
         if self.layout.edge_index is None:
             return
-        edges = torch.bincount(self.layout.edges.body, minlength=len(counted)).to(counted.device)
+        edges = torch.bincount(self.layout.edges.bodies(counted.device), minlength=len(counted)).to(
+            counted.device
+        )
         if bool((counted == edges.unsqueeze(1)).all(0).any()):
             raise ValueError(
                 f"{name!r}: expected indices of nodes, or of items that keep their order, found indices of "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -14,6 +13,7 @@ from fa_pyg.calls.call import Name
 from fa_pyg.calls.layout import Layout
 from fa_pyg.frames.base import FrameSet
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.lazy import cached_property
 
 __all__ = ["Repeated", "Selected", "SlotRows", "pointer", "side_by_side"]
 
@@ -133,8 +133,9 @@ class Selected:
         points: Rows | None = None,
     ) -> Tensor:
         parts, slots = [], self._slots(rows)
-        is_other = points is not None and points.level is not Level.NODE
-        places = self._places_of(points) if is_other else self._places
+        places = self._places
+        if points is not None and points.level is not Level.NODE:
+            places = self._places_of(points)
         for place, (row, _) in zip(places, slots, strict=True):
             selected = value.index_select(dim, row)
             moved = place.index_select(0, selected.clamp(min=0).flatten()).view(selected.shape)

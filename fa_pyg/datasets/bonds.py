@@ -43,7 +43,7 @@ class CovalentBonds(BaseTransform):
         self.scale = checks.number("scale", scale, above=0)
 
     def forward(self, data: Data) -> Data:
-        pairs = covalent_bonds(data.z, data.pos, self.scale)
+        pairs = covalent_bonds(data["z"], data["pos"], self.scale)
         return _set_bonds(data, pairs, torch.ones(pairs.size(1)), "covalent")
 
 
@@ -85,7 +85,7 @@ class RDKitBonds(BaseTransform):
 
     def forward(self, data: Data) -> Data:
         self._worker = self._worker or Worker(SCRIPT, self.time_limit, "RDKitBonds", NEEDS)
-        request = {"z": data.z.tolist(), "pos": data.pos.tolist(), "charge": self.charge}
+        request = {"z": data["z"].tolist(), "pos": data["pos"].tolist(), "charge": self.charge}
         (answer,) = self._worker.request(task="bonds", **request)
         if "bonds" not in answer:
             return self._fall_back(data, answer["error"])
@@ -127,7 +127,7 @@ class RadiusGraph(BaseTransform):
         self.max_num_neighbors = checks.integer("max_num_neighbors", max_num_neighbors, 0, optional=True)
 
     def forward(self, data: Data) -> Data:
-        data.edge_index = radius_graph(data.pos, self.r, max_num_neighbors=self.max_num_neighbors)
+        data.edge_index = radius_graph(data["pos"], self.r, max_num_neighbors=self.max_num_neighbors)
         return data
 
     def __repr__(self) -> str:
@@ -135,7 +135,7 @@ class RadiusGraph(BaseTransform):
 
 
 def _set_bonds(data: Data, pairs: Tensor, order: Tensor, method: str) -> Data:
-    both = torch.cat([pairs, pairs.flip(0)], dim=1).to(data.pos.device)
+    both = torch.cat([pairs, pairs.flip(0)], dim=1).to(data["pos"].device)
     attr = torch.cat([order, order]).to(data.pos)[:, None]
     data.edge_index, data.edge_attr = coalesce(both, attr, num_nodes=data.num_nodes, reduce="max")
     data.bond_method = method

@@ -61,7 +61,7 @@ class EXP(InMemoryDataset):
 
     def __init__(
         self,
-        root: str,
+        root: str | os.PathLike,
         split: str | None = None,
         *,
         checksum: str | None = SHA256,
@@ -69,7 +69,7 @@ class EXP(InMemoryDataset):
     ) -> None:
         checks.instance("root", root, (str, os.PathLike), "a path")
         checks.one_of("split", split, PARTS, optional=True)
-        super().__init__(root, transform)
+        super().__init__(os.fspath(root), transform)
         path = Path(self.raw_paths[0])
         if not path.exists():
             _download(path)

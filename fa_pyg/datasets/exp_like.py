@@ -63,7 +63,7 @@ class EXPLike(InMemoryDataset):
 
     def __init__(
         self,
-        root: str | None = None,
+        root: str | os.PathLike | None = None,
         num_pairs: int = 600,
         seed: int = 0,
         *,
@@ -74,7 +74,7 @@ class EXPLike(InMemoryDataset):
     ) -> None:
         _check(root, num_pairs, seed, split, lengths)
         self.name = f"pairs{num_pairs}_seed{seed}_lengths{'-'.join(map(str, lengths))}"
-        super().__init__(root, transform)
+        super().__init__(None if root is None else os.fspath(root), transform)
 
         def make() -> Tensors:
             return _generate(num_pairs, seed, lengths)

@@ -52,7 +52,7 @@ class GRAPH8c(InMemoryDataset):
 
     def __init__(
         self,
-        root: str,
+        root: str | os.PathLike,
         n: int = 8,
         *,
         transform: Callable | None = None,
@@ -62,7 +62,7 @@ class GRAPH8c(InMemoryDataset):
         checks.instance("root", root, (str, os.PathLike), "a path")
         checks.integer("n", n, 1, max(COUNTS))
         self.n = n
-        super().__init__(root, transform, log=log)
+        super().__init__(os.fspath(root), transform, log=log)
 
         def make() -> Tensors:
             return {"masks": torch.from_numpy(connected_graphs(n, progress=log))}

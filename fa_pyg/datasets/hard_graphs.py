@@ -126,7 +126,8 @@ def cfi_pair(base_edge_index: Tensor) -> tuple[Data, Data]:
     twisted[1, :2] = links[1, :2].flip(0)
     owners, sets = _even_sets(edges, ends)
     base = torch.cat([edges.unsqueeze(2).expand_as(ends).flatten(), owners])
-    return tuple(_graph(torch.cat([some, sets], dim=1), len(base), base=base) for some in (links, twisted))
+    first, second = (torch.cat([some, sets], dim=1) for some in (links, twisted))
+    return _graph(first, len(base), base=base), _graph(second, len(base), base=base)
 
 
 def _even_sets(edges: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:

@@ -80,7 +80,7 @@ class MDTrajectory(InMemoryDataset):
 
     def __init__(
         self,
-        root: str,
+        root: str | os.PathLike,
         molecule: str | os.PathLike = "aspirin",
         split: str | None = None,
         *,
@@ -124,7 +124,7 @@ class MDTrajectory(InMemoryDataset):
             "snapshots_in_a_part": PART,
         }
         self.name = folder_name(name, settings)
-        super().__init__(root, transform, log=log)
+        super().__init__(os.fspath(root), transform, log=log)
         parts = Parts(os.path.join(self.processed_dir, self.name), settings, force_reload)
         run = Run(parts, steps // stride)
         if not run.complete():

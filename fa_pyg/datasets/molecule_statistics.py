@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch_geometric.data import Data
@@ -127,7 +128,9 @@ class _Fit:
         self.targets = {name: i for i, name in enumerate(targets)}
         self.single = dict.fromkeys(targets, True)
         self.columns = len(SYMBOLS) + 1 + len(self.targets)
-        self.rows, self.r, self.sums = [], np.zeros((0, self.columns)), np.zeros(self.columns)
+        self.rows = []
+        self.r: np.ndarray = np.zeros((0, self.columns))
+        self.sums: np.ndarray = np.zeros(self.columns)
 
     def add(self, counts: np.ndarray, values: dict[str, np.ndarray]) -> None:
         if not any(self.single.values()):
@@ -138,10 +141,12 @@ class _Fit:
         if len(self.rows) == CHUNK:
             self._reduce()
 
-    def result(self, name: str, elements: np.ndarray) -> tuple[dict[str, float], float, float] | tuple[()]:
+    def result(
+        self, name: str, elements: np.ndarray
+    ) -> tuple[dict[str, float] | None, float | None, float | None]:
         """Return the contribution of each element, and mean and standard deviation of the residual."""
         if not self.single[name]:
-            return ()
+            return None, None, None
         self._reduce()
         seen, ones = np.flatnonzero(elements), len(SYMBOLS)
         column = ones + 1 + self.targets[name]
@@ -157,4 +162,5 @@ class _Fit:
         if self.rows:
             rows = np.array(self.rows, dtype=np.float64)
             self.sums, self.rows = self.sums + rows.sum(0), []
-            self.r = np.linalg.qr(np.concatenate([self.r, rows]), mode="r")
+            triangle: Any = np.linalg.qr(np.concatenate([self.r, rows]), mode="r")
+            self.r = triangle

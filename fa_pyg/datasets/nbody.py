@@ -71,7 +71,7 @@ class NBody(InMemoryDataset):
 
     def __init__(
         self,
-        root: str,
+        root: str | os.PathLike,
         split: str = "train",
         num_samples: int | None = None,
         *,
@@ -102,7 +102,7 @@ class NBody(InMemoryDataset):
             f"{interaction}{num_particles}_seed{seed}_length{length}"
             f"_frame{input_frame}to{target_frame}_{split}{num_samples}{'_velocities' if velocities else ''}"
         )
-        super().__init__(root, transform, log=log)
+        super().__init__(os.fspath(root), transform, log=log)
 
         def make() -> Tensors:
             samples = SPLITS[split][:num_samples]
@@ -131,7 +131,7 @@ def _collate(nodes: Tensors, num_neighbors: int | None) -> tuple[Data, dict[str,
         data.edge_index, data.edge_attr = all_pairs(nodes["charge"])
     else:
         batch = torch.arange(samples).repeat_interleave(n)
-        data.edge_index, data.edge_attr = nearest_pairs(data.pos, data.charge, num_neighbors, batch)
+        data.edge_index, data.edge_attr = nearest_pairs(data["pos"], data["charge"], num_neighbors, batch)
         data.edge_index %= n
     edges = data.num_edges // samples
     sizes = dict.fromkeys(nodes, n) | dict.fromkeys(("edge_index", "edge_attr"), edges)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+
+from fa_pyg.progress import bar as show
 
 __all__ = ["DT", "LAWS", "STRIDE", "energy_terms", "initial_states", "reflect", "simulate"]
 
@@ -83,12 +84,13 @@ def simulate(
     """
     size = max(1, PAIRS // charge.shape[1] ** 2)
     chunks = [slice(i, i + size) for i in range(0, len(charge), size)]
-    with tqdm(total=len(charge), desc=f"n-body ({interaction})", unit="samples", disable=not progress) as bar:
+    with show(total=len(charge), desc=f"n-body ({interaction})", unit="samples", progress=progress) as bar:
         out = []
         for chunk in chunks:
             out.append(_leapfrog(charge[chunk], pos[chunk], vel[chunk], frames, LAWS[interaction]))
             bar.update(len(charge[chunk]))
-    return tuple(np.concatenate(part) for part in zip(*out, strict=True))
+    pos, vel = (np.concatenate(part) for part in zip(*out, strict=True))
+    return pos, vel
 
 
 def _leapfrog(charge, pos, vel, frames: Sequence[int], law: _Law) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +113,8 @@ def _leapfrog(charge, pos, vel, frames: Sequence[int], law: _Law) -> tuple[np.nd
         if step % STRIDE == 0 and step // STRIDE - 1 in frames:
             states.append((x.transpose(2, 1, 0).copy(), v.transpose(2, 1, 0).copy()))
         v += kick(x)
-    return tuple(np.stack(part, axis=1) for part in zip(*states, strict=True))
+    path, speed = (np.stack(part, axis=1) for part in zip(*states, strict=True))
+    return path, speed
 
 
 def energy_terms(

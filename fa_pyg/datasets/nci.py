@@ -79,7 +79,7 @@ class NCIConformers(InMemoryDataset):
 
     def __init__(
         self,
-        root: str,
+        root: str | os.PathLike,
         split: str | None = None,
         num_molecules: int | None = None,
         conformers: int = 1,
@@ -94,7 +94,7 @@ class NCIConformers(InMemoryDataset):
     ) -> None:
         _check(root, split, num_molecules, conformers, seed, dtype, workers, time_limit)
         self.name = f"nci_seed{seed}_conformers{conformers}"
-        super().__init__(root, transform, log=log)
+        super().__init__(os.fspath(root), transform, log=log)
         settings = {"seed": seed, "conformers": conformers, "smiles_in_a_part": PART}
         parts = Parts(os.path.join(self.processed_dir, self.name), settings, force_reload)
         build = Build(parts, num_molecules, conformers, seed)

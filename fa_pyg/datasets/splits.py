@@ -57,7 +57,8 @@ def choose_split(total: int, split: str | None, splits: Splits, seed: int) -> np
     Raises:
         ValueError: where a part has another name or is empty, and where ``splits`` does not fit.
     """
-    if checks.one_of("split", split, PARTS, optional=True) is None:
+    checks.one_of("split", split, PARTS, optional=True)
+    if split is None:
         return np.arange(total)
     if isinstance(splits, str | os.PathLike):
         parts = _check_parts(_load(Path(splits)), total, str(splits))
@@ -88,7 +89,7 @@ def _sizes(splits: Any, total: int) -> list[int]:
         if min(sizes) < 0 or sum(sizes) > total:
             checks.refuse("splits", f"counts that fit {total} structures", splits)
         return sizes
-    if not all(isinstance(s, Real) and 0 <= s <= 1 for s in splits) or sum(splits) > 1 + 1e-9:
+    if not all(isinstance(s, Real) and 0 <= float(s) <= 1 for s in splits) or sum(splits) > 1 + 1e-9:
         checks.refuse("splits", expected, splits)
     ends = [round(total * float(end)) for end in np.cumsum(splits)]
     return [stop - start for start, stop in zip([0, *ends], ends, strict=False)]

@@ -106,4 +106,4 @@ class XYZ(InMemoryDataset):
 
 
 def _names(structures: list[Data]) -> set[str]:
-    return {name for data in structures for name, _ in data}
+    return {name for data in structures for name in data._store}

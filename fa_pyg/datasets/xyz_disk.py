@@ -167,7 +167,8 @@ class OnDiskXYZ(OnDiskDataset):
 
     def _fill(self, make: Prepare, workers: int) -> None:
         try:
-            last = self.db.cursor.execute(f"SELECT MAX(COL_{PLACE}) FROM {TABLE}").fetchone()[0]
+            db: Any = self.db
+            last = db.cursor.execute(f"SELECT MAX(COL_{PLACE}) FROM {TABLE}").fetchone()[0]
             starts = range(0 if last is None else last + 1, len(make.source), BATCH)
             tasks = ((start, range(start, min(start + BATCH, len(make.source)))) for start in starts)
             for _, batch in map_in_order(prepare, tasks, make, workers):
@@ -184,8 +185,9 @@ class OnDiskXYZ(OnDiskDataset):
 
     def _add(self, rows: list[dict[str, Any]]) -> None:
         if rows:
-            self.db.multi_insert(range(self._numel, self._numel + len(rows)), rows)
-            self._numel += len(rows)
+            first = self._numel or 0
+            self.db.multi_insert(range(first, first + len(rows)), rows)
+            self._numel = first + len(rows)
 
 
 def _check_name(name: str) -> None:

@@ -88,7 +88,7 @@ class LazyXYZ(Dataset):
         if self._rows is not None:
             self._row = self._rows.match(files, self.index.counts(), self.index.source)
         if split is not None:
-            self._indices = choose_split(len(self.index), split, splits, seed)
+            vars(self)["_indices"] = choose_split(len(self.index), split, splits, seed)
 
     @property
     def num_atoms(self) -> torch.Tensor:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 from fa_pyg.dynamics.inputs import calculator, names, start
@@ -19,6 +16,7 @@ from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
 from fa_pyg.dynamics.report import TrajectoryWriter, draw, table, write_energies, write_gaps, write_results
 from fa_pyg.files import atomic_write
 from fa_pyg.potential.device import find_device
+from fa_pyg.progress import bar as show
 
 __all__ = ["compare", "main", "prepare"]
 
@@ -60,7 +58,10 @@ def compare(given: argparse.Namespace, atoms: Any, calculators: Mapping[str, Any
         draw(runs, out / "energy.png", title)
     path, gaps = runs[first].pos, {}
     for (label, one), result in zip(calculators.items(), found, strict=True):
-        with _bar(max(2 * len(path) - 1, 0), f"{label} on the path of {first}", "structures") as bar:
+        name = f"{label} on the path of {first}"
+        with show(
+            total=max(2 * len(path) - 1, 0), desc=name, unit="structures", progress=given.progress
+        ) as bar:
             gaps[label] = path_gaps(
                 one.model, atoms.numbers, path, given.batch_size, given.device, bar.update
             )
@@ -77,7 +78,8 @@ def _run(atoms: Any, calc: Any, given: argparse.Namespace, folder: Path) -> Traj
     steps = round(1000 * given.picoseconds / given.timestep)
     moving = atoms.copy()
     moving.calc = calc
-    with atomic_write(folder / "trajectory.xyz") as file, _bar(steps, folder.name, "step") as bar:
+    shown = {"total": steps, "desc": folder.name, "unit": "step", "progress": given.progress}
+    with atomic_write(folder / "trajectory.xyz") as file, show(**shown) as bar:
         writer = TrajectoryWriter(file, given.every, given.timestep)
 
         def watch(atoms: Any, step: int) -> None:
@@ -103,18 +105,10 @@ def _summary(run: Trajectory, seconds: float) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _bar(total: int, name: str, unit: str) -> Iterator[tqdm]:
-    often = 0.5 if sys.stderr.isatty() else 30.0
-    with tqdm(total=total, desc=name, unit=unit, dynamic_ncols=True, mininterval=often) as bar:
-        yield bar
-
-
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command line; return 0, even if a molecule breaks, or 2 for bad input."""
-    parser = argparse.ArgumentParser(
-        description="Dynamics at constant energy with trained models.", allow_abbrev=False
-    )
+    description = "Dynamics at constant energy with trained models."
+    parser = argparse.ArgumentParser(prog, description=description, allow_abbrev=False)
     parser.add_argument("checkpoints", nargs="+", help="best.ckpt of runs, or their folders")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--xyz", help="file with the molecule to start from")
@@ -127,6 +121,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=64, help="structures in a call on the path")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True, help="show bars")
     parser.add_argument("--frame", choices=SMOOTHNESS, help="to evaluate in; default: that of the training")
     parser.add_argument(
         "--trust",
@@ -144,6 +139,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     found = compare(given, *prepared)
     print(f"{table(found)}\nwritten to {given.out}")
+    print(
+        f"next: {Path(given.out, 'energy.png')} shows the drift; ase gui opens trajectory.xyz of each model"
+    )
     if steep := [one["name"] for one in found if one["too_steep"]]:
         print(f"frames too steep for these steps: {', '.join(steep)}; try --frame forces", file=sys.stderr)
     return 0

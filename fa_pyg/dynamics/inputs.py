@@ -79,7 +79,7 @@ def start(checkpoint: str | Path, xyz: str | None, index: int, trust: str | Iter
     cell = {}
     if is_periodic(data):
         cell = {"cell": data.cell.reshape(3, 3).numpy(), "pbc": data.pbc.flatten().tolist()}
-    return Atoms(data.z.tolist(), data.pos.double().numpy(), **cell)
+    return Atoms(data.z.tolist(), data["pos"].double().numpy(), **cell)
 
 
 def _tested(checkpoint: str | Path, index: int, trust: str | Iterable[str]) -> Any:

@@ -36,7 +36,7 @@ def path_gaps(
     pos: np.ndarray,
     batch_size: int = 64,
     device: str = "cpu",
-    watch: Callable[[int], None] | None = None,
+    watch: Callable[[int], object] | None = None,
 ) -> np.ndarray:
     r"""Gaps of a model along given states, with forces halfway between them as well (Simpson's rule).
 
@@ -97,7 +97,7 @@ def along(
     pos: np.ndarray,
     batch_size: int = 64,
     device: str = "cpu",
-    watch: Callable[[int], None] | None = None,
+    watch: Callable[[int], object] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Evaluate energies and forces of one molecule in many states, in batches.
 

@@ -110,4 +110,5 @@ def nve(
     time = np.arange(len(states)) * timestep / 1000
     shapes = ((0,), (0,), (0, len(atoms), 3), (0, len(atoms), 3))
     columns = [np.array(one, float) for one in zip(*states, strict=True)] or [np.empty(s) for s in shapes]
-    return Trajectory(time, *columns, end)
+    potential, kinetic, pos, forces = columns
+    return Trajectory(time, potential, kinetic, pos, forces, end)

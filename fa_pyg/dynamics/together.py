@@ -81,7 +81,9 @@ class _Run:
         shape = (0, *self.pos.shape)
         columns = [np.array(one, float) for one in zip(*self.states, strict=True)]
         columns = columns or [np.empty(0), np.empty(0), np.empty(shape), np.empty(shape)]
-        return Trajectory(np.arange(len(self.states)) * self.timestep / 1000, *columns, self.end)
+        time = np.arange(len(self.states)) * self.timestep / 1000
+        potential, kinetic, pos, forces = columns
+        return Trajectory(time, potential, kinetic, pos, forces, self.end)
 
 
 def _evaluate(model: torch.nn.Module, runs: Sequence[_Run]) -> None:

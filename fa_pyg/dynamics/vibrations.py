@@ -36,7 +36,7 @@ def frequencies(atoms: Any, delta: float = 0.01) -> np.ndarray:
     with TemporaryDirectory() as folder:
         modes = Vibrations(atoms, name=folder, delta=delta)
         modes.run()
-        found = np.asarray(modes.get_frequencies())
+        found: Any = np.asarray(modes.get_frequencies())
     return np.sort(found.real - np.abs(found.imag))
 
 

@@ -6,18 +6,28 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import IO, Any
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
 __all__ = ["atomic_write", "write_atomically"]
 
-Path = str | os.PathLike
+Path = str | os.PathLike[str]
 LONGEST = 100  # bytes of the target's name in that of the temporary file; file systems allow 255 in all
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
+@overload
+def atomic_write(
+    path: Path, mode: Literal["w"] = "w", *, follow_links: bool = True
+) -> AbstractContextManager[TextIO]: ...
+@overload
+def atomic_write(
+    path: Path, mode: Literal["wb"], *, follow_links: bool = True
+) -> AbstractContextManager[BinaryIO]: ...
+@overload
+def atomic_write(path: Path, mode: str, *, follow_links: bool = True) -> AbstractContextManager[IO[Any]]: ...
 @contextmanager
-def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> Iterator[IO[Any]]:
+def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> Iterator[Any]:
     """Open a temporary file that replaces ``path`` when the block ends, and is removed when it raises.
 
     The temporary file lies in the folder of the target, has a unique name, and is created
@@ -45,8 +55,10 @@ def atomic_write(path: Path, mode: str = "w", *, follow_links: bool = True) -> I
     try:
         if permissions is not None and hasattr(os, "fchmod"):
             os.fchmod(descriptor, permissions)  # the umask has cut them
-        text = {} if mode == "wb" else {"encoding": "utf-8", "newline": "\n"}
-        with open(descriptor, mode, **text) as file:
+        text = mode != "wb"
+        with open(
+            descriptor, mode, encoding="utf-8" if text else None, newline="\n" if text else None
+        ) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

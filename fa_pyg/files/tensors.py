@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from fa_pyg.files.checked_json import DamagedFile
 __all__ = ["Spec", "Tensors", "cached", "check", "load", "save"]
 
 Tensors = dict[str, Tensor]
-Spec = dict[str, tuple[torch.dtype, tuple[int | None, ...]]]  # None: any size
+Spec = Mapping[str, tuple[torch.dtype, tuple[int | None, ...]]]  # None: any size
 ABOUT = "about"  # key: the name of the file, so that a renamed file is detected
 
 
@@ -88,8 +88,7 @@ def check(path: str | os.PathLike, found: dict[str, Any], spec: Spec) -> None:
     """
     for key, (dtype, shape) in spec.items():
         value = found.get(key)
-        fits = isinstance(value, Tensor) and value.dtype == dtype and value.dim() == len(shape)
-        if not fits or any(n not in (None, m) for n, m in zip(shape, value.shape, strict=True)):
+        if not _fits(value, dtype, shape):
             is_tensor = isinstance(value, Tensor)
             what = f"{value.dtype} {list(value.shape)}" if is_tensor else type(value).__name__
             raise DamagedFile(Path(path), f"{key} as {what} instead of {dtype} {list(shape)}")
@@ -99,3 +98,9 @@ def _about(path: str | os.PathLike) -> str:
     """Return folder and name; a cache may be moved as a whole."""
     path = Path(path)
     return f"{path.parent.name}/{path.name}"
+
+
+def _fits(value: object, dtype: torch.dtype, shape: Sequence[int | None]) -> bool:
+    if not isinstance(value, Tensor) or value.dtype != dtype or value.dim() != len(shape):
+        return False
+    return all(n in (None, m) for n, m in zip(shape, value.shape, strict=True))

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
-from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.frames.slots import rows_by_slot
+from fa_pyg.groups.draw import draw
+from fa_pyg.lazy import cached_property
 from fa_pyg.reps import RepLike
+from fa_pyg.typed import integers
 
 __all__ = ["ALL_RANKS", "NO_RANK", "FrameSet", "LevelLike"]
 
@@ -25,6 +27,7 @@ NO_RANK = -1
 """Exactness of frames that are not exact for any output."""
 
 Self = TypeVar("Self", bound="FrameSet")
+Sources = list[tuple[Tensor, Tensor]]  # slot by slot, the source row and the frame of each row of the copies
 
 
 class FrameSet(ABC):
@@ -35,6 +38,7 @@ class FrameSet(ABC):
     ``num_bodies`` and ``slots``: K where every body has K frames, 0 where the numbers differ.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # of the subclass
     body: Tensor
     weight: Tensor
     batch: Tensor | None
@@ -45,11 +49,31 @@ class FrameSet(ABC):
     keeps_rows: bool  # whether a slot of all bodies holds the rows of a tensor in their original order
 
     @abstractmethod
+    def to_frame(self, x: Tensor, rep: RepLike, level: LevelLike = None) -> Tensor:
+        r"""Return :math:`\rho(g)^{-1} x` for every frame g of each row's body."""
+
+    @abstractmethod
+    def from_frame(self, y: Tensor, rep: RepLike, level: LevelLike = None) -> Tensor:
+        r"""Return :math:`\rho(g)\, y` for copies in the order of :meth:`to_frame`."""
+
+    @abstractmethod
+    def exact_for(self, rep: RepLike = "scalar") -> Tensor:
+        """Return for each body whether averages of such outputs are exactly equivariant, ``[B]`` bool."""
+
+    @abstractmethod
     def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
         """Return the weighted average over the frames of a model's outputs on the copies."""
 
     @abstractmethod
-    def sources_by_slot(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+    def sample(self, k: int = 1, generator: torch.Generator | None = None) -> FrameSet:
+        """Draw k frames for each body by weight, of weight 1 / k each: averages stay unbiased."""
+
+    @abstractmethod
+    def with_one_frame(self, bodies: Tensor) -> FrameSet:
+        """Return frames in which some bodies (``[B]`` bool) keep only their first."""
+
+    @abstractmethod
+    def sources_by_slot(self, rows: Rows) -> Sources:
         """Return, slot by slot, the source row and the frame of each row of the copies."""
 
     @property
@@ -86,9 +110,9 @@ class FrameSet(ABC):
         if self.slots:
             return [self.num_bodies] * self.slots
         longest_last = torch.bincount(self.counts)[1:]
-        return longest_last.flip(0).cumsum(0).flip(0).tolist()
+        return integers(longest_last.flip(0).cumsum(0).flip(0))
 
-    def to(self: Self, *args, **kwargs) -> Self:
+    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Move or cast, like :meth:`torch.Tensor.to`; indices keep their type."""
 
         def move(x: Tensor) -> Tensor:
@@ -131,11 +155,10 @@ class FrameSet(ABC):
         The points (u + i) / k, u uniform, on a body's cumulative weights. Frames of equal weight are thus
         drawn without replacement, and k = K takes every frame exactly once.
         """
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        if not _is_count(k):
             raise ValueError(f"k: expected a positive integer, found {k!r}")
         device, size = self.device, self.num_bodies
-        source = generator.device if generator is not None else device
-        u = torch.rand(size, generator=generator, device=source, dtype=torch.float64).to(device)
+        u = draw(torch.rand, size, generator=generator, device=device, dtype=torch.float64)
         points = (u + torch.arange(k, device=device).unsqueeze(1)) / k
         # In body-major order the frames of body b take `counts[b]` positions from `start[b]` on.
         by_body = self.by_body[0]
@@ -179,7 +202,7 @@ class FrameSet(ABC):
         sources, frames = zip(*self.sources_by_slot(rows), strict=True)
         return torch.cat(sources), torch.cat(frames)
 
-    def _in_order(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+    def _in_order(self, rows: Rows) -> Sources:
         """For each slot, the rows of the bodies that have it, ascending, and their frames.
 
         It takes one device sync for each slot, so the result is kept with the index tensor that it is for.
@@ -192,7 +215,7 @@ class FrameSet(ABC):
         return sources
 
     @cached_property
-    def _cached_sources(self) -> dict[tuple[int, int], tuple[Tensor | None, list[tuple[Tensor, Tensor]]]]:
+    def _cached_sources(self) -> dict[tuple[int, int], tuple[Tensor | None, Sources]]:
         return {}
 
     @cached_property
@@ -203,6 +226,8 @@ class FrameSet(ABC):
     @cached_property
     def _nodes(self) -> Rows:
         """The rows of node-level tensors, for frames with ``batch``."""
+        if self.batch is None:
+            raise ValueError("node level: expected frames with `batch`, found none")
         return Rows.of(self.batch, Level.NODE)
 
     @cached_property
@@ -219,7 +244,7 @@ class FrameSet(ABC):
             return Rows(Level.INDEX, level, n)
         if level not in (None, "node", "graph"):
             raise ValueError(f'level: expected "node", "graph" or the body of each row, found {level!r}')
-        if level != "graph" and self.batch is not None and n == len(self.batch):
+        if level != "graph" and self.batch is not None and n == self.batch.size(0):
             if level is None and n == self.num_bodies and not self._nodes_are_graphs:
                 raise ValueError(
                     f'level: expected "node" or "graph" for {n} rows, which fit both, found None'
@@ -229,7 +254,7 @@ class FrameSet(ABC):
             return Rows(Level.NODE, None, n)
         if n == self.num_bodies and (level != "node" or self.batch is None):
             return Rows.of(torch.arange(n, device=self.device), Level.GRAPH) if self.slots else self._graphs
-        nodes = self.num_bodies if self.batch is None else len(self.batch)
+        nodes = self.num_bodies if self.batch is None else self.batch.size(0)
         raise ValueError(
             f"level={level!r}: expected {nodes} nodes or {self.num_bodies} graphs, found {n} rows"
         )
@@ -245,10 +270,10 @@ class FrameSet(ABC):
                 )
             return self._rows_of(n, level)
         for candidate in ("node", "graph") if level is None else (level,):
-            n = len(candidate) if isinstance(candidate, Tensor) else self.num_bodies
+            n = candidate.size(0) if isinstance(candidate, Tensor) else self.num_bodies
             n = candidate.count if isinstance(candidate, Rows) else n
             if candidate == "node" and self.batch is not None:
-                n = len(self.batch)
+                n = self.batch.size(0)
             rows = self._rows_of(n, candidate)
             if int(self.counts[rows.body].sum()) == m:
                 return rows
@@ -256,4 +281,9 @@ class FrameSet(ABC):
 
     @cached_property
     def _nodes_are_graphs(self) -> bool:
-        return torch.equal(self.batch, torch.arange(len(self.batch), device=self.batch.device))
+        batch = self.batch
+        return batch is not None and torch.equal(batch, torch.arange(batch.size(0), device=batch.device))
+
+
+def _is_count(k: object) -> bool:
+    return isinstance(k, int) and not isinstance(k, bool) and k >= 1

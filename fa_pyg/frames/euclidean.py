@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.frames.base import ALL_RANKS, NO_RANK
-from fa_pyg.frames.motion import MotionFrames
+from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.slots import slot_major
 from fa_pyg.math.ragged import index_within_body
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ALL_RANKS", "NO_RANK", "Frames"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Frames(MotionFrames):
     r"""The frames F(x) of a batch: finitely many weighted motions :math:`g = (R, t)` for each body.
 
@@ -50,24 +50,32 @@ class Frames(MotionFrames):
     """
 
     rotation: Tensor
-    body: Tensor | None = None
-    weight: Tensor | None = None
-    origin: Tensor | None = None
-    batch: Tensor | None = None
-    num_bodies: int | None = None
+    body: Tensor
+    weight: Tensor
+    origin: Tensor | None
+    batch: Tensor | None
+    num_bodies: int
     # Set by the library only: K where every body has K frames, 0 where they differ.
-    slots: int | None = field(default=None, init=False)
+    slots: int = field(init=False)
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
     scale: Tensor | None = field(default=None, init=False)  # see with_similarity
     velocity: Tensor | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        checks.instance("batch", self.batch, Tensor, "a tensor", optional=True)
-        if self.batch is not None and (self.batch.dtype != torch.long or self.batch.dim() != 1):
-            found = f"{self.batch.dtype} {list(self.batch.shape)}"
+    def __init__(
+        self,
+        rotation: Tensor,
+        body: Tensor | None = None,
+        weight: Tensor | None = None,
+        origin: Tensor | None = None,
+        batch: Tensor | None = None,
+        num_bodies: int | None = None,
+    ) -> None:
+        checks.instance("batch", batch, Tensor, "a tensor", optional=True)
+        if batch is not None and (batch.dtype != torch.long or batch.dim() != 1):
+            found = f"{batch.dtype} {list(batch.shape)}"
             raise ValueError(f"batch: expected the body of each node, int64 [N], found {found}")
-        given = (self.rotation, self.body, self.weight, self.origin, self.num_bodies)
-        for name, value in slot_major(*given).items():
+        values = slot_major(rotation, body, weight, origin, num_bodies)
+        for name, value in {**values, "origin": origin, "batch": batch}.items():
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -132,15 +140,17 @@ class Frames(MotionFrames):
         order = torch.argsort(index_within_body(body, counts) * size + body)
         rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
         given = {"rotation": rotation, "body": body, "weight": weight, "origin": origin, "batch": batch}
-        slots = len(body) if size == 1 else int(len(body) == size)
+        slots = body.size(0) if size == 1 else int(body.size(0) == size)
         return cls.made(**given, num_bodies=size, slots=slots, exact=exact)
 
     @property
     def _like(self) -> Tensor:
         return self.rotation
 
-    def _framed(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
-        return self._in_frames(x, rep, rows, dtype)
+    def _framed(
+        self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype, out: Tensor | None = None
+    ) -> Tensor:
+        return written(self._in_frames(x, rep, rows, dtype), out)
 
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         return self._mean(y, rep, rows)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.math.ragged import index_within_body
+from fa_pyg.typed import integers
 
 __all__ = ["LocalIndex", "checked_orders"]
 
@@ -50,11 +51,11 @@ def checked_orders(
     counts = torch.bincount(body, minlength=size)
     if len(counts) != size or not bool(counts.all()):
         raise ValueError(
-            f"body: expected at least one frame for each of {size} graphs, found {body.tolist()}"
+            f"body: expected at least one frame for each of {size} graphs, found {integers(body)}"
         )
     if not torch.equal(torch.bincount(batch, minlength=size), sizes):
         raise ValueError(
-            f"batch: expected the sizes {sizes.tolist()}, found {torch.bincount(batch).tolist()}"
+            f"batch: expected the sizes {integers(sizes)}, found {integers(torch.bincount(batch))}"
         )
     length = sizes[body]
     frame = torch.arange(len(body), device=sizes.device).repeat_interleave(length)

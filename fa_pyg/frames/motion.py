@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
-from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike
+from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike, Sources
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.similarity import align, moved, moved_back
-from fa_pyg.math.linalg import det, gather, rotate, rotate_back, scatter_sum
+from fa_pyg.lazy import cached_property
+from fa_pyg.math.linalg import det, gather, is_plain, rotate, rotate_back, scatter_sum
 from fa_pyg.reps import Rep, RepLike
+from fa_pyg.typed import computed
 
 if TYPE_CHECKING:
     from fa_pyg.frames.euclidean import Frames
 
-__all__ = ["MotionFrames"]
+__all__ = ["MotionFrames", "written"]
+
+_BLOCK = 1 << 13  # rows
 
 Self = TypeVar("Self", bound="MotionFrames")
+Rotation = Callable[[Tensor, Tensor, int], Tensor]
 
 
 class MotionFrames(FrameSet):
@@ -37,7 +41,6 @@ class MotionFrames(FrameSet):
     scale: Tensor | None
     velocity: Tensor | None
     keeps_rows = True
-    moves_edges = False
 
     @property
     @abstractmethod
@@ -45,16 +48,25 @@ class MotionFrames(FrameSet):
         """A tensor with the type, device and dimension of the frames."""
 
     @abstractmethod
-    def _framed(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
-        """The copies ``[M, ...]`` of ``x`` with explicit geometric axes, relative to the origin."""
+    def _framed(
+        self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype, out: Tensor | None = None
+    ) -> Tensor:
+        """The copies ``[M, ...]`` of ``x`` with explicit geometric axes, relative to the origin.
+
+        Written to ``out [K, n, ...]`` if it is given, which is then returned.
+        """
 
     @abstractmethod
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         """The average of copies ``y`` with explicit geometric axes, relative to the origin."""
 
-    @property
+    @computed
     def dim(self) -> int:
         return self._like.size(-1)
+
+    @property
+    def moves_edges(self) -> bool:
+        return False
 
     @property
     def device(self) -> torch.device:
@@ -84,7 +96,7 @@ class MotionFrames(FrameSet):
         kind = f"{self.slots} a body" if self.slots else "ragged"
         return f"Frames({self.num_frames} in {self.dim} dimensions, {self.num_bodies} bodies, {kind})"
 
-    def sources_by_slot(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+    def sources_by_slot(self, rows: Rows) -> Sources:
         return self._in_order(rows)
 
     # ---------------------------------------------------------------------------------- the equation
@@ -103,17 +115,32 @@ class MotionFrames(FrameSet):
         Raises:
             ValueError: if x is not floating point or its shape fits neither ``rep`` nor a level.
         """
-        rep, rows = Rep.of(rep), self._rows_of(len(x), level)
+        rep, rows = Rep.of(rep), self._rows_of(x.size(0), level)
+        if not self.slots or rows.count <= 2 * _BLOCK or not is_plain(x, self._like, self.origin):
+            return self._to_frame(x, rep, rows)
+        # Block by block, what is computed on the way stays in the processor's cache.
+        copies = x.new_empty(self.slots, *x.shape)
+        for start in range(0, rows.count, _BLOCK):
+            some = slice(start, start + _BLOCK)
+            part = Rows(
+                rows.level, None if rows.body is None else rows.body[some], min(_BLOCK, rows.count - start)
+            )
+            self._to_frame(x[some], rep, part, copies[:, some])
+        return copies.flatten(0, 1)
+
+    def _to_frame(self, x: Tensor, rep: Rep, rows: Rows, out: Tensor | None = None) -> Tensor:
         y = self._explicit(x, rep)
         if rep.affine and self.origin is not None:
-            y = y - align(gather(self.origin, rows.body), y)
-        y = moved_back(y, rep, rows.body, self.scale, self.velocity)
+            y = y - align(gather(self.origin, self._body(rows)), y)
+        y = moved_back(y, rep, self._body(rows), self.scale, self.velocity)
+        if out is not None:
+            return self._framed(y, rep, rows, x.dtype, out.view(-1, *y.shape))
         y = self._framed(y, rep, rows, x.dtype)
-        return y.reshape(len(y), *x.shape[1:])
+        return y.reshape(y.size(0), *x.shape[1:])
 
     def from_frame(self, y: Tensor, rep: RepLike = "vector", level: LevelLike = None) -> Tensor:
         r"""Return :math:`\rho(g)\, y` for copies ``y [M, ...]`` in the order of :meth:`to_frame`."""
-        rep, rows = Rep.of(rep), self._source_rows(len(y), level)
+        rep, rows = Rep.of(rep), self._source_rows(y.size(0), level)
         frame = self._copied(rows)[1]
         z = self._rotated(rotate_back, self._explicit(y, rep), frame, rep)
         if rep.affine or rep.scale or rep.boost:
@@ -138,11 +165,11 @@ class MotionFrames(FrameSet):
         Raises:
             ValueError: as :meth:`to_frame`, with the sizes that would fit.
         """
-        rep, rows = Rep.of(rep), self._source_rows(len(y), level)
+        rep, rows = Rep.of(rep), self._source_rows(y.size(0), level)
         z = self._averaged(self._explicit(y, rep), rep, rows)
-        z = moved(z, rep, rows.body, self.scale, self.velocity)
+        z = moved(z, rep, self._body(rows), self.scale, self.velocity)
         if rep.affine and self.origin is not None:
-            z = z + align(gather(self.origin, rows.body), z)
+            z = z + align(gather(self.origin, self._body(rows)), z)
         return z.to(y.dtype).reshape(rows.count, *y.shape[1:])
 
     def with_similarity(self: Self, scale: Tensor | None, velocity: Tensor | None) -> Self:
@@ -176,6 +203,10 @@ class MotionFrames(FrameSet):
 
     # ---------------------------------------------------------------------------------- tensors
 
+    def _body(self, rows: Rows) -> Tensor | None:
+        """The body of each row; None for a single one: what belongs to it broadcasts."""
+        return None if self.num_bodies == 1 else rows.body
+
     def _explicit(self, x: Tensor, rep: Rep) -> Tensor:
         """Return ``x`` with explicit geometric axes, in the wider of its type and the frames'."""
         if not (x.is_floating_point() or x.is_complex()):
@@ -183,7 +214,9 @@ class MotionFrames(FrameSet):
         shape = rep.layout(tuple(x.shape), self.dim)
         return x.reshape(shape).to(torch.promote_types(x.dtype, self._like.dtype))
 
-    def _rotated(self, apply: Callable, x: Tensor, frame: Tensor, rep: Rep) -> Tensor:
+    def _rotated(
+        self, apply: Callable[[Tensor, Tensor, int], Tensor], x: Tensor, frame: Tensor, rep: Rep
+    ) -> Tensor:
         y = apply(x, self.rotation.index_select(0, frame), rep.rank) if rep.rank else x
         return y * align(self.determinant.index_select(0, frame), y) if rep.pseudo else y
 
@@ -198,5 +231,10 @@ class MotionFrames(FrameSet):
         z = self._rotated(rotate_back, y, frame, rep)
         z = z * align(self.weight.index_select(0, frame), z)
         if self.slots:
-            return z.unflatten(0, (self.slots, rows.count)).sum(0)
+            return torch.unflatten(z, 0, (self.slots, rows.count)).sum(0)
         return scatter_sum(z, row, rows.count)
+
+
+def written(copies: Tensor, out: Tensor | None) -> Tensor:
+    """Return ``copies [M, ...]``, written to ``out [K, n, ...]`` if it is given."""
+    return copies if out is None else out.copy_(copies.view(out.shape))

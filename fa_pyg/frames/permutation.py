@@ -14,11 +14,12 @@ from fa_pyg.frames.permuted_rows import PermutedRows
 from fa_pyg.frames.rows import Level
 from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.reps import Rep, RepLike
+from fa_pyg.typed import integers
 
 __all__ = ["PermutationFrames"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class PermutationFrames(PermutedRows):
     r"""The frames F(x) of a batch of graphs under G = S(n): weighted orders of the nodes of each graph.
 
@@ -54,33 +55,46 @@ class PermutationFrames(PermutedRows):
 
     order: Tensor
     sizes: Tensor
-    body: Tensor | None = None
-    weight: Tensor | None = None
-    batch: Tensor | None = None
-    edge_index: Tensor | None = None
-    edge_color: Tensor | None = None
-    orbit: Tensor | None = None
-    edge_orbit: Tensor | None = None
+    body: Tensor
+    weight: Tensor
+    batch: Tensor | None  # never None once made
+    edge_index: Tensor | None
+    edge_color: Tensor | None
+    orbit: Tensor | None
+    edge_orbit: Tensor | None
     dim = 0  # node features have no geometric axes
     keeps_rows = False
     # Set by the library only: K where every graph has K frames, 0 where they differ.
-    slots: int | None = field(default=None, init=False)
+    slots: int = field(init=False)
     exact: Tensor | None = field(default=None, init=False)  # see exact_for
 
-    def __post_init__(self) -> None:
-        for name in ("order", "edge_index", "edge_color", "orbit", "edge_orbit"):
-            checks.instance(name, getattr(self, name), Tensor, "a tensor", optional=name != "order")
-        if self.edge_index is not None and (self.edge_index.dim() != 2 or len(self.edge_index) != 2):
-            raise ValueError(f"edge_index: expected [2, E], found {list(self.edge_index.shape)}")
-        rows = {"orbit": self.order if self.batch is None else self.batch}
-        if self.edge_index is not None:
-            rows |= dict.fromkeys(("edge_color", "edge_orbit"), self.edge_index[0])
+    def __init__(
+        self,
+        order: Tensor,
+        sizes: Tensor,
+        body: Tensor | None = None,
+        weight: Tensor | None = None,
+        batch: Tensor | None = None,
+        edge_index: Tensor | None = None,
+        edge_color: Tensor | None = None,
+        orbit: Tensor | None = None,
+        edge_orbit: Tensor | None = None,
+    ) -> None:
+        given = {"edge_index": edge_index, "edge_color": edge_color, "orbit": orbit, "edge_orbit": edge_orbit}
+        checks.instance("order", order, Tensor, "a tensor")
+        for name, value in given.items():
+            checks.instance(name, value, Tensor, "a tensor", optional=True)
+        if edge_index is not None and (edge_index.dim() != 2 or len(edge_index) != 2):
+            raise ValueError(f"edge_index: expected [2, E], found {list(edge_index.shape)}")
+        rows = {"orbit": order if batch is None else batch}
+        if edge_index is not None:
+            rows |= dict.fromkeys(("edge_color", "edge_orbit"), edge_index[0])
         for name, like in rows.items():
-            value = getattr(self, name)
-            if value is not None and self.batch is not None and len(value) != len(like):
+            value = given[name]
+            if value is not None and batch is not None and len(value) != len(like):
                 raise ValueError(f"{name}: expected {len(like)} integers, found {len(value)}")
-        given = (self.order, self.sizes, self.body, self.weight, self.batch)
-        for name, value in checked_orders(*given).items():
+        values = checked_orders(order, sizes, body, weight, batch)
+        for name, value in {**values, "sizes": sizes, **given}.items():
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -92,15 +106,26 @@ class PermutationFrames(PermutedRows):
         numbers: LocalIndex,
         exact: Tensor | None = None,
         slots: int = 0,
-        **fields: Tensor | None,
+        edge_index: Tensor | None = None,
+        edge_color: Tensor | None = None,
+        orbit: Tensor | None = None,
+        edge_orbit: Tensor | None = None,
     ) -> PermutationFrames:
         """Return frames in slot-major order already, without checks and without a sync."""
         size = len(numbers.counts)
-        given = {name: fields.get(name) for name in ("edge_index", "edge_color", "orbit", "edge_orbit")}
-        given |= {"order": order, "sizes": numbers.counts, "body": body, "weight": weight}
-        slots = slots or int(len(body) == size)
-        made = cls.made(**given, batch=numbers.body, slots=slots).with_exact(exact)
-        made.__dict__["numbers"] = numbers
+        made = cls.made(
+            order=order,
+            sizes=numbers.counts,
+            body=body,
+            weight=weight,
+            batch=numbers.body,
+            edge_index=edge_index,
+            edge_color=edge_color,
+            orbit=orbit,
+            edge_orbit=edge_orbit,
+            slots=slots or int(len(body) == size),
+        ).with_exact(exact)
+        vars(made)["numbers"] = numbers
         return made
 
     # ---------------------------------------------------------------------------------- properties
@@ -127,7 +152,7 @@ class PermutationFrames(PermutedRows):
             return self
         made = self.made(**(self._stored_fields() | {"batch": batch, "edge_index": edge_index} | changed))
         if same and "numbers" in vars(self):
-            made.__dict__["numbers"] = self.numbers
+            vars(made)["numbers"] = self.numbers
         return made
 
     # ---------------------------------------------------------------------------------- the equation
@@ -151,9 +176,10 @@ class PermutationFrames(PermutedRows):
 
     def edges_in_frame(self) -> Tensor:
         """Return ``edge_index`` in every frame, ``[2, M]``, of positions counted through all copies."""
-        moved, first = [], 0
+        moved: list[Tensor] = []
+        first, edge_index = 0, self._given_edges
         for place, (row, _) in zip(self.places, self.sources_by_slot(self._edges), strict=True):
-            moved.append(place[self.edge_index.index_select(1, row)] + first)
+            moved.append(place[edge_index.index_select(1, row)] + first)
             first += int((place >= 0).sum())
         return torch.cat(moved, 1)
 
@@ -162,7 +188,7 @@ class PermutationFrames(PermutedRows):
         _check_scalar(rep)
         rows = self._copied_level(len(y), level)
         inverse = [torch.argsort(row, stable=True) for row, _ in self.sources_by_slot(rows)]
-        first = torch.tensor([0, *(len(part) for part in inverse)]).cumsum(0).tolist()
+        first = integers(torch.tensor([0, *(len(part) for part in inverse)]).cumsum(0))
         return torch.cat([y.index_select(0, part + i) for part, i in zip(inverse, first, strict=False)])
 
     def average(self, y: Tensor, rep: RepLike = "scalar", level: LevelLike = None) -> Tensor:
@@ -188,8 +214,8 @@ class PermutationFrames(PermutedRows):
         z = y.to(torch.promote_types(y.dtype, self.weight.dtype))
         z = z * self.weight.index_select(0, frame).view(-1, *(1,) * (z.dim() - 1))
         z = scatter_sum(z, row, rows.count)
-        orbit, numbers = self._orbits(rows.level)
-        return (z if orbit is None else _orbit_mean(z, orbit, numbers)).to(y.dtype)
+        orbits = self._orbits(rows.level)
+        return (z if orbits is None else _orbit_mean(z, *orbits)).to(y.dtype)
 
     def sample(self, k: int = 1, generator: torch.Generator | None = None) -> PermutationFrames:
         """Draw k frames for each graph by weight, of weight 1 / k each (see :meth:`fa_pyg.Frames.sample`).
@@ -220,12 +246,12 @@ class PermutationFrames(PermutedRows):
             order, self.body[kept], weight[kept], self.numbers, self.exact, **fields
         )
 
-    def _orbits(self, level: Level) -> tuple[Tensor | None, LocalIndex | None]:
+    def _orbits(self, level: Level) -> tuple[Tensor, LocalIndex] | None:
         if level is Level.NODE and self.orbit is not None:
             return self.orbit, self.numbers
         if level is Level.EDGE and self.edge_orbit is not None:
             return self.edge_orbit, LocalIndex(self.edge_body, self.num_bodies)
-        return None, None
+        return None
 
 
 def _check_scalar(rep: RepLike) -> None:

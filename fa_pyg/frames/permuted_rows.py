@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
-from fa_pyg.frames.base import FrameSet, LevelLike
+from fa_pyg.frames.base import FrameSet, LevelLike, Sources
 from fa_pyg.frames.local_index import LocalIndex
 from fa_pyg.frames.rows import Level, Rows
+from fa_pyg.lazy import cached_property
+from fa_pyg.typed import computed, unique
 
 __all__ = ["PermutedRows"]
 
@@ -23,21 +23,30 @@ class PermutedRows(FrameSet):
     edge_color: Tensor | None
     edge_orbit: Tensor | None
 
-    @property
+    @computed
     def num_bodies(self) -> int:
         return len(self.sizes)
 
     @cached_property
     def numbers(self) -> LocalIndex:
         """Index of each node within its graph."""
-        return LocalIndex(self.batch, self.num_bodies)
+        return LocalIndex(self.graph_of_node, self.num_bodies)
 
     @cached_property
     def edge_body(self) -> Tensor:
         """The graph of each edge, ``[E]``."""
+        return self.graph_of_node.index_select(0, self._given_edges[0])
+
+    @property
+    def graph_of_node(self) -> Tensor:
+        """The graph of each node, ``[N]``: the field ``batch``, which is never None."""
+        return self._nodes.bodies(self.device)
+
+    @property
+    def _given_edges(self) -> Tensor:
         if self.edge_index is None:
             raise ValueError("edge level: expected frames with `edge_index`, found none")
-        return self.batch.index_select(0, self.edge_index[0])
+        return self.edge_index
 
     @property
     def moves_edges(self) -> bool:
@@ -45,13 +54,13 @@ class PermutedRows(FrameSet):
         if self.edge_orbit is None:
             return False
         orbits = torch.stack([self.edge_body, self.edge_orbit], 1)
-        return len(torch.unique(orbits, dim=0)) < len(orbits)
+        return len(unique(orbits, dim=0)) < len(orbits)
 
     def sources(self, level: LevelLike) -> tuple[Tensor, Tensor]:
         """Return the source row and the frame of each row of the copies of a tensor of this level."""
         return self._copied(self._level(None, level))
 
-    def sources_by_slot(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+    def sources_by_slot(self, rows: Rows) -> Sources:
         if rows.level is Level.NODE:
             return self._node_sources
         return self._edge_sources if rows.level is Level.EDGE else self._in_order(rows)
@@ -67,8 +76,8 @@ class PermutedRows(FrameSet):
         return length.cumsum(0) - length
 
     @cached_property
-    def _node_sources(self) -> list[tuple[Tensor, Tensor]]:
-        numbers, sources = self.numbers, []
+    def _node_sources(self) -> Sources:
+        numbers, sources = self.numbers, Sources()
         for row, frame in self._in_order(self._nodes):
             local = self.order.index_select(0, self._begin[frame] + numbers.local[row])
             sources.append((numbers.to_batch(numbers.body[row], local), frame))
@@ -77,28 +86,28 @@ class PermutedRows(FrameSet):
     @cached_property
     def places(self) -> list[Tensor]:
         """Position of every node in each slot, counted through its copied graphs; -1 without a copy."""
-        places = []
+        places: list[Tensor] = []
         for source, _ in self._node_sources:
-            place = torch.full_like(self.batch, -1)
+            place = torch.full_like(self.graph_of_node, -1)
             places.append(place.scatter_(0, source, torch.arange(len(source), device=source.device)))
         return places
 
     @cached_property
-    def _edge_sources(self) -> list[tuple[Tensor, Tensor]]:
+    def _edge_sources(self) -> Sources:
         """Edges sorted by source, target and color."""
-        sources = []
+        sources, edge_index = Sources(), self._given_edges
         for place, (row, frame) in zip(self.places, self._in_order(self._edges), strict=True):
             if self.edge_color is not None:
                 by_color = torch.argsort(self.edge_color.index_select(0, row), stable=True)
                 row, frame = row.index_select(0, by_color), frame.index_select(0, by_color)
-            tail, head = place[self.edge_index.index_select(1, row)]
-            order = torch.argsort(tail * len(self.batch) + head, stable=True)
+            tail, head = place[edge_index.index_select(1, row)]
+            order = torch.argsort(tail * self._nodes.count + head, stable=True)
             sources.append((row.index_select(0, order), frame.index_select(0, order)))
         return sources
 
     def _level(self, n: int | None, level: LevelLike) -> Rows:
         """The rows of a level, checked against the size n of a tensor."""
-        if level is None:
+        if level is None and n is not None:
             level = self._rows_of(n, None)
         rows = self._named(level)
         if n not in (None, rows.count):

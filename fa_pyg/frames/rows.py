@@ -44,7 +44,7 @@ class Rows:
     @classmethod
     def of(cls, body: Tensor, level: Level = Level.INDEX) -> Rows:
         """Return the rows with these bodies."""
-        return cls(level, body, len(body))
+        return cls(level, body, body.size(0))
 
     def align_with(self, other: Rows) -> bool:
         """Whether row i belongs to the same item in both."""
@@ -52,10 +52,11 @@ class Rows:
             return True
         if self.count != other.count or (self.body is None) != (other.body is None):
             return False
-        same = self.level is other.level is not Level.INDEX or self.body is None
-        return same or torch.equal(self.body, other.body)
+        if self.level is other.level is not Level.INDEX or self.body is None or other.body is None:
+            return True
+        return torch.equal(self.body, other.body)
 
-    def bodies(self, device: torch.device) -> Tensor:
+    def bodies(self, device: torch.device | None) -> Tensor:
         """Return the body of each row, also where there is only one body."""
         if self.body is None:
             return torch.zeros(self.count, dtype=torch.long, device=device)

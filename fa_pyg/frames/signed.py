@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.euclidean import Frames
-from fa_pyg.frames.motion import MotionFrames
+from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
 from fa_pyg.math.linalg import gather, rotate, rotate_back, signed_copies
 from fa_pyg.reps import Rep
+from fa_pyg.typed import cached, computed
 
 __all__ = ["SignedFrames"]
 
@@ -59,35 +59,35 @@ class SignedFrames(MotionFrames):
         given = (self.rotation, self.body, self.weight, self.origin, self.batch, self.num_bodies)
         return Frames(*given).with_exact(self.exact).with_similarity(self.scale, self.velocity)
 
-    @property
+    @computed
     def num_bodies(self) -> int:
-        return len(self.axes)
+        return self.axes.size(0)
 
-    @property
+    @computed
     def slots(self) -> int:
-        return len(self.signs)
+        return self.signs.size(0)
 
     @property
     def num_frames(self) -> int:
-        return len(self.signs) * len(self.axes)
+        return self.slots * self.num_bodies
 
     @property
     def _like(self) -> Tensor:
         return self.axes
 
-    @cached_property
+    @cached
     def rotation(self) -> Tensor:
         return (self.axes * self.signs[:, None, None, :]).flatten(0, 1)
 
-    @cached_property
+    @cached
     def body(self) -> Tensor:
         return torch.arange(self.num_bodies, device=self.axes.device).repeat(self.slots)
 
-    @cached_property
+    @cached
     def weight(self) -> Tensor:
         return self.axes.new_full((self.slots * self.num_bodies,), 1 / self.slots)
 
-    @cached_property
+    @cached
     def exact(self) -> Tensor | None:
         """NO_RANK where eigenvalues coincide; 1 where only zeros do, as all signs average vectors to 0."""
         if self.moments is None:
@@ -104,21 +104,23 @@ class SignedFrames(MotionFrames):
         rank = torch.where(flat, of_flat, torch.full_like(wrong, ALL_RANKS, dtype=torch.long))
         return torch.where(wrong, NO_RANK, rank)
 
-    def _framed(self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype) -> Tensor:
+    def _framed(
+        self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype, out: Tensor | None = None
+    ) -> Tensor:
         if rep.pseudo or not rep.rank:
-            return self._in_frames(x, rep, rows, dtype)
-        y = rotate(x, gather(self.axes, rows.body), rep.rank).to(dtype)
+            return written(self._in_frames(x, rep, rows, dtype), out)
+        y = rotate(x, gather(self.axes, self._body(rows)), rep.rank).to(dtype)
         if torch.compiler.is_compiling():
             y = torch.stack(y.unbind(-1), dim=-1)  # materialize: fused code would rotate again for every slot
-        y = signed_copies(y, self._pattern(rep, y.unsqueeze(0)))
-        return y.reshape(self.slots * rows.count, *x.shape[1:])
+        copies = signed_copies(y, self._pattern(rep, y.unsqueeze(0)), out)
+        return copies.flatten(0, 1) if out is None else out
 
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         if rep.pseudo:
             return self._mean(y, rep, rows)
-        z = y.unflatten(0, (self.slots, rows.count))
+        z = torch.unflatten(y, 0, (self.slots, rows.count))
         z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)  # one rotation shared by all K copies
-        return rotate_back(z, gather(self.axes, rows.body), rep.rank)
+        return rotate_back(z, gather(self.axes, self._body(rows)), rep.rank)
 
     def _pattern(self, rep: Rep, like: Tensor) -> Tensor:
         """The sign of each component of a tensor in each slot, ``[K, 1, ..., d, ..., d]``."""

@@ -50,4 +50,4 @@ def positive(scale: Tensor) -> Tensor:
 
 def align(x: Tensor, like: Tensor) -> Tensor:
     """Insert axes into ``x [n]`` or ``[n, d]`` for the channels of ``like [n, C..., (d...)]``."""
-    return x.reshape(len(x), *(1,) * (like.dim() - x.dim()), *x.shape[1:])
+    return x.reshape(x.size(0), *(1,) * (like.dim() - x.dim()), *x.shape[1:])

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
+from fa_pyg.groups.draw import draw
+from fa_pyg.typed import computed, det, qr
 
 __all__ = ["Group", "GroupLike"]
 
 _PATTERN = re.compile(r"(SO|SE|O|E|T)\((\d{1,9})\)")
 # Scaling (R+) and boosts (B) are prefixes of other groups.
-_EXTENDED = re.compile(r"(R\+:)?(B:)?(.*)", re.DOTALL)
 _ALIASES = (("Sim(", "R+:E("), ("Gal(", "B:E("))
 MOST_DIMENSIONS = 1024  # beyond it a matrix holds millions of numbers
 MOST_SIGNS = 16  # dimensions up to which the 2^d patterns of signs are listed
@@ -69,29 +70,7 @@ class Group:
         Raises:
             ValueError: for any other name; the message lists the valid ones.
         """
-        from fa_pyg.groups.finite import FiniteGroup  # a subclass of Group
-
-        if isinstance(spec, Group):
-            return spec
-        if spec == "S(n)":
-            return Group("S", 0)
-        name = spec.replace(" ", "") if isinstance(spec, str) else ""
-        for alias, written in _ALIASES:
-            name = name.replace(alias, written)
-        scales, boosts, name = _EXTENDED.fullmatch(name).groups()
-        match = _PATTERN.fullmatch(name)
-        if match and 1 <= int(match[2]) <= MOST_DIMENSIONS:
-            found = Group(match[1], int(match[2]))
-        else:
-            found = FiniteGroup.named(name)
-        if found is None:
-            raise ValueError(
-                f"group: unknown group {checks.shown(spec)}: expected O(d), SO(d), E(d), SE(d) or T(d) with "
-                f"d >= 1 (at most {MOST_DIMENSIONS}), S(n), or a finite group in Schoenflies notation "
-                "of order up to some thousands: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, Oh, Ih; "
-                "with scaling R+:E(3) or Sim(3), with boosts B:E(3) or Gal(3)"
-            )
-        return replace(found, scales=scales is not None, boosts=boosts is not None)
+        return spec if isinstance(spec, Group) else _named(spec)
 
     @property
     def permutes(self) -> bool:
@@ -108,7 +87,7 @@ class Group:
         """Whether the group has elements of determinant -1."""
         return self.kind in ("O", "E")
 
-    @property
+    @computed
     def translates(self) -> bool:
         """Whether all translations belong to the group."""
         return self.kind in ("E", "SE", "T")
@@ -122,7 +101,7 @@ class Group:
     def _prefix(self) -> str:
         return "R+:" * self.scales + "B:" * self.boosts
 
-    def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    def signs(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Return the diagonals of the group's sign matrices, ``[K, d]`` of +-1: K = 2^d, 2^(d-1), or 1 for T.
 
         Raises:
@@ -146,7 +125,7 @@ class Group:
         self,
         n: int,
         generator: torch.Generator | None = None,
-        device: torch.device | None = None,
+        device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Return n orthogonal matrices ``[n, d, d]`` drawn from the Haar (uniform) measure of the group.
@@ -157,15 +136,14 @@ class Group:
         """
         if not self.rotates:
             return torch.eye(self.dim, device=device, dtype=dtype).expand(n, -1, -1)
-        where = generator.device if generator is not None else device
-        gauss = torch.randn(n, self.dim, self.dim, generator=generator, device=where, dtype=dtype).to(device)
-        q, r = torch.linalg.qr(gauss)
+        gauss = draw(torch.randn, n, self.dim, self.dim, generator=generator, device=device, dtype=dtype)
+        q, r = qr(gauss)
         # Not sign(): a zero on the diagonal, of probability 0, must not zero a column.
         q = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype).unsqueeze(-2)
         if self.reflects:
             return q
         flip = torch.ones(n, self.dim, device=q.device, dtype=q.dtype)
-        flip[:, 0] = torch.linalg.det(q).sign()
+        flip[:, 0] = det(q).sign()
         return q * flip.unsqueeze(-2)
 
     def __str__(self) -> str:
@@ -174,3 +152,28 @@ class Group:
 
 GroupLike = str | Group
 """Group, or its name."""
+
+
+def _named(spec: object) -> Group:
+    from fa_pyg.groups.finite import FiniteGroup  # a subclass of Group
+
+    if spec == "S(n)":
+        return Group("S", 0)
+    name = spec.replace(" ", "") if isinstance(spec, str) else ""
+    for alias, written in _ALIASES:
+        name = name.replace(alias, written)
+    scales, name = name.startswith("R+:"), name.removeprefix("R+:")
+    boosts, name = name.startswith("B:"), name.removeprefix("B:")
+    match = _PATTERN.fullmatch(name)
+    if match and 1 <= int(match[2]) <= MOST_DIMENSIONS:
+        found = Group(match[1], int(match[2]))
+    else:
+        found = FiniteGroup.named(name)
+    if found is None:
+        raise ValueError(
+            f"group: unknown group {checks.shown(spec)}: expected O(d), SO(d), E(d), SE(d) or T(d) with "
+            f"d >= 1 (at most {MOST_DIMENSIONS}), S(n), or a finite group in Schoenflies notation "
+            "of order up to some thousands: C4, D4 (2-d), C4(3), D4(3), C4v, D4h, S4, T, Td, Oh, Ih; "
+            "with scaling R+:E(3) or Sim(3), with boosts B:E(3) or Gal(3)"
+        )
+    return replace(found, scales=scales, boosts=boosts)

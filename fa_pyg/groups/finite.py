@@ -11,6 +11,8 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.groups import point_groups
 from fa_pyg.groups.continuous import MOST_DIMENSIONS, Group
+from fa_pyg.groups.draw import draw
+from fa_pyg.typed import det
 
 __all__ = ["FiniteGroup"]
 
@@ -66,7 +68,7 @@ class FiniteGroup(Group):
             return None
         return cls(kind, dim, translates=translations is not None)
 
-    def elements(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    def elements(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Return all elements ``[order, d, d]``, exact to rounding, the identity first."""
         elements = point_groups.elements(self.kind, self.dim)
         return elements.to(device=device, dtype=dtype or elements.dtype)
@@ -84,15 +86,15 @@ class FiniteGroup(Group):
     @property
     def reflects(self) -> bool:
         """Whether the group has elements of determinant -1."""
-        return bool((torch.linalg.det(self.elements()) < 0).any())
+        return bool((det(self.elements()) < 0).any())
 
     @property
     def mirror(self) -> Tensor:
         """An element of determinant -1, ``[d, d]`` in float64, if the group reflects."""
         elements = self.elements()
-        return elements[torch.linalg.det(elements) < 0][0]
+        return elements[det(elements) < 0][0]
 
-    def signs(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    def signs(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Raise ValueError: principal axes are not elements of a finite group, whatever their signs."""
         d = self.dim
         raise ValueError(
@@ -104,12 +106,11 @@ class FiniteGroup(Group):
         self,
         n: int,
         generator: torch.Generator | None = None,
-        device: torch.device | None = None,
+        device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Return n elements ``[n, d, d]``, drawn independently with equal probabilities."""
-        where = generator.device if generator is not None else device
-        index = torch.randint(self.order, (n,), generator=generator, device=where).to(device)
+        index = draw(torch.randint, self.order, (n,), generator=generator, device=device)
         return self.elements(device, dtype or torch.get_default_dtype())[index]
 
     def distance(self, matrix: Tensor) -> Tensor:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from fa_pyg import checks
 from fa_pyg.files import write_atomically
 
 __all__ = ["WRITTEN", "read_points", "write_points"]
@@ -78,13 +80,14 @@ def _is_title(line: str) -> bool:
 
 
 def _trimesh(path: Path) -> np.ndarray:
-    import trimesh
+    with checks.from_extra(str(path), "clouds"):
+        import trimesh
 
     if not path.is_file():  # which trimesh would take for another kind of argument
         raise FileNotFoundError(2, "no such file")
-    found = trimesh.load(path, process=False, skip_materials=True)
+    found: Any = trimesh.load(path, process=False, skip_materials=True)
     if isinstance(found, trimesh.Scene):
-        parts = found.dump()
+        parts: Any = found.dump()
         return np.concatenate([part.vertices for part in parts])
     if path.suffix.lower() == ".stl":
         found.merge_vertices()

@@ -48,14 +48,16 @@ class CollatedGraphs:
     ) -> None:
         if not isinstance(data, Data):
             raise ValueError(f"data: expected Data, found a {type(data).__name__}")
+        found: Any = slices
         if slices is None:  # a single graph, in PyG
-            data, slices, _ = collate(type(data), [data], increment=False, add_batch=False)
-        self.data, self.slices, self.incs = data, slices, incs
+            data, found, _ = collate(type(data), [data], increment=False, add_batch=False)
+        self.slices: dict[str, Tensor] = found
+        self.data, self.incs = data, incs
         self._levels: list[_Level] = []
-        values = (value for _, value in data if isinstance(value, Tensor))
+        values = (value for value in data._store.values() if isinstance(value, Tensor))
         self.device = torch.device(device) if device is not None else next(values, torch.empty(0)).device
         self._empty = Batch(_base_cls=type(data))
-        self._columns = {key: self._column(key, data[key]) for key in slices}
+        self._columns = {key: self._column(key, data[key]) for key in self.slices}
         self._nodes = None
         if data._store.can_infer_num_nodes:
             self._nodes = self._level(pad(self._num_nodes.cumsum(0), (1, 0)))

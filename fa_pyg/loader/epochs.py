@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler, RandomSampler, Sampler
-from torch_geometric.data import Batch
 
 from fa_pyg import checks
 
@@ -49,18 +48,19 @@ class EpochLoader(ABC):
             sampler = RandomSampler(range(size), generator=generator)
         if sampler is None:
             sampler = _distributed_sampler(range(size), rank, world_size, shuffle, seed)
-        self.batch_size, self.drop_last, self.sampler = batch_size, drop_last, sampler
+        self.batch_size, self.drop_last = batch_size, drop_last
+        self.sampler: Any = sampler  # an iterable of positions with a length
         self._position, self._resume = {"epoch": None, "batches": 0}, None
 
     @abstractmethod
-    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Any]:
         """Return the batches of the graphs at these positions, given as a tensor per batch."""
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.sampler), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:  # PyG makes the class of a batch at run time, with its attributes
         # A generator runs at the first `next`, after a trainer has set the epoch of the sampler.
         epoch = getattr(self.sampler, "epoch", None)
         order = torch.tensor(list(self.sampler), dtype=torch.long)

@@ -71,7 +71,7 @@ class InMemoryLoader(EpochLoader):
         shares = {"seed": seed, "rank": rank, "world_size": world_size, "sampler": sampler}
         super().__init__(len(self._indices), batch_size, shuffle, drop_last, generator=generator, **shares)
 
-    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Any]:
         _check_transform(self.dataset)  # it may have been set meanwhile
         return (self.graphs.select(self._indices[some]) for some in places)
 
@@ -79,9 +79,11 @@ class InMemoryLoader(EpochLoader):
 def _graphs(dataset: InMemoryDataset | Batch, device: Any) -> tuple[CollatedGraphs, torch.Tensor]:
     """Return the collated graphs, and the positions of the data set in them."""
     if isinstance(dataset, Batch):
-        graphs = CollatedGraphs(dataset, dataset._slice_dict, dataset._inc_dict, device)
+        batch: Any = dataset  # PyG does not declare the slices and increments
+        graphs = CollatedGraphs(batch, batch._slice_dict, batch._inc_dict, device)
         return graphs, torch.arange(dataset.num_graphs)
-    graphs = CollatedGraphs(dataset._data, dataset.slices, device=device)
+    data: Any = dataset._data
+    graphs = CollatedGraphs(data, dataset.slices, device=device)
     return graphs, torch.as_tensor(dataset.indices())
 
 

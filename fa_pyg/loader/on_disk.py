@@ -56,9 +56,10 @@ class OnDiskLoader(EpochLoader):
         checks.integer("num_workers", num_workers, 0, checks.DEEP)
         self.dataset, self.num_workers, self.seed = dataset, num_workers, seed
         shares = {"seed": seed, "rank": rank, "world_size": world_size, "sampler": sampler}
-        super().__init__(len(dataset), batch_size, shuffle, drop_last, **shares)
+        sized: Any = dataset
+        super().__init__(len(sized), batch_size, shuffle, drop_last, **shares)
 
-    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Any]:
         loader = DataLoader(
             _Reader(self.dataset),
             batch_size=None,  # an item is a batch already
@@ -108,7 +109,8 @@ def _check_alike(graphs: list[Data], places: list[int]) -> None:
 
 def _reopen(worker: int) -> None:
     """Let a worker open databases again: forked connections share a file position."""
-    dataset: Any = get_worker_info().dataset
+    info: Any = get_worker_info()
+    dataset = info.dataset
     while dataset is not None:
         if isinstance(dataset, OnDiskDataset):
             dataset._db = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Literal, overload
+
 import torch
 from torch import Tensor
 
@@ -64,7 +67,10 @@ class _SafeEighFunc(torch.autograd.Function):
     """The same for ``torch.func``, apart: torch wraps such a function in more Python code."""
 
     generate_vmap_rule = True
-    backward = staticmethod(_SafeEigh.backward)
+
+    @staticmethod
+    def backward(ctx, grad_values, grad_vectors):
+        return _SafeEigh.backward(ctx, grad_values, grad_vectors)
 
     @staticmethod
     def forward(matrix):
@@ -98,27 +104,40 @@ def _is_transformed() -> bool:
 
 def _has_fast_form(matrix: Tensor) -> bool:
     """Whether the closed form is there for these matrices, and faster than the library."""
-    many = matrix.is_cuda or matrix.shape[:-2].numel() >= _CLOSED_FROM or torch.compiler.is_compiling()
+    many = torch.compiler.is_compiling() or matrix.is_cuda or matrix.shape[:-2].numel() >= _CLOSED_FROM
     return many and matrix.size(-1) in (2, 3)
 
 
 def _solve(matrix: Tensor) -> tuple[Tensor, Tensor]:
     if _has_fast_form(matrix):
         return _closed_form(matrix)
+    if _is_finite(matrix):
+        values, vectors = _library(matrix)
+        return values, vectors.contiguous()  # LAPACK leaves them transposed
     blank = (matrix - matrix).sum(dim=(-2, -1), keepdim=True)  # 0, but NaN where an entry is NaN or infinite
     values, vectors = _library(matrix.nan_to_num(0.0, 0.0, 0.0))
-    return values + blank.squeeze(-1), (vectors + blank).contiguous()  # LAPACK leaves them transposed
+    return values + blank.squeeze(-1), (vectors + blank).contiguous()
+
+
+def _is_finite(matrix: Tensor) -> bool:
+    """Whether all entries are known to be finite: False where reading them would be a sync."""
+    is_at_hand = matrix.device.type == "cpu" and type(matrix) is Tensor and not torch.compiler.is_compiling()
+    return is_at_hand and not _is_transformed() and math.isfinite(matrix.detach().sum().item())
 
 
 def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Decompose by torch's solver, a bounded number of matrices at a time."""
-    if matrix.shape[:-2].numel() <= _AT_ONCE:
+    if torch.compiler.is_compiling() or matrix.shape[:-2].numel() <= _AT_ONCE:  # numel() fixes the size
         return torch.linalg.eigh(matrix)
     parts = [torch.linalg.eigh(part) for part in matrix.flatten(0, -3).split(_AT_ONCE)]
     values, vectors = (torch.cat(part) for part in zip(*parts, strict=True))
     return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
 
 
+@overload
+def _closed_form(matrix: Tensor, values: Literal[True] = True) -> tuple[Tensor, Tensor]: ...
+@overload
+def _closed_form(matrix: Tensor, values: bool) -> tuple[Tensor | None, Tensor]: ...
 def _closed_form(matrix: Tensor, values: bool = True) -> tuple[Tensor | None, Tensor]:
     """Eigenvalues (optional) and eigenvectors of symmetric ``[..., d, d]``, d = 2 or 3, up to rounding.
 
@@ -130,7 +149,7 @@ def _closed_form(matrix: Tensor, values: bool = True) -> tuple[Tensor | None, Te
     # Squares must neither underflow nor overflow.
     scale = upper.abs().amax(0).clamp(min=torch.finfo(matrix.dtype).tiny)
     found, vectors = (_space if matrix.size(-1) == 3 else _plane)(upper / scale, values)
-    found = (found * scale).movedim(0, -1).contiguous() if values else None
+    found = None if found is None else (found * scale).movedim(0, -1).contiguous()
     return found, vectors.movedim((0, 1), (-2, -1)).contiguous()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 __all__ = [
     "added",
@@ -12,7 +15,9 @@ __all__ = [
     "covariance",
     "det",
     "gather",
+    "is_plain",
     "mean",
+    "minus",
     "rotate",
     "rotate_back",
     "scatter_sum",
@@ -27,6 +32,10 @@ except (ImportError, OSError, RuntimeError):  # built against another torch, or 
     torch_scatter = None
 
 
+# For fewer numbers than this, calls cost more than their work: torch's own sums, and few of them, are faster.
+_FEW = 1 << 13
+# So many numbers stay in the processor's cache.
+_BLOCK = 3 << 13
 _REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -66,7 +75,7 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
     which trace through it). Both give the same numbers up to the order of the summands. No other function of
     the package sums over graphs.
     """
-    if torch_scatter is not None and not _is_traced():
+    if torch_scatter is not None and src.numel() > _FEW and not _is_traced():
         return torch_scatter.scatter_sum(src, index, dim=0, dim_size=size)
     total = src.new_zeros(size, *src.shape[1:])
     return total.scatter_add_(0, index, src) if src.dim() == 1 else total.index_add_(0, index, src)
@@ -87,17 +96,27 @@ def _is_traced() -> bool:
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
+def is_plain(*tensors: Tensor | None) -> bool:
+    """Whether this is a call on a CPU that nothing traces, transforms or differentiates."""
+    given = [x for x in tensors if x is not None]
+    if _is_traced() or forward_ad._current_level >= 0 or any(x.device.type != "cpu" for x in given):
+        return False
+    return not (torch.is_grad_enabled() and any(x.requires_grad for x in given))
+
+
 def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
     """Return the (weighted) mean ``[size, d]`` of the rows ``x [n, d]`` of each body; 0 for empty bodies.
 
     Sums of many points take two passes, the mean and then the mean of the residual: for clouds far from the
     origin, a single pass would lose digits. With few summands the error stays within the rounding of ``x``.
     """
-    amount = _amount(x, index, size, weight).unsqueeze(-1)
+    n = x.size(0)
+    amount = _amount(x, index, size, weight)
+    amount = amount.unsqueeze(-1) if isinstance(amount, Tensor) else amount
     first = _sum(x, index, size, weight) / amount
-    if len(x) <= 128 * size:
+    if n <= 128 * size:
         return first
-    return first + _sum(x - gather(first, index), index, size, weight) / amount
+    return first + _sum(minus(x, first, index), index, size, weight) / amount
 
 
 def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
@@ -107,17 +126,34 @@ def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None
         x: ``[n, d]``, not centered here (center it first for a covariance); returns ``[size, d, d]``.
     """
     amount = _amount(x, index, size, weight)
-    return second_moments(x, index, size, weight) / amount.view(-1, 1, 1)
+    amount = amount.view(-1, 1, 1) if isinstance(amount, Tensor) else amount
+    return second_moments(x, index, size, weight) / amount
 
 
 def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
     r"""Return :math:`\sum_i w_i x_i x_i^\top` of each body: the axes of a covariance, without its scale."""
+    d = x.size(1)
+    if index is None and x.dtype == torch.float64:  # which autocast leaves alone
+        return (x.mT @ (x if weight is None else x * weight.unsqueeze(1))).unsqueeze(0)
+    if x.numel() <= _FEW:
+        return _sum(x.unsqueeze(2) * x.unsqueeze(1), index, size, weight)
     # By contiguous columns: faster than d x d small products, both eager and compiled.
-    columns, d = [column.contiguous() for column in x.unbind(1)], x.size(1)
+    columns = [column.contiguous() for column in x.unbind(1)]
     pairs = [(i, j) for i in range(d) for j in range(i, d)]
     upper = {(i, j): _sum(columns[i] * columns[j], index, size, weight) for i, j in pairs}
     full = [upper[min(i, j), max(i, j)] for i in range(d) for j in range(d)]
     return torch.stack(full).view(d, d, size).movedim(-1, 0)
+
+
+def minus(x: Tensor, rows: Tensor, index: Tensor | None) -> Tensor:
+    """Return ``x [n, d]`` minus the row of each element's body."""
+    if index is not None or x.numel() <= 2 * _BLOCK or not is_plain(x, rows):
+        return x - gather(rows, index)
+    # A CPU broadcasts over runs of d numbers, which is slow; so the row is repeated.
+    out, many = torch.empty_like(x), rows.expand(_BLOCK // x.size(1), -1).contiguous()
+    for some, result in zip(x.split(many.size(0)), out.split(many.size(0)), strict=True):
+        torch.sub(some, many[: some.size(0)], out=result)
+    return out
 
 
 def gather(x: Tensor, index: Tensor | None) -> Tensor:
@@ -125,24 +161,30 @@ def gather(x: Tensor, index: Tensor | None) -> Tensor:
     return x if index is None else x.index_select(0, index)
 
 
-def signed_copies(x: Tensor, pattern: Tensor) -> Tensor:
-    """Return a copy of ``x [n, ...]`` for each of K patterns of signs, concatenated: ``[K * n, ...]``.
+def signed_copies(x: Tensor, pattern: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return a copy of ``x [n, ...]`` for each of K patterns of signs: ``[K, n, ...]``.
+
+    Args:
+        x: the tensor.
+        pattern: of signs.
+        out: what to write to, whose last axes are contiguous.
 
     Shapes:
         pattern: ``[K, 1, ..., d, ..., d]``, for the last axes of x.
     """
-    shape = len(pattern) * len(x), *x.shape[1:]
     if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() < 4096:
-        return (x * pattern).reshape(shape)
+        return torch.mul(x, pattern, out=out)
     # A CPU broadcasts over runs of d numbers, which is slow. So x is cut into d long rows; each of them is
     # multiplied by a window of the pattern, repeated periodically, at the phase where the row begins.
     pattern = pattern.flatten(1)
-    period, length = pattern.size(1), x.numel() // pattern.size(1)
+    count, period = pattern.shape
+    length = x.numel() // period
     step = length % period or period
     endless = pattern.repeat(1, 64)
     endless = endless.repeat(1, (length + period * period) // endless.size(1) + 1)
     windows = endless[:, : length + (period - 1) * step].unfold(1, length, step)
-    return (x.reshape(1, period, length) * windows).view(shape)
+    out = None if out is None else out.view(count, period, length)
+    return torch.mul(x.reshape(1, period, length), windows, out=out).view(count, *x.shape)
 
 
 def _sum(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
@@ -151,10 +193,12 @@ def _sum(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> T
     return x.sum(0, keepdim=True) if index is None else scatter_sum(x, index, size)
 
 
-def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
-    """The total weight of each body, ``[size]``: what sums are divided by; 1 in place of 0."""
+def _amount(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor | int:
+    """The total weight of each body, ``[size]``, or a number: what sums are divided by; 1 in place of 0."""
+    if weight is None and index is None:
+        return x.size(0) or 1
     if weight is None:
-        return _sum(x.new_ones(1).expand(len(x)), index, size, None).clamp(min=1)
+        return _sum(x.new_ones(1).expand(x.size(0)), index, size, None).clamp(min=1)
     total = _sum(weight.to(x.dtype), index, size, None)
     return total + (total == 0)
 
@@ -172,10 +216,24 @@ def rotate(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
     Shapes:
         x: ``[..., n, C..., d, ..., d]``; matrix: ``[n, d, d]``, or broadcastable with leading axes.
     """
+    if rank == 1 and matrix.shape[:-2] == (1,) and x.dtype == matrix.dtype == torch.float64:
+        return _rotate_all(x, matrix[0])  # one frame for all; autocast leaves float64 alone
     for _ in range(rank):
         # The first geometric axis is rotated and moved to the end: after `rank` steps all are in order again.
         x = _contract(x.movedim(-rank, -1), matrix)
     return x
+
+
+def _rotate_all(x: Tensor, matrix: Tensor) -> Tensor:
+    """Return ``x @ matrix``: four rows at once, where the products are too thin to be fast otherwise."""
+    rows, d = x.numel() // max(x.size(-1), 1), x.size(-1)
+    if rows < _FEW or rows % 4 or d > 4 or not is_plain(x, matrix) or not _is_all_finite(x):
+        return x @ matrix  # zeros of the larger matrix would spread a NaN to other rows
+    return (x.reshape(-1, 4 * d) @ torch.block_diag(*[matrix] * 4)).view(x.shape)
+
+
+def _is_all_finite(x: Tensor) -> bool:
+    return math.isfinite(x.sum().item())
 
 
 def rotate_back(y: Tensor, matrix: Tensor, rank: int) -> Tensor:

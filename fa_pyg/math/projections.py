@@ -69,7 +69,9 @@ class Projection:
         power, score = self.POWERS[self.name], score / self.tau
         place, weight = ragged(score, index, size, power)
         found = place
-        for _ in range(0 if most is None else _TIMES):
+        if most is None:
+            return found, weight
+        for _ in range(_TIMES):
             score, index = score.index_select(0, found), index.index_select(0, found)
             square = scatter_sum(weight * weight, index, size)
             many = (1 / torch.where(square > 0, square, 1) / most).clamp(min=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from fa_pyg import checks
+
 __all__ = ["import_o3"]
 
 
@@ -13,11 +15,6 @@ def import_o3(model: str) -> ModuleType:
     Raises:
         ImportError: without e3nn, in the name of the model that needs it.
     """
-    try:
+    with checks.from_extra(model, "chem"):
         from e3nn import o3
-    except ImportError as error:
-        hint = "pip install 'fa_pyg[chem]'"
-        raise ImportError(
-            f"{model}: expected e3nn, found none; install it with {hint}", name="e3nn"
-        ) from error
     return o3

@@ -21,11 +21,11 @@ def covalent_bonds(z: Tensor, pos: Tensor, scale: float = 1.25) -> Tensor:
     Shapes: [2, E], on the CPU, i < j.
     """
     from ase.data import covalent_radii
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     radii = scale * torch.from_numpy(covalent_radii)[z.cpu()]
     pos = pos.detach().cpu().double()
-    close = cKDTree(pos.numpy()).query_pairs(2 * float(radii.max()), output_type="ndarray")
+    close = KDTree(pos.numpy()).query_pairs(2 * float(radii.max()), output_type="ndarray")
     pairs = torch.from_numpy(close).long().T
     i, j = pairs
     return pairs[:, (pos[i] - pos[j]).norm(dim=-1) < radii[i] + radii[j]]

@@ -40,7 +40,7 @@ class Box:
 
     def images_in_ball(self, pos: np.ndarray, radius: float) -> float:
         """Estimate the number of images of a point within the radius of an atom."""
-        dim, size = len(self.vectors), abs(np.linalg.qr(self.vectors.T).R.diagonal()).prod()
+        dim, size = len(self.vectors), abs(np.linalg.qr(self.vectors.T, mode="r").diagonal()).prod()
         flat = (1, 2, np.pi, 4 / 3 * np.pi)[dim] * radius**dim / size
         if dim == 3:
             return flat

@@ -67,9 +67,14 @@ def periodic_edges(
     order = None if batch is None or not (batch[1:] < batch[:-1]).any() else batch.argsort(stable=True)
     points = pos.detach() if order is None else pos.detach().index_select(0, order)
     edges, shifts, first = [torch.zeros(2, 0, dtype=torch.long)], [torch.zeros(0, 3).double()], 0
-    boxes = cell.detach().cpu().double().numpy(), pbc.cpu().numpy(), graphs or range(len(cell))
-    for x, *box in zip(points.cpu().double().split(sizes), *boxes, strict=True):
-        i, j, shift = _neighbors(x.numpy(), Box(*box), cutoff, max_neighbors)
+    cells, periodic, numbers = (
+        cell.detach().cpu().double().numpy(),
+        pbc.cpu().numpy(),
+        graphs or range(len(cell)),
+    )
+    parts = points.cpu().double().split(sizes)
+    for x, of_cell, of_pbc, number in zip(parts, cells, periodic, numbers, strict=True):
+        i, j, shift = _neighbors(x.numpy(), Box(of_cell, of_pbc, number), cutoff, max_neighbors)
         edges.append(torch.as_tensor(np.stack([j, i]).astype(np.int64)) + first)
         shifts.append(torch.as_tensor(shift.astype(np.float64)))
         first += len(x)
@@ -89,6 +94,8 @@ def edge_vectors(
     vectors = pos.index_select(0, source) - pos.index_select(0, target)
     if edge_shift is None:
         return vectors
+    if cell is None:
+        raise ValueError("cell: expected the cells of edges with shifts, found None")
     box = cell.to(pos) if batch is None else cell.to(pos).index_select(0, batch.index_select(0, target))
     return vectors + (edge_shift.to(pos).unsqueeze(1) @ box).squeeze(1)
 
@@ -107,7 +114,8 @@ def _neighbors(
             pass
         else:
             found = NeighborList(cutoff=cutoff, full_list=True)
-            return tuple(found.compute(points=pos, box=box.cell, periodic=True, quantities="ijS"))
+            i, j, shift = found.compute(points=pos, box=box.cell, periodic=True, quantities="ijS")
+            return i, j, shift
     return neighbors_of_images(pos, box, cutoff)
 
 

@@ -68,7 +68,7 @@ def _nearest(pairs: Pairs, k: int | None, nearest_first: bool) -> Pairs:
     if not (too_many or nearest_first):
         return pairs
     order = _by_distance(pairs)
-    if too_many:
+    if k is not None and too_many:
         count = torch.unique_consecutive(pairs.row[order], return_counts=True)[1]
         first = torch.repeat_interleave(count.cumsum(0) - count, count)
         order = order[torch.arange(first.numel(), device=first.device) < first + k]

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.calls import Call, Layout, Name, Reading, Signature
+from fa_pyg.calls import Call, Layout, Name, Named, Reading, Signature
 from fa_pyg.calls.declared import NodeWeight
 from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
@@ -88,12 +88,12 @@ class FrameAveraging(nn.Module):
         self,
         model: nn.Module,
         frame: Frame,
-        inputs: Mapping[Name, RepLike] | None = None,
+        inputs: Named[RepLike] | None = None,
         output: Output | None = None,
         reads: Sequence[Name] | None = None,
         node_weight: NodeWeight = "auto",
         level: Any = None,
-        levels: Mapping[Name, str] | None = None,
+        levels: Named[str] | None = None,
         chunk: int | None = None,
     ) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fa_pyg import checks
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
 from fa_pyg.reps import Rep, RepLike
+from fa_pyg.typed import total
 
 __all__ = ["GridAveraging", "GridMotion"]
 
@@ -153,12 +154,13 @@ class GridAveraging(nn.Module):
         self.chunk = chunk or len(self.matrices)
 
     def forward(self, x: Tensor) -> Tensor:
-        total, motions = 0, self.motions(tuple(x.shape[2:]))
-        for start in range(0, len(motions), self.chunk):
-            part = motions[start : start + self.chunk]
-            copies = [g.inverse(x, self.input) for g in part]
-            total = total + sum(g(y, self.output) for g, y in zip(part, self._run(copies), strict=True))
-        return total / len(motions)
+        motions = self.motions(tuple(x.shape[2:]))
+        starts = range(0, len(motions), self.chunk)
+        return total(self._sum(x, motions[first : first + self.chunk]) for first in starts) / len(motions)
+
+    def _sum(self, x: Tensor, motions: Sequence[GridMotion]) -> Tensor:
+        copies = [g.inverse(x, self.input) for g in motions]
+        return total(g(y, self.output) for g, y in zip(motions, self._run(copies), strict=True))
 
     def motions(self, grid: tuple[int, ...]) -> list[GridMotion]:
         """Return the elements of the group on a grid of these sides."""
@@ -166,9 +168,10 @@ class GridAveraging(nn.Module):
             raise ValueError(f"x: expected [B, C, *grid] with {self.group.dim} sides, found sides {grid}")
         if isinstance(self.shifts, int) and any(n % self.shifts for n in grid):
             raise ValueError(f"shifts={self.shifts}: expected a divisor of the sides of the grid, {grid}")
-        steps = [()]
+        steps: Iterable[tuple[int, ...]] = [()]
         if self.shifts is not None:
-            steps = itertools.product(*(range(n if self.shifts == "all" else self.shifts) for n in grid))
+            most = None if isinstance(self.shifts, str) else self.shifts
+            steps = itertools.product(*(range(n if most is None else most) for n in grid))
         return [GridMotion(matrix, step) for step in steps for matrix in self.matrices]
 
     def _run(self, copies: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -207,8 +210,8 @@ def _field(name: str, rep: RepLike) -> Rep:
 
 def _matrices(group: Group) -> list[tuple[tuple[int, ...], ...]]:
     """Elements as integers; those that keep the order of the axes come first, as they share a call."""
-    is_plain = isinstance(group, FiniteGroup) and group.is_euclidean and not group.translates
-    elements = group.elements() if is_plain else None
+    is_plain = group.is_euclidean and not group.translates
+    elements = group.elements() if isinstance(group, FiniteGroup) and is_plain else None
     if elements is None or not torch.equal(elements, elements.round()):
         raise ValueError(f'group: expected a finite one of the grid such as "C4", "D4" or "O", found {group}')
     rows = [tuple(tuple(map(int, row)) for row in matrix) for matrix in elements.tolist()]

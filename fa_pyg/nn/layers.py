@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
-from fa_pyg.calls import Name, Signature
+from fa_pyg.calls import Name, Named, Signature
 from fa_pyg.calls.declared import declared_reps
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.renamed import renamed
@@ -54,7 +54,7 @@ class FAConv(nn.Module):
         out_scalars: int | None = None,
         out_vectors: int | None = None,
         chunk: int | None = None,
-        inputs: Mapping[Name, RepLike] | None = None,
+        inputs: Named[RepLike] | None = None,
     ) -> None:
         super().__init__()
         checks.instance("conv", conv, nn.Module, "a torch.nn.Module")

@@ -83,7 +83,7 @@ class Outputs:
         if level is not None:
             return self._named(level, path)
         sizes = {"node": slots.num_nodes, "graph": slots.num_graphs}
-        fits = [name for name, size in sizes.items() if leaf.dim() and size == len(leaf)]
+        fits = [name for name, size in sizes.items() if leaf.dim() and size == leaf.size(0)]
         if len(fits) != 1 and not (fits and self.layout.nodes_are_graphs):
             raise ValueError(
                 _unclear(leaf, path, slots, "its level is ambiguous" if fits else "it fits none")
@@ -109,11 +109,15 @@ class Outputs:
             return "edge"
         rows = {} if edges is None else {"edge": self.layout.of("edge")}
         rows |= {name: self.layout.of(name) for name in pairs}
-        fits = {name: part for name, part in rows.items() if slots.count(part) == len(leaf)}
+        fits = {name: part for name, part in rows.items() if slots.count(part) == leaf.size(0)}
         first = next(iter(fits), None)
         if first is None:
-            raise ValueError(_unclear(leaf, path, slots, f"it has the rows of none of {', '.join(rows)}"))
-        same = all(torch.equal(part.body, fits[first].body) for part in fits.values())
+            raise ValueError(
+                _unclear(leaf, path, slots, f"it has the rows of none of {', '.join(map(str, rows))}")
+            )
+        same = all(
+            torch.equal(part.bodies(leaf.device), fits[first].bodies(leaf.device)) for part in fits.values()
+        )
         if len(fits) > 1 and first == "edge" and not self.frames.keeps_rows:
             # Right for both if the pairs are in the order of the edges.
             same = all(part.level is Level.EDGE for part in fits.values()) and not self.frames.moves_edges
@@ -131,9 +135,11 @@ class Outputs:
         assumed = layout.of(level)
         for name in indices:
             rows = layout.of(name) if name != layout.edge_name else assumed
-            if rows.level is assumed.level or slots.count(rows) != len(leaf):
+            if rows.level is assumed.level or slots.count(rows) != leaf.size(0):
                 continue
-            if (layout.is_strict and level == "node") or not torch.equal(rows.body, assumed.body):
+            if (layout.is_strict and level == "node") or not torch.equal(
+                rows.bodies(leaf.device), assumed.bodies(leaf.device)
+            ):
                 why = f"its rows may be those of {name!r} (level={name!r})"
                 raise ValueError(_unclear(leaf, path, slots, why))
 
@@ -146,7 +152,7 @@ class Outputs:
         if level == "whole" and has_no_row and slots.num_graphs == 1:
             return leaf.unsqueeze(0)
         expected = self._rows(level, slots)
-        if leaf.dim() == 0 or expected not in (None, len(leaf)) or (level == "whole" and has_no_row):
+        if leaf.dim() == 0 or expected not in (None, leaf.size(0)) or (level == "whole" and has_no_row):
             name = "graph" if level == "whole" else level
             raise ValueError(_unclear(leaf, path, slots, f"it is not a {name}-level output"))
         return leaf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,7 +86,7 @@ def _tried(
 
 def _run(model: Potential, molecules: list[Data]) -> list[dict[str, Tensor]]:
     keys = ("z", "pos", "cell", "pbc") if is_periodic(molecules[0]) else ("z", "pos")
-    batch = Batch.from_data_list([Data(**{key: data[key] for key in keys}) for data in molecules])
+    batch: Any = Batch.from_data_list([Data(**{key: data[key] for key in keys}) for data in molecules])
     batch = batch.to(model.scales.device)
     cells = {key: batch[key] for key in keys[2:]}
     stress = bool(cells) and bool(batch.pbc.all()) and model.heads.get("energy") == "scalar"

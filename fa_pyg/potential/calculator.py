@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,10 @@ from fa_pyg.models.molecules.inputs import check_types
 from fa_pyg.models.molecules.units import MAX_Z
 from fa_pyg.potential.device import find_device
 
-__all__ = ["FACalculator", "StepWatch"]  # noqa: F822 - see __getattr__
+__all__ = ["FACalculator", "StepWatch"]
+
+if TYPE_CHECKING:
+    FACalculator: type[Any]
 
 STEEP = 1.5  # 1/Å; in dynamics on smooth energies of molecules at most 0.8, in most steps 0.3 and less
 FAR = 0.1  # Å; beyond it, higher orders matter
@@ -38,7 +41,7 @@ class StepWatch:
     """
 
     def __init__(self) -> None:
-        self.last: tuple[Any, ...] | None = None
+        self.last: tuple[Any, np.ndarray, float, np.ndarray] | None = None
         self.warned = False
 
     def __call__(self, atoms: Any, energy: float, forces: np.ndarray) -> None:
@@ -126,14 +129,14 @@ def _calculator() -> type:
             super().__init__(**kwargs)
             if dtype not in ("float32", "float64"):
                 raise ValueError(f"dtype: expected float32 or float64, found {dtype!r}")
-            device = find_device(device)
+            place = find_device(device)
             model = deepcopy(checkpoint) if isinstance(checkpoint, Potential) else _load(checkpoint, trust)
             if model.heads.get("energy") != "scalar":
                 raise ValueError(f"checkpoint: expected a model of energies, found one of {model.heads}")
             if frame is not None:
                 model.set_frame(frame)
-            self.model = model.to(device, getattr(torch, dtype)).eval()
-            self.device = device
+            self.model = model.to(place, getattr(torch, dtype)).eval()
+            self.device = place
             # Forces of a head need not fit the energy.
             self.watch = StepWatch() if self.model.is_framed and self.model.gradient else None
 
@@ -151,7 +154,7 @@ def _calculator() -> type:
                 out = self._run(atoms, stressed)
             except ValueError as error:
                 raise AtomsError(str(error)) from error
-            results = {name: value.double().cpu().numpy() for name, value in out.items()}
+            results: dict[str, Any] = {name: value.double().cpu().numpy() for name, value in out.items()}
             results["energy"] = results["free_energy"] = float(results["energy"][0])
             if "dipole" in results:
                 results["dipole"] = results["dipole"][0]

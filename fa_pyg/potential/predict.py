@@ -98,11 +98,10 @@ def _shown(text: str) -> str:
     )
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command line; return 0, 1 if molecules were left out, or 2 if nothing was done."""
-    parser = argparse.ArgumentParser(
-        description="Predict energies, forces, ... for XYZ files with a trained model.", allow_abbrev=False
-    )
+    description = "Predict energies, forces, ... for XYZ files with a trained model."
+    parser = argparse.ArgumentParser(prog, description=description, allow_abbrev=False)
     parser.add_argument("checkpoint", help="best.ckpt of a run, or the folder of the run")
     parser.add_argument("files", nargs="+", help="XYZ files, plain, extended or gzipped, and folders of them")
     parser.add_argument("-o", "--out", required=True, help="extended XYZ to write")
@@ -132,4 +131,8 @@ def main(args: Sequence[str] | None = None) -> int:
         print(_shown(error), file=sys.stderr)
     left = f", {len(report.errors)} errors" if report.errors else ""
     print(_shown(f"{report.done} molecules{left}; written to {given.out}"))
+    if report.done:
+        print(
+            _shown(f'next: fa_pyg.io.read_xyz("{given.out}") has them as attributes; ase reads the file, too')
+        )
     return 1 if report.errors else 0

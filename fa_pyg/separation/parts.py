@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
 from fa_pyg.builders import SpectralFrame
+from fa_pyg.builders.base import as_permutations
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.builders.ties import orders
 from fa_pyg.calls import Call
@@ -55,14 +56,15 @@ def parts_of(
     Exact frames (``exact_for``) are computed here, once; sampled frames are drawn again in every call, of
     spectral frames without a new decomposition.
     """
-    graphs = graphs.clone()
-    graphs = graphs if transform is None else transform(graphs)
-    exact = _exact(model, *_call(graphs, inputs), graphs.num_graphs)
-    ids = torch.arange(graphs.num_graphs)
-    sizes = graphs.ptr.diff().cpu()
+    copied: Any = graphs
+    copied = copied.clone()
+    copied = copied if transform is None else transform(copied)
+    exact = _exact(model, *_call(copied, inputs), copied.num_graphs)
+    ids = torch.arange(copied.num_graphs)
+    sizes = copied.ptr.diff().cpu()
     groups = [ids[exact], ids[~exact]]
     pieces = [piece for group in groups for piece in _split(group, sizes[group], nodes)]
-    return [_part(model, graphs, piece, inputs) for piece in pieces]
+    return [_part(model, copied, piece, inputs) for piece in pieces]
 
 
 def _exact(model: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], size: int) -> Tensor:
@@ -80,7 +82,7 @@ def _read(model: FrameAveraging, args: tuple[Tensor, ...], kwargs: dict[str, Ten
     return read_graphs(call, graph_layout(call, model.levels), model.reads)
 
 
-def _is_framed(model: nn.Module) -> bool:
+def _is_framed(model: nn.Module) -> TypeGuard[FrameAveraging]:
     """Whether frames can be passed to the model: a permutation frame without parameters."""
     if not isinstance(model, FrameAveraging) or model.frame.group.dim:
         return False
@@ -94,7 +96,7 @@ def _split(ids: Tensor, sizes: Tensor, nodes: int) -> list[Tensor]:
     return list(ids.split(counts.tolist())) if len(ids) else []
 
 
-def _call(graphs: Batch, inputs: Sequence[str]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+def _call(graphs: Any, inputs: Sequence[str]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
     values = {k: v.double() if v.is_floating_point() else v for k, v in ((k, graphs[k]) for k in inputs)}
     args = tuple(values.pop(name) for name in list(inputs)[:2])
     return args, {**values, "batch": graphs.batch}
@@ -110,7 +112,7 @@ def _frames(
 ) -> Callable[[], PermutationFrames] | None:
     graphs = _read(model, args, kwargs)
     frame, known = model.frame, {"edge_index": graphs.edge_index, "edge_color": graphs.edge_color}
-    frames = frame.evaluate(graphs).on(graphs.batch, **known)
+    frames = as_permutations(frame.evaluate(graphs)).on(graphs.batch, **known)
     if frames.exact is not None and bool(frames.exact_for().all()):
         return lambda: frames
     if not isinstance(frame, SpectralFrame):

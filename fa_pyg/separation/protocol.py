@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
-from tqdm import tqdm
 
 from fa_pyg import checks
+from fa_pyg.progress import bar as show
 from fa_pyg.renamed import renamed
 from fa_pyg.separation.pairs import check_pairs, pairs_not_told_apart
 from fa_pyg.separation.parts import GraphPart, parts_of
@@ -95,7 +95,8 @@ def separation(
     copies = relabelled(graphs, torch.Generator().manual_seed(seed))
     sets = (graphs, copies)
     found = random_outputs(make_model, sets, inputs, transform, initializations, squash, seed)
-    bar = tqdm(found, progress, initializations, disable=progress is None, leave=False, dynamic_ncols=True)
+    shown = {"desc": progress, "total": initializations, "progress": progress is not None}
+    bar = show(found, **shown, leave=False)
     outputs: list[Tensor] = []
     for output in bar:
         outputs.append(output)

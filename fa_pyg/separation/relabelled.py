@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,11 +27,12 @@ def relabelled(batch: Batch, generator: torch.Generator | None = None) -> Batch:
         ValueError: if an attribute other than ``edge_index`` contains node indices.
     """
     checks.instance("batch", batch, Batch, "a Batch")
+    data: Any = batch
     checks.instance("generator", generator, torch.Generator, "a torch.Generator", optional=True)
-    order, edges = shuffled(batch.batch, generator), shuffled(batch.batch[batch.edge_index[0]], generator)
+    order, edges = shuffled(data.batch, generator), shuffled(data.batch[data.edge_index[0]], generator)
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
-    copied = copy.copy(batch)
-    for key, value in batch:
+    copied = copy.copy(data)
+    for key, value in data:
         if key in ("batch", "ptr") or not isinstance(value, Tensor):
             continue
         if key == "edge_index":
@@ -39,10 +41,10 @@ def relabelled(batch: Batch, generator: torch.Generator | None = None) -> Batch:
             raise ValueError(
                 f"{key}: expected no node indices except in edge_index, found some; add it afterwards"
             )
-        elif batch.is_node_attr(key):
-            copied[key] = value.index_select(batch.__cat_dim__(key, value), order)
-        elif batch.is_edge_attr(key):
-            copied[key] = value.index_select(batch.__cat_dim__(key, value), edges)
+        elif data.is_node_attr(key):
+            copied[key] = value.index_select(data.__cat_dim__(key, value), order)
+        elif data.is_edge_attr(key):
+            copied[key] = value.index_select(data.__cat_dim__(key, value), edges)
     return copied
 
 

@@ -48,7 +48,7 @@ _SOLID = {
 }
 KINDS: dict[int, dict[str, Callable[[], Iterable[Entry]]]] = {
     2: {kind: partial(make, 2) for kind, make in _FLAT.items()},
-    3: _SOLID | {kind: partial(make, 3) for kind, make in _FLAT.items()},
+    3: {**_SOLID, **{kind: partial(make, 3) for kind, make in _FLAT.items()}},
 }
 """Kinds of clouds in each dimension."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.builders import Cloud, Frame, MotionFrame
+from fa_pyg.builders.base import as_motions
 from fa_pyg.builders.pca import identity_frames
-from fa_pyg.calls import Name
+from fa_pyg.calls import Name, Named
 from fa_pyg.frames import Frames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import RepLike
@@ -47,7 +49,7 @@ class Comparison:
         energy: Any,
         forces: Any,
         bare: Callable | None,
-        input_reps: Mapping[Name, RepLike] | None,
+        input_reps: Named[RepLike] | None,
         group: GroupLike,
     ) -> None:
         checks.function("model", model)
@@ -76,7 +78,8 @@ class Comparison:
         """Measure the model, and the number of frames of each structure if all have some."""
         if self.averaging is None:
             return measure(self.model), None
-        with self._in(_CountedFrame(self.averaging.frame)) as frame:
+        frame = _CountedFrame(self.averaging.frame)
+        with self._in(self.averaging, frame):
             found = measure(self.model)
         framed = sum(map(len, frame.counts))
         if framed != found.numel() and self.other is None:  # such as crystals, with other frames
@@ -90,18 +93,21 @@ class Comparison:
         """Measure the bare network."""
         if self.other is not None:
             return measure(self.other)
-        with self._in(_IdentityFrame(self.averaging.frame.group)):
+        if self.averaging is None:
+            raise ValueError("bare: expected the network to compare with, found None")
+        with self._in(self.averaging, _IdentityFrame(self.averaging.frame.group)):
             return measure(self.model)
 
+    @staticmethod
     @contextmanager
-    def _in(self, frame: Frame) -> Iterator[Frame]:
-        kept, self.averaging.frame = self.averaging.frame, frame
+    def _in(averaging: FrameAveraging, frame: Frame) -> Iterator[None]:
+        kept, averaging.frame = averaging.frame, frame
         try:
-            yield frame
+            yield
         finally:
-            self.averaging.frame = kept
+            averaging.frame = kept
 
-    def _reps(self, reps: Mapping[Name, RepLike] | None) -> dict[Name, RepLike]:
+    def _reps(self, reps: Named[RepLike] | None) -> dict[Name, RepLike]:
         call = self.system.call
         if reps is None:
             declared = {} if self.averaging is None else self.averaging.inputs
@@ -124,10 +130,11 @@ class _CountedFrame(MotionFrame):
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(frame.group)
-        self.frame, self.counts = frame, []
+        self.frame = frame
+        self.counts: list[Tensor] = []
 
-    def build(self, cloud: Cloud) -> Frames:
-        frames = self.frame.evaluate(cloud)
+    def build(self, cloud: Cloud) -> MotionFrames:
+        frames = as_motions(self.frame.evaluate(cloud))
         self.counts.append(frames.counts.cpu())
         return frames
 

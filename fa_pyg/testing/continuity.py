@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from fa_pyg import checks
 from fa_pyg.testing.catalogue import checked_kinds
 from fa_pyg.testing.degenerate import LINES
 
-__all__ = ["LINES", "Line", "assert_continuous", "largest_step", "lines"]
+__all__ = ["LINES", "Line", "RefinedSteps", "assert_continuous", "largest_step", "lines", "refined_steps"]
 
 # f(z, pos, batch), the signature of framed models; z is None for lines without colors.
 Function = Callable[["Tensor | None", Tensor, Tensor], Tensor]
@@ -145,21 +146,64 @@ def assert_continuous(
     checks.integer("zooms", zooms, 1, checks.DEEP)
     checks.number("shrink", shrink, above=0)
     checks.number("floor", floor, 0)
+    refined = refined_steps(f, line, steps, zooms)
+    found = refined.sizes / refined.scale
+    if not (found[-1] <= floor or found[-1] * shrink <= found[-2]):
+        listed = ", ".join(f"{step:.3g}" for step in found.tolist())
+        raise AssertionError(f"{line.name}: not continuous, largest steps after refinements: {listed}")
+    return found
+
+
+class RefinedSteps(NamedTuple):
+    """Largest steps of a function, before and after each refinement.
+
+    Shapes:
+        sizes ``[1 + zooms]``; scale, the largest norm of a value, a scalar; interval ``[2]``, the ends of the
+        last of the largest steps.
+    """
+
+    sizes: Tensor
+    scale: Tensor
+    interval: Tensor
+
+
+def refined_steps(
+    f: Function, line: Line, steps: int = 128, zooms: int = 4, largest: int = 8, sharpest: int = 0
+) -> RefinedSteps:
+    """Measure the largest step of f along a line, which is refined where steps are large.
+
+    Args:
+        f, line, steps, zooms: as in :func:`assert_continuous`.
+        largest: number of steps to refine, the largest ones.
+        sharpest: number of further steps to refine, those that exceed their neighbors most: a small jump of a
+            function that varies much more elsewhere.
+    """
     t = torch.linspace(-1, 1, steps + 1, dtype=torch.float64).unsqueeze(0)  # intervals, to be refined
     found, scale = [], None
     for _ in range(1 + zooms):
         values = line.evaluate(f, t.flatten()).unflatten(0, t.shape)
         scale = values.norm(dim=-1).max() if scale is None else scale
-        size = values.diff(dim=1).norm(dim=-1) / scale
+        size = values.diff(dim=1).norm(dim=-1)
         found.append(size.max())
-        largest = size.flatten().topk(min(8, size.numel())).indices
-        start, end = t[:, :-1].flatten()[largest], t[:, 1:].flatten()[largest]
+        start, end = t[:, :-1].flatten(), t[:, 1:].flatten()
+        worst = size.argmax()
+        interval = torch.stack([start[worst], end[worst]])
+        where = [size.flatten().topk(min(largest, size.numel())).indices]
+        if sharpest:
+            where.append(_excess(size).flatten().topk(min(sharpest, size.numel())).indices)
+        chosen = torch.cat(where).unique()
+        start, end = start[chosen], end[chosen]
         t = start.unsqueeze(1) + (end - start).unsqueeze(1) * torch.linspace(0, 1, 9, dtype=t.dtype)
-    found = torch.stack(found)
-    if not (found[-1] <= floor or found[-1] * shrink <= found[-2]):
-        listed = ", ".join(f"{step:.3g}" for step in found.tolist())
-        raise AssertionError(f"{line.name}: not continuous, largest steps after refinements: {listed}")
-    return found
+    return RefinedSteps(torch.stack(found), scale, interval)
+
+
+def _excess(size: Tensor) -> Tensor:
+    """Excess of each step ``[L, T]`` over the larger of its neighbors."""
+    if size.size(1) < 2:
+        return size
+    before = torch.cat([size[:, 1:2], size[:, :-1]], dim=1)
+    after = torch.cat([size[:, 1:], size[:, -2:-1]], dim=1)
+    return size - torch.maximum(before, after)
 
 
 def _check_line(f: Function, line: Line) -> None:

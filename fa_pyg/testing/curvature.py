@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.calls import Name
+from fa_pyg.calls import Name, Named
 from fa_pyg.groups import GroupLike
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.comparison import NODES, Comparison
@@ -48,7 +48,7 @@ def curvature(
     group: GroupLike = "auto",
     *,
     bare: Callable | None = None,
-    input_reps: Mapping[Name, RepLike] | None = None,
+    input_reps: Named[RepLike] | None = None,
     span: float = 0.3,
     steps: int = 256,
     nodes: int = NODES,
@@ -86,13 +86,14 @@ def curvature(
     u = _directions(directions, both.pos, generator)
     orientations, middle = both.orientations(len(u), generator), torch.zeros(len(u), dtype=torch.float64)
     first = last = _scanned(both, u, orientations, middle, span, steps, nodes)
-    growth, small = None, SMALL * first.coarse[1]
+    small = SMALL * first.coarse[1]
+    growth: float | None = None
     for _ in range(ZOOMS):
         span, line = span / ZOOM, slice(last.line, last.line + 1)
         u, orientations, middle = u[line], orientations[line], last.position.view(1)
         last = _scanned(both, u, orientations, middle, span, CLOSER, nodes)
-        framed, bare = (last.fine + small) / (last.coarse + small)
-        if not bare <= SMOOTH:
+        framed, smooth = (last.fine + small) / (last.coarse + small)
+        if not smooth <= SMOOTH:
             break  # rounding errors
         growth = framed.item()
     if growth is None:
@@ -100,7 +101,8 @@ def curvature(
             "bare: expected a smooth network, in float64, found second differences that grow from "
             f"{first.coarse[1]:.3g} to {last.fine[1]:.3g} at smaller steps"
         )
-    return Curvature(*((x[0] / x[1]).item() for x in (first.coarse, first.fine)), growth)
+    coarse, fine = ((x[0] / x[1]).item() for x in (first.coarse, first.fine))
+    return Curvature(coarse, fine, growth)
 
 
 def stretches(pos: Tensor, bonds: Tensor) -> Tensor:
@@ -167,7 +169,8 @@ def _scanned(
     seconds[1] = seconds[1][:, :, CUT - 1 : 1 - CUT]  # at the same positions, without the ends
     found = seconds[1][0].amax(2)  # [L, T - 2 CUT]
     line, column = divmod(int(found.argmax()), found.size(1))
-    return _Scan(*(second.flatten(1).amax(1) for second in seconds), line, t[line, column + CUT])
+    coarse, fine = (second.flatten(1).amax(1) for second in seconds)
+    return _Scan(coarse, fine, line, t[line, column + CUT])
 
 
 def _second_difference(values: Tensor, step: int) -> Tensor:

@@ -66,7 +66,8 @@ def _balanced(dim: int, generator: Generator) -> tuple[Tensor, None]:
 def _symmetric_clouds(dim: int, kinds: tuple[str, ...], straight: bool) -> tuple[NamedCloud, ...]:
     """Symmetric clouds of the catalogue, either linear or not."""
     rank = [(cloud, torch.linalg.matrix_rank(cloud.pos, atol=1e-6)) for cloud in catalogue(dim, kinds)]
-    return tuple(c for c, r in rank if (r == 1) == straight and r and 3 <= len(c.pos) < 40 and c.order > 1)
+    some = (c for c, r in rank if (r == 1) == straight and r and 3 <= len(c.pos) < 40)
+    return tuple(c for c in some if c.order is not None and c.order > 1)
 
 
 def _symmetric(

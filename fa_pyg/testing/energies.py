@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.calls import Call, Layout, Name, Signature
+from fa_pyg.calls import Call, Layout, Name, Named, Signature
 from fa_pyg.copies import Copies
 from fa_pyg.copies.copies import Slots
 from fa_pyg.frames import Frames
@@ -18,15 +18,18 @@ from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["Displaced", "Inputs", "System", "call_of"]
 
-Inputs = Data | Mapping[Name, Any] | Sequence[Any]
+Inputs = Data | Named[Any] | Sequence[Any]
 
 
 def call_of(model: Callable, inputs: Inputs) -> Call:
     """Bind inputs to the arguments of a model; ``batch`` and ``num_graphs`` may be extra ones."""
-    args, kwargs = (inputs,) if isinstance(inputs, Data) else inputs, {}
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
     if isinstance(inputs, Mapping):
-        args, kwargs = (), inputs
-    return Call(Signature(model), tuple(args), kwargs, extra=("batch", "num_graphs"))
+        kwargs = {str(name): value for name, value in inputs.items()}
+    else:
+        args = (inputs,) if isinstance(inputs, Data) else tuple(inputs)
+    return Call(Signature(model), args, kwargs, extra=("batch", "num_graphs"))
 
 
 class System:
@@ -61,7 +64,11 @@ class System:
 
     def energy(self, pos: Tensor) -> Tensor:
         """Total energy of all graphs, at other positions."""
-        return self.energies(self.call.run(self.model, {self.name: pos})).sum()
+        return self.energy_of_each(pos).sum()
+
+    def energy_of_each(self, pos: Tensor) -> Tensor:
+        """Energy of each graph ``[B]``, at other positions."""
+        return self.energies(self.call.run(self.model, {self.name: pos}))
 
     def forces(self) -> Tensor:
         """Forces ``[N, d]``."""
@@ -122,7 +129,7 @@ class Displaced:
     """
 
     def __init__(
-        self, system: System, shift: Tensor, rotation: Tensor, reps: Mapping[Name, RepLike], nodes: int
+        self, system: System, shift: Tensor, rotation: Tensor, reps: Named[RepLike], nodes: int
     ) -> None:
         self.system, call = system, system.call
         self.layout = system.layout
@@ -185,7 +192,9 @@ def _part(out: Any, name: str, key: Any) -> Tensor:
         value = None
     if isinstance(value, Tensor):
         return value
-    keys = out.keys() if hasattr(out, "keys") else range(len(out)) if isinstance(out, (tuple, list)) else ()
+    outputs: Any = out
+    numbers = range(len(outputs)) if isinstance(out, (tuple, list)) else ()
+    keys = outputs.keys() if hasattr(out, "keys") else numbers
     which = ", ".join(f"{name}={option!r}" for option in keys)
     found = type(out).__name__ + ("" if key is None else f" and {name}={key!r}")
     hint = f"; pass {which}" if which else ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.calls import Name
+from fa_pyg.calls import Named
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.energies import Inputs
@@ -22,10 +21,10 @@ def assert_equivariant(
     model: nn.Module,
     inputs: Inputs,
     group: GroupLike,
-    input_reps: Mapping[Name, RepLike] | None = None,
+    input_reps: Named[RepLike] | None = None,
     output: Any = None,
     level: Any = None,
-    levels: Mapping[Name, str] | None = None,
+    levels: Named[str] | None = None,
     tol: float | None = None,
     trials: int = 3,
     seed: int = 0,
@@ -84,10 +83,10 @@ def equivariance_error(
     model: nn.Module,
     inputs: Inputs,
     group: GroupLike,
-    input_reps: Mapping[Name, RepLike] | None = None,
+    input_reps: Named[RepLike] | None = None,
     output: Any = None,
     level: Any = None,
-    levels: Mapping[Name, str] | None = None,
+    levels: Named[str] | None = None,
     trials: int = 3,
     seed: int = 0,
 ) -> dict[str, float]:

@@ -127,7 +127,7 @@ def _args(
     sizes = torch.tensor([len(cloud.pos) for cloud in clouds])
     pos = torch.cat([cloud.pos for cloud in clouds]).to(dtype)
     args = {
-        "z": None if clouds[0].z is None else torch.cat([cloud.z for cloud in clouds]),
+        "z": None if clouds[0].z is None else torch.cat([cloud.z for cloud in clouds if cloud.z is not None]),
         "pos": pos,
         "batch": torch.arange(len(clouds)).repeat_interleave(sizes),
     }

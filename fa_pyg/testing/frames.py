@@ -105,8 +105,11 @@ def assert_same_sets(a: Frames, b: Frames, body_a: int, body_b: int, tol: float 
     checks.integer("body_a", body_a, 0, a.num_bodies - 1)
     checks.integer("body_b", body_b, 0, b.num_bodies - 1)
     checks.number("tol", tol, 0)
-    parts = ((f.rotation[f.body == k], f.weight[f.body == k]) for f, k in ((a, body_a), (b, body_b)))
-    _check(_excess(*parts, tol), tol, f"bodies {body_a} and {body_b}: the weights of an element differ by")
+    both = ((a, a.body == body_a), (b, b.body == body_b))
+    first, second = ((one.rotation[some], one.weight[some]) for one, some in both)
+    _check(
+        _excess(first, second, tol), tol, f"bodies {body_a} and {body_b}: the weights of an element differ by"
+    )
 
 
 def _excess(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor], tol: float) -> Tensor:

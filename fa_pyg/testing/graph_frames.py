@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,14 +30,15 @@ def graph_catalogue() -> dict[str, Data]:
     made["isolated nodes"] = _of(torch.tensor([[0], [1]]), 4)
     made["no edges"] = _of(torch.zeros(2, 0, dtype=torch.long), 3)
     made["one node"] = _of(torch.zeros(2, 0, dtype=torch.long), 1)
-    made["colored ring"] = _of(made["ring"].edge_index, 6, x=torch.tensor([0.0, 1, 0, 0, 1, 0]))
+    made["colored ring"] = _of(made["ring"]["edge_index"], 6, x=torch.tensor([0.0, 1, 0, 0, 1, 0]))
     made["directed ring"] = _of(torch.stack([ring, (ring + 1) % 6]), 6, directed=True)
     made["loops"] = _of(torch.tensor([[0, 1, 1, 2, 0], [1, 0, 2, 1, 0]]), 3, directed=True)
     made["parallel edges"] = _of(torch.tensor([[0, 0, 1, 1, 1, 2], [1, 1, 0, 0, 2, 1]]), 3, directed=True)
     weights = torch.tensor([1.0, 2, 1, 2, 1, 2]).repeat(2)
+    directed = made["directed ring"]["edge_index"]
     made["weighted ring"] = Data(
         x=torch.ones(6, 1),
-        edge_index=torch.cat([made["directed ring"].edge_index, made["directed ring"].edge_index.flip(0)], 1),
+        edge_index=torch.cat([directed, directed.flip(0)], 1),
         edge_attr=weights.unsqueeze(1),
     )
     return made
@@ -86,9 +88,9 @@ def assert_permutation_frame(
                 raise AssertionError(f"{frame}: {name} has other framed graphs in a batch than alone")
 
 
-def framed_graphs(frame: Frame, data: Data) -> Iterator[FramedGraphs]:
+def framed_graphs(frame: Frame, data: Any) -> Iterator[FramedGraphs]:
     """Yield for each graph the weights of its different framed graphs."""
-    batch = data.batch if isinstance(data, Batch) else None
+    batch = data["batch"] if _is_batch(data) else None
     frames = frame(data.edge_index, data.x, data.get("edge_attr"), batch)
     attr = data.get("edge_attr")
     attr = torch.zeros(data.num_edges, 1) if attr is None else attr
@@ -104,6 +106,10 @@ def framed_graphs(frame: Frame, data: Data) -> Iterator[FramedGraphs]:
             key = (_key(rows[edge[1] == k]), tuple(map(tuple, features[node[1] == k].tolist())))
             found[key] = found.get(key, 0.0) + float(frames.weight[k])
         yield found
+
+
+def _is_batch(data: object) -> bool:
+    return isinstance(data, Batch)
 
 
 def _key(rows: Tensor) -> tuple:

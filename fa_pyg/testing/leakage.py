@@ -25,7 +25,7 @@ def has_graphs(layout: Layout) -> bool:
 def halves(layout: Layout, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield masks ``[B]`` of a random half of the graphs, and of the other half."""
     order = torch.randperm(layout.num_graphs, generator=generator)
-    half = (order < (layout.num_graphs + 1) // 2).to(layout.batch.device)
+    half = (order < (layout.num_graphs + 1) // 2).to(layout.graph_of_node.device)
     yield from (half, ~half)
 
 
@@ -37,7 +37,7 @@ def others_changed(
     for name, value in layout.call.values.items():
         body = _body(layout, name, value)
         if body is not None:
-            moved = SHRINK * (g(value, reps[name]) if name in reps else value)
+            moved = SHRINK * (g(value, reps[name]) if g is not None and name in reps else value)
             same = keep.index_select(0, body).view(-1, *(1,) * (value.dim() - 1))
             changed[name] = torch.where(same, value, moved)
     return changed

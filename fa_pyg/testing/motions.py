@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,7 +39,8 @@ class Motion:
         rep, r = Rep.of(rep), self.rotation.to(x.device)
         y = x.reshape(rep.layout(tuple(x.shape), len(r))).to(torch.promote_types(x.dtype, r.dtype))
         for axis in range(y.dim() - rep.rank, y.dim()):
-            y = torch.tensordot(y, r.to(y.dtype), dims=([axis], [1])).movedim(-1, axis)
+            dims: Any = ([axis], [1])  # the stubs of torch know a number only
+            y = torch.tensordot(y, r.to(y.dtype), dims=dims).movedim(-1, axis)
         if rep.pseudo:
             y = y * torch.linalg.det(r).round()
         y = y * self.scale**rep.scale

@@ -48,7 +48,7 @@ def bodies(value: Tensor, rep: Rep, level: Any, layout: Layout) -> list[Tensor]:
     if layout.batch is None or value.dim() <= (1 if rep.flat else rep.rank):
         return []
     if level not in (None, "node", "graph", "edge"):
-        return [layout.of(level).body]
+        return [layout.of(level).bodies(value.device)]
     levels = {"node": layout.batch, "graph": layout.graphs.body}
     if layout.edge_index is not None:
         levels["edge"] = layout.edges.body

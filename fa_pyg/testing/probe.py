@@ -92,6 +92,11 @@ class EdgeProbe(nn.Module):
         seed: of the random numbers W (in inverse units of length), a, b and u.
     """
 
+    wave: Tensor
+    phase: Tensor
+    kind: Tensor
+    mix: Tensor
+
     def __init__(self, cutoff: float = 3.4, width: int = 16, seed: int = 0) -> None:
         super().__init__()
         self.cutoff = cutoff

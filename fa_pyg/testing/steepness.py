@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg import checks
-from fa_pyg.calls import Name
+from fa_pyg.calls import Name, Named
 from fa_pyg.groups import GroupLike
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.comparison import NODES, Comparison
@@ -45,7 +45,7 @@ def steepness(
     group: GroupLike = "auto",
     *,
     bare: Callable | None = None,
-    input_reps: Mapping[Name, RepLike] | None = None,
+    input_reps: Named[RepLike] | None = None,
     sigma: float = 0.08,
     count: int = 200,
     nodes: int = NODES,
@@ -94,8 +94,8 @@ def steepness(
     copies = both.copies(shift, both.orientations(count, generator), nodes)
     found, counts = both.framed(copies.forces)
     ratio = (found / both.bare(copies.forces).max()).flatten()
-    values = torch.stack([ratio.max(), ratio.quantile(0.99), ratio.median()]).tolist()
-    return Steepness(*values, *_runs(counts))
+    largest, p99, median = torch.stack([ratio.max(), ratio.quantile(0.99), ratio.median()]).tolist()
+    return Steepness(largest, p99, median, *_runs(counts))
 
 
 def assert_smooth(
@@ -110,7 +110,7 @@ def assert_smooth(
     growth: float = 2.0,
     directions: Tensor | int | None = 4,
     bare: Callable | None = None,
-    input_reps: Mapping[Name, RepLike] | None = None,
+    input_reps: Named[RepLike] | None = None,
     sigma: float = 0.08,
     count: int = 200,
     span: float = 0.3,

@@ -93,7 +93,7 @@ def _basis(x: Tensor, z: Tensor, tol: float) -> list[int]:
         far = rest.norm(dim=1) > max(0.1 * rest.norm(dim=1).max().item(), 10 * tol)
         if not far.any():
             break
-        b = torch.where(far, alike.sum(1), len(x) + 1).argmin().item()
+        b = int(torch.where(far, alike.sum(1), len(x) + 1).argmin())
         basis.append(b)
         unit = rest[b] / rest[b].norm()
         rest = rest - (rest @ unit).unsqueeze(1) * unit

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fa_pyg.batches import channels_or_samples
 from fa_pyg.builders import Sample
-from fa_pyg.calls import Layout, Name
+from fa_pyg.calls import Layout, Name, Named
 from fa_pyg.calls.declared import check_acted_on
 from fa_pyg.calls.graphs import graph_layout
 from fa_pyg.calls.undeclared import looks_geometric, undeclared
@@ -35,10 +35,10 @@ class Trials:
         model: nn.Module,
         inputs: Inputs,
         group: Group,
-        input_reps: Mapping[Name, RepLike] | None,
+        input_reps: Named[RepLike] | None,
         output: Any,
         level: Any,
-        levels: Mapping[Name, str] | None,
+        levels: Named[str] | None,
         seed: int,
     ) -> None:
         is_declared = output is not None
@@ -62,7 +62,7 @@ class Trials:
         self.known = [(leaf[0], body) for leaf, body in zip(usual, where, strict=True)]
 
     def _layout(
-        self, input_reps: Mapping[Name, RepLike] | None, levels: Mapping[Name, str] | None
+        self, input_reps: Named[RepLike] | None, levels: Named[str] | None
     ) -> tuple[dict[Name, Rep], dict[Name, Tensor], Layout]:
         """Inputs that transform, undeclared ones that may, and the level of each tensor."""
         call, group = self.model.call, self.group
@@ -170,7 +170,7 @@ class _Model:
     def __call__(self, changed: Mapping[Name, Any]) -> Any:
         return self.call.run(self.model, changed)
 
-    def reps(self, reps: Mapping[Name, RepLike]) -> dict[Name, Rep]:
+    def reps(self, reps: Named[RepLike]) -> dict[Name, Rep]:
         name = self.call.signature.name
         named = {name(k) if isinstance(k, int) else k: Rep.of(rep, "input_reps") for k, rep in reps.items()}
         transforms = [k for k, rep in named.items() if not rep.is_invariant]
@@ -190,7 +190,7 @@ def _in_one_frame(model: nn.Module, seed: int) -> FrameAveraging | None:
     sampled = Sample(model.frame, k=1, generator=torch.Generator().manual_seed(seed))
     options = {k: getattr(model, k) for k in ("reads", "node_weight", "level", "levels", "chunk")}
     framed = FrameAveraging(model.model, sampled, model.inputs or None, model.output, **options)
-    framed._told = getattr(model, "_told", frozenset())  # the model itself has warned
+    vars(framed)["_told"] = getattr(model, "_told", frozenset())  # the model itself has warned
     return framed
 
 

@@ -9,17 +9,19 @@ from typing import Any, ClassVar
 
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from fa_pyg.config.allowlist import Allowlist
+from fa_pyg.config.plain import parse as plain
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.command_line import TRUST, check_configs, explain, trusted_names, with_new_text
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.guard import guarded
-from fa_pyg.train.logs import loggers
+from fa_pyg.train.logs import all_loggers, check_logger
 from fa_pyg.train.options import check_options
 from fa_pyg.train.plots import plot_losses
 from fa_pyg.train.progress import FitProgressBar
@@ -45,6 +47,10 @@ class _SaveConfigAtStart(SaveConfigCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().setup(trainer, pl_module, "fit")
+        settings = plain(self.parser.dump(self.config, skip_unset=False), "settings")
+        for logger in trainer.loggers:
+            if not isinstance(logger, CSVLogger | TensorBoardLogger):  # beside config.yaml
+                logger.log_hyperparams({name: settings[name] for name in ("model", "data", "trainer")})
 
 
 class _FitParser(LightningArgumentParser):
@@ -73,6 +79,10 @@ class FitCLI(LightningCLI):
     A configuration file may name the classes of an allowlist; ``--trust NAME``, which a file cannot hold,
     adds a class, or a module with its classes, and may be repeated (docs/guides/security.md).
 
+    Args:
+        args: the command line; default that of the process.
+        prog: the command, for usage and errors; default the name of the script, and all options.
+
     Raises:
         ValueError: naming the file, for a configuration that names what is not trusted.
     """
@@ -83,11 +93,12 @@ class FitCLI(LightningCLI):
     defaults: ClassVar[dict[str, Any]]
     precisions: ClassVar[tuple[str, ...]] = ("32-true", "16-mixed", "bf16-mixed")
 
-    def __init__(self, args: Sequence[str] | None = None) -> None:
+    def __init__(self, args: Sequence[str] | None = None, prog: str | None = None) -> None:
         quiet()
         trust, args = trusted_names(sys.argv[1:] if args is None else args)
         self.allowed = allowed = Allowlist(trust, training=True)
         check_configs(args, {"trainer": Trainer, "model": self.module, "data": self.data}, allowed)
+        named = {"prog": prog, "usage": f"{prog} --config NAME|FILE [options]"} if prog else {}
         with guarded(allowed):
             super().__init__(
                 self.module,
@@ -96,7 +107,7 @@ class FitCLI(LightningCLI):
                 save_config_kwargs={"overwrite": True},
                 trainer_defaults={**DEFAULTS, **self.defaults},
                 parser_class=_FitParser,
-                parser_kwargs={"allow_abbrev": False, "epilog": TRUST},
+                parser_kwargs={"allow_abbrev": False, "epilog": TRUST, **named},
                 seed_everything_default=0,
                 args=args,
                 run=False,
@@ -123,6 +134,7 @@ class FitCLI(LightningCLI):
         super().parse_arguments(parser, args)
         try:
             check_options(self.config, self.precisions)
+            check_logger(self.config.trainer.logger)
         except ValueError as error:
             parser.exit(2, f"error: {error}\n")
 
@@ -157,7 +169,8 @@ class FitCLI(LightningCLI):
             ) from error
 
     def _trainer(self, **kwargs: Any) -> Trainer:
-        given = self.config_init.trainer
+        config: Any = self.config_init
+        given = config.trainer
         callbacks = [
             *(given.callbacks or []),
             EpochSeed(self.config.seed_everything),
@@ -169,8 +182,7 @@ class FitCLI(LightningCLI):
             callbacks.append(Timer(given.max_time, interval="epoch"))
         plugins = [*(given.plugins or []), AtomicCheckpointIO()]
         kwargs |= {"callbacks": callbacks, "plugins": plugins, "max_time": None}
-        if given.logger is None:
-            kwargs["logger"] = loggers(self.folder, self.resumed_step)
+        kwargs["logger"] = all_loggers(given.logger, self.folder, self.resumed_step)
         return super().instantiate_trainer(**kwargs)
 
     def draw(self) -> None:

@@ -25,17 +25,19 @@ from fa_pyg.train.results import read_result
 from fa_pyg.workers.parent import end_by_kernel
 
 KEEP_EVERY = 20.0  # seconds between two records of the CPU time of a run
+SAFE = ["-P"] if sys.version_info >= (3, 11) else []  # a file of the working directory hides no module
 
 __all__ = ["affordable_epochs", "seconds_per_epoch", "trained"]
 
 
-def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str) -> dict:
-    """Run a training script, and return its results with the ``cpu_seconds`` of all attempts.
+def trained(task: str | Path, config: Path, seed: int, folder: Path, *arguments: str) -> dict:
+    """Run a training, and return its results with the ``cpu_seconds`` of all attempts.
 
     A finished run is not repeated; an interrupted one is resumed from its last checkpoint.
 
     Args:
-        script, config: the script, which runs in a separate process, and its configuration.
+        task: of ``fa-pyg train``, which runs in a separate process; or the path of another script.
+        config: its configuration.
         seed: of the run.
         folder: of the run; another one for every seed.
         arguments: more of the command line.
@@ -47,7 +49,8 @@ def trained(script: Path, config: Path, seed: int, folder: Path, *arguments: str
     finished, spent = folder / name / "finished.json", folder / name / "cpu_seconds.json"
     if known := read_result(finished):
         return known
-    command = [sys.executable, script, "--config", config, f"--seed_everything={seed}"]
+    program = [task] if isinstance(task, Path) else [*SAFE, "-m", "fa_pyg", "train", task, "--no-next"]
+    command = [sys.executable, *program, "--config", config, f"--seed_everything={seed}"]
     command += [f"--name={name}", f"--trainer.default_root_dir={folder}", *arguments]
     if list(folder.glob(f"{name}/version_*/last.ckpt")):
         command += ["--ckpt_path", "last"]
@@ -68,7 +71,7 @@ def _timed(command: Sequence[object], keep: Callable[[float], None]) -> float:
     """
     before = _cpu_of_children()
     # A run that outlives this process would write to the same folder as the one that resumes it.
-    with subprocess.Popen(list(map(str, command)), preexec_fn=_ends_with_us()) as process:
+    with subprocess.Popen(list(map(str, command)), preexec_fn=_ends_with_us(), env=_environment()) as process:
         try:
             while _runs(process):
                 keep(_cpu_of(process.pid))
@@ -81,6 +84,12 @@ def _timed(command: Sequence[object], keep: Callable[[float], None]) -> float:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, process.args)
     return seconds
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a process that imports what this one does, from wherever it is started."""
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def _runs(process: subprocess.Popen) -> bool:
@@ -124,7 +133,8 @@ def seconds_per_epoch(make: type[FitCLI], arguments: Sequence[str], steps: int =
         trial += ["--trainer.enable_progress_bar=false", f"--trainer.default_root_dir={folder}"]
         cli = make([*arguments, *trial])
         clock = _StepTimes()
-        cli.trainer.callbacks.append(clock)
+        trainer: Any = cli.trainer  # Lightning does not declare the list of callbacks
+        trainer.callbacks.append(clock)
         cli.trainer.fit(cli.model, cli.datamodule)
         batches = len(cli.datamodule.train_dataloader())
     return batches * statistics.median(b - a for a, b in pairwise(clock.times[4:]))

@@ -13,6 +13,8 @@ from fa_pyg import checks
 
 __all__ = ["EMA"]
 
+LISTS: Any = torch  # its stubs do not export functions of lists of tensors
+
 
 class EMA(Callback):
     r"""Exponential moving average of the weights.
@@ -45,7 +47,8 @@ class EMA(Callback):
         self._swapped = False
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        state = {name: value for name, value in pl_module.state_dict().items() if value.is_floating_point()}
+        state: dict[str, Tensor] = pl_module.state_dict()
+        state = {name: value for name, value in state.items() if value.is_floating_point()}
         self._names, self._weights = list(state), list(state.values())
         self._average = [
             self._restored.get(name, value).to(value, copy=True) for name, value in state.items()
@@ -59,7 +62,7 @@ class EMA(Callback):
         self._step = trainer.global_step
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(self._average, self._weights, 1 - decay)
+        LISTS._foreach_lerp_(self._average, self._weights, 1 - decay)
 
     def on_validation_epoch_start(self, *args: Any) -> None:
         self._swap()
@@ -72,15 +75,15 @@ class EMA(Callback):
             self._swap()
 
     def on_fit_end(self, *args: Any) -> None:
-        torch._foreach_copy_(self._weights, self._average)
+        LISTS._foreach_copy_(self._weights, self._average)
         self._names, self._weights, self._average = [], [], []
 
     def _swap(self) -> None:
         if not self._average:  # validation outside fit
             return
         raw = [value.clone() for value in self._weights]
-        torch._foreach_copy_(self._weights, self._average)
-        torch._foreach_copy_(self._average, raw)
+        LISTS._foreach_copy_(self._weights, self._average)
+        LISTS._foreach_copy_(self._average, raw)
         self._swapped = not self._swapped
 
     def on_save_checkpoint(

@@ -35,7 +35,7 @@ class FitModule(LightningModule):
             schedule of unknown length.
     """
 
-    names: ClassVar[tuple[str, ...]]  # of the measures
+    names: tuple[str, ...]  # of the measures
     monitor: ClassVar[str]
 
     def __init__(
@@ -104,7 +104,8 @@ class FitModule(LightningModule):
             self.log(f"{split}/{name}", value, batch_size=count, sync_dist=distributed)
 
     def _last_lr(self) -> float:
-        return self.optimizers().param_groups[0]["lr"]
+        optimizer: Any = self.optimizers()  # a single one
+        return optimizer.param_groups[0]["lr"]
 
     def configure_optimizers(self):
         # Fused: a loop over small tensors would take longer than their update. But Lightning cannot clip

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-__all__ = ["ResumableCSVLogger", "loggers", "read_metrics"]
+__all__ = ["ResumableCSVLogger", "all_loggers", "check_logger", "loggers", "read_metrics"]
 
 
 class ResumableCSVLogger(CSVLogger):
@@ -33,8 +35,9 @@ class ResumableCSVLogger(CSVLogger):
             except (KeyError, TypeError, ValueError, csv.Error) as error:
                 path = Path(self.log_dir) / "metrics.csv"
                 raise ValueError(f"{path}: expected the table of a run, found another ({error})") from error
-            super().experiment.metrics.extend(rows)  # the new writer deletes the file
-            self._experiment.save()
+            writer: Any = super().experiment
+            writer.metrics.extend(rows)  # the new writer deletes the file
+            writer.save()
         return self._experiment
 
 
@@ -51,3 +54,32 @@ def loggers(folder: str | Path, start: int = 0) -> list[Logger]:
     """Return loggers that write ``metrics.csv`` and TensorBoard's event files in a folder, from a step on."""
     board = TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=start)
     return [ResumableCSVLogger(folder, start), board]
+
+
+def all_loggers(given: Any, folder: str | Path, start: int = 0) -> Any:
+    """Return :func:`loggers`, which curves and resumption need, and those of the configuration.
+
+    Args:
+        given: the ``logger`` of the trainer: a logger or several, None, or True or False, which are returned.
+        folder, start: as for :func:`loggers`.
+    """
+    if isinstance(given, bool):
+        return given
+    others = [given] if isinstance(given, Logger) else list(given or [])
+    own = loggers(folder, start)
+    return [*(one for one in own if not any(isinstance(one, type(other)) for other in others)), *others]
+
+
+def check_logger(settings: Any) -> None:
+    """Raise ValueError for a logger whose package is not installed, and say how to install it."""
+    if "WandbLogger" in "".join(_names(settings)) and find_spec("wandb") is None:
+        raise ValueError("--trainer.logger: expected wandb (pip install 'fa_pyg[wandb]'), found none")
+
+
+def _names(settings: Any) -> Iterator[str]:
+    """Yield the classes that settings name."""
+    if isinstance(settings, list):
+        for one in settings:
+            yield from _names(one)
+    elif isinstance(settings, Mapping) or hasattr(settings, "class_path"):
+        yield str(settings["class_path"])

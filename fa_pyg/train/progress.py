@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from tqdm import tqdm
+
+from fa_pyg.progress import bar as show
 
 __all__ = ["FitProgressBar"]
 
@@ -22,7 +22,7 @@ class FitProgressBar(ProgressBar):
     def __init__(self) -> None:
         super().__init__()
         self.enabled = True
-        self._bar: tqdm | None = None
+        self._bar: Any = None
 
     def disable(self) -> None:
         self.enabled = False
@@ -31,15 +31,13 @@ class FitProgressBar(ProgressBar):
         self.enabled = True
 
     def on_train_start(self, trainer: Trainer, *args: Any) -> None:
-        endless = trainer.max_epochs is None or trainer.max_epochs < 0
-        self._bar = tqdm(
-            total=None if endless else trainer.max_epochs * trainer.num_training_batches,
+        epochs = trainer.max_epochs
+        self._bar = show(
+            total=None if epochs is None or epochs < 0 else epochs * trainer.num_training_batches,
             initial=trainer.global_step,
             desc="training",
             unit="step",
-            disable=not self.enabled,
-            dynamic_ncols=True,
-            mininterval=0.5 if sys.stderr.isatty() else 30.0,
+            progress=self.enabled,
         )
 
     def on_train_batch_end(self, *args: Any) -> None:

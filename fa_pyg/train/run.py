@@ -23,12 +23,15 @@ from fa_pyg.train.tasks.nbody import NBodyCLI
 __all__ = ["load_best", "main"]
 
 
-def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> dict[str, Any]:
+def main(
+    args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI, prog: str | None = None
+) -> dict[str, Any]:
     """Train, test the weights of the best validation error, and write the results beside the checkpoints.
 
     Args:
         args: the command line; default that of the process, which then ends if settings or data are wrong.
         make: the task.
+        prog: the command, for usage and errors; default the name of the script.
 
     Returns:
         The content of ``results.json``: test figures and validation error, best epoch, number of epochs, the
@@ -38,7 +41,7 @@ def main(args: Sequence[str] | None = None, make: type[FitCLI] = NBodyCLI) -> di
         ValueError: for settings and data that are wrong.
     """
     try:
-        return _run(make(args))
+        return _run(make(args) if prog is None else make(args, prog=prog))
     except (ValueError, OSError) as error:
         if args is not None:
             raise
@@ -87,7 +90,8 @@ def _report(cli: FitCLI) -> dict[str, Any]:
 
 def _best(cli: FitCLI) -> tuple[str, float]:
     """Return the best checkpoint and its validation error; without a validation so far, those of the end."""
-    trainer, callback = cli.trainer, cli.trainer.checkpoint_callback
+    trainer = cli.trainer
+    callback: Any = trainer.checkpoint_callback
     if best := callback.best_model_path:
         if Path(best).resolve().parent != cli.folder.resolve():  # named by the checkpoint that was resumed
             raise ValueError(

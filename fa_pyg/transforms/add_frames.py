@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from torch_geometric.data import Data
+from torch_geometric.data.datapipes import functional_transform
 
 from fa_pyg.transforms.reading import FrameTransform
 
 __all__ = ["AddFrames"]
 
 
+@functional_transform("add_frames")
 class AddFrames(FrameTransform):
     """Compute the frames of each graph and store them in the data, e.g. in the workers of a loader.
 

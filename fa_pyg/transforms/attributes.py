@@ -10,14 +10,18 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from fa_pyg.builders import Cloud, Frame
+from fa_pyg.builders.base import as_motions, as_permutations
 from fa_pyg.builders.graphs import Graphs
-from fa_pyg.calls import Call, Layout, Reading
+from fa_pyg.calls import Call, Layout, MotionReading, Reading
 from fa_pyg.copies import Copies
 from fa_pyg.frames import Frames, PermutationFrames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.math.linalg import scatter_sum
+from fa_pyg.reps import Rep
 from fa_pyg.transforms.declared import DATA_ALONE, Declared, check_levels
 from fa_pyg.transforms.orders import store_orders
 from fa_pyg.transforms.stored import store_frames
+from fa_pyg.typed import total
 
 __all__ = ["Attributes", "heaviest", "skewness"]
 
@@ -50,6 +54,8 @@ class Attributes(ABC):
 
 
 class _Moved(Attributes, seen=Cloud):
+    reading: MotionReading
+
     def __init__(self, frame: Frame, reading: Reading) -> None:
         super().__init__(frame, reading)
         check_levels(reading.levels)
@@ -63,14 +69,14 @@ class _Moved(Attributes, seen=Cloud):
                     "would be wrong), found one that requires it: compute the frames in the model instead"
                 )
         with torch.no_grad():
-            frames = self.frame.evaluate(declared.cloud(self.reading))
+            frames = as_motions(self.frame.evaluate(declared.cloud(self.reading)))
         return store_frames(declared, frames, "frame")
 
     def in_one_frame(self, data: Data, transform: Any) -> Data:
         declared = self._declared(data)
         declared.warn_undeclared(transform)
         cloud = declared.cloud(self.reading)
-        pose = heaviest(self.frame.evaluate(cloud), cloud)
+        pose = heaviest(as_motions(self.frame.evaluate(cloud)), cloud)
         declared.moved(pose, back=True)
         return store_frames(declared, pose, "pose")
 
@@ -90,10 +96,10 @@ class _Reordered(Attributes, seen=Graphs):
         if not isinstance(data, Data):
             raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
         layout = self.reading.layout(Call(DATA_ALONE, (data,), {}))
-        return layout, self.reading.frames(self.frame, layout)
+        return layout, as_permutations(self.reading.frames(self.frame, layout))
 
 
-def heaviest(frames: Frames, cloud: Cloud) -> Frames:
+def heaviest(frames: MotionFrames, cloud: Cloud) -> Frames:
     """Return the frame of largest weight of each body, among equal weights the most skewed."""
     most = frames.weight.new_zeros(frames.num_bodies)
     most = most.scatter_reduce(0, frames.body, frames.weight, "amax").index_select(0, frames.body)
@@ -105,13 +111,16 @@ def heaviest(frames: Frames, cloud: Cloud) -> Frames:
     return pose.with_similarity(frames.scale, frames.velocity)
 
 
-def skewness(frames: Frames, cloud: Cloud) -> Tensor:
+def skewness(frames: MotionFrames, cloud: Cloud) -> Tensor:
     """Return the sum of third moments of the quantities that the axes are computed from, ``[F]``."""
-    total = 0
-    for quantity in cloud.read:
-        rows, index, weight = cloud.rows(quantity)
-        cubes = frames.to_frame(rows, quantity.rep, index).pow(3).sum(-1)
-        row, frame = frames.rows(index, len(rows))
-        cubes = cubes if weight is None else cubes * weight.index_select(0, row)
-        total = total + scatter_sum(cubes, frame, frames.num_frames)
-    return total.detach()
+    parts = (_third_moment(frames, *cloud.rows(one), one.rep) for one in cloud.read)
+    return total(parts).detach()
+
+
+def _third_moment(
+    frames: MotionFrames, rows: Tensor, index: Tensor | None, weight: Tensor | None, rep: Rep
+) -> Tensor:
+    cubes = frames.to_frame(rows, rep, index).pow(3).sum(-1)
+    row, frame = frames.rows(index, len(rows))
+    cubes = cubes if weight is None else cubes * weight.index_select(0, row)
+    return scatter_sum(cubes, frame, frames.num_frames)

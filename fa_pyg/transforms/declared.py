@@ -10,9 +10,10 @@ from torch_geometric.data import Batch, Data
 
 from fa_pyg import checks
 from fa_pyg.builders import Cloud
-from fa_pyg.calls import LEVELS, Call, Layout, MotionReading, Signature
+from fa_pyg.calls import LEVELS, Call, Layout, MotionReading, Name, Named, Signature
 from fa_pyg.calls.undeclared import declaration, undeclared, warn_once
-from fa_pyg.frames import Frames, Rows
+from fa_pyg.frames import Rows
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.math.linalg import check_real
 from fa_pyg.reps import NAMED, Rep
 
@@ -21,7 +22,7 @@ __all__ = ["DATA_ALONE", "Declared", "check_levels", "described"]
 DATA_ALONE = Signature(nn.Identity())  # the signature of a model that takes one Data
 
 
-def check_levels(levels: Mapping[str, str] | None) -> None:
+def check_levels(levels: Named[str] | None) -> None:
     """Raise ValueError unless these are levels of tensors, by name."""
     checks.instance("levels", levels, Mapping, 'a dict such as {"cell": "graph"}', optional=True)
     wrong = {name: level for name, level in (levels or {}).items() if level not in LEVELS[:3]}
@@ -46,7 +47,7 @@ class Declared:
     """
 
     def __init__(
-        self, data: Data, inputs: Mapping[str, Rep], dim: int, levels: Mapping[str, str] | None = None
+        self, data: Data, inputs: Mapping[Name, Rep], dim: int, levels: Named[str] | None = None
     ) -> None:
         if not isinstance(data, Data):
             raise ValueError(f"data: expected a Data or Batch, found a {type(data).__name__}")
@@ -59,8 +60,8 @@ class Declared:
         if self.size > 1:
             self._check_rows()
 
-    def _checked(self, name: str, rep: Rep) -> Tensor:
-        value = self.data.get(name)
+    def _checked(self, name: Name, rep: Rep) -> Tensor:
+        value = self.data.get(str(name))
         if not isinstance(value, Tensor):
             found = "none" if value is None else f"a {type(value).__name__}"
             have = ", ".join(map(str, self.data.keys())) or "nothing"
@@ -76,7 +77,7 @@ class Declared:
                 found = f"{list(self.values[name].shape)} for {self.size} graphs"
                 raise ValueError(f"{name!r}: expected {rep} in each of its rows [n, ...], found {found}")
 
-    def _attribute_rows(self, name: str) -> Rows | None:
+    def _attribute_rows(self, name: Name) -> Rows | None:
         """The rows of an attribute; None for one graph, which moves as a whole."""
         return None if self.size == 1 else self.layout.rows(name, self.values[name])
 
@@ -101,7 +102,7 @@ class Declared:
             text = f"{name!r}: found {list(x.shape)}, left as it is while the data move; expected {hint}"
             warn_once(transform, name, text, stacklevel=4)  # the caller of the transform
 
-    def moved(self, motion: Frames, back: bool = False) -> Data:
+    def moved(self, motion: MotionFrames, back: bool = False) -> Data:
         r"""Return the data with :math:`\rho(g)\, x` in it, or :math:`\rho(g)^{-1} x` to go back.
 
         Replaces attributes, and modifies no tensor; ``BaseTransform`` has copied the data before.
@@ -115,7 +116,7 @@ class Declared:
             value, rows = self.values[name], self._attribute_rows(name)
             if not rep.is_invariant:
                 whole = rows is None  # rows count as channels
-                self.data[name] = (
+                self.data[str(name)] = (
                     apply(value.unsqueeze(0), rep).squeeze(0) if whole else apply(value, rep, rows)
                 )
         return self.data
@@ -126,7 +127,7 @@ class Declared:
         return isinstance(self.data, Batch) and self.layout.is_collated
 
 
-def described(inputs: Mapping[str, Rep], **others: Any) -> str:
+def described(inputs: Mapping[Name, Rep], **others: Any) -> str:
     """Return the arguments of a transform, for its ``repr``."""
     names = {rep: name for name, rep in NAMED.items()}
     text = {"inputs": {name: names.get(rep, rep) for name, rep in inputs.items()}, **others}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 from torch_geometric.data import Data
+from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg import checks
@@ -22,6 +23,7 @@ from fa_pyg.transforms.stored import check_free
 __all__ = ["RandomMotion"]
 
 
+@functional_transform("random_motion")
 class RandomMotion(BaseTransform):
     r"""Move each graph by a random element of a group, all its declared attributes together.
 

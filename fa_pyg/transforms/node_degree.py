@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch_geometric.data import Data
+from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 __all__ = ["NodeDegree"]
 
 
+@functional_transform("node_degree")
 class NodeDegree(BaseTransform):
     r"""Append the degree of each node, the number of edges that leave it, to its features.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch_geometric.data import Batch, Data
+from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg.math.ragged import index_within_body
@@ -11,6 +14,7 @@ from fa_pyg.math.ragged import index_within_body
 __all__ = ["NodeID"]
 
 
+@functional_transform("node_id")
 class NodeID(BaseTransform):
     """Store the index of each node within its graph, 0 .. n - 1, as ``node_id``.
 
@@ -45,7 +49,7 @@ class NodeID(BaseTransform):
         return data
 
     @staticmethod
-    def _add_slices(data: Batch) -> None:
+    def _add_slices(data: Any) -> None:
         """Add slices of the identifiers to a collated batch, so that PyG can separate it."""
         ptr = data.ptr.cpu()
         # New dicts: a copied batch shares them with the original.

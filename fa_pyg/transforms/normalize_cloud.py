@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch_geometric.data import Data
+from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from fa_pyg.batches import check_batch, graph_count
@@ -14,6 +15,7 @@ __all__ = ["NormalizeCloud"]
 NOISE = 8  # roundings: clouds that are not larger are single points
 
 
+@functional_transform("normalize_cloud")
 class NormalizeCloud(BaseTransform):
     r"""Center each cloud, and divide it by the root mean square distance from its center.
 

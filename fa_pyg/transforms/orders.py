@@ -26,13 +26,14 @@ def store_orders(data: Data, layout: Layout, frames: PermutationFrames, name: st
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
     length = frames.sizes[frames.body]
     sorted_rows = torch.argsort(rank.repeat_interleave(length), stable=True)
-    values = {"order": frames.order[sorted_rows], "weight": frames.weight[order], "count": frames.counts}
-    values |= {part: getattr(frames, field) for part, field in _OPTIONAL.items()}
-    values["exact"] = None if frames.exact is None else frames.exact_for()
-    for part in values:
+    by_graph, weight = frames.order[sorted_rows], frames.weight[order]
+    parts: dict[str, Tensor | None] = {"order": by_graph, "weight": weight, "count": frames.counts}
+    parts |= {part: getattr(frames, field) for part, field in _OPTIONAL.items()}
+    parts["exact"] = None if frames.exact is None else frames.exact_for()
+    for part in parts:
         if f"{name}_{part}" in data:
             del data[f"{name}_{part}"]
-    values = {f"{name}_{part}": value for part, value in values.items() if value is not None}
+    values = {f"{name}_{part}": value for part, value in parts.items() if value is not None}
     for key, value in values.items():
         data[key] = value
     if isinstance(data, Batch) and layout.is_collated:

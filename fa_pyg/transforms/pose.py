@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch_geometric.data import Data
+from torch_geometric.data.datapipes import functional_transform
 
 from fa_pyg.transforms.attributes import heaviest
 from fa_pyg.transforms.reading import FrameTransform
@@ -11,6 +12,7 @@ from fa_pyg.transforms.stored import check_free
 __all__ = ["CanonicalPose", "heaviest"]
 
 
+@functional_transform("canonical_pose")
 class CanonicalPose(FrameTransform):
     r"""Write the declared attributes of each graph in one of its frames, the same for all moved copies.
 

@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 
 from fa_pyg import checks
 from fa_pyg.frames import Frames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.frames.permutation import PermutationFrames
 from fa_pyg.transforms.declared import Declared
 from fa_pyg.transforms.orders import data_orders, has_orders
@@ -62,7 +63,7 @@ def data_frames(data: Data, name: str = "frame") -> Frames | PermutationFrames:
     return frames.with_exact(exact).with_similarity(scale, velocity)
 
 
-def store_frames(declared: Declared, frames: Frames, name: str) -> Data:
+def store_frames(declared: Declared, frames: MotionFrames, name: str) -> Data:
     """Return the data with these frames of its graphs as attributes."""
     data = declared.data
     order = torch.argsort(frames.body, stable=True)  # sorted by graph
@@ -78,7 +79,7 @@ def store_frames(declared: Declared, frames: Frames, name: str) -> Data:
     return data
 
 
-def _add_slices(batch: Data, values: dict[str, Tensor], frames: Frames) -> None:
+def _add_slices(batch: Data, values: dict[str, Tensor], frames: MotionFrames) -> None:
     """Add slices of these attributes to a collated batch, so that PyG can separate it."""
     counts, ones = frames.counts.cpu(), torch.ones(frames.num_bodies, dtype=torch.long)
     slices = {k: pad((counts if len(v) != len(ones) else ones).cumsum(0), (1, 0)) for k, v in values.items()}

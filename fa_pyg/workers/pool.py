@@ -5,10 +5,14 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TypeVar
 
 from fa_pyg.workers.worker import Answer, Worker
 
 __all__ = ["Workers"]
+
+
+W = TypeVar("W", bound="Workers")
 
 
 class Workers:
@@ -47,7 +51,7 @@ class Workers:
         finally:
             self.idle.put(worker)
 
-    def __enter__(self) -> Workers:
+    def __enter__(self: W) -> W:
         return self
 
     def __exit__(self, *_: object) -> None:

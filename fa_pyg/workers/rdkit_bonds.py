@@ -31,9 +31,9 @@ def bonds(z: list[int], pos: list[list[float]], charge: int) -> Iterator[dict[st
 
 def versions() -> dict[str, str]:
     """Import RDKit, keep it quiet, and return its version."""
-    from rdkit import RDLogger, rdBase
+    from rdkit import rdBase
 
-    RDLogger.DisableLog("rdApp.*")
+    rdBase.DisableLog("rdApp.*")
     return {"rdkit": rdBase.rdkitVersion}
 
 

@@ -35,7 +35,7 @@ class Worker:
 
     def __init__(self, script: str | os.PathLike, seconds: float, user: str, needs: str) -> None:
         self.script, self.seconds, self.user, self.needs = Path(script), seconds, user, needs
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen[str] | None = None
         self.owner, self.closed = os.getpid(), False
         self.versions: dict[str, str] = {}
 
@@ -99,6 +99,8 @@ class Worker:
     def _exchange(self, line: str, seconds: float) -> Answer:
         """Send a line and wait for one; the process is ended where none arrives."""
         process, late = self.process, threading.Event()
+        if process is None:
+            raise RuntimeError(f"{self.user}: expected a running process, found none")
         timer = Timer(seconds, lambda: (late.set(), process.kill()))
         timer.start()
         try:
@@ -117,7 +119,7 @@ class Worker:
         return {"error": f"the process died ({_describe_exit(process.returncode)})", "lost": True}
 
 
-def _start(script: Path, seconds: float) -> subprocess.Popen:
+def _start(script: Path, seconds: float) -> subprocess.Popen[str]:
     """Start a script that ends with this process (see ``parent.py``), in a new session.
 
     An interrupt from the keyboard is for this process: a worker lost to it would look like a failure. Linux
@@ -136,11 +138,14 @@ def _start(script: Path, seconds: float) -> subprocess.Popen:
     )
 
 
-def _exchange_lines(process: subprocess.Popen, line: str) -> str:
+def _exchange_lines(process: subprocess.Popen[str], line: str) -> str:
+    stdin, stdout = process.stdin, process.stdout
+    if stdin is None or stdout is None:
+        raise ValueError("process: expected one with pipes, found one without")
     try:
-        process.stdin.write(line)
-        process.stdin.flush()
-        return process.stdout.readline()
+        stdin.write(line)
+        stdin.flush()
+        return stdout.readline()
     except OSError:
         return ""
 

@@ -9,10 +9,11 @@ import torch
 import yaml
 from torch import nn
 
+from fa_pyg import trained
 from fa_pyg.ase import FACalculator
 from fa_pyg.dynamics.cli import main as dynamics
 from fa_pyg.dynamics.inputs import names
-from fa_pyg.potential import load, saved
+from fa_pyg.potential import load
 from fa_pyg.potential.predict import main as predict
 from fa_pyg.train import MoleculeCLI, NBodyCLI, cli, load_best, main
 from fa_pyg.train.checkpoints import AtomicCheckpointIO
@@ -231,7 +232,7 @@ def test_a_hostile_configuration_is_refused_and_leaves_no_trace(kind, place):
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_nothing_unlisted_is_built_without_the_check_as_well(kind, place, monkeypatch):
-    monkeypatch.setattr(saved, "check", lambda *args: None)
+    monkeypatch.setattr(trained, "check", lambda *args: None)
     with pytest.raises(ValueError, match=r"config\.yaml|best\.ckpt"):
         load(written(place, kind))
 

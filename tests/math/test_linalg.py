@@ -150,7 +150,7 @@ def test_signed_copies(rows, axes):
     signs = torch.cartesian_prod(*[torch.tensor([1.0, -1.0])] * 3)
     pattern = signs if axes == 1 else signs[:, :, None] * signs[:, None, :]
     x = torch.randn(rows, 2, *[3] * axes, requires_grad=True)
-    copies = linalg.signed_copies(x, pattern[:, None, None])
+    copies = linalg.signed_copies(x, pattern[:, None, None]).flatten(0, 1)
     assert torch.equal(copies, torch.cat([x * one for one in pattern]))
     weight = torch.randn(8 * rows, *x.shape[1:])
     (grad,) = torch.autograd.grad(copies, x, weight)

@@ -19,8 +19,16 @@ from fa_pyg.neighbors.sampling import fps
 from fa_pyg.nn import graph_building
 from fa_pyg.nn.pyg_models import provide_pyg_operators
 
+OLD = not hasattr(torch_geometric.typing, "WITH_RADIUS")  # PyG < 2.8 takes these operators from torch_cluster
 
-@pytest.mark.skipif(torch_geometric.typing.WITH_PYG_LIB, reason="pyg-lib is installed")
+
+@pytest.mark.skipif(not OLD, reason="PyG >= 2.8")
+def test_older_pyg_is_refused():
+    with pytest.raises(RuntimeError, match=r"expected torch_geometric >= 2\.8, found "):
+        provide_pyg_operators()
+
+
+@pytest.mark.skipif(OLD or torch_geometric.typing.WITH_PYG_LIB, reason="pyg-lib is installed, or PyG < 2.8")
 def test_models_run_after_one_call():
     subprocess.run([sys.executable, "-W", "ignore", __file__], check=True, timeout=120)
 

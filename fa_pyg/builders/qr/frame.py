@@ -9,11 +9,13 @@ from torch import Tensor
 
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.gram_schmidt import completed, rejected, signed_permutations
 from fa_pyg.builders.qr.rows import Rows, rows_of
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.math.linalg import scatter_sum
+from fa_pyg.typed import integers, norm, run_lengths
 
 __all__ = ["GeneralizedQRFrame"]
 
@@ -60,6 +62,8 @@ class GeneralizedQRFrame(MotionFrame):
     result is uncertain: rare in float32, but gaps between scores can be of any size. Time grows with nodes
     times tied frames, quadratically for a regular polygon; memory does not (blocks of 2^20 pairs).
     """
+
+    untraced = RAGGED
 
     def __init__(self, group: GroupLike) -> None:
         super().__init__(group)
@@ -124,7 +128,7 @@ def _extended(paths: _Paths, rows: Rows, column: int) -> _Paths:
 def _best(paths: _Paths, rows: Rows) -> tuple[Tensor, Tensor]:
     """The pairs (path, row) of largest score in each body, ties included; block by block."""
     best = rows.x.new_full((len(rows.count),), -torch.inf)
-    blocks = []
+    blocks: list[tuple[Tensor, Tensor, Tensor]] = []
     for block in _blocks(rows.count[paths.body]):
         amount = rows.count[paths.body[block]]
         path = block.repeat_interleave(amount)
@@ -150,13 +154,13 @@ def _blocks(amount: Tensor) -> tuple[Tensor, ...]:
             f"ties: {len(amount)} frames so far, and up to {amount.max()} vectors per graph"
         )
     number = torch.div(end, _PAIRS, rounding_mode="floor")
-    sizes = torch.unique_consecutive(number, return_counts=True)[1].tolist()
-    return torch.arange(len(amount), device=amount.device).split(sizes or [0])
+    sizes = integers(run_lengths(number))
+    return torch.split(torch.arange(len(amount), device=amount.device), sizes or [0])
 
 
 def _score(rows: Rows, row: Tensor, axes: Tensor) -> Tensor:
     x = rows.x[row]
-    length = rejected(x, axes).norm(dim=-1)
+    length = norm(rejected(x, axes), dim=-1)
     along = (x.unsqueeze(-1) * axes).sum(-2) @ x.new_tensor(_DOTS[: x.size(-1)])
     # Scores lie between 0 and 2, so that vectors of earlier inputs come first.
     score = length * (rows.gain[row] + along) - 4 * rows.tag[row]
@@ -194,15 +198,16 @@ def _all_signs(paths: _Paths, group: Group) -> tuple[Tensor, Tensor, Tensor]:
     """Complete rotations with all signed permutations of their missing axes, their body and weight."""
     axes, missing = completed(paths.axes)
     open_axes, dim = missing.sum(-1), group.dim
-    rotation, body, weight = [], [], []
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for m in range(dim + 1):
         mine = (open_axes == m).nonzero().squeeze(-1)
         if len(mine) == 0:
             continue
         change = signed_permutations(dim, m, group.reflects).to(axes)
-        rotation.append((axes[mine] @ change.unsqueeze(1)).flatten(0, 1))
-        body.append(paths.body[mine].repeat(len(change)))
-        weight.append((paths.weight[mine] / len(change)).repeat(len(change)))
-    if not body:
+        rotation = (axes[mine] @ change.unsqueeze(1)).flatten(0, 1)
+        weight = (paths.weight[mine] / len(change)).repeat(len(change))
+        parts.append((rotation, paths.body[mine].repeat(len(change)), weight))
+    if not parts:
         return axes, paths.body, paths.weight
-    return torch.cat(rotation), torch.cat(body), torch.cat(weight)
+    rotation, body, weight = (torch.cat(part) for part in zip(*parts, strict=True))
+    return rotation, body, weight

@@ -12,6 +12,7 @@ from torch import Tensor
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.groups import Group
 from fa_pyg.math.linalg import scatter_sum
+from fa_pyg.typed import norm
 
 __all__ = ["Rows", "rows_of"]
 
@@ -67,8 +68,8 @@ def _scaled(
     with torch.no_grad():
         weight = torch.ones_like(x[:, 0]) if weight is None else weight
         weight = weight / _unless_0(_amax(weight, body, cloud.size))[body]
-        longest = _unless_0(_amax(x.norm(dim=-1), body, cloud.size))[body]
-        given = _amax(cloud.rows(quantity)[0].norm(dim=-1), body, cloud.size)[body]
+        longest = _unless_0(_amax(norm(x, dim=-1), body, cloud.size))[body]
+        given = _amax(norm(cloud.rows(quantity)[0], dim=-1), body, cloud.size)[body]
         noise = torch.finfo(quantity.value.dtype).eps * (given / longest).clamp(min=1)
     x = x / longest.unsqueeze(-1)
     if quantity.rep.pseudo and group.reflects:  # its sign is arbitrary: the set of both is equivariant

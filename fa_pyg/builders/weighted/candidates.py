@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.math.linalg import scatter_sum
+from fa_pyg.typed import cross
 
 __all__ = ["Candidates"]
 
@@ -51,7 +52,9 @@ class Candidates:
         cls, cloud: Cloud, origin: Tensor | None, bodies: Tensor, point: Tensor, reflects: bool
     ) -> Candidates:
         """Return all declared points and vectors of some bodies; what is read of a point is set to 0."""
-        parts, third, joint = [], 0, 0
+        parts: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]] = []
+        joint = torch.zeros(len(bodies), dtype=cloud.dtype, device=cloud.device)
+        third = joint.new_zeros(len(bodies), 3, 3, 3)
         for quantity in cloud.declared:
             if quantity.rep.rank != 1:
                 continue
@@ -72,7 +75,7 @@ class Candidates:
         x = x / (square + (square == 0)).sqrt().unsqueeze(1)
         order = torch.argsort(body, stable=True)
         counts = torch.bincount(body, minlength=len(bodies))
-        third = torch.where(point[:, None, None, None], 0, x.new_zeros(len(bodies), 3, 3, 3) + third)
+        third = torch.where(point[:, None, None, None], 0, third)
         x, bonus, body, read = (value.index_select(0, order) for value in (x, bonus, body, read))
         return cls(x, bonus, body, counts, read, third)
 
@@ -106,7 +109,7 @@ class Candidates:
         p = torch.where((p * p).sum(1, keepdim=True).detach() > _FIXED**2, p, fixed)
         square = (p * p).sum(1, keepdim=True)
         e = p / (square + (square == 0)).sqrt()
-        up = torch.linalg.cross(a, e, dim=-1)
+        up = cross(a, e, dim=-1)
         third = self.third.index_select(0, self.body.index_select(0, at))
         third = _components(third, torch.stack([e, up, a], dim=-1))
         serves = self.read.index_select(0, at) | averaged
@@ -162,5 +165,5 @@ def _third(x: Tensor, c: Tensor, body: Tensor, size: int) -> Tensor:
 def _components(third: Tensor, axes: Tensor) -> Tensor:
     """The components of symmetric tensors ``[n, 3, 3, 3]`` along k axes ``[n, 3, k]``: ``[n, k^3]``."""
     for _ in range(3):  # each product contracts the first index and appends the new one
-        third = third.flatten(1).unflatten(1, (3, -1)).transpose(1, 2) @ axes
+        third = torch.unflatten(third.flatten(1), 1, (3, -1)).transpose(1, 2) @ axes
     return third.flatten(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from fa_pyg import checks
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.pca import identity_frames, make_proper
 from fa_pyg.builders.weighted.blend import Blend, step
 from fa_pyg.builders.weighted.moments import Moments
@@ -91,6 +93,9 @@ class WeightedPCAFrame(MotionFrame):
       each, in all signs, however close the cloud is to a sphere.
     """
 
+    signs: Tensor
+    untraced = RAGGED
+
     def __init__(
         self,
         group: GroupLike,
@@ -126,7 +131,8 @@ class WeightedPCAFrame(MotionFrame):
 
     def build(self, cloud: Cloud) -> Frames:
         if self.node_weight is not None and cloud.weight is not None:
-            cloud = replace(cloud, weight=self._mapped_weight(cloud), types=False)
+            weight = _mapped_weight(self.node_weight, cloud.weight)
+            cloud = replace(cloud, weight=weight, types=False)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
             origin = cloud.origin(self.group)
             if not self.group.rotates:
@@ -154,8 +160,9 @@ class WeightedPCAFrame(MotionFrame):
             values = values + 0 * values.detach().sum(1, keepdim=True).pow(1.5)
             # The number of vectors is not meaningful: edges go both ways, and cells may be repeated.
             scale = torch.ones_like(values[:, 0]) if far is None else 2 / moments.participation().sqrt()
-            blend = Blend.of(values, far, widths.gap * scale, widths.line, widths.start, widths.near * scale)
-            parts = self._all_signs(cloud, origin, axes, second, scale, blend)
+            near = None if widths.near is None else widths.near * scale
+            blend = Blend.of(values, far, widths.gap * scale, widths.line, widths.start, near)
+            parts = self._all_signs(cloud, origin, axes, second, scale, blend, self.order_projection)
         exact = self._exactness(cloud, origin, blend)
         return Frames.ragged(*parts, cloud.size, origin, cloud.batch, exact)
 
@@ -175,14 +182,6 @@ class WeightedPCAFrame(MotionFrame):
         size = values.sum(1, keepdim=True)  # not the largest, which has a kink where it meets the second
         return odd * step(values / (size + (size == 0)) / self.widths.flat**2, 0)
 
-    def _mapped_weight(self, cloud: Cloud) -> Tensor:
-        """The node weights of the call, mapped by ``node_weight``."""
-        weight = self.node_weight(cloud.weight)
-        if not isinstance(weight, Tensor) or weight.shape != cloud.weight.shape:
-            found = list(weight.shape) if isinstance(weight, Tensor) else repr(weight)
-            raise ValueError(f"node_weight: expected a function to {list(cloud.weight.shape)}, found {found}")
-        return weight
-
     def _chosen_signs(
         self, cloud: Cloud, origin: Tensor | None, axes: Tensor, odd: Tensor, blend: Blend
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -197,7 +196,8 @@ class WeightedPCAFrame(MotionFrame):
         if self.group.dim > 1:
             others = symmetric_frames(cloud, origin, axes, odd, blend, self.group.reflects, self.projection)
             if others is not None:
-                parts = tuple(torch.cat(both) for both in zip(parts, others[:3], strict=True))
+                rotation, body, weight = (torch.cat(both) for both in zip(parts, others[:3], strict=True))
+                return rotation, body, weight
         return parts
 
     def _all_signs(
@@ -208,17 +208,18 @@ class WeightedPCAFrame(MotionFrame):
         second: Tensor,
         scale: Tensor,
         blend: Blend,
+        of_orders: Projection,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Rotation, body and weight of frames in all signs, and in the orders of positive weight."""
         body = (~(blend.generic.detach() <= 0)).nonzero().squeeze(1)
         parts = axes.index_select(0, body), body, blend.generic[body], torch.full_like(body, SORTED)
+        rotation, body, weight, rule = parts
         if self.group.dim > 1:
             others = symmetric_frames(cloud, origin, axes, None, blend, self.group.reflects, self.projection)
             if others is not None:
-                parts = tuple(torch.cat(both) for both in zip(parts, others, strict=True))
-        rotation, body, weight, rule = parts
+                rotation, body, weight, rule = (torch.cat(both) for both in zip(parts, others, strict=True))
         moment, width = second.index_select(0, body), scale.index_select(0, body)
-        rotation, frame, share = soft_orders(rotation, moment, width, rule, self.order_projection)
+        rotation, frame, share = soft_orders(rotation, moment, width, rule, of_orders)
         if not self.group.reflects:
             rotation = make_proper(rotation)
         body, weight = body.index_select(0, frame), weight.index_select(0, frame) * share
@@ -230,3 +231,12 @@ class WeightedPCAFrame(MotionFrame):
         tail = ", detach=True" if self.detach else ""
         settings = f"smoothness={self.smoothness!r}, tau={self.widths.tau}, gap={self.widths.gap}"
         return f"{super().extra_repr()}, {settings}{tail}"
+
+
+def _mapped_weight(change: Callable[[Tensor], Any], given: Tensor) -> Tensor:
+    """The node weights of the call, mapped by ``node_weight``."""
+    weight = change(given)
+    if not isinstance(weight, Tensor) or weight.shape != given.shape:
+        found = list(weight.shape) if isinstance(weight, Tensor) else repr(weight)
+        raise ValueError(f"node_weight: expected a function to {list(given.shape)}, found {found}")
+    return weight

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.math.linalg import gather, scatter_sum
+from fa_pyg.typed import total
 
 __all__ = ["Moments"]
 
@@ -19,15 +20,15 @@ class Moments:
 
     def second(self) -> Tensor:
         """Return the sum of the (weighted) covariances, ``[B, d, d]``."""
-        return sum(part.second() for part in self.parts)
+        return total(part.second() for part in self.parts)
 
     def participation(self) -> Tensor:
         r"""Return the participation number of the rows in the second moments, ``[B]``, at least 1.
 
         .. math:: N = \Big(\sum_i m_i\Big)^2 \Big/ \sum_i m_i^2, \qquad m_i = c_i |x_i|^2
         """
-        total, squares = (sum(both) for both in zip(*(part.shares() for part in self.parts), strict=True))
-        return torch.where(squares > 0, total * total / torch.where(squares > 0, squares, 1), 1)
+        amount, squares = (total(both) for both in zip(*(part.shares() for part in self.parts), strict=True))
+        return torch.where(squares > 0, amount * amount / torch.where(squares > 0, squares, 1), 1)
 
     def odd(self, axes: Tensor) -> Tensor:
         """Return odd moments ``[B, d]``: invariants that change sign with their axis.
@@ -39,7 +40,7 @@ class Moments:
         parts = [part for part in self.parts if part.signed]
         if not parts:
             return axes.new_zeros(axes.shape[:2])
-        third, absolute, first, square = sum(part.along(axes) for part in parts)
+        third, absolute, first, square = total(part.along(axes) for part in parts)
         return third / (absolute + (absolute == 0)) + first / (square + (square == 0)).sqrt()
 
 
@@ -62,13 +63,14 @@ class _Columns:
 
     def shares(self) -> tuple[Tensor, Tensor]:
         """The sums ``[B]`` of the contributions of rows to the trace of ``second``, and of their squares."""
-        share = sum(column * column for column in self.x) * self.c / gather(self.amount, self.index)
+        share = total(column * column for column in self.x) * self.c / gather(self.amount, self.index)
         return self._total(share), self._total(share * share)
 
     def along(self, axes: Tensor) -> Tensor:
         """The means ``[4, B, d]`` of s^3, its absolute value, s and s^2 along axes, the last two with c^2."""
         # Nodes of weight 0 do not contribute; the mean with c^2 about a centroid with c is not 0.
-        u, sums = self.c * self.c, []
+        u = self.c * self.c
+        sums: list[list[Tensor]] = []
         for axis in axes.permute(2, 1, 0).contiguous():
             s = self.x[0] * gather(axis[0], self.index)
             for column, share in zip(self.x[1:], axis[1:], strict=True):

@@ -15,6 +15,7 @@ from fa_pyg.builders.weighted.candidates import Candidates
 from fa_pyg.builders.weighted.orders import ALL, GIVEN, SORTED, SWAPPED
 from fa_pyg.builders.weighted.rays import Rays
 from fa_pyg.math.projections import Projection
+from fa_pyg.typed import cross, det, integers, unique_consecutive
 
 __all__ = ["symmetric_frames"]
 
@@ -133,14 +134,14 @@ def _good_pairs(
     rays: Rays, candidates: Candidates, chiral: Tensor, projection: Projection
 ) -> tuple[Tensor, Tensor]:
     """The pairs of a ray and a candidate of its body; without pairs of weight 0 where there are many."""
-    blocks = []
+    blocks: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad():
         for ray, at in _pairs(rays, candidates):
             if len(ray) > _FEW:
                 score = candidates.across(*rays.axes(ray), at, chiral)[0]
                 owner = ray.repeat_interleave(len(chiral))
                 best, _ = projection.ragged(score.flatten(), owner, len(rays.body))
-                best = (best // len(chiral)).unique_consecutive()
+                best = unique_consecutive(best // len(chiral))
                 ray, at = ray.index_select(0, best), at.index_select(0, best)
             blocks.append((ray, at))
     ray, at = (torch.cat(part) for part in zip(*blocks, strict=True)) if len(blocks) > 1 else blocks[0]
@@ -152,7 +153,7 @@ def _pairs(rays: Rays, candidates: Candidates) -> Iterator[tuple[Tensor, Tensor]
     counts = candidates.counts.index_select(0, rays.body)
     start = (candidates.counts.cumsum(0) - candidates.counts).index_select(0, rays.body)
     block = (counts.cumsum(0) - counts) // _PAIRS
-    for ray in torch.arange(len(counts), device=counts.device).split(torch.bincount(block).tolist()):
+    for ray in torch.split(torch.arange(len(counts), device=counts.device), integers(torch.bincount(block))):
         count = counts.index_select(0, ray)
         before = (count.cumsum(0) - count - start.index_select(0, ray)).repeat_interleave(count)
         pair = ray.repeat_interleave(count)
@@ -162,8 +163,8 @@ def _pairs(rays: Rays, candidates: Candidates) -> Iterator[tuple[Tensor, Tensor]
 def _any_across(axis: Tensor) -> tuple[Tensor, Tensor]:
     """Any two unit vectors that are orthogonal to each axis and to each other."""
     seed = torch.zeros_like(axis).scatter_(1, axis.detach().abs().argmin(1, keepdim=True), 1)
-    e = torch.nn.functional.normalize(torch.linalg.cross(seed, axis, dim=-1), dim=-1)
-    return e, torch.linalg.cross(axis, e, dim=-1)
+    e = torch.nn.functional.normalize(cross(seed, axis, dim=-1), dim=-1)
+    return e, cross(axis, e, dim=-1)
 
 
 def _rotated_copies(rotation: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,11 +181,11 @@ def _rotated_copies(rotation: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
 @torch.inference_mode(False)  # cached: tensors made in inference mode cannot be differentiated later
 def _rotations_of_a_cube() -> Tensor:
     """The 24 rotations of a cube, ``[24, 3, 3]``: the identity, the others about the last axis, the rest."""
-    rotations = []
+    rotations: list[Tensor] = []
     for order in itertools.permutations(range(3)):
         for signs in itertools.product((1.0, -1.0), repeat=3):
             matrix = torch.zeros(3, 3, dtype=torch.float64)
             matrix[range(3), order] = torch.tensor(signs, dtype=torch.float64)
-            if torch.linalg.det(matrix) > 0:
+            if det(matrix) > 0:
                 rotations.append(matrix)
     return torch.stack(sorted(rotations, key=lambda m: (m[2, 2] != 1, not m.equal(torch.eye(3).double()))))

@@ -18,7 +18,10 @@ from fa_pyg.files.tensors import Tensors, cached
 
 __all__ = ["SHIPPED", "CADNormals"]
 
-SHIPPED = Path(__file__).resolve().parents[3] / "data" / "cad"
+PACKAGE = Path(__file__).resolve().parents[2]
+SHIPPED = PACKAGE / "shipped_parts"  # of a wheel
+if not SHIPPED.is_dir():
+    SHIPPED = PACKAGE.parent / "data" / "cad"  # of a checkout
 
 
 class CADNormals(Pools):
@@ -26,7 +29,7 @@ class CADNormals(Pools):
 
     Each access draws ``num_points`` of the points that are stored of a part, without repetition.
 
-    **Card.** Source: built by ``scripts/build_cad_parts.py`` from the tables of ``bd_warehouse`` (Apache-2.0;
+    **Card.** Source: built by ``fa-pyg build parts`` from the tables of ``bd_warehouse`` (Apache-2.0;
     fasteners, bearings, gears, flanges, ... of ISO, DIN and ASME) and from random parameters (extrusions,
     revolutions, booleans, lofts, sweeps). Solids: the Open CASCADE kernel by ``build123d`` (Apache-2.0).
     Sampling: uniform by area, up to the triangles that faces are divided into; points and normals are those
@@ -43,7 +46,7 @@ class CADNormals(Pools):
         num_parts: only the first so many parts of the split, evenly over its families; None: all.
         fresh: draw other points at each access (by the global generator of torch); False: always the first
             ones. None: True for training parts.
-        shipped: the few dozen parts that come with the repository; ``root`` is ignored, nothing is written.
+        shipped: the few dozen parts that come with fa_pyg; ``root`` is ignored, nothing is written.
         transform: called on each ``Data`` at access.
 
     Attributes:
@@ -86,8 +89,8 @@ class CADNormals(Pools):
         checks.function("transform", transform, optional=True)
         super().__init__(None, transform)
         if shipped and not SHIPPED.is_dir():
-            raise ValueError(f"shipped: expected a copy of the repository, with its data, found no {SHIPPED}")
-        folder = SHIPPED if shipped else Path(root)
+            raise ValueError(f"shipped: expected the parts that come with fa_pyg, found no {SHIPPED}")
+        folder = SHIPPED if shipped or root is None else Path(root)
         parts, points = read_index(folder)
         self.num_points = checks.integer("num_points", num_points, 1, points)
         self.fresh = split == "train" if fresh is None else fresh

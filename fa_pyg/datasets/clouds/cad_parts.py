@@ -1,4 +1,4 @@
-"""Reading of folders that ``scripts/build_cad_parts.py`` writes: an index, and the points of each part."""
+"""Reading of folders that ``fa-pyg build parts`` writes: an index, and the points of each part."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fa_pyg.files.tensors import Spec, Tensors
 __all__ = ["BUILD", "INDEX", "Part", "read_index", "read_parts", "spec"]
 
 INDEX = "index.json"
-BUILD = "python scripts/build_cad_parts.py --root {root} (with build123d and bd_warehouse)"
+BUILD = "fa-pyg build parts --root {root} (with build123d and bd_warehouse)"
 UNIT = 1e-5  # deviation of the length of a normal; that of float32 is 1e-7
 TYPES = {"pos": "<f4", "normal": "<f4", "surface": "|u1"}
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fa_pyg import checks
 from fa_pyg.datasets.splits import name_hash
 
 __all__ = ["FORMATS", "mesh_files", "sample_mesh", "some_of"]
@@ -105,7 +106,8 @@ def _smooth(flat: np.ndarray, corners: np.ndarray, share: np.ndarray) -> np.ndar
 
 
 def _read(path: Path, merge: bool):
-    import trimesh
+    with checks.from_extra(str(path), "clouds"):
+        import trimesh
 
     if not path.is_file():  # a link to nowhere; and a pipe would be waited for
         raise ValueError(f"{path}: expected a mesh, found no file")

@@ -30,6 +30,13 @@ class Pools(Dataset):
         num_points, fresh: how many points are drawn of a part, and whether others at each access.
     """
 
+    pos: Tensor
+    normal: Tensor
+    surface: Tensor
+    y: Tensor
+    families: Sequence[str]
+    num_points: int
+    fresh: bool
     surfaces = SURFACES
     of_parts: tuple[str, ...] = ("pos", "normal", "surface", "y")  # attributes with an entry for each part
 
@@ -51,7 +58,7 @@ class Pools(Dataset):
 
     def index_select(self, idx: Any) -> Pools:
         """Return the data set of some parts."""
-        some = super().index_select(idx)
+        some: Any = super().index_select(idx)
         if some._indices is None:  # PyG calls this again with tensors as lists
             return some
         index, some._indices = list(some._indices), None

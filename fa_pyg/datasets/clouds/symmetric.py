@@ -90,9 +90,9 @@ def _octahedral() -> Array:
 
 def _prism(outline: Array | float, bore: float, height: float) -> list[Face]:
     """Return the faces of a prism over a polygon ``[k, 2]`` (or a circle) with a round bore."""
-    radius = outline if isinstance(outline, float) else np.linalg.norm(outline, axis=1).max()
+    radius = outline if isinstance(outline, int | float) else np.linalg.norm(outline, axis=1).max()
     faces: list[Face] = []
-    if isinstance(outline, float):
+    if isinstance(outline, int | float):
         outer = np.pi * outline**2
         faces.append((2 * np.pi * outline * height, "cylinder", _round_wall(outline, height, 1.0)))
     else:
@@ -133,7 +133,7 @@ def _caps(outline: Array | float, radius: float, bore: float, height: float) -> 
         while len(found) < n:
             tried = rng.uniform(-radius, radius, (4 * n, 2))
             distance = np.linalg.norm(tried, axis=1)
-            inside = distance < outline if isinstance(outline, float) else _is_inside(tried, outline)
+            inside = distance < outline if isinstance(outline, int | float) else _is_inside(tried, outline)
             found = np.concatenate([found, tried[inside & (distance > bore)]])
         side = rng.choice([-1.0, 1.0], n)
         return np.column_stack([found[:n], side * height / 2]), np.outer(side, [0, 0, 1])
@@ -196,7 +196,8 @@ def _drawn(faces: list[Face], n: int, rng: np.random.Generator) -> Points:
     counts = rng.multinomial(n, areas / areas.sum())
     drawn = [draw(count, rng) for count, (_, _, draw) in zip(counts, faces, strict=True)]
     kinds = [np.full(count, SURFACES.index(kind)) for count, (_, kind, _) in zip(counts, faces, strict=True)]
-    return (*(np.concatenate([one[i] for one in drawn]) for i in (0, 1)), np.concatenate(kinds))
+    pos, normal = (np.concatenate([one[i] for one in drawn]) for i in (0, 1))
+    return pos, normal, np.concatenate(kinds)
 
 
 SYMMETRIC: dict[str, tuple[Callable[[], Array], Callable[[], list[Face]]]] = {

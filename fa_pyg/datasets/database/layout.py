@@ -39,7 +39,7 @@ def layout_of(data: Data) -> Layout:
         ValueError: for too many attributes.
     """
     layout: Layout = {}
-    for name, value in data:
+    for name, value in data._store.items():
         layout[name] = None
         if isinstance(value, Tensor):
             shape = list(value.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch_geometric.data import Data
 
@@ -26,7 +27,7 @@ class Prepare:
         """Yield the structures at these positions that pass, with their positions."""
         for place in places:
             self.lock.show_life()
-            data = self.source[place]
+            data: Any = self.source[place]
             if self.pre_filter is None or self.pre_filter(data):
                 yield place, data if self.pre_transform is None else self.pre_transform(data)
 

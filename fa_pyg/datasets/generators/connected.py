@@ -12,7 +12,8 @@ from functools import reduce
 from itertools import pairwise, permutations
 
 import numpy as np
-from tqdm import tqdm
+
+from fa_pyg.progress import bar
 
 __all__ = ["adjacency", "bits", "canonical_masks", "connected_graphs"]
 
@@ -29,7 +30,7 @@ def connected_graphs(n: int, progress: bool = False) -> np.ndarray:
     nodes with an additional node, whose neighbors are any nonempty set.
     """
     masks = np.zeros(1, np.int64)
-    with tqdm(range(2, n + 1), desc="connected graphs", unit="nodes", disable=not progress) as sizes:
+    with bar(range(2, n + 1), desc="connected graphs", unit="nodes", progress=progress) as sizes:
         for size in sizes:
             masks = _one_per_class(masks, size)
             sizes.set_postfix(graphs=len(masks))
@@ -76,7 +77,8 @@ def _one_per_class(smaller: np.ndarray, n: int) -> np.ndarray:
 def _sorted_by_color(masks: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the graphs with nodes sorted by color, and where the color changes (bit i: after node i)."""
     parts = [_sort_chunk(masks[i : i + CHUNK], n) for i in range(0, len(masks), CHUNK)]
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    first, second = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return first, second
 
 
 def _sort_chunk(masks: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

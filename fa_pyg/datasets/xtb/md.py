@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from fa_pyg import checks
 from fa_pyg.datasets.xtb.parts import Parts, check_graphs, pack
+from fa_pyg.progress import bar
 from fa_pyg.workers import Worker
 
 __all__ = ["MOLECULES", "PART", "Run", "check_electrons", "folder_name", "parse_molecule"]
@@ -58,7 +58,7 @@ def _read(path: str | os.PathLike) -> dict[str, Any]:
     data = structures[0]
     if is_periodic(data):
         raise ValueError(f"{path}: expected a molecule, found a periodic structure")
-    return {"z": data.z.tolist(), "pos": data.pos.tolist()}
+    return {"z": data["z"].tolist(), "pos": data["pos"].tolist()}
 
 
 def folder_name(name: str, settings: dict[str, Any]) -> str:
@@ -98,12 +98,12 @@ class Run:
         stride, equilibration = self.parts.settings["stride"], self.parts.settings["equilibration"]
         ready = min(self.snapshots, PART * len(self.done)) * stride
         begun = bool(self.done) or "start" in self.parts
-        with tqdm(
+        with bar(
             total=self.snapshots * stride + equilibration,
             initial=ready + equilibration * begun,
             desc=f"{self.parts.folder.name}",
             unit="steps",
-            disable=not progress,
+            progress=progress,
         ) as self.bar:
             state = self.done[-1]["state"] if self.done else self._start(worker)["state"]
             while not self.complete():
@@ -170,4 +170,5 @@ def _check_state(state: dict[str, Any]) -> None:
     numbers = torch.tensor([state["pos"], state["momenta"]], dtype=torch.float64)
     if numbers.shape != (2, len(state["z"]), 3) or not bool(numbers.isfinite().all()):
         raise ValueError(f"{list(numbers.shape)} positions and momenta of {len(state['z'])} atoms")
-    int(state["net_charge"]), int(state["unpaired"])
+    for key in ("net_charge", "unpaired"):
+        int(state[key])

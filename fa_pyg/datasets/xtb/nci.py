@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from fa_pyg.datasets.xtb.parts import Parts, check_graphs, pack
 from fa_pyg.datasets.xtb.pool import Workers
 from fa_pyg.files import write_atomically
+from fa_pyg.progress import bar
 
 __all__ = ["PART", "Build", "source"]
 
@@ -52,7 +52,7 @@ class Build:
         """Build waves of parts until there are enough molecules: failures show only afterwards."""
         self.order, self.repeated = _order(self.seed)
         total = self.wanted or len(self.order)
-        with tqdm(total=total, desc="NCI conformers", unit="molecules", disable=not progress) as self.bar:
+        with bar(total=total, desc="NCI conformers", unit="molecules", progress=progress) as self.bar:
             self.bar.update(self.found())
             while not self.complete():
                 self._wave(processes)

@@ -43,7 +43,8 @@ class XTB:
             raise ValueError(f"z: expected elements of GFN2-xTB, 1 to 86, found {unknown}")
         self.z, self.charge, self.unpaired = np.array(z), float(net_charge), unpaired
         self.weight = atomic_masses[self.z] / atomic_masses[self.z].sum()
-        self.calculator = self.result = None
+        self.calculator: Any = None
+        self.result: Any = None
 
     def __call__(self, pos: np.ndarray) -> dict[str, np.ndarray]:
         """Return the labels, and ``pos`` with the center of mass, the reference of moments, at the origin."""
@@ -133,7 +134,7 @@ def describe(molecule: Any) -> Answer:
 def embed(smiles: str, count: int, seed: int) -> tuple[Any, list[np.ndarray]]:
     """Return the molecule with hydrogens, and positions of up to ``count`` conformers in ångström."""
     from rdkit.Chem import AddHs
-    from rdkit.Chem.AllChem import EmbedMultipleConfs, ETKDGv3
+    from rdkit.Chem.rdDistGeom import EmbedMultipleConfs, ETKDGv3
 
     molecule = AddHs(_parse(smiles))
     settings = ETKDGv3()
@@ -215,10 +216,10 @@ def _system(molecule: Answer) -> Any:
     from ase.calculators.calculator import Calculator, all_changes
 
     class Labels(Calculator):
-        implemented_properties = ("energy", "forces")
+        implemented_properties = ["energy", "forces"]  # noqa: RUF012
         xtb = XTB(molecule["z"], molecule["net_charge"], molecule["unpaired"])
 
-        def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        def calculate(self, atoms: Any = None, properties=("energy",), system_changes=all_changes):
             super().calculate(atoms, properties, system_changes)
             self.labels = self.xtb(atoms.positions)
             self.results = {"energy": float(self.labels["energy"]), "forces": self.labels["forces"]}

@@ -17,9 +17,9 @@ def versions() -> dict[str, str]:
     import ase
     import rdkit
     import tblite.library
-    from rdkit import RDLogger
+    from rdkit import rdBase
 
-    RDLogger.DisableLog("rdApp.*")
+    rdBase.DisableLog("rdApp.*")
     return {
         "ase": ase.__version__,
         "rdkit": rdkit.__version__,

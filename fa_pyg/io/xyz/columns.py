@@ -15,7 +15,7 @@ from fa_pyg.io.xyz.header import MOST, HeaderError
 
 __all__ = ["Column", "parse_properties", "read_columns", "what_is_wrong"]
 
-_FLAGS = dict.fromkeys((b"T", b"t", b"True", b"TRUE", b"true", b"1"), True)
+_FLAGS: dict[bytes, bool] = dict.fromkeys((b"T", b"t", b"True", b"TRUE", b"true", b"1"), True)
 _FLAGS |= dict.fromkeys((b"F", b"f", b"False", b"FALSE", b"false", b"0"), False)
 _WANTED = {"R": "a finite number", "I": "an integer", "L": "T or F", "S": "a word"}
 _ELEMENTS = {("species", "S", 1): "symbol", ("Z", "I", 1): "number"}  # further kinds
@@ -75,9 +75,10 @@ def _read(columns: Sequence[Column], rows: list[list[bytes]], limit: float) -> d
     across, found, at = list(zip(*rows, strict=False)), {}, 0
     for name, kind, width in columns:
         parts = [_parse(kind, tokens, limit) for tokens in across[at : at + width]]
-        if any(part is None for part in parts):
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
             return None
-        found[name] = parts[0] if width == 1 else _stack(parts)
+        found[name] = known[0] if width == 1 else _stack(known)
         at += width
     return found if _agree(columns, found) else None
 
@@ -107,7 +108,7 @@ def _parse(kind: str, tokens: Sequence[bytes], limit: float) -> Values | None:
 def _agree(columns: Sequence[Column], found: dict[str, Values]) -> bool:
     """Return whether symbols and atomic numbers agree."""
     elements = [found[column.name] for column in columns if column.kind in ("symbol", "number")]
-    return bool((elements[0] == elements[-1]).all())
+    return bool(np.all(elements[0] == elements[-1]))
 
 
 def what_is_wrong(columns: Sequence[Column], row: bytes, limit: float) -> str:

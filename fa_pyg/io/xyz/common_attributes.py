@@ -43,7 +43,7 @@ class CommonAttributes:
         self.mixed: dict[str, torch.dtype] = {}
         for data in structures:
             self.total += 1
-            for name, value in data:
+            for name, value in data._store.items():
                 self._add(data, name, value, name in requested)
         missing = {name for name, count in self._counts.items() if count < self.total}
         #: Structures without a cell get one of zeros, which is not periodic, where others have a cell.
@@ -99,12 +99,12 @@ class CommonAttributes:
     def part(self, data: Data) -> Data:
         """Return a structure with the common attributes, in common types (real where some are real)."""
         kept = Data()
-        for name, value in data:
+        for name, value in data._store.items():
             if name not in self.unlike:
                 kept[name] = value.to(self.mixed[name]) if name in self.mixed else value
         for name in self.cells - set(kept.keys()):
             kept[name] = (
-                data.pos.new_zeros(1, 3, 3) if name == "cell" else torch.zeros(1, 3, dtype=torch.bool)
+                data["pos"].new_zeros(1, 3, 3) if name == "cell" else torch.zeros(1, 3, dtype=torch.bool)
             )
         for name in self.stresses - self.unlike - set(kept.keys()):
             kept[name] = torch.full((1, 3, 3), torch.nan, dtype=self._types[name])
@@ -145,7 +145,8 @@ def collate(structures: list[Data], requested: Collection[str] = ()) -> tuple[Da
     common.warn(stacklevel=4)
     structures = [common.part(data) for data in structures] if common.differ else structures
     try:
-        return InMemoryDataset.collate(structures)
+        collated: Any = InMemoryDataset.collate(structures)
+        return collated
     except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(
             f"structures: expected attributes that can be stored together, found {error}"

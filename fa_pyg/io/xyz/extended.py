@@ -66,7 +66,7 @@ def _header(comment: str, dtype: torch.dtype, limit: float, exact: Collection[st
     _check_size(values, limit)
     found = {key: parse_value(key, raw) for key, raw in entries.items()}
     _check_size({key: value for key, value in found.items() if key not in exact}, limit)
-    _check_size(found, np.finfo(np.float64).max)
+    _check_size(found, float(np.finfo(np.float64).max))
     names = rename(found, of_atoms=False)
     values |= {names[key]: value if isinstance(value, str) else value[None] for key, value in found.items()}
     atomic = _atomic(columns, values)

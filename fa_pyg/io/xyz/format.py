@@ -59,7 +59,7 @@ def format_structure(data: Data, style: Style) -> str:
     ]
     columns = [
         _Column("species:S:1", symbols),
-        _column("pos", data.pos.reshape(len(symbols), -1), where, style.digits),
+        _column("pos", data["pos"].reshape(len(symbols), -1), where, style.digits),
         *(_column(name, values.pop(name), where, style.digits) for name in atomic),
     ]
     entries = [_entry(name, value, where, style.digits) for name, value in values.items()]
@@ -83,7 +83,7 @@ def _symbols(data: Data, where: str) -> list[str]:
 def _names(data: Data, style: Style) -> list[str]:
     names = style.names
     if names is None:
-        names = [name for name, _ in data if "edge" not in name and name != "bond_method"]
+        names = [name for name in data._store if "edge" not in name and name != "bond_method"]
     return [name for name in names if name not in WRITTEN_APART]
 
 

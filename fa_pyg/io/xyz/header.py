@@ -94,7 +94,7 @@ def _add(key: str, value: RawValue, entries: dict[str, RawValue | None]) -> None
 
 
 def _entries(comment: str) -> Iterator[tuple[str, RawValue | None]]:
-    at = _SPACE.match(comment).end()
+    at = _end(_SPACE, comment, 0)
     while at < len(comment):
         key, at = _key(comment, at)
         equals = _EQUALS.match(comment, at)
@@ -103,7 +103,13 @@ def _entries(comment: str) -> Iterator[tuple[str, RawValue | None]]:
         else:
             value, at = _value(comment, equals.end(), key, spaced=comment[equals.end() - 1] != "=")
             yield key, value
-        at = _SPACE.match(comment, at).end()
+        at = _end(_SPACE, comment, at)
+
+
+def _end(pattern: re.Pattern[str], comment: str, at: int) -> int:
+    """Return the end of a match, which may be empty."""
+    found = pattern.match(comment, at)
+    return at if found is None else found.end()
 
 
 def _key(comment: str, at: int) -> tuple[str, int]:
@@ -112,7 +118,7 @@ def _key(comment: str, at: int) -> tuple[str, int]:
         if quoted and _KEY_END.match(comment, quoted.end()):
             if quoted.end() == at + 2:
                 raise HeaderError("a key before '='")
-            return _ESCAPED.sub(r"\1", quoted[quoted.lastindex]), quoted.end()
+            return _ESCAPED.sub(r"\1", quoted[quoted.lastindex or 0]), quoted.end()
     word = _KEY.match(comment, at)
     if word is None:
         raise HeaderError("a key before '='")
@@ -127,18 +133,18 @@ def _value(comment: str, at: int, key: str, spaced: bool) -> tuple[RawValue, int
         quoted = _QUOTED.match(comment, at)
         if quoted is None or not _END.match(comment, quoted.end()):
             raise HeaderError(f"the value of {key} to end with its quote and a space")
-        return RawValue(_ESCAPED.sub(r"\1", quoted[quoted.lastindex]), first), quoted.end()
+        return RawValue(_ESCAPED.sub(r"\1", quoted[quoted.lastindex or 0]), first), quoted.end()
     if first and first in "[{":
         closed = _closed(comment, at, key)
         if _END.match(comment, closed):
             is_list = first == "["
             return RawValue(comment[at + 1 - is_list : closed - 1 + is_list], first), closed
-        if _WORD.match(comment, at).end() < closed:  # not a word, as SMILES are
+        if _end(_WORD, comment, at) < closed:  # not a word, as SMILES are
             raise HeaderError(f"the value of {key} to end with its bracket and a space")
-    end = _WORD.match(comment, at).end()
+    end = _end(_WORD, comment, at)
     more = _MORE.get(RESERVED.get(key.lower(), ""))
     if more is not None:
-        end = more.match(comment, end).end()
+        end = _end(more, comment, end)
     elif NUMBER_TEXT.fullmatch(comment[at:end].encode()) and _NUMBER_NEXT.match(comment, end):
         raise HeaderError(f"quotes around the numbers of {key}")
     return RawValue(comment[at:end]), end

@@ -57,7 +57,7 @@ def open_bytes(path: str | os.PathLike) -> Iterator[BinaryIO]:
             raise _unreadable(file, error) from error
 
 
-def _unpacked(stream: BinaryIO, kind: str | None) -> BinaryIO:
+def _unpacked(stream: BinaryIO, kind: str | None) -> Any:
     if kind is None:
         return stream
     if kind == "gzip":

@@ -45,6 +45,12 @@ class ReadOptions:
         object.__setattr__(self, "targets", check_targets(self.targets))
 
     @property
+    def wanted(self) -> Mapping[str, str | int] | None:
+        """The targets, each with its key or position."""
+        targets: Any = self.targets  # a mapping, see check_targets
+        return targets
+
+    @property
     def limit(self) -> float:
         """The largest number of this type."""
         return torch.finfo(self.dtype).max
@@ -55,7 +61,7 @@ class ReadOptions:
 
     def describe(self) -> list[Any]:
         """Return all that decides which files are good, and where structures begin, for JSON."""
-        parts = (self.columns or {}, self.targets or {})
+        parts = (self.columns or {}, self.wanted or {})
         return [str(self.dtype), self.comment, *(list(map(list, part.items())) for part in parts)]
 
 

@@ -37,7 +37,7 @@ def values(text: Text, block: Block, reading: ReadOptions) -> dict[str, Any]:
     Raises:
         XYZError: for anything wrong with the block.
     """
-    targets, limit = reading.targets, reading.limit
+    targets, limit = reading.wanted, reading.limit
     wide = reading.dtype if targets is None else torch.float64  # as targets stay
     if EXTENDED.search(block.comment):
         header = read_comment(text, block, wide, limit, () if targets is None else targets.values())

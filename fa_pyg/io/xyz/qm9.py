@@ -43,7 +43,10 @@ def qm9_values(text: Text, block: Block, dtype: torch.dtype, limit: float) -> di
     Raises:
         XYZError: naming the line that is malformed.
     """
-    index, properties = QM9.fullmatch(block.comment).groups()
+    line = QM9.fullmatch(block.comment)
+    if line is None:
+        raise text.error(block.start + 1, "the line of a QM9 file")
+    index, properties = line.groups()
     values = torch.tensor(floats(properties.split()), dtype=torch.float64)
     if not (values.abs() * HARTREE <= limit).all():
         raise text.error(block.start + 1, "finite properties")

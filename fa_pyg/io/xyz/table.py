@@ -53,7 +53,7 @@ class Table:
     @classmethod
     def of(cls, table: Table | str | os.PathLike) -> Table:
         """Return a table as it is, or the table of a path."""
-        return table if isinstance(table, cls) else cls(table)
+        return table if isinstance(table, Table) else cls(table)
 
     def read(self) -> TableRows:
         """Read and check the rows of the file."""

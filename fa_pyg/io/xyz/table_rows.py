@@ -53,15 +53,17 @@ class TableRows:
         found = np.full(sum(counts), -1)
         firsts = np.concatenate([[0], np.cumsum(counts)])
         for (name, index), row in self.keys.items():
-            file = names.get(name) if by_name else None
-            if by_name and file is None:
-                raise self._surplus(row, "the name of one file of the data set")
-            first, count = (firsts[file], counts[file]) if by_name else (0, len(found))
+            first, count = 0, len(found)
+            if by_name:
+                file = None if name is None else names.get(name)
+                if file is None:
+                    raise self._surplus(row, "the name of one file of the data set")
+                first, count = firsts[file], counts[file]
             if by_name and count == 0:
                 continue
             if not by_place and count != 1:
                 raise self._surplus(row, f"a column {self.index}, as the file has {count} structures")
-            if by_place and index >= count:
+            if by_place and index is not None and index >= count:
                 raise self._surplus(row, f"a position below {count}")
             if found[(place := first + (index or 0))] >= 0:
                 raise self._surplus(row, f"one row of it (line {self.lines[found[place]]} is another)")

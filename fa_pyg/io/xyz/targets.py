@@ -32,14 +32,15 @@ def check_targets(targets: Targets | None) -> dict[str, str | int] | None:
         return None
     if isinstance(targets, str) or not isinstance(targets, Mapping | Iterable):
         checks.refuse("targets", "names, or a mapping from names to keys", targets)
-    targets = dict(targets) if isinstance(targets, Mapping) else {name: name for name in targets}
-    for name, where in targets.items():
+    wanted: dict[str, str | int] = {}
+    wanted |= targets if isinstance(targets, Mapping) else {name: name for name in targets}
+    for name, where in wanted.items():
         is_good = where if isinstance(where, str) else checks.is_integer(where)
         if not (is_free(name) and is_good):
             raise ValueError(
                 f"targets: expected a free name and a key or position, found {name!r}: {where!r}"
             )
-    return targets or None
+    return wanted or None
 
 
 def with_targets(
@@ -55,7 +56,7 @@ def with_targets(
 
     ``names`` maps keys of the file to names of values.
     """
-    targets = {name: names.get(where, where) for name, where in targets.items()}
+    targets = {name: names.get(str(where), where) for name, where in targets.items()}
     found = {
         name: _stored(text, block, values[where], where in per_graph, f"{name} ({where})")
         if where in values
@@ -100,7 +101,7 @@ def _under(comment: bytes, key: bytes) -> list[bytes]:
     """Return the words of a key; none if it is missing or repeated."""
     ends = [match.end() for match in _key(key).finditer(comment)]
     value = _VALUE.match(comment, ends[0]) if len(ends) == 1 else None
-    return value[value.lastindex].replace(b",", b" ").split() if value else []
+    return value[value.lastindex or 0].replace(b",", b" ").split() if value else []
 
 
 @cache

@@ -14,7 +14,7 @@ from fa_pyg.io.xyz.header import FLAG, HeaderError, RawValue
 __all__ = ["parse_cell", "parse_pbc", "parse_value"]
 
 _FIELDS = re.compile(r"[^ \t,]+")
-_FLAGS = dict.fromkeys(("T", "true", "True", "TRUE"), True)
+_FLAGS: dict[str, bool] = dict.fromkeys(("T", "true", "True", "TRUE"), True)
 _FLAGS |= dict.fromkeys(("F", "false", "False", "FALSE"), False)
 _VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]  # xx yy zz yz xz xy
 
@@ -65,8 +65,9 @@ def _nested(text: str) -> np.ndarray | None:
     rows = re.findall(r"\[([^\[\]]*)\]", text)
     if re.sub(r"\[[^\[\]]*\]|[ \t,]", "", text) != "[]":
         return None
-    arrays = [_numbers(_FIELDS.findall(row), alone=False) for row in rows]
-    if not arrays or any(a is None or a.shape != arrays[0].shape for a in arrays):
+    found = [_numbers(_FIELDS.findall(row), alone=False) for row in rows]
+    arrays = [a for a in found if a is not None]
+    if not arrays or len(arrays) < len(found) or any(a.shape != arrays[0].shape for a in arrays):
         return None
     kinds = {a.dtype.kind for a in arrays}
     return np.stack(arrays) if kinds <= {"i", "f"} or kinds == {"b"} else None

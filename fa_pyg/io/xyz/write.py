@@ -9,7 +9,7 @@ import lzma
 import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from torch_geometric.data import Batch, Data
 
@@ -70,7 +70,8 @@ def write_xyz(
 
 def _list(structures: Data | Iterable[Data]) -> Iterable[Data]:
     if isinstance(structures, Batch):
-        return structures.to_data_list()
+        graphs: Any = structures.to_data_list()
+        return graphs
     return [structures] if isinstance(structures, Data) else structures
 
 
@@ -80,9 +81,13 @@ def _open(file: str | os.PathLike | TextIO) -> Iterator[TextIO]:
         yield file
         return
     compress = COMPRESS.get(os.path.splitext(os.fspath(file))[1].lower())
-    with atomic_write(file, "w" if compress is None else "wb") as stream:
-        if compress is None:
+    if compress is None:
+        with atomic_write(file) as stream:
             yield stream
-            return
-        with compress(stream, "wb") as packed, io.TextIOWrapper(packed, "utf-8", newline="\n") as text:
-            yield text
+        return
+    with (
+        atomic_write(file, "wb") as stream,
+        compress(stream, "wb") as packed,
+        io.TextIOWrapper(packed, "utf-8", newline="\n") as text,
+    ):
+        yield text

@@ -12,6 +12,7 @@ from fa_pyg import checks
 from fa_pyg.models.graphs.dense import dense_batches
 from fa_pyg.models.graphs.readout import Activation, checked_batch, widths
 from fa_pyg.renamed import renamed
+from fa_pyg.typed import Modules
 
 __all__ = ["AdjacencyMLP"]
 
@@ -64,7 +65,7 @@ class AdjacencyMLP(nn.Module):
         self.in_channels, self.max_nodes, self.act = in_channels, max_nodes, act
         inputs = max_nodes * (max_nodes + in_channels)
         sizes = [*widths(inputs, hidden_channels, num_layers), out_channels]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.layers: Modules[nn.Linear] = Modules(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(
         self, x: Tensor, edge_index: Tensor, batch: Tensor | None = None, edge_weight: Tensor | None = None
@@ -77,6 +78,6 @@ class AdjacencyMLP(nn.Module):
         h = x.new_zeros(0, self.layers[0].in_features)
         for graphs in dense_batches(edge_index, batch, self.max_nodes):  # a single part: all graphs, in order
             h = torch.cat([graphs.edges(weight).flatten(1), graphs.nodes(features).flatten(1)], 1)
-        for layer in self.layers[:-1]:
+        for layer in list(self.layers)[:-1]:
             h = self.act(layer(h))
         return self.layers[-1](h)

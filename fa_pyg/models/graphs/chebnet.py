@@ -105,9 +105,9 @@ class LambdaMax(BaseTransform):
     """
 
     def forward(self, data: Data) -> Data:
-        batch = data.get("batch")
-        batch = data.edge_index.new_zeros(data.num_nodes) if batch is None else batch
-        data.lambda_max = largest_eigenvalues(data.edge_index, batch)
+        edge_index, batch = data["edge_index"], data.get("batch")
+        batch = edge_index.new_zeros(data.num_nodes) if batch is None else batch
+        data.lambda_max = largest_eigenvalues(edge_index, batch)
         if isinstance(data, Batch) and hasattr(data, "_slice_dict"):
             add_slices(data, {"lambda_max": torch.ones(len(data.lambda_max), dtype=torch.long)})
         return data

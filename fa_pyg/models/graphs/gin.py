@@ -75,16 +75,17 @@ class GIN(nn.Module):
     ) -> Tensor:
         batch = checked_batch(x, edge_index, batch, self.in_channels)
         if self.ids is not None:
-            x = torch.cat([x, self._codes(x, batch, node_id)], dim=1)
+            x = torch.cat([x, _codes(x, batch, node_id, self.ids)], dim=1)
         return self.stack(x, edge_index, batch)
 
-    def _codes(self, x: Tensor, batch: Tensor, node_id: Tensor | None) -> Tensor:
-        ids = index_within_body(batch, torch.bincount(batch)) if node_id is None else node_id
-        if ids.shape != batch.shape or ids.dtype != torch.long:
-            raise ValueError(f"node_id: expected int64 [{len(x)}], found {ids.dtype} {list(ids.shape)}")
-        if len(x):
-            low, high = (int(bound) for bound in torch.aminmax(ids))
-            if low < 0 or high >= self.ids:
-                expected = f"0 to {self.ids - 1} (ids={self.ids})"
-                raise ValueError(f"node_id: expected identifiers from {expected}, found {low} to {high}")
-        return x.new_zeros(len(x), self.ids).scatter_(1, ids.unsqueeze(1), 1)
+
+def _codes(x: Tensor, batch: Tensor, node_id: Tensor | None, count: int) -> Tensor:
+    ids = index_within_body(batch, torch.bincount(batch)) if node_id is None else node_id
+    if ids.shape != batch.shape or ids.dtype != torch.long:
+        raise ValueError(f"node_id: expected int64 [{len(x)}], found {ids.dtype} {list(ids.shape)}")
+    if len(x):
+        low, high = (int(bound) for bound in torch.aminmax(ids))
+        if low < 0 or high >= count:
+            expected = f"0 to {count - 1} (ids={count})"
+            raise ValueError(f"node_id: expected identifiers from {expected}, found {low} to {high}")
+    return x.new_zeros(len(x), count).scatter_(1, ids.unsqueeze(1), 1)

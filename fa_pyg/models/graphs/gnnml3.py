@@ -83,17 +83,18 @@ class GNNML3(nn.Module):
         batch = checked_batch(x, edge_index, batch, self.in_channels)
         if support_index is None and support_attr is None:
             support_index, support_attr = gnnml3_supports(edge_index, batch, **self.spectrum)
-        self._check(support_index, support_attr)
-        parts = dense_batches(support_index, batch)
-        read = [self._read(x, support_attr.to(x.dtype), part) for part in parts]
+        index, supports = self._checked(support_index, support_attr)
+        parts = dense_batches(index, batch)
+        read = [self._read(x, supports.to(x.dtype), part) for part in parts]
         return self.head(in_order(parts, read, x.new_zeros(0, self.hidden_channels)))
 
-    def _check(self, index: Tensor | None, supports: Tensor | None) -> None:
+    def _checked(self, index: Tensor | None, supports: Tensor | None) -> tuple[Tensor, Tensor]:
         if index is None or supports is None:
             raise ValueError("support_index, support_attr: expected both or neither, found only one")
         expected = [index.size(-1), self.spectrum["frequencies"] + 1]
         if list(supports.shape) != expected:
             raise ValueError(f"support_attr: expected {expected}, found {list(supports.shape)}")
+        return index, supports
 
     def _read(self, x: Tensor, supports: Tensor, part: Dense) -> Tensor:
         """Sum or mean over the nodes of a part's graphs, ``[b, hidden_channels]``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +126,10 @@ class _ChannelMLP(nn.Sequential):
             nn.init.xavier_uniform_(layer.weight)
             if bias:
                 nn.init.zeros_(layer.bias)
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> Iterator[nn.Linear]: ...
 
     def forward(self, h: Tensor) -> Tensor:
         shape, h = h.shape[1:], h.flatten(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,8 +105,9 @@ def widths(in_channels: int, hidden_channels: int | Sequence[int], num_layers: i
     """
     checks.size("in_channels", in_channels, 0)
     checks.integer("num_layers", num_layers, 1, checks.DEEP)
-    listed = isinstance(hidden_channels, Iterable) and not isinstance(hidden_channels, str | Tensor)
-    found = list(hidden_channels) if listed else [hidden_channels] * num_layers
+    given: Any = hidden_channels
+    listed = isinstance(given, Iterable) and not isinstance(given, str | Tensor)
+    found: list[Any] = list(given) if listed else [given] * num_layers
     if len(found) != num_layers or any(not checks.is_integer(width, 1, checks.WIDE) for width in found):
         expected = f"a positive integer up to {checks.WIDE}, or a sequence of {num_layers} of them"
         checks.refuse("hidden_channels", expected, hidden_channels)

@@ -120,12 +120,12 @@ class GNNML3Supports(BaseTransform):
         self.arguments = {"frequencies": frequencies, "bandwidth": bandwidth, "reach": reach}
 
     def forward(self, data: Data) -> Data:
-        batch = data.get("batch")
+        edge_index, batch = data["edge_index"], data.get("batch")
         if batch is None:
-            batch = data.edge_index.new_zeros(data.num_nodes)
+            batch = edge_index.new_zeros(data.num_nodes)
         x = data.get("x")
         dtype = torch.get_default_dtype() if x is None or not x.is_floating_point() else x.dtype
-        data.support_index, supports = gnnml3_supports(data.edge_index, batch, **self.arguments)
+        data.support_index, supports = gnnml3_supports(edge_index, batch, **self.arguments)
         data.support_attr = supports.to(dtype)
         if isinstance(data, Batch) and "x" in data._slice_dict:
             counts = torch.bincount(batch[data.support_index[0]], minlength=data.num_graphs)

@@ -107,20 +107,24 @@ class Systems:
 
     def select(self, chosen: Tensor, periodic: bool) -> Systems:
         """Return the graphs of a mask ``[B]``."""
+        if self.batch is None:
+            raise ValueError("batch: expected the graph of each atom, found None")
         nodes, graphs = chosen.index_select(0, self.batch).nonzero().squeeze(1), chosen.nonzero().squeeze(1)
         batch = (chosen.cumsum(0) - 1).index_select(0, self.batch.index_select(0, nodes))
         boxes = (self.cell, self.pbc, self.strain) if periodic else (None, None, None)
-        boxes = [None if box is None else box.index_select(0, graphs) for box in boxes]
+        cell, pbc, strain = (None if box is None else box.index_select(0, graphs) for box in boxes)
         pos = self.pos.index_select(0, nodes)
-        return Systems(self.z.index_select(0, nodes), pos, batch, len(graphs), *boxes, graphs, nodes)
+        return Systems(
+            self.z.index_select(0, nodes), pos, batch, len(graphs), cell, pbc, strain, graphs, nodes
+        )
 
 
 def merged(
     parts: Sequence[Systems], outputs: Sequence[Mapping[str, Tensor]], atomic: set[str]
 ) -> dict[str, Tensor]:
     """Merge the outputs of parts of a batch; ``atomic`` names those with a row per atom."""
-    graphs = torch.cat([part.graphs for part in parts]).argsort()
-    nodes = torch.cat([part.nodes for part in parts]).argsort()
+    graphs = torch.cat([part.graphs for part in parts if part.graphs is not None]).argsort()
+    nodes = torch.cat([part.nodes for part in parts if part.nodes is not None]).argsort()
     return {
         name: torch.cat([out[name] for out in outputs]).index_select(0, nodes if name in atomic else graphs)
         for name in outputs[0]

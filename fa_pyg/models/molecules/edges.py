@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,8 @@ class EdgeFeatures(nn.Module):
         ValueError: for a cutoff or a number that is not positive.
     """
 
+    waves: Tensor
+
     def __init__(self, cutoff: float, num_radial: int) -> None:
         super().__init__()
         self.cutoff = checks.number("cutoff", cutoff, above=0)
@@ -45,8 +48,14 @@ class EdgeFeatures(nn.Module):
         return r / distance, waves, polynomial_envelope(distance / self.cutoff) * apart
 
 
+class HasCutoff(Protocol):
+    """A network with a cutoff of its edges."""
+
+    cutoff: float
+
+
 def edges_of(
-    model: nn.Module,
+    model: HasCutoff,
     pos: Tensor | None,
     edge_index: Tensor | None,
     batch: Tensor | None,
@@ -67,7 +76,7 @@ def edges_of(
     """
     atoms = pos if z is None else z
     if pos is not None:
-        check_pos(pos, atoms, values=False)
+        check_pos(pos, pos if z is None else z, values=False)
     check_edges(edge_index, edge_vec, None if atoms is None else len(atoms))
     if edge_vec is not None and edge_index is not None:
         return edge_index, edge_vec

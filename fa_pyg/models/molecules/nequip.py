@@ -15,6 +15,7 @@ from fa_pyg.models.irreps import import_o3
 from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, nan_without_position
 from fa_pyg.models.molecules.inputs import read_molecules
 from fa_pyg.renamed import renamed
+from fa_pyg.typed import Modules
 
 __all__ = ["EquivariantConv", "NequIP"]
 
@@ -103,7 +104,8 @@ class NequIP(nn.Module):
         self.features = EdgeFeatures(cutoff, num_radial)
         depths = [0] + [lmax] * (num_layers - 1) + [0]
         sizes = (hidden_channels, num_radial, radial, elements, num_neighbors)
-        self.layers = nn.ModuleList([EquivariantConv(a, lmax_edge, b, *sizes) for a, b in pairwise(depths)])
+        layers = (EquivariantConv(a, lmax_edge, b, *sizes) for a, b in pairwise(depths))
+        self.layers: Modules[EquivariantConv] = Modules(layers)
         self.readout = nn.Sequential(
             nn.Linear(hidden_channels, hidden_channels), nn.SiLU(), nn.Linear(hidden_channels, 1)
         )
@@ -204,6 +206,8 @@ class EquivariantConv(nn.Module):
             near = weights(radial).view(len(source), coupling.size(2) // x.size(1), 1, self.channels) * near
             near = near.flatten(1, 2)
             total = torch.bmm(coupling, near) if total is None else torch.baddbmm(total, coupling, near)
+        if total is None:
+            raise ValueError("h: expected features of each atom, found none")
         total = self.scale * scatter_sum(total.flatten(1), target, len(h[0]))
         rows = [2 * l_out + 1 for l_out in range(len(self.message))]
         return total.view(len(h[0]), sum(rows), self.channels).split(rows, dim=1)

@@ -133,8 +133,8 @@ class Potential(Units):
             output = {"output": {k: one.rep for k, one in kinds}, "level": {k: one.level for k, one in kinds}}
         self.network = model if frame is None else FrameAveraging(model, frame, **output)
         # Shares the network and the frames, which are registered once.
-        self._periodic = [model]
-        if frame is not None:
+        self._periodic: list[nn.Module] = [model]
+        if frame is not None and self.cell_frame is not None:
             self._periodic = [framed_periodic(model, self.cell_frame.of_cells(frame), output)]
 
     def forward(
@@ -152,7 +152,7 @@ class Potential(Units):
         check_pos(pos, z, values)
         size = number_of_graphs(z, batch, num_graphs, values)
         pos = pos.float() if pos.dtype in (torch.float16, torch.bfloat16) else pos
-        periodic = periodic_graphs(cell, pbc, size, self.cell_frame.least if self.is_framed else 1)
+        periodic = periodic_graphs(cell, pbc, size, 1 if self.cell_frame is None else self.cell_frame.least)
         if stress and not self.gives_stress:
             raise ValueError(f"stress: expected a scalar head 'energy', found {self.heads}")
         if stress and periodic is None:
@@ -169,7 +169,8 @@ class Potential(Units):
                 wanted = [pos] if strain is None else [pos, strain]
                 slope = derivatives(out["energy"], wanted, wants_graph)
                 out |= {"forces": -slope[0]} if self.gradient else {}
-                out |= {"stress": stresses(slope[1], cell.to(pos), periodic)} if stress else {}
+                if stress and cell is not None and periodic is not None:
+                    out |= {"stress": stresses(slope[1], cell.to(pos), periodic)}
         return out if wants_graph or not derive else {name: value.detach() for name, value in out.items()}
 
     @property
@@ -191,19 +192,24 @@ class Potential(Units):
         Not guaranteed: the accuracy in the frame of the training. The two outputs differ by as much as those
         of the bare network in two orientations.
         """
-        if not self.is_framed:
+        network, periodic, cells = self.network, self._periodic[0], self.cell_frame
+        if (
+            not isinstance(network, FrameAveraging)
+            or not isinstance(periodic, FrameAveraging)
+            or cells is None
+        ):
             checks.refuse("frame", "None for a model without a frame", frame)
-        group = self.network.frame.group
+        group = network.frame.group
         spec = None
         if isinstance(frame, str):
             arguments = {"group": str(group), "smoothness": frame}
             spec = {"class_path": "fa_pyg.WeightedPCAFrame", "init_args": arguments}
             frame = WeightedPCAFrame(group, smoothness=frame)
-        checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
+        frame = checks.instance("frame", frame, Frame, 'a frame such as PCAFrame("E(3)")')
         if frame.group != group:
             checks.refuse("frame", f"one of {group}, the group of the model", frame)
         frame = deepcopy(frame).to(self.scales.device).train(self.training)
-        self.network.frame, self._periodic[0].frame = frame, self.cell_frame.of_cells(frame)
+        network.frame, periodic.frame = frame, cells.of_cells(frame)
         self.settings = _with_frame(self.settings, spec)
         return self
 
@@ -239,7 +245,8 @@ class Potential(Units):
         """
         if self.is_framed and "batch" in self.takes:
             for part in (self.network, *self._periodic):
-                part.chunk = slots if slots is None else max(1, slots)
+                if isinstance(part, FrameAveraging):
+                    part.chunk = slots if slots is None else max(1, slots)
 
     # ------------------------------------------------------------------------------ parts of a call
 
@@ -268,6 +275,8 @@ class Potential(Units):
             raise ValueError(
                 "cell: expected a network that takes edge_vec and has a cutoff, for periodic systems"
             )
+        if some.cell is None or some.pbc is None:
+            raise ValueError("cell, pbc: expected those of periodic systems, found None")
         cell, batch = some.cell.to(some.pos), some.batch
         names = None if some.graphs is None else some.graphs.tolist()
         edge_index, shift = periodic_edges(some.pos, cell, some.pbc, self.cutoff, batch, MAX_NEIGHBORS, names)
@@ -276,7 +285,7 @@ class Potential(Units):
         owner = None if batch is None else batch.index_select(0, edge_index[1])
         given = {"z": some.z, "batch": batch, "num_graphs": some.size, "edge_index": edge_index}
         given["edge_vec"] = strained(vectors, some.strain, owner)
-        if self.is_framed:
+        if self.cell_frame is not None:
             box = strained(cell * some.pbc.to(cell).unsqueeze(2), some.strain, None, rows=3)
             owner = torch.zeros_like(edge_index[1]) if owner is None else owner
             crystals = Crystals(box, some.pbc, given["edge_vec"], owner, self.cutoff)

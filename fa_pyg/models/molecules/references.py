@@ -37,6 +37,9 @@ class AtomicReference(nn.Module):
     as for one molecule in many poses; their sums do. Elements without a fit count 0 (``known``).
     """
 
+    table: Tensor
+    known: Tensor
+
     def __init__(self, reduce_mean: bool = False, max_z: int = 118) -> None:
         super().__init__()
         self.reduce_mean = checks.flag("reduce_mean", reduce_mean)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fa_pyg.models.molecules.heads import HEADS, Head
 from fa_pyg.models.molecules.inputs import check_types
 from fa_pyg.models.molecules.references import AtomicReference
+from fa_pyg.typed import NamedModules
 
 __all__ = ["MAX_Z", "Units"]
 
@@ -31,6 +32,10 @@ class Units(nn.Module):
         ValueError: in a call, for ``z`` that are not atomic numbers.
     """
 
+    scales: Tensor
+    stress_scale: Tensor
+    known: Tensor
+
     def __init__(self, heads: Mapping[str, str], gradient: bool) -> None:
         super().__init__()
         self.heads, self.gradient = dict(heads), gradient
@@ -38,7 +43,7 @@ class Units(nn.Module):
         self.register_buffer("stress_scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("known", torch.zeros(MAX_Z + 1, dtype=torch.bool))
         kinds = {name: HEADS[spec] for name, spec in heads.items()}
-        self.references = nn.ModuleDict(
+        self.references: NamedModules[AtomicReference] = NamedModules(
             {name: AtomicReference(one.reduce == "mean") for name, one in kinds.items() if one.has_reference}
         )
 

@@ -9,6 +9,7 @@ from fa_pyg import checks
 from fa_pyg.math.linalg import mean
 from fa_pyg.models.particles.edges import check_system, displacements, read_edges
 from fa_pyg.models.particles.messages import MessageLayer, mlp, small_map
+from fa_pyg.typed import Modules
 
 __all__ = ["EGNN"]
 
@@ -50,7 +51,8 @@ class EGNN(nn.Module):
         checks.integer("num_layers", num_layers, 1, checks.DEEP)
         self.edge_dim = checks.size("edge_dim", edge_dim, 0)
         self.embed = nn.Linear(1, hidden_channels)
-        self.layers = nn.ModuleList([_EGNNLayer(hidden_channels, edge_dim + 2) for _ in range(num_layers)])
+        layers = (_EGNNLayer(hidden_channels, edge_dim + 2) for _ in range(num_layers))
+        self.layers: Modules[_EGNNLayer] = Modules(layers)
 
     def forward(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -11,12 +12,13 @@ from torch_geometric.nn import MessagePassing
 from fa_pyg import checks
 from fa_pyg.batches import graph_count
 from fa_pyg.builders import PCAFrame
-from fa_pyg.frames import Frames
+from fa_pyg.frames import SignedFrames
 from fa_pyg.groups.continuous import MOST_SIGNS
 from fa_pyg.math.linalg import added, gather, mean, scatter_sum
 from fa_pyg.models.particles.edges import displacements, read_edges
 from fa_pyg.nn.layers import FAMLP, FAConv
 from fa_pyg.renamed import renamed
+from fa_pyg.typed import Modules
 
 __all__ = ["FAGNN", "EdgeMLPConv", "signed_conv", "signed_mlp"]
 
@@ -103,7 +105,8 @@ class FAGNN(nn.Module):
         self.embed = FAMLP(frame, 0, 2, 0, vectors, hidden_channels, chunk=2**dim)
         convs = (EdgeMLPConv(hidden_channels, edge_dim + 1) for _ in range(num_layers))
         inputs = {"edge_attr": "scalar"}
-        self.convs = nn.ModuleList(FAConv(conv, frame, 0, vectors, inputs=inputs) for conv in convs)
+        framed = (FAConv(conv, frame, 0, vectors, inputs=inputs) for conv in convs)
+        self.convs: Modules[FAConv] = Modules(framed)
         self.decode = FAMLP(frame, 0, vectors, 0, 1, hidden_channels, chunk=2**dim)
 
     def forward(
@@ -127,18 +130,29 @@ class FAGNN(nn.Module):
         for conv in self.convs:
             if self.fused:
                 frames = conv.averaging.frame(v, **graphs)
-                v = signed_conv(conv.averaging.model.layer, frames, v, edge_index, edge)
+                v = signed_conv(_layer(conv), frames, v, (source, target), edge)
             else:
                 v = conv(None, v, edge_index, edge_attr=edge, **graphs)[1]
         return pos + self._mlp(self.decode, v, graphs).squeeze(1)
 
     def _mlp(self, mlp: FAMLP, v: Tensor, graphs: dict[str, Any]) -> Tensor:
         if self.fused:
-            return signed_mlp(mlp.averaging.model.layer, mlp.averaging.frame(v, **graphs), v)
+            return signed_mlp(_layer(mlp), mlp.averaging.frame(v, **graphs), v)
         return mlp(None, v, **graphs)[1]
 
 
-def signed_conv(layer: EdgeMLPConv, frames: Frames, v: Tensor, edge_index: Tensor, edge: Tensor) -> Tensor:
+def _layer(framed: FAConv | FAMLP) -> Any:
+    packed: Any = framed.averaging.model  # the layer on a single feature axis
+    return packed.layer
+
+
+def signed_conv(
+    layer: EdgeMLPConv,
+    frames: SignedFrames,
+    v: Tensor,
+    edge_index: Tensor | tuple[Tensor, Tensor],
+    edge: Tensor,
+) -> Tensor:
     r"""Average an ``EdgeMLPConv`` over PCA frames, with its linear maps computed only once.
 
     The K frames of a graph share their axes and differ in signs s. A linear map of the input in a frame is a
@@ -164,7 +178,7 @@ def signed_conv(layer: EdgeMLPConv, frames: Frames, v: Tensor, edge_index: Tenso
     return v + signed.average(nn.functional.silu(update + layer.from_messages(total)), layer.node_out)
 
 
-def signed_mlp(layer: nn.Sequential, frames: Frames, v: Tensor) -> Tensor:
+def signed_mlp(layer: Iterable[Any], frames: SignedFrames, v: Tensor) -> Tensor:
     """Average a two-layer MLP over PCA frames, as ``signed_conv`` does.
 
     Shapes:
@@ -178,7 +192,7 @@ def signed_mlp(layer: nn.Sequential, frames: Frames, v: Tensor) -> Tensor:
 class _Signed:
     """Components of vectors ``[N, C, d]`` along the axes that K frames share."""
 
-    def __init__(self, frames: Frames, v: Tensor) -> None:
+    def __init__(self, frames: SignedFrames, v: Tensor) -> None:
         self.axes, self.signs = gather(frames.axes, frames.batch).to(v.dtype), frames.signs.to(v.dtype)
         self.components = (self.axes.transpose(1, 2) @ v.transpose(1, 2)).transpose(0, 1)  # [d, N, C]
 

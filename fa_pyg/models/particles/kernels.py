@@ -10,6 +10,7 @@ from torch.nn.functional import layer_norm
 
 from fa_pyg.math.linalg import gather, mean
 from fa_pyg.models.particles.couplings import Edges, Features, Pair, Types, unit_and_norm
+from fa_pyg.typed import Modules
 
 __all__ = ["Convolution", "Kernel", "NormActivation", "TypewiseLinear", "neighbors"]
 
@@ -54,7 +55,7 @@ class Kernel(nn.Module):
             _RadialLayer(len(self.pairs), edge_dim, radial), _RadialLayer(len(self.pairs), radial, radial)
         )
         sizes = ((2 * min(a, b) + 1) * inputs[a] * outputs[b] for a, b in self.pairs)
-        self.weights = nn.ModuleList(nn.Linear(radial, size) for size in sizes)
+        self.weights: Modules[nn.Linear] = Modules(nn.Linear(radial, size) for size in sizes)
         for weights in self.weights:
             nn.init.kaiming_uniform_(weights.weight)
 
@@ -90,8 +91,9 @@ class TypewiseLinear(nn.ModuleDict):
 
     def __init__(self, inputs: Types, outputs: Types) -> None:
         shared = [kind for kind in inputs if kind in outputs]
-        super().__init__({str(k): nn.Linear(inputs[k], outputs[k], bias=False) for k in shared})
-        for layer in self.values():
+        layers = {str(k): nn.Linear(inputs[k], outputs[k], bias=False) for k in shared}
+        super().__init__(layers)
+        for layer in layers.values():
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
 
     def forward(self, h: Features) -> Features:

@@ -56,6 +56,8 @@ class KinematicGNN(nn.Module):
         FrameAveraging(KinematicGNN(), PCAFrame("E(3)"), inputs=inputs, output="point")
     """
 
+    times: Tensor
+
     def __init__(
         self,
         hidden_channels: int = 64,

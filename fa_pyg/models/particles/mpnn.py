@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from fa_pyg import checks
 from fa_pyg.models.particles.edges import check_system, read_edges
 from fa_pyg.models.particles.messages import MessageLayer, mlp
+from fa_pyg.typed import Modules
 
 __all__ = ["MPNN"]
 
@@ -48,7 +49,8 @@ class MPNN(nn.Module):
         checks.size("dim", dim)
         self.edge_dim = checks.size("edge_dim", edge_dim, 0)
         self.embed = nn.Linear(2 * dim, hidden_channels)
-        self.layers = nn.ModuleList([MessageLayer(hidden_channels, edge_dim) for _ in range(num_layers)])
+        layers = (MessageLayer(hidden_channels, edge_dim) for _ in range(num_layers))
+        self.layers: Modules[MessageLayer] = Modules(layers)
         self.position = mlp(hidden_channels, hidden_channels, dim)
 
     def forward(

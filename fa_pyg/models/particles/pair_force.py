@@ -173,7 +173,7 @@ class PairForceIntegrator(nn.Module):
                 left, peak, h = left - step, torch.maximum(peak, rate), step[graph].unsqueeze(-1)
             v = torch.addcmul(v, pairs.total(force), (lag + h) / 2)
             x, lag = torch.addcmul(x, v, h), h
-        v = torch.addcmul(v, pairs.total(self._pull(x, pairs)[0]), (lag - offset) / 2)
+        v = torch.addcmul(v, pairs.total(self._pull(x, pairs)[0]), torch.as_tensor((lag - offset) / 2))
         share = torch.exp(-((peak / self.max_rate) ** 2))[graph].unsqueeze(-1)
         return torch.lerp(x.detach(), x, share), torch.lerp(v.detach(), v, share)
 

@@ -9,6 +9,7 @@ from fa_pyg import checks
 from fa_pyg.math.linalg import mean
 from fa_pyg.models.particles.edges import check_system, displacements, read_edges
 from fa_pyg.models.particles.messages import mlp, small_map
+from fa_pyg.typed import Modules
 
 __all__ = ["RadialField"]
 
@@ -45,7 +46,8 @@ class RadialField(nn.Module):
         checks.size("hidden_channels", hidden_channels)
         checks.integer("num_layers", num_layers, 1, checks.DEEP)
         self.edge_dim = checks.size("edge_dim", edge_dim, 0)
-        self.layers = nn.ModuleList([_RadialLayer(hidden_channels, edge_dim + 2) for _ in range(num_layers)])
+        layers = (_RadialLayer(hidden_channels, edge_dim + 2) for _ in range(num_layers))
+        self.layers: Modules[_RadialLayer] = Modules(layers)
 
     def forward(
         self,

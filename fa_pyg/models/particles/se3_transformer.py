@@ -124,7 +124,7 @@ class _Attention(nn.Module):
         weight = softmax(sum(products) / self.root, edges.target, num_nodes=size).view(-1, 1, 1)
         value = self.value(near, edges).items()
         z = {kind: scatter_sum(weight * v, edges.target, size) for kind, v in value}
-        if self.project is None:
+        if self.project is None or self.own is None:
             return z
         z, own = self.project(z), self.own(h)
         return {kind: x + own[kind] if kind in own else x for kind, x in z.items()}

@@ -70,12 +70,13 @@ class TwoBody(nn.Module):
         return (x + self.time * v + 0.5 * pairs.total(deviation)).to(pos.dtype)
 
     def _moved(self, r: Tensor, v: Tensor, charges: Tensor) -> Tensor:
-        if self.max_force is None:
+        most = self.max_force
+        if most is None:
             return kepler(r, v, -2 * charges, self.time)
 
         def acceleration(r: Tensor) -> Tensor:
             inverse = r.square().sum(-1, keepdim=True).clamp(min=NEAR**2).rsqrt()
-            return 2 * (charges * inverse**3 * r).clamp(-self.max_force, self.max_force)
+            return 2 * (charges * inverse**3 * r).clamp(-most, most)
 
         return leapfrog(r, v, acceleration, self.time, self.steps)[0]
 

@@ -63,12 +63,12 @@ class VNLayer(nn.Module):
         """Return vectors of the layer; those of the cloud, ``[3, B, C']``, may join those of each point."""
         if of_cloud is None:
             return self.activate(self.linear(v), self.direction(v))
+        if clouds is None:
+            raise ValueError("clouds: expected those of of_cloud, found None")
+        batch = clouds.batch
         parts = (w.tensor_split([v.size(-1)], dim=1) for w in (self.linear.weight, self.direction.weight))
         return self.activate(
-            *(
-                linear(v, own) + linear(of_cloud, shared).index_select(1, clouds.batch)
-                for own, shared in parts
-            )
+            *(linear(v, own) + linear(of_cloud, shared).index_select(1, batch) for own, shared in parts)
         )
 
     def activate(self, p: Tensor, d: Tensor) -> Tensor:
@@ -185,8 +185,8 @@ def cloud_mean(v: Tensor, clouds: Clouds) -> Tensor:
 
 def dot(u: Tensor, v: Tensor) -> Tensor:
     """Return the inner products of vectors ``[3, ...]``."""
-    u, v = u.unbind(), v.unbind()
-    return torch.addcmul(torch.addcmul(u[0] * v[0], u[1], v[1]), u[2], v[2])
+    (u0, u1, u2), (v0, v1, v2) = u.unbind(), v.unbind()
+    return torch.addcmul(torch.addcmul(u0 * v0, u1, v1), u2, v2)
 
 
 def vn_width(channels: int, width: float) -> int:

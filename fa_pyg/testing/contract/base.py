@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 from unittest import SkipTest
 
 import torch
@@ -20,13 +21,13 @@ __all__ = ["BATCH", "ContractBase", "failures_on", "for_each_group"]
 
 BATCH = torch.tensor([1, 0, 2, 1, 0, 2, 2, 1, 0, 0, 1, 2, 2, 0, 1])  # unsorted
 
-Check = Callable[["ContractBase", Frame], None]
+C = TypeVar("C", bound="ContractBase")
 
 
-def for_each_group(check: Check) -> Callable[[ContractBase], None]:
+def for_each_group(check: Callable[[C, Frame], None]) -> Callable[[C], None]:
     """Make a test that runs a check on the frame of every group and reports all failures."""
 
-    def test(self: ContractBase) -> None:
+    def test(self: C) -> None:
         found = {group: _failure(self, check, group) for group in self.groups}
         failed = {group: error for group, error in found.items() if error is not None}
         if failed:
@@ -37,7 +38,7 @@ def for_each_group(check: Check) -> Callable[[ContractBase], None]:
     return test
 
 
-def _failure(contract: ContractBase, check: Check, group: str) -> Exception | None:
+def _failure(contract: C, check: Callable[[C, Frame], None], group: str) -> Exception | None:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

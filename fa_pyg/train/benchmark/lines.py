@@ -8,11 +8,21 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, astuple, fields
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-__all__ = ["DIGEST", "NAME", "Lines"]
+__all__ = ["DIGEST", "NAME", "HasKey", "Lines"]
 
-T = TypeVar("T")
+
+class HasKey(Protocol):
+    """A run: a dataclass, with a key that tells it from others."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def key(self) -> Any: ...
+
+
+T = TypeVar("T", bound=HasKey)
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)  # of a row
 DIGEST = r"[0-9a-f]{8}"
 PATTERNS = {  # of the cells of a column, by the type of its values
@@ -87,7 +97,8 @@ class Lines(Generic[T]):
         return run
 
     def _value(self, field: Field, cell: str) -> Any:
-        if not re.fullmatch(self.patterns.get(field.name) or PATTERNS[field.type], cell, re.ASCII):
-            expected = {"int": "a whole number", "float": "a number >= 0", "str": "a plain name"}[field.type]
+        kind = str(field.type)
+        if not re.fullmatch(self.patterns.get(field.name) or PATTERNS[kind], cell, re.ASCII):
+            expected = {"int": "a whole number", "float": "a number >= 0", "str": "a plain name"}[kind]
             raise ValueError(f"{field.name}: expected {expected}, found {cell[:60]!r}")
-        return {"int": int, "float": float, "str": str}[field.type](cell)
+        return {"int": int, "float": float, "str": str}[kind](cell)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from fa_pyg import checks
 from fa_pyg.config.old_names import with_old_settings
@@ -17,11 +17,19 @@ from fa_pyg.train.benchmark.lines import NAME
 __all__ = ["HasPath", "Recipe", "find", "section"]
 
 
-class HasPath(Protocol):
-    """Row with a name and the path of its configuration."""
+class HasPath:
+    """Base of rows with a name and the path of a configuration: frozen dataclasses."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     name: str
     path: Path | None
+
+    @property
+    def file(self) -> Path:
+        """The configuration file, of a row that has one."""
+        if self.path is None:
+            raise ValueError(f"{self.name}: expected a row with a configuration, found one without")
+        return self.path
 
 
 R = TypeVar("R", bound=HasPath)
@@ -50,7 +58,7 @@ class Recipe:
         Raises:
             ValueError: naming the file, for one that is not a configuration with a number of epochs.
         """
-        return cls.of(read(row.path), row.path)
+        return cls.of(read(row.file), row.file)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], path: Path) -> Recipe:
@@ -93,13 +101,13 @@ def find(names: Sequence[str] | None, folder: Path, rows: Sequence[R], make: Cal
         ValueError: for a name without a configuration or unfit for a record, and for two files of one name.
     """
     known = {row.name: replace(row, path=folder / f"{row.name}.yaml") for row in rows}
-    known = {name: row for name, row in known.items() if row.path.is_file()}
+    known = {name: row for name, row in known.items() if row.file.is_file()}
     if names is None:
         return list(known.values())
     found: dict[str, R] = {}
     for path in [_path(name, folder) for name in names]:
         row = replace(known.get(path.stem) or make(path.stem), path=path)
-        if found.setdefault(row.name, row).path.resolve() != path.resolve():
+        if found.setdefault(row.name, row).file.resolve() != path.resolve():
             checks.refuse("--rows", f"one file of the name {row.name}", str(path))
     order = [*known, *found]
     return sorted(found.values(), key=lambda row: order.index(row.name))

@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 
 from fa_pyg.files import write_atomically
 from fa_pyg.files.lock import locked
-from fa_pyg.train.benchmark.lines import Lines
+from fa_pyg.train.benchmark.lines import HasKey, Lines
 
 __all__ = ["RunRecord"]
 
-T = TypeVar("T")
+T = TypeVar("T", bound=HasKey)
 
 
 class RunRecord(Generic[T]):

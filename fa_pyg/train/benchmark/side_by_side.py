@@ -14,7 +14,8 @@ from fa_pyg.workers.parent import end_with_parent
 
 __all__ = ["outcome", "outcomes"]
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def outcomes(run: Callable[[T], R | str], tasks: Sequence[T], jobs: int = 1) -> Iterator[tuple[T, R | str]]:
@@ -52,7 +53,7 @@ def outcome(run: Callable[[T], R], task: T) -> R | str:
         return _text(error)
 
 
-def _result(future: Future) -> R | str:
+def _result(future: Future[R]) -> R | str:
     try:
         return future.result()
     except Exception as error:  # a process that was killed

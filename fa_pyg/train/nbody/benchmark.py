@@ -44,7 +44,6 @@ class Benchmark:
 
     Attributes:
         out: folder of the runs and their record.
-        script: that trains a configuration, ``scripts/train_nbody.py``.
         root: folder of the data.
         train_samples: systems in training.
         eval_samples: systems in validation and test each.
@@ -57,7 +56,6 @@ class Benchmark:
     """
 
     out: Path
-    script: Path
     root: Path
     train_samples: int = 3000
     eval_samples: int = 2000
@@ -95,7 +93,7 @@ class Benchmark:
         size = f"train{self.train_samples}_particles{self.particles}_minutes{self.minutes:g}"
         size += "" if self.accelerator == "cpu" else f"_{self.accelerator}"
         kept = self.out / "epochs" / f"{row.name}_{size}_{recipe.digest}.json"
-        return min(wanted, affordable_epochs(NBodyCLI, row.path, self._options(), 60 * self.minutes, kept))
+        return min(wanted, affordable_epochs(NBodyCLI, row.file, self._options(), 60 * self.minutes, kept))
 
     def run(self, tasks: Sequence[Task], jobs: int = 1) -> Iterator[tuple[Task, Run | str]]:
         """Do all runs that are not in the record; yield each with its result, or an error as text.
@@ -121,7 +119,7 @@ class Benchmark:
             CalledProcessError: if the training fails.
         """
         if Recipe.read(task.row).digest != task.recipe.digest:
-            raise ValueError(f"{task.row.path}: expected the settings of the start, found others")
+            raise ValueError(f"{task.row.file}: expected the settings of the start, found others")
         folder = self.out / "runs" / stem(*self._key(task))
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", patience=0):
@@ -141,8 +139,8 @@ class Benchmark:
         options = [f"--trainer.max_epochs={task.epochs}", f"--trainer.check_val_every_n_epoch={every}"]
         options += [f"--checkpoint_every={max(1, task.epochs // 200)}"]
         options += [f"--trainer.enable_progress_bar={str(self.progress).lower()}", *self._options()]
-        found = trained(self.script, task.row.path, task.seed, folder, *options)
-        folder = folder / task.row.path.stem / Path(found["folder"]).name
+        found = trained("nbody", task.row.file, task.seed, folder, *options)
+        folder = folder / task.row.file.stem / Path(found["folder"]).name
         rows = [row for row in read_metrics(folder) if "val/mse" in row]
         epochs = torch.tensor([int(row["epoch"]) + 1 for row in rows], dtype=torch.long)
         val = torch.tensor([float(row["val/mse"]) for row in rows], dtype=torch.double)
@@ -159,7 +157,7 @@ class Benchmark:
         """Return the trained model of a run, None if it was trained elsewhere or its files were removed."""
         if not run.epochs:
             return build(row)
-        found = list((self.out / "runs" / stem(*run.key) / row.path.stem).glob("version_*/results.json"))
+        found = list((self.out / "runs" / stem(*run.key) / row.file.stem).glob("version_*/results.json"))
         newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
         return None if newest is None else load_best(newest.parent)
 
@@ -185,6 +183,6 @@ def build(row: Row) -> FitModule:
     options = ["--trainer.accelerator=cpu", "--trainer.logger=false", "--seed_everything=0"]
     try:
         with isolate_rng():
-            return NBodyCLI(["--config", str(row.path), *options]).model.eval()
+            return NBodyCLI(["--config", str(row.file), *options]).model.eval()
     except SystemExit as error:  # of the parser, which has printed what is wrong
-        raise ValueError(f"{row.path}: expected settings of a model, found others") from error
+        raise ValueError(f"{row.file}: expected settings of a model, found others") from error

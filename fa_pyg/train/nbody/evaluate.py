@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, InMemoryDataset
@@ -53,11 +55,14 @@ def worst_share(errors: Tensor, share: float) -> float:
 
 def equivariance(module: FitModule, data: InMemoryDataset) -> float:
     """Return the largest error under E(3) of the first systems, relative to their coordinates."""
-    particles = data[0].num_nodes
+    task: Any = module  # of the n-body task, with names of inputs and targets
+    first: Any = data[0]
+    particles = first.num_nodes
     count = min(len(data), max(2, EDGES // (particles * (particles - 1))))
-    batch = Batch.from_data_list(data[:count])
-    inputs = {**module.attributes(batch, module.inputs, "inputs"), "batch": batch.batch}
+    some: Any = data[:count]
+    batch: Any = Batch.from_data_list(some)
+    inputs = {**task.attributes(batch, task.inputs, "inputs"), "batch": batch.batch}
     reps = {name: rep for name, rep in REPS.items() if name in inputs}
-    output = tuple(OUTPUTS.get(name, "point") for name in module.targets)
+    output = tuple(OUTPUTS.get(name, "point") for name in task.targets)
     output = output[0] if len(output) == 1 else output
     return max(equivariance_error(module.model, inputs, "E(3)", reps, output).values())

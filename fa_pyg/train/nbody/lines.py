@@ -47,9 +47,10 @@ class Line:
     @property
     def extrapolated(self) -> float | None:
         """Mean test MSE at the epochs of the recipe; None unless it means something for every run."""
-        if not self.laws or None in self.laws:
+        laws = [law for law in self.laws if law is not None]
+        if not laws or len(laws) < len(self.laws):
             return None
-        factors = [law.factor(self.recipe.epochs) for law in self.laws]
+        factors = [law.factor(self.recipe.epochs) for law in laws]
         return statistics.mean(run.test_mse * by for run, by in zip(self.runs, factors, strict=True))
 
 

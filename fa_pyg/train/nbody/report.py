@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch_geometric.data import Batch
 
@@ -95,7 +96,7 @@ class Report:
         """Write the tables into two pages, and the plots into a folder.
 
         Args:
-            readme: for the benchmark's table with few columns.
+            readme: for the benchmark's table with few rows and columns.
             page: for all tables and plots.
             images: folder of the plots.
 
@@ -109,9 +110,10 @@ class Report:
             raise ValueError(f"--write-docs: expected runs on the data {BENCHMARK}, found none")
         lines = sections[BENCHMARK]
         drawn = [f"![{name}]({_relative(images, page)}/{name}.png)\n" for name in self._draw(lines, images)]
+        short = [line for line in lines if line.row.short] or lines
         link = _relative(page, readme)
         about = [ABOUT.format(*lines[0].runs[0].data), SHORTLY, f"More: [{link}]({link})."]
-        replace_part(readme, MARKER, f"{table(lines, SHORT)}\n{_paragraph(about)}")
+        replace_part(readme, MARKER, f"{table(short, SHORT)}\n{_paragraph(about)}")
         parts = [*(self._section(lines) for lines in sections.values()), *drawn]
         replace_part(page, MARKER, "\n".join(parts))
 
@@ -130,7 +132,7 @@ class Report:
     def _times(self, rows: dict[str, Row], evaluated: int, particles: int, rounds: int) -> dict:
         """Return milliseconds, and the ratio to EGNN's or None, of each row."""
         benchmark = replace(self.benchmark, particles=particles, eval_samples=evaluated)
-        data = benchmark.splits().split("test")
+        data: Any = benchmark.splits().split("test")
         firsts = range(0, max(1, min(len(data), 100 * BATCHES)), 100)
         batches = [Batch.from_data_list([data[(k + i) % len(data)] for i in range(100)]) for k in firsts]
         times = forward_times(_built(rows), batches, rounds)

@@ -6,10 +6,10 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
 
 from fa_pyg import checks
 from fa_pyg.datasets import NBody
@@ -20,7 +20,7 @@ from fa_pyg.train.tasks.nbody import NBodyModule
 
 __all__ = ["Step", "Trajectory", "free_step", "model_step", "roll_out", "true_trajectory"]
 
-Step = Callable[[Batch], tuple[Tensor, Tensor]]
+Step = Callable[[Any], tuple[Tensor, Tensor]]  # of a batch
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,19 @@ def true_trajectory(data: NBody, times: int) -> Trajectory:
     of the system.
     """
     batch = next(iter(InMemoryLoader(data, len(data))))
-    charge, *start = (x.view(len(data), -1, x.size(1)).double() for x in (batch.charge, batch.pos, batch.vel))
+    values = (batch.charge, batch.pos, batch.vel)
+    charge, x, v = (value.view(len(data), -1, value.size(1)).double() for value in values)
     every = data.num_steps // STRIDE
     frames = range(every - 1, every * checks.integer("times", times), every)
-    later = simulate(*(x.numpy() for x in (charge, *start)), frames, data.interaction)
+    later = simulate(charge.numpy(), x.numpy(), v.numpy(), frames, data.interaction)
     pos, vel = (
         torch.cat([first.unsqueeze(0), torch.from_numpy(rest).transpose(0, 1)])
-        for first, rest in zip(start, later, strict=True)
+        for first, rest in zip((x, v), later, strict=True)
     )
     return Trajectory(charge, pos, vel, data.interaction)
 
 
-def _moved(batch: Batch, pos: Tensor, vel: Tensor, num_neighbors: int | None) -> Batch:
+def _moved(batch: Any, pos: Tensor, vel: Tensor, num_neighbors: int | None) -> Any:
     """Return a batch with its particles elsewhere."""
     batch = copy.copy(batch)
     batch.pos, batch.vel = pos, vel

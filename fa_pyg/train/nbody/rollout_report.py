@@ -17,6 +17,8 @@ TRUE = "true law"
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100)  # steps in tables
 SMALLEST = 1e-12  # on logarithmic axes
 
+OUTSIDE: Any = "outside center right"  # missing in the stubs of matplotlib
+
 
 def report(rollouts: Mapping[str, Trajectory]) -> str:
     """Return two markdown tables, of errors and of energies, for some of the steps.
@@ -69,7 +71,7 @@ def plot_rollouts(rollouts: Mapping[str, Trajectory]) -> Any:
                 axes.plot(*_curve(found[name], _median), ls="--", **style)
         axes.set(xlabel="step", ylabel=title, yscale="log")
         axes.grid(which="both", alpha=0.2)
-    figure.legend(*panels[1].get_legend_handles_labels(), fontsize=8, loc="outside center right")
+    figure.legend(*panels[1].get_legend_handles_labels(), fontsize=8, loc=OUTSIDE)
     figure.suptitle("mean over test systems; dashed: median")
     return figure
 

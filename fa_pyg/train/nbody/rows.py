@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fa_pyg.config.plain import read
-from fa_pyg.train.benchmark.recipes import Recipe, find, section
+from fa_pyg.train.benchmark.recipes import HasPath, Recipe, find, section
 
 __all__ = ["CITED", "KINDS", "ROWS", "Recipe", "Row", "data_settings", "find_rows"]
 
@@ -22,7 +22,7 @@ KINDS = (BASELINE, SYMMETRIES, HYBRID, OTHER)
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(HasPath):
     """One model of the table.
 
     Attributes:
@@ -33,6 +33,7 @@ class Row:
         forward: published seconds of the forward pass of a batch of 100.
         source: of the published figures.
         path: the configuration file; None in :data:`ROWS`.
+        short: whether the short table has it, too.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Row:
     forward: float | None = None
     source: str = ""
     path: Path | None = None
+    short: bool = False
 
 
 PUNY = "Puny et al. 2022"
@@ -52,18 +54,23 @@ ROWS = (  # one line each; rows without a file are left out
     Row("tfn", "TFN", BASELINE, 0.0155, 0.0343, PUNY),
     Row("mpnn", "GNN", BASELINE, 0.0107, 0.0032, PUNY),
     Row("radial_field", "Radial Field", BASELINE, 0.0104, 0.0039, PUNY),
-    Row("egnn", "EGNN", BASELINE, 0.0071, 0.0062, PUNY),
-    Row("segnn", "SEGNN", BASELINE, 0.0043, None, "README of PONITA"),
-    Row("fa_gnn", "FA-GNN", BASELINE, 0.0057, 0.0041, PUNY),
-    Row("gnn", "our GNN, without frames", SYMMETRIES),
+    Row("egnn", "EGNN", BASELINE, 0.0071, 0.0062, PUNY, short=True),
+    Row("segnn", "SEGNN", BASELINE, 0.0043, None, "README of PONITA", short=True),
+    Row("fa_gnn", "FA-GNN", BASELINE, 0.0057, 0.0041, PUNY, short=True),
+    Row("gnn", "our GNN, without frames", SYMMETRIES, short=True),
     Row("fa_gnn_haar", "our GNN in random motions; 8 frames", SYMMETRIES),
-    Row("fa_gnn_haar_scaled", "our GNN in random motions and scales; 8 frames", SYMMETRIES),
+    Row("fa_gnn_haar_scaled", "our GNN in random motions and scales; 8 frames", SYMMETRIES, short=True),
     Row("fa_galilean", "Galilean GNN in random motions and scales; 8 frames", SYMMETRIES),
     Row("fa_kinematic", "Galilean GNN, 2 layers, in random motions and scales; weighted frames", SYMMETRIES),
-    Row("fa_kinematic_light", "the same with 1 layer, 48 wide", SYMMETRIES),
+    Row(
+        "fa_kinematic_light",
+        "Galilean GNN, 1 layer of 48 features, in random motions and scales; weighted frames",
+        SYMMETRIES,
+        short=True,
+    ),
     Row("two_body_equivariant", "two-body motions, exact, without learning", HYBRID),
     Row("two_body", "two-body motions, forces limited as by the generator", HYBRID),
-    Row("pair_force_equivariant", "integrator, learned pair force", HYBRID),
+    Row("pair_force_equivariant", "integrator, learned pair force", HYBRID, short=True),
     Row("pair_force", "integrator, learned pair force, forces limited as by the generator", HYBRID),
 )
 # Figures without a row: (model, training systems, test MSE, source).
@@ -93,4 +100,4 @@ def find_rows(names: Sequence[str] | None, folder: Path) -> list[Row]:
 
 def data_settings(row: Row) -> dict[str, Any]:
     """Return the settings of the data in the configuration of a row."""
-    return section(read(row.path), "data", row.path)
+    return section(read(row.file), "data", row.file)

@@ -96,7 +96,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Line], str]]] = {  # title, cell
     "worst_1": ("share of the worst 1 %", lambda line: f"{100 * _mean(line, 'worst_1'):.0f} %"),
     "worst_5": ("of the worst 5 %", lambda line: f"{100 * _mean(line, 'worst_5'):.0f} %"),
 }
-SHORT = ("model", "mse", "published", "seeds", "ratio", "parameters", "equivariance")
+SHORT = ("model", "mse", "published", "seeds", "ratio", "equivariance")
 
 CUT = "\\* Fewer epochs than its configuration has, which for published baselines are the published ones."
 LAW = (

@@ -30,7 +30,7 @@ from fa_pyg.train.tasks.normals import ClassesCLI, NormalsCLI
 __all__ = ["CLIS", "Benchmark", "Task", "build"]
 
 CLIS: dict[str, type[FitCLI]] = {"normals": NormalsCLI, "classes": ClassesCLI}
-SCRIPTS = {"normals": "train_normals.py", "classes": "train_shapes.py"}
+TRAININGS = {"normals": "normals", "classes": "shapes"}  # of `fa-pyg train`
 VALIDATIONS = 50  # of a run, at most
 SHARED = ("best_epoch", "val_loss", "parameters", "cpu_seconds")  # by all lines of a training
 
@@ -52,7 +52,6 @@ class Benchmark:
 
     Attributes:
         out: folder of the runs and their record.
-        scripts: folder of ``train_normals.py`` and ``train_shapes.py``.
         root: folder of the data set.
         task: ``"normals"`` or ``"classes"``.
         source: of the data, as for :class:`~fa_pyg.train.CloudsData`.
@@ -72,7 +71,6 @@ class Benchmark:
     """
 
     out: Path
-    scripts: Path
     root: Path
     task: str = "normals"
     source: str = "cad"
@@ -102,7 +100,8 @@ class Benchmark:
 
     def clouds(self, regime: str = "I") -> CloudsData:
         """Return the data of trainings in a regime of rotations."""
-        return CloudsData(**self._sizes(), root=self.root, train_rotation=regime)
+        rotation: Any = regime  # checked there
+        return CloudsData(**self._sizes(), root=self.root, train_rotation=rotation)
 
     @cached_property
     def data(self) -> Data:
@@ -128,11 +127,11 @@ class Benchmark:
     def settings(self, row: Row) -> dict[str, Any]:
         """Return the configuration of a row at this size."""
         classes = None if self.task == "normals" else self.families
-        return resized(row.path, self.width, self.k, classes)
+        return resized(row.file, self.width, self.k, classes)
 
     def recipe(self, row: Row) -> Recipe:
         """Return the recipe of a row at this size."""
-        return Recipe.of(self.settings(row), row.path)
+        return Recipe.of(self.settings(row), row.file)
 
     def tasks(self, rows: Sequence[Row], regimes: Sequence[str], seeds: Sequence[int]) -> list[Task]:
         """Return the trainings of these rows in these regimes with these seeds, one of each row first."""
@@ -183,7 +182,7 @@ class Benchmark:
             CalledProcessError: if the training fails.
         """
         if self.recipe(task.row).digest != task.recipe.digest:
-            raise ValueError(f"{task.row.path}: expected the settings of the start, found others")
+            raise ValueError(f"{task.row.file}: expected the settings of the start, found others")
         training = self._training(task)
         folder = self.out / "runs" / stem(training)
         folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +206,7 @@ class Benchmark:
         options += [f"--checkpoint_every={max(1, task.epochs // 200)}"]
         options += [f"--trainer.enable_progress_bar={str(self.progress).lower()}"]
         options += self._options(task.regime)
-        found = trained(self.scripts / SCRIPTS[self.task], config, task.seed, folder, *options)
+        found = trained(TRAININGS[self.task], config, task.seed, folder, *options)
         return {**found, "folder": str(folder / task.row.name / Path(found["folder"]).name)}
 
     def _figures(self, module: FitModule, regime: str) -> dict[str, dict[str, float]]:

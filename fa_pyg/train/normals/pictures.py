@@ -21,6 +21,8 @@ STYLES = ("-", "--", "-.", ":")  # of the regimes
 MOST_DEGREES = 45.0  # top of the color scale
 Curve = Sequence[tuple[int, float]]
 
+OUTSIDE: Any = "outside center right"  # missing in the stubs of matplotlib
+
 
 def plot_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[Curve, float]]]]) -> Any:
     """Plot the lowest validation loss so far against CPU time and epochs.
@@ -46,7 +48,7 @@ def plot_curves(curves: Mapping[str, Mapping[str, Sequence[tuple[Curve, float]]]
     panels[0].set(ylabel="lowest validation loss so far")
     handles, labels = panels[0].get_legend_handles_labels()
     if labels:
-        figure.legend(handles, labels, fontsize=8, loc="outside center right")
+        figure.legend(handles, labels, fontsize=8, loc=OUTSIDE)
     return figure
 
 

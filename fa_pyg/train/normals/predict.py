@@ -24,14 +24,14 @@ __all__ = ["estimate", "load_normals", "main"]
 
 
 def load_normals(folder: str | Path, trust: str | Iterable[str] = ()) -> NormalsModule:
-    """Load the best module of a run of ``scripts/train_normals.py``, as by :func:`fa_pyg.train.load_best`.
+    """Load the best module of a run of ``fa-pyg train normals``, as by :func:`fa_pyg.train.load_best`.
 
     Raises:
         ValueError: for a run of another task, and as there.
     """
     module = load_best(folder, trust=trust)
     if not isinstance(module, NormalsModule):
-        expected = "a run of scripts/train_normals.py"
+        expected = "a run of `fa-pyg train normals`"
         raise ValueError(f"{folder}: expected {expected}, found one of {type(module).__name__}")
     return module
 
@@ -63,9 +63,9 @@ def estimate(
     return orient_normals(unit, found.double()).float() if orient else found
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command line; return 0, or 2 if a file was left out or nothing was done."""
-    given = _parser().parse_args(args)
+    given = _parser(prog).parse_args(args)
     try:
         find_device(given.device, "--device")
         module = load_normals(given.run, given.trust).to(given.device)
@@ -76,14 +76,15 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     options = (given.patch_size, given.overlap, given.orient)
     done = [_is_done(module, *one, options) for one in zip(given.files, targets, strict=True)]
+    if any(done):
+        print(f"next: any viewer of point clouds opens {targets[done.index(True)]}, with its normals")
     return 0 if all(done) else 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description="Estimate the normals of scans with a trained model.", allow_abbrev=False
-    )
-    parser.add_argument("run", type=Path, help="folder of a run of train_normals.py, .../version_0")
+def _parser(prog: str | None) -> argparse.ArgumentParser:
+    description = "Estimate the normals of scans with a trained model."
+    parser = argparse.ArgumentParser(prog, description=description, allow_abbrev=False)
+    parser.add_argument("run", type=Path, help="folder of a run of `fa-pyg train normals`, .../version_0")
     parser.add_argument(
         "files", nargs="+", type=Path, help="scans or meshes: .ply, .obj, .stl, .off, .npy, .xyz, .txt, .csv"
     )
@@ -91,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--out", required=True, type=Path, help=out)
     parser.add_argument("--patch-size", "--patch_size", type=int, default=512, help="points of a patch (512)")
     parser.add_argument("--overlap", type=float, default=2.0, help="mean number of patches of a point (2)")
-    parser.add_argument("--orient", action="store_true", help="make the signs consistent (needs scipy)")
+    parser.add_argument("--orient", action="store_true", help="make the signs consistent")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     trust = "a class or module that config.yaml may name, beside those of fa_pyg"
     parser.add_argument("--trust", action="append", default=[], metavar="NAME", help=trust)

@@ -99,16 +99,16 @@ class Report:
         """Return the milliseconds of a cloud, and the ratio to the backbone's or None, of each row."""
         rows = {line.row.name: line.row for line in lines}
         rows |= {row.name: row for row in self.rows if row.name in {one.backbone for one in rows.values()}}
-        modules = {name: build(self._settings(row, data), data.task, row.path) for name, row in rows.items()}
+        modules = {name: build(self._settings(row, data), data.task, row.file) for name, row in rows.items()}
         clouds = self._some(TIMED)
         times = forward_times(modules, [clouds.batch()], rounds)
         to = {name: row.backbone if row.backbone in times else None for name, row in rows.items()}
         return {
             name: {
                 "forward": median_ms(one) / len(clouds),
-                "ratio": median_ratio(one, times[to[name]]) if to[name] else None,
+                "ratio": None if other is None else median_ratio(one, times[other]),
             }
-            for name, one in times.items()
+            for (name, one), other in ((item, to[item[0]]) for item in times.items())
         }
 
     def _some(self, count: int) -> Clouds:
@@ -161,12 +161,12 @@ class Report:
         return found
 
     def _recipe(self, row: Row, data: Data) -> tuple[int, str]:
-        recipe = Recipe.of(self._settings(row, data), row.path)
+        recipe = Recipe.of(self._settings(row, data), row.file)
         return recipe.epochs, recipe.digest
 
     def _settings(self, row: Row, data: Data) -> dict:
         classes = None if data.task == "normals" else self.benchmark.families
-        return resized(row.path, data.width, data.k or None, classes)
+        return resized(row.file, data.width, data.k or None, classes)
 
 
 def _write_view(modules: Mapping[str, FitModule], clouds: Clouds, path: Path) -> None:

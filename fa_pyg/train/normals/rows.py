@@ -10,13 +10,13 @@ from typing import Any
 
 from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.config.plain import read
-from fa_pyg.train.benchmark.recipes import find, section
+from fa_pyg.train.benchmark.recipes import HasPath, find, section
 
 __all__ = ["ROWS", "Row", "find_rows", "resized"]
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(HasPath):
     """One model of the table.
 
     Attributes:

@@ -33,4 +33,5 @@ def _copies(name: str, num_points: int) -> Clouds:
     """Return a part several times, for as many random rotations."""
     part = symmetric_part(name, num_points)
     values = (part[key].expand(COPIES, *part[key].shape) for key in ("pos", "normal", "surface"))
-    return Clouds(*values, torch.zeros(COPIES, dtype=torch.long))
+    pos, normal, surface = values
+    return Clouds(pos, normal, surface, torch.zeros(COPIES, dtype=torch.long))

@@ -60,10 +60,10 @@ def _about_published(lines: Sequence[Line]) -> str:
 def _loss(regime: str, test: str) -> Callable[[Line], str]:
     def cell(line: Line) -> str:
         text = _spread(line.values("loss", regime, test), "{:.4f}")
-        known = line.row.published is not None and (regime, test) in PUBLISHED
-        return (
-            f"{text} ({line.row.published[PUBLISHED.index((regime, test))]:.3f})" if text and known else text
-        )
+        published = line.row.published
+        if not text or published is None or (regime, test) not in PUBLISHED:
+            return text
+        return f"{text} ({published[PUBLISHED.index((regime, test))]:.3f})"
 
     return cell
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from fa_pyg import checks
 from fa_pyg.files import write_atomically
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.normals.pictures import MOST_DEGREES, colored
@@ -29,8 +30,9 @@ def write_view(modules: Mapping[str, FitModule], clouds: Clouds, path: Path) -> 
     Raises:
         ImportError: without plotly.
     """
-    from plotly.graph_objects import Figure
-    from plotly.subplots import make_subplots
+    with checks.from_extra("view", "clouds"):
+        from plotly.graph_objects import Figure
+        from plotly.subplots import make_subplots
 
     kinds = [[{"type": "scene"}] * len(clouds)]
     figure: Figure = make_subplots(1, len(clouds), specs=kinds, horizontal_spacing=0.01)

@@ -17,7 +17,6 @@ import yaml
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch_geometric.data import Batch
-from tqdm import tqdm
 
 from fa_pyg.config.old_names import with_old_settings
 from fa_pyg.datasets import EXP, GRAPH8c
@@ -25,6 +24,7 @@ from fa_pyg.datasets.exp_like import EXPLike
 from fa_pyg.files import write_atomically
 from fa_pyg.files.checked_json import DamagedFile
 from fa_pyg.files.tensors import load, save
+from fa_pyg.progress import bar as show
 from fa_pyg.separation.protocol import is_settled, judged, random_outputs
 from fa_pyg.separation.relabelled import relabelled
 from fa_pyg.train import GraphCLI, main
@@ -67,7 +67,7 @@ class Benchmark:
         """Yield the results of all parts of all rows (see :meth:`result`), short parts first."""
         tasks = [(row, part, seed) for part in parts for seed in self._seeds(part) for row in rows]
         tasks = [task for task in tasks if task[1] in task[0].parts]
-        with tqdm(tasks, "separation", unit="part", disable=not self.progress, dynamic_ncols=True) as bar:
+        with show(tasks, desc="separation", unit="part", progress=self.progress) as bar:
             for row, part, seed in bar:
                 bar.set_postfix_str(f"{row.name}, {part}")
                 yield self.result(row, part, seed)
@@ -123,15 +123,14 @@ class Benchmark:
         self, found: Iterator[Tensor], outputs: list[Tensor], pairs: Tensor | None, path: Path, name: str
     ) -> None:
         """Collect the outputs that can matter, and write them regularly to resume an interrupted count."""
-        bar = tqdm(
+        bar = show(
             found,
-            name,
-            self.initializations,
+            desc=name,
+            total=self.initializations,
             initial=len(outputs),
             unit="model",
-            disable=not self.progress,
+            progress=self.progress,
             leave=False,
-            dynamic_ncols=True,
         )
         written = monotonic()
         for one in bar:

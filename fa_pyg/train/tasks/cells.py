@@ -21,7 +21,7 @@ def cells(data: Data, index: int | None = None) -> dict[str, Tensor]:
             directions.
     """
     graphs = data.num_graphs if index is None else 1
-    cell = read_tensor(data, "cell", (3, 3), index, graphs).to(data.pos.dtype)
+    cell = read_tensor(data, "cell", (3, 3), index, graphs).to(data["pos"].dtype)
     pbc = read_tensor(data, "pbc", (3,), index, graphs).bool()
     for name, other in (("cell", pbc), ("pbc", cell)):
         if data.get(name) is None and other.any():
@@ -37,7 +37,7 @@ def read_tensor(data: Data, name: str, shape: tuple[int, ...], index: int | None
         ValueError: with the molecule, for another number of values.
     """
     if data.get(name) is None:
-        return data.pos.new_zeros(graphs, *shape)
+        return data["pos"].new_zeros(graphs, *shape)
     value = torch.as_tensor(data[name])
     if value.numel() != graphs * math.prod(shape):
         where, expected = describe(data, index), [graphs, *shape]

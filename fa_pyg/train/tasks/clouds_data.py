@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from torch_geometric.data import Batch
 
 from fa_pyg import checks
 from fa_pyg.loader.epochs import EpochLoader
@@ -83,7 +82,7 @@ class CloudsData(SplitData):
         self.splitting = checks.one_of("splitting", splitting, ("family", "random"))
         self.num_parts = checks.integer("num_parts", num_parts, optional=True)
         self.num_eval = checks.integer("num_eval", num_eval, optional=True)
-        self.how = Draw(num_points, train_rotation, tuple(scale), noise, density)
+        self.how = Draw(num_points, train_rotation, (scale[0], scale[1]), noise, density)
         if test_rotation is not None:
             checks.one_of("test_rotation", test_rotation, REGIMES)
         self.test_rotation = test_rotation
@@ -103,7 +102,8 @@ class CloudsData(SplitData):
     @property
     def num_classes(self) -> int:
         """Number of families of parts."""
-        return self.dataset("train").num_classes
+        dataset: Any = self.dataset("train")
+        return dataset.num_classes
 
     def split(self, name: str) -> Clouds:
         """Return the stored points of the parts of a split."""
@@ -147,7 +147,7 @@ class _CloudLoader(EpochLoader):
         super().__init__(len(clouds), batch_size, **{"shuffle": False, "drop_last": False, **places, **order})
         self.clouds, self.how = clouds, how
 
-    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Batch]:
+    def _batches(self, places: Iterator[Tensor], epoch: int | None) -> Iterator[Any]:
         return (self._some(ids).batch() for ids in places)
 
     def _some(self, ids: Tensor) -> Clouds:

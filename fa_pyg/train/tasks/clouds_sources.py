@@ -32,7 +32,7 @@ def _abc(root: str, split: str, num_points: int, num_parts: int | None, **how: A
 
 
 def _pcpnet(root: str, split: str, num_points: int, num_parts: int | None, **how: Any) -> Dataset:
-    found = PCPNetDataset(root, "NoNoise", split, transform=PCPNetToCloud(None, fresh=False))
+    found: Any = PCPNetDataset(root, "NoNoise", split, transform=PCPNetToCloud(None, fresh=False))
     return found[:num_parts]
 
 
@@ -48,7 +48,9 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
 def stored(dataset: Dataset) -> Clouds:
     """Return all points that a data set has of its parts."""
     if not isinstance(dataset, Pools):  # read item by item
-        items = [dataset[i] for i in range(len(dataset))]
-        values = [torch.stack([item[name] for item in items]) for name in ("pos", "normal", "surface")]
-        return Clouds(*values, torch.cat([item.y for item in items]))
+        every: Any = dataset
+        items = [every[i] for i in range(len(every))]
+        values = (torch.stack([item[name] for item in items]) for name in ("pos", "normal", "surface"))
+        pos, normal, surface = values
+        return Clouds(pos, normal, surface, torch.cat([item.y for item in items]))
     return Clouds(dataset.pos, dataset.normal, dataset.surface, dataset.y)

@@ -30,12 +30,12 @@ def find_task(config: Path) -> type[FitCLI]:
     settings = read(config)
     given = {name: _keys(settings.get(name)) for name in ("model", "data")}
     spare = {task: _spare(task, given) for task in TASKS}
-    fitting = [task for task in TASKS if spare[task] is not None]
+    fitting = {task: number for task, number in spare.items() if number is not None}
     if not given["model"] or not fitting:
         names = ", ".join(task.__name__ for task in TASKS)
         found = "; ".join(f"{name}: {', '.join(sorted(keys)) or 'nothing'}" for name, keys in given.items())
         raise ValueError(f"{config}: expected the settings of one of {names}, found {found}")
-    return min(fitting, key=lambda task: spare[task])
+    return min(fitting, key=lambda task: fitting[task])
 
 
 def _keys(section: Any) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +58,7 @@ class GraphModule(FitModule):
         self.save_hyperparameters(ignore="model")
         self.inputs, self.target, self.sample = tuple(inputs), target, sample
 
-    def forward(self, data: Batch) -> Tensor:
+    def forward(self, data: Any) -> Tensor:
         """Return the logits ``[B]`` of a PyG ``Batch``."""
         values = self.attributes(data, self.inputs, "inputs")
         args = [values.pop(name) for name in self.inputs[:2]]
@@ -70,7 +70,7 @@ class GraphModule(FitModule):
             raise ValueError(f"model: expected logits [{data.num_graphs}, 1], found {list(logits.shape)}")
         return logits.squeeze(1)
 
-    def measures(self, predicted: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+    def measures(self, predicted: Tensor, batch: Any) -> tuple[Tensor, ...]:
         target = self.attributes(batch, [self.target], "target")[self.target].to(predicted.dtype)
         correct = (predicted > 0) == (target > 0.5)
         return binary_cross_entropy_with_logits(predicted, target), correct.to(predicted.dtype).mean()
@@ -112,7 +112,7 @@ class GraphData(SplitData):
 
     def setup(self, stage: str | None = None) -> None:
         if self._graphs is None:
-            batch = whole(self.dataset)
+            batch: Any = whole(self.dataset)
             for transform in self.transforms:
                 batch = transform(batch)
             self._graphs = CollatedGraphs(batch, batch._slice_dict, batch._inc_dict)
@@ -120,6 +120,8 @@ class GraphData(SplitData):
     def split(self, name: str) -> Batch:
         """Return the graphs of one split, transformed."""
         self.setup()
+        if self._graphs is None:
+            raise ValueError("dataset: expected graphs, found none")
         return self._graphs.select(torch.arange(*self.ends[name]))
 
 
@@ -130,7 +132,8 @@ class GraphCLI(FitCLI):
     defaults: ClassVar = {"default_root_dir": "runs/graphs"}
 
 
-def whole(dataset: InMemoryDataset) -> Batch:
+def whole(dataset: InMemoryDataset) -> Any:
     """Return all graphs of a data set as one batch."""
-    graphs = CollatedGraphs(dataset._data, dataset.slices)
+    data: Any = dataset._data
+    graphs = CollatedGraphs(data, dataset.slices)
     return graphs.select(torch.as_tensor(dataset.indices()))

@@ -22,7 +22,7 @@ __all__ = ["load_split"]
 def load_split(
     checkpoint: str | Path, name: str = "test", trust: str | Iterable[str] = ()
 ) -> Batch | MoleculesOnDisk:
-    """Load the molecules of a split of a run of ``scripts/train_molecules.py``, with ``z`` and ``pos`` only.
+    """Load the molecules of a split of a run of ``fa-pyg train molecules``, with ``z`` and ``pos`` only.
 
     The data set is built from the ``config.yaml`` in the folder of the checkpoint, as for training: paths are
     relative to the current folder, and a data set that does not exist yet is computed or downloaded.

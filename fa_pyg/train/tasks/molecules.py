@@ -19,6 +19,7 @@ from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.tasks.molecules_data import MoleculeData
 from fa_pyg.train.tasks.targets import has_stress
+from fa_pyg.typed import total
 
 __all__ = ["MoleculeCLI", "MoleculeModule"]
 
@@ -70,6 +71,8 @@ class MoleculeModule(FitModule):
 
     monitor: ClassVar = "loss"
 
+    model: Potential
+
     def __init__(
         self,
         model: Potential,
@@ -107,11 +110,12 @@ class MoleculeModule(FitModule):
 
     def setup(self, stage: str) -> None:
         if stage == "fit":  # a resumed run loads those of its checkpoint afterwards
-            data = self.trainer.datamodule.sample()
+            trainer: Any = self.trainer  # Lightning does not declare the data module
+            data = trainer.datamodule.sample()
             self.model.fit_units(data.z, data.batch, self._targets(data))
             fitted = [one.known for name, one in self.model.references.items() if name in self.weights]
             if fitted:
-                self.trainer.datamodule.expect(fitted[0].cpu())
+                trainer.datamodule.expect(fitted[0].cpu())
 
     def _targets(self, data: Any) -> dict[str, Tensor]:
         """Return the targets of a batch of training molecules; raise ValueError if none has a stress."""
@@ -158,7 +162,7 @@ class MoleculeModule(FitModule):
 
     def measures(self, predicted: Mapping[str, Tensor], batch: Any) -> tuple[Tensor, ...]:
         errors = self.errors(predicted, batch)
-        loss = sum(self.weights[name] * self._loss(name, error, batch) for name, error in errors.items())
+        loss = total(self.weights[name] * self._loss(name, error, batch) for name, error in errors.items())
         scaled = (
             self.units[name][1] * self._mean(name, error.abs(), batch) for name, error in errors.items()
         )
@@ -180,7 +184,7 @@ class MoleculeModule(FitModule):
         """Return the unbiased variance of two predictions of each target, in its scale."""
         apart = {name: (one[name] - other[name]).to(batch.pos.dtype) for name in self.weights}
         apart = self._known(apart, batch)
-        return sum(self._loss(name, value, batch) for name, value in apart.items()) / 2
+        return total(self._loss(name, value, batch) for name, value in apart.items()) / 2
 
     def _loss(self, name: str, error: Tensor, batch: Any) -> Tensor:
         error = error / self.model.scale(name).to(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -107,7 +108,7 @@ class MoleculeData(SplitData):
         train = self.split("train")
         if isinstance(train, Batch):
             return train
-        indices = self._shuffled(len(train))[: self.num_fitted].sort().values
+        indices: Any = self._shuffled(len(train))[: self.num_fitted].sort().values
         return next(iter(OnDiskLoader(train, self.num_fitted, sampler=indices)))
 
     def expect(self, known: Tensor) -> None:
@@ -116,7 +117,8 @@ class MoleculeData(SplitData):
         Training molecules of others are refused when they are read; validation and test molecules in memory
         cause a warning.
         """
-        for name, part in self._splits.items():
+        splits: dict[str, Any] = dict(self._splits)
+        for name, part in splits.items():
             if isinstance(part, MoleculesOnDisk):
                 part.known = known if name == "train" else None
             elif (odd := ~known[part.z]).any():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -37,7 +39,7 @@ class MoleculesOnDisk(Dataset):
 
     def __getitem__(self, index: int) -> Data:
         index = int(self.ids[index])
-        data = self.dataset[index]
+        data: Any = self.dataset[index]
         if self.known is not None and not self.known[data.z].all():
             symbols = ", ".join(SYMBOLS[z] for z in data.z[~self.known[data.z]].unique().tolist())
             raise ValueError(
@@ -51,5 +53,5 @@ class MoleculesOnDisk(Dataset):
         molecules = [self[index] for index in indices]
         if any("pbc" in one for one in molecules):
             for one in (one for one in molecules if "pbc" not in one):
-                one.cell, one.pbc = one.pos.new_zeros(1, 3, 3), torch.zeros(1, 3, dtype=torch.bool)
+                one.cell, one.pbc = one["pos"].new_zeros(1, 3, 3), torch.zeros(1, 3, dtype=torch.bool)
         return molecules

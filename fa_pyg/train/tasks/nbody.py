@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, smooth_l1_loss
-from torch_geometric.data import Batch
 
 from fa_pyg import checks
 from fa_pyg.datasets import NBody
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.split_data import SplitData
+from fa_pyg.typed import total
 
 __all__ = ["NBodyCLI", "NBodyData", "NBodyModule"]
 
@@ -64,25 +64,21 @@ class NBodyModule(FitModule):
         self.targets = (target,) if isinstance(target, str) else tuple(target)
         self.names = ("mse", *(f"{name}_mse" for name in self.targets[1:]))
 
-    def forward(self, data: Batch) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, data: Any) -> Tensor | tuple[Tensor, ...]:
         """Return the prediction of the model ``[N, 3]`` for a PyG ``Data`` or ``Batch``; one per target."""
         return self.model(**self.attributes(data, self.inputs, "inputs"), batch=data.batch)
 
-    def measures(self, predicted: Tensor | Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
+    def measures(self, predicted: Tensor | Sequence[Tensor], batch: Any) -> tuple[Tensor, ...]:
         return tuple(mse_loss(*pair) for pair in self._with_targets(predicted, batch))
 
-    def loss(
-        self, predicted: Tensor | Sequence[Tensor], batch: Batch, measures: tuple[Tensor, ...]
-    ) -> Tensor:
+    def loss(self, predicted: Tensor | Sequence[Tensor], batch: Any, measures: tuple[Tensor, ...]) -> Tensor:
         losses = measures
         if self.huber is not None:
             pairs = self._with_targets(predicted, batch)
             losses = [smooth_l1_loss(*pair, beta=self.huber) for pair in pairs]
-        return losses[0] if len(losses) == 1 else sum(losses) / len(losses)
+        return losses[0] if len(losses) == 1 else total(losses) / len(losses)
 
-    def _with_targets(
-        self, predicted: Tensor | Sequence[Tensor], batch: Batch
-    ) -> list[tuple[Tensor, Tensor]]:
+    def _with_targets(self, predicted: Tensor | Sequence[Tensor], batch: Any) -> list[tuple[Tensor, Tensor]]:
         """Return pairs of a prediction and its target."""
         parts = (predicted,) if isinstance(predicted, Tensor) else tuple(predicted)
         if len(parts) != len(self.targets):

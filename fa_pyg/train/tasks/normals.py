@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch_geometric.data import Batch
 from torch_geometric.utils import scatter
 
 from fa_pyg import checks
@@ -59,12 +58,13 @@ class NormalsModule(FitModule):
         self.penalty = checks.number("penalty", penalty, least=0)
         self.save_hyperparameters(ignore="model")
 
-    def forward(self, data: Batch) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, data: Any) -> Tensor | tuple[Tensor, Tensor]:
         """Return the normals ``[N, 3]`` of a PyG ``Batch``.
 
         In training: what the loss is of, matrices ``[N, 3, 3]`` or normals, and the penalty if there is one.
         """
-        model, penalty = self.model, None
+        penalty: Tensor | None = None
+        model: Any = self.model
         if self.training and not self.oriented and getattr(model, "average", None) == "tensor":
             found = model.tensor(data.pos, batch=data.batch)
         elif self.training and self.penalty and hasattr(model, "forward_with_penalty"):
@@ -76,14 +76,14 @@ class NormalsModule(FitModule):
             raise ValueError(f"model: expected normals [{count}, 3], found {list(found.shape)}")
         return found if penalty is None else (found, penalty)
 
-    def measures(self, predicted: Tensor | tuple[Tensor, Tensor], batch: Batch) -> tuple[Tensor, ...]:
+    def measures(self, predicted: Tensor | tuple[Tensor, Tensor], batch: Any) -> tuple[Tensor, ...]:
         normals = predicted if isinstance(predicted, Tensor) else predicted[0]
         loss = cloud_means(self._losses(normals, batch.normal), batch).mean()
         angle = angles(normals.detach(), batch.normal)
         return loss, cloud_means(angle.square(), batch).sqrt().mean()
 
     def loss(
-        self, predicted: Tensor | tuple[Tensor, Tensor], batch: Batch, measures: tuple[Tensor, ...]
+        self, predicted: Tensor | tuple[Tensor, Tensor], batch: Any, measures: tuple[Tensor, ...]
     ) -> Tensor:
         return measures[0] if isinstance(predicted, Tensor) else measures[0] + self.penalty * predicted[1]
 
@@ -116,7 +116,7 @@ class ClassesModule(FitModule):
         super().__init__(model, lr, weight_decay, schedule)
         self.save_hyperparameters(ignore="model")
 
-    def forward(self, data: Batch) -> Tensor:
+    def forward(self, data: Any) -> Tensor:
         """Return the logits ``[B, C]`` of a PyG ``Batch``."""
         logits = self.model(data.pos, batch=data.batch)
         if logits.dim() != 2 or len(logits) != data.num_graphs:
@@ -126,7 +126,7 @@ class ClassesModule(FitModule):
             )
         return logits
 
-    def measures(self, predicted: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+    def measures(self, predicted: Tensor, batch: Any) -> tuple[Tensor, ...]:
         try:
             loss = cross_entropy(predicted, batch.y)
         except IndexError as error:
@@ -135,7 +135,7 @@ class ClassesModule(FitModule):
             raise ValueError(f"num_classes: expected {expected}, found {found}") from error
         return loss, (predicted.argmax(1) == batch.y).to(predicted.dtype).mean()
 
-    def _option(self, data: Batch) -> str:
+    def _option(self, data: Any) -> str:
         """Return the option of the number of families, or, without the data set, the least that it can be."""
         option = "--model.model.init_args.num_classes"
         count = getattr(getattr(self._trainer, "datamodule", None), "num_classes", None)
@@ -182,7 +182,7 @@ def angles(predicted: Tensor, normal: Tensor) -> Tensor:
     return torch.rad2deg(torch.atan2(across, along))
 
 
-def cloud_means(values: Tensor, batch: Batch) -> Tensor:
+def cloud_means(values: Tensor, batch: Any) -> Tensor:
     """Return the mean of values of points ``[N]`` over each cloud."""
     return scatter(values, batch.batch, dim_size=batch.num_graphs, reduce="mean")
 

@@ -68,7 +68,7 @@ class Targets:
         value = value * self.factors.get(name, 1)
         if not value.isfinite().all():
             row = int((~value.isfinite()).nonzero()[0, 0])
-            graph = int(data.batch[row]) if len(value) > graphs and index is None else row
+            graph = int(data["batch"][row]) if len(value) > graphs and index is None else row
             where = describe(data, index, graph)
             raise ValueError(f"targets: expected finite numbers, found others in {name!r} of {where}")
         return value
@@ -83,7 +83,7 @@ def has_stress(batch: Data) -> Tensor:
 def _stress(data: Data, key: str, index: int | None) -> Tensor:
     """Return the stress ``[B, 3, 3]`` of a molecule, or of a batch of all; NaN without it and a virial."""
     graphs = data.num_graphs if index is None else 1
-    found = torch.full((graphs, 3, 3), torch.nan, dtype=data.pos.dtype, device=data.pos.device)
+    found = torch.full((graphs, 3, 3), torch.nan, dtype=data["pos"].dtype, device=data["pos"].device)
     for name in dict.fromkeys((key, "virial")):
         if data.get(name) is not None:
             value = _matrices(data, name, index, graphs).to(found)
@@ -98,7 +98,7 @@ def _matrices(data: Data, name: str, index: int | None, graphs: int) -> Tensor:
     if value.numel() != 9 * graphs:
         shape = list(value.shape)
         raise ValueError(f"targets: expected [{graphs}, 3, 3] of {name!r} in {where}, found {shape}")
-    value = value.reshape(graphs, 3, 3).to(data.pos.dtype)
+    value = value.reshape(graphs, 3, 3).to(data["pos"].dtype)
     odd = ~(value.isfinite().flatten(1).all(1) | value.isnan().flatten(1).all(1))
     if odd.any():
         where = describe(data, index, int(odd.nonzero()[0]) if index is None else None)

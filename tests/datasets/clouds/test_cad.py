@@ -262,13 +262,13 @@ def test_other_indices_are_named(root, change, found):
 
 
 def test_a_folder_without_parts_says_how_to_build_them(tmp_path):
-    with pytest.raises(ValueError, match=r"root: .*build_cad_parts.py --root .*shipped=True"):
+    with pytest.raises(ValueError, match=r"root: .*fa-pyg build parts --root .*shipped=True"):
         CADNormals(tmp_path)
 
 
-def test_an_installed_package_has_no_shipped_parts(tmp_path, monkeypatch):
+def test_a_package_without_its_shipped_parts(tmp_path, monkeypatch):
     monkeypatch.setattr("fa_pyg.datasets.clouds.cad.SHIPPED", tmp_path / "cad")
-    with pytest.raises(ValueError, match="shipped: expected a copy of the repository"):
+    with pytest.raises(ValueError, match="shipped: expected the parts that come with fa_pyg, found no"):
         CADNormals(shipped=True)
 
 

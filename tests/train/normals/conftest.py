@@ -1,12 +1,11 @@
 """For tests of the benchmark on point clouds: small networks, trained in this process on shipped parts."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from fa_pyg.train import compare, main
-from fa_pyg.train.normals.benchmark import CLIS, SCRIPTS, Benchmark
+from fa_pyg.train.normals.benchmark import CLIS, TRAININGS, Benchmark
 from fa_pyg.train.normals.rows import find_rows
 from fa_pyg.train.normals.runs import CONDITIONS, Run
 
@@ -35,16 +34,16 @@ def small_benchmark(folder, **settings):
     """Returns a benchmark on few points of few parts."""
     small = {"parts": 8, "evaluated": 3, "points": 32, "width": 0.03, "batch_size": 4, **settings}
     small = {"shipped": True, "splitting": "random", **small}
-    return Benchmark(folder, Path("scripts"), folder / "none", **small)
+    return Benchmark(folder, folder / "none", **small)
 
 
 def watched(seen):
     """Returns what trains in this process, and adds its command line to a list."""
-    clis = {script: CLIS[task] for task, script in SCRIPTS.items()}
+    clis = {training: CLIS[task] for task, training in TRAININGS.items()}
 
     def timed(command, keep):
-        seen.append(list(map(str, command[2:])))
-        main(seen[-1], clis[Path(command[1]).name])
+        seen.append(list(map(str, command[command.index("--config") :])))
+        main(seen[-1], clis[command[command.index("train") + 1]])
         return 1.5
 
     return timed

@@ -101,7 +101,7 @@ def test_wrong_options(run, tmp_path, capsys):
         ([run, b, "-o", tmp_path], "--out: expected another file than those to read"),
         ([run, a, "-o", tmp_path, "--overlap", "0"], "overlap: expected a number >= 1"),
         ([tmp_path, a, "-o", tmp_path / "out"], "config.yaml: expected a configuration, found none"),
-        ([other, a, "-o", tmp_path / "out"], "expected a run of scripts/train_normals.py, found one of Cla"),
+        ([other, a, "-o", tmp_path / "out"], "expected a run of `fa-pyg train normals`, found one of Cla"),
     ]:
         assert predict([*map(str, arguments), "--device", "cpu"]) == 2
         assert message in capsys.readouterr().err

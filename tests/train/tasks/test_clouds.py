@@ -158,7 +158,7 @@ def test_wrong_data_settings(wrong):
 
 
 def test_a_missing_data_set_tells_how_to_build_it(tmp_path):
-    with pytest.raises(ValueError, match="build_cad_parts"):
+    with pytest.raises(ValueError, match="fa-pyg build parts"):
         CloudsData(tmp_path / "none").split("train")
 
 

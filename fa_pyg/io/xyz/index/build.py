@@ -74,7 +74,8 @@ class Builder:
         self.progress.add(rows, chain.offset, chain.line)
         if chain.failed:
             try:
-                raise_error_of(part.path, self.names[file], *self.progress.last, self.reading)
+                offset, line = self.progress.last
+                raise_error_of(part.path, self.names[file], offset, line, self.reading)
             except ValueError as error:
                 if not self.skip:
                     raise

@@ -58,15 +58,17 @@ class Index:
                 f"{folder}: the index cannot be stored ({error}); pass another cache=", stacklevel=3
             )
             self._temporary = tempfile.TemporaryDirectory(prefix="fa_xyz")
-            self._open_in_temporary(skip, workers)
+            self._open_in_temporary(self._temporary, skip, workers)
         self.rows, self.errors = self._progress.rows(), self._progress.errors()
 
-    def _open_in_temporary(self, skip: bool, workers: int | None) -> None:
-        place = self._temporary.name
+    def _open_in_temporary(
+        self, temporary: tempfile.TemporaryDirectory[str], skip: bool, workers: int | None
+    ) -> None:
+        place = temporary.name
         try:
             self._open_in(Path(place), skip, workers)
         except CannotStore as error:
-            self._temporary.cleanup()
+            temporary.cleanup()
             raise OSError(f"{place}: expected a folder for a temporary index, found {error}") from error
 
     def _open_in(self, folder: Path, skip: bool, workers: int | None) -> None:

@@ -89,11 +89,9 @@ def _values(reading: ReadOptions) -> Callable[[Text, Block], object]:
 
 
 def _chain(part: Part, reading: ReadOptions, size: int) -> Chain:
-    found, offset, line = [], part.begin, part.line
+    found, offset, line = [], part.begin, part.line or 0
     try:
-        rest = iterate_blocks(
-            part.path, reading, _values(reading), part.begin, part.line, size, thorough=False
-        )
+        rest = iterate_blocks(part.path, reading, _values(reading), part.begin, line, size, thorough=False)
         for text, block, _ in rest:
             start, stop = text.starts[block.start], text.starts[min(block.end, len(text.rows))]
             found.append((start, stop - start, text.line + block.start, block.stop - block.first))

@@ -1,0 +1,46 @@
+"""Frames that compilers cannot trace: computed outside compiled code, or refused."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+import torch
+
+from fa_pyg.batches import is_exporting
+from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.graphs import Graphs
+from fa_pyg.frames import FrameSet
+
+if TYPE_CHECKING:
+    from fa_pyg.builders.base import Frame
+
+__all__ = ["RAGGED", "VALUES", "evaluate_eagerly"]
+
+RAGGED = "the number depends on the data"
+VALUES = "the order depends on the data"
+
+
+_HINT = (
+    "compile the network inside, FrameAveraging(torch.compile(net, dynamic=True), frame); export one of a "
+    'fixed number of frames, such as PCAFrame("E(3)") or LearnedFrame("E(3)")'
+)
+_TAKES_REASON = "reason" in inspect.signature(torch.compiler.disable).parameters
+_REASON = {"reason": f"frames whose number or order depends on the data: {_HINT}"} if _TAKES_REASON else {}
+
+
+def evaluate_eagerly(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
+    """Return the frames of a batch, computed outside the compiled code.
+
+    Raises:
+        ValueError: in ``torch.export``, which has no outside.
+    """
+    if not torch.compiler.is_dynamo_compiling() or is_exporting():
+        name, found = type(frame).__name__, f"one of which {frame.untraced}"
+        raise ValueError(f"{name}: expected a frame that can be exported, found {found}: {_HINT}")
+    return _evaluate(frame, seen)
+
+
+@torch.compiler.disable(**_REASON)
+def _evaluate(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
+    return frame.evaluate(seen)

@@ -1,0 +1,41 @@
+"""Commands ``fa-pyg reproduce``: all trainings of a table, resumable. Options are checked without torch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["QUICK", "finished", "one_thread", "outcome", "parser"]
+
+QUICK = "QUICK RUN, ONLY A TEST THAT EVERYTHING WORKS: THE FIGURES ABOVE MEAN NOTHING"
+
+
+def parser(table: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a table, without options."""
+    return argparse.ArgumentParser(f"fa-pyg reproduce {table}", description=description, allow_abbrev=False)
+
+
+def outcome(given: argparse.Namespace, run: Callable[[argparse.Namespace], int]) -> int:
+    """Run a benchmark; return 1 if a part failed or it was interrupted, 2 for input that is wrong."""
+    try:
+        return run(given)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. The same command resumes; finished runs are in {given.out}", file=sys.stderr)
+        return 1
+
+
+def one_thread() -> None:
+    """Let every process compute on one thread; has no effect on a torch that is loaded."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def finished(out: Path) -> None:
+    """Say where the results are, and how there come to be more."""
+    print(f"table, plots and runs in {out}")
+    print("next: other rows, seeds and lengths add to them; finished runs are not repeated")

@@ -1,0 +1,69 @@
+"""Command ``fa-pyg train``: the training of a task, with configurations by name."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fa_pyg.cli.helps import HELPS, asks, with_full_help
+from fa_pyg.cli.named import with_files
+
+__all__ = ["main"]
+
+CLIS = {
+    "nbody": "NBodyCLI",
+    "graphs": "GraphCLI",
+    "molecules": "MoleculeCLI",
+    "normals": "NormalsCLI",
+    "shapes": "ClassesCLI",
+}
+NO_NEXT = "--no-next"  # from commands that train many models
+SETTINGS = ("-c", "--config", "--model", "--print_config", "--help")
+
+
+def main(args: Sequence[str]) -> int:
+    """Train a model of a task, the first argument; return 0, or 2 for settings or data that are wrong."""
+    task, *given = args
+    if asks(given):
+        print(HELPS[f"train {task}"], end="")
+        return 0
+    is_quiet = NO_NEXT in given
+    try:
+        given = with_files([one for one in with_full_help(given) if one != NO_NEXT], task)
+        _check(given, task)
+        import fa_pyg.train as train
+
+        results = train.main(given, getattr(train, CLIS[task]), prog=f"fa-pyg train {task}")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if not is_quiet and results:
+        print(_next(task, results))
+    return 0
+
+
+def _check(args: Sequence[str], task: str) -> None:
+    """Refuse a command line without any model, which the parser would answer with all its options."""
+    if not any(one.startswith(SETTINGS) for one in args):
+        hint = f"`fa-pyg configs list {task}` shows those that come with fa_pyg"
+        raise ValueError(f"--config: expected a name or a file, found none; {hint}")
+
+
+def _next(task: str, results: Mapping[str, Any]) -> str:
+    """Say what can be done with a finished run."""
+    if not Path(results["folder"], "best.ckpt").exists():
+        more = "the same command with --ckpt_path last and a larger --trainer.max_epochs"
+        return f"next: {more}; no epoch was validated (--trainer.check_val_every_n_epoch)"
+    folder = shlex.quote(results["folder"])
+    predict = f"fa-pyg predict {task} {folder}"
+    follow = {
+        "molecules": f"{predict} FILE.xyz -o out.xyz, or fa-pyg dynamics {folder} -o out",
+        "normals": f"{predict} SCAN.ply -o out",
+    }
+    load = f'fa_pyg.train.load_best("{results["folder"]}")'
+    if task == "nbody":
+        load += f", or fa-pyg rollout {folder} if it predicts velocities"
+    return f"next: {follow.get(task, load)}"

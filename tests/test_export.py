@@ -1,0 +1,87 @@
+"""Framed models under torch.export, for all sizes; and which frames are refused."""
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fa_pyg import FrameAveraging, PCAFrame
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+TRACED = [
+    'PCAFrame("SE(3)")',
+    'PCAFrame("E(3)")',
+    'PCAFrame("T(3)")',
+    "HaarFrame",
+    "GroupFrame",
+    "CosetFrame(PCAFrame(...))",
+    "LearnedFrame",
+    "LearnedFrame(..., noise=1, k=2)",
+    'PolarFrame("SE(3)")',
+    "ScaleFrame(PCAFrame(...))",
+    "GalileanFrame(PCAFrame(...))",
+    "RandomScaleFrame(PCAFrame(...))",
+    "RandomBoostFrame(PCAFrame(...))",
+    "Sample(PCAFrame(...))",
+    "PerMode(HaarFrame, PCAFrame)",
+    "LocalPCAFrame",
+]
+FAST = 'WeightedPCAFrame(..., smoothness="fast")'
+UNTRACED = [
+    'PCAFrame(..., on_degenerate="raise")',
+    FAST,
+    'WeightedPCAFrame(..., smoothness="forces")',
+    'WeightedPCAFrame(..., smoothness="dynamics")',
+    'PolarFrame("E(3)")',
+    "GeneralizedQRFrame",
+    "Sample(WeightedPCAFrame(...))",
+    "LocalFrame(WeightedPCAFrame(...))",
+    "CanonicalFrame",
+    "SpectralFrame",
+    "RandomNodeFrame",
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_traces():
+    """Trace logs of torch, which pytest would collect, take longer than the compilation."""
+    log = logging.getLogger("torch.__trace")
+    log.propagate, before = False, log.propagate
+    yield
+    log.propagate = before
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """The module ``benchmarks/compiled.py``, which has a framed model for every frame."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        import compiled
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    yield compiled
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_framed_models_are_exported_for_all_sizes(cases, name):
+    assert cases.exported(cases.CASES[name]) < 1e-14
+
+
+@pytest.mark.parametrize("name", UNTRACED)
+def test_other_frames_are_refused_by_export(cases, name):
+    with pytest.raises(ValueError, match=r"expected a frame that can be exported, found one of which "):
+        cases.exported(cases.CASES[name])
+
+
+def test_every_frame_is_tested(cases):
+    assert set(cases.CASES) - {*TRACED, *UNTRACED} == {'PCAFrame("SO(3)")', 'PCAFrame("O(3)")'}
+
+
+def test_graphs_cannot_be_counted_in_export(cases):
+    pos, batch, _ = cases.CASES[FAST].inputs([4, 5])
+    model = FrameAveraging(torch.nn.Linear(3, 3).double(), PCAFrame("O(3)"), {0: "vector"}, "vector")
+    with pytest.raises(ValueError, match=r"num_graphs: expected the number of graphs"):
+        torch.export.export(model, (pos,), {"batch": batch}, strict=False)

@@ -74,7 +74,7 @@ def build(
     """Build the untrained network that the section ``model`` describes; how it is trained is left out.
 
     Args:
-        settings: plain data, as :func:`~fa_pyg.config.plain.read` returns them.
+        settings: plain data, as ``fa_pyg.config.plain.read`` returns them.
         source: where they are from, for errors.
         allowed: the classes that they may name.
         kind, what: as for :func:`load`.

@@ -46,13 +46,14 @@ GROUPS: list[tuple[str, str, str]] = [
     ("cad", "Mechanical parts", "cad"),
     ("plot", "Plots", "plot"),
     ("config", "Configurations", "config"),
-    ("internals", "Internals", "batches calls checks copies files lazy moved progress renamed typed workers"),
+    ("internals", "Internals", "batches calls checks copies files lazy moved progress renamed workers"),
 ]
 # Classes that are in no room's `__all__`, but that public names inherit from, take or return.
 MENTIONED = [
     "builders.combine.WrappedFrame",
     "builders.similarity.SimilarityFrame",
     "cad.draw.Draw",
+    "config.allowlist.Allowlist",
     "calls.collation.Collation",
     "calls.indices.NodeIndices",
     "calls.sizes.Sizes",
@@ -90,7 +91,8 @@ MENTIONED = [
     "train.tasks.targets.Targets",
     "transforms.reading.FrameTransform",
 ]
-COMMANDS = "cli"  # command lines are described in the guides
+# Command lines are described in the guides; names for static types are of no use elsewhere.
+HIDDEN = ("__main__", "cli", "typed")
 FOLDER = Path("api") / "generated"
 HEAD = ".. Written by docs/extensions/api_pages.py.\n\n"
 ROLE = re.compile(r":(?!math)\w+:`~?(?:\w+\.)*(\w+)`")
@@ -170,7 +172,7 @@ def rooms() -> dict[str, list[str]]:
     found = {}
     for info in pkgutil.walk_packages(fa_pyg.__path__, "fa_pyg."):
         room = info.name.removeprefix("fa_pyg.")
-        if (info.ispkg or "." not in room) and room.split(".")[0] not in (COMMANDS, "__main__"):
+        if (info.ispkg or "." not in room) and room.split(".")[0] not in HIDDEN:
             found[room] = list(getattr(import_module(info.name), "__all__", []))
     return {room: sorted(names, key=str.lower) for room, names in found.items() if names}
 

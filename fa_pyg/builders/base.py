@@ -60,7 +60,7 @@ class Frame(nn.Module, ABC):
 
     @abstractmethod
     def build(self, seen: Any, /) -> FrameSet:
-        """Return the frames of a batch, from a value of the type :attr:`seen`."""
+        """Return the frames of a batch, from a value of the type ``seen``."""
 
     @abstractmethod
     def check(self, frames: FrameSet, size: int) -> FrameSet:

@@ -135,7 +135,7 @@ def is_exporting() -> bool:
     return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
 
 
-def _whole(value: Any, name: str) -> int:
+def _whole(value: Any, name: str) -> Any:  # an int, or a SymInt
     if torch.compiler.is_compiling() and isinstance(value, int | torch.SymInt):
         return value  # a check would make it a constant of the compiled code
     try:

@@ -17,6 +17,7 @@ __all__ = [
     "computed",
     "cross",
     "det",
+    "disable",
     "eigh",
     "in_functional_transform",
     "integers",
@@ -60,6 +61,7 @@ else:  # for annotations alone: what is built are the classes of torch
 # The functions themselves: torch builds them at run time, so that a checker sees no signature.
 cross: Callable[..., Tensor] = torch.linalg.cross
 det: Callable[[Tensor], Tensor] = torch.linalg.det
+disable: Callable[..., Any] = torch.compiler.disable
 eigh: Callable[[Tensor], tuple[Tensor, Tensor]] = torch.linalg.eigh
 matrix_power: Callable[[Tensor, int], Tensor] = torch.linalg.matrix_power
 norm: Callable[..., Tensor] = Tensor.norm

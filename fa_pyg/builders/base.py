@@ -48,7 +48,7 @@ class Frame(nn.Module, ABC):
         """Whether frames are drawn at random in training, by this frame or by one inside it."""
         return any(child.is_random for child in self.children() if isinstance(child, Frame))
 
-    @property
+    @computed
     def untraced(self) -> str | None:
         """Why compilers cannot trace the frame, or one inside it; None if they can."""
         children = (child.untraced for child in self.children() if isinstance(child, Frame))

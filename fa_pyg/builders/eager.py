@@ -11,6 +11,7 @@ from fa_pyg.batches import is_exporting
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.graphs import Graphs
 from fa_pyg.frames import FrameSet
+from fa_pyg.typed import disable
 
 if TYPE_CHECKING:
     from fa_pyg.builders.base import Frame
@@ -25,7 +26,7 @@ _HINT = (
     "compile the network inside, FrameAveraging(torch.compile(net, dynamic=True), frame); export one of a "
     'fixed number of frames, such as PCAFrame("E(3)") or LearnedFrame("E(3)")'
 )
-_TAKES_REASON = "reason" in inspect.signature(torch.compiler.disable).parameters
+_TAKES_REASON = "reason" in inspect.signature(disable).parameters
 _REASON = {"reason": f"frames whose number or order depends on the data: {_HINT}"} if _TAKES_REASON else {}
 
 
@@ -41,6 +42,6 @@ def evaluate_eagerly(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
     return _evaluate(frame, seen)
 
 
-@torch.compiler.disable(**_REASON)
+@disable(**_REASON)
 def _evaluate(frame: Frame, seen: Cloud | Graphs) -> FrameSet:
     return frame.evaluate(seen)

@@ -125,8 +125,8 @@ class LearnedFrame(MotionFrame):
         return vectors
 
     def _noise(self, x: Tensor) -> Tensor:
-        kind = {"generator": self.generator, "device": x.device, "dtype": x.dtype}
-        return draw(torch.randn, x.size(0), self.noise, x.size(-1), **kind)
+        size = (x.size(0), self.noise, x.size(-1))
+        return draw(torch.randn, *size, generator=self.generator, device=x.device, dtype=x.dtype)
 
     def extra_repr(self) -> str:
         if not self.noise:

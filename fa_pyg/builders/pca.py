@@ -15,7 +15,7 @@ from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.eigh import safe_axes
 from fa_pyg.math.linalg import covariance, det, second_moments
-from fa_pyg.typed import integers, total
+from fa_pyg.typed import computed, integers, total
 
 __all__ = ["PCAFrame", "identity_frames", "make_proper"]
 
@@ -56,7 +56,7 @@ class PCAFrame(MotionFrame):
         # A buffer, so that calls on an accelerator do not copy it.
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
-    @property
+    @computed
     def untraced(self) -> str | None:
         return (
             None if self.on_degenerate == "ignore" else f"on_degenerate={self.on_degenerate!r} reads values"

@@ -13,7 +13,7 @@ from fa_pyg.builders.pca import identity_frames
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.polar import orthogonal_factor
-from fa_pyg.typed import cross, det
+from fa_pyg.typed import computed, cross, det
 
 __all__ = ["PolarFrame"]
 
@@ -53,7 +53,7 @@ class PolarFrame(MotionFrame):
         if self.group.dim != 3:
             raise ValueError(f"group: expected three dimensions, found {self.group}")
 
-    @property
+    @computed
     def untraced(self) -> str | None:
         return RAGGED if self.group.reflects else None
 

@@ -46,8 +46,8 @@ class RandomNodeFrame(PermutationFrame):
 
     def build(self, graphs: Graphs) -> PermutationFrames:
         numbers, device = graphs.numbers, graphs.device
-        kind = {"generator": self.generator, "device": device, "dtype": torch.float64}
-        key = draw(torch.rand, self.k, graphs.batch.size(0), **kind)
+        size = (self.k, graphs.batch.size(0))
+        key = draw(torch.rand, *size, generator=self.generator, device=device, dtype=torch.float64)
         # Keys of graph b lie in [b, b + 1/2]: sorting does not mix graphs, whatever the rounding.
         order = numbers.local[torch.argsort(key / 2 + graphs.batch, dim=1)].reshape(-1)
         body = torch.arange(graphs.size, device=device).repeat(self.k)

@@ -28,8 +28,8 @@ class _RandomFrame(SimilarityFrame):
 
     def normal(self, cloud: Cloud, *shape: int) -> Tensor:
         """Draw normal numbers of standard deviation ``sigma`` for each graph."""
-        kind = {"generator": self.generator, "device": cloud.device, "dtype": cloud.dtype}
-        return self.sigma * draw(torch.randn, cloud.size, *shape, **kind)
+        size, device, dtype = (cloud.size, *shape), cloud.device, cloud.dtype
+        return self.sigma * draw(torch.randn, *size, generator=self.generator, device=device, dtype=dtype)
 
     def extra_repr(self) -> str:
         return f"sigma={self.sigma}"

@@ -41,7 +41,8 @@ class Signature:
             self.parts = inner.parts
             self.positional, self.named, self.takes_any = inner.positional, inner.named, inner.takes_any
             return
-        if isinstance(getattr(inner, "param_dict", None), Mapping):  # torch_geometric.nn.Sequential
+        # torch_geometric.nn.Sequential
+        if inner is not None and isinstance(getattr(inner, "param_dict", None), Mapping):
             self.positional = self.named = list(inner.param_dict)
             self.takes_any = False
             return

@@ -54,7 +54,7 @@ def first_read(inputs: Mapping[Name, Rep]) -> list[Name]:
     return [name for name, rep in inputs.items() if rep.moves][:1] or list(inputs)[:1]
 
 
-def check_acted_on(group: Group, reps: Mapping[Name, Rep], name: str) -> None:
+def check_acted_on(group: Group, reps: Named[Rep], name: str) -> None:
     """Raise ValueError if the group scales, or boosts, and no input is changed by that."""
     for weight, extended in (("scale", group.scales), ("boost", group.boosts)):
         if extended and not any(getattr(rep, weight) for rep in reps.values()):

@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(given: argparse.Namespace) -> int:
-    task = given.task
+    task: str | None = given.task
     if task is not None and task not in FOLDERS and task not in ALL:
         hint = close(task, FOLDERS)
         raise ValueError(f"task: expected one of {', '.join(FOLDERS)}, found {task!r}{hint}")

@@ -15,7 +15,7 @@ def draw(
     sample: Callable[..., Tensor],
     *size: Any,
     generator: torch.Generator | None,
-    device: torch.device | None,
+    device: torch.device | str | None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Draw random numbers where the generator is, and return them on a device.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -40,7 +42,8 @@ class Box:
 
     def images_in_ball(self, pos: np.ndarray, radius: float) -> float:
         """Estimate the number of images of a point within the radius of an atom."""
-        dim, size = len(self.vectors), abs(np.linalg.qr(self.vectors.T, mode="r").diagonal()).prod()
+        r: Any = np.linalg.qr(self.vectors.T, mode="r")  # the stubs of numpy know the default mode only
+        dim, size = len(self.vectors), abs(r.diagonal()).prod()
         flat = (1, 2, np.pi, 4 / 3 * np.pi)[dim] * radius**dim / size
         if dim == 3:
             return flat

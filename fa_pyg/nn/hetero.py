@@ -56,17 +56,18 @@ class TypedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.model = checks.instance("model", model, nn.Module, "a torch.nn.Module")
-        self.node_types, self.edge_types = list(node_types), [tuple(edge) for edge in edge_types]
+        self.node_types = list(node_types)
+        self.edge_types: list[EdgeType] = [(source, kind, target) for source, kind, target in edge_types]
         self.inputs, self.edge_inputs = tuple(inputs), tuple(edge_inputs)
 
     def forward(self, data: Data) -> Tensor:
         if "node_type" not in data or (self.edge_types and "edge_type" not in data):
             raise ValueError("data: expected node_type and edge_type, as of to_homogeneous(), found none")
         nodes = [data.node_type == i for i in range(len(self.node_types))]
-        found = {f"{name}_dict": self._split(data[name], nodes) for name in self.inputs}
+        found: dict[str, Any] = {f"{name}_dict": self._split(data[name], nodes) for name in self.inputs}
         if self.edge_types:
             edges = [data.edge_type == i for i in range(len(self.edge_types))]
-            found["edge_index_dict"] = self._edge_index(data.edge_index, nodes, edges)
+            found["edge_index_dict"] = self._edge_index(data["edge_index"], nodes, edges)
             for name in self.edge_inputs:
                 rows = (data[name][mask] for mask in edges)
                 found[f"{name}_dict"] = dict(zip(self.edge_types, rows, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 from fa_pyg import trained
 from fa_pyg.config.allowlist import Allowlist
@@ -30,7 +31,7 @@ def load(path: str | Path, trust: str | Iterable[str] = ()) -> Potential:
 
     Not guaranteed: a limit on the memory that settings or a checkpoint ask for.
     """
-    return trained.load(path, trust, **_KIND)
+    return cast("Potential", trained.load(path, trust, **_KIND))
 
 
 load_potential = load
@@ -46,4 +47,4 @@ def build(config: str | Path, trust: str | Iterable[str] = ()) -> Potential:
     Raises:
         ValueError: naming the file, if it describes no potential or names what is not trusted.
     """
-    return trained.build(read(config), Path(config), Allowlist(trust), **_KIND)
+    return cast("Potential", trained.build(read(config), Path(config), Allowlist(trust), **_KIND))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from fa_pyg.cli.places import base
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
 
 __all__ = ["MOLECULES", "main"]
 
@@ -38,7 +42,7 @@ def _build(given: argparse.Namespace) -> None:
     for name, smiles in MOLECULES.items():
         for split in SPLITS:
             found = MDTrajectory(given.data, smiles, split, dtype=torch.float64, **run)
-            write_snapshots(found, given.out / split / f"{name}.xyz")
+            write_snapshots(cast("Iterable[Data]", found), given.out / split / f"{name}.xyz")
 
 
 def _parser() -> argparse.ArgumentParser:

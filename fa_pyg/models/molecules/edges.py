@@ -48,14 +48,14 @@ class EdgeFeatures(nn.Module):
         return r / distance, waves, polynomial_envelope(distance / self.cutoff) * apart
 
 
-class HasCutoff(Protocol):
+class _HasCutoff(Protocol):
     """A network with a cutoff of its edges."""
 
     cutoff: float
 
 
 def edges_of(
-    model: HasCutoff,
+    model: _HasCutoff,
     pos: Tensor | None,
     edge_index: Tensor | None,
     batch: Tensor | None,

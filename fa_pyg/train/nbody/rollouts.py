@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -15,9 +16,11 @@ from fa_pyg.plot import save_figure
 from fa_pyg.train.nbody.rollout import Trajectory, free_step, model_step, roll_out, true_trajectory
 from fa_pyg.train.nbody.rollout_report import TRUE, plot_paths, plot_rollouts, report
 from fa_pyg.train.run import load_best
-from fa_pyg.train.tasks.nbody import NBodyData
+from fa_pyg.train.tasks.nbody import NBodyData, NBodyModule
 
 __all__ = ["rollouts", "write"]
+
+EXPECTED = "a run folder of `fa-pyg train nbody`"
 
 
 def rollouts(
@@ -38,9 +41,11 @@ def rollouts(
     found: dict[str, Trajectory] = {}
     for folder in runs:
         if not all((folder / name).is_file() for name in ("config.yaml", "best.ckpt")):
-            expected = "a run folder of `fa-pyg train nbody`, with config.yaml and best.ckpt"
-            checks.refuse("runs", expected, str(folder))
-        step, test = model_step(load_best(folder)), _systems(folder, systems, data)
+            checks.refuse("runs", f"{EXPECTED}, with config.yaml and best.ckpt", str(folder))
+        module = load_best(folder)
+        if not isinstance(module, NBodyModule):
+            checks.refuse("runs", EXPECTED, str(folder))
+        step, test = model_step(module), _systems(folder, systems, data)
         if not found:
             found = {TRUE: true_trajectory(test, steps), "no force": roll_out(free_step(test), test, steps)}
         name = read(folder / "config.yaml")["name"]
@@ -57,7 +62,7 @@ def _systems(folder: Path, count: int, data: Path | None) -> NBody:
     settings = read(folder / "config.yaml")["data"]
     if data is not None:
         settings["root"] = data
-    return NBodyData(**settings).split("test")[:count]
+    return cast("NBody", NBodyData(**settings).split("test")[:count])  # a slice of a data set is one
 
 
 def write(found: Mapping[str, Trajectory], out: Path) -> str:

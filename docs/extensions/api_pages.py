@@ -84,6 +84,8 @@ MENTIONED = [
     "testing.contract.maps.MapContract",
     "testing.contract.models.ModelContract",
     "testing.contract.modules.ModuleContract",
+    "testing.reports.result.Curve",
+    "testing.reports.result.Points",
     "train.split_data.SplitData",
     "train.tasks.clouds.Clouds",
     "train.tasks.clouds.Draw",

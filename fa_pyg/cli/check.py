@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(given: argparse.Namespace) -> Any:
     from fa_pyg.cli.check_targets import load_data, load_model
-    from fa_pyg.testing.report import report
+    from fa_pyg.testing.reports import report
 
     options = {
         "inputs": _pairs("--inputs", given.inputs) or None,

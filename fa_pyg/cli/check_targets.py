@@ -16,7 +16,7 @@ from torch import nn
 
 from fa_pyg.io import find_files, iterate_xyz
 from fa_pyg.potential import load
-from fa_pyg.testing.report.calculators import CalculatorModel, is_calculator
+from fa_pyg.testing.reports.calculators import CalculatorModel, is_calculator
 
 __all__ = ["load_data", "load_model"]
 

@@ -12,7 +12,7 @@ from fa_pyg.testing.frames import assert_frame, assert_same_sets
 from fa_pyg.testing.graph_frames import assert_permutation_frame, graph_catalogue
 from fa_pyg.testing.motions import Motion, random_motion
 from fa_pyg.testing.probe import Probe, framed_probe
-from fa_pyg.testing.report import Report, report
+from fa_pyg.testing.reports import Report, report
 from fa_pyg.testing.steepness import Steepness, assert_smooth, steepness
 from fa_pyg.testing.symmetry import idealised, idealized, point_symmetries
 

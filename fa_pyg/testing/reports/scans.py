@@ -11,12 +11,12 @@ from torch_geometric.data import Data
 
 from fa_pyg.neighbors.covalent import covalent_bonds
 from fa_pyg.testing.curvature import stretches
-from fa_pyg.testing.report.lines import apart
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.result import FAULT, OK, Curve, Row, Section, Worst
-from fa_pyg.testing.report.structures import changed, count, name_of
-from fa_pyg.testing.report.subject import ModelError
-from fa_pyg.testing.report.trial import Trial, extent
+from fa_pyg.testing.reports.lines import apart
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.result import FAULT, OK, Curve, Row, Section, Worst
+from fa_pyg.testing.reports.structures import changed, count, name_of
+from fa_pyg.testing.reports.subject import ModelError
+from fa_pyg.testing.reports.trial import Trial, extent
 
 __all__ = ["Sharp", "check_scans", "sharpest"]
 

@@ -14,8 +14,8 @@ from torch_geometric.data import Data
 
 from fa_pyg.files import write_atomically
 from fa_pyg.io import write_xyz
-from fa_pyg.testing.report.result import FAULT, Report, Row, Section, Worst
-from fa_pyg.testing.report.structures import count
+from fa_pyg.testing.reports.result import FAULT, Report, Row, Section, Worst
+from fa_pyg.testing.reports.structures import count
 
 __all__ = ["save"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fa_pyg.testing.report.result import Report, Row, Section, Worst
-from fa_pyg.testing.report.run import SECTIONS, report
+from fa_pyg.testing.reports.result import Report, Row, Section, Worst
+from fa_pyg.testing.reports.run import SECTIONS, report
 
 __all__ = ["SECTIONS", "Report", "Row", "Section", "Worst", "report"]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fa_pyg.cli.check import SECTIONS, main
-from fa_pyg.testing.report import SECTIONS as CHECKS
+from fa_pyg.testing.reports import SECTIONS as CHECKS
 
 MODULE = """
 import torch

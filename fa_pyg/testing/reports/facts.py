@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch import nn
 
-from fa_pyg.testing.report.names import Binding
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.structures import count
-from fa_pyg.testing.report.trial import Trial
+from fa_pyg.testing.reports.names import Binding
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.structures import count
+from fa_pyg.testing.reports.trial import Trial
 
 __all__ = ["facts"]
 

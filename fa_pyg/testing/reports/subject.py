@@ -14,9 +14,9 @@ from torch_geometric.data import Batch, Data
 
 from fa_pyg.neighbors import radius_graph
 from fa_pyg.reps import RepLike
-from fa_pyg.testing.report.names import Binding
-from fa_pyg.testing.report.outputs import cut, level_of, tensors
-from fa_pyg.testing.report.structures import count
+from fa_pyg.testing.reports.names import Binding
+from fa_pyg.testing.reports.outputs import cut, level_of, tensors
+from fa_pyg.testing.reports.structures import count
 
 __all__ = ["Declared", "ModelError", "RowsError", "Subject"]
 

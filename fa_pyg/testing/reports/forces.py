@@ -12,11 +12,11 @@ from torch_geometric.data import Data
 from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.testing.energies import System
 from fa_pyg.testing.forces import conservation_error, slopes
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.result import FAULT, OK, Points, Row, Section, Worst
-from fa_pyg.testing.report.structures import changed, count, name_of
-from fa_pyg.testing.report.subject import ModelError, Subject
-from fa_pyg.testing.report.trial import Trial
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.result import FAULT, OK, Points, Row, Section, Worst
+from fa_pyg.testing.reports.structures import changed, count, name_of
+from fa_pyg.testing.reports.subject import ModelError, Subject
+from fa_pyg.testing.reports.trial import Trial
 
 __all__ = ["check_forces"]
 

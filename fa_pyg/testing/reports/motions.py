@@ -10,9 +10,9 @@ from torch import Tensor
 
 from fa_pyg.groups import FiniteGroup, Group
 from fa_pyg.testing.motions import Motion, random_motion
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.result import FAULT, OK, Section, Worst
-from fa_pyg.testing.report.trial import Tally, Trial
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.result import FAULT, OK, Section, Worst
+from fa_pyg.testing.reports.trial import Tally, Trial
 
 __all__ = ["check_motions", "check_translations", "kinds"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch_geometric.data import Data
 
-from fa_pyg.testing.report.structures import count, elements
-from fa_pyg.testing.report.subject import ModelError, RowsError, Subject
-from fa_pyg.testing.report.trial import Trial
+from fa_pyg.testing.reports.structures import count, elements
+from fa_pyg.testing.reports.subject import ModelError, RowsError, Subject
+from fa_pyg.testing.reports.trial import Trial
 
 __all__ = ["accepted", "by_finiteness", "in_precisions", "noise", "takes"]
 

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.result import FAULT, NONE, OK, Row, Section, Worst
-from fa_pyg.testing.report.structures import name_of
-from fa_pyg.testing.report.subject import ModelError
-from fa_pyg.testing.report.trial import Trial
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.result import FAULT, NONE, OK, Row, Section, Worst
+from fa_pyg.testing.reports.structures import name_of
+from fa_pyg.testing.reports.subject import ModelError
+from fa_pyg.testing.reports.trial import Trial
 
 __all__ = ["check_gradients"]
 

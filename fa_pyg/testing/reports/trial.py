@@ -13,10 +13,10 @@ from torch_geometric.data import Data
 from fa_pyg.groups import Group
 from fa_pyg.reps import Rep
 from fa_pyg.testing.motions import Motion
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.result import FAULT, NONE, OK, Row, Worst
-from fa_pyg.testing.report.structures import changed, name_of
-from fa_pyg.testing.report.subject import ModelError, Subject
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.result import FAULT, NONE, OK, Row, Worst
+from fa_pyg.testing.reports.structures import changed, name_of
+from fa_pyg.testing.reports.subject import ModelError, Subject
 
 __all__ = ["ROUNDINGS", "SHRINKS", "Found", "Tally", "Trial", "extent", "judged"]
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.result import FAULT, NONE, OK, Row, Section, Worst
-from fa_pyg.testing.report.structures import changed, name_of
-from fa_pyg.testing.report.subject import ModelError, Subject
-from fa_pyg.testing.report.trial import Tally, Trial
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.result import FAULT, NONE, OK, Row, Section, Worst
+from fa_pyg.testing.reports.structures import changed, name_of
+from fa_pyg.testing.reports.subject import ModelError, Subject
+from fa_pyg.testing.reports.trial import Tally, Trial
 
 __all__ = ["check_finite", "check_modes", "check_repeated", "computes_lower"]
 

@@ -6,8 +6,8 @@ import html
 import math
 from collections.abc import Iterator, Sequence
 
-from fa_pyg.testing.report.result import FAULT, Curve, Points, Row
-from fa_pyg.testing.report.text import figure
+from fa_pyg.testing.reports.result import FAULT, Curve, Points, Row
+from fa_pyg.testing.reports.text import figure
 
 __all__ = ["bars", "curve", "scatter"]
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.result import Section, Worst
-from fa_pyg.testing.report.structures import changed, count
-from fa_pyg.testing.report.subject import Subject
-from fa_pyg.testing.report.trial import Tally, Trial
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.result import Section, Worst
+from fa_pyg.testing.reports.structures import changed, count
+from fa_pyg.testing.reports.subject import Subject
+from fa_pyg.testing.reports.trial import Tally, Trial
 
 __all__ = ["check_batch", "check_permutations"]
 

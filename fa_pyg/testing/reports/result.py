@@ -174,13 +174,13 @@ class Report:
 
     def text(self) -> str:
         """Text of the report, at most 100 columns wide."""
-        from fa_pyg.testing.report.text import text
+        from fa_pyg.testing.reports.text import text
 
         return text(self)
 
     def html(self) -> str:
         """One page with plots, which needs no other file."""
-        from fa_pyg.testing.report.page import page
+        from fa_pyg.testing.reports.page import page
 
         return page(self)
 
@@ -190,6 +190,6 @@ class Report:
         Raises:
             ValueError: for a folder that cannot be written to.
         """
-        from fa_pyg.testing.report.saved import save
+        from fa_pyg.testing.reports.saved import save
 
         return save(self, folder)

@@ -15,14 +15,14 @@ from fa_pyg.calls.declared import check_acted_on
 from fa_pyg.groups import Group
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.testing.report import structures as made
-from fa_pyg.testing.report.accepted import accepted, by_finiteness, in_precisions, noise, takes
-from fa_pyg.testing.report.facts import facts
-from fa_pyg.testing.report.measured import measured_outputs
-from fa_pyg.testing.report.modes import computes_lower
-from fa_pyg.testing.report.names import DERIVED, TARGETS, Binding, bind
-from fa_pyg.testing.report.subject import Declared, Subject
-from fa_pyg.testing.report.trial import Trial
+from fa_pyg.testing.reports import structures as made
+from fa_pyg.testing.reports.accepted import accepted, by_finiteness, in_precisions, noise, takes
+from fa_pyg.testing.reports.facts import facts
+from fa_pyg.testing.reports.measured import measured_outputs
+from fa_pyg.testing.reports.modes import computes_lower
+from fa_pyg.testing.reports.names import DERIVED, TARGETS, Binding, bind
+from fa_pyg.testing.reports.subject import Declared, Subject
+from fa_pyg.testing.reports.trial import Trial
 
 __all__ = ["Prepared", "Settings", "prepared"]
 

@@ -12,16 +12,16 @@ from fa_pyg import checks
 from fa_pyg.groups import Group, GroupLike
 from fa_pyg.nn.output_structure import output_spec
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.testing.report.forces import check_forces
-from fa_pyg.testing.report.gradients import check_gradients
-from fa_pyg.testing.report.lines import check_continuity
-from fa_pyg.testing.report.modes import check_finite, check_modes, check_repeated
-from fa_pyg.testing.report.motions import check_motions, check_translations
-from fa_pyg.testing.report.order import check_batch, check_permutations
-from fa_pyg.testing.report.prepared import Prepared, Settings, prepared
-from fa_pyg.testing.report.result import FAULT, Report, Row, Section
-from fa_pyg.testing.report.scans import check_scans
-from fa_pyg.testing.report.subject import ModelError
+from fa_pyg.testing.reports.forces import check_forces
+from fa_pyg.testing.reports.gradients import check_gradients
+from fa_pyg.testing.reports.lines import check_continuity
+from fa_pyg.testing.reports.modes import check_finite, check_modes, check_repeated
+from fa_pyg.testing.reports.motions import check_motions, check_translations
+from fa_pyg.testing.reports.order import check_batch, check_permutations
+from fa_pyg.testing.reports.prepared import Prepared, Settings, prepared
+from fa_pyg.testing.reports.result import FAULT, Report, Row, Section
+from fa_pyg.testing.reports.scans import check_scans
+from fa_pyg.testing.reports.subject import ModelError
 
 __all__ = ["SECTIONS", "report"]
 

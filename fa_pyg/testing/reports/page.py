@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
-from fa_pyg.testing.report.result import FAULT, NONE, Curve, Points, Report, Row, Section, Worst
-from fa_pyg.testing.report.structures import count
-from fa_pyg.testing.report.svg import bars, curve, scatter
-from fa_pyg.testing.report.text import columns, conclusion, figure, summary
+from fa_pyg.testing.reports.result import FAULT, NONE, Curve, Points, Report, Row, Section, Worst
+from fa_pyg.testing.reports.structures import count
+from fa_pyg.testing.reports.svg import bars, curve, scatter
+from fa_pyg.testing.reports.text import columns, conclusion, figure, summary
 
 __all__ = ["page"]
 

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from fa_pyg.testing.continuity import Line, RefinedSteps, lines, refined_steps
-from fa_pyg.testing.report.outputs import Output
-from fa_pyg.testing.report.result import FAULT, OK, Row, Section, Worst
-from fa_pyg.testing.report.structures import changed, count, name_of, spacing
-from fa_pyg.testing.report.subject import ModelError
-from fa_pyg.testing.report.trial import Trial, extent
+from fa_pyg.testing.reports.outputs import Output
+from fa_pyg.testing.reports.result import FAULT, OK, Row, Section, Worst
+from fa_pyg.testing.reports.structures import changed, count, name_of, spacing
+from fa_pyg.testing.reports.subject import ModelError
+from fa_pyg.testing.reports.trial import Trial, extent
 
 __all__ = ["apart", "check_continuity"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from fa_pyg.testing.report.result import FAULT, NONE, OK, Report, Row, Section
+from fa_pyg.testing.reports.result import FAULT, NONE, OK, Report, Row, Section
 
 __all__ = ["columns", "conclusion", "figure", "summary", "text"]
 

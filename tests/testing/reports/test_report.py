@@ -10,8 +10,8 @@ from torch_geometric.data import Data
 
 from fa_pyg.io import read_xyz
 from fa_pyg.testing import Motion, report
-from fa_pyg.testing.report.scans import sharpest
-from fa_pyg.testing.report.structures import molecules, structures
+from fa_pyg.testing.reports.scans import sharpest
+from fa_pyg.testing.reports.structures import molecules, structures
 
 QUICK = {"num": 5, "quick": True}
 ALL = ("finite", "determinism", "batch", "permutation", "translation", "equivariance", "gradients", "forces",
@@ -231,7 +231,7 @@ def test_edges_are_built():
 def test_a_calculator():
     from ase.calculators.lj import LennardJones
 
-    from fa_pyg.testing.report.calculators import CalculatorModel
+    from fa_pyg.testing.reports.calculators import CalculatorModel
 
     model = CalculatorModel(LennardJones(epsilon=0.01, sigma=1.0, rc=6.0))
     found = report(model, only=["equivariance", "forces", "batch"], num=3, quick=True)

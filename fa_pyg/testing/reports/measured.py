@@ -11,11 +11,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.testing.report.motions import kinds
-from fa_pyg.testing.report.outputs import Output, described
-from fa_pyg.testing.report.structures import changed
-from fa_pyg.testing.report.subject import ModelError
-from fa_pyg.testing.report.trial import Trial
+from fa_pyg.testing.reports.motions import kinds
+from fa_pyg.testing.reports.outputs import Output, described
+from fa_pyg.testing.reports.structures import changed
+from fa_pyg.testing.reports.subject import ModelError
+from fa_pyg.testing.reports.trial import Trial
 
 __all__ = ["measured_outputs"]
 

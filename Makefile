@@ -42,7 +42,7 @@ types: setup  ## types, by pyright
 	.venv/bin/pyright
 
 docs: setup  ## the site, in docs/_build/html; a broken reference or a failing tutorial is an error
-	.venv/bin/sphinx-build -W --keep-going -n -b html docs docs/_build/html
+	.venv/bin/sphinx-build -j 2 -W --keep-going -n -b html docs docs/_build/html
 
 wheel: setup  ## sdist and wheel, in dist
 	rm -rf build # its files would stay in the wheel

@@ -41,7 +41,9 @@ def main(args: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if not is_quiet and results:
-        print(_next(task, results))
+        from fa_pyg.train.command_line import trusted_names
+
+        print(_next(task, results, trusted_names(given)[0]))
     return 0
 
 
@@ -52,12 +54,13 @@ def _check(args: Sequence[str], task: str) -> None:
         raise ValueError(f"--config: expected a name or a file, found none; {hint}")
 
 
-def _next(task: str, results: Mapping[str, Any]) -> str:
+def _next(task: str, results: Mapping[str, Any], trusted: Sequence[str] = ()) -> str:
     """Say what can be done with a finished run."""
     if not Path(results["folder"], "best.ckpt").exists():
         more = "the same command with --ckpt_path last and a larger --trainer.max_epochs"
         return f"next: {more}; no epoch was validated (--trainer.check_val_every_n_epoch)"
-    folder = shlex.quote(results["folder"])
+    trust = "".join(f" --trust {shlex.quote(name)}" for name in trusted)
+    folder = shlex.quote(results["folder"]) + trust
     predict = f"fa-pyg predict {task} {folder}"
     follow = {
         "molecules": f"{predict} FILE.xyz -o out.xyz, or fa-pyg dynamics {folder} -o out",

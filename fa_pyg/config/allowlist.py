@@ -74,7 +74,7 @@ EXCLUDED = {
 
 
 class Allowlist:
-    """Names that a configuration may hold: :data:`EXPECTED`.
+    """Names that a configuration may hold: ``EXPECTED``.
 
     Args:
         trust: full names of more classes and functions (``"my_net.Net"``), and of modules and packages whose

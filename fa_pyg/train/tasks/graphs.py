@@ -105,7 +105,7 @@ class GraphData(SplitData):
         super().__init__(batch_size, eval_batch_size, seed)
         if min(val, test) < 1 or val + test >= len(dataset):
             expected = f"1 or more each, and less than {len(dataset)} together"
-            checks.refuse("val, test", expected, (val, test))
+            checks.refuse("val, test", f"{expected} (--data.val N --data.test N)", (val, test))
         self.dataset, self.transforms = dataset, list(transforms)
         self.ends = {"val": (0, val), "test": (val, val + test), "train": (val + test, len(dataset))}
         self._graphs: CollatedGraphs | None = None

@@ -74,7 +74,7 @@ class MoleculeData(SplitData):
         counts = [one for one in (val, test) if isinstance(one, int)]
         if any(one < 1 for one in counts) or sum(counts) >= len(dataset):
             expected = f"1 or more each, and less than {len(dataset)} together"
-            checks.refuse("val, test", expected, (val, test))
+            checks.refuse("val, test", f"{expected} (--data.val N --data.test N)", (val, test))
         checks.integer("num_fitted", num_fitted)
         checks.integer("num_train", num_train, optional=True)
         self.given = {"train": dataset, "val": val, "test": test}

@@ -121,7 +121,7 @@ Dynamics at constant energy with trained models: do they conserve it?
   --device D                cpu (default), cuda, ...
   --dtype T                 of the networks: float64 (default), float32
   --frame F                 to evaluate in: fast, forces, dynamics; default: that of the training
-  --no-progress             without progress bars
+  --progress, --no-progress with or without progress bars
   --trust NAME              a class or module that config.yaml may name, beside those of fa_pyg
 
 example: fa-pyg dynamics runs/molecules/aspirin_haar/version_0 --xyz start.xyz -o out

@@ -68,5 +68,5 @@ def _next(task: str, results: Mapping[str, Any], trusted: Sequence[str] = ()) ->
     }
     load = f'fa_pyg.train.load_best("{results["folder"]}")'
     if task == "nbody":
-        load += f", or fa-pyg rollout {folder} if it predicts velocities"
+        load += f", or fa-pyg rollout {shlex.quote(results['folder'])} if it predicts velocities"
     return f"next: {follow.get(task, load)}"

@@ -59,6 +59,7 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 napoleon_custom_sections = [("Shapes", "params_style"), "Not guaranteed"]
 
 # Targets outside: linked on Read the Docs, where their inventories can be fetched, and not checked elsewhere.
@@ -78,7 +79,6 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(OTHERS)}|jsonargparse|matplotlib|{STANDARD})\.[\w.]+"),
     (r"py:(class|exc)", "|".join(vars(builtins))),
-    (r"py:class", r"Path|dict\[str"),  # hints of fields, which autodoc shows as they are written
 ]
 
 # Look.

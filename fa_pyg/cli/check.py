@@ -95,6 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except SystemExit as error:  # of the model: an exit of 0 must not pass for a verdict
+        print(f"error: model: expected to return, found an exit ({error.code})", file=sys.stderr)
+        return 2
     return 0 if report.passed else 2 if report.is_empty else 1
 
 

@@ -147,7 +147,7 @@ def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | 
 
 def minus(x: Tensor, rows: Tensor, index: Tensor | None) -> Tensor:
     """Return ``x [n, d]`` minus the row of each element's body."""
-    if index is not None or x.numel() <= 2 * _BLOCK or not is_plain(x, rows):
+    if index is not None or x.numel() <= 2 * _BLOCK or x.dtype != rows.dtype or not is_plain(x, rows):
         return x - gather(rows, index)
     # A CPU broadcasts over runs of d numbers, which is slow; so the row is repeated.
     out, many = torch.empty_like(x), rows.expand(_BLOCK // x.size(1), -1).contiguous()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, overload
 
 import torch
@@ -111,18 +110,9 @@ def _has_fast_form(matrix: Tensor) -> bool:
 def _solve(matrix: Tensor) -> tuple[Tensor, Tensor]:
     if _has_fast_form(matrix):
         return _closed_form(matrix)
-    if _is_finite(matrix):
-        values, vectors = _library(matrix)
-        return values, vectors.contiguous()  # LAPACK leaves them transposed
     blank = (matrix - matrix).sum(dim=(-2, -1), keepdim=True)  # 0, but NaN where an entry is NaN or infinite
     values, vectors = _library(matrix.nan_to_num(0.0, 0.0, 0.0))
-    return values + blank.squeeze(-1), (vectors + blank).contiguous()
-
-
-def _is_finite(matrix: Tensor) -> bool:
-    """Whether all entries are known to be finite: False where reading them would be a sync."""
-    is_at_hand = matrix.device.type == "cpu" and type(matrix) is Tensor and not torch.compiler.is_compiling()
-    return is_at_hand and not _is_transformed() and math.isfinite(matrix.detach().sum().item())
+    return values + blank.squeeze(-1), (vectors + blank).contiguous()  # LAPACK leaves them transposed
 
 
 def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fa_pyg.frames.local_index import LocalIndex
 
-__all__ = ["orders"]
+__all__ = ["Orders", "orders"]
 
 
 class Orders(TypedDict):

@@ -19,6 +19,7 @@ __all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "natur
 MOST_TYPES = 10**13
 """The largest absolute value of a type: up to it, different types have different weights."""
 
+_MANY = 1 << 12  # rows
 _LINEAR = 1 << 15  # weights of larger types grow slowly, so that the others stay above rounding
 
 # A node below this fraction of the largest weight is lost in the rounding of the moments of its graph.
@@ -141,7 +142,10 @@ class Cloud:
         """Return the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
         rows = quantity.vectors()
         channels = rows.size(0) // max(quantity.value.size(0), 1)
-        index, weight = None if self.size == 1 else quantity.rows.body, self._weight(quantity)
+        # A large body is summed by matrix products; a small one as in a batch, to the last bit: where
+        # eigenvalues coincide, rounding decides on the axes.
+        is_large = self.size == 1 and not torch.compiler.is_compiling() and rows.size(0) > _MANY
+        index, weight = None if is_large else quantity.rows.body, self._weight(quantity)
         if channels != 1:
             index = index if index is None else index.repeat_interleave(channels)
             weight = weight if weight is None else weight.repeat_interleave(channels)

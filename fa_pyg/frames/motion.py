@@ -116,11 +116,8 @@ class MotionFrames(FrameSet):
             ValueError: if x is not floating point or its shape fits neither ``rep`` nor a level.
         """
         rep, rows = Rep.of(rep), self._rows_of(x.size(0), level)
-        if (
-            not self.slots
-            or rows.count <= 2 * _BLOCK
-            or not is_plain(x, self._like, self.origin, self.scale, self.velocity)
-        ):
+        is_plain_call = is_plain(x, self._like, self.origin, self.scale, self.velocity)
+        if not is_plain_call or not self.slots or rows.count <= 2 * _BLOCK:
             return self._to_frame(x, rep, rows)
         # Block by block, what is computed on the way stays in the processor's cache.
         copies = x.new_empty(self.slots, *x.shape)

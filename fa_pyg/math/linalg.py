@@ -75,7 +75,7 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
     which trace through it). Both give the same numbers up to the order of the summands. No other function of
     the package sums over graphs.
     """
-    if torch_scatter is not None and src.numel() > _FEW and not _is_traced():
+    if torch_scatter is not None and not _is_traced() and src.numel() > _FEW:
         return torch_scatter.scatter_sum(src, index, dim=0, dim_size=size)
     total = src.new_zeros(size, *src.shape[1:])
     return total.scatter_add_(0, index, src) if src.dim() == 1 else total.index_add_(0, index, src)
@@ -135,7 +135,7 @@ def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | 
     d = x.size(1)
     if index is None and x.dtype == torch.float64:  # which autocast leaves alone
         return (x.mT @ (x if weight is None else x * weight.unsqueeze(1))).unsqueeze(0)
-    if x.numel() <= _FEW:
+    if not _is_traced() and x.numel() <= _FEW:  # in this order: a compiler would guard the size
         return _sum(x.unsqueeze(2) * x.unsqueeze(1), index, size, weight)
     # By contiguous columns: faster than d x d small products, both eager and compiled.
     columns = [column.contiguous() for column in x.unbind(1)]
@@ -147,7 +147,7 @@ def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | 
 
 def minus(x: Tensor, rows: Tensor, index: Tensor | None) -> Tensor:
     """Return ``x [n, d]`` minus the row of each element's body."""
-    if index is not None or x.numel() <= 2 * _BLOCK or x.dtype != rows.dtype or not is_plain(x, rows):
+    if index is not None or x.dtype != rows.dtype or not is_plain(x, rows) or x.numel() <= 2 * _BLOCK:
         return x - gather(rows, index)
     # A CPU broadcasts over runs of d numbers, which is slow; so the row is repeated.
     out, many = torch.empty_like(x), rows.expand(_BLOCK // x.size(1), -1).contiguous()
@@ -216,7 +216,8 @@ def rotate(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
     Shapes:
         x: ``[..., n, C..., d, ..., d]``; matrix: ``[n, d, d]``, or broadcastable with leading axes.
     """
-    if rank == 1 and matrix.shape[:-2] == (1,) and x.dtype == matrix.dtype == torch.float64:
+    is_one = rank == 1 and matrix.shape[:-2] == (1,) and x.dtype == matrix.dtype == torch.float64
+    if is_one and is_plain(x, matrix) and x.numel() >= _FEW:
         return _rotate_all(x, matrix[0])  # one frame for all; autocast leaves float64 alone
     for _ in range(rank):
         # The first geometric axis is rotated and moved to the end: after `rank` steps all are in order again.
@@ -227,7 +228,7 @@ def rotate(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
 def _rotate_all(x: Tensor, matrix: Tensor) -> Tensor:
     """Return ``x @ matrix``: four rows at once, where the products are too thin to be fast otherwise."""
     rows, d = x.numel() // max(x.size(-1), 1), x.size(-1)
-    if rows < _FEW or rows % 4 or d > 4 or not is_plain(x, matrix) or not _is_all_finite(x):
+    if rows % 4 or d > 4 or not _is_all_finite(x):
         return x @ matrix  # zeros of the larger matrix would spread a NaN to other rows
     return (x.reshape(-1, 4 * d) @ torch.block_diag(*[matrix] * 4)).view(x.shape)
 

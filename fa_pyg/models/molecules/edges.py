@@ -13,7 +13,7 @@ from fa_pyg.models.molecules.inputs import check_edges, check_pos
 from fa_pyg.neighbors import edge_vectors, radius_graph
 from fa_pyg.neighbors.cutoffs import polynomial_envelope
 
-__all__ = ["EdgeFeatures", "HasCutoff", "edges_of", "nan_without_position", "polynomial_envelope"]
+__all__ = ["EdgeFeatures", "edges_of", "nan_without_position", "polynomial_envelope"]
 
 
 class EdgeFeatures(nn.Module):

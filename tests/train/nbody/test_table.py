@@ -68,9 +68,7 @@ def test_the_text_of_a_table(rows, of):
     columns = {line.count("|") for line in text.splitlines()}
     assert columns == {14}
     short = table(lines[:1], SHORT)
-    assert (
-        short.splitlines()[0] == "| model | test MSE | published | seeds | parameters | equivariance error |"
-    )
+    assert short.splitlines()[0] == "| model | test MSE | published | seeds | equivariance error |"
     assert r"\* Fewer epochs" in notes(lines)
     assert "Published: Puny et al. 2022. Lowest elsewhere: MVN 0.0035 (arXiv" in notes(lines)
     assert r"\*" not in notes(lines[:1])

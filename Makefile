@@ -3,6 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
 DEMO_ARGS ?=
+DOCS_ARGS ?=
 TEST_ARGS ?=
 BENCH ?= benchmarks/frames.py
 BENCH_ARGS ?=
@@ -42,7 +43,7 @@ types: setup  ## types, by pyright
 	.venv/bin/pyright
 
 docs: setup  ## the site, in docs/_build/html; a broken reference or a failing tutorial is an error
-	.venv/bin/sphinx-build -j 2 -W --keep-going -n -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 .venv/bin/sphinx-build -j 2 -W --keep-going -n $(DOCS_ARGS) -b html docs docs/_build/html
 
 wheel: setup  ## sdist and wheel, in dist
 	rm -rf build # its files would stay in the wheel

@@ -49,6 +49,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True
+suppress_warnings = ["misc.highlighting_failure"]  # of shell commands in cells that are not executed
 
 # Docstrings.
 autodoc_member_order = "bysource"

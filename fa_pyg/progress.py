@@ -17,7 +17,7 @@ from tqdm import tqdm
 __all__ = ["VARIABLE", "bar", "is_shown"]
 
 VARIABLE = "FA_PYG_PROGRESS"
-"""Environment variable that that switches all progress bars off: 0, false, no or off."""
+"""Environment variable that switches progress bars off: ``0``, ``false``, ``no`` or ``off``."""
 
 
 def is_shown(progress: bool = True) -> bool:

@@ -46,7 +46,7 @@ GROUPS: list[tuple[str, str, str]] = [
     ("cad", "Mechanical parts", "cad"),
     ("plot", "Plots", "plot"),
     ("config", "Configurations", "config"),
-    ("internals", "Internals", "batches calls checks copies files lazy moved progress renamed workers"),
+    ("internals", "Internals", "batches calls checks copies environment files lazy memory moved progress renamed workers"),
 ]
 # Classes that are in no room's `__all__`, but that public names inherit from, take or return.
 MENTIONED = [

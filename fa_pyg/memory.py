@@ -1,7 +1,8 @@
 """Memory of freed tensors, kept for the next ones.
 
-glibc returns large blocks to the system when they are freed, and every page of the next one is mapped and cleared
-again. Framed copies are large and live for a step: on a CPU this takes up to half the time of a training.
+glibc returns large blocks to the system when they are freed, and every page of the next one is mapped and
+cleared again. Framed copies are large and live for a step: on a CPU this takes up to half the time of a
+training.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 def keep_freed_memory() -> bool:
     """Let this process keep the memory of freed tensors, so that the next ones need not fault it in again.
 
-    The commands that train and predict do so. The process then stays at its peak memory until it ends, which for
-    fragmented sizes can be somewhat higher. Tensors on a GPU have an allocator of their own, and are not concerned.
+    All commands do so. The process then stays at its peak memory until it ends, and that peak can be somewhat
+    higher. Tensors on a GPU have an allocator of their own, and are not concerned.
 
     Returns:
         Whether it does now: not where ``FA_PYG_KEEP_MEMORY=0``, nor with another C library than glibc.

@@ -1,6 +1,7 @@
 """Freed memory is kept for the next tensors, where the C library is glibc."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -20,6 +21,7 @@ print(faults() - begin)
 """
 PAGES = 4 * 2**26 // os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
 KEEP = "from fa_pyg.memory import keep_freed_memory; print(keep_freed_memory())\n"
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
 
 def printed(code: str, **environment: str) -> list[str]:
@@ -28,13 +30,19 @@ def printed(code: str, **environment: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the C library of Linux")
+@needs_glibc
 def test_pages_are_not_faulted_in_again():
     kept, faults = printed(KEEP + BLOCKS)
-    if kept == "False":
-        pytest.skip("needs glibc")
+    assert kept == "True"
     assert int(faults) < PAGES / 50
     assert int(printed(BLOCKS)[0]) > PAGES / 2  # negative control
+
+
+@needs_glibc
+def test_commands_keep_it_unless_the_environment_says_otherwise():
+    command = "from fa_pyg.cli import main; main(['configs', 'list', 'nbody'])\n"
+    assert int(printed(command + BLOCKS)[-1]) < PAGES / 50
+    assert int(printed(command + BLOCKS, **{VARIABLE: "0"})[-1]) > PAGES / 2
 
 
 @pytest.mark.parametrize("value", ["0", "off", " False "])

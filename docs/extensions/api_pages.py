@@ -45,8 +45,13 @@ GROUPS: list[tuple[str, str, str]] = [
     ("separation", "Separation", "separation"),
     ("cad", "Mechanical parts", "cad"),
     ("plot", "Plots", "plot"),
+    ("memory", "Memory", "memory"),
     ("config", "Configurations", "config"),
-    ("internals", "Internals", "batches calls checks copies environment files lazy memory moved progress renamed workers"),
+    (
+        "internals",
+        "Internals",
+        "batches calls checks copies environment files lazy moved progress renamed workers",
+    ),
 ]
 # Classes that are in no room's `__all__`, but that public names inherit from, take or return.
 MENTIONED = [

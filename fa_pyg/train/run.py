@@ -14,7 +14,6 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.files import write_atomically
-from fa_pyg.memory import keep_freed_memory
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.options import check_run
@@ -41,7 +40,6 @@ def main(
     Raises:
         ValueError: for settings and data that are wrong.
     """
-    keep_freed_memory()
     try:
         return _run(make(args) if prog is None else make(args, prog=prog))
     except (ValueError, OSError) as error:

@@ -2,8 +2,9 @@
 
 Frames means frames and eight framed copies of all positions; network means a message-passing network of four
 layers, 64 wide, on eight neighbors, in eight frames. Each size is timed in a process of its own, whose peak
-memory above that of the inputs is measured, too. "growth" is the exponent of the time between a size and the
-one before: 1 is linear.
+memory above that of the inputs is measured, too. The yardstick of frames is eight copies of the positions as
+they are, that of the network one run without frames. "growth" is the exponent of the time between a size and
+the one before: 1 is linear.
 
     python benchmarks/scale.py [--parts atoms graphs frames processes] [--quick]
         [--plot scale.png] [--json ratios.json]
@@ -22,11 +23,11 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 import torch
-from frames import molecules
+from frames import _copied as copied, molecules
 from markdown_table import table
 from memory import peak_kib
 from overhead import Net
-from timing import record
+from timing import interleaved, record
 from torch import Tensor, nn
 
 from fa_pyg import FrameAveraging, GroupFrame, PCAFrame, WeightedPCAFrame
@@ -41,14 +42,18 @@ POINT_GROUPS = {1: "C1(3)", 2: "Ci", 4: "C2v", 8: "D2h", 12: "T", 24: "O", 48: "
 SIZES = {"atoms": (10, 100, 1000, 10_000, 100_000), "graphs": (1, 10, 100, 1000, 10_000, 100_000)}
 QUICK = {"atoms": (10, 1000), "graphs": (1, 100)}
 LARGEST = {"atoms": 100_000, "graphs": 10_000}  # of the network: memory of its edges
-NEIGHBORS, TO = 8, "1 thread"
+NEIGHBORS = 8
 
 
 class Measured(NamedTuple):
-    """Seconds of a call, the least of several, and the peak memory in MiB above the inputs."""
+    """Least seconds of a call and of its yardstick, and the peak memory in MiB above that of the inputs."""
 
     seconds: float
+    yardstick: float
     peak: float
+
+
+Calls = tuple[Callable[[], object], Callable[[], object]]  # what is measured, and what it is compared with
 
 
 def cloud(part: str, size: int) -> tuple[Tensor, Tensor | None, int]:
@@ -59,47 +64,38 @@ def cloud(part: str, size: int) -> tuple[Tensor, Tensor | None, int]:
     return torch.randn(size, 3, generator=generator) * torch.tensor([1.0, 2.0, 3.0]) + 5, None, 1
 
 
-def framed(name: str, part: str, size: int) -> Callable[[], object]:
-    """Frames and framed copies of a cloud."""
+def framed(name: str, part: str, size: int) -> Calls:
+    """Frames and framed copies of a cloud; eight copies of it as it is."""
     pos, batch, count = cloud(part, size)
     frame = FRAMES[name]()
-    return lambda: frame(pos, batch=batch, num_graphs=count).to_frame(pos, "point")
+    return lambda: frame(pos, batch=batch, num_graphs=count).to_frame(pos, "point"), lambda: copied(pos)
 
 
-def network(
-    part: str, size: int, frame: Callable[[], nn.Module] = FRAMES["PCA frames"]
-) -> Callable[[], object]:
-    """The outputs of a framed network, in evaluation."""
+def network(part: str, size: int, group: str | None = None) -> Calls:
+    """The outputs of a network in PCA frames, or in a finite group; those of the bare network."""
     pos, batch, count = cloud(part, size)
     batch = torch.zeros(len(pos), dtype=torch.long) if batch is None else batch
     torch.manual_seed(0)
     z, edges = torch.randint(1, 10, (len(pos),)), knn_graph(pos, min(NEIGHBORS, len(pos) - 1), batch)
-    model = FrameAveraging(Net(), frame()).eval()
-    return lambda: model(z, pos, edges, batch, count)
+    net, frame = Net().eval(), PCAFrame("E(3)") if group is None else GroupFrame(group)
+    model = FrameAveraging(net, frame).eval()
+    return lambda: model(z, pos, edges, batch, count), lambda: net(z, pos, edges, batch, count)
 
 
-def measure(make: Callable[..., Callable[[], object]], args: tuple, threads: int, seconds: float) -> Measured:
+def measure(make: Callable[..., Calls], args: tuple, threads: int, seconds: float) -> Measured:
     """Time a call in a process of its own, which may have ``threads`` threads."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(_measured, (make, args, threads, seconds))
 
 
-def _measured(
-    make: Callable[..., Callable[[], object]], args: tuple, threads: int, seconds: float
-) -> Measured:
+def _measured(make: Callable[..., Calls], args: tuple, threads: int, seconds: float) -> Measured:
     torch.set_num_threads(threads)
     with torch.no_grad():
-        run, idle = make(*args), peak_kib()
-        times, end = [_seconds(run)], time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            times.append(_seconds(run))
-    return Measured(min(times), (peak_kib() - idle) / 1024)
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+        (run, yardstick), idle = make(*args), peak_kib()
+        run()
+        peak = (peak_kib() - idle) / 1024
+        times = interleaved({"run": run, "yardstick": yardstick}, seconds, least=2)
+    return Measured(min(times["run"]), min(times["yardstick"]), peak)
 
 
 def growing(part: str, args: argparse.Namespace, curves: dict) -> Iterator[list[str]]:
@@ -111,47 +107,33 @@ def growing(part: str, args: argparse.Namespace, curves: dict) -> Iterator[list[
             if name == NETWORK and size > LARGEST[part]:
                 continue
             one, two = (measure(make, (*first, part, size), threads, args.seconds) for threads in (1, 2))
-            growth = (
-                ""
-                if before is None
-                else f"{math.log(one.seconds / before[1]) / math.log(size / before[0]):.2f}"
-            )
+            growth = "" if before is None else f"{_exponent(before, (size, one.seconds)):.2f}"
             before = size, one.seconds
             curves.setdefault((part, name), []).append((size, one.seconds, one.peak))
-            title = f"{name}, {size} {part}"
-            record(args.json, "scale", title, {TO: [one.seconds], "2 threads": [two.seconds]}, TO)
-            cells = [
-                f"{1e3 * one.seconds:.3g}",
-                growth,
-                f"{one.seconds / two.seconds:.2f}",
-                f"{one.peak:.0f}",
-            ]
+            kept(args, f"{name}, {size} {part}", one)
+            cells = [f"{1e3 * one.seconds:.3g}", f"{one.seconds / one.yardstick:.1f}", growth]
+            cells += [f"{one.seconds / two.seconds:.2f}", f"{one.peak:.0f}"]
             yield [name, f"{size:,}".replace(",", " "), *cells]
 
 
-def of_group(name: str, graphs: int) -> Callable[[], object]:
-    """The network in the elements of a point group."""
-    return network("graphs", graphs, lambda: GroupFrame(name))
+def _exponent(before: tuple[int, float], now: tuple[int, float]) -> float:
+    return math.log(now[1] / before[1]) / math.log(now[0] / before[0])
 
 
-def bare(graphs: int) -> Callable[[], object]:
-    """The network without frames."""
-    pos, batch, count = cloud("graphs", graphs)
-    torch.manual_seed(0)
-    z, edges, model = torch.randint(1, 10, (len(pos),)), knn_graph(pos, NEIGHBORS, batch), Net().eval()
-    return lambda: model(z, pos, edges, batch, count)
+def kept(args: argparse.Namespace, title: str, measured: Measured) -> None:
+    """Write a ratio to the JSON file."""
+    both = {"fa_pyg": [measured.seconds], "yardstick": [measured.yardstick]}
+    record(args.json, "scale", title, both, "yardstick")
 
 
 def frames(args: argparse.Namespace, curves: dict) -> Iterator[list[str]]:
     """Rows of the curve over the number of frames."""
     graphs = 10 if args.quick else 100
-    base = measure(bare, (graphs,), 1, args.seconds)
     for order, name in POINT_GROUPS.items():
-        one = measure(of_group, (name, graphs), 1, args.seconds)
+        one = measure(network, ("graphs", graphs, name), 1, args.seconds)
         curves.setdefault(("frames", NETWORK), []).append((order, one.seconds, one.peak))
-        both = {"framed": [one.seconds], "bare": [base.seconds]}
-        record(args.json, "scale", f"{order} frames, {graphs} graphs", both, "bare")
-        share = one.seconds / base.seconds / order
+        kept(args, f"{order} frames, {graphs} graphs", one)
+        share = one.seconds / one.yardstick / order
         yield [str(order), f"{1e3 * one.seconds:.3g}", f"{share:.2f}", f"{one.peak:.0f}"]
 
 
@@ -268,7 +250,7 @@ def main() -> None:
         elif part == "frames":
             header, rows = ["frames", "ms", "/ (frames x bare)", "peak, MiB"], frames(args, curves)
         else:
-            header = ["", part, "ms", "growth", "speed-up by 2 threads", "peak, MiB"]
+            header = ["", part, "ms", "/ yardstick", "growth", "speed-up by 2 threads", "peak, MiB"]
             rows = growing(part, args, curves)
         for line in table(header, rows):
             print(line, flush=True)

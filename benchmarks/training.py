@@ -127,7 +127,7 @@ def loaders(args: argparse.Namespace) -> Iterator[list[str]]:
                 "InMemoryLoader": lambda d=together, n=size: drained(InMemoryLoader(d, n, shuffle=True), n),
             }
             times = interleaved(both, args.seconds / 8)
-            record(args.json, "training", f"loading, {size} {name}", times, "InMemoryLoader")
+            record(args.json, "training", f"loading, {size} {name}", times, "DataLoader")
             batches = min(SOME, -(-count // size))
             cells = [f"{median_ms(times, loader) / batches:.3f}" for loader in both]
             yield [name, str(size), *cells, f"{ratio(times, 'DataLoader', 'InMemoryLoader'):.1f}"]
@@ -152,7 +152,7 @@ def optimizers(args: argparse.Namespace) -> Iterator[list[str]]:
         torch.manual_seed(0)
         both = {"loop": on_nbody(make(), fused=False), "fused": on_nbody(make())}
         times = interleaved(both, args.seconds / 2)
-        record(args.json, "training", f"optimizer, {name}", times, "fused")
+        record(args.json, "training", f"optimizer, {name}", times, "loop")
         yield [
             name,
             *(f"{median_ms(times, one):.1f}" for one in both),
@@ -167,7 +167,7 @@ def memory(args: argparse.Namespace) -> Iterator[list[str]]:
         rounds = [[_alone(name, keep, args) for keep in (False, True)] for _ in range(1 if args.quick else 3)]
         given, kept = zip(*rounds, strict=True)
         both = {"given back": [one for one, _ in given], "kept": [one for one, _ in kept]}
-        record(args.json, "training", f"freed memory, {name}", both, "kept")
+        record(args.json, "training", f"freed memory, {name}", both, "given back")
         peaks = [f"{max(peak for _, peak in one) / 1024:.0f}" for one in (given, kept)]
         cells = [f"{median_ms(both, one):.1f}" for one in both]
         yield [name, *cells, f"{ratio(both, 'given back', 'kept'):.2f}", *peaks]

@@ -2,7 +2,7 @@
 
 Benchmarks write their ratios by ``--json``, each to a yardstick of the same run: the limit of memory, one
 large matrix product, the bare network, the way it is usually done. ``make ratios`` writes those of this
-version. What grew by more than ``--allowed`` is listed, and the exit status is 1: measure that again on a quiet
+version. What grew by more than ``--allowed`` is listed, and the exit status is 1: measure it again on a quiet
 machine.
 
     python benchmarks/regressions.py old.json new.json [--allowed 0.15]

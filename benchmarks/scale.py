@@ -23,7 +23,8 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 import torch
-from frames import _copied as copied, molecules
+from frames import _copied as copied
+from frames import molecules
 from markdown_table import table
 from memory import peak_kib
 from overhead import Net

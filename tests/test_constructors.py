@@ -249,7 +249,7 @@ ENTRIES: dict[str, Entry] = {
     "nn.FramedVectors": Entry({"model": nn.Linear(3, 6)}, "model:module frame:frame?"),
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
-        "model:module frame:frame output:output? level:level? chunk:positive?" + DECLARED,
+        "model:module frame:frame output:output? level:level? chunk:positive? round_inputs:flag" + DECLARED,
     ),
     "nn.FAMLP": Entry(
         {"frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},

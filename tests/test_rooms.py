@@ -17,6 +17,7 @@ FLOORS = (
     "progress",
     "checks",
     "files",
+    "options",
     "workers",
     "reps",
     "typed",

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from fa_pyg.cli.commands import COMMANDS, Command, close, group_help, groups, overview
+from fa_pyg.cli.commands import COMMANDS, Command, group_help, groups, overview
+from fa_pyg.options import close
 
 __all__ = ["main"]
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from fa_pyg.cli import main
-from fa_pyg.cli.commands import COMMANDS, close, groups, overview
+from fa_pyg.cli.commands import COMMANDS, groups, overview
 from fa_pyg.cli.helps import HELPS
+from fa_pyg.options import close
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = {"check"}  # whose module may come later

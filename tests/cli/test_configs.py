@@ -34,8 +34,10 @@ def test_names_of_configurations(name, tmp_path, monkeypatch):
 def test_files_and_settings_stay_as_they_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gnn").write_text("name: mine")
-    for given in ("gnn", "{name: a}", "name: a", str(tmp_path / "none.yaml"), ""):
+    for given in ("gnn", "{name: a}", "name: a", ""):
         assert with_files(["--config", given], "nbody") == ["--config", given]
+    with pytest.raises(ValueError, match=r"--config: expected a file that exists, found .*none\.yaml"):
+        with_files(["--config", str(tmp_path / "none.yaml")], "nbody")
     assert with_files(["--name", "gnn", "--data.root", "egnn"], "nbody")[1::2] == ["gnn", "egnn"]
 
 

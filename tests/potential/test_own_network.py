@@ -1,4 +1,4 @@
-"""A network of the user's own that knows no types: trained, in predictions and in the calculator, as it is."""
+"""A network of the user's own that knows no types: trained, in predictions and in the calculator."""
 
 import sys
 

@@ -143,7 +143,8 @@ def test_input_is_not_overwritten(checkpoint, tmp_path, capsys):
 def test_an_empty_checkpoint_is_none(checkpoint, tmp_path, capsys):
     (tmp_path / "best.ckpt").touch()
     (tmp_path / "config.yaml").write_text(checkpoint.with_name("config.yaml").read_text())
-    assert main([str(tmp_path), "x.xyz", "-o", str(tmp_path / "out.xyz")]) == 2
+    file = str(DATA / "methane.xyz")
+    assert main([str(tmp_path), file, "-o", str(tmp_path / "out.xyz")]) == 2
     assert "best.ckpt: expected a checkpoint of" in capsys.readouterr().err
 
 
@@ -299,8 +300,8 @@ def test_files_that_cannot_be_read_are_reported(checkpoint, tmp_path, capsys):
         (["--device", "meta"], "--device: expected a device of this machine"),
         (["--device", "toaster"], "--device: expected a device of this machine"),
         (["--device", ""], "--device: expected a device of this machine"),
-        (["--batch_size", "0"], "--batch_size: expected 1 or more, found 0"),
-        (["--batch_size", "-3"], "--batch_size: expected 1 or more, found -3"),
+        (["--batch_size", "0"], "--batch_size: expected a positive integer, found 0"),
+        (["--batch_size", "-3"], "--batch_size: expected a positive integer, found -3"),
         (["--dtype", "float16"], "--dtype"),
         (["--out", "{tmp}"], "expected a file that can be written"),
         (["--trust", "no such"], "trust: expected"),

@@ -5,19 +5,19 @@ Needs ``build123d`` and ``bd_warehouse`` but no torch: another environment does.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from fa_pyg.cli.places import base
+from fa_pyg.options import Parser
 
 __all__ = ["main"]
 
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, or 2 if nothing was done."""
-    given = vars(_parser().parse_args(args))
+    given = vars(_parser().parsed(args))
     root = given.pop("root")
     from fa_pyg.cad.build import build_parts
 
@@ -33,9 +33,9 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     what = "Build mechanical parts as points with exact normals. A build that was stopped continues."
-    parser = argparse.ArgumentParser("fa-pyg build parts", description=what, allow_abbrev=False)
+    parser = Parser("fa-pyg build parts", what)
     add = parser.add_argument
     root = base() / "data" / "cad_parts"
     add("--root", type=Path, default=root, help="folder of the parts (data/cad_parts)")

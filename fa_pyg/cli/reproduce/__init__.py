@@ -8,14 +8,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["QUICK", "finished", "one_thread", "outcome", "parser"]
+from fa_pyg.cli.named import find_config
+from fa_pyg.files.runs import missing
+from fa_pyg.options import Parser
+
+__all__ = ["QUICK", "check_files", "finished", "one_thread", "outcome", "parser"]
 
 QUICK = "QUICK RUN, ONLY A TEST THAT EVERYTHING WORKS: THE FIGURES ABOVE MEAN NOTHING"
 
 
-def parser(table: str, description: str) -> argparse.ArgumentParser:
+def parser(table: str, description: str) -> Parser:
     """Return the parser of a table, without options."""
-    return argparse.ArgumentParser(f"fa-pyg reproduce {table}", description=description, allow_abbrev=False)
+    return Parser(f"fa-pyg reproduce {table}", description)
 
 
 def outcome(given: argparse.Namespace, run: Callable[[argparse.Namespace], int]) -> int:
@@ -28,6 +32,19 @@ def outcome(given: argparse.Namespace, run: Callable[[argparse.Namespace], int])
     except KeyboardInterrupt:
         print(f"\nInterrupted. The same command resumes; finished runs are in {given.out}", file=sys.stderr)
         return 1
+
+
+def check_files(given: argparse.Namespace, folder: str) -> None:
+    """Refuse rows that are neither files nor configurations, and results of others that do not exist.
+
+    Raises:
+        ValueError: naming the option and the row or file.
+    """
+    for row in given.rows or ():
+        if not Path(row).is_file():
+            find_config(row, [folder], "--rows")
+    if gone := missing(given.merge):
+        raise ValueError(f"--merge: expected a file that exists, found {gone[0]}")
 
 
 def one_thread() -> None:

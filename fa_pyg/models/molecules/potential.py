@@ -63,9 +63,9 @@ class Potential(Units):
     Args:
         model: the network, such as :class:`~fa_pyg.models.FAENet`, or any that is called with some of ``z``,
             ``pos``, ``batch``, ``edge_index``, ``edge_vec`` and ``num_graphs`` by these names and returns an
-            energy ``[B]`` or ``[B, 1]``, or a dict. Not yet framed, unless ``frame`` is None. It gets positions
-            and vectors in the type of its parameters, whatever that of ``pos``; as they are if it has the
-            attribute ``takes_float64 = True`` (to take differences before they are rounded).
+            energy ``[B]`` or ``[B, 1]``, or a dict. Not yet framed, unless ``frame`` is None. Positions and
+            vectors have the type of its parameters, or with an attribute ``takes_float64 = True`` that of
+            ``pos`` (to take differences before they are rounded).
         frame: e.g. ``WeightedPCAFrame("E(3)")``; None for invariant networks.
         heads: predictions of the network, by name: as in :class:`~fa_pyg.models.FAENet`. Default: the
             attribute ``head_names`` of the network, else one energy.

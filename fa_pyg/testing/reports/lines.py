@@ -39,7 +39,11 @@ def check_continuity(trial: Trial) -> Section:
         try:
             found = _refined(trial, alive, base, line)
         except ModelError as error:
-            remarks.append(f"{case}: left out, as the model raises {error}")
+            if case == "degenerate" or trial.allow_errors:  # which the data need not have
+                remarks.append(f"{case}: left out, as the model raises {error}")
+            else:
+                row = Row(case, "", FAULT, where=line.name, note=f"the model raises {error}")
+                rows[case, ""] = row
             continue
         count += 1
         for row in _rows(trial, alive, case, base, line, found):
@@ -140,5 +144,5 @@ def _rows(
         note = (
             f"it jumps where no point moves by more than {distance:.1e}" if is_finite else "it is not finite"
         )
-        worst = Worst((low, high), None, f"output {output.name}: {note}, between these two structures")
+        worst = Worst((low, high), None, f"{output.title}: {note}, between these two structures")
         yield Row(case, output.name, FAULT, {precision: step}, floor, line.name, note, worst)

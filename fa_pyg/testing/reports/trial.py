@@ -46,6 +46,8 @@ class Trial:
         is_slow: whether the check is quick because the model is slow.
         noise: difference of an output between two calls, in the units of the output.
         given: number of structures of the user; the others are symmetric ones of the catalogue.
+        taken: number of structures of the user that the model takes, finite outputs or not.
+        allow_errors: whether the model may raise on some structures.
     """
 
     data: list[Data]
@@ -59,6 +61,8 @@ class Trial:
     tol: float | None = None
     lowered: bool = False
     given: int = 0
+    taken: int = 0
+    allow_errors: bool = False
     elements: tuple[int, ...] | None = None
     is_plain: bool = False
     is_slow: bool = False

@@ -157,7 +157,7 @@ def test_points_vectors_and_names_are_recognized():
 
     found = report(step, cloud_data(), names={"velocity": "vel"}, **QUICK)
     assert dict(found.facts)["called as"] == "model(coords=pos, velocity=vel, batch)"
-    assert "point of each node" in dict(found.facts)["output output"]
+    assert "point of each node" in dict(found.facts)["output"]
     assert found.passed
     declared = report(step, cloud_data(), output="vector", names={"velocity": "vel"}, **QUICK)
     assert {section.name for section, _ in declared.faults} == {"translation"}
@@ -266,7 +266,7 @@ def test_the_worst_input_gives_the_error_again(tmp_path):
     batch = torch.zeros(len(before.z), dtype=torch.long)
     model = model.double()
     difference = (model(before.z, before.pos, batch) - model(before.z, after.pos, batch)).abs().item()
-    variation = float(re.search(r"variation ([\d.e+-]+)", dict(found.facts)["output output"])[1])
+    variation = float(re.search(r"variation ([\d.e+-]+)", dict(found.facts)["output"])[1])
     assert difference / variation == pytest.approx(float(before.error), rel=0.05)
 
 

@@ -100,7 +100,7 @@ def test_wrong_options(run, tmp_path, capsys):
         ([run, a, b, "-o", tmp_path / "out"], "a.ply: expected files of different names"),
         ([run, b, "-o", tmp_path], "--out: expected another file than those to read"),
         ([run, a, "-o", tmp_path, "--overlap", "0"], "overlap: expected a number >= 1"),
-        ([tmp_path, a, "-o", tmp_path / "out"], "config.yaml: expected a configuration, found none"),
+        ([tmp_path, a, "-o", tmp_path / "out"], "is a folder above runs: "),
         ([other, a, "-o", tmp_path / "out"], "expected a run of `fa-pyg train normals`, found one of Cla"),
     ]:
         assert predict([*map(str, arguments), "--device", "cpu"]) == 2

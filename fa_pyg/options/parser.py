@@ -91,8 +91,9 @@ class Parser(argparse.ArgumentParser):
         """Options of this parser and of its commands."""
         for action in self._actions:
             yield from action.option_strings
-            for one in action.choices or () if isinstance(action, argparse._SubParsersAction) else ():
-                yield from action.choices[one]._names()
+            parts = action.choices if isinstance(action, argparse._SubParsersAction) else None
+            for one in parts.values() if isinstance(parts, dict) else ():
+                yield from one._names()
 
     def error(self, message: str) -> NoReturn:
         text = _explained(message.removeprefix("argument "))

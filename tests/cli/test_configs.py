@@ -138,3 +138,13 @@ def test_pages_are_written_in_a_checkout_only(tmp_path, monkeypatch, capsys):
     for table in ("nbody", "normals"):
         assert main(["reproduce", table, "--write-docs"]) == 2
         assert "error: --write-docs: expected a checkout of the project, found" in capsys.readouterr().err
+
+
+def test_a_link_that_leads_nowhere_is_not_written_through(tmp_path, capsys):
+    (tmp_path / "gnn.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    assert main(["configs", "copy", "nbody/gnn", str(tmp_path)]) == 2
+    assert "found the link" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere.yaml").exists()
+    assert main(["configs", "copy", "nbody/gnn", str(tmp_path), "--force"]) == 0
+    assert not (tmp_path / "gnn.yaml").is_symlink()
+    assert not (tmp_path / "elsewhere.yaml").exists()

@@ -367,3 +367,17 @@ def test_a_failure_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
         main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(out)])
     assert out.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xyz", "out"]
+
+
+def test_nothing_is_written_where_nothing_was_predicted(checkpoint, tmp_path, capsys):
+    (tmp_path / "a.xyz").write_text("3\n\nO 0 0 zero\nH 0 0.8 -0.4\nH 0 -0.8 -0.4\n")
+    out = tmp_path / "out.xyz"
+    for kept in (None, "of an earlier prediction"):
+        if kept:
+            out.write_text(kept)
+        assert main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(out), "--device", "cpu"]) == 2
+        said = capsys.readouterr()
+        assert f"error: no molecule was predicted, 1 error; {out} is not written" in said.err
+        assert "written to" not in said.out
+        assert (out.read_text() if out.exists() else None) == kept
+    assert not list(tmp_path.glob("*.tmp"))

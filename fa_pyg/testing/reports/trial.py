@@ -18,7 +18,7 @@ from fa_pyg.testing.reports.result import FAULT, NONE, OK, Row, Worst
 from fa_pyg.testing.reports.structures import changed, name_of
 from fa_pyg.testing.reports.subject import ModelError, Subject
 
-__all__ = ["ROUNDINGS", "SHRINKS", "Found", "Tally", "Trial", "extent", "judged"]
+__all__ = ["NOISES", "ROUNDINGS", "SHRINKS", "Found", "Tally", "Trial", "extent", "judged"]
 
 ROUNDINGS = 1000  # rounding errors that an error may amount to
 SHRINKS = 1e-5  # an error that is smaller by this factor in float64 than in float32 is of rounding

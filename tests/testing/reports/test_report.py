@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from fa_pyg.io import read_xyz
 from fa_pyg.testing import Motion, report
+from fa_pyg.testing.reports.jumps import sharpest_steps
 from fa_pyg.testing.reports.scans import sharpest
 from fa_pyg.testing.reports.structures import molecules, structures
 
@@ -357,3 +358,46 @@ def test_molecules_are_what_is_asked_for():
     found = structures(molecules(14, torch.Generator().manual_seed(0)))
     assert len(found) == 14
     assert all(one.pos.dtype == torch.float64 for one in found)
+
+
+class SmallJump(nn.Module):
+    """Smooth energy of a molecule, and a jump of a thousandth of its variation in an ordinary step."""
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, z, pos):
+        r = (pos[0] - pos[1]).norm()
+        return ((3 * r).sin() + self.size * (r > 1.02)).view(1)
+
+
+def test_small_jumps_in_ordinary_steps_are_found():
+    data = Data(z=torch.tensor([8, 1]), pos=torch.tensor([[0.0, 0, 0], [0, 0, 1]]))
+    for size, expected in ((1e-4, False), (0.0, True)):
+        found = report(SmallJump(size), data, only=["continuity"], num=1)
+        assert found.passed is expected, found.text()
+
+
+def test_jumps_of_hard_functions():
+    """Steep, kinked, with a root: jumps are found, and none where there is none."""
+    c = 0.1234
+    for f in (
+        torch.sin,
+        lambda t: ((t - 0.5) / 0.01).tanh(),
+        lambda t: (t - 0.4).abs(),
+        lambda t: (t + 0.4).abs().sqrt(),
+    ):
+        sizes = [0.0, 1e-3, 1.0]
+        found = [
+            sharpest_steps(lambda t, f=f, j=j: (f(t) + j * (t > c)).unsqueeze(1), 48, 3, 6) for j in sizes
+        ]
+        at = [one.worst(1e-6, 2.0) for one in found]
+        assert at[0] is None
+        for one, k, size in zip(found[1:], at[1:], sizes[1:], strict=True):
+            assert one.after[k].item() == pytest.approx(size, rel=1e-2)
+            assert one.points[k, 2] <= c <= one.points[k, 3]
+
+
+def test_values_that_are_not_finite_are_jumps():
+    assert sharpest_steps(lambda t: (1 / t).unsqueeze(1), 48, 3, 6).worst(1e-6, 2.0) is not None

@@ -11,8 +11,10 @@ from fa_pyg.files import check_folder, check_target
 from fa_pyg.files.runs import find_run, missing
 from fa_pyg.options.parser import Parser
 
-__all__ = ["FRAMES", "molecules", "normals"]
+__all__ = ["FRAMES", "WRITTEN", "molecules", "normals"]
 
+WRITTEN = (".npz", ".ply")  # files of points with normals
+READ = (".csv", ".npy", ".obj", ".off", ".pts", ".stl", ".txt", ".xyz")  # other files of points
 FRAMES = ("fast", "forces", "dynamics")  # names of smoothness
 TRUST = "a class or module that config.yaml may name, beside those of fa_pyg; as often as needed"
 DEVICE = "cpu, cuda, ... (cuda if there is one)"
@@ -50,7 +52,8 @@ def normals(args: Sequence[str] | None = None, prog: str | None = None) -> Names
     """Parse and check the options of ``fa-pyg predict normals``.
 
     Raises:
-        ValueError: for a run that does not exist, and files none of which exists.
+        ValueError: for a run that does not exist, files none of which exists, and outputs that are one file,
+            or an input.
     """
     example = "example: fa-pyg predict normals runs/normals/fa_dgcnn/version_0 scan.ply -o out"
     what = "Estimate the normals of scans with a trained model."
@@ -68,10 +71,34 @@ def normals(args: Sequence[str] | None = None, prog: str | None = None) -> Names
     add("--trust", action="append", default=[], metavar="NAME", help=TRUST)
     given = parser.parsed(args)
     checks.integer("--patch-size", given.patch_size)
-    find_run(given.run)
+    given.run = _run_folder(given.run)
     _check_files(given.files)
-    check_folder(given.out.parent if given.out.suffix.lower() in (".ply", ".npz") else given.out)
+    given.targets = _targets(given.files, given.out)
+    check_folder(given.targets[0].parent)
     return given
+
+
+def _run_folder(path: Path) -> Path:
+    """Return the folder of a run, also for its best checkpoint."""
+    if find_run(path).name != "best.ckpt":
+        raise ValueError(f"RUN: expected the folder of a run, or its best.ckpt, found {path}")
+    return find_run(path).parent
+
+
+def _targets(files: Sequence[Path], out: Path) -> list[Path]:
+    """Return the file to write for each file to read."""
+    suffix = out.suffix.lower()
+    if suffix in WRITTEN and len(files) > 1:
+        raise ValueError(f"--out: expected a folder for {len(files)} files, found {out}")
+    if suffix in READ and not out.is_dir():
+        raise ValueError(f"--out: expected a folder, or a file {' or '.join(WRITTEN)}, found {out}")
+    found = [out] if suffix in WRITTEN else [out / f"{path.stem}.ply" for path in files]
+    for i, (path, target) in enumerate(zip(files, found, strict=True)):
+        if target in found[:i]:
+            raise ValueError(f"{path}: expected files of different names, found another of {target.name}")
+        if target.exists() and any(one.exists() and one.samefile(target) for one in files):
+            raise ValueError(f"--out: expected another file than those to read, found {target}")
+    return found
 
 
 def _check_files(files: Sequence[str | Path]) -> None:

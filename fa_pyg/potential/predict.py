@@ -21,7 +21,7 @@ from fa_pyg.potential.batches import batches, is_atomic, predicted
 from fa_pyg.potential.device import default_device, find_device
 from fa_pyg.potential.saved import load
 
-__all__ = ["Report", "main", "predict", "run"]
+__all__ = ["Report", "main", "predict", "run", "shown"]
 
 
 @dataclass

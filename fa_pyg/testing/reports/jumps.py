@@ -68,7 +68,7 @@ def sharpest_steps(f: Callable[[Tensor], Tensor], steps: int, zooms: int, count:
 
 
 def _sharpness(f: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
-    """Sharpness ``[C, T - 5]`` of the inner steps of windows ``t [C, T]``, infinite where values are not finite."""
+    """Sharpness ``[C, T - 5]`` of the inner steps of windows ``t [C, T]``; infinite beside NaN."""
     values = f(t.flatten()).unflatten(0, t.shape)
     found = values.diff(n=len(WEIGHTS) - 1, dim=1).norm(dim=-1) / JUMP
     finite = values.isfinite().all(-1)

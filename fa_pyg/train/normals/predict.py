@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.io.points import WRITTEN, read_points, write_points
+from fa_pyg.io.points import read_points, write_points
 from fa_pyg.models import PatchedNormals, orient_normals
 from fa_pyg.options import predict as options
 from fa_pyg.potential.device import default_device, find_device
@@ -83,29 +83,20 @@ def run(given: Namespace) -> int:
     find_device(device, "--device")
     module = load_normals(given.run, given.trust).to(device)
     PatchedNormals(module.model, given.patch_size, given.overlap)  # checks the options
-    targets = _targets(given.files, given.out)
+    targets: list[Path] = given.targets
+    targets[0].parent.mkdir(parents=True, exist_ok=True)
     settings = (given.patch_size, given.overlap, given.orient)
     done = [_is_done(module, *one, settings) for one in zip(given.files, targets, strict=True)]
     if any(done):
-        print(f"next: any viewer of point clouds opens {targets[done.index(True)]}, with its normals")
+        print(_next(targets[done.index(True)]))
     return 0 if all(done) else 2
 
 
-def _targets(files: Sequence[Path], out: Path) -> list[Path]:
-    """Return the file to write for each file to read."""
-    if out.suffix.lower() in WRITTEN:
-        if len(files) > 1:
-            raise ValueError(f"--out: expected a folder for {len(files)} files, found {out}")
-        found = [out]
-    else:
-        found = [out / f"{path.stem}.ply" for path in files]
-    for i, (path, target) in enumerate(zip(files, found, strict=True)):
-        if target in found[:i]:
-            raise ValueError(f"{path}: expected files of different names, found another of {target.name}")
-        if target.exists() and any(one.exists() and one.samefile(target) for one in files):
-            raise ValueError(f"--out: expected another file than those to read, found {target}")
-    found[0].parent.mkdir(parents=True, exist_ok=True)
-    return found
+def _next(target: Path) -> str:
+    """Say what can be done with a file of points and normals."""
+    if target.suffix.lower() == ".npz":
+        return f'next: numpy.load("{target}") has pos and normal'
+    return f"next: any viewer of point clouds opens {target}, with its normals"
 
 
 def _is_done(module: NormalsModule, path: Path, target: Path, options: tuple[int, float, bool]) -> bool:

@@ -96,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(report.text(), end="")
         for path in _written(report, given):
             print(f"written: {path}")
+        print(_next(report, given))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -106,6 +107,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: interrupted{_where(error)}; there is no result", file=sys.stderr)
         return 2
     return 0 if report.passed else 2 if report.is_empty else 1
+
+
+def _next(report: Any, given: argparse.Namespace) -> str:
+    """Say what can be done with a report."""
+    if report.passed:
+        return "next: as a line of a workflow or test suite: the exit status is 1 once there is a fault"
+    if given.out:
+        return f"next: the inputs of the largest errors are in {Path(given.out) / 'worst'}"
+    return "next: --out FOLDER keeps the inputs of the largest errors, --html FILE draws a page"
 
 
 def _where(error: BaseException) -> str:

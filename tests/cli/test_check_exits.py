@@ -38,6 +38,7 @@ def test_a_model_that_raises_on_some_structures_has_not_passed(tmp_path, capsys)
     assert "FAULT finite" in text
     assert "Faults in finite; the model raises on 1 of 4 structures." in text
     assert "RuntimeError: too many atoms" in text
+    assert "next: --out FOLDER keeps the inputs" in text
     assert main([*command[:-1], "permutation"]) == 1
     assert "No fault was found on 3 of 4 structures; on 1 the model raises. Not passed." in (
         capsys.readouterr().out
@@ -45,6 +46,8 @@ def test_a_model_that_raises_on_some_structures_has_not_passed(tmp_path, capsys)
     assert main([*command, "--allow-errors", "--out", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
     assert "on 1 the model raises, which is accepted." in text
+    assert f"written: {tmp_path / 'out' / 'report.txt'}" in text
+    assert text.splitlines()[-1].startswith("next: as a line of a workflow")
     assert "FAULT" not in text
 
 

@@ -26,6 +26,10 @@ def main(args: Sequence[str]) -> int:
     except (ImportError, TimeoutError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if not index["parts"]:
+        reason = index["failed"][0]["error"] if index["failed"] else "none was asked for"
+        print(f"error: no part was built ({reason})", file=sys.stderr)
+        return 2
     families = {one["family"] for one in index["parts"]}
     failed = len(index["failed"])
     print(f"{len(index['parts'])} parts of {len(families)} families in {root}; {failed} failed")

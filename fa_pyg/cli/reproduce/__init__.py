@@ -52,7 +52,10 @@ def one_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def finished(out: Path) -> None:
+def finished(out: Path, failed: int = 0) -> None:
     """Say where the results are, and how there come to be more."""
     print(f"table, plots and runs in {out}")
-    print("next: other rows, seeds and lengths add to them; finished runs are not repeated")
+    more = (
+        "the same command runs again what failed" if failed else "other rows, seeds and lengths add to them"
+    )
+    print(f"next: {more}; finished runs are not repeated")

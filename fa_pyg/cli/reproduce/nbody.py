@@ -37,7 +37,7 @@ def _run(given: argparse.Namespace) -> int:
     failed = whole.run(given.rows, given.seeds, given.jobs, given.merge)
     if given.quick:
         print(QUICK)
-    finished(given.out)
+    finished(given.out, failed)
     return failed
 
 

@@ -107,6 +107,15 @@ def test_an_extra_that_is_not_installed_is_named(monkeypatch, capsys):
         main(["predict", "normals"])
 
 
+@pytest.mark.parametrize("failed", [[], [{"error": "no kernel"}]])
+def test_parts_that_all_failed_are_not_told_as_done(failed, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("fa_pyg.cad.build.build_parts", lambda root, **_: {"parts": [], "failed": failed})
+    assert main(["build", "parts", "--root", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert "error: no part was built (" in said.err
+    assert "next:" not in said.out
+
+
 def test_a_closed_pipe_is_no_fault():
     """As of ``| head``, here closed before anything is written."""
     read, write = os.pipe()

@@ -84,7 +84,7 @@ WRONG = {
     "rollout none": "none: found no such file",
     "rollout {run} --step 3": "did you mean --steps",
     "reproduce nbody --rows fa_gn": "--rows: expected a file, or the name of a configuration, found 'fa_gn'",
-    "reproduce normals --merge none.csv": "--merge: expected a file that exists",
+    "reproduce normals --merge none.csv": "--merge: expected a CSV file of runs, found none.csv",
     "reproduce molecules --minute 3": "did you mean --minutes",
     "reproduce frames --configs gn": "did you mean gnn",
     "reproduce separation --config gim": "did you mean gin",

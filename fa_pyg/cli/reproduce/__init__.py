@@ -44,7 +44,7 @@ def check_files(given: argparse.Namespace, folder: str) -> None:
         if not Path(row).is_file():
             find_config(row, [folder], "--rows")
     if gone := missing(given.merge):
-        raise ValueError(f"--merge: expected a file that exists, found {gone[0]}")
+        raise ValueError(f"--merge: expected a CSV file of runs, found {gone[0]}")
 
 
 def one_thread() -> None:
@@ -54,8 +54,6 @@ def one_thread() -> None:
 
 def finished(out: Path, failed: int = 0) -> None:
     """Say where the results are, and how there come to be more."""
+    again, others = "the same command runs again what failed", "other rows, seeds and lengths add to them"
     print(f"table, plots and runs in {out}")
-    more = (
-        "the same command runs again what failed" if failed else "other rows, seeds and lengths add to them"
-    )
-    print(f"next: {more}; finished runs are not repeated")
+    print(f"next: {again if failed else others}; finished runs are not repeated")

@@ -11,7 +11,7 @@ from typing import Any
 
 from fa_pyg import checks
 from fa_pyg.files import check_folder, check_target
-from fa_pyg.files.runs import missing
+from fa_pyg.files.runs import find_run, missing
 from fa_pyg.options import Parser, close
 
 __all__ = ["main"]
@@ -149,18 +149,26 @@ def _check_files(given: argparse.Namespace) -> None:
         if target.endswith((".pt", ".pth", ".pkl", ".npz")):
             expected = "XYZ files or module:name"
             raise ValueError(f"--data: expected {expected}, found {target}; such files are not opened")
-    for name, targets in (("model", [given.model]), ("--data", given.data or [])):
-        for target in targets:
-            path = target.rpartition(":")[0] if ".py:" in target else target
-            is_module = ":" in path or (name == "model" and not path.endswith((".py", ".ckpt", ".pt")))
-            if missing([path]) and not is_module:
-                raise ValueError(f"{name}: expected a file that exists, found {path}")
-    if missing([given.model]) and ":" not in given.model:
-        raise ValueError(f"model: expected module:name, file.py:name or a checkpoint, found {given.model!r}")
+        if missing([file := _file(target)]) and not _is_module(target):
+            raise ValueError(f"--data: expected a file that exists, or module:name, found {file}")
+    if Path(given.model).is_dir():
+        find_run(given.model)
+    elif missing([file := _file(given.model)]) and not _is_module(given.model):
+        expected = "a file that exists" if "." in file else "module:name, file.py:name or a checkpoint"
+        raise ValueError(f"model: expected {expected}, found {file}")
     if given.html:
         check_target(given.html)
     if given.out:
         check_folder(given.out)
+
+
+def _file(target: str) -> str:
+    """Return the file of ``file.py:name``; other targets as they are."""
+    return target.rpartition(":")[0] if ".py:" in target else target
+
+
+def _is_module(target: str) -> bool:
+    return ":" in target and ".py:" not in target
 
 
 def _report(given: argparse.Namespace, options: Mapping[str, Any]) -> Any:

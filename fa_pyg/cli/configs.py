@@ -64,12 +64,8 @@ def _copy(given: argparse.Namespace) -> int:
     source = find_config(given.name, ALL, "name")
     target = given.dest / source.name if given.dest.is_dir() else given.dest
     if os.path.lexists(target) and not given.force:  # also a link that leads nowhere
-        found = (
-            f"the link {target}; --force replaces it"
-            if target.is_symlink()
-            else f"{target}; --force writes over it"
-        )
-        raise ValueError(f"dest: expected a new file, found {found}")
+        kind = "the link " if target.is_symlink() else ""
+        raise ValueError(f"dest: expected a new file, found {kind}{target}; --force replaces it")
     write_atomically(target, source.read_text(encoding="utf-8"), follow_links=False)
     print(f"written to {target}")
     task = next(task for task, folder in FOLDERS.items() if folder == source.parent.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from fa_pyg.options import printable
 from fa_pyg.options.dynamics import dynamics
 
 __all__ = ["main"]
@@ -18,5 +19,5 @@ def main(args: Sequence[str]) -> int:
 
         return cli.run(given)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 2

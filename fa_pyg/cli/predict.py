@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from fa_pyg.options import predict
+from fa_pyg.options import predict, printable
 
 __all__ = ["main"]
 
@@ -20,5 +20,5 @@ def main(args: Sequence[str]) -> int:
         given = getattr(predict, task)(words, f"fa-pyg predict {task}")
         return import_module(HOMES[task]).run(given)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 2

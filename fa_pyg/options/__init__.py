@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fa_pyg.options.parser import Parser, close
+from fa_pyg.options.parser import Parser, close, printable
 
-__all__ = ["Parser", "close"]
+__all__ = ["Parser", "close", "printable"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "close", "close_option", "unknown_option"]
+__all__ = ["Parser", "close", "close_option", "printable", "unknown_option"]
 
 # Errors of argparse in the grammar of this package.
 REWRITTEN = (
@@ -27,6 +27,13 @@ CHOICE = re.compile(r"(?P<name>\S+): invalid choice: (?P<found>.*) \(choose from
 def close(name: str, known: Iterable[str]) -> str:
     """Return a hint at the most similar names, empty without any."""
     return _hint(get_close_matches(name, list(known), 3, 0.6))
+
+
+def printable(text: str) -> str:
+    """Escape what is not printable: names of files may hold what a terminal obeys."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
+    )
 
 
 def _hint(names: Sequence[str]) -> str:
@@ -97,7 +104,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         text = _explained(message.removeprefix("argument "))
-        self.exit(2, f"error: {text}\n{self.prog} --help shows all options\n")
+        self.exit(2, f"error: {printable(text)}\n{self.prog} --help shows all options\n")
 
 
 def _explained(message: str) -> str:

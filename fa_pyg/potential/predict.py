@@ -17,11 +17,12 @@ from fa_pyg.files import atomic_write
 from fa_pyg.io import XYZError, find_files, is_periodic, iterate_xyz, write_xyz
 from fa_pyg.models import Potential
 from fa_pyg.options import predict as options
+from fa_pyg.options import printable
 from fa_pyg.potential.batches import batches, is_atomic, predicted
 from fa_pyg.potential.device import default_device, find_device
 from fa_pyg.potential.saved import load
 
-__all__ = ["Report", "main", "predict", "run", "shown"]
+__all__ = ["Report", "main", "predict", "run"]
 
 
 @dataclass
@@ -98,19 +99,12 @@ def _found(files: Iterable[str | Path], report: Report) -> Iterator[Path]:
         yield from paths
 
 
-def shown(text: str) -> str:
-    """Escape what is not printable: file names may hold anything."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
-    )
-
-
 def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command line; return 0, 1 if molecules were left out, or 2 if nothing was done."""
     try:
         return run(options.molecules(args, prog))
     except (ValueError, OSError) as error:
-        print(shown(f"error: {error}"), file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 2
 
 
@@ -127,11 +121,16 @@ def run(given: Namespace) -> int:
     model = model.to(getattr(torch, given.dtype))
     report = predict(model, given.files, given.out, given.batch_size, device)
     for error in report.errors:
-        print(shown(error), file=sys.stderr)
+        print(printable(error), file=sys.stderr)
     left = f"{len(report.errors)} error{'s' * (len(report.errors) != 1)}"
     if not report.done:
-        print(shown(f"error: no molecule was predicted, {left}; {given.out} is not written"), file=sys.stderr)
+        print(
+            printable(f"error: no molecule was predicted, {left}; {given.out} is not written"),
+            file=sys.stderr,
+        )
         return 2
-    print(shown(f"{report.done} molecules{f', {left}' * bool(report.errors)}; written to {given.out}"))
-    print(shown(f'next: fa_pyg.io.read_xyz("{given.out}") has them as attributes; ase reads the file, too'))
+    print(printable(f"{report.done} molecules{f', {left}' * bool(report.errors)}; written to {given.out}"))
+    print(
+        printable(f'next: fa_pyg.io.read_xyz("{given.out}") has them as attributes; ase reads the file, too')
+    )
     return 1 if report.errors else 0

@@ -18,7 +18,7 @@ def error(args, capsys):
     parser.add_argument("-o", "--out", required=True)
     parser.add_argument("--samples", type=int)
     parser.add_argument("--length", type=float)
-    parser.add_argument("--kind", choices=("first", "second"))
+    parser.add_argument("--kind", choices=("alpha", "beta"))
     parser.add_argument("--flag", action="store_true")
     with pytest.raises(SystemExit) as ended:
         parser.parsed(args)
@@ -37,8 +37,8 @@ def error(args, capsys):
         (["a", "-o", "b", "c"], "arguments: expected no more, found c"),
         (["a", "-o", "b", "--samples", "x"], "--samples: expected a whole number, found 'x'"),
         (["a", "-o", "b", "--length", "x"], "--length: expected a number, found 'x'"),
-        (["a", "-o", "b", "--kind", "frist"], "--kind: expected one of first, second, found 'frist' "
-         "(did you mean first?)"),
+        (["a", "-o", "b", "--kind", "alphb"], "--kind: expected one of alpha, beta, found 'alphb' "
+         "(did you mean alpha?)"),
         (["a", "-o", "b", "--flag=1"], "--flag: expected no value, found '1'"),
         (["a", "--ouput", "b"], "option: expected one of this command, found '--ouput' "
          "(did you mean --out?)"),
@@ -132,3 +132,14 @@ def test_wrong_command_lines_are_refused_without_torch(tmp_path):
         assert code == 2, line
         assert expected[line] in said, f"{line}: {said}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
+
+
+def test_what_a_terminal_obeys_is_escaped(tmp_path, monkeypatch, capsys):
+    from fa_pyg.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    name = "a\x1b[31m.ckpt"
+    for words in (["predict", "molecules", name, "b.xyz", "-o", "c.xyz"], ["dynamics", name, "-o", "out"]):
+        assert main(words) == 2
+        assert "\x1b" not in (said := capsys.readouterr().err)
+        assert "a\\x1b[31m.ckpt: found no such file" in said

@@ -23,6 +23,7 @@ import fa_pyg
 import fa_pyg.dynamics
 from fa_pyg import PCAFrame
 from fa_pyg.testing import Line, NamedCloud
+from fa_pyg.testing.contract.base import ContractBase
 
 ROOMS = (
     "",
@@ -249,7 +250,7 @@ ENTRIES: dict[str, Entry] = {
     "nn.FramedVectors": Entry({"model": nn.Linear(3, 6)}, "model:module frame:frame?"),
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
-        "model:module frame:frame output:output? level:level? chunk:positive?" + DECLARED,
+        "model:module frame:frame output:output? level:level? chunk:positive? round_inputs:flag" + DECLARED,
     ),
     "nn.FAMLP": Entry(
         {"frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},
@@ -529,10 +530,12 @@ ENTRIES: dict[str, Entry] = {
     "testing.report": Entry(
         {"model": Sums(), "data": [GRAPH], "group": "S(n)", "num": 1, "only": ["batch"]},
         "model:function data:free group:group inputs:inputs? output:output? names:free edges:length? "
-        "only:name? num:positive dtype:name? training:flag tol:amount? quick:flag? seed:whole",
+        "only:name? num:positive dtype:name? training:flag tol:amount? quick:flag? seed:whole "
+        "allow_errors:flag",
     ),
     "testing.framed_probe": Entry({"frame": PCAFrame("E(3)")}, "frame:frame"),
     "testing.catalogue": Entry({"kinds": ["planes"]}, "dim:size kinds:name?"),
+    "testing.run_contract": Entry({"contract": ContractBase}, "contract:frame"),
     "testing.lines": Entry({"n": 1}, "n:whole? dim:size kinds:name? gap:amount width:amount seed:whole"),
     "testing.modified": Entry({"cloud": CLOUD}, "cloud:module offset:number scale:number colored:flag"),
     "testing.modifiers": Entry({}),

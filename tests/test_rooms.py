@@ -19,6 +19,7 @@ FLOORS = (
     "memory",
     "checks",
     "files",
+    "options",
     "workers",
     "reps",
     "typed",

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from fa_pyg.cli.commands import COMMANDS, Command, close, group_help, groups, overview
+from fa_pyg.cli.commands import COMMANDS, Command, group_help, groups, overview
 from fa_pyg.memory import keep_freed_memory
+from fa_pyg.options import close
 
 __all__ = ["main"]
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from fa_pyg import checks
+from fa_pyg.files import check_folder, check_target
+from fa_pyg.files.runs import find_run, missing
+from fa_pyg.options import Parser, close
 
 __all__ = ["main"]
 
@@ -24,19 +30,16 @@ examples:
   fa-pyg check my_graphs:make_model --data my_graphs:make_data --group "S(n)"
 
 Modules and files that are named are run: they are your own code. The exit status is 0 if no fault is found,
-1 if there is one, 2 if the model cannot be checked.
+1 if there is one, or the model raises on some of the structures, 2 if the model cannot be checked.
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fa-pyg check",
-        description="Check whether any model is invariant or equivariant, independent of the batch, "
-        "conservative, continuous, ...: errors of each output under each kind of motion.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def _parser() -> Parser:
+    what = (
+        "Check whether any model is invariant or equivariant, independent of the batch, conservative,\n"
+        "continuous, ...: errors of each output under each kind of motion."
     )
+    parser = Parser("fa-pyg check", what, EXAMPLES)
     parser.add_argument(
         "model",
         help="module:name or file.py:name of a model, or of a function without arguments that makes one; or "
@@ -69,6 +72,7 @@ def _add_options(add: Any) -> None:
     add("--dtype", choices=("float32", "float64"), help="check in one precision (default: both)")
     add("--train", action="store_true", help="check in training mode (default: evaluation)")
     add("--tol", type=float, help="accept errors up to this, relative to the variation of the output")
+    add("--allow-errors", action="store_true", help="accept that the model raises on some structures")
     add("--html", metavar="FILE", help="write one page with plots")
     add("--out", metavar="FOLDER", help="write text, page and the worst inputs (as XYZ)")
     add("--trust", action="append", default=[], help="class that the settings of a checkpoint may name")
@@ -85,38 +89,110 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0 if no fault is found, 1 if there is one, 2 for what cannot be checked."""
-    parser = _parser()
-    given = parser.parse_args(argv)
+    given = _parser().parsed(argv)
     try:
-        report = _report(given)
+        options = _checked(given)
+        report = _report(given, options)
         print(report.text(), end="")
         for path in _written(report, given):
             print(f"written: {path}")
+        print(_next(report, given))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except SystemExit as error:  # of the model: an exit of 0 must not pass for a verdict
         print(f"error: model: expected to return, found an exit ({error.code})", file=sys.stderr)
         return 2
+    except KeyboardInterrupt as error:  # of the user, or of the model: not a verdict either
+        print(f"error: interrupted{_where(error)}; there is no result", file=sys.stderr)
+        return 2
     return 0 if report.passed else 2 if report.is_empty else 1
 
 
-def _report(given: argparse.Namespace) -> Any:
-    from fa_pyg.cli.check_targets import load_data, load_model
-    from fa_pyg.testing.reports import report
+def _next(report: Any, given: argparse.Namespace) -> str:
+    """Say what can be done with a report."""
+    if report.passed:
+        return "next: as a line of a workflow or test suite: the exit status is 1 once there is a fault"
+    if given.out:
+        return f"next: the inputs of the largest errors are in {Path(given.out) / 'worst'}"
+    return "next: --out FOLDER keeps the inputs of the largest errors, --html FILE draws a page"
 
-    options = {
+
+def _where(error: BaseException) -> str:
+    """Line at which the check was interrupted."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def _checked(given: argparse.Namespace) -> dict[str, Any]:
+    """Check the options, before torch is loaded, and return those that are read from text.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    checks.integer("--num", given.num)
+    checks.integer("--seed", given.seed, 0, checks.MOST)
+    checks.number("--tol", given.tol, 0, optional=True)
+    _check_files(given)
+    return {
         "inputs": _pairs("--inputs", given.inputs) or None,
         "output": _output(given.output),
         "names": _pairs("--map", given.map),
         "edges": _radius(given.edges),
-        "only": given.only.replace(" ", "").split(",") if given.only else None,
-        "training": given.train,
+        "only": _sections(given.only),
     }
+
+
+def _check_files(given: argparse.Namespace) -> None:
+    """Refuse files that do not exist or are not opened, and those that cannot be written."""
+    for target in given.data or ():
+        if target.endswith((".pt", ".pth", ".pkl", ".npz")):
+            expected = "XYZ files or module:name"
+            raise ValueError(f"--data: expected {expected}, found {target}; such files are not opened")
+        if missing([file := _file(target)]) and not _is_module(target):
+            raise ValueError(f"--data: expected a file that exists, or module:name, found {file}")
+    if Path(given.model).is_dir():
+        find_run(given.model)
+    elif missing([file := _file(given.model)]) and not _is_module(given.model):
+        expected = "a file that exists" if "." in file else "module:name, file.py:name or a checkpoint"
+        raise ValueError(f"model: expected {expected}, found {file}")
+    if given.html:
+        check_target(given.html)
+    if given.out:
+        check_folder(given.out)
+
+
+def _file(target: str) -> str:
+    """Return the file of ``file.py:name``; other targets as they are."""
+    return target.rpartition(":")[0] if ".py:" in target else target
+
+
+def _is_module(target: str) -> bool:
+    return ":" in target and ".py:" not in target
+
+
+def _report(given: argparse.Namespace, options: Mapping[str, Any]) -> Any:
+    from fa_pyg.cli.check_targets import load_data, load_model
+    from fa_pyg.groups import Group
+    from fa_pyg.testing.reports import report
+
+    group = Group.of(given.group)
     data = None if given.data is None else load_data(given.data)
     model = load_model(given.model, given.trust)
-    shared = {name: getattr(given, name) for name in ("num", "dtype", "tol", "quick", "seed")}
-    return report(model, data, given.group, **options, **shared)
+    shared = ("num", "dtype", "tol", "quick", "seed", "allow_errors")
+    more = {name: getattr(given, name) for name in shared}
+    return report(model, data, group, **options, **more, training=given.train)
+
+
+def _sections(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    names = text.replace(" ", "").split(",")
+    for name in names:
+        if name not in SECTIONS:
+            expected = f"some of {', '.join(SECTIONS)}"
+            raise ValueError(f"--only: expected {expected}, found {name!r}{close(name, SECTIONS)}")
+    return names
 
 
 def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from fa_pyg.copies import Copies
 from fa_pyg.frames import FrameSet
 from fa_pyg.nn.output_structure import check_level, has_level, output_spec
 from fa_pyg.nn.outputs import Outputs
+from fa_pyg.nn.rounding import rounded
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["FrameAveraging", "uses_batch_statistics"]
@@ -66,6 +67,8 @@ class FrameAveraging(nn.Module):
             has. For one graph without ``batch`` the first slot has a call to itself unless ``level`` is
             "node" or "edge", since its output may or may not have a row for the graph. While BatchNorm
             trains, always all: equivariance needs statistics of all copies together.
+        round_inputs: give the model its declared inputs in the type of its parameters, rounded once they are
+            expressed in the frames: float64 positions to a float32 model. Default: in the type of the call.
 
     Shapes:
         inputs as the model takes them: the last ``rank`` axes have length d, those between are channels,
@@ -95,10 +98,12 @@ class FrameAveraging(nn.Module):
         level: Any = None,
         levels: Named[str] | None = None,
         chunk: int | None = None,
+        round_inputs: bool = False,
     ) -> None:
         super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
         checks.integer("chunk", chunk, optional=True)
+        checks.flag("round_inputs", round_inputs)
         self.model = model
         self.signature = Signature(model)
         self.reading = Reading.of(frame, self.signature, inputs, reads, node_weight, levels)
@@ -107,7 +112,7 @@ class FrameAveraging(nn.Module):
         self.output_is_declared = output is not None
         self.reading.check_output(self.output)
         self.level = level
-        self.chunk = chunk
+        self.chunk, self.round_inputs = chunk, round_inputs
         may_take_data = len(self.signature.named) < 2  # attributes are available in a call only
         names = None if may_take_data else (*self.signature.named, *self.levels, *self.inputs)
         check_level(self.output, level, names)
@@ -147,6 +152,7 @@ class FrameAveraging(nn.Module):
         for slots in Copies(layout, frames).slots(step, first_apart):
             call.check_unchanged(versions)
             inputs = {name: slots.part(copies, rows) for name, (copies, rows) in framed.items()}
+            inputs = rounded(inputs, self.model) if self.round_inputs else inputs
             outputs.add(slots.run(self.model, inputs), slots)  # Phi
         average = outputs.average()  # sum of w rho_out(g) ...
         self._check_output(average)

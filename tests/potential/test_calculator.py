@@ -232,3 +232,9 @@ def test_one_calculator_for_crystals_slabs_molecules_and_atoms():
         assert atoms.get_potential_energy() == other.get_potential_energy()
         assert np.abs(atoms.get_forces() - other.get_forces()).max() == 0
     assert not systems[3].get_forces().any()
+
+
+def test_a_folder_above_a_run_is_told(tmp_path):
+    (tmp_path / "xyz_folder" / "version_3").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"is a folder above runs: .*xyz_folder/version_3"):
+        FACalculator(tmp_path / "xyz_folder")

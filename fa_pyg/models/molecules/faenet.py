@@ -65,6 +65,8 @@ class FAENet(nn.Module):
                                                                              "dipole": "vector"})
     """
 
+    takes_float64 = True  # positions of a float32 model, which are rounded as differences
+
     @renamed(hidden="hidden_channels", layers="num_layers")
     def __init__(
         self,

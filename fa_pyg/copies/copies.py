@@ -43,6 +43,11 @@ class Copies:
                 "that were reordered after collation"
             )
 
+    @property
+    def first(self) -> Slots:
+        """The batch, each graph in its first frame."""
+        return Slots(self, 0, 1)
+
     def slots(self, step: int | None, first_apart: bool = False) -> Iterator[Slots]:
         """Yield the copies of ``step`` slots at a time; None: as many as have at most B graphs together.
 
@@ -88,16 +93,20 @@ class Slots:
         """Return the rows of these slots among the copies of a tensor in all frames (``Frames.to_frame``)."""
         return copies[self.source.part(self.first, self.last, rows)]
 
+    def parts(self, framed: Mapping[Name, tuple[Tensor, Rows]]) -> dict[Name, Tensor]:
+        """Return :meth:`part` of each input, of its copies and rows."""
+        return {name: self.part(copies, rows) for name, (copies, rows) in framed.items()}
+
     def count(self, rows: Rows) -> int:
         """Return the number of rows that a tensor with these rows has in these slots."""
         part = self.source.part(self.first, self.last, rows)
         return part.stop - part.start
 
-    def run(self, model: Callable[..., Any], framed: Mapping[Name, Tensor]) -> Any:
-        """Return the model's output on these copies, with the declared inputs ``framed``."""
+    def run(self, model: Callable[..., Any], framed: Mapping[Name, Tensor], **added: Any) -> Any:
+        """Return the model's output on these copies, with the declared inputs ``framed``, and keywords."""
         call = self.layout.call
         if self.is_source:
-            return call.run(model, framed)
+            return call.run(model, framed, **added)
         collated = Collated(self.layout, self.selection)
         changed = {
             name: framed[name] if name in framed else self._copied(name, value, collated)
@@ -105,7 +114,7 @@ class Slots:
         }
         data = None if call.data is None else collated.data(changed)
         many = self.last - self.first > 1 and "batch" not in call.values
-        return call.run(model, changed, data, **({"batch": self._batch()} if many else {}))
+        return call.run(model, changed, data, **({"batch": self._batch()} if many else {}), **added)
 
     def _batch(self) -> Tensor:
         return self.selection.owner(self.layout.nodes, self.source.frames.device)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fa_pyg import checks
@@ -17,7 +17,8 @@ from fa_pyg.calls.declared import NodeWeight
 from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
 from fa_pyg.copies import Copies
-from fa_pyg.frames import FrameSet
+from fa_pyg.frames import FrameSet, Rows
+from fa_pyg.nn.invariants import Invariants
 from fa_pyg.nn.output_structure import check_level, has_level, output_spec
 from fa_pyg.nn.outputs import Outputs
 from fa_pyg.reps import Rep, RepLike
@@ -66,6 +67,8 @@ class FrameAveraging(nn.Module):
             has. For one graph without ``batch`` the first slot has a call to itself unless ``level`` is
             "node" or "edge", since its output may or may not have a row for the graph. While BatchNorm
             trains, always all: equivariance needs statistics of all copies together.
+        invariants: compute once, and not in every frame, what a model offers as its invariants
+            (:class:`~fa_pyg.nn.invariants.Invariants`): edges by radius, radial filters, tables of neighbors.
 
     Shapes:
         inputs as the model takes them: the last ``rank`` axes have length d, those between are channels,
@@ -95,6 +98,7 @@ class FrameAveraging(nn.Module):
         level: Any = None,
         levels: Named[str] | None = None,
         chunk: int | None = None,
+        invariants: bool = True,
     ) -> None:
         super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
@@ -108,8 +112,10 @@ class FrameAveraging(nn.Module):
         self.reading.check_output(self.output)
         self.level = level
         self.chunk = chunk
-        may_take_data = len(self.signature.named) < 2  # attributes are available in a call only
-        names = None if may_take_data else (*self.signature.named, *self.levels, *self.inputs)
+        self.invariants = checks.flag("invariants", invariants)
+        given = [name for name in self.signature.named if name != "invariants"]
+        may_take_data = len(given) < 2  # attributes are available in a call only
+        names = None if may_take_data else (*given, *self.levels, *self.inputs)
         check_level(self.output, level, names)
 
     @property
@@ -144,10 +150,12 @@ class FrameAveraging(nn.Module):
         outputs = Outputs(self.output, self.level, layout, frames)
         versions = call.versions()
         step, first_apart = self._slots_per_call(call, frames)
-        for slots in Copies(layout, frames).slots(step, first_apart):
+        copies = Copies(layout, frames)
+        shared = self._shared(copies, framed)
+        for slots in copies.slots(step, first_apart):
             call.check_unchanged(versions)
-            inputs = {name: slots.part(copies, rows) for name, (copies, rows) in framed.items()}
-            outputs.add(slots.run(self.model, inputs), slots)  # Phi
+            added = {} if shared is None else {"invariants": shared.part(slots)}
+            outputs.add(slots.run(self.model, slots.parts(framed), **added), slots)  # Phi
         average = outputs.average()  # sum of w rho_out(g) ...
         self._check_output(average)
         return average
@@ -184,6 +192,13 @@ class FrameAveraging(nn.Module):
             warn_once(self, "output", text, stacklevel=5)
 
     # ------------------------------------------------------------------------------ copies
+
+    def _shared(self, copies: Copies, framed: Mapping[Name, tuple[Tensor, Rows]]) -> Invariants | None:
+        """What the model computes once for all copies, in the first frame."""
+        if not self.invariants:
+            return None
+        layout, frames = copies.layout, copies.frames
+        return Invariants.of(self.model, self.inputs, layout, frames, lambda: copies.first.parts(framed))
 
     def _slots_per_call(self, call: Call, frames: FrameSet) -> tuple[int | None, bool]:
         """Number of slots that share a call (see ``Copies.slots``); whether the first runs in its own call.

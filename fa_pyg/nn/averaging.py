@@ -64,9 +64,10 @@ class FrameAveraging(nn.Module):
             as features.
         chunk: slots (frames a graph) that share one call of the model. Default: 1; if the model takes
             ``batch``, all on an accelerator, and on a CPU as many as give at most as many graphs as the batch
-            has. For one graph without ``batch`` the first slot has a call to itself unless ``level`` is
-            "node" or "edge", since its output may or may not have a row for the graph. While BatchNorm
-            trains, always all: equivariance needs statistics of all copies together.
+            has, or, after the first and if the call has ``num_graphs``, 256 nodes. For one graph without
+            ``batch`` the first slot has a call to itself unless ``level`` is "node" or "edge", since its
+            output may or may not have a row for the graph. While BatchNorm trains, always all: equivariance
+            needs statistics of all copies together.
         invariants: compute once, and not in every frame, what a model offers as its invariants
             (:class:`~fa_pyg.nn.invariants.Invariants`): edges by radius, radial filters, tables of neighbors.
 
@@ -152,7 +153,7 @@ class FrameAveraging(nn.Module):
         step, first_apart = self._slots_per_call(call, frames)
         copies = Copies(layout, frames)
         shared = self._shared(copies, framed)
-        for slots in copies.slots(step, first_apart):
+        for slots in copies.slots(step, first_apart, outputs.have_rows):
             call.check_unchanged(versions)
             added = {} if shared is None else {"invariants": shared.part(slots)}
             outputs.add(slots.run(self.model, slots.parts(framed), **added), slots)  # Phi
@@ -204,7 +205,8 @@ class FrameAveraging(nn.Module):
         """Number of slots that share a call (see ``Copies.slots``); whether the first runs in its own call.
 
         While BatchNorm trains: all. On an accelerator: all, or ``chunk``. On a CPU: None, which packs slots
-        into a call until it holds as many graphs as the batch, or ``chunk``; 1 without ``batch``.
+        into a call until it holds as many graphs as the batch, or 256 nodes, or ``chunk``; 1 without
+        ``batch``.
         """
         slots = len(frames.slot_sizes)
         if slots == 1:

@@ -22,11 +22,14 @@ LEVELS = ("edge", "node", "graph")
 class Invariants:
     r"""Quantities of a model that no frame changes, computed once for a call and used in all its frames.
 
-    The frames of a body differ by an orthogonal matrix alone: :math:`g_k^{-1} x = R_k^\top R_0\, (g_0^{-1} x)`,
-    since they share the origin and, in groups that have them, the scale and the velocity. So what a model
-    computes from distances and angles is the same in every frame: edges by radius, radial functions and
-    filters, tables of neighbors, embeddings of types. A model offers them by two attributes, and takes them
-    as a keyword of its ``forward``:
+    The input in one frame is that in another, rotated or reflected about the origin, since the frames of a
+    body share the origin (and the scale and velocity, in groups that have them):
+
+    .. math:: g_k^{-1} x = R_k^\top R_0\, (g_0^{-1} x)
+
+    So what a model computes from distances and angles is the same in every frame: edges by radius, radial
+    functions and filters, tables of neighbors, embeddings of types. A model offers them by two attributes,
+    and takes them as a keyword of its ``forward``:
 
     .. code-block:: python
 
@@ -48,10 +51,10 @@ class Invariants:
     * The method is called on the input in the first frame, which is centered (and scaled, and at rest): the
       first call of the model gives the same numbers as without, a single frame has nothing to share, and
       distances are also right for ``"R+:E(3)"``.
-    * Names begin with the level of the rows, as PyG's: ``edge_*``, ``node_*``, ``graph_*``. ``edge_index [2, E]``
-      are the edges of the rows ``edge_*`` (default those of the call), ``node_index*`` tables ``[N, k]`` of
-      nodes. By these levels they are repeated where slots share a call, and selected where later slots hold
-      some of the graphs.
+    * Names begin with the level of the rows, as PyG's: ``edge_*``, ``node_*``, ``graph_*``. The rows
+      ``edge_*`` are those of ``edge_index [2, E]`` (default: of the call); ``node_index*`` are tables
+      ``[N, k]`` of nodes. By these levels they are repeated where slots share a call, and selected where
+      later slots hold only some of the graphs.
     * Gradients flow through them: forces and second derivatives are those of the average without, since
       derivatives of a distance are the same in every frame.
 

@@ -82,14 +82,13 @@ class Copies:
 
     @cached_property
     def are_plain(self) -> bool:
-        """Whether whole copies may share a call: the model is given ``batch`` and the number of graphs, and
-        all values can be repeated.
+        """Whether whole copies may share a call: of a call with ``num_graphs`` whose values are repeatable.
 
-        A model that is not told may have it built in. Ragged frames have copies in any case.
+        Other models may have the number of graphs built in. Ragged frames have copies in any case.
         """
         call = self.layout.call
-        is_told = call.values.get("batch") is not None and call.values.get("num_graphs") is not None
-        if call.data is not None or not is_told or not self.frames.keeps_rows:
+        counts = call.values.get("batch") is not None and call.values.get("num_graphs") is not None
+        if call.data is not None or not counts or not self.frames.keeps_rows:
             return False
         return not self.frames.slots or all(starmap(self._is_plain, call.values.items()))
 

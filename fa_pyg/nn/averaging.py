@@ -18,7 +18,7 @@ from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
 from fa_pyg.copies import Copies
 from fa_pyg.frames import FrameSet, Rows
-from fa_pyg.nn.invariants import Invariants
+from fa_pyg.nn.invariants import Invariants, keyword
 from fa_pyg.nn.output_structure import check_level, has_level, output_spec
 from fa_pyg.nn.outputs import Outputs
 from fa_pyg.reps import Rep, RepLike
@@ -155,7 +155,7 @@ class FrameAveraging(nn.Module):
         shared = self._shared(copies, framed)
         for slots in copies.slots(step, first_apart, outputs.have_rows):
             call.check_unchanged(versions)
-            added = {} if shared is None else {"invariants": shared.part(slots)}
+            added = keyword(None if shared is None else shared.part(slots))
             outputs.add(slots.run(self.model, slots.parts(framed), **added), slots)  # Phi
         average = outputs.average()  # sum of w rho_out(g) ...
         self._check_output(average)

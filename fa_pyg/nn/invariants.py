@@ -14,7 +14,7 @@ from fa_pyg.copies import Slots
 from fa_pyg.frames import FrameSet, Level, Rows
 from fa_pyg.reps import Rep
 
-__all__ = ["Invariants", "offers_invariants"]
+__all__ = ["Invariants", "keyword", "offers_invariants"]
 
 LEVELS = ("edge", "node", "graph")
 
@@ -150,3 +150,8 @@ def offers_invariants(model: object, inputs: Mapping[Name, Rep], call: Call) -> 
     return given.keys() == wanted.keys() and all(
         (rep.rank, rep.pseudo) == (wanted[k].rank, wanted[k].pseudo) for k, rep in given.items()
     )
+
+
+def keyword(invariants: Mapping[str, Tensor] | None) -> dict[str, Any]:
+    """Return the keyword with which a wrapper passes invariants on: none for a model that takes none."""
+    return {} if invariants is None else {"invariants": invariants}

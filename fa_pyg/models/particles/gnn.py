@@ -14,7 +14,7 @@ from fa_pyg.math.linalg import added, gather, scatter_sum
 from fa_pyg.models.particles.edges import displacements, graph_index, graph_means
 from fa_pyg.renamed import renamed
 
-__all__ = ["GNN", "NEAR", "GNNConv", "pair_features", "pair_maps", "run_layers"]
+__all__ = ["GNN", "NEAR", "GNNConv", "edge_features", "pair_features", "pair_maps", "run_layers"]
 
 NEAR = 1e-6  # squared distance that keeps 1 / r finite where two particles meet
 
@@ -78,9 +78,10 @@ class GNN(nn.Module):
         centered = pos - graph_means(pos, graph_index(batch))
         h = self.embed(torch.cat([centered, vel, charge], dim=-1))
         source, target = edge_index
-        edge = displacements(pos, source, target)
         if invariants is None:
-            edge = torch.cat([edge, pair_features(pos, vel, charge, source, target)], dim=-1)
+            edge = edge_features(pos, vel, charge, source, target)
+        else:
+            edge = displacements(pos, source, target)
         h = run_layers(self.layers, h, edge, source, target, invariants)
         return pos + vel + self.displacement(h)
 
@@ -129,15 +130,23 @@ class GNNConv(nn.Module):
         """Return the map of the last features of each edge, ``[E, channels]``."""
         return linear(features, self.from_pair.weight[:, -features.size(1) :])
 
+    def _of_others(self, edge: Tensor, shared: Tensor) -> Tensor:
+        return torch.addmm(shared, edge, self.from_pair.weight[:, : edge.size(1)].T)
+
     def forward(
         self, h: Tensor, edge: Tensor, source: Tensor, target: Tensor, shared: Tensor | None = None
     ) -> Tensor:
         of_target, of_source = gather(self.to_target(h), target), gather(self.from_source(h), source)
-        weight = self.from_pair.weight[:, : edge.size(1)]
-        of_pair = linear(edge, weight) if shared is None else torch.addmm(shared, edge, weight.T)
+        of_pair = self.from_pair(edge) if shared is None else self._of_others(edge, shared)
         # In place: on a CPU, passes over tensors this wide take as long as the matrix products.
         messages = self.message(added(of_target, of_source, of_pair))
         return h + self.update(torch.cat([h, scatter_sum(messages, target, len(h))], dim=-1))
+
+
+def edge_features(pos: Tensor, vel: Tensor, charge: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Edge features ``[E, dim + 5]``: displacements, and invariants of pairs."""
+    pairs = pair_features(pos, vel, charge, source, target)
+    return torch.cat([displacements(pos, source, target), pairs], dim=-1)
 
 
 def pair_features(pos: Tensor, vel: Tensor, charge: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -195,7 +195,7 @@ class FrameAveraging(nn.Module):
     # ------------------------------------------------------------------------------ copies
 
     def _shared(self, copies: Copies, framed: Mapping[Name, tuple[Tensor, Rows]]) -> Invariants | None:
-        """What the model computes once for all copies, in the first frame."""
+        """Return what the model computes once for all copies, in the first frame."""
         if not self.invariants:
             return None
         layout, frames = copies.layout, copies.frames

@@ -43,7 +43,8 @@ class _OnCells(nn.Module):
         return None if found is None else {**found, "axes": "vector"}
 
     def invariants(self, z, edge_index, edge_vec, axes, axes_batch, batch, num_graphs):
-        return self.model.invariants(**self._taken(z, edge_index, edge_vec, batch, num_graphs))
+        model: Any = self.model
+        return model.invariants(**self._taken(z, edge_index, edge_vec, batch, num_graphs))
 
     def forward(self, z, edge_index, edge_vec, axes, axes_batch, batch, num_graphs, invariants=None):
         given = self._taken(z, edge_index, edge_vec, batch, num_graphs)

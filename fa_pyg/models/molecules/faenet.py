@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -114,7 +114,7 @@ class FAENet(nn.Module):
             invariants = self.invariants(z, pos, edge_index, batch, edge_vec, num_graphs)
         size = number_of_graphs(z, batch, num_graphs, values=False)
         edge_index, h = invariants["edge_index"], invariants["node_embedding"]
-        r = edge_vectors(pos, edge_index) if edge_vec is None else edge_vec
+        r = edge_vectors(cast("Tensor", pos), edge_index) if edge_vec is None else edge_vec
         u = r.to(h.dtype) / invariants["edge_length"]
         directions = torch.cat([u, *(u[:, a, None] * u[:, a:] for a in range(3))], dim=-1)
         for i, layer in enumerate(self.layers):
@@ -140,7 +140,8 @@ class FAENet(nn.Module):
         edge_index, r = edges_of(self, pos, edge_index, batch, edge_vec, z)
         length, waves, weight = self.features.radial(r.to(self.embed.weight.dtype))
         e = self.radial(waves) * (weight * self.shrink)
-        filters = {f"edge_filter_{i}": layer.radial(e) for i, layer in enumerate(self.layers)}
+        layers: Any = self.layers
+        filters = {f"edge_filter_{i}": layer.radial(e) for i, layer in enumerate(layers)}
         embedding = nan_without_position(self.embed(z), pos)
         return {"edge_index": edge_index, "edge_length": length, "node_embedding": embedding, **filters}
 

@@ -158,7 +158,8 @@ class _Outputs(nn.Module):
         return getattr(self.model, "invariants_of", None)
 
     def invariants(self, pos: Tensor, batch: Tensor | None = None) -> dict[str, Tensor]:
-        return self.model.invariants(pos, batch)
+        model: Any = self.model
+        return model.invariants(pos, batch)
 
     def forward(
         self, pos: Tensor, batch: Tensor | None = None, invariants: Mapping[str, Tensor] | None = None

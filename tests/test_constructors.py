@@ -155,6 +155,10 @@ ENERGY = {
     "energy": "energy",
     "forces": "forces",
 }
+SHARING = {
+    "model": fa_pyg.FrameAveraging(fa_pyg.models.FAENet(4, 1), PCAFrame("SE(3)")).eval(),
+    "inputs": {"z": ZEROS + 6, "pos": POS},
+}
 FRAMED = {
     "model": fa_pyg.FrameAveraging(Sums(), fa_pyg.GroupFrame("C1(3)"), {"x": "vector"}),
     "inputs": {"x": CLOUD.pos},
@@ -250,7 +254,8 @@ ENTRIES: dict[str, Entry] = {
     "nn.FramedVectors": Entry({"model": nn.Linear(3, 6)}, "model:module frame:frame?"),
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
-        "model:module frame:frame output:output? level:level? chunk:positive? round_inputs:flag" + DECLARED,
+        "model:module frame:frame output:output? level:level? chunk:positive? round_inputs:flag"
+        " invariants:flag" + DECLARED,
     ),
     "nn.FAMLP": Entry(
         {"frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},
@@ -552,6 +557,8 @@ ENTRIES: dict[str, Entry] = {
         "frame:frame pos:real batch:number? node_weight:number? "
         "group:group? tol:amount trials:whole seed:whole",
     ),
+    "testing.assert_invariants": Entry(SHARING, "model:module inputs:free tol:amount? seed:whole"),
+    "testing.invariants_error": Entry(SHARING, "model:module inputs:free seed:whole"),
     "testing.assert_permutation_frame": Entry(
         {"frame": fa_pyg.CanonicalFrame(), "trials": 1},
         "frame:other graphs:module? trials:positive seed:whole",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fa_pyg import checks
@@ -16,8 +16,9 @@ from fa_pyg.calls import Call, Layout, Name, Named, Reading, Signature
 from fa_pyg.calls.declared import NodeWeight
 from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
-from fa_pyg.copies import Copies
-from fa_pyg.frames import FrameSet
+from fa_pyg.copies import Copies, Slots
+from fa_pyg.frames import FrameSet, Rows
+from fa_pyg.nn.invariants import Invariants, keyword
 from fa_pyg.nn.output_structure import check_level, has_level, output_spec
 from fa_pyg.nn.outputs import Outputs
 from fa_pyg.nn.rounding import rounded
@@ -64,11 +65,14 @@ class FrameAveraging(nn.Module):
             as features.
         chunk: slots (frames a graph) that share one call of the model. Default: 1; if the model takes
             ``batch``, all on an accelerator, and on a CPU as many as give at most as many graphs as the batch
-            has. For one graph without ``batch`` the first slot has a call to itself unless ``level`` is
-            "node" or "edge", since its output may or may not have a row for the graph. While BatchNorm
-            trains, always all: equivariance needs statistics of all copies together.
+            has, or, after the first and if the call has ``num_graphs``, 256 nodes. For one graph without
+            ``batch`` the first slot has a call to itself unless ``level`` is "node" or "edge", since its
+            output may or may not have a row for the graph. While BatchNorm trains, always all: equivariance
+            needs statistics of all copies together.
         round_inputs: give the model its declared inputs in the type of its parameters, rounded once they are
             expressed in the frames: float64 positions to a float32 model. Default: in the type of the call.
+        invariants: compute once, and not in every frame, what a model offers as its invariants
+            (:class:`~fa_pyg.nn.invariants.Invariants`): edges by radius, radial filters, tables of neighbors.
 
     Shapes:
         inputs as the model takes them: the last ``rank`` axes have length d, those between are channels,
@@ -99,6 +103,7 @@ class FrameAveraging(nn.Module):
         levels: Named[str] | None = None,
         chunk: int | None = None,
         round_inputs: bool = False,
+        invariants: bool = True,
     ) -> None:
         super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
@@ -113,8 +118,10 @@ class FrameAveraging(nn.Module):
         self.reading.check_output(self.output)
         self.level = level
         self.chunk, self.round_inputs = chunk, round_inputs
-        may_take_data = len(self.signature.named) < 2  # attributes are available in a call only
-        names = None if may_take_data else (*self.signature.named, *self.levels, *self.inputs)
+        self.invariants = checks.flag("invariants", invariants)
+        given = [name for name in self.signature.named if name != "invariants"]
+        may_take_data = len(given) < 2  # attributes are available in a call only
+        names = None if may_take_data else (*given, *self.levels, *self.inputs)
         check_level(self.output, level, names)
 
     @property
@@ -149,11 +156,12 @@ class FrameAveraging(nn.Module):
         outputs = Outputs(self.output, self.level, layout, frames)
         versions = call.versions()
         step, first_apart = self._slots_per_call(call, frames)
-        for slots in Copies(layout, frames).slots(step, first_apart):
+        copies = Copies(layout, frames)
+        shared = self._shared(copies, framed)
+        for slots in copies.slots(step, first_apart, outputs.have_rows):
             call.check_unchanged(versions)
-            inputs = {name: slots.part(copies, rows) for name, (copies, rows) in framed.items()}
-            inputs = rounded(inputs, self.model) if self.round_inputs else inputs
-            outputs.add(slots.run(self.model, inputs), slots)  # Phi
+            added = keyword(None if shared is None else shared.part(slots))
+            outputs.add(slots.run(self.model, self._inputs_of(slots, framed), **added), slots)  # Phi
         average = outputs.average()  # sum of w rho_out(g) ...
         self._check_output(average)
         return average
@@ -191,11 +199,24 @@ class FrameAveraging(nn.Module):
 
     # ------------------------------------------------------------------------------ copies
 
+    def _shared(self, copies: Copies, framed: Mapping[Name, tuple[Tensor, Rows]]) -> Invariants | None:
+        """Return what the model computes once for all copies, in the first frame."""
+        if not self.invariants:
+            return None
+        layout, frames = copies.layout, copies.frames
+        return Invariants.of(self.model, self.inputs, layout, frames, lambda: self._inputs_of(copies.first, framed))
+
+    def _inputs_of(self, slots: Slots, framed: Mapping[Name, tuple[Tensor, Rows]]) -> dict[Name, Tensor]:
+        """Return the declared inputs of the model in these slots."""
+        inputs = slots.parts(framed)
+        return rounded(inputs, self.model) if self.round_inputs else inputs
+
     def _slots_per_call(self, call: Call, frames: FrameSet) -> tuple[int | None, bool]:
         """Number of slots that share a call (see ``Copies.slots``); whether the first runs in its own call.
 
         While BatchNorm trains: all. On an accelerator: all, or ``chunk``. On a CPU: None, which packs slots
-        into a call until it holds as many graphs as the batch, or ``chunk``; 1 without ``batch``.
+        into a call until it holds as many graphs as the batch, or 256 nodes, or ``chunk``; 1 without
+        ``batch``.
         """
         slots = len(frames.slot_sizes)
         if slots == 1:

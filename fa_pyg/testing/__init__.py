@@ -10,6 +10,7 @@ from fa_pyg.testing.exactness import assert_exact, exactness_error
 from fa_pyg.testing.forces import assert_conservative, conservation_error
 from fa_pyg.testing.frames import assert_frame, assert_same_sets
 from fa_pyg.testing.graph_frames import assert_permutation_frame, graph_catalogue
+from fa_pyg.testing.invariants import assert_invariants, invariants_error
 from fa_pyg.testing.motions import Motion, random_motion
 from fa_pyg.testing.probe import Probe, framed_probe
 from fa_pyg.testing.reports import Report, report
@@ -32,6 +33,7 @@ __all__ = [
     "assert_equivariant",
     "assert_exact",
     "assert_frame",
+    "assert_invariants",
     "assert_permutation_frame",
     "assert_same_sets",
     "assert_smooth",
@@ -44,6 +46,7 @@ __all__ = [
     "graph_catalogue",
     "idealised",
     "idealized",
+    "invariants_error",
     "largest_step",
     "lines",
     "modified",

@@ -49,6 +49,11 @@ class Projection:
 
     POWERS: ClassVar = {"sparsemax": 1, "entmax15": 2}
 
+    @property
+    def reach(self) -> float:
+        """A score that is this far below another has weight 0."""
+        return self.POWERS[self.name] * self.tau
+
     def dense(self, score: Tensor) -> Tensor:
         """Return the weights of alternatives along the last axis."""
         return _dense(score / self.tau, self.POWERS[self.name])
@@ -56,6 +61,11 @@ class Projection:
     def ranked(self, score: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights of alternatives along the last axis, largest first, and the index of each."""
         return _ranked(score / self.tau, self.POWERS[self.name])
+
+    def near(self, score: Tensor, index: Tensor, size: int) -> Tensor:
+        """Return the indices of scores within reach of the largest that shares their index, ascending."""
+        score = score.detach()
+        return (score > (_largest(score, index, size) - self.reach).index_select(0, index)).nonzero().squeeze(1)
 
     def ragged(
         self, score: Tensor, index: Tensor, size: int, most: float | None = None
@@ -98,11 +108,12 @@ def ragged(score: Tensor, index: Tensor, size: int, power: int = 2) -> tuple[Ten
     """
     z = score / power
     # The largest is subtracted to keep digits; neither the projection nor its gradient depends on it.
-    top = z.new_full((size,), -torch.inf).scatter_reduce(0, index, z.detach(), "amax")
-    z = z - top.index_select(0, index)
-    with torch.no_grad():
-        place = _support(z.detach(), index, size, power)
+    z = z - _largest(z.detach(), index, size).index_select(0, index)
+    place = (z.detach() > -1).nonzero().squeeze(1)  # the others, and NaN from -inf - -inf, have weight 0
     z, own = z.index_select(0, place), index.index_select(0, place)
+    with torch.no_grad():
+        inside = _support(z.detach(), own, size, power)
+    place, z, own = (x.index_select(0, inside) for x in (place, z, own))
     sums = scatter_sum(torch.stack([torch.ones_like(z), z, z * z], dim=1), own, size)
     count, total, squares = sums.index_select(0, own).unbind(1)
     return place, _power(z - _theta(count, total, squares, power), power)
@@ -141,22 +152,22 @@ def _power(z: Tensor, power: int) -> Tensor:
     return z if power == 1 else z * z
 
 
+def _largest(score: Tensor, index: Tensor, size: int) -> Tensor:
+    """The largest score of each simplex."""
+    return score.new_full((size,), -torch.inf).scatter_reduce(0, index, score, "amax")
+
+
 def _support(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
-    """The indices of the scores with positive weight, for scores whose largest is 0."""
-    place = (z > -1).nonzero().squeeze(1)  # the others, and NaN from -inf - -inf, have weight 0
-    z, own = z.index_select(0, place), index.index_select(0, place)
+    """The indices of the scores with positive weight, ascending, for scores from -1 to 0, the largest."""
     order = torch.argsort(z, descending=True)
-    order = order.index_select(0, torch.argsort(own.index_select(0, order), stable=True))
-    z, own = z.index_select(0, order), own.index_select(0, order)
-    counts = torch.bincount(own, minlength=size)
+    order = order.index_select(0, torch.argsort(index.index_select(0, order), stable=True))
+    z, own = z.index_select(0, order), index.index_select(0, order)
+    rank = torch.arange(1, len(z) + 1, device=z.device)
+    counts = scatter_sum(torch.ones_like(own), own, size)
     start = (counts.cumsum(0) - counts).index_select(0, own)
-    rank = torch.arange(1, len(z) + 1, device=z.device) - start
-    theta = _theta(rank.to(z.dtype), _cumulated(z, start), _cumulated(z * z, start), power)
+    before = torch.stack([z, z * z]).cumsum(1)
+    total, squares = before - (before - torch.stack([z, z * z])).index_select(1, start)
+    theta = _theta((rank - start).to(z.dtype), total, squares, power)
     inside = scatter_sum((theta < z).long(), own, size).clamp(min=1)
-    return place.index_select(0, order[rank <= inside.index_select(0, own)]).sort().values
-
-
-def _cumulated(z: Tensor, start: Tensor) -> Tensor:
-    """Cumulative sums within runs, from the start of each run."""
-    total = torch.cat([z.new_zeros(1), z.cumsum(0)])
-    return total[1:] - total.index_select(0, start)
+    chosen = rank - start <= inside.index_select(0, own)
+    return torch.empty_like(chosen).scatter_(0, order, chosen).nonzero().squeeze(1)

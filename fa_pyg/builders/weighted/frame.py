@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,15 +14,18 @@ from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.pca import identity_frames, make_proper
-from fa_pyg.builders.weighted.blend import Blend, step
+from fa_pyg.builders.weighted.blend import Blend, Gaps, step
 from fa_pyg.builders.weighted.moments import Moments
-from fa_pyg.builders.weighted.orders import SORTED, soft_orders
+from fa_pyg.builders.weighted.orders import SORTED, are_ordered, order_weights, reordered
+from fa_pyg.builders.weighted.signs import in_all_signs
 from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 from fa_pyg.builders.weighted.symmetric import symmetric_frames
-from fa_pyg.frames import ALL_RANKS, Frames
+from fa_pyg.frames import ALL_RANKS, NO_RANK, Frames
+from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.eigh import safe_eigh
 from fa_pyg.math.projections import Projection
+from fa_pyg.typed import integers
 
 __all__ = ["WeightedPCAFrame"]
 
@@ -129,7 +132,7 @@ class WeightedPCAFrame(MotionFrame):
         self.detach = checks.flag("detach", detach)
         self.register_buffer("signs", self.group.signs(), persistent=False)
 
-    def build(self, cloud: Cloud) -> Frames:
+    def build(self, cloud: Cloud) -> MotionFrames:
         if self.node_weight is not None and cloud.weight is not None:
             weight = _mapped_weight(self.node_weight, cloud.weight)
             cloud = replace(cloud, weight=weight, types=False)
@@ -140,7 +143,7 @@ class WeightedPCAFrame(MotionFrame):
             frames = self._principal(cloud, origin)
         return frames.detach() if self.detach else frames  # forward-mode derivatives ignore the grad mode
 
-    def _principal(self, cloud: Cloud, origin: Tensor | None) -> Frames:
+    def _principal(self, cloud: Cloud, origin: Tensor | None) -> MotionFrames:
         """The frames of a group that rotates."""
         moments, widths = Moments(cloud, origin), self.widths
         second = moments.second()
@@ -152,30 +155,30 @@ class WeightedPCAFrame(MotionFrame):
         # Cubes overflow before squares do: then all numbers of the body, and of its frames, are NaN.
         if self.order_projection is None:
             odd = moments.odd(axes)
-            blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, widths.gap, widths.line)
+            gaps = Gaps.of(values + 0 * odd.detach().sum(1, keepdim=True), far, widths.gap, widths.line)
             # The moments of a point are rounding.
-            odd = torch.where(blend.point.unsqueeze(1), 0, self._damped(odd, values))
-            parts = self._chosen_signs(cloud, origin, axes, odd, blend)
-        else:
-            values = values + 0 * values.detach().sum(1, keepdim=True).pow(1.5)
-            # The number of vectors is not meaningful: edges go both ways, and cells may be repeated.
-            scale = torch.ones_like(values[:, 0]) if far is None else 2 / moments.participation().sqrt()
-            near = None if widths.near is None else widths.near * scale
-            blend = Blend.of(values, far, widths.gap * scale, widths.line, widths.start, near)
-            parts = self._all_signs(cloud, origin, axes, second, scale, blend, self.order_projection)
-        exact = self._exactness(cloud, origin, blend)
-        return Frames.ragged(*parts, cloud.size, origin, cloud.batch, exact)
+            odd = torch.where(gaps.point.unsqueeze(1), 0, self._damped(odd, values))
+            return self._chosen_signs(cloud, origin, axes, odd, gaps)
+        values = values + 0 * values.detach().sum(1, keepdim=True).pow(1.5)
+        # The number of vectors is not meaningful: edges go both ways, and cells may be repeated.
+        scale = torch.ones_like(values[:, 0]) if far is None else 2 / moments.participation(second).sqrt()
+        near = None if widths.near is None else widths.near * scale
+        gaps = Gaps.of(values, far, widths.gap * scale, widths.line, widths.start, near)
+        parts = _Parts.of(are_ordered(values, scale, self.order_projection), gaps)
+        return self._all_signs(cloud, origin, axes, second, scale, gaps, parts, self.order_projection)
 
-    def _exactness(self, cloud: Cloud, origin: Tensor | None, blend: Blend) -> Tensor:
-        """The highest rank of outputs that the frames of each body are exact for."""
-        # Frames of lines and points are as exact as the average over quarter turns, and do not read tensors.
-        rank = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else -1
-        exact = torch.where((blend.line > 0) | blend.point, rank, ALL_RANKS)
-        unseen = cloud.unseen(origin)
-        if unseen is None:
+    def _exactness(self, cloud: Cloud, origin: Tensor | None, bodies: Tensor, blend: Blend) -> Tensor:
+        """The highest rank of outputs that frames are exact for, of each body; these have this blend."""
+        exact = torch.full((cloud.size,), ALL_RANKS, device=cloud.device)
+        if not len(bodies):
             return exact
-        # Nodes without weight may lie off the line that the others form.
-        return torch.where((exact < ALL_RANKS) & unseen, -1, exact)
+        # Frames of lines and points are as exact as the average over quarter turns, and do not read tensors.
+        rank = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else NO_RANK
+        some = torch.where((blend.line > 0) | blend.point, rank, ALL_RANKS)
+        unseen = cloud.unseen(origin)
+        if unseen is not None:  # nodes without weight may lie off the line that the others form
+            some = torch.where((some < ALL_RANKS) & unseen.index_select(0, bodies), NO_RANK, some)
+        return exact.scatter_(0, bodies, some)
 
     def _damped(self, odd: Tensor, values: Tensor) -> Tensor:
         """The odd moments, damped to 0 for axes along which the spread is small."""
@@ -183,22 +186,30 @@ class WeightedPCAFrame(MotionFrame):
         return odd * step(values / (size + (size == 0)) / self.widths.flat**2, 0)
 
     def _chosen_signs(
-        self, cloud: Cloud, origin: Tensor | None, axes: Tensor, odd: Tensor, blend: Blend
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotation, body and weight of frames in the signs of positive weight, the largest weight first."""
+        self, cloud: Cloud, origin: Tensor | None, axes: Tensor, odd: Tensor, gaps: Gaps
+    ) -> Frames:
+        """Frames in the signs of positive weight, the largest weight first."""
         signs = self.signs.to(axes)
-        weight, pattern = self.projection.ranked(odd @ signs.T)
-        weight = weight * blend.generic.unsqueeze(1)
+        score = odd @ signs.T
+        best, pattern = score.detach().topk(min(len(signs), 2))
+        parts = _Parts.of((best[:, :1] - best[:, 1:] >= self.projection.reach).all(1), gaps)
+        rotation = axes * signs.index_select(0, pattern[:, 0]).unsqueeze(1)
+        if parts.are_decided:
+            return Frames.uniform(rotation.unsqueeze(0), origin, cloud.batch, ALL_RANKS)
+        blend = gaps.blend(parts.symmetric)
+        undecided, share = parts.undecided(blend)
+        weight, pattern = self.projection.ranked(score.index_select(0, undecided))
+        weight = weight * share.unsqueeze(1)
         slot, body = (~(weight.detach().T <= 0)).nonzero().unbind(1)  # a NaN keeps its frames
-        pattern = pattern[body, slot]
-        rotation = axes.index_select(0, body) * signs.index_select(0, pattern).unsqueeze(1)
-        parts = rotation, body, weight[body, slot]
-        if self.group.dim > 1:
-            others = symmetric_frames(cloud, origin, axes, odd, blend, self.group.reflects, self.projection)
-            if others is not None:
-                rotation, body, weight = (torch.cat(both) for both in zip(parts, others[:3], strict=True))
-                return rotation, body, weight
-        return parts
+        pattern, weight, body = pattern[body, slot], weight[body, slot], undecided.index_select(0, body)
+        found = [
+            (rotation.index_select(0, parts.decided), parts.decided, weight.new_ones(len(parts.decided))),
+            (axes.index_select(0, body) * signs.index_select(0, pattern).unsqueeze(1), body, weight),
+            *(others[:3] for others in self._symmetric(cloud, origin, axes, odd, parts, blend)),
+        ]
+        rotation, body, weight = (torch.cat(part) for part in zip(*found, strict=True))
+        exact = self._exactness(cloud, origin, parts.symmetric, blend)
+        return Frames.ragged(rotation, body, weight, cloud.size, origin, cloud.batch, exact)
 
     def _all_signs(
         self,
@@ -207,30 +218,90 @@ class WeightedPCAFrame(MotionFrame):
         axes: Tensor,
         second: Tensor,
         scale: Tensor,
-        blend: Blend,
+        gaps: Gaps,
+        parts: _Parts,
         of_orders: Projection,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotation, body and weight of frames in all signs, and in the orders of positive weight."""
-        body = (~(blend.generic.detach() <= 0)).nonzero().squeeze(1)
-        parts = axes.index_select(0, body), body, blend.generic[body], torch.full_like(body, SORTED)
-        rotation, body, weight, rule = parts
-        if self.group.dim > 1:
-            others = symmetric_frames(cloud, origin, axes, None, blend, self.group.reflects, self.projection)
-            if others is not None:
-                rotation, body, weight, rule = (torch.cat(both) for both in zip(parts, others, strict=True))
+    ) -> MotionFrames:
+        """Frames in all signs, and in the orders of positive weight."""
+        signs = self.signs.to(axes)
+        if parts.are_decided:
+            frames = Frames.signed(axes, signs, origin, cloud.batch)
+            return frames.with_exact(parts.decided.new_full((cloud.size,), ALL_RANKS))
+        blend = gaps.blend(parts.symmetric)
+        body, weight = parts.undecided(blend)
+        found = [
+            (axes.index_select(0, body), body, weight, torch.full_like(body, SORTED)),
+            *self._symmetric(cloud, origin, axes, None, parts, blend),
+        ]
+        rotation, body, weight, rule = (torch.cat(part) for part in zip(*found, strict=True))
         moment, width = second.index_select(0, body), scale.index_select(0, body)
-        rotation, frame, share = soft_orders(rotation, moment, width, rule, of_orders)
-        if not self.group.reflects:
-            rotation = make_proper(rotation)
-        body, weight = body.index_select(0, frame), weight.index_select(0, frame) * share
-        signs, k = self.signs.to(rotation), len(self.signs)
-        rotation = (rotation * signs[:, None, None, :]).flatten(0, 1)
-        return rotation, body.repeat(k), weight.repeat(k) / k
+        weight = weight.unsqueeze(1) * order_weights(rotation, moment, width, rule, of_orders)
+        frame, order = (~(weight.detach() <= 0)).nonzero().unbind(1)  # a NaN keeps its frames
+        rotation = reordered(rotation.index_select(0, frame), order)
+        rotation = rotation if self.group.reflects else make_proper(rotation)
+        rotation = torch.cat([axes.index_select(0, parts.decided), rotation])
+        body = torch.cat([parts.decided, body.index_select(0, frame)])
+        weight = torch.cat([weight.new_ones(len(parts.decided)), weight[frame, order]])
+        exact = self._exactness(cloud, origin, parts.symmetric, blend)
+        return in_all_signs(cloud, origin, rotation, body, weight, signs, exact)
+
+    def _symmetric(
+        self,
+        cloud: Cloud,
+        origin: Tensor | None,
+        axes: Tensor,
+        odd: Tensor | None,
+        parts: _Parts,
+        blend: Blend,
+    ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Rotation, body, weight and rule of frames of bodies whose principal axes do not suffice."""
+        bodies = parts.symmetric
+        if not len(bodies) or self.group.dim == 1:
+            return []
+        odd, axes = None if odd is None else odd.index_select(0, bodies), axes.index_select(0, bodies)
+        given = cloud, origin, bodies, axes, odd, blend, self.group.reflects, self.projection
+        rotation, body, weight, rule = symmetric_frames(*given, parts.is_free)
+        return [(rotation, bodies.index_select(0, body), weight, rule)]
 
     def extra_repr(self) -> str:
         tail = ", detach=True" if self.detach else ""
         settings = f"smoothness={self.smoothness!r}, tau={self.widths.tau}, gap={self.widths.gap}"
         return f"{super().extra_repr()}, {settings}{tail}"
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Bodies by what has to be decided: a single synchronization with the device.
+
+    Args:
+        decided: bodies whose only frame (in all signs, or in chosen ones) are their principal axes.
+        mixed: bodies with good axes, in several signs or orders, or with NaN.
+        symmetric: bodies whose principal axes do not suffice.
+        is_free: whether a body has frames without a good axis.
+    """
+
+    decided: Tensor
+    mixed: Tensor
+    symmetric: Tensor
+    is_free: bool
+
+    @classmethod
+    def of(cls, decided: Tensor, gaps: Gaps) -> _Parts:
+        """Return the parts of bodies, of which some have a single sign or order if their axes are good."""
+        decided, blended = gaps.clear & decided, gaps.blended
+        kinds = torch.stack([decided, ~(decided | blended), blended, gaps.free])
+        *counts, free = integers(kinds.sum(1))
+        order = kinds[:3].int().argmax(0).argsort(stable=True)
+        return cls(*order.split(counts), free > 0)
+
+    @property
+    def are_decided(self) -> bool:
+        return not len(self.mixed) and not len(self.symmetric)
+
+    def undecided(self, blend: Blend) -> tuple[Tensor, Tensor]:
+        """The other bodies, and the shares of their principal axes, given the blend of the symmetric."""
+        share = torch.cat([blend.generic.new_ones(len(self.mixed)), blend.generic])
+        return torch.cat([self.mixed, self.symmetric]), share
 
 
 def _mapped_weight(change: Callable[[Tensor], Any], given: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud, Quantity
-from fa_pyg.math.linalg import gather, scatter_sum
+from fa_pyg.lazy import cached_property
+from fa_pyg.math.linalg import gather, rotate, scatter_sum, second_moments
 from fa_pyg.typed import total
 
 __all__ = ["Moments"]
@@ -16,19 +17,20 @@ class Moments:
     """Moments of the points and vectors that a frame reads of a cloud, about the origin of the cloud."""
 
     def __init__(self, cloud: Cloud, origin: Tensor | None) -> None:
-        self.parts = [_Columns(cloud, origin, quantity) for quantity in cloud.read]
+        self.parts = [_Part(cloud, origin, quantity) for quantity in cloud.read]
 
     def second(self) -> Tensor:
         """Return the sum of the (weighted) covariances, ``[B, d, d]``."""
         return total(part.second() for part in self.parts)
 
-    def participation(self) -> Tensor:
+    def participation(self, second: Tensor) -> Tensor:
         r"""Return the participation number of the rows in the second moments, ``[B]``, at least 1.
 
         .. math:: N = \Big(\sum_i m_i\Big)^2 \Big/ \sum_i m_i^2, \qquad m_i = c_i |x_i|^2
         """
-        amount, squares = (total(both) for both in zip(*(part.shares() for part in self.parts), strict=True))
-        return torch.where(squares > 0, amount * amount / torch.where(squares > 0, squares, 1), 1)
+        squares = total(part.squares() for part in self.parts)
+        some, amount = squares > 0, second.diagonal(dim1=1, dim2=2).sum(1)
+        return torch.where(some, amount * amount / torch.where(some, squares, 1), 1)
 
     def odd(self, axes: Tensor) -> Tensor:
         """Return odd moments ``[B, d]``: invariants that change sign with their axis.
@@ -40,52 +42,51 @@ class Moments:
         parts = [part for part in self.parts if part.signed]
         if not parts:
             return axes.new_zeros(axes.shape[:2])
-        third, absolute, first, square = total(part.along(axes) for part in parts)
+        third, absolute, first, square = total(part.along(axes) for part in parts).unbind(1)
         return third / (absolute + (absolute == 0)) + first / (square + (square == 0)).sqrt()
 
 
-class _Columns:
-    """The coordinates of a quantity as separate columns: they fit into a cache, a large table does not."""
+class _Part:
+    """The rows of one quantity, with their bodies and weights."""
 
     def __init__(self, cloud: Cloud, origin: Tensor | None, quantity: Quantity) -> None:
-        rows, self.index, c = cloud.centered(quantity, origin)
-        self.x = [column.contiguous() for column in rows.unbind(1)]
-        self.c = torch.ones_like(self.x[0]) if c is None else c
+        self.x, self.index, self.c = cloud.centered(quantity, origin)
         self.size, self.signed = cloud.size, not quantity.rep.pseudo
-        self.amount = self._amount(self.c)
 
     def second(self) -> Tensor:
         """The mean squares ``[B, d, d]``."""
-        d, weighted = range(len(self.x)), [column * self.c for column in self.x]
-        upper = {(i, j): self._total(self.x[i] * weighted[j]) for i in d for j in d if i <= j}
-        full = torch.stack([upper[min(i, j), max(i, j)] for i in d for j in d]) / self.amount
-        return full.view(len(d), len(d), -1).movedim(-1, 0)
+        return second_moments(self.x, self.index, self.size, self.c) / self.amounts[:, :1, None]
 
-    def shares(self) -> tuple[Tensor, Tensor]:
-        """The sums ``[B]`` of the contributions of rows to the trace of ``second``, and of their squares."""
-        share = total(column * column for column in self.x) * self.c / gather(self.amount, self.index)
-        return self._total(share), self._total(share * share)
+    def squares(self) -> Tensor:
+        """The sums ``[B]`` of the squares of the contributions of rows to the trace of ``second``."""
+        share = (self.x * self.x).sum(1)
+        share = share if self.c is None else share * self.c
+        return self._total(share * share) / self.amounts[:, 0].square()
 
     def along(self, axes: Tensor) -> Tensor:
-        """The means ``[4, B, d]`` of s^3, its absolute value, s and s^2 along axes, the last two with c^2."""
+        """The means ``[B, 4, d]`` of s^3, its absolute value, s and s^2 along axes, the last two with c^2."""
         # Nodes of weight 0 do not contribute; the mean with c^2 about a centroid with c is not 0.
-        u = self.c * self.c
-        sums: list[list[Tensor]] = []
-        for axis in axes.permute(2, 1, 0).contiguous():
-            s = self.x[0] * gather(axis[0], self.index)
-            for column, share in zip(self.x[1:], axis[1:], strict=True):
-                s = torch.addcmul(s, column, gather(share, self.index))
-            square = s * s
-            cube = square * s * self.c
-            sums.append([self._total(term) for term in (cube, cube.abs(), s * u, square * u)])
-        amount = torch.stack([self.amount, self._amount(u)]).repeat_interleave(2, 0).unsqueeze(-1)
-        return torch.stack([torch.stack(moment, dim=1) for moment in zip(*sums, strict=True)]) / amount
+        s = rotate(self.x, gather(axes, self.index), 1)
+        square = s * s
+        cube = square * s
+        if self.c is not None:
+            c = self.c.unsqueeze(1)
+            u = c * c
+            cube, s, square = cube * c, s * u, square * u
+        sums = self._total(torch.cat([cube, cube.abs(), s, square], dim=1))
+        amounts = self.amounts.repeat_interleave(2, 1, output_size=4)
+        return sums.view(self.size, 4, -1) / amounts.unsqueeze(2)
 
-    def _amount(self, weight: Tensor) -> Tensor:
-        amount = self._total(weight)
-        return amount + (amount == 0)
+    @cached_property
+    def amounts(self) -> Tensor:
+        """The sums ``[B, 2]`` of the weights and of their squares; 1 in place of 0."""
+        if self.c is None:
+            amounts = self._total(self.x.new_ones(1, 1).expand(self.x.size(0), 2))
+        else:
+            amounts = self._total(torch.stack([self.c, self.c * self.c], dim=1))
+        return amounts + (amounts == 0)
 
-    def _total(self, column: Tensor) -> Tensor:
+    def _total(self, rows: Tensor) -> Tensor:
         if self.index is None:
-            return column.sum(0, keepdim=True)
-        return scatter_sum(column, self.index, self.size)
+            return rows.sum(0, keepdim=True)
+        return scatter_sum(rows, self.index, self.size)

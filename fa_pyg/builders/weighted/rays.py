@@ -14,6 +14,8 @@ __all__ = ["Rays"]
 
 # About how many axes of a body share the weight at most; ties are not counted.
 _MOST_AXES = 16
+# Candidates beyond which those far from the best are dropped before anything is differentiated.
+_FEW = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -44,41 +46,49 @@ class Rays:
         ``[B, 1]`` for axes that stand for both ends.
         """
         weight = torch.stack([top, line, bottom])
-        family, body, end = (weight > 0).nonzero().unbind(1)
+        at = (weight.detach() > 0).nonzero()
+        family, body, end = at.unbind(1)
         first = family == 2
-        axis = torch.where(first.unsqueeze(1), axes[..., 0][body], axes[..., -1][body])
-        axis = axis * (1 - 2 * end).to(axis).unsqueeze(1)
+        axis = axes[body, :, torch.where(first, 0, axes.size(-1) - 1)]
+        if top.size(1) == 2:
+            axis = axis * (1 - 2 * end).unsqueeze(1)
         oriented = torch.full_like(first, top.size(1) == 2)
         return cls(axis, body, weight[family, body, end], first, torch.where(family == 1, 4, 1), oriented)
 
     @classmethod
     def through(cls, candidates: Candidates, share: Tensor, point: Tensor, projection: Projection) -> Rays:
         """Return rays through the best candidates of bodies with a positive share; any ray if all are 0."""
-        serves = candidates.read | point.index_select(0, candidates.body)
-        at = (serves & (share.index_select(0, candidates.body) > 0)).nonzero().squeeze(1)
-        with torch.no_grad():
-            best, _ = projection.ragged(candidates.height(at)[0], candidates.body[at], candidates.size)
-        at = at.index_select(0, best)
-        body = candidates.body.index_select(0, at)
+        wanted, body = share.detach() > 0, candidates.body
+        of_points = point.index_select(0, body)
+        serves = candidates.serve(torch.arange(len(body), device=body.device), of_points)
+        at = (wanted.index_select(0, body) & serves).nonzero().squeeze(1)
+        if len(at) > _FEW:
+            with torch.no_grad():
+                near = projection.near(candidates.height(at)[0], body.index_select(0, at), candidates.size)
+            at = at.index_select(0, near)
+        body = body.index_select(0, at)
         score, axis = candidates.height(at)
         best, weight = projection.ragged(score, body, candidates.size, _MOST_AXES)
         axis, body = axis.index_select(0, best), body.index_select(0, best)
-        lost = ((share > 0) & (torch.bincount(body, minlength=candidates.size) == 0)).nonzero().squeeze(1)
-        axis = torch.cat([axis, axis.new_tensor([[0.0, 0.0, 1.0]]).expand(len(lost), -1)])
+        lost = wanted.index_fill(0, body, False).nonzero().squeeze(1)
+        axis = torch.cat([axis, _upright(share).expand(len(lost), -1)])
         body = torch.cat([body, lost])
         weight = torch.cat([weight, weight.new_ones(len(lost))]) * share.index_select(0, body)
-        rotations = torch.where(point.index_select(0, body), 24, 1)
-        first = torch.zeros_like(body, dtype=torch.bool)
-        return cls(axis, body, weight, first, rotations, ~first)
+        return cls._free(axis, body, weight, point, 24)
 
     @classmethod
     def upright(cls, share: Tensor, point: Tensor) -> Rays:
         """Return the normal of the plane for bodies in two dimensions: frames rotate about it."""
-        body = (share > 0).nonzero().squeeze(1)
-        axis = share.new_tensor([[0.0, 0.0, 1.0]]).expand(len(body), -1)
-        rotations = torch.where(point.index_select(0, body), 4, 1)
+        body = (share.detach() > 0).nonzero().squeeze(1)
+        axis = _upright(share).expand(len(body), -1)
+        return cls._free(axis, body, share.index_select(0, body), point, 4)
+
+    @classmethod
+    def _free(cls, axis: Tensor, body: Tensor, weight: Tensor, point: Tensor, rotations: int) -> Rays:
+        """Rays that are not principal axes; those of points are averaged over some rotations."""
+        count = torch.where(point.index_select(0, body), rotations, 1)
         first = torch.zeros_like(body, dtype=torch.bool)
-        return cls(axis, body, share.index_select(0, body), first, rotations, ~first)
+        return cls(axis, body, weight, first, count, ~first)
 
     def axes(self, ray: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Some axes, whether frames are averaged over rotations about them, and whether they are oriented."""
@@ -88,4 +98,11 @@ class Rays:
     @classmethod
     def cat(cls, parts: list[Rays]) -> Rays:
         """Concatenate rays."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(*(torch.cat([getattr(rays, field.name) for rays in parts]) for field in fields(cls)))
+
+
+def _upright(like: Tensor) -> Tensor:
+    """The last axis, ``[1, 3]``."""
+    return torch.eye(3, dtype=like.dtype, device=like.device)[2:]

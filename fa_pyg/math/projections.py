@@ -76,20 +76,21 @@ class Projection:
         scores are multiplied by the differentiable factor :math:`1 + (n / m - 1)^2 m / n`, up to three times.
         Equal scores keep equal weights, however many there are.
         """
-        power, score = self.POWERS[self.name], score / self.tau
-        place, weight = ragged(score, index, size, power)
+        power = self.POWERS[self.name]
+        z = score / self.reach
+        place, weight, count = _ragged(z, index, size, power)
         found = place
         if most is None:
             return found, weight
         for _ in range(_TIMES):
-            score, index = score.index_select(0, found), index.index_select(0, found)
+            if len(found) <= most or not (count > most).any():
+                break
+            z, index = z.index_select(0, found), index.index_select(0, found)
             square = scatter_sum(weight * weight, index, size)
             many = (1 / torch.where(square > 0, square, 1) / most).clamp(min=1)
-            if not (many > 1).any():
-                break
-            score = score * (1 + (many - 1) ** 2 / many).index_select(0, index)
+            z = z * (1 + (many - 1) ** 2 / many).index_select(0, index)
             # The support of a sharper projection is a subset: nothing is lost.
-            found, weight = ragged(score, index, size, power)
+            found, weight, count = _ragged(z, index, size, power)
             place = place.index_select(0, found)
         return place, weight
 
@@ -106,17 +107,21 @@ def ragged(score: Tensor, index: Tensor, size: int, power: int = 2) -> tuple[Ten
     Shapes:
         score, index ``[n]``; returns the indices ``[m]`` of positive weights, ascending, and these weights.
     """
-    z = score / power
+    return _ragged(score / power, index, size, power)[:2]
+
+
+def _ragged(z: Tensor, index: Tensor, size: int, power: int) -> tuple[Tensor, Tensor, Tensor]:
+    """:func:`ragged` of scores / power, with the number of positive weights beside each of them."""
     # The largest is subtracted to keep digits; neither the projection nor its gradient depends on it.
     z = z - _largest(z.detach(), index, size).index_select(0, index)
     place = (z.detach() > -1).nonzero().squeeze(1)  # the others, and NaN from -inf - -inf, have weight 0
-    z, own = z.index_select(0, place), index.index_select(0, place)
+    z, index = z.index_select(0, place), index.index_select(0, place)
     with torch.no_grad():
-        inside = _support(z.detach(), own, size, power)
-    place, z, own = (x.index_select(0, inside) for x in (place, z, own))
-    sums = scatter_sum(torch.stack([torch.ones_like(z), z, z * z], dim=1), own, size)
-    count, total, squares = sums.index_select(0, own).unbind(1)
-    return place, _power(z - _theta(count, total, squares, power), power)
+        inside = _support(z.detach(), index, power)
+    place, z, index = (x.index_select(0, inside) for x in (place, z, index))
+    sums = scatter_sum(torch.stack([torch.ones_like(z), z, z * z], dim=1), index, size)
+    count, total, squares = sums.index_select(0, index).unbind(1)
+    return place, _power(z - _theta(count, total, squares, power), power), count
 
 
 def _ranked(score: Tensor, power: int) -> tuple[Tensor, Tensor]:
@@ -157,17 +162,15 @@ def _largest(score: Tensor, index: Tensor, size: int) -> Tensor:
     return score.new_full((size,), -torch.inf).scatter_reduce(0, index, score, "amax")
 
 
-def _support(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
+def _support(z: Tensor, index: Tensor, power: int) -> Tensor:
     """The indices of the scores with positive weight, ascending, for scores from -1 to 0, the largest."""
     order = torch.argsort(z, descending=True)
     order = order.index_select(0, torch.argsort(index.index_select(0, order), stable=True))
     z, own = z.index_select(0, order), index.index_select(0, order)
-    rank = torch.arange(1, len(z) + 1, device=z.device)
-    counts = scatter_sum(torch.ones_like(own), own, size)
-    start = (counts.cumsum(0) - counts).index_select(0, own)
-    before = torch.stack([z, z * z]).cumsum(1)
-    total, squares = before - (before - torch.stack([z, z * z])).index_select(1, start)
-    theta = _theta((rank - start).to(z.dtype), total, squares, power)
-    inside = scatter_sum((theta < z).long(), own, size).clamp(min=1)
-    chosen = rank - start <= inside.index_select(0, own)
-    return torch.empty_like(chosen).scatter_(0, order, chosen).nonzero().squeeze(1)
+    start = torch.searchsorted(own, own)  # of each run
+    count = torch.arange(1, len(z) + 1, device=z.device) - start
+    powers = torch.stack([z, z * z])
+    upto = powers.cumsum(1)
+    total, squares = (upto - (upto - powers).index_select(1, start)).unbind()
+    inside = _theta(count.to(z.dtype), total, squares, power) < z  # the first ones of each run
+    return torch.empty_like(inside).scatter_(0, order, inside).nonzero().squeeze(1)

@@ -96,6 +96,11 @@ class Gaps:
         low = self.rows < 1
         return self.point | low[:2].all(0) | low[3:].any(0)
 
+    @property
+    def unbounded(self) -> Tensor:
+        """Whether a body is, at least nearly, a line or a point."""
+        return self.point | (self.rows[2:3] < 1).any(0)
+
     def blend(self, bodies: Tensor | None = None) -> Blend:
         """Return the shares of the families of frames, of all bodies or of some."""
         if bodies is None:

@@ -71,8 +71,8 @@ class Candidates:
             third = third if moment is None else third + moment
             signs = (x, -x) if pseudo and reflects else (x,)  # its sign is arbitrary: both are candidates
             vectors += [(signed, square, bonus, body, is_read) for signed in signs]
-        joint = torch.where(point, torch.inf, joint)
-        third = torch.where(point[:, None, None, None], 0, third)
+        joint = joint.masked_fill(point, torch.inf)
+        third = third.masked_fill(point[:, None, None, None], 0)
         scaled = [x / _root(joint if own else square)[body] for x, square, _, body, own in vectors]
         read = [torch.full_like(body, own, dtype=torch.bool) for _, _, _, body, own in vectors]
         found = [torch.cat(scaled), *(torch.cat([part[k] for part in vectors]) for k in (2, 3)), torch.cat(read)]
@@ -82,19 +82,20 @@ class Candidates:
         reads_all = all(own for *_, own in vectors)
         return cls(found[0], found[1], found[2], None if reads_all else found[3], third)
 
-    def serve(self, at: Tensor, unread: Tensor) -> Tensor:
+    def serve(self, at: Tensor | None, unread: Tensor) -> Tensor:
         """Whether some candidates serve: those that are read, and others where ``unread`` holds."""
-        if self.read is None:
-            return torch.ones_like(unread)
-        return self.read.index_select(0, at) | unread
+        return torch.ones_like(unread) if self.read is None else _at(self.read, at) | unread
 
-    def height(self, at: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores and directions of some candidates as axes."""
-        x, body = self.x.index_select(0, at), self.body.index_select(0, at)
-        square = (x * x).sum(1)
-        axis = x / (square + (square == 0)).sqrt().unsqueeze(1)
-        third = _dot(_contracted(_contracted(self.third.index_select(0, body), axis), axis), axis)
-        return square.log() + self.bonus.index_select(0, at) + third, axis
+    def height(self, at: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores and directions of some candidates, or of all, as axes."""
+        x = _at(self.x, at)
+        square = _dot(x, x)
+        none = square == 0
+        safe = square.masked_fill(none, 1)
+        axis = x / safe.sqrt().unsqueeze(1)
+        third = self.third.index_select(0, _at(self.body, at))
+        third = _dot(_contracted(_contracted(third, axis), axis), axis)
+        return safe.log().masked_fill(none, -torch.inf) + _at(self.bonus, at) + third, axis
 
     def across(
         self, a: Tensor, averaged: Tensor, oriented: Tensor, at: Tensor, hands: int, chiral: bool
@@ -118,20 +119,22 @@ class Candidates:
         fixed = p.detach() - _dot(p.detach(), a).unsqueeze(1) * a  # rotates with the axis, not about it
         p = torch.where((_dot(p, p).detach() > _FIXED**2).unsqueeze(1), p, fixed)
         square = _dot(p, p)
-        e = p / (square + (square == 0)).sqrt().unsqueeze(1)
+        e = p / _root(square)
         up = cross(a, e, dim=-1)
         body = self.body.index_select(0, at)
         of_e = _contracted(self.third.index_select(0, body), e)
-        apart = (square > _ACROSS**2) & self.serve(at, averaged)
-        side = torch.where(oriented, height / (1 + height * height).sqrt(), 0)
-        even = torch.where(apart, square, 1).log() + side + _dot(_contracted(of_e, e), e)
-        even = torch.where(apart, even, -torch.inf) + self.bonus.index_select(0, at)
+        lost = square <= _ACROSS**2
+        if self.read is not None:
+            lost = lost | ~self.serve(at, averaged)
+        side = (height / (1 + height * height).sqrt()).masked_fill(~oriented, 0)
+        even = square.masked_fill(lost, 1).log() + side + _dot(_contracted(of_e, e), e)
+        even = even.masked_fill(lost, -torch.inf) + self.bonus.index_select(0, at)
         if not chiral:
             return even.unsqueeze(1).expand(-1, hands), e, up
         # With (e, u, a) orthonormal: uuu + eeu + aau + aeu. Across a line both hands have equal weights:
         # others would depend on the orientation of the line.
         traces = self.third.diagonal(dim1=2, dim2=3).sum(-1).index_select(0, body)
-        odd = torch.where(averaged | ~oriented, 0, _dot(traces + _contracted(of_e, a), up))
+        odd = _dot(traces + _contracted(of_e, a), up).masked_fill(averaged | ~oriented, 0)
         return torch.stack([even + odd, even - odd][:hands], dim=1), e, up
 
 
@@ -160,7 +163,7 @@ def _vectors(
         x = x - center
         # What is left of a point at the centroid is rounding, which would be scaled up: set it to 0.
         rounding = (32 * torch.finfo(x.dtype).eps) ** 2 * _dot(center, center)
-        x = torch.where((_dot(x, x) <= rounding).unsqueeze(1), 0, x)
+        x = x.masked_fill((_dot(x, x) <= rounding).unsqueeze(1), 0)
     return torch.nn.functional.pad(x, (0, 3 - x.size(1))), c, body
 
 
@@ -175,16 +178,19 @@ def _sums(
     c = torch.ones_like(square) if c is None else c
     columns = torch.stack([c, c * square, c * c], 1)
     if third:
-        safe = torch.where(square == 0, 1, square)
-        norm = torch.where(square == 0, 0, safe * safe.sqrt()) * c
+        norm = square * square.masked_fill(square == 0, 1).sqrt() * c
         cube = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1).unsqueeze(2) * (x * c.unsqueeze(1)).unsqueeze(1)
         columns = torch.cat([columns, norm.unsqueeze(1), cube.flatten(1)], 1)
     sums = scatter_sum(columns, body, size)
     means = sums[:, 1:3] / _or_one(sums[:, :1])
-    share = torch.where(c > 0, c / (c + means[:, 1].index_select(0, body)), 1)
-    bonus = torch.where(c > 0, share.log(), -torch.inf)
-    moment = (sums[:, 4:] / _or_one(sums[:, 3:4])).view(-1, 3, 3, 3) if third else None
+    share = c / (c + means[:, 1].index_select(0, body))
+    bonus = share.masked_fill(c <= 0, 1).log().masked_fill(c <= 0, -torch.inf)
+    moment = (sums[:, 4:] / _or_one(sums[:, 3:4])).view(size, 3, 3, 3) if third else None
     return means[:, 0], bonus, moment
+
+
+def _at(x: Tensor, index: Tensor | None) -> Tensor:
+    return x if index is None else x.index_select(0, index)
 
 
 def _root(square: Tensor) -> Tensor:

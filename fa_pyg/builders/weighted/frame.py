@@ -167,18 +167,19 @@ class WeightedPCAFrame(MotionFrame):
         parts = _Parts.of(are_ordered(values, scale, self.order_projection), gaps)
         return self._all_signs(cloud, origin, axes, second, scale, gaps, parts, self.order_projection)
 
-    def _exactness(self, cloud: Cloud, origin: Tensor | None, bodies: Tensor, blend: Blend) -> Tensor:
-        """The highest rank of outputs that frames are exact for, of each body; these have this blend."""
+    def _exactness(self, cloud: Cloud, origin: Tensor | None, parts: _Parts, blend: Blend) -> Tensor:
+        """The highest rank of outputs that frames are exact for, of each body."""
         exact = torch.full((cloud.size,), ALL_RANKS, device=cloud.device)
-        if not len(bodies):
+        if not parts.is_unbounded:
             return exact
         # Frames of lines and points are as exact as the average over quarter turns, and do not read tensors.
         rank = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else NO_RANK
         some = torch.where((blend.line > 0) | blend.point, rank, ALL_RANKS)
         unseen = cloud.unseen(origin)
         if unseen is not None:  # nodes without weight may lie off the line that the others form
-            some = torch.where((some < ALL_RANKS) & unseen.index_select(0, bodies), NO_RANK, some)
-        return exact.scatter_(0, bodies, some)
+            unseen = unseen.index_select(0, parts.symmetric)
+            some = torch.where((some < ALL_RANKS) & unseen, NO_RANK, some)
+        return exact.scatter_(0, parts.symmetric, some)
 
     def _damped(self, odd: Tensor, values: Tensor) -> Tensor:
         """The odd moments, damped to 0 for axes along which the spread is small."""
@@ -208,7 +209,7 @@ class WeightedPCAFrame(MotionFrame):
             *(others[:3] for others in self._symmetric(cloud, origin, axes, odd, parts, blend)),
         ]
         rotation, body, weight = (torch.cat(part) for part in zip(*found, strict=True))
-        exact = self._exactness(cloud, origin, parts.symmetric, blend)
+        exact = self._exactness(cloud, origin, parts, blend)
         return Frames.ragged(rotation, body, weight, cloud.size, origin, cloud.batch, exact)
 
     def _all_signs(
@@ -242,7 +243,7 @@ class WeightedPCAFrame(MotionFrame):
         rotation = torch.cat([axes.index_select(0, parts.decided), rotation])
         body = torch.cat([parts.decided, body.index_select(0, frame)])
         weight = torch.cat([weight.new_ones(len(parts.decided)), weight[frame, order]])
-        exact = self._exactness(cloud, origin, parts.symmetric, blend)
+        exact = self._exactness(cloud, origin, parts, blend)
         return in_all_signs(cloud, origin, rotation, body, weight, signs, exact)
 
     def _symmetric(
@@ -278,21 +279,23 @@ class _Parts:
         mixed: bodies with good axes, in several signs or orders, or with NaN.
         symmetric: bodies whose principal axes do not suffice.
         is_free: whether a body has frames without a good axis.
+        is_unbounded: whether a body is, at least nearly, a line or a point.
     """
 
     decided: Tensor
     mixed: Tensor
     symmetric: Tensor
     is_free: bool
+    is_unbounded: bool
 
     @classmethod
     def of(cls, decided: Tensor, gaps: Gaps) -> _Parts:
         """Return the parts of bodies, of which some have a single sign or order if their axes are good."""
         decided, blended = gaps.clear & decided, gaps.blended
-        kinds = torch.stack([decided, ~(decided | blended), blended, gaps.free])
-        *counts, free = integers(kinds.sum(1))
+        kinds = torch.stack([decided, ~(decided | blended), blended, gaps.free, gaps.unbounded])
+        *counts, free, unbounded = integers(kinds.sum(1))
         order = kinds[:3].int().argmax(0).argsort(stable=True)
-        return cls(*order.split(counts), free > 0)
+        return cls(*order.split(counts), free > 0, unbounded > 0)
 
     @property
     def are_decided(self) -> bool:

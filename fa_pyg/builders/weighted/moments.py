@@ -47,21 +47,26 @@ class Moments:
 
 
 class _Part:
-    """The rows of one quantity, with their bodies and weights."""
+    """The rows of one quantity, with their bodies and weights, summed in one pass."""
 
     def __init__(self, cloud: Cloud, origin: Tensor | None, quantity: Quantity) -> None:
-        self.x, self.index, self.c = cloud.centered(quantity, origin)
+        self.x, self.index, c = cloud.centered(quantity, origin)
         self.size, self.signed = cloud.size, not quantity.rep.pseudo
+        self.is_weighted = c is not None
+        self.c = torch.ones_like(self.x[:, 0]) if c is None else c
 
     def second(self) -> Tensor:
         """The mean squares ``[B, d, d]``."""
-        return second_moments(self.x, self.index, self.size, self.c) / self.amounts[:, :1, None]
+        d = self.x.size(1)
+        if self.index is None:
+            full = second_moments(self.x, None, 1, self.c if self.is_weighted else None)
+            return full / self.amounts[:, :1, None]
+        places = [_pairs(d).index((min(i, j), max(i, j))) for i in range(d) for j in range(d)]
+        return (self._sums[:, places] / self.amounts[:, :1]).view(self.size, d, d)
 
     def squares(self) -> Tensor:
         """The sums ``[B]`` of the squares of the contributions of rows to the trace of ``second``."""
-        share = (self.x * self.x).sum(1)
-        share = share if self.c is None else share * self.c
-        return self._total(share * share) / self.amounts[:, 0].square()
+        return self._sums[:, -1] / self.amounts[:, 0].square()
 
     def along(self, axes: Tensor) -> Tensor:
         """The means ``[B, 4, d]`` of s^3, its absolute value, s and s^2 along axes, the last two with c^2."""
@@ -69,24 +74,36 @@ class _Part:
         s = rotate(self.x, gather(axes, self.index), 1)
         square = s * s
         cube = square * s
-        if self.c is not None:
+        if self.is_weighted:
             c = self.c.unsqueeze(1)
             u = c * c
             cube, s, square = cube * c, s * u, square * u
         sums = self._total(torch.cat([cube, cube.abs(), s, square], dim=1))
         amounts = self.amounts.repeat_interleave(2, 1, output_size=4)
-        return sums.view(self.size, 4, -1) / amounts.unsqueeze(2)
+        return sums.view(self.size, 4, s.size(1)) / amounts.unsqueeze(2)
 
     @cached_property
     def amounts(self) -> Tensor:
         """The sums ``[B, 2]`` of the weights and of their squares; 1 in place of 0."""
-        if self.c is None:
-            amounts = self._total(self.x.new_ones(1, 1).expand(self.x.size(0), 2))
-        else:
-            amounts = self._total(torch.stack([self.c, self.c * self.c], dim=1))
+        amounts = self._sums[:, -3:-1]
         return amounts + (amounts == 0)
+
+    @cached_property
+    def _sums(self) -> Tensor:
+        """Of each body, the sums of the second moments (of several bodies), of c, of c^2, and of (c x^2)^2."""
+        # By contiguous columns: faster than d x d small products.
+        x = [column.contiguous() for column in self.x.unbind(1)]
+        weighted = [column * self.c for column in x] if self.is_weighted else x
+        pairs = _pairs(len(x)) if self.index is not None else [(i, i) for i in range(len(x))]
+        columns = {(i, j): x[i] * weighted[j] for i, j in pairs}
+        share = total(columns[i, i] for i in range(len(x)))
+        return self._total(torch.stack([*columns.values(), self.c, self.c * self.c, share * share], dim=1))
 
     def _total(self, rows: Tensor) -> Tensor:
         if self.index is None:
             return rows.sum(0, keepdim=True)
         return scatter_sum(rows, self.index, self.size)
+
+
+def _pairs(dim: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(dim) for j in range(i, dim)]

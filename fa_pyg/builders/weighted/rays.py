@@ -59,15 +59,15 @@ class Rays:
     def through(cls, candidates: Candidates, share: Tensor, point: Tensor, projection: Projection) -> Rays:
         """Return rays through the best candidates of bodies with a positive share; any ray if all are 0."""
         wanted, body = share.detach() > 0, candidates.body
-        of_points = point.index_select(0, body)
-        serves = candidates.serve(torch.arange(len(body), device=body.device), of_points)
-        at = (wanted.index_select(0, body) & serves).nonzero().squeeze(1)
-        if len(at) > _FEW:
+        serves = candidates.serve(None, point.index_select(0, body)) & wanted.index_select(0, body)
+        at = None
+        if len(body) > _FEW:
             with torch.no_grad():
-                near = projection.near(candidates.height(at)[0], body.index_select(0, at), candidates.size)
-            at = at.index_select(0, near)
-        body = body.index_select(0, at)
+                score = candidates.height(None)[0].masked_fill(~serves, -torch.inf)
+                at = projection.near(score, body, candidates.size)
+            body, serves = body.index_select(0, at), serves.index_select(0, at)
         score, axis = candidates.height(at)
+        score = score.masked_fill(~serves, -torch.inf)
         best, weight = projection.ragged(score, body, candidates.size, _MOST_AXES)
         axis, body = axis.index_select(0, best), body.index_select(0, best)
         lost = wanted.index_fill(0, body, False).nonzero().squeeze(1)

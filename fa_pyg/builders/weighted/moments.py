@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.lazy import cached_property
-from fa_pyg.math.linalg import gather, rotate, scatter_sum, second_moments
+from fa_pyg.math.linalg import scatter_columns
 from fa_pyg.typed import total
 
 __all__ = ["Moments"]
@@ -42,67 +42,61 @@ class Moments:
         parts = [part for part in self.parts if part.signed]
         if not parts:
             return axes.new_zeros(axes.shape[:2])
-        third, absolute, first, square = total(part.along(axes) for part in parts).unbind(1)
+        third, absolute, first, square = total(part.along(axes) for part in parts)
         return third / (absolute + (absolute == 0)) + first / (square + (square == 0)).sqrt()
 
 
 class _Part:
-    """The rows of one quantity, with their bodies and weights, summed in one pass."""
+    """The rows of one quantity, with their bodies and weights: as columns, which are summed together."""
 
     def __init__(self, cloud: Cloud, origin: Tensor | None, quantity: Quantity) -> None:
-        self.x, self.index, c = cloud.centered(quantity, origin)
-        self.size, self.signed = cloud.size, not quantity.rep.pseudo
-        self.is_weighted = c is not None
-        self.c = torch.ones_like(self.x[:, 0]) if c is None else c
+        x, self.index, c = cloud.centered(quantity, origin)
+        # Contiguous coordinates: products of thousands of rows of three numbers are slow, also backward.
+        self.x, self.size, self.signed = x.T.contiguous(), cloud.size, not quantity.rep.pseudo
+        self.c = torch.ones_like(self.x[0]) if c is None else c
 
     def second(self) -> Tensor:
         """The mean squares ``[B, d, d]``."""
-        d = self.x.size(1)
-        if self.index is None:
-            full = second_moments(self.x, None, 1, self.c if self.is_weighted else None)
-            return full / self.amounts[:, :1, None]
+        d = len(self.x)
         places = [_pairs(d).index((min(i, j), max(i, j))) for i in range(d) for j in range(d)]
-        return (self._sums[:, places] / self.amounts[:, :1]).view(self.size, d, d)
+        return (self._sums[places] / self.amounts[0]).T.reshape(self.size, d, d)
 
     def squares(self) -> Tensor:
         """The sums ``[B]`` of the squares of the contributions of rows to the trace of ``second``."""
-        return self._sums[:, -1] / self.amounts[:, 0].square()
+        return self._sums[-1] / self.amounts[0].square()
 
     def along(self, axes: Tensor) -> Tensor:
-        """The means ``[B, 4, d]`` of s^3, its absolute value, s and s^2 along axes, the last two with c^2."""
+        """The means ``[4, B, d]`` of s^3, its absolute value, s and s^2 along axes, the last two with c^2."""
         # Nodes of weight 0 do not contribute; the mean with c^2 about a centroid with c is not 0.
-        s = rotate(self.x, gather(axes, self.index), 1)
-        square = s * s
-        cube = square * s
-        if self.is_weighted:
-            c = self.c.unsqueeze(1)
-            u = c * c
-            cube, s, square = cube * c, s * u, square * u
-        sums = self._total(torch.cat([cube, cube.abs(), s, square], dim=1))
-        amounts = self.amounts.repeat_interleave(2, 1, output_size=4)
-        return sums.view(self.size, 4, s.size(1)) / amounts.unsqueeze(2)
+        d = len(self.x)
+        if self.index is None:
+            s = axes[0].mT @ self.x
+        else:
+            own = axes.permute(1, 2, 0).reshape(d * d, -1).gather(1, self.index.expand(d * d, -1))
+            s = (self.x.unsqueeze(1) * own.view(d, d, -1)).sum(0)
+        square, u = s * s, self.c * self.c
+        cube = square * s * self.c
+        sums = self._total(torch.cat([cube, cube.abs(), s * u, square * u])).view(2, 2, d, self.size)
+        return (sums / self.amounts[:, None, None]).flatten(0, 1).mT
 
     @cached_property
     def amounts(self) -> Tensor:
-        """The sums ``[B, 2]`` of the weights and of their squares; 1 in place of 0."""
-        amounts = self._sums[:, -3:-1]
+        """The sums ``[2, B]`` of the weights and of their squares; 1 in place of 0."""
+        amounts = self._sums[-3:-1]
         return amounts + (amounts == 0)
 
     @cached_property
     def _sums(self) -> Tensor:
-        """Of each body, the sums of the second moments (of several bodies), of c, of c^2, and of (c x^2)^2."""
-        # By contiguous columns: faster than d x d small products.
-        x = [column.contiguous() for column in self.x.unbind(1)]
-        weighted = [column * self.c for column in x] if self.is_weighted else x
-        pairs = _pairs(len(x)) if self.index is not None else [(i, i) for i in range(len(x))]
-        columns = {(i, j): x[i] * weighted[j] for i, j in pairs}
+        """Of each body, the sums of the products of coordinates, of c, of c^2, and of (c x^2)^2."""
+        x, weighted = self.x.unbind(), (self.x * self.c).unbind()
+        columns = {(i, j): x[i] * weighted[j] for i, j in _pairs(len(x))}
         share = total(columns[i, i] for i in range(len(x)))
-        return self._total(torch.stack([*columns.values(), self.c, self.c * self.c, share * share], dim=1))
+        return self._total(torch.stack([*columns.values(), self.c, self.c * self.c, share * share]))
 
-    def _total(self, rows: Tensor) -> Tensor:
+    def _total(self, columns: Tensor) -> Tensor:
         if self.index is None:
-            return rows.sum(0, keepdim=True)
-        return scatter_sum(rows, self.index, self.size)
+            return columns.sum(1, keepdim=True)
+        return scatter_columns(columns, self.index, self.size)
 
 
 def _pairs(dim: int) -> list[tuple[int, int]]:

@@ -65,7 +65,23 @@ class Projection:
     def near(self, score: Tensor, index: Tensor, size: int) -> Tensor:
         """Return the indices of scores within reach of the largest that shares their index, ascending."""
         score = score.detach()
-        return (score > (_largest(score, index, size) - self.reach).index_select(0, index)).nonzero().squeeze(1)
+        return (
+            (score > (_largest(score, index, size) - self.reach).index_select(0, index)).nonzero().squeeze(1)
+        )
+
+    def weights(self, score: Tensor, index: Tensor, size: int, most: float | None = None) -> Tensor:
+        """Return the weights of all scores that share an index, 0 outside the support.
+
+        As :meth:`ragged`, in fixed shapes and without a sync.
+        """
+        power, z = self.POWERS[self.name], score / self.reach
+        weight = _weights(z, index, size, power)
+        for _ in range(0 if most is None else _TIMES):
+            square = scatter_sum(weight * weight, index, size)
+            many = (1 / torch.where(square > 0, square, 1) / (most or 1)).clamp(min=1)
+            z = z * (1 + (many - 1) ** 2 / many).index_select(0, index)
+            weight = _weights(z, index, size, power)
+        return weight
 
     def ragged(
         self, score: Tensor, index: Tensor, size: int, most: float | None = None
@@ -116,12 +132,22 @@ def _ragged(z: Tensor, index: Tensor, size: int, power: int) -> tuple[Tensor, Te
     z = z - _largest(z.detach(), index, size).index_select(0, index)
     place = (z.detach() > -1).nonzero().squeeze(1)  # the others, and NaN from -inf - -inf, have weight 0
     z, index = z.index_select(0, place), index.index_select(0, place)
-    with torch.no_grad():
-        inside = _support(z.detach(), index, power)
+    inside = _inside(z.detach(), index, power).nonzero().squeeze(1)
     place, z, index = (x.index_select(0, inside) for x in (place, z, index))
     sums = scatter_sum(torch.stack([torch.ones_like(z), z, z * z], dim=1), index, size)
     count, total, squares = sums.index_select(0, index).unbind(1)
     return place, _power(z - _theta(count, total, squares, power), power), count
+
+
+def _weights(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
+    """The weights of all scores / power, 0 for those outside the support: :func:`ragged` of fixed shape."""
+    z = z - _largest(z.detach(), index, size).index_select(0, index)
+    z = torch.where(z > -1, z, -1)
+    inside = (z.detach() > -1) & _inside(z.detach(), index, power)
+    kept = z.masked_fill(~inside, 0)
+    sums = scatter_sum(torch.stack([inside.to(z.dtype), kept, kept * kept], dim=1), index, size)
+    count, total, squares = sums.index_select(0, index).unbind(1)
+    return _power(kept - _theta(count.clamp(min=1), total, squares, power), power).masked_fill(~inside, 0)
 
 
 def _ranked(score: Tensor, power: int) -> tuple[Tensor, Tensor]:
@@ -162,15 +188,16 @@ def _largest(score: Tensor, index: Tensor, size: int) -> Tensor:
     return score.new_full((size,), -torch.inf).scatter_reduce(0, index, score, "amax")
 
 
-def _support(z: Tensor, index: Tensor, power: int) -> Tensor:
-    """The indices of the scores with positive weight, ascending, for scores from -1 to 0, the largest."""
-    order = torch.argsort(z, descending=True)
-    order = order.index_select(0, torch.argsort(index.index_select(0, order), stable=True))
-    z, own = z.index_select(0, order), index.index_select(0, order)
-    start = torch.searchsorted(own, own)  # of each run
-    count = torch.arange(1, len(z) + 1, device=z.device) - start
-    powers = torch.stack([z, z * z])
-    upto = powers.cumsum(1)
-    total, squares = (upto - (upto - powers).index_select(1, start)).unbind()
-    inside = _theta(count.to(z.dtype), total, squares, power) < z  # the first ones of each run
-    return torch.empty_like(inside).scatter_(0, order, inside).nonzero().squeeze(1)
+def _inside(z: Tensor, index: Tensor, power: int) -> Tensor:
+    """Whether scores from -1 to 0, the largest of each simplex, have a positive weight."""
+    with torch.no_grad():
+        order = torch.argsort(z, descending=True)
+        order = order.index_select(0, torch.argsort(index.index_select(0, order), stable=True))
+        z, own = z.index_select(0, order), index.index_select(0, order)
+        start = torch.searchsorted(own, own)  # of each run
+        count = torch.arange(1, z.size(0) + 1, device=z.device) - start
+        powers = torch.stack([z, z * z])
+        upto = powers.cumsum(1)
+        total, squares = (upto - (upto - powers).index_select(1, start)).unbind()
+        inside = _theta(count.to(z.dtype), total, squares, power) < z  # the first ones of each run
+        return torch.empty_like(inside).scatter_(0, order, inside)

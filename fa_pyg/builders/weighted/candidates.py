@@ -75,7 +75,11 @@ class Candidates:
         third = third.masked_fill(point[:, None, None, None], 0)
         scaled = [x / _root(joint if own else square)[body] for x, square, _, body, own in vectors]
         read = [torch.full_like(body, own, dtype=torch.bool) for _, _, _, body, own in vectors]
-        found = [torch.cat(scaled), *(torch.cat([part[k] for part in vectors]) for k in (2, 3)), torch.cat(read)]
+        found = [
+            torch.cat(scaled),
+            *(torch.cat([part[k] for part in vectors]) for k in (2, 3)),
+            torch.cat(read),
+        ]
         if bodies is not None:
             order = torch.argsort(found[2], stable=True)
             found = [value.index_select(0, order) for value in found]

@@ -98,7 +98,9 @@ class _Tables(NamedTuple):
 def _tables(dim: int, dtype: torch.dtype, device: torch.device) -> _Tables:
     found = list(itertools.permutations(range(dim)))
     orders, count = torch.tensor(found), len(found)
-    swapped = [found.index(tuple({0: 1, 1: 0}.get(k, k) for k in order)) for order in found] if dim > 1 else [0]
+    swapped = (
+        [found.index(tuple({0: 1, 1: 0}.get(k, k) for k in order)) for order in found] if dim > 1 else [0]
+    )
     rules = torch.zeros(4, count, count, dtype=dtype)
     rules[GIVEN, :, 0] = 1
     rules[SORTED] = torch.eye(count)

@@ -10,10 +10,10 @@ from torch import Tensor
 from fa_pyg.builders.weighted.candidates import Candidates
 from fa_pyg.math.projections import Projection
 
-__all__ = ["Rays"]
+__all__ = ["MOST_AXES", "Rays"]
 
-# About how many axes of a body share the weight at most; ties are not counted.
-_MOST_AXES = 16
+MOST_AXES = 16
+"""About how many axes of a body share the weight at most; ties are not counted."""
 # Candidates beyond which those far from the best are dropped before anything is differentiated.
 _FEW = 1 << 12
 
@@ -68,7 +68,7 @@ class Rays:
             body, serves = body.index_select(0, at), serves.index_select(0, at)
         score, axis = candidates.height(at)
         score = score.masked_fill(~serves, -torch.inf)
-        best, weight = projection.ragged(score, body, candidates.size, _MOST_AXES)
+        best, weight = projection.ragged(score, body, candidates.size, MOST_AXES)
         axis, body = axis.index_select(0, best), body.index_select(0, best)
         lost = wanted.index_fill(0, body, False).nonzero().squeeze(1)
         axis = torch.cat([axis, _upright(share).expand(len(lost), -1)])

@@ -19,14 +19,14 @@ from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.math.projections import Projection
 from fa_pyg.typed import cross, det, integers
 
-__all__ = ["symmetric_frames"]
+__all__ = ["MOST_ACROSS", "Hands", "any_across", "rotations_of_a_cube", "symmetric_frames"]
 
 # Pairs of an axis and a candidate in one block, which bounds the memory, and the number of pairs beyond which
 # those without weight are dropped before anything is differentiated.
 _PAIRS, _FEW = 1 << 17, 1 << 12
 
-# About how many candidates across an axis share the weight at most; ties are not counted.
-_MOST_ACROSS = 8
+MOST_ACROSS = 8
+"""About how many candidates across an axis share the weight at most; ties are not counted."""
 
 
 def symmetric_frames(
@@ -75,8 +75,7 @@ def symmetric_frames(
     """
     candidates = Candidates.of(cloud, origin, bodies, blend.point, reflects)
     rays, num_principal = _rays(axes, odd, blend, candidates, projection, is_free)
-    # All signs of axes include both hands: then their scores are equal.
-    hands = _Hands(2 if reflects and odd is not None else 1, not (reflects and odd is None))
+    hands = Hands.of(reflects, odd)
     rotation, ray, weight = _completed(rays, candidates, hands, projection)
     body, weight = rays.body.index_select(0, ray), weight * rays.weight.index_select(0, ray)
     first, count = rays.first.index_select(0, ray), rays.rotations.index_select(0, ray)
@@ -90,11 +89,16 @@ def symmetric_frames(
     return rotation[:, :d, :d], body, weight, torch.full_like(body, GIVEN)
 
 
-class _Hands(NamedTuple):
+class Hands(NamedTuple):
     """How many hands each frame has, 2 with its mirror image, and whether their scores differ."""
 
     count: int
     chiral: bool
+
+    @classmethod
+    def of(cls, reflects: bool, odd: Tensor | None) -> Hands:
+        """Return the hands of frames in chosen signs, by odd moments, or in all signs, which include both."""
+        return cls(2 if reflects and odd is not None else 1, not (reflects and odd is None))
 
 
 def _rays(
@@ -121,7 +125,7 @@ def _rays(
 
 
 def _completed(
-    rays: Rays, candidates: Candidates, hands: _Hands, projection: Projection
+    rays: Rays, candidates: Candidates, hands: Hands, projection: Projection
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames ``(e, +- a x e, a)`` of weighted rays a: rotation, ray and weight."""
     ray, at = _good_pairs(rays, candidates, hands, projection)
@@ -129,11 +133,11 @@ def _completed(
     if hands.count > 1:
         e, ray = (value.repeat_interleave(2, 0) for value in (e, ray))
         up = torch.stack([up, -up], dim=1).flatten(0, 1)
-    best, weight = projection.ragged(score.flatten(), ray, len(rays.body), _MOST_ACROSS * hands.count)
+    best, weight = projection.ragged(score.flatten(), ray, len(rays.body), MOST_ACROSS * hands.count)
     e, up, ray = (value.index_select(0, best) for value in (e, up, ray))
     lost = torch.ones_like(rays.first).index_fill(0, ray, False).nonzero().squeeze(1)
     if len(lost):
-        some_e, some_up = _any_across(rays.axis.index_select(0, lost))
+        some_e, some_up = any_across(rays.axis.index_select(0, lost))
         signs = (1, -1)[: hands.count]
         e, up = torch.cat([e, *(some_e for _ in signs)]), torch.cat([up, *(sign * some_up for sign in signs)])
         ray, more = torch.cat([ray, *(lost for _ in signs)]), len(lost) * hands.count
@@ -142,7 +146,7 @@ def _completed(
 
 
 def _good_pairs(
-    rays: Rays, candidates: Candidates, hands: _Hands, projection: Projection
+    rays: Rays, candidates: Candidates, hands: Hands, projection: Projection
 ) -> tuple[Tensor, Tensor]:
     """The pairs of a ray and a candidate of its body; without pairs of weight 0 where there are many."""
     blocks: list[tuple[Tensor, Tensor]] = []
@@ -172,7 +176,7 @@ def _pairs(rays: Rays, candidates: Candidates) -> Iterator[tuple[Tensor, Tensor]
         yield ray.repeat_interleave(count), torch.arange(len(before), device=before.device) - before
 
 
-def _any_across(axis: Tensor) -> tuple[Tensor, Tensor]:
+def any_across(axis: Tensor) -> tuple[Tensor, Tensor]:
     """Any two unit vectors that are orthogonal to each axis and to each other."""
     seed = torch.zeros_like(axis).scatter_(1, axis.detach().abs().argmin(1, keepdim=True), 1)
     e = torch.nn.functional.normalize(cross(seed, axis, dim=-1), dim=-1)
@@ -185,13 +189,13 @@ def _rotated_copies(rotation: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     if len(frame) == len(count):
         return rotation, frame
     index = torch.arange(len(frame), device=count.device) - (count.cumsum(0) - count).index_select(0, frame)
-    table = _rotations_of_a_cube().to(rotation)
+    table = rotations_of_a_cube().to(rotation)
     return rotation.index_select(0, frame) @ table.index_select(0, index), frame
 
 
 @cache
 @torch.inference_mode(False)  # cached: tensors made in inference mode cannot be differentiated later
-def _rotations_of_a_cube() -> Tensor:
+def rotations_of_a_cube() -> Tensor:
     """The 24 rotations of a cube, ``[24, 3, 3]``: the identity, the others about the last axis, the rest."""
     rotations: list[Tensor] = []
     for order in itertools.permutations(range(3)):

@@ -62,7 +62,7 @@ class Gaps:
         far = 0 if origin is None else (origin * origin).sum(1)
         point = top <= (32 * torch.finfo(top.dtype).eps) ** 2 * (far + top)
         if not lower:
-            return cls(values.new_empty(0, len(top)), point)
+            return cls(values.new_empty(0, top.size(0)), point)
         unit = top + (top == 0)
         if len(lower) == 1:
             return cls(_begun((top - lower[0]) / (unit * gap), start).unsqueeze(0), point)

@@ -43,7 +43,7 @@ class Candidates:
     @property
     def size(self) -> int:
         """The number of bodies."""
-        return len(self.third)
+        return self.third.size(0)
 
     @classmethod
     def of(
@@ -66,7 +66,7 @@ class Candidates:
                 continue
             x, c, body = _vectors(cloud, quantity, origin, number)
             is_read, pseudo = any(quantity is other for other in cloud.read), quantity.rep.pseudo
-            square, bonus, moment = _sums(x, c, body, len(point), is_read and not pseudo)
+            square, bonus, moment = _sums(x, c, body, point.size(0), is_read and not pseudo)
             joint = joint + square if is_read else joint
             third = third if moment is None else third + moment
             signs = (x, -x) if pseudo and reflects else (x,)  # its sign is arbitrary: both are candidates
@@ -156,7 +156,7 @@ def _vectors(
     Those of bodies of negative number are left out.
     """
     x, index, c = cloud.rows(quantity)
-    index = torch.zeros(len(x), dtype=torch.long, device=x.device) if index is None else index
+    index = torch.zeros(x.size(0), dtype=torch.long, device=x.device) if index is None else index
     body = index if number is None else number.index_select(0, index)
     if number is not None and len(number) > 1:
         kept = (body >= 0).nonzero().squeeze(1)

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from fa_pyg.builders.pca import make_proper
 from fa_pyg.builders.weighted.blend import Blend
-from fa_pyg.builders.weighted.orders import SORTED, order_weights, reordered
+from fa_pyg.builders.weighted.orders import order_weights, reordered
 from fa_pyg.builders.weighted.padded import Padded
 from fa_pyg.builders.weighted.padded_rays import padded_symmetric
 from fa_pyg.builders.weighted.principal import Principal
+from fa_pyg.builders.weighted.tables import SORTED
 from fa_pyg.frames import Frames
 
 __all__ = ["frames_of_fixed_number"]

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from functools import cache
-from typing import NamedTuple
-
-import torch
 from torch import Tensor
 
+from fa_pyg.builders.weighted.tables import orders
 from fa_pyg.math.projections import Projection
 
-__all__ = ["ALL", "GIVEN", "SORTED", "SWAPPED", "are_ordered", "order_weights", "reordered"]
-
-# Rules for the weights of the orders of a frame's axes: the given order alone; softly, by the spread along
-# each axis; the same, averaged over the exchange of the first two, for lines; all equally, for points.
-GIVEN, SORTED, SWAPPED, ALL = range(4)
+__all__ = ["are_ordered", "order_weights", "reordered"]
 
 # Spreads below this share of the mean spread count as equal: axes across a line are not ordered.
 _FLAT = 0.01
@@ -51,13 +43,13 @@ def order_weights(
         rotation: the axes in the columns.
         moment: C of each frame's body.
         scale: s of each frame's body, relative to the temperature of ``projection``.
-        rule: the rule of each frame, one of the constants of this module.
+        rule: the rule of each frame, one of the constants of ``tables.py``.
         projection: the projection of scores to weights.
 
     Shapes:
         rotation and moment ``[F, d, d]``, scale and rule ``[F]``; returns ``[F, d!]``.
     """
-    tables = _tables(rotation.size(-1), rotation.dtype, rotation.device)
+    tables = orders(rotation.size(-1), rotation)
     spread = (rotation * (moment @ rotation)).sum(1)
     weight = projection.dense(_logarithm(spread) @ tables.places / scale.unsqueeze(1))
     return (weight.unsqueeze(1) @ tables.rules.index_select(0, rule)).squeeze(1)
@@ -65,7 +57,7 @@ def order_weights(
 
 def reordered(rotation: Tensor, order: Tensor) -> Tensor:
     """Return frames ``[F, d, d]`` with their axes in these orders ``[F]``; of either determinant."""
-    table = _tables(rotation.size(-1), rotation.dtype, rotation.device).orders
+    table = orders(rotation.size(-1), rotation).table
     return rotation.gather(2, table.index_select(0, order).unsqueeze(1).expand_as(rotation))
 
 
@@ -74,37 +66,3 @@ def _logarithm(spread: Tensor) -> Tensor:
     mean = spread.sum(1, keepdim=True).abs()
     relative = spread / (mean + (mean == 0)) * spread.size(1)
     return (relative + _FLAT).clamp(min=_FLAT / 2).log()
-
-
-class _Tables(NamedTuple):
-    """Constants of the orders of d axes.
-
-    Args:
-        orders: all orders, the given one first.
-        places: the place of each axis in each order.
-        rules: for each rule, how the weights of orders are mixed.
-
-    Shapes:
-        orders ``[d!, d]``, places ``[d, d!]``, rules ``[4, d!, d!]``.
-    """
-
-    orders: Tensor
-    places: Tensor
-    rules: Tensor
-
-
-@cache
-@torch.inference_mode(False)  # cached: tensors made in inference mode cannot be differentiated later
-def _tables(dim: int, dtype: torch.dtype, device: torch.device) -> _Tables:
-    found = list(itertools.permutations(range(dim)))
-    orders, count = torch.tensor(found), len(found)
-    swapped = (
-        [found.index(tuple({0: 1, 1: 0}.get(k, k) for k in order)) for order in found] if dim > 1 else [0]
-    )
-    rules = torch.zeros(4, count, count, dtype=dtype)
-    rules[GIVEN, :, 0] = 1
-    rules[SORTED] = torch.eye(count)
-    rules[SWAPPED] = (torch.eye(count) + torch.eye(count)[swapped]) / 2
-    rules[ALL] = 1 / count
-    places = orders.argsort(1).T.contiguous().to(dtype)
-    return _Tables(orders.to(device), places.to(device), rules.to(device))

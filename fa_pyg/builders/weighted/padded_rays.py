@@ -9,11 +9,11 @@ from torch import Tensor
 
 from fa_pyg.builders.weighted.blend import Blend
 from fa_pyg.builders.weighted.candidates import Candidates
-from fa_pyg.builders.weighted.orders import ALL, GIVEN, SORTED, SWAPPED
 from fa_pyg.builders.weighted.padded import Padded, largest_weights, taken
 from fa_pyg.builders.weighted.principal import Principal
 from fa_pyg.builders.weighted.rays import MOST_AXES
-from fa_pyg.builders.weighted.symmetric import MOST_ACROSS, Hands, any_across, rotations_of_a_cube
+from fa_pyg.builders.weighted.symmetric import MOST_ACROSS, Hands, any_across
+from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED, rotations_of_a_cube
 from fa_pyg.math.projections import Projection
 
 __all__ = ["padded_symmetric"]
@@ -157,8 +157,7 @@ def _completed(
 
 def _rotated_copies(frames: Padded, count: Tensor) -> Padded:
     """The copies of frames under 1, 4 or 24 rotations, relative to their axes."""
-    d = frames.rotation.size(-1)
-    table = rotations_of_a_cube().to(frames.rotation)[: 24 if d == 3 else 4, :d, :d]
+    table = rotations_of_a_cube(frames.rotation.size(-1), frames.rotation)
     number = torch.arange(len(table), device=count.device)[:, None, None]
     weight = torch.where(number < count, frames.weight / count, 0)
     rotation = frames.rotation @ table[:, None, None]

@@ -7,11 +7,12 @@ from torch import Tensor
 
 from fa_pyg.builders.pca import make_proper
 from fa_pyg.builders.weighted.blend import Blend
-from fa_pyg.builders.weighted.orders import SORTED, are_ordered, order_weights, reordered
+from fa_pyg.builders.weighted.orders import are_ordered, order_weights, reordered
 from fa_pyg.builders.weighted.parts import Parts
 from fa_pyg.builders.weighted.principal import Principal
 from fa_pyg.builders.weighted.signs import in_all_signs
 from fa_pyg.builders.weighted.symmetric import symmetric_frames
+from fa_pyg.builders.weighted.tables import SORTED
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.frames.motion import MotionFrames
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -13,13 +11,13 @@ from torch import Tensor
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.weighted.blend import Blend
 from fa_pyg.builders.weighted.candidates import Candidates
-from fa_pyg.builders.weighted.orders import ALL, GIVEN, SORTED, SWAPPED
 from fa_pyg.builders.weighted.rays import Rays
+from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED, rotations_of_a_cube
 from fa_pyg.math.linalg import scatter_sum
 from fa_pyg.math.projections import Projection
-from fa_pyg.typed import cross, det, integers
+from fa_pyg.typed import cross, integers
 
-__all__ = ["MOST_ACROSS", "Hands", "any_across", "rotations_of_a_cube", "symmetric_frames"]
+__all__ = ["MOST_ACROSS", "Hands", "any_across", "symmetric_frames"]
 
 # Pairs of an axis and a candidate in one block, which bounds the memory, and the number of pairs beyond which
 # those without weight are dropped before anything is differentiated.
@@ -189,19 +187,5 @@ def _rotated_copies(rotation: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     if len(frame) == len(count):
         return rotation, frame
     index = torch.arange(len(frame), device=count.device) - (count.cumsum(0) - count).index_select(0, frame)
-    table = rotations_of_a_cube().to(rotation)
+    table = rotations_of_a_cube(3, rotation)
     return rotation.index_select(0, frame) @ table.index_select(0, index), frame
-
-
-@cache
-@torch.inference_mode(False)  # cached: tensors made in inference mode cannot be differentiated later
-def rotations_of_a_cube() -> Tensor:
-    """The 24 rotations of a cube, ``[24, 3, 3]``: the identity, the others about the last axis, the rest."""
-    rotations: list[Tensor] = []
-    for order in itertools.permutations(range(3)):
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            matrix = torch.zeros(3, 3, dtype=torch.float64)
-            matrix[range(3), order] = torch.tensor(signs, dtype=torch.float64)
-            if det(matrix) > 0:
-                rotations.append(matrix)
-    return torch.stack(sorted(rotations, key=lambda m: (m[2, 2] != 1, not m.equal(torch.eye(3).double()))))

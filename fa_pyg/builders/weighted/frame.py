@@ -172,6 +172,7 @@ class WeightedPCAFrame(MotionFrame):
 
     def extra_repr(self) -> str:
         tail = ", detach=True" if self.detach else ""
+        tail += "" if self.max_frames is None else f", max_frames={self.max_frames}"
         settings = f"smoothness={self.smoothness!r}, tau={self.widths.tau}, gap={self.widths.gap}"
         return f"{super().extra_repr()}, {settings}{tail}"
 

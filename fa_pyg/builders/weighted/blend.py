@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from fa_pyg.lazy import cached_property
+
 __all__ = ["Blend", "Gaps", "step"]
 
 
@@ -22,7 +24,7 @@ def _smooth(t: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Gaps:
-    """How far apart the eigenvalues of each body are: arguments of the smooth steps of a blend.
+    """Relative gaps of the eigenvalues of each body: arguments of the smooth steps of a blend.
 
     Args:
         rows: relative gaps, of which 0 is where a blend begins and 1 where it ends: of the largest eigenvalue
@@ -86,7 +88,7 @@ class Gaps:
         """Whether the axes of a body do not suffice; False where a gap is NaN."""
         return (self._smallest < 1) | self.point
 
-    @property
+    @cached_property
     def _smallest(self) -> Tensor:
         return self.rows.amin(0) if len(self.rows) else torch.ones_like(self.point, dtype=self.rows.dtype)
 

@@ -73,22 +73,23 @@ class Candidates:
             vectors += [(signed, square, bonus, body, is_read) for signed in signs]
         joint = joint.masked_fill(point, torch.inf)
         third = third.masked_fill(point[:, None, None, None], 0)
-        scaled = [x / _root(joint if own else square)[body] for x, square, _, body, own in vectors]
-        read = [torch.full_like(body, own, dtype=torch.bool) for _, _, _, body, own in vectors]
         found = [
-            torch.cat(scaled),
-            *(torch.cat([part[k] for part in vectors]) for k in (2, 3)),
-            torch.cat(read),
+            (x / _root(joint if own else square).index_select(0, body), bonus, body)
+            for x, square, bonus, body, own in vectors
         ]
+        x, bonus, owner = found[0] if len(found) == 1 else map(torch.cat, zip(*found, strict=True))
+        read = None
+        if not all(own for *_, own in vectors):
+            read = torch.cat([torch.full_like(body, own, dtype=torch.bool) for *_, body, own in vectors])
         if bodies is not None:
-            order = torch.argsort(found[2], stable=True)
-            found = [value.index_select(0, order) for value in found]
-        reads_all = all(own for *_, own in vectors)
-        return cls(found[0], found[1], found[2], None if reads_all else found[3], third)
+            order = torch.argsort(owner, stable=True)
+            x, bonus, owner = (value.index_select(0, order) for value in (x, bonus, owner))
+            read = None if read is None else read.index_select(0, order)
+        return cls(x, bonus, owner, read, third)
 
-    def serve(self, at: Tensor | None, unread: Tensor) -> Tensor:
-        """Whether some candidates serve: those that are read, and others where ``unread`` holds."""
-        return torch.ones_like(unread) if self.read is None else _at(self.read, at) | unread
+    def serve(self, at: Tensor | None, unread: Tensor, wanted: Tensor) -> Tensor:
+        """Those wanted of some candidates that serve: that are read, or for which ``unread`` holds."""
+        return wanted if self.read is None else wanted & (_at(self.read, at) | unread)
 
     def height(self, at: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores and directions of some candidates, or of all, as axes."""
@@ -127,9 +128,7 @@ class Candidates:
         up = cross(a, e, dim=-1)
         body = self.body.index_select(0, at)
         of_e = _contracted(self.third.index_select(0, body), e)
-        lost = square <= _ACROSS**2
-        if self.read is not None:
-            lost = lost | ~self.serve(at, averaged)
+        lost = ~self.serve(at, averaged, square > _ACROSS**2)
         side = (height / (1 + height * height).sqrt()).masked_fill(~oriented, 0)
         even = square.masked_fill(lost, 1).log() + side + _dot(_contracted(of_e, e), e)
         even = even.masked_fill(lost, -torch.inf) + self.bonus.index_select(0, at)
@@ -180,17 +179,20 @@ def _sums(
     """
     square = _dot(x, x)
     c = torch.ones_like(square) if c is None else c
-    columns = torch.stack([c, c * square, c * c], 1)
+    columns = [c, c * c, c * square]
     if third:
-        norm = square * square.masked_fill(square == 0, 1).sqrt() * c
+        columns.append(columns[-1] * square.masked_fill(square == 0, 1).sqrt())
+    columns = torch.stack(columns, 1)
+    if third:
         cube = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1).unsqueeze(2) * (x * c.unsqueeze(1)).unsqueeze(1)
-        columns = torch.cat([columns, norm.unsqueeze(1), cube.flatten(1)], 1)
+        columns = torch.cat([columns, cube.flatten(1)], 1)
     sums = scatter_sum(columns, body, size)
-    means = sums[:, 1:3] / _or_one(sums[:, :1])
-    share = c / (c + means[:, 1].index_select(0, body))
-    bonus = share.masked_fill(c <= 0, 1).log().masked_fill(c <= 0, -torch.inf)
+    amount, weight, spread = sums[:, :3].unbind(1)
+    amount, none = _or_one(amount), c <= 0
+    share = c / (c + (weight / amount).index_select(0, body))
+    bonus = share.masked_fill(none, 1).log().masked_fill(none, -torch.inf)
     moment = (sums[:, 4:] / _or_one(sums[:, 3:4])).view(size, 3, 3, 3) if third else None
-    return means[:, 0], bonus, moment
+    return spread / amount, bonus, moment
 
 
 def _at(x: Tensor, index: Tensor | None) -> Tensor:

@@ -74,15 +74,26 @@ class WeightedPCAFrame(MotionFrame):
             from 1 / sqrt 2 of it.
         projection: ``"entmax15"``, or ``"sparsemax"``: fewer frames, continuous outputs but not forces.
         detach: treat the frames as constants. Faster, but forces computed through them are *wrong*.
+        max_frames: K, for frames of fixed number: the same frames, padded by copies of weight 0 to K of each
+            body (fewer where no body can have K), so that shapes do not depend on the data: for
+            ``torch.compile`` and ``torch.export``, and for CUDA graphs. Every body takes K model runs. A
+            multiple of the number of signs (8 for E(3), 4 for SE(3)) where these are all taken. With
+            ``"fast"``, 8 and 4 suffice for all but symmetric molecules; with ``"forces"`` they suffice where
+            axes and their order are clear, 48 and 24 for most others. Default: as many frames as there are.
 
     Raises:
-        ValueError: for another dimension or smoothness, or a parameter out of range.
+        ValueError: for another dimension or smoothness, or a parameter out of range; for a body of more than
+            ``max_frames`` frames of positive weight, naming it, except in compiled code, where all weights of
+            such a body are NaN.
 
     Not guaranteed:
 
     * exactness on lines and points for outputs of rank 4 and more, or for declared inputs of rank 2 and more,
       or where all nodes of more than 1e-12 of the largest weight lie on a line, and the model reads others
       (:meth:`~fa_pyg.Frames.exact_for` reports all three);
+    * with ``max_frames``, anything of a body that has more frames: dropping some would be neither exact nor
+      continuous, so that compiled code returns NaN; second derivatives in compiled code (those of
+      ``torch.compile`` do not reach into derivatives that are written by hand);
     * errors below rounding / (tau * gap), with the rounding of the input relative to its size;
     * continuity of outputs other than scalars, and of forces, where all points coincide; of any output where,
       near a line, a declared vector that is not read goes to 0;

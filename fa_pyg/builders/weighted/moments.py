@@ -87,7 +87,7 @@ class _Part:
 
     @cached_property
     def _sums(self) -> Tensor:
-        """Of each body, the sums of the products of coordinates, of c, of c^2, and of (c x^2)^2."""
+        """The sums of products of coordinates, of c, of c^2, and of (c x^2)^2: ``[k, B]``."""
         x, weighted = self.x.unbind(), (self.x * self.c).unbind()
         columns = {(i, j): x[i] * weighted[j] for i, j in _pairs(len(x))}
         share = total(columns[i, i] for i in range(len(x)))

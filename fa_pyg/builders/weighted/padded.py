@@ -32,13 +32,14 @@ class Padded:
     def largest(self, k: int) -> Padded:
         """Return the k frames of each body with the largest weights (all if k is larger), in this order."""
         place, more = largest_weights(self.weight, k)
-        values = (taken(x, place) for x in (self.rotation, self.weight, self.rule))
-        return Padded(*values, self.overflow | more)
+        rotation, weight, rule = (taken(x, place) for x in (self.rotation, self.weight, self.rule))
+        return Padded(rotation, weight, rule, self.overflow | more)
 
     def beside(self, others: Padded) -> Padded:
         """Return these frames and others."""
         pairs = ((getattr(self, name), getattr(others, name)) for name in ("rotation", "weight", "rule"))
-        return Padded(*(torch.cat(pair) for pair in pairs), self.overflow | others.overflow)
+        rotation, weight, rule = (torch.cat(pair) for pair in pairs)
+        return Padded(rotation, weight, rule, self.overflow | others.overflow)
 
     def filled(self) -> Padded:
         """Return the same frames, with the first one of the body in place of those of weight 0."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from fa_pyg.builders.weighted.padded import Padded, largest_weights, taken
 from fa_pyg.builders.weighted.principal import Principal
 from fa_pyg.builders.weighted.rays import MOST_AXES
 from fa_pyg.builders.weighted.symmetric import MOST_ACROSS, Hands, any_across
-from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED, rotations_of_a_cube
+from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED, cube_rotations, numbers_of_rotations
 from fa_pyg.math.projections import Projection
 
 __all__ = ["padded_symmetric"]
@@ -28,18 +28,14 @@ def padded_symmetric(principal: Principal, blend: Blend, k: int) -> Padded:
         rays = _upright(blend)
     else:
         rays = _Rays.cat([*_principal(axes, odd, blend, projection), _free(candidates, blend, projection, k)])
-    frames, count = _completed(rays.largest(k), candidates, hands, projection, k)
-    d = axes.size(-1)
-    frames = replace(frames, rotation=frames.rotation[..., :d, :d])
-    if odd is None:
-        return frames.largest(k)
-    place, _ = largest_weights(frames.weight, k)
-    return _rotated_copies(frames.largest(k), taken(count, place)).largest(k)
+    frames, d = _completed(rays.largest(k), candidates, hands, projection, k), axes.size(-1)
+    frames = replace(frames, rotation=frames.rotation[..., :d, :d]).largest(k)
+    return frames if odd is None else _rotated_copies(frames).largest(k)
 
 
 @dataclass(frozen=True)
 class _Rays:
-    """Weighted axes, of which each body has as many; the fields of ``Rays``, and the rule of their frames.
+    """Weighted axes, of which each body has as many; fields as those of ``Rays``.
 
     Shapes:
         axis ``[r, B, 3]``, overflow ``[B]``, the others ``[r, B]``.
@@ -49,7 +45,6 @@ class _Rays:
     weight: Tensor
     first: Tensor
     oriented: Tensor
-    rotations: Tensor
     rule: Tensor
     overflow: Tensor
 
@@ -60,33 +55,36 @@ class _Rays:
         weight: Tensor,
         first: bool,
         oriented: bool,
-        rotations: Tensor | int,
         rule: Tensor | int,
     ) -> _Rays:
         """Return rays of one kind."""
         like = torch.zeros_like(weight, dtype=torch.long)
-        values = (like + rotations, like + rule)
-        flags = (torch.full_like(like, flag, dtype=torch.bool) for flag in (first, oriented))
-        return cls(axis, weight, *flags, *values, torch.zeros_like(like[0], dtype=torch.bool))
+        is_first, is_oriented = (torch.full_like(like, flag, dtype=torch.bool) for flag in (first, oriented))
+        return cls(axis, weight, is_first, is_oriented, like + rule, torch.zeros_like(is_first[0]))
 
     @classmethod
     def cat(cls, parts: list[_Rays]) -> _Rays:
-        *values, overflow = zip(*map(_values, parts), strict=True)
-        return cls(*map(torch.cat, values), torch.stack(overflow).any(0))
+        """Concatenate rays."""
+        values = ([getattr(rays, name) for rays in parts] for name in _NAMES)
+        axis, weight, first, oriented, rule = map(torch.cat, values)
+        overflow = torch.stack([rays.overflow for rays in parts]).any(0)
+        return cls(axis, weight, first, oriented, rule, overflow)
 
     def largest(self, k: int) -> _Rays:
         """Return the k rays of each body with the largest weights."""
         place, more = largest_weights(self.weight, k)
-        *values, overflow = _values(self)
-        return _Rays(*(taken(value, place) for value in values), overflow | more)
+        axis, weight, first, oriented, rule = (taken(getattr(self, name), place) for name in _NAMES)
+        return _Rays(axis, weight, first, oriented, rule, self.overflow | more)
+
+
+_NAMES = ("axis", "weight", "first", "oriented", "rule")
 
 
 def _upright(blend: Blend) -> _Rays:
     """The normal of the plane of each body in two dimensions."""
     weight, point = blend.free.unsqueeze(0), blend.point.unsqueeze(0)
     axis = torch.eye(3, dtype=weight.dtype, device=weight.device)[2].expand(*weight.shape, 3)
-    rule = torch.where(point, SWAPPED, SORTED)
-    return _Rays.of(axis, weight, False, True, torch.where(point, 4, 1), rule)
+    return _Rays.of(axis, weight, False, True, torch.where(point, SWAPPED, SORTED))
 
 
 def _principal(axes: Tensor, odd: Tensor | None, blend: Blend, projection: Projection) -> list[_Rays]:
@@ -96,68 +94,70 @@ def _principal(axes: Tensor, odd: Tensor | None, blend: Blend, projection: Proje
         signs = (1, -1)
         ends = projection.dense(torch.stack([odd, -odd], dim=-1)).permute(1, 2, 0)
     rays: list[_Rays] = []
-    for share, column, rotations in ((blend.top, 2, 1), (blend.line, 2, 4), (blend.bottom, 0, 1)):
+    families = ((blend.top, 2, SORTED), (blend.line, 2, SWAPPED), (blend.bottom, 0, SORTED))
+    for share, column, rule in families:
         axis = torch.stack([sign * axes[..., column] for sign in signs])
-        rule = SWAPPED if rotations == 4 else SORTED
-        rays.append(_Rays.of(axis, share * ends[column], column == 0, odd is not None, rotations, rule))
+        rays.append(_Rays.of(axis, share * ends[column], column == 0, odd is not None, rule))
     return rays
 
 
 def _free(candidates: Candidates, blend: Blend, projection: Projection, k: int) -> _Rays:
     """The k best candidates of each body without a good axis; any axis if all are 0."""
     score, axis = candidates.height(None)
-    serves = candidates.serve(None, blend.point.index_select(0, candidates.body))
+    body = candidates.body
+    serves = candidates.serve(
+        None, blend.point.index_select(0, body), torch.ones_like(body, dtype=torch.bool)
+    )
     # With fewer frames than axes that may share a weight, there are too many of them in any case.
     weight = projection.weights(
         score.masked_fill(~serves, -torch.inf),
-        candidates.body,
+        body,
         candidates.size,
         MOST_AXES if k > MOST_AXES else None,
     )
-    place, weight, count = _best(weight, candidates.body, candidates.size, k)
+    place, weight, count = _best(weight, body, candidates.size, k)
     axis, lost = _rows(axis, place), (count == 0).unsqueeze(0)
     up = torch.eye(3, dtype=axis.dtype, device=axis.device)[2]
     axis = torch.where(lost.unsqueeze(2), up, axis)
     first = torch.arange(k, device=lost.device).unsqueeze(1) == 0
     weight = torch.where(lost, first.to(weight.dtype), weight) * blend.free
-    rotations, rule = torch.where(blend.point, 24, 1), torch.where(blend.point, ALL, GIVEN)
-    rays = _Rays.of(axis, weight, False, True, rotations, rule)
+    rays = _Rays.of(axis, weight, False, True, torch.where(blend.point, ALL, GIVEN))
     return replace(rays, overflow=(count > k) & (blend.free.detach() > 0))
 
 
-def _completed(
-    rays: _Rays, candidates: Candidates, hands: Hands, projection: Projection, k: int
-) -> tuple[Padded, Tensor]:
-    """At most k frames ``(e, +- a x e, a)`` of each ray a, and the rotations that they are averaged over."""
+def _completed(rays: _Rays, candidates: Candidates, hands: Hands, projection: Projection, k: int) -> Padded:
+    """At most k frames ``(e, +- a x e, a)`` of each ray a."""
     r, size = rays.weight.shape
     ray = torch.arange(r, device=rays.axis.device).unsqueeze(1) * size + candidates.body
     ray, at = ray.flatten(), torch.arange(candidates.body.size(0), device=ray.device).repeat(r)
-    given = (rays.axis.flatten(0, 1), rays.rotations.flatten() > 1, rays.oriented.flatten())
-    score, e, up = candidates.across(*(value.index_select(0, ray) for value in given), at, *hands)
-    e = e.unsqueeze(1).expand(-1, hands.count, -1).flatten(0, 1)
-    up = torch.stack([up, -up][: hands.count], dim=1).flatten(0, 1)
-    most = MOST_ACROSS * hands.count
-    owner = ray.unsqueeze(1).expand(-1, hands.count).flatten()
+    axis, averaged = rays.axis.flatten(0, 1), rays.rule.flatten() >= SWAPPED
+    of_ray = [x.index_select(0, ray) for x in (axis, averaged, rays.oriented.flatten())]
+    score, e, up = candidates.across(of_ray[0], of_ray[1], of_ray[2], at, hands.number, hands.chiral)
+    e = e.unsqueeze(1).expand(-1, hands.number, -1).flatten(0, 1)
+    up = torch.stack([up, -up][: hands.number], dim=1).flatten(0, 1)
+    most = MOST_ACROSS * hands.number
+    owner = ray.unsqueeze(1).expand(-1, hands.number).flatten()
     weight = projection.weights(score.flatten(), owner, r * size, most if k > most else None)
     place, weight, count = _best(weight, owner, r * size, k)
     e, up, lost = _rows(e, place), _rows(up, place), (count == 0).unsqueeze(0)
-    some_e, some_up = any_across(given[0])
+    some_e, some_up = any_across(axis)
     slot = torch.arange(k, device=lost.device).unsqueeze(1)
     e = torch.where(lost.unsqueeze(2), some_e, e)
     up = torch.where(lost.unsqueeze(2), (1 - 2 * (slot % 2)).unsqueeze(2) * some_up, up)
-    weight = torch.where(lost, (slot < hands.count).to(weight.dtype) / hands.count, weight)
-    count = torch.where(lost.squeeze(0), hands.count, count)
-    rotation = torch.stack([e, up, given[0].expand_as(e)], dim=-1)
+    weight = torch.where(lost, (slot < hands.number).to(weight.dtype) / hands.number, weight)
+    count = torch.where(lost.squeeze(0), hands.number, count)
+    rotation = torch.stack([e, up, axis.expand_as(e)], dim=-1)
     rotation = torch.where(rays.first.view(1, -1, 1, 1), rotation.roll(1, dims=-1), rotation)
     overflow = rays.overflow | ((count > k).view(r, size) & (rays.weight.detach() > 0)).any(0)
     weight = (weight.view(k, r, size) * rays.weight).flatten(0, 1)
     rotation, rule = rotation.view(k * r, size, 3, 3), rays.rule.repeat(k, 1)
-    return Padded(rotation, weight, rule, overflow), rays.rotations.repeat(k, 1)
+    return Padded(rotation, weight, rule, overflow)
 
 
-def _rotated_copies(frames: Padded, count: Tensor) -> Padded:
+def _rotated_copies(frames: Padded) -> Padded:
     """The copies of frames under 1, 4 or 24 rotations, relative to their axes."""
-    table = rotations_of_a_cube(frames.rotation.size(-1), frames.rotation)
+    table = cube_rotations(frames.rotation.size(-1), frames.rotation)
+    count = numbers_of_rotations(frames.rule)
     number = torch.arange(len(table), device=count.device)[:, None, None]
     weight = torch.where(number < count, frames.weight / count, 0)
     rotation = frames.rotation @ table[:, None, None]
@@ -185,7 +185,3 @@ def _best(weight: Tensor, index: Tensor, size: int, k: int) -> tuple[Tensor, Ten
 def _rows(x: Tensor, place: Tensor) -> Tensor:
     """The rows of ``x [n, 3]`` at ``place [k, m]``."""
     return x.index_select(0, place.flatten()).view(*place.shape, 3)
-
-
-def _values(rays: _Rays) -> list[Tensor]:
-    return [getattr(rays, field.name) for field in fields(rays)]

@@ -38,7 +38,8 @@ class Parts:
         kinds = torch.stack([decided, ~(decided | blended), blended, gaps.free, gaps.unbounded])
         *counts, free, unbounded = integers(kinds.sum(1))
         order = kinds[:3].int().argmax(0).argsort(stable=True)
-        return cls(*order.split(counts), free > 0, unbounded > 0)
+        decided, mixed, symmetric = torch.split(order, counts)
+        return cls(decided, mixed, symmetric, free > 0, unbounded > 0)
 
     @property
     def are_decided(self) -> bool:

@@ -21,7 +21,7 @@ __all__ = ["Principal", "Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a weighted frame chooses, and how.
+    """Settings of a weighted frame: what it chooses, and how.
 
     Args:
         widths: the widths of the blends.

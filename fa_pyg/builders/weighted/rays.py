@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders.weighted.candidates import Candidates
+from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED
 from fa_pyg.math.projections import Projection
 
 __all__ = ["MOST_AXES", "Rays"]
@@ -26,8 +27,7 @@ class Rays:
         axis: unit vectors.
         body, weight: the body and the weight of each.
         first: whether the axis is the first column, as for the smallest principal axis; else it is the last.
-        rotations: 1, 4 or 24: the number of rotations that its frames are averaged over: none, the quarter
-            turns about the axis, or all of a cube.
+        rule: the rule of the orders of its frames (``tables.py``).
         oriented: whether the axis is distinguished from its opposite; else it stands for both.
     """
 
@@ -35,7 +35,7 @@ class Rays:
     body: Tensor
     weight: Tensor
     first: Tensor
-    rotations: Tensor
+    rule: Tensor
     oriented: Tensor
 
     @classmethod
@@ -46,53 +46,52 @@ class Rays:
         ``[B, 1]`` for axes that stand for both ends.
         """
         weight = torch.stack([top, line, bottom])
-        at = (weight.detach() > 0).nonzero()
-        family, body, end = at.unbind(1)
+        family, body, end = (weight.detach() > 0).nonzero().unbind(1)
         first = family == 2
-        axis = axes[body, :, torch.where(first, 0, axes.size(-1) - 1)]
+        axis = axes[body, :, axes.size(-1) - 1 - 2 * first.long()]
         if top.size(1) == 2:
             axis = axis * (1 - 2 * end).unsqueeze(1)
+        rule = SORTED + (SWAPPED - SORTED) * (family == 1)
         oriented = torch.full_like(first, top.size(1) == 2)
-        return cls(axis, body, weight[family, body, end], first, torch.where(family == 1, 4, 1), oriented)
+        return cls(axis, body, weight[family, body, end], first, rule, oriented)
 
     @classmethod
     def through(cls, candidates: Candidates, share: Tensor, point: Tensor, projection: Projection) -> Rays:
         """Return rays through the best candidates of bodies with a positive share; any ray if all are 0."""
-        wanted, body = share.detach() > 0, candidates.body
-        serves = candidates.serve(None, point.index_select(0, body)) & wanted.index_select(0, body)
-        at = None
+        wanted, body, at = share.detach() > 0, candidates.body, None
+        others = ~candidates.serve(None, point.index_select(0, body), wanted.index_select(0, body))
         if len(body) > _FEW:
             with torch.no_grad():
-                score = candidates.height(None)[0].masked_fill(~serves, -torch.inf)
+                score = candidates.height(None)[0].masked_fill(others, -torch.inf)
                 at = projection.near(score, body, candidates.size)
-            body, serves = body.index_select(0, at), serves.index_select(0, at)
+            body, others = body.index_select(0, at), others.index_select(0, at)
         score, axis = candidates.height(at)
-        score = score.masked_fill(~serves, -torch.inf)
+        score = score.masked_fill(others, -torch.inf)
         best, weight = projection.ragged(score, body, candidates.size, MOST_AXES)
         axis, body = axis.index_select(0, best), body.index_select(0, best)
         lost = wanted.index_fill(0, body, False).nonzero().squeeze(1)
-        axis = torch.cat([axis, _upright(share).expand(len(lost), -1)])
-        body = torch.cat([body, lost])
-        weight = torch.cat([weight, weight.new_ones(len(lost))]) * share.index_select(0, body)
-        return cls._free(axis, body, weight, point, 24)
+        if len(lost):
+            axis, body = torch.cat([axis, _upright(share, len(lost))]), torch.cat([body, lost])
+            weight = torch.cat([weight, weight.new_ones(len(lost))])
+        weight = weight * share.index_select(0, body)
+        return cls._free(axis, body, weight, GIVEN + (ALL - GIVEN) * point.index_select(0, body))
 
     @classmethod
     def upright(cls, share: Tensor, point: Tensor) -> Rays:
         """Return the normal of the plane for bodies in two dimensions: frames rotate about it."""
         body = (share.detach() > 0).nonzero().squeeze(1)
-        axis = _upright(share).expand(len(body), -1)
-        return cls._free(axis, body, share.index_select(0, body), point, 4)
+        rule = SORTED + (SWAPPED - SORTED) * point.index_select(0, body)
+        return cls._free(_upright(share, len(body)), body, share.index_select(0, body), rule)
 
     @classmethod
-    def _free(cls, axis: Tensor, body: Tensor, weight: Tensor, point: Tensor, rotations: int) -> Rays:
-        """Rays that are not principal axes; those of points are averaged over some rotations."""
-        count = torch.where(point.index_select(0, body), rotations, 1)
+    def _free(cls, axis: Tensor, body: Tensor, weight: Tensor, rule: Tensor) -> Rays:
+        """Rays that are not principal axes."""
         first = torch.zeros_like(body, dtype=torch.bool)
-        return cls(axis, body, weight, first, count, ~first)
+        return cls(axis, body, weight, first, rule, ~first)
 
     def axes(self, ray: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Some axes, whether frames are averaged over rotations about them, and whether they are oriented."""
-        averaged = self.rotations.index_select(0, ray) > 1
+        averaged = self.rule.index_select(0, ray) >= SWAPPED
         return self.axis.index_select(0, ray), averaged, self.oriented.index_select(0, ray)
 
     @classmethod
@@ -103,6 +102,6 @@ class Rays:
         return cls(*(torch.cat([getattr(rays, field.name) for rays in parts]) for field in fields(cls)))
 
 
-def _upright(like: Tensor) -> Tensor:
-    """The last axis, ``[1, 3]``."""
-    return torch.eye(3, dtype=like.dtype, device=like.device)[2:]
+def _upright(like: Tensor, count: int) -> Tensor:
+    """The last axis, ``[count, 3]``."""
+    return torch.eye(3, dtype=like.dtype, device=like.device)[2:].expand(count, -1)

@@ -12,8 +12,7 @@ from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.weighted.blend import Blend
 from fa_pyg.builders.weighted.candidates import Candidates
 from fa_pyg.builders.weighted.rays import Rays
-from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED, rotations_of_a_cube
-from fa_pyg.math.linalg import scatter_sum
+from fa_pyg.builders.weighted.tables import cube_rotations, numbers_of_rotations
 from fa_pyg.math.projections import Projection
 from fa_pyg.typed import cross, integers
 
@@ -61,7 +60,7 @@ def symmetric_frames(
         axes: their principal axes, the smallest first.
         odd: odd moments along the axes; None if the caller takes each frame in all signs of its axes. Then
             only one of the frames that differ by signs is returned, not rotated: ``rule`` weights the orders
-            of its axes (:func:`~fa_pyg.builders.weighted.orders.soft_orders`).
+            of its axes (``orders.py``).
         blend: their shares of the families of frames.
         reflects: whether the group has reflections.
         projection: the projection of scores to weights.
@@ -72,25 +71,24 @@ def symmetric_frames(
         (from 0 to o - 1), ``[F]`` and ``[F]``.
     """
     candidates = Candidates.of(cloud, origin, bodies, blend.point, reflects)
-    rays, num_principal = _rays(axes, odd, blend, candidates, projection, is_free)
-    hands = Hands.of(reflects, odd)
-    rotation, ray, weight = _completed(rays, candidates, hands, projection)
-    body, weight = rays.body.index_select(0, ray), weight * rays.weight.index_select(0, ray)
-    first, count = rays.first.index_select(0, ray), rays.rotations.index_select(0, ray)
-    rotation = torch.where(first[:, None, None], rotation.roll(1, dims=-1), rotation)
+    rays = _rays(axes, odd, blend, candidates, projection, is_free)
+    rotation, ray, weight = _completed(rays, candidates, Hands.of(reflects, odd), projection)
+    body, rule = rays.body.index_select(0, ray), rays.rule.index_select(0, ray)
+    weight, first = weight * rays.weight.index_select(0, ray), rays.first.index_select(0, ray)
     d = axes.size(-1)
+    rotation = torch.where(first[:, None, None], rotation.roll(1, dims=-1), rotation)[:, :d, :d]
     if odd is None:
-        rule = torch.where(count == 1, torch.where(ray < num_principal, SORTED, GIVEN), SWAPPED)
-        return rotation[:, :d, :d], body, weight, torch.where(count == 24, ALL, rule)
+        return rotation, body, weight, rule
+    count = numbers_of_rotations(rule)
     rotation, copy = _rotated_copies(rotation, count)
-    weight, body = (weight / count).index_select(0, copy), body.index_select(0, copy)
-    return rotation[:, :d, :d], body, weight, torch.full_like(body, GIVEN)
+    weight, body, rule = (x.index_select(0, copy) for x in (weight / count, body, rule))
+    return rotation, body, weight, rule
 
 
 class Hands(NamedTuple):
-    """How many hands each frame has, 2 with its mirror image, and whether their scores differ."""
+    """Number of hands of each frame, 2 with its mirror image, and whether their scores differ."""
 
-    count: int
+    number: int
     chiral: bool
 
     @classmethod
@@ -106,11 +104,10 @@ def _rays(
     candidates: Candidates,
     projection: Projection,
     is_free: bool,
-) -> tuple[Rays, int]:
-    """The weighted axes of bodies, and how many of them, which come first, are principal axes."""
+) -> Rays:
+    """The weighted axes of bodies."""
     if axes.size(-1) == 2:
-        rays = Rays.upright(blend.free, blend.point)
-        return rays, len(rays.axis)
+        return Rays.upright(blend.free, blend.point)
     top, line, bottom = (share.unsqueeze(1) for share in (blend.top, blend.line, blend.bottom))
     if odd is not None:  # else a single end, since the signs include the other
         odd = odd[:, :: odd.size(1) - 1]
@@ -119,7 +116,7 @@ def _rays(
     parts = [Rays.along(axes, top, line, bottom)]
     if is_free:
         parts.append(Rays.through(candidates, blend.free, blend.point, projection))
-    return Rays.cat(parts), len(parts[0].axis)
+    return Rays.cat(parts)
 
 
 def _completed(
@@ -128,18 +125,18 @@ def _completed(
     """The frames ``(e, +- a x e, a)`` of weighted rays a: rotation, ray and weight."""
     ray, at = _good_pairs(rays, candidates, hands, projection)
     score, e, up = candidates.across(*rays.axes(ray), at, *hands)
-    if hands.count > 1:
+    if hands.number > 1:
         e, ray = (value.repeat_interleave(2, 0) for value in (e, ray))
         up = torch.stack([up, -up], dim=1).flatten(0, 1)
-    best, weight = projection.ragged(score.flatten(), ray, len(rays.body), MOST_ACROSS * hands.count)
+    best, weight = projection.ragged(score.flatten(), ray, len(rays.body), MOST_ACROSS * hands.number)
     e, up, ray = (value.index_select(0, best) for value in (e, up, ray))
     lost = torch.ones_like(rays.first).index_fill(0, ray, False).nonzero().squeeze(1)
     if len(lost):
         some_e, some_up = any_across(rays.axis.index_select(0, lost))
-        signs = (1, -1)[: hands.count]
+        signs = (1, -1)[: hands.number]
         e, up = torch.cat([e, *(some_e for _ in signs)]), torch.cat([up, *(sign * some_up for sign in signs)])
-        ray, more = torch.cat([ray, *(lost for _ in signs)]), len(lost) * hands.count
-        weight = torch.cat([weight, weight.new_full((more,), 1 / hands.count)])
+        ray, more = torch.cat([ray, *(lost for _ in signs)]), len(lost) * hands.number
+        weight = torch.cat([weight, weight.new_full((more,), 1 / hands.number)])
     return torch.stack([e, up, rays.axis.index_select(0, ray)], dim=-1), ray, weight
 
 
@@ -161,15 +158,15 @@ def _good_pairs(
 
 def _pairs(rays: Rays, candidates: Candidates) -> Iterator[tuple[Tensor, Tensor]]:
     """All pairs of a ray and a candidate of its body, in blocks of bounded size; a ray lies in one block."""
-    counts = scatter_sum(torch.ones_like(candidates.body), candidates.body, candidates.size)
-    starts = (counts.cumsum(0) - counts).index_select(0, rays.body)
-    counts = counts.index_select(0, rays.body)
+    starts = torch.searchsorted(candidates.body, rays.body)
+    counts = torch.searchsorted(candidates.body, rays.body, right=True) - starts
     number = torch.arange(len(counts), device=counts.device)
     blocks = [number]
     if len(counts) * len(candidates.body) > _PAIRS:  # else all pairs fit, without a sync
         blocks = torch.split(number, integers(torch.bincount((counts.cumsum(0) - counts) // _PAIRS)))
     for ray in blocks:
-        count, start = counts.index_select(0, ray), starts.index_select(0, ray)
+        one = ray is number
+        count, start = (x if one else x.index_select(0, ray) for x in (counts, starts))
         before = (count.cumsum(0) - count - start).repeat_interleave(count)
         yield ray.repeat_interleave(count), torch.arange(len(before), device=before.device) - before
 
@@ -187,5 +184,5 @@ def _rotated_copies(rotation: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     if len(frame) == len(count):
         return rotation, frame
     index = torch.arange(len(frame), device=count.device) - (count.cumsum(0) - count).index_select(0, frame)
-    table = rotations_of_a_cube(3, rotation)
+    table = cube_rotations(rotation.size(-1), rotation)
     return rotation.index_select(0, frame) @ table.index_select(0, index), frame

@@ -10,10 +10,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["ALL", "GIVEN", "SORTED", "SWAPPED", "Orders", "orders", "rotations_of_a_cube"]
+__all__ = [
+    "ALL",
+    "GIVEN",
+    "SORTED",
+    "SWAPPED",
+    "Orders",
+    "cube_rotations",
+    "numbers_of_rotations",
+    "orders",
+]
 
 # Rules for the weights of the orders of a frame's axes: the given order alone; softly, by the spread along
-# each axis; the same, averaged over the exchange of the first two, for lines; all equally, for points.
+# each axis; the same, averaged over the exchange of the first two, for lines; all equally, for points. In
+# chosen signs, frames of the last two are averaged over rotations instead: quarter turns, those of a cube.
 GIVEN, SORTED, SWAPPED, ALL = range(4)
 
 
@@ -39,7 +49,12 @@ def orders(dim: int, like: Tensor) -> Orders:
     return _constant(_orders, dim, like.dtype, like.device)
 
 
-def rotations_of_a_cube(dim: int, like: Tensor) -> Tensor:
+def numbers_of_rotations(rule: Tensor) -> Tensor:
+    """Return the number of rotations that frames in chosen signs are averaged over, by their rules."""
+    return _constant(_numbers, rule.device).index_select(0, rule.flatten()).view_as(rule)
+
+
+def cube_rotations(dim: int, like: Tensor) -> Tensor:
     """Return the rotations of a cube: the identity, the others about the last axis, the rest.
 
     Shapes:
@@ -49,7 +64,7 @@ def rotations_of_a_cube(dim: int, like: Tensor) -> Tensor:
 
 
 def _constant(make: Callable[..., Any], *given: Any) -> Any:
-    """What a function makes, made once; in compiled code it is a constant of the graph."""
+    """The tables that a function makes, made once; in compiled code they are constants of the graph."""
     return make(*given) if torch.compiler.is_compiling() else _kept(make, *given)
 
 
@@ -76,6 +91,12 @@ def _orders(dim: int, dtype: torch.dtype, device: torch.device) -> Orders:
         torch.tensor(table, device=device),
         torch.tensor(places, dtype=dtype, device=device),
         torch.tensor([rules[rule] for rule in range(4)], dtype=dtype, device=device),
+    )
+
+
+def _numbers(device: torch.device) -> Tensor:
+    return torch.tensor(
+        [{GIVEN: 1, SORTED: 1, SWAPPED: 4, ALL: 24}[rule] for rule in range(4)], device=device
     )
 
 

@@ -197,7 +197,7 @@ ENTRIES: dict[str, Entry] = {
     "WeightedPCAFrame": Entry(
         E3,
         "group:group tau:length? gap:share? node_weight:function? smoothness:name? flat:share? "
-        "line:share? projection:name detach:flag",
+        "line:share? projection:name detach:flag max_frames:positive?",
     ),
     "CosetFrame": Entry({"frame": PCAFrame("O(3)"), "subgroup": "Oh"}, "frame:frame subgroup:group"),
     "GeneralisedQRFrame": Entry(E3, "group:group"),

@@ -204,7 +204,9 @@ class FrameAveraging(nn.Module):
         if not self.invariants:
             return None
         layout, frames = copies.layout, copies.frames
-        return Invariants.of(self.model, self.inputs, layout, frames, lambda: self._inputs_of(copies.first, framed))
+        return Invariants.of(
+            self.model, self.inputs, layout, frames, lambda: self._inputs_of(copies.first, framed)
+        )
 
     def _inputs_of(self, slots: Slots, framed: Mapping[Name, tuple[Tensor, Rows]]) -> dict[Name, Tensor]:
         """Return the declared inputs of the model in these slots."""

@@ -146,6 +146,7 @@ def test_frames_of_a_small_molecule_share_a_call_where_they_can(takes, water):
     together = water.get_forces()
     assert calls == ([24] if takes else [3] * 8)
     z, pos = torch.tensor(water.numbers), torch.tensor(water.positions)
+    model.share_calls(1)
     alone = model.double().eval()(z, pos, torch.zeros_like(z))["forces"]
     assert len(calls) == (9 if takes else 16)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12)

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from fa_pyg.cli import check
 from fa_pyg.cli.helps import HELPS, TRAIN, asks, with_full_help
 from fa_pyg.cli.reproduce import normals, separation
 from fa_pyg.cli.train import CLIS, NO_NEXT
+from fa_pyg.options import check
 from fa_pyg.options.predict import FRAMES
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")

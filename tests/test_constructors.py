@@ -531,7 +531,10 @@ ENTRIES: dict[str, Entry] = {
         {"num_graphs": 1, "pairs": POS, "unsound": POS}, "num_graphs:free pairs:free unsound:free"
     ),
     "testing.Probe": Entry({"dim": 3}, "dim:size length:length velocities:flag seed:whole"),
-    "testing.Report": Entry({"facts": (), "sections": ()}, "facts:free sections:free seconds:free"),
+    "testing.Report": Entry(
+        {"facts": (), "sections": ()},
+        "facts:free sections:free seconds:free structures:free raised:free allow_errors:free",
+    ),
     "testing.report": Entry(
         {"model": Sums(), "data": [GRAPH], "group": "S(n)", "num": 1, "only": ["batch"]},
         "model:function data:free group:group inputs:inputs? output:output? names:free edges:length? "

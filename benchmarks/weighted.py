@@ -149,11 +149,8 @@ def training(args: argparse.Namespace) -> None:
         models["1 of 8 frames, E(3)"] = FrameAveraging(net, Sample(PCAFrame("E(3)"), k=1))
         models["8 frames, E(3)"] = FrameAveraging(net, PCAFrame("E(3)"))
         steps = {name: backward(model, given) for name, model in models.items()}
-        parts = {
-            f"{name}, frame": with_gradient(lambda x, f=model.frame: f(x, **of_frame(given)), given["pos"])
-            for name, model in models.items()
-            if name != "bare"
-        }
+        framed = {name: model.frame for name, model in models.items() if name != "bare"}
+        parts = {f"{name}, frame": frame_alone(frame, given) for name, frame in framed.items()}
         times = timed(steps | parts, args.seconds)
         record(args.json, "weighted frames, training", f"{size} conformers", times, "bare")
         edges = given["edge_index"].size(1)
@@ -167,13 +164,10 @@ def training(args: argparse.Namespace) -> None:
             print(line)
 
 
-def of_frame(given: dict) -> dict:
-    """The arguments of a frame among those of a model."""
-    return {
-        "batch": given["batch"],
-        "num_graphs": given["num_graphs"],
-        "node_weight": given["z"].double(),
-    }
+def frame_alone(frame: Frame, given: dict) -> Callable[[], None]:
+    """The part of a frame in a training step."""
+    kept = {"batch": given["batch"], "num_graphs": given["num_graphs"], "node_weight": given["z"].double()}
+    return with_gradient(lambda x: frame(x, **kept), given["pos"])
 
 
 def memory(args: argparse.Namespace) -> None:

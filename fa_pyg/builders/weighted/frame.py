@@ -92,8 +92,7 @@ class WeightedPCAFrame(MotionFrame):
       or where all nodes of more than 1e-12 of the largest weight lie on a line, and the model reads others
       (:meth:`~fa_pyg.Frames.exact_for` reports all three);
     * with ``max_frames``, anything of a body that has more frames: dropping some would be neither exact nor
-      continuous, so that compiled code returns NaN; second derivatives in compiled code (those of
-      ``torch.compile`` do not reach into derivatives that are written by hand);
+      continuous, so that compiled code returns NaN;
     * errors below rounding / (tau * gap), with the rounding of the input relative to its size;
     * continuity of outputs other than scalars, and of forces, where all points coincide; of any output where,
       near a line, a declared vector that is not read goes to 0;

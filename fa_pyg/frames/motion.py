@@ -17,7 +17,7 @@ from fa_pyg.math.columns import columns, take
 from fa_pyg.math.copies import poses
 from fa_pyg.math.linalg import det, gather, is_plain, rotate, rotate_back, scatter_sum, working_dtype
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.typed import computed
+from fa_pyg.typed import computed, total
 
 if TYPE_CHECKING:
     from fa_pyg.frames.euclidean import Frames
@@ -258,7 +258,8 @@ class MotionFrames(FrameSet):
         z = self._rotated(rotate_back, y, frame, rep)
         z = z * align(self.weight.index_select(0, frame), z)
         if self.slots:
-            return torch.unflatten(z, 0, (self.slots, rows.count)).sum(0)
+            # Slot by slot, as ragged sums: the last digit of an average does not depend on other bodies.
+            return total(torch.unflatten(z, 0, (self.slots, rows.count)).unbind(0))
         return scatter_sum(z, row, rows.count)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -134,10 +134,6 @@ class Blend:
     bottom: Tensor
     free: Tensor
     point: Tensor
-
-    def of_bodies(self, bodies: Tensor) -> Blend:
-        """The shares of some bodies."""
-        return Blend(*(getattr(self, field.name).index_select(0, bodies) for field in fields(self)))
 
     @classmethod
     def of(

@@ -25,7 +25,10 @@ def frames_of_fixed_number(principal: Principal, signs: Tensor, k: int) -> tuple
     The latter have NaN weights. Frames of weight 0 are copies of the first one of their body.
     """
     blend = principal.gaps.blend()
-    padded = (_in_all_signs if principal.odd is None else _in_chosen_signs)(principal, blend, signs, k)
+    if principal.odd is None:
+        padded = _in_all_signs(principal, blend, signs, k)
+    else:
+        padded = _in_chosen_signs(principal, principal.odd, blend, signs, k)
     rotation, size, cloud = padded.filled().rotation, principal.axes.size(0), principal.cloud
     weight = padded.weight.masked_fill(padded.overflow, torch.nan)
     frames = Frames.made(
@@ -41,9 +44,8 @@ def frames_of_fixed_number(principal: Principal, signs: Tensor, k: int) -> tuple
     return frames, padded.overflow
 
 
-def _in_chosen_signs(principal: Principal, blend: Blend, signs: Tensor, k: int) -> Padded:
+def _in_chosen_signs(principal: Principal, odd: Tensor, blend: Blend, signs: Tensor, k: int) -> Padded:
     """At most k frames in the signs of positive weight."""
-    odd = principal.axes.new_zeros(()) if principal.odd is None else principal.odd
     rotation = principal.axes * signs[:, None, None]
     weight = principal.settings.projection.dense(odd @ signs.T).T * blend.generic
     return _with_symmetric(principal, blend, rotation, weight, k).largest(k)

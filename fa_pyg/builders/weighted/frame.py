@@ -18,7 +18,7 @@ from fa_pyg.builders.weighted.fixed import frames_of_fixed_number
 from fa_pyg.builders.weighted.principal import Principal, Settings
 from fa_pyg.builders.weighted.ragged import frames_in_all_signs, frames_in_chosen_signs
 from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
-from fa_pyg.frames.motion import MotionFrames
+from fa_pyg.frames import Frames
 from fa_pyg.groups import GroupLike
 from fa_pyg.math.projections import Projection
 from fa_pyg.typed import computed, in_functional_transform
@@ -92,8 +92,7 @@ class WeightedPCAFrame(MotionFrame):
       or where all nodes of more than 1e-12 of the largest weight lie on a line, and the model reads others
       (:meth:`~fa_pyg.Frames.exact_for` reports all three);
     * with ``max_frames``, anything of a body that has more frames: dropping some would be neither exact nor
-      continuous, so that compiled code returns NaN; second derivatives in compiled code (those of
-      ``torch.compile`` do not reach into derivatives that are written by hand);
+      continuous, so that compiled code returns NaN;
     * errors below rounding / (tau * gap), with the rounding of the input relative to its size;
     * continuity of outputs other than scalars, and of forces, where all points coincide; of any output where,
       near a line, a declared vector that is not read goes to 0;
@@ -147,7 +146,7 @@ class WeightedPCAFrame(MotionFrame):
     def untraced(self) -> str | None:
         return RAGGED if self.max_frames is None else None
 
-    def build(self, cloud: Cloud) -> MotionFrames:
+    def build(self, cloud: Cloud) -> Frames:
         if self.node_weight is not None and cloud.weight is not None:
             weight = _mapped_weight(self.node_weight, cloud.weight)
             cloud = replace(cloud, weight=weight, types=False)
@@ -158,7 +157,7 @@ class WeightedPCAFrame(MotionFrame):
             frames = self._principal(cloud, origin)
         return frames.detach() if self.detach else frames  # forward-mode derivatives ignore the grad mode
 
-    def _principal(self, cloud: Cloud, origin: Tensor | None) -> MotionFrames:
+    def _principal(self, cloud: Cloud, origin: Tensor | None) -> Frames:
         """The frames of a group that rotates."""
         principal = Principal.of(cloud, origin, self.settings)
         signs = self.signs.to(principal.axes)
@@ -169,7 +168,7 @@ class WeightedPCAFrame(MotionFrame):
             return frames
         return self._ragged(principal, signs)
 
-    def _ragged(self, principal: Principal, signs: Tensor) -> MotionFrames:
+    def _ragged(self, principal: Principal, signs: Tensor) -> Frames:
         """As many frames of each body as have a positive weight."""
         if principal.odd is None:
             return frames_in_all_signs(principal, signs)

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud, Quantity
 from fa_pyg.lazy import cached_property
-from fa_pyg.math.linalg import scatter_columns
 from fa_pyg.typed import total
 
 __all__ = ["Moments"]
@@ -94,9 +93,11 @@ class _Part:
         return self._total(torch.stack([*columns.values(), self.c, self.c * self.c, share * share]))
 
     def _total(self, columns: Tensor) -> Tensor:
+        """The sums ``[k, B]`` of columns ``[k, n]``."""
         if self.index is None:
             return columns.sum(1, keepdim=True)
-        return scatter_columns(columns, self.index, self.size)
+        sums = columns.new_zeros(columns.size(0), self.size)
+        return sums.scatter_add_(1, self.index.expand_as(columns), columns)
 
 
 def _pairs(dim: int) -> list[tuple[int, int]]:

@@ -14,7 +14,6 @@ from fa_pyg.builders.weighted.signs import in_all_signs
 from fa_pyg.builders.weighted.symmetric import symmetric_frames
 from fa_pyg.builders.weighted.tables import SORTED
 from fa_pyg.frames import ALL_RANKS, Frames
-from fa_pyg.frames.motion import MotionFrames
 
 __all__ = ["frames_in_all_signs", "frames_in_chosen_signs"]
 
@@ -44,14 +43,15 @@ def frames_in_chosen_signs(principal: Principal, odd: Tensor, signs: Tensor) -> 
     return Frames.ragged(rotation, body, weight, cloud.size, principal.origin, cloud.batch, exact)
 
 
-def frames_in_all_signs(principal: Principal, signs: Tensor) -> MotionFrames:
+def frames_in_all_signs(principal: Principal, signs: Tensor) -> Frames:
     """Return frames in all signs, and in the orders of positive weight."""
     axes, cloud, origin = principal.axes, principal.cloud, principal.origin
     of_orders = principal.settings.of_orders
     parts = Parts.of(are_ordered(principal.values, principal.scale, of_orders), principal.gaps)
     if parts.are_decided:
-        frames = Frames.signed(axes, signs, origin, cloud.batch)
-        return frames.with_exact(parts.decided.new_full((cloud.size,), ALL_RANKS))
+        # Not signed frames, whose averages are summed in another order: outputs of a body would depend, in
+        # the last digit, on the other bodies.
+        return Frames.uniform(axes * signs[:, None, None], origin, cloud.batch, ALL_RANKS)
     blend = principal.gaps.blend(parts.symmetric)
     body, weight = parts.undecided(blend)
     found = [

@@ -55,7 +55,8 @@ def soft_orders(
     rule = rule.unsqueeze(1)
     weight = torch.where(rule == SWAPPED, (weight + weight[:, exchanged]) / 2, weight)
     weight = torch.where(rule == ALL, 1 / len(table), weight)
-    weight = torch.where(rule == GIVEN, weight.new_tensor([1.0] + [0.0] * (len(table) - 1)), weight)
+    first = torch.arange(len(table), device=table.device) == 0
+    weight = torch.where(rule == GIVEN, first.to(weight.dtype), weight)
     frame, order = (~(weight.detach() <= 0)).nonzero().unbind(1)  # a NaN keeps its frames
     index = table.index_select(0, order).unsqueeze(1).expand(-1, rotation.size(-1), -1)
     return rotation.index_select(0, frame).gather(2, index), frame, weight[frame, order]

@@ -74,7 +74,8 @@ def symmetric_frames(
     candidates = Candidates.of(cloud, origin, bodies, blend.point, reflects)
     odd_moments = odd if odd is None else odd.index_select(0, bodies)
     rays, num_principal = _rays(axes, odd_moments, blend, candidates, projection)
-    hands = rays.axis.new_tensor([1.0, -1.0] if reflects and odd is not None else [1.0])
+    hands = rays.axis.new_ones(2 if reflects and odd is not None else 1)
+    hands[1:] = -1
     chiral = 0 * hands if reflects and odd is None else hands  # 0: the signs include both hands
     rotation, ray, weight = _completed(rays, candidates, hands, chiral, projection)
     body, weight = rays.body.index_select(0, ray), weight * rays.weight.index_select(0, ray)

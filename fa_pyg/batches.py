@@ -131,12 +131,16 @@ def is_at_hand(batch: Tensor) -> bool:
 
 
 def is_exporting() -> bool:
-    """Whether ``torch.export`` is tracing; False in versions of torch that do not tell."""
-    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
+    """Whether ``torch.export`` is tracing; False in its strict mode, and in torch that does not tell.
+
+    Torch 2.10 and older take every ``torch.compile`` for an export in strict mode.
+    """
+    tells = hasattr(torch.compiler, "is_exporting") and not torch.compiler.is_dynamo_compiling()
+    return tells and torch.compiler.is_exporting()
 
 
 def _whole(value: Any, name: str) -> Any:  # an int, or a SymInt
-    if torch.compiler.is_compiling() and isinstance(value, int | torch.SymInt):
+    if torch.compiler.is_compiling() and isinstance(value, (int, torch.SymInt)):
         return value  # a check would make it a constant of the compiled code
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)

@@ -21,5 +21,5 @@ else:
             if instance is None:
                 return self
             value = self.func(instance)
-            instance.__dict__[self.attrname] = value  # found before this descriptor from now on
+            object.__setattr__(instance, self.attrname, value)  # found before this descriptor from now on
             return value

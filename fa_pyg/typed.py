@@ -73,7 +73,10 @@ unpack_dual: Callable[[Tensor], tuple[Tensor, Tensor | None]] = torch.autograd.f
 
 def integers(x: Tensor) -> list[int]:
     """Return the entries of a vector of integers as a list (a device sync)."""
-    return x.tolist()
+    try:
+        return x.tolist()
+    except RuntimeError:  # inside torch.func.jvp, of most versions of torch
+        return [int(value) for value in x]
 
 
 def numbers(x: Tensor) -> list[float]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import global_add_pool
 
-__all__ = ["CoordinateMLP", "EnergyMLP", "mlp_by_hand", "particles", "relabeled"]
+__all__ = ["CoordinateMLP", "EnergyMLP", "mlp_by_hand", "particles", "relabeled", "traces_frames"]
+
+traces_frames = pytest.mark.skipif(
+    torch.__version__ < "2.13", reason=f"torch 2.13 or newer traces all frames, found {torch.__version__}"
+)
 
 
 class CoordinateMLP(nn.Module):

@@ -6,36 +6,55 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounter
+from helpers import traces_frames
+from torch._dynamo.testing import CompileCounter, CompileCounterWithBackend
 
-from fa_pyg import FrameAveraging, PCAFrame, Rep, ScaleFrame
+from fa_pyg import FrameAveraging, PCAFrame
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-TRACED = ['PCAFrame("SE(3)")', "CosetFrame(PCAFrame(...))", "LocalPCAFrame"]  # test_export.py has all
+TRACED = [  # one of a kind; test_export.py has the frames that are refused
+    'PCAFrame("SE(3)")',
+    "HaarFrame",
+    "GroupFrame",
+    "CosetFrame(PCAFrame(...))",
+    "LearnedFrame(..., noise=1, k=2)",
+    'PolarFrame("SE(3)")',
+    "ScaleFrame(PCAFrame(...))",
+    "GalileanFrame(PCAFrame(...))",
+    "Sample(PCAFrame(...))",
+    "PerMode(HaarFrame, PCAFrame)",
+    "LocalPCAFrame",
+]
+SAME = [  # as one of these, but for signs or a number
+    'PCAFrame("E(3)")',
+    'PCAFrame("T(3)")',
+    'PCAFrame("SO(3)")',
+    'PCAFrame("O(3)")',
+    "LearnedFrame",
+    "RandomScaleFrame(PCAFrame(...))",
+    "RandomBoostFrame(PCAFrame(...))",
+]
 FAST = 'WeightedPCAFrame(..., smoothness="fast")'
-REPS = ("point", "vector")
-SCALED = (Rep(1, affine=True, scale=1), Rep(1, scale=1))
 
 
 def framed(frame, pos, batch, num_graphs):
+    """A function of frames without a model around them."""
     frames = frame(pos, batch=batch, num_graphs=num_graphs)
-    point, vector = SCALED if frame.group.scales else REPS
-    copies = frames.to_frame(pos, point)
-    return frames.average(copies.exp(), vector)
+    return frames.average(frames.to_frame(pos, "point").exp(), "vector")
 
 
-@pytest.mark.parametrize("group", ["SE(3)", "O(2)", "R+:SE(3)"])
-def test_one_graph_without_breaks(group):
-    frame, dim = PCAFrame(group.removeprefix("R+:")), int(group[-2])
-    frame = ScaleFrame(frame) if group.startswith("R+:") else frame
-    compiled = torch.compile(framed, fullgraph=True, dynamic=True, backend="aot_eager")
+@traces_frames
+def test_gradients_for_all_sizes():
+    frame, counter = PCAFrame("O(2)"), CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(framed, fullgraph=True, dynamic=True, backend=counter)
     for counts in ([5, 7, 6], [4, 9]):
         batch = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
-        pos = torch.randn(len(batch), dim, dtype=torch.float64).requires_grad_()
+        pos = torch.randn(len(batch), 2, dtype=torch.float64).requires_grad_()
         out, expected = (f(frame, pos, batch, len(counts)) for f in (compiled, framed))
         assert torch.allclose(out, expected, atol=1e-12)
         grads = [torch.autograd.grad(y.pow(3).sum(), pos)[0] for y in (out, expected)]
         assert torch.allclose(*grads, atol=1e-10)
+    assert counter.frame_count == 1
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -59,6 +78,7 @@ def cases():
     torch._dynamo.reset()
 
 
+@traces_frames
 @pytest.mark.parametrize("name", TRACED)
 def test_framed_models_compile_as_one_graph_for_all_sizes(cases, name):
     graphs, worst = cases.compiled(cases.CASES[name])
@@ -66,12 +86,18 @@ def test_framed_models_compile_as_one_graph_for_all_sizes(cases, name):
     assert worst < 1e-14
 
 
+@traces_frames
 def test_other_frames_are_computed_outside_the_compiled_code(cases):
     graphs, worst = cases.compiled(cases.CASES[FAST], fullgraph=False)
     assert graphs > 1
     assert worst < 1e-14
-    with pytest.raises(torch._dynamo.exc.Unsupported, match="compile the network inside"):
-        cases.compiled(cases.CASES[FAST])
+
+
+@traces_frames
+def test_other_frames_are_refused_as_one_graph(cases):
+    for case in (cases.CASES[name] for name in cases.CASES.keys() - {*TRACED, *SAME}):
+        with pytest.raises(torch._dynamo.exc.Unsupported, match="compile the network inside"):
+            cases.compiled(case)
 
 
 def test_the_network_inside_is_compiled_once_for_all_frames(cases):
@@ -83,6 +109,7 @@ def test_the_network_inside_is_compiled_once_for_all_frames(cases):
     assert counter.frame_count == 1
 
 
+@traces_frames
 def test_forces_of_a_compiled_model():
     net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)).double()
     model = FrameAveraging(net, PCAFrame("E(3)"), {0: "point"})

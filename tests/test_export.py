@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import traces_frames
 
 from fa_pyg import FrameAveraging, PCAFrame
 
+pytestmark = traces_frames
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 TRACED = [
     'PCAFrame("SE(3)")',

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fa_pyg.builders.cloud import Cloud, cloud_of
-from fa_pyg.builders.eager import VALUES, evaluate_eagerly
+from fa_pyg.builders.eager import VALUES, evaluate_eagerly, outside_old_compilers
 from fa_pyg.builders.graphs import Graphs, graphs_of
 from fa_pyg.frames import Frames, FrameSet, PermutationFrames
 from fa_pyg.frames.motion import MotionFrames
@@ -81,6 +81,7 @@ class Frame(nn.Module, ABC):
         with torch.autocast(seen.device.type, enabled=False):
             return self.check(self.build(seen), seen.size)
 
+    @outside_old_compilers
     def forward(self, *args: Any, **kwargs: Any) -> FrameSet:
         """Return the frames of the graphs of a batch: :meth:`build` of what :meth:`read` returns.
 

@@ -289,10 +289,11 @@ def _check(
     for name, x in geometric.items():
         is_batch = name != "pos" and x.dim() == 1 and not x.is_floating_point()
         hint = ". The graph of each node is given by name: batch=" if is_batch else ""
-        wanted = f"[{pos.size(0) if pos.dim() else 'N'}, ..., {group.dim}]"
         if x.dim() < 2 or x.size(-1) != group.dim or x.size(0) != pos.size(0):
+            nodes = pos.size(0) if pos.dim() else "N"  # in text, a size is a constant of compiled code
+            wanted = f"[{nodes}, ..., {group.dim}]"
             raise ValueError(f"{name}: expected {wanted} for {group}, found {list(x.shape)}{hint}")
-        check_real(name, x, f"floating point {wanted}")
+        check_real(name, x, f"floating point [N, ..., {group.dim}]")
     for name, x in (("batch", batch), ("node_weight", node_weight)):
         if x is not None and x.shape != pos.shape[:1]:
             raise ValueError(f"{name}: expected one for each of {pos.size(0)} nodes, found {list(x.shape)}")

@@ -40,7 +40,7 @@ def graph_layout(call: Call, levels: Named[str], pairs_in_edge_order: bool = Fal
     declared = [name for name, level in levels.items() if level in ("node", "place") and name in call.values]
     names = [*declared, *(name for name in NODE_NAMES if isinstance(call.get(name), Tensor))]
     matrices = [name for name, value in call.values.items() if _is_adjacency(name, value)]
-    nodes = next(iter([*names, *matrices]), None)
+    nodes = [*names, *matrices, None][0]
     has_nodes = call.get("batch") is not None or call.data is not None
     if nodes is None and not has_nodes:
         raise ValueError(

@@ -60,7 +60,8 @@ class MotionReading(Reading, seen=Cloud):
     @property
     def nodes(self) -> Name:
         """Name of an input with one row a node, the first points, or else the first of ``reads``."""
-        return next((name for name, rep in self.inputs.items() if rep.affine), self._read[0])
+        points = [name for name, rep in self.inputs.items() if rep.affine]
+        return (points or self._read)[0]
 
     def cloud(self, values: Mapping[Name, Tensor], layout: Layout, whole: bool = False) -> Cloud:
         """Return the point cloud that a frame is computed from.

@@ -75,8 +75,8 @@ class Sizes(Collation):
             )
 
     def _device(self) -> torch.device | None:
-        tensors = (value for value in self.call.values.values() if isinstance(value, Tensor))
-        return next((value.device for value in tensors), None)
+        tensors = [value for value in self.call.values.values() if isinstance(value, Tensor)]
+        return tensors[0].device if tensors else None
 
     @cached_property
     def edge_name(self) -> Name | None:

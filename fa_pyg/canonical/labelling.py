@@ -80,7 +80,7 @@ def canonical_labelling(
     """
     check_backend(backend)
     inputs = check(edge_index, sizes, node_color, edge_color)
-    elsewhere = torch.get_default_device().type != "cpu"
+    elsewhere = torch.empty(0).device.type != "cpu"
     with torch.device("cpu") if elsewhere else nullcontext():  # the mode slows down each operation
         return Labelling(*(found.to(edge_index.device) for found in _label(*inputs, backend)))
 

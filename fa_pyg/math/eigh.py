@@ -14,8 +14,6 @@ __all__ = ["safe_axes", "safe_eigh"]
 _CLOSED_FROM = 300
 # Some versions of the solvers for accelerators fail on more matrices than this in one call.
 _AT_ONCE = 1 << 14
-# Gaps below this share of the largest eigenvalue are rounding noise: the axes of such a pair are arbitrary.
-_FLOOR = 1e-12
 
 
 def safe_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,7 +88,8 @@ class _SafeEighFunc(torch.autograd.Function):
 def _inverse_gaps(values: Tensor) -> Tensor:
     r"""The factors :math:`1 / (\lambda_j - \lambda_i)`; 0 where eigenvalues are equal up to rounding."""
     gap = values.unsqueeze(-2) - values.unsqueeze(-1)
-    floor = _FLOOR if values.dtype == torch.float64 else 1e-5
+    # Gaps below this share of the largest value are rounding noise: the axes of such a pair are arbitrary.
+    floor = 1e-12 if values.dtype == torch.float64 else 1e-5
     # `~(<=)` and not `>`, so that NaN stays NaN instead of turning into a zero gradient.
     apart = ~(gap.abs() <= floor * values.abs().amax(dim=-1)[..., None, None])
     return torch.where(apart, 1 / torch.where(apart, gap, torch.ones_like(gap)), torch.zeros_like(gap))

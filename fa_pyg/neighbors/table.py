@@ -33,7 +33,7 @@ def knn_table(
             for graphs up to 2048 nodes. In float64, distances are then rounded to half of the digits of the
             largest in the graph: those equal by symmetry are equal, and the table of a rotated graph is the
             same.
-        ordered: sort the neighbors by distance.
+        ordered: sort the neighbors by distance, which graphs of fewer than k nodes have done anyway.
 
     Shapes: ``x [N, d]``, ``batch [N]``; returns ``[N, k]``, int64.
 
@@ -45,7 +45,7 @@ def knn_table(
     """
     checks.integer("k", k)
     if points is not None and points <= LARGEST:
-        near = _in_equal_graphs(x, min(k, points), points, ordered)
+        near = _in_equal_graphs(x, min(k, points), points, ordered or k > points)
         return near if k <= points else near[:, torch.arange(k, device=x.device) % points]
     source, target = knn_graph(x, k, batch, loop=True)
     node = torch.arange(len(x), device=x.device)

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame
+from fa_pyg.builders.eager import outside_old_compilers
 from fa_pyg.calls import Call, Layout, Name, Named, Reading, Signature
 from fa_pyg.calls.declared import NodeWeight
 from fa_pyg.calls.reading import shown
@@ -146,6 +147,7 @@ class FrameAveraging(nn.Module):
     def levels(self) -> dict[Name, str]:
         return self.reading.levels
 
+    @outside_old_compilers
     def forward(self, *args, **kwargs) -> Any:
         given = self._pop_frames(kwargs)
         call = Call(self.signature, args, kwargs, extra=self.reading.extra())

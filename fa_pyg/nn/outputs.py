@@ -115,7 +115,7 @@ class Outputs:
         rows = {} if edges is None else {"edge": self.layout.of("edge")}
         rows |= {name: self.layout.of(name) for name in pairs}
         fits = {name: part for name, part in rows.items() if slots.count(part) == leaf.size(0)}
-        first = next(iter(fits), None)
+        first = [*fits, None][0]
         if first is None:
             raise ValueError(
                 _unclear(leaf, path, slots, f"it has the rows of none of {', '.join(map(str, rows))}")

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 import torch
+from helpers import traces_frames
 from torch import nn
 
 from fa_pyg import FrameAveraging, Group, HaarFrame, PCAFrame, PerMode, Rep, Sample
@@ -89,6 +90,7 @@ def test_types_and_copies(dtype):
     assert frame.state_dict() == {}
 
 
+@traces_frames
 def test_one_graph_for_the_compiler():
     frame = GroupFrame("T(3):D2d")
 

@@ -98,7 +98,8 @@ def test_nothing_on_the_list_makes_code_of_its_arguments():
         if inspect.isclass(one) and "__init__" in vars(one) and not one.__module__.startswith("fa_pyg"):
             code = re.sub(r'r?"""(?s:.*?)"""', "", inspect.getsource(one.__init__))
             found |= {(one.__name__, match[0]) for match in odd.finditer(code)}
-    assert not found
+    # PyG 2.5 compiles the methods of the class itself, and no arguments.
+    assert found <= {("MessagePassing", "jinja")}
 
 
 def test_old_paths_of_modules_are_listed():

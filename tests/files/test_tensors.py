@@ -64,7 +64,7 @@ def test_damage_is_named_and_mended(tmp_path, monkeypatch, kind):
             f"{path.name}: expected a file as it was written, found" in str(one.message) for one in caught
         )
         seen.append(bool(caught))
-    assert seen.count(False) <= 2  # between the records of the archive lies padding
+    assert seen.count(False) <= 3  # between the records of the archive lies padding
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         equal(MAKERS[kind](tmp_path), whole)

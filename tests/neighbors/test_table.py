@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,6 +36,13 @@ def test_clouds_of_fewer_points():
     table, nearest = knn_table(x, 7, batch), knn_table(x, 3, batch)
     assert torch.equal(table[:3], nearest[:3, [0, 1, 2, 0, 1, 2, 0]])
     assert torch.equal(knn_table(x[:6], 7, batch[[0, 0, 0, 3, 3, 3]], 3)[:3], table[:3])
+
+
+def test_what_is_repeated_is_nearest_in_unordered_tables_too(monkeypatch):
+    """Whatever order numpy leaves the smaller distances in."""
+    monkeypatch.setattr(np, "argpartition", lambda x, k: np.argsort(x)[..., k::-1].copy())
+    x = torch.randn(60, 3)
+    assert torch.equal(knn_table(x, 27, EQUAL, 20, ordered=False), knn_table(x, 27, EQUAL))
 
 
 @pytest.mark.parametrize("sizes", [(4, 4), (4, 1), (1,)])

@@ -90,7 +90,8 @@ def test_mlp_as_the_update_of_a_message_passing():
             self.mlp = FAMLP(PCAFrame("O(3)"), 2, 3, hidden_channels=16)
 
         def forward(self, h, v, edge_index, batch=None):
-            total = self.propagate(edge_index, x=torch.cat([h, v.flatten(1)], dim=1))
+            x = torch.cat([h, v.flatten(1)], dim=1)
+            total = self.propagate(edge_index, x=x)
             return self.mlp(total[:, :2], total[:, 2:].view(-1, 3, 3), batch)
 
         def message(self, x_j):

@@ -103,6 +103,19 @@ def test_wandb_by_configuration_beside_the_table_and_tensorboard(small, wandb, t
     assert list(Path(results["folder"]).glob("events.*"))
 
 
+def test_an_offline_run_of_the_real_wandb(small, tmp_path, monkeypatch):
+    """Without a key or a network: its file has the names of what was logged."""
+    wandb = pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    logger = WANDB.replace("offline", f"save_dir: {tmp_path}, offline")
+    main([*small, f"--trainer.logger={logger}", "--model.lr=0.002"])
+    wandb.finish()
+    (run,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    assert all(key in run.read_bytes() for key in (b"train/mse", b"val/mse", b"test/mse", b"0.002"))
+
+
 def test_without_wandb_the_error_names_the_extra(small, capsys):
     if find_spec("wandb"):
         pytest.skip("wandb is installed")

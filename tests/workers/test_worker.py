@@ -181,7 +181,7 @@ def ask(bonds, data, found):
 def test_a_worker_outlives_the_thread_that_started_it(folder):
     """Bonds that fall back because the process died would be silently wrong."""
     pytest.importorskip("rdkit")
-    (folder / "b.xyz").write_text("2\n\nH 0 0 0\nH 0 0 0.74\n")
+    (folder / "b.xyz").write_text("3\n\nO 0 0 0.12\nH 0 0.76 -0.48\nH 0 -0.76 -0.48\n")
     bonds, found = RDKitBonds(fallback=None, time_limit=60), []
     for _ in range(3):
         thread = threading.Thread(target=ask, args=(bonds, read_xyz(folder / "b.xyz")[0], found))

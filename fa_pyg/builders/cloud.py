@@ -193,16 +193,18 @@ class Cloud:
         points = [q for q in self.declared if q.rep.affine]
         if not (group.translates and points):
             return None, [self._columns(quantity) for quantity in self.read]
-        point, *of_each = self._columns(points[0])
-        origin, apart = centered(point, of_each[0], self.size, of_each[1])
-        parts = []
-        for quantity in self.read:
-            if quantity is points[0]:
-                parts.append((apart, *of_each))
-            else:
-                x, index, weight = self._columns(quantity)
-                parts.append((x - take(origin, index) if quantity.rep.affine else x, index, weight))
+        x, index, weight = self._columns(points[0])
+        origin, apart = centered(x, index, self.size, weight)
+        parts = [
+            (apart, index, weight) if quantity is points[0] else self._relative(quantity, origin)
+            for quantity in self.read
+        ]
         return origin.mT.contiguous(), parts
+
+    def _relative(self, quantity: Quantity, origin: Tensor) -> Columns:
+        """Return :meth:`centered` as ``[d, m]``, for an origin ``[d, B]``."""
+        x, index, weight = self._columns(quantity)
+        return (x - take(origin, index) if quantity.rep.affine else x), index, weight
 
 
 def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -267,9 +269,10 @@ def cloud_of(
             int64 or exceeds ``num_graphs`` (checked on a CPU only).
     """
     _check(group, pos, vectors, batch, node_weight)
-    unclear = channels_or_samples("pos", pos, NAMED["vector"], group.dim) if group.translates else None
-    if unclear is not None and batch is None:
-        raise ValueError(unclear)
+    if batch is None and group.translates:
+        unclear = channels_or_samples("pos", pos, NAMED["vector"], group.dim)
+        if unclear is not None:
+            raise ValueError(unclear)
     size = 1 if batch is None else graph_count(batch, num_graphs)
     point, vector = natural_reps(group)
     reps = [point, *[vector] * len(vectors)]

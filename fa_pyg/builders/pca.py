@@ -13,8 +13,8 @@ from fa_pyg.builders.cloud import Cloud, Columns
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import GroupLike
-from fa_pyg.math.eigh import safe_axes
 from fa_pyg.math.columns import moments, total_weight
+from fa_pyg.math.eigh import safe_axes
 from fa_pyg.math.linalg import det
 from fa_pyg.typed import computed, integers, total
 
@@ -64,22 +64,29 @@ class PCAFrame(MotionFrame):
         )
 
     def build(self, cloud: Cloud) -> MotionFrames:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
-            if not self.group.rotates:
-                return identity_frames(cloud, cloud.origin(self.group), self.group.dim)
-            origin, parts = cloud.columns(self.group)
-            matrix = _moments(parts, cloud.size)
-            axes = safe_axes(matrix)
-            axes = axes if self.group.reflects else make_proper(axes)
-            reads_all = self._reads_all(cloud, origin)
-            frames = Frames.signed(axes, self.signs.to(axes.device), origin, cloud.batch, matrix, reads_all)
+        if not self.detach:
+            return self._frames(cloud)
+        with torch.no_grad():
+            frames = self._frames(cloud)
+        return frames.detach()  # forward-mode derivatives ignore the grad mode
+
+    def _frames(self, cloud: Cloud) -> MotionFrames:
+        if not self.group.rotates:
+            return identity_frames(cloud, cloud.origin(self.group), self.group.dim)
+        origin, parts = cloud.columns(self.group)
+        matrix = _moments(parts, cloud.size)
+        axes = safe_axes(matrix)
+        axes = axes if self.group.reflects else make_proper(axes)
+        reads_all = self._reads_all(cloud, origin)
+        frames = Frames.signed(axes, self.signs.to(axes.device), origin, cloud.batch, matrix, reads_all)
         if self.on_degenerate != "ignore":
             self._report(frames)
-        return frames.detach() if self.detach else frames  # forward-mode derivatives ignore the grad mode
+        return frames
 
     def _reads_all(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
         """Whether the axes depend on all declared inputs, of all nodes; ``[B]`` where bodies differ."""
-        if not all(any(quantity is read for read in cloud.read) for quantity in cloud.declared):
+        seen = cloud.read is cloud.declared or {*map(id, cloud.declared)} <= {*map(id, cloud.read)}
+        if not seen:
             return False
         unseen = cloud.unseen(origin)
         return True if unseen is None else ~unseen

@@ -121,8 +121,16 @@ class Frames(MotionFrames):
         """
         from fa_pyg.frames.signed import SignedFrames  # a circular import at module level
 
-        moments = None if moments is None else moments.detach()
-        return SignedFrames(axes, signs, origin, batch, moments, reads_all)
+        return SignedFrames.made(
+            axes=axes,
+            signs=signs,
+            origin=origin,
+            batch=batch,
+            moments=None if moments is None else moments.detach(),
+            reads_all=reads_all,
+            scale=None,
+            velocity=None,
+        )
 
     @classmethod
     def ragged(

@@ -127,8 +127,9 @@ class MotionFrames(FrameSet):
             ValueError: if x is not floating point or its shape fits neither ``rep`` nor a level.
         """
         rep, rows = Rep.of(rep), self._rows_of(x.size(0), level)
-        is_plain_call = is_plain(x, self._like, self.origin, self.scale, self.velocity)
-        if not is_plain_call or not self.slots or rows.count <= 2 * _BLOCK:
+        if torch.compiler.is_compiling() or rows.count <= 2 * _BLOCK or not self.slots:  # guards no size
+            return self._to_frame(x, rep, rows)
+        if not is_plain(x, self._like, self.origin, self.scale, self.velocity):
             return self._to_frame(x, rep, rows)
         if self.num_bodies == 1 and self._is_vector_each(x, rep):
             origin = self.origin if rep.affine else None
@@ -144,7 +145,7 @@ class MotionFrames(FrameSet):
         return copies.flatten(0, 1)
 
     def _is_vector_each(self, x: Tensor, rep: Rep) -> bool:
-        """Whether x is a real vector or point for each row, the frames are precise, and nothing scales or boosts."""
+        """Whether x is a real vector for each row, in precise frames that neither scale nor boost."""
         is_vector = rep.rank == 1 and not rep.pseudo and not rep.flat and x.shape[1:] == (self.dim,)
         is_euclidean = self.scale is None and self.velocity is None
         is_real = x.is_floating_point() and self._like.dtype is working_dtype(x)

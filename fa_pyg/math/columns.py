@@ -18,34 +18,35 @@ _FEW = 1 << 11
 
 
 def columns(x: Tensor) -> Tensor:
-    """Return vectors ``[n, d]`` as ``[d, n]``, in the type that frames are computed in."""
-    dtype = working_dtype(x)
-    if x.dtype == dtype or is_traced():
-        return torch.stack(x.to(dtype).unbind(1))
-    return x.new_empty(x.size(1), x.size(0), dtype=dtype).copy_(x.mT)  # faster where the type changes
+    """Return vectors ``[n, d]`` as a new tensor ``[d, n]``, in the type that frames are computed in."""
+    return _transposed(x, 1, working_dtype(x))
 
 
 def from_columns(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return vectors ``[d, n]`` as ``[n, d]`` of a type."""
-    if x.dtype == dtype or is_traced():
-        return torch.stack(x.to(dtype).unbind(0), -1)
-    return x.new_empty(x.size(1), x.size(0), dtype=dtype).copy_(x.mT)
+    """Return vectors ``[d, n]`` as a new tensor ``[n, d]`` of a type."""
+    return _transposed(x, 0, dtype)
+
+
+def _transposed(x: Tensor, axis: int, dtype: torch.dtype) -> Tensor:
+    if x.dtype == dtype and not torch.compiler.is_compiling():
+        return torch.stack(x.unbind(axis), 1 - axis)  # torch copies slowly where the type stays
+    return x.mT.to(dtype, memory_format=torch.contiguous_format, copy=True)
 
 
 def take(x: Tensor, index: Tensor | None) -> Tensor:
-    """Return ``x[..., index]``, what belongs to each vector's body; for None (one body) ``x``, which broadcasts."""
+    """Return ``x[..., index]``, of each vector's body; for None (one body) ``x``, which broadcasts."""
     return x if index is None else x.gather(-1, index.expand(*x.shape[:-1], -1))
 
 
 def sums(x: Tensor, index: Tensor | None, size: int) -> Tensor:
-    """Sum the entries of ``x [..., n]`` that share an ``index [n]`` into ``[..., size]``; all of them for None."""
+    """Sum the entries of ``x [..., n]`` that share an ``index [n]``, or all for None: ``[..., size]``."""
     if index is None:
         return x.sum(-1, keepdim=True)
     return x.new_zeros(*x.shape[:-1], size).scatter_add_(-1, index.expand_as(x), x)
 
 
 def total_weight(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor | int:
-    """Return the total weight of each body, ``[size]``, or a number: what sums are divided by; 1 in place of 0."""
+    """Return the total weight of each body, ``[size]`` or a number, to divide by: 1 in place of 0."""
     if weight is not None:
         total = sums(weight.to(x.dtype), index, size)
         return total + (total == 0)
@@ -53,21 +54,24 @@ def total_weight(x: Tensor, index: Tensor | None, size: int, weight: Tensor | No
         return x.size(-1) or 1
     if index is None:
         raise ValueError(f"index: expected the body of each vector for {size} bodies, found None")
-    return sums(x.new_ones(1).expand(x.size(-1)), index, size).clamp(min=1)
+    if is_traced() or index.device.type != "cpu":  # bincount would synchronize
+        return sums(x.new_ones(1).expand(x.size(-1)), index, size).clamp(min=1)
+    return torch.bincount(index, minlength=size).clamp_(min=1)
 
 
 def centered(
     x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return the (weighted) mean ``[d, size]`` of each body, 0 for empty ones, and ``x [d, n]`` relative to it.
+    """Return the (weighted) mean of each body, ``[d, size]``, and ``x [d, n]`` relative to it.
 
-    x must be a new tensor that the caller does not use again.
+    Empty bodies have mean 0. x must be a new tensor that the caller does not use again.
+
     The mean of many points is corrected by the mean of the residual: for clouds far from the origin, a single
     sum would lose digits. (The residual is relative to the first mean: they differ by its rounding.)
     """
     amount = total_weight(x, index, size, weight)
     mean = sums(x if weight is None else x * weight, index, size) / amount
-    at_each = take(mean, index)
+    at_each = mean if size == 1 else take(mean, index)
     apart = x - at_each if is_traced() or weight is not None else x.sub_(at_each)  # in place: less memory
     if x.size(1) > 128 * size:
         mean = mean + sums(apart if weight is None else apart * weight, index, size) / amount
@@ -88,13 +92,19 @@ def moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = 
         return sums(product if weight is None else product * weight, index, size)
 
     if not is_traced() and x.size(1) <= _FEW:  # in this order: a compiler would guard the size
-        return total((x.unsqueeze(1) * x).flatten(0, 1)).mT.view(size, d, d)
+        return total(x.unsqueeze(1) * x).movedim(-1, 0)
     pairs = [(i, j) for i in range(d) for j in range(i, d)]
     upper = {(i, j): total(x[i] * x[j]) for i, j in pairs}
-    full = [upper[min(i, j), max(i, j)] for i in range(d) for j in range(d)]
-    return torch.stack(full).view(d, d, size).movedim(-1, 0)
+    full = [torch.stack([upper[min(i, j), max(i, j)] for j in range(d)]) for i in range(d)]
+    return torch.stack(full).movedim(-1, 0)
 
 
 def rotated(x: Tensor, matrix: Tensor) -> Tensor:
-    r"""Return :math:`y_a = \sum_i x_i M_{ia}` as ``[d, n]``, for ``x [d, n]`` and ``matrix [d, d, n]`` or ``[d, d, 1]``."""
+    r"""Return :math:`y_a = \sum_i x_i M_{ia}`, ``[d, n]``.
+
+    A sum of products in their order, without fused additions: the same numbers alone and in a batch.
+
+    Shapes:
+        x ``[d, n]``, matrix ``[d, d, n]``, or ``[d, d, 1]`` for one body.
+    """
     return torch.linalg.vecdot(x.unsqueeze(1), matrix, dim=0)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from fa_pyg.typed import in_functional_transform
+
 __all__ = [
     "added",
     "check_device",
@@ -90,7 +92,8 @@ def added(total: Tensor, *others: Tensor) -> Tensor:
 
 
 def is_traced() -> bool:
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    """Whether a compiler or a transform of ``torch.func`` traces the caller."""
+    return torch.compiler.is_compiling() or in_functional_transform()
 
 
 def is_plain(*tensors: Tensor | None) -> bool:
@@ -160,7 +163,7 @@ def rotate(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
 
 
 def repeated(matrix: Tensor, x: Tensor) -> Tensor:
-    """Return ``matrix [d, d]`` four times on the diagonal of a larger one, for :func:`times`, as thin products are slow.
+    """Return a matrix for :func:`times`: ``[d, d]`` four times on a diagonal, as thin products are slow.
 
     Only once for large d, and where x is not finite: zeros times NaN would spread to other vectors.
     """

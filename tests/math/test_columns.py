@@ -54,7 +54,7 @@ def test_mean_and_moments(dim, weighted, few, monkeypatch):
 
 
 def test_a_graph_alone_and_in_a_batch_to_the_last_bit(monkeypatch):
-    """Sums are taken in the order of the nodes, so that the axes of symmetric clouds do not depend on the batch."""
+    """Sums are in the order of the nodes: the axes of symmetric clouds do not depend on the batch."""
     x = torch.randn(3, 60, dtype=torch.float64)
     batch = torch.arange(4).repeat_interleave(15)
     for few in (0, 1 << 11):

@@ -61,7 +61,8 @@ class Repeated:
         if not torch.compiler.is_compiling():
             return torch.cat([value] * self.k, dim)
         # Fused with what reads the copies, which are then not written.
-        return value.unsqueeze(dim).expand(*value.shape[:dim], self.k, *value.shape[dim:]).flatten(dim, dim + 1)
+        shape = (*value.shape[:dim], self.k, *value.shape[dim:])
+        return value.unsqueeze(dim).expand(shape).flatten(dim, dim + 1)
 
     def owner(self, rows: Rows, device: torch.device | None = None) -> Tensor:
         """Return the copied graph of each row of :meth:`gather`."""

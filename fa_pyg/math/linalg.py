@@ -20,6 +20,7 @@ __all__ = [
     "minus",
     "rotate",
     "rotate_back",
+    "scatter_columns",
     "scatter_sum",
     "second_moments",
     "signed_copies",
@@ -72,13 +73,19 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
     """Sum the rows of ``src [n, ...]`` that share an ``index [n]`` into ``[size, ...]``.
 
     Uses torch_scatter if it can be imported, else torch (always under ``torch.compile`` and ``torch.func``,
-    which trace through it). Both give the same numbers up to the order of the summands. No other function of
-    the package sums over graphs.
+    which trace through it). Both give the same numbers up to the order of the summands. Only this and the
+    next function of the package sum over graphs.
     """
     if torch_scatter is not None and not _is_traced() and src.numel() > _FEW:
         return torch_scatter.scatter_sum(src, index, dim=0, dim_size=size)
     total = src.new_zeros(size, *src.shape[1:])
     return total.scatter_add_(0, index, src) if src.dim() == 1 else total.index_add_(0, index, src)
+
+
+def scatter_columns(src: Tensor, index: Tensor, size: int) -> Tensor:
+    """Sum the columns of ``src [k, n]`` that share an ``index [n]`` into ``[k, size]``, as fast backward."""
+    total = src.new_zeros(src.size(0), size)
+    return total.scatter_add_(1, index.expand(src.size(0), -1), src)
 
 
 def added(total: Tensor, *others: Tensor) -> Tensor:

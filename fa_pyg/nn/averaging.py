@@ -16,11 +16,12 @@ from fa_pyg.calls import Call, Layout, Name, Named, Reading, Signature
 from fa_pyg.calls.declared import NodeWeight
 from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
-from fa_pyg.copies import Copies
+from fa_pyg.copies import Copies, Slots
 from fa_pyg.frames import FrameSet, Rows
 from fa_pyg.nn.invariants import Invariants, keyword
 from fa_pyg.nn.output_structure import check_level, has_level, output_spec
 from fa_pyg.nn.outputs import Outputs
+from fa_pyg.nn.rounding import rounded
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["FrameAveraging", "uses_batch_statistics"]
@@ -69,6 +70,8 @@ class FrameAveraging(nn.Module):
             graph without ``batch`` the first slot has a call to itself unless ``level`` is "node" or "edge",
             since its output may or may not have a row for the graph. While BatchNorm trains, always all:
             equivariance needs statistics of all copies together.
+        round_inputs: give the model its declared inputs in the type of its parameters, rounded once they are
+            expressed in the frames: float64 positions to a float32 model. Default: in the type of the call.
         invariants: compute once, and not in every frame, what a model offers as its invariants
             (:class:`~fa_pyg.nn.invariants.Invariants`): edges by radius, radial filters, tables of neighbors.
 
@@ -100,11 +103,13 @@ class FrameAveraging(nn.Module):
         level: Any = None,
         levels: Named[str] | None = None,
         chunk: int | None = None,
+        round_inputs: bool = False,
         invariants: bool = True,
     ) -> None:
         super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
         checks.integer("chunk", chunk, optional=True)
+        checks.flag("round_inputs", round_inputs)
         self.model = model
         self.signature = Signature(model)
         self.reading = Reading.of(frame, self.signature, inputs, reads, node_weight, levels)
@@ -113,7 +118,7 @@ class FrameAveraging(nn.Module):
         self.output_is_declared = output is not None
         self.reading.check_output(self.output)
         self.level = level
-        self.chunk = chunk
+        self.chunk, self.round_inputs = chunk, round_inputs
         self.invariants = checks.flag("invariants", invariants)
         given = [name for name in self.signature.named if name != "invariants"]
         may_take_data = len(given) < 2  # attributes are available in a call only
@@ -153,12 +158,12 @@ class FrameAveraging(nn.Module):
         versions = call.versions()
         copies = Copies(layout, frames)
         shared = self._shared(copies, framed)
-        shares, first_apart = self._takes_copies(call), self._runs_first_apart(call)
-        step = self._slots_per_call(copies, shares)
+        shares = self._takes_copies(call)
+        step, first_apart = self._slots_per_call(copies, shares)
         for slots in copies.slots(step, first_apart, lambda: shares and outputs.have_rows()):
             call.check_unchanged(versions)
             added = keyword(None if shared is None else shared.part(slots))
-            outputs.add(slots.run(self.model, slots.parts(framed), **added), slots)  # Phi
+            outputs.add(slots.run(self.model, self._inputs_of(slots, framed), **added), slots)  # Phi
         average = outputs.average()  # sum of w rho_out(g) ...
         self._check_output(average)
         return average
@@ -201,22 +206,29 @@ class FrameAveraging(nn.Module):
         if not self.invariants:
             return None
         layout, frames = copies.layout, copies.frames
-        return Invariants.of(self.model, self.inputs, layout, frames, lambda: copies.first.parts(framed))
+        return Invariants.of(
+            self.model, self.inputs, layout, frames, lambda: self._inputs_of(copies.first, framed)
+        )
 
-    def _slots_per_call(self, copies: Copies, shares: bool) -> int | None:
-        """Return the number of slots that share a call, or None to pack them (``Copies.slots``).
+    def _inputs_of(self, slots: Slots, framed: Mapping[Name, tuple[Tensor, Rows]]) -> dict[Name, Tensor]:
+        """Return the declared inputs of the model in these slots."""
+        inputs = slots.parts(framed)
+        return rounded(inputs, self.model) if self.round_inputs else inputs
+
+    def _slots_per_call(self, copies: Copies, shares: bool) -> tuple[int | None, bool]:
+        """Number of slots that share a call (see ``Copies.slots``); whether the first runs in its own call.
 
         While BatchNorm trains: all. On an accelerator: all, or ``chunk``. On a CPU: None, which packs slots
         into a call until it holds as many graphs as the batch, or ``shares`` and 256 nodes, or ``chunk``; 1
-        without ``batch``. A compiler: all that may share, since it would compile the network once for each.
+        without ``batch``. In compiled code: all that may share, as the network is compiled for each call.
         """
         call, frames = copies.layout.call, copies.frames
         slots = len(frames.slot_sizes)
         if slots == 1:
-            return 1
+            return 1, False
         if any(map(uses_batch_statistics, self.model.modules())):
             if call.takes_batch:
-                return slots
+                return slots, False
             warnings.warn(
                 "BatchNorm trains in a model without `batch`: its statistics are taken frame by frame",
                 stacklevel=3,
@@ -226,14 +238,12 @@ class FrameAveraging(nn.Module):
                 f"chunk={self.chunk}: expected a model that takes `batch` (or a Data that has it), so that "
                 f"copies can share a call, found one that takes {shown(self.signature.named)}"
             )
-        if self.chunk is not None or not call.takes_batch:
-            return min(self.chunk or 1, slots)
-        is_compiled = torch.compiler.is_compiling() and shares and copies.are_plain
-        return None if frames.weight.device.type == "cpu" and not is_compiled else slots
-
-    def _runs_first_apart(self, call: Call) -> bool:
-        """Whether the first slot has a call to itself: one graph whose output may or may not have a row."""
-        return call.get("batch") is None and self.level not in ("node", "edge")
+        # A call of one graph without `batch` shows whether the output has a row for the graph.
+        first_apart = call.get("batch") is None and self.level not in ("node", "edge")
+        if self.chunk is None and call.takes_batch:
+            is_compiled = torch.compiler.is_compiling() and shares and copies.are_plain
+            return (None if frames.weight.device.type == "cpu" and not is_compiled else slots), first_apart
+        return min(self.chunk or 1, slots), first_apart
 
     def _takes_copies(self, call: Call) -> bool:
         """Whether a call of the model may hold more graphs than the batch without the user's word.

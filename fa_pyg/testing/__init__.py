@@ -3,7 +3,7 @@
 from fa_pyg.separation import Separation, pairs_not_told_apart, relabelled, separation
 from fa_pyg.testing.catalogue import NamedCloud, catalogue, modified, modifiers
 from fa_pyg.testing.continuity import LINES, Line, assert_continuous, largest_step, lines
-from fa_pyg.testing.contract import FrameContract
+from fa_pyg.testing.contract import FrameContract, run_contract
 from fa_pyg.testing.curvature import Curvature, curvature, stretches
 from fa_pyg.testing.equivariance import assert_equivariant, equivariance_error
 from fa_pyg.testing.exactness import assert_exact, exactness_error
@@ -56,6 +56,7 @@ __all__ = [
     "random_motion",
     "relabelled",
     "report",
+    "run_contract",
     "separation",
     "steepness",
     "stretches",

@@ -56,11 +56,11 @@ class _OnCells(nn.Module):
         return {name: value for name, value in zip(names, values, strict=True) if name in self.takes}
 
 
-def framed_periodic(model: nn.Module, frame: Frame, output: Mapping[str, Any]) -> FrameAveraging:
+def framed_periodic(model: nn.Module, frame: Frame, options: Mapping[str, Any]) -> FrameAveraging:
     """Wrap a network on edge vectors in a frame that is built from ``axes``."""
     inputs = {"edge_vec": "vector", "axes": "vector"}
     given = {"reads": ["axes"], "levels": {"edge_vec": "edge"}, "node_weight": None}
-    return FrameAveraging(_OnCells(model), frame, inputs, **given, **output)
+    return FrameAveraging(_OnCells(model), frame, inputs, **given, **options)
 
 
 def periodic_graphs(cell: Tensor | None, pbc: Tensor | None, size: int, least: int = 1) -> Tensor | None:

@@ -67,6 +67,7 @@ class FAENet(nn.Module):
                                                                              "dipole": "vector"})
     """
 
+    takes_float64 = True  # positions of a float32 model, which are rounded as differences
     invariants_of: ClassVar[dict[str, str]] = {"pos": "point", "edge_vec": "vector"}
 
     @renamed(hidden="hidden_channels", layers="num_layers")

@@ -82,13 +82,12 @@ class Copies:
 
     @cached_property
     def are_plain(self) -> bool:
-        """Whether whole copies may share a call: of a call with ``num_graphs`` whose values are repeatable.
+        """Whether all values of the call can be repeated, so that whole copies may share a call.
 
-        Other models may have the number of graphs built in. Ragged frames have copies in any case.
+        Ragged frames have copies in any case.
         """
         call = self.layout.call
-        counts = call.values.get("batch") is not None and call.values.get("num_graphs") is not None
-        if call.data is not None or not counts or not self.frames.keeps_rows:
+        if call.data is not None or call.values.get("batch") is None or not self.frames.keeps_rows:
             return False
         return not self.frames.slots or all(starmap(self._is_plain, call.values.items()))
 

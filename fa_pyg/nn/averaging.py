@@ -66,10 +66,11 @@ class FrameAveraging(nn.Module):
             as features.
         chunk: slots (frames a graph) that share one call of the model. Default: 1; if the model takes
             ``batch``, all on an accelerator, and on a CPU as many as give at most as many graphs as the batch
-            has, or, after the first and if the call has ``num_graphs``, 256 nodes. For one graph without
-            ``batch`` the first slot has a call to itself unless ``level`` is "node" or "edge", since its
-            output may or may not have a row for the graph. While BatchNorm trains, always all: equivariance
-            needs statistics of all copies together.
+            has. If the model also takes ``num_graphs``, or offers invariants: on a CPU up to 256 nodes after
+            the first slot, and all under ``torch.compile``, which then compiles the network once. For one
+            graph without ``batch`` the first slot has a call to itself unless ``level`` is "node" or "edge",
+            since its output may or may not have a row for the graph. While BatchNorm trains, always all:
+            equivariance needs statistics of all copies together.
         round_inputs: give the model its declared inputs in the type of its parameters, rounded once they are
             expressed in the frames: float64 positions to a float32 model. Default: in the type of the call.
         invariants: compute once, and not in every frame, what a model offers as its invariants
@@ -157,10 +158,11 @@ class FrameAveraging(nn.Module):
         framed = self.reading.framed(layout, frames)  # rho_in(g)^-1 x
         outputs = Outputs(self.output, self.level, layout, frames)
         versions = call.versions()
-        step, first_apart = self._slots_per_call(call, frames)
         copies = Copies(layout, frames)
         shared = self._shared(copies, framed)
-        for slots in copies.slots(step, first_apart, outputs.have_rows):
+        shares = self._takes_copies(call)
+        step, first_apart = self._slots_per_call(copies, shares)
+        for slots in copies.slots(step, first_apart, lambda: shares and outputs.have_rows()):
             call.check_unchanged(versions)
             added = keyword(None if shared is None else shared.part(slots))
             outputs.add(slots.run(self.model, self._inputs_of(slots, framed), **added), slots)  # Phi
@@ -215,13 +217,14 @@ class FrameAveraging(nn.Module):
         inputs = slots.parts(framed)
         return rounded(inputs, self.model) if self.round_inputs else inputs
 
-    def _slots_per_call(self, call: Call, frames: FrameSet) -> tuple[int | None, bool]:
+    def _slots_per_call(self, copies: Copies, shares: bool) -> tuple[int | None, bool]:
         """Number of slots that share a call (see ``Copies.slots``); whether the first runs in its own call.
 
         While BatchNorm trains: all. On an accelerator: all, or ``chunk``. On a CPU: None, which packs slots
-        into a call until it holds as many graphs as the batch, or 256 nodes, or ``chunk``; 1 without
-        ``batch``.
+        into a call until it holds as many graphs as the batch, or ``shares`` and 256 nodes, or ``chunk``; 1
+        without ``batch``. In compiled code: all that may share, as the network is compiled for each call.
         """
+        call, frames = copies.layout.call, copies.frames
         slots = len(frames.slot_sizes)
         if slots == 1:
             return 1, False
@@ -240,8 +243,17 @@ class FrameAveraging(nn.Module):
         # A call of one graph without `batch` shows whether the output has a row for the graph.
         first_apart = call.get("batch") is None and self.level not in ("node", "edge")
         if self.chunk is None and call.takes_batch:
-            return (None if frames.weight.device.type == "cpu" else slots), first_apart
+            is_compiled = torch.compiler.is_compiling() and shares and copies.are_plain
+            return (None if frames.weight.device.type == "cpu" and not is_compiled else slots), first_apart
         return min(self.chunk or 1, slots), first_apart
+
+    def _takes_copies(self, call: Call) -> bool:
+        """Whether a call of the model may hold more graphs than the batch without the user's word.
+
+        A model that neither is given their number nor offers invariants may have the number built in.
+        """
+        counts = call.values.get("num_graphs") is not None
+        return counts or isinstance(getattr(self.model, "invariants_of", None), Mapping)
 
     def extra_repr(self) -> str:
         return f"inputs={{{', '.join(f'{k!r}: {v}' for k, v in self.inputs.items())}}}, output={self.output}"

@@ -338,6 +338,7 @@ def test_neighbors_of_points_are_found_once(transforms, monkeypatch):
     table = edge_conv.knn_table
     monkeypatch.setattr(edge_conv, "knn_table", lambda *a, **k: (seen.append(len(a[0])), table(*a, **k))[1])
     model = FADGCNN(0.1, 4, transforms=transforms).eval()
+    model.averaging.chunk = 1
     pos, batch = torch.randn(20, 3), torch.arange(2).repeat_interleave(10)
     out = model(pos, batch)
     in_all = 3 + transforms  # searches in a call

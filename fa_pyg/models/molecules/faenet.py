@@ -143,7 +143,7 @@ class FAENet(nn.Module):
         e = self.radial(waves) * (weight * self.shrink)
         layers: Any = self.layers
         filters = {f"edge_filter_{i}": layer.radial(e) for i, layer in enumerate(layers)}
-        embedding = nan_without_position(self.embed(z), pos)
+        embedding = nan_without_position(gather(self.embed.weight, z), pos)
         return {"edge_index": edge_index, "edge_length": length, "node_embedding": embedding, **filters}
 
     def extra_repr(self) -> str:

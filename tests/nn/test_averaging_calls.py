@@ -22,6 +22,7 @@ from fa_pyg import (
     ScaleFrame,
 )
 from fa_pyg import batches as sizes_of_batches
+from fa_pyg.math import eigh
 
 SIZES = [4, 1, 6]
 
@@ -259,6 +260,12 @@ def test_the_number_of_frames_is_that_of_the_group():
     assert math.prod(model.model.sizes) == 6
 
 
+def be_far(monkeypatch) -> None:
+    """Read no values, as where they are on an accelerator."""
+    monkeypatch.setattr(sizes_of_batches, "is_at_hand", lambda batch: False)
+    monkeypatch.setattr(eigh, "_is_finite", lambda matrix: False)
+
+
 class Waits(TorchDispatchMode):
     """Counts the operations whose result the host has to know, for which it would wait for an accelerator."""
 
@@ -280,7 +287,7 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("group", ["E(3)", "SE(2)", "O(3)", "T(3)"])
 @pytest.mark.parametrize("chunk", [1, 8])
 def test_uniform_frames_wait_for_the_number_of_graphs_alone(chunk, group, frame, monkeypatch):
-    monkeypatch.setattr(sizes_of_batches, "is_at_hand", lambda batch: False)  # as on an accelerator
+    be_far(monkeypatch)
 
     class Vectors(nn.Module):
         def forward(self, z, pos, edge_index, batch, num_graphs=None):
@@ -301,7 +308,7 @@ def test_uniform_frames_wait_for_the_number_of_graphs_alone(chunk, group, frame,
 
 @pytest.mark.parametrize("wrap", [ScaleFrame, GalileanFrame, RandomScaleFrame, RandomBoostFrame])
 def test_scales_and_velocities_do_not_wait(wrap, monkeypatch):
-    monkeypatch.setattr(sizes_of_batches, "is_at_hand", lambda batch: False)
+    be_far(monkeypatch)
 
     class Extrapolation(nn.Module):
         def forward(self, pos, vel, charge, batch, num_graphs=None):

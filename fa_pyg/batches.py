@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch_geometric.data import Batch, Data
 
+from fa_pyg.math.linalg import is_at_hand
 from fa_pyg.reps import Rep
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "graph_count",
     "holds",
     "increments_by_name",
-    "is_at_hand",
     "is_exporting",
 ]
 
@@ -123,11 +123,6 @@ def increments_by_name(data: Any) -> bool:
 def holds(mask: Tensor) -> bool:
     """Whether any entry is true; False where reading it would be a device sync."""
     return is_at_hand(mask) and bool(mask.any())
-
-
-def is_at_hand(batch: Tensor) -> bool:
-    """Whether entries can be read without a device sync."""
-    return batch.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def is_exporting() -> bool:

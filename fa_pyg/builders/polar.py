@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fa_pyg.batches import is_at_hand
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.eager import RAGGED
 from fa_pyg.builders.pca import identity_frames
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.groups import GroupLike
+from fa_pyg.math.linalg import is_at_hand
 from fa_pyg.math.polar import orthogonal_factor
 from fa_pyg.typed import computed, cross, det
 

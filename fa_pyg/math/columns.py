@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fa_pyg.math.linalg import is_traced, working_dtype
+from fa_pyg.math.linalg import is_at_hand, is_traced, working_dtype
 
 __all__ = ["centered", "columns", "from_columns", "moments", "rotated", "sums", "take", "total_weight"]
 
@@ -54,7 +54,7 @@ def total_weight(x: Tensor, index: Tensor | None, size: int, weight: Tensor | No
         return x.size(-1) or 1
     if index is None:
         raise ValueError(f"index: expected the body of each vector for {size} bodies, found None")
-    if is_traced() or index.device.type != "cpu":  # bincount would synchronize
+    if is_traced() or not is_at_hand(index):  # bincount would synchronize
         return sums(x.new_ones(1).expand(x.size(-1)), index, size).clamp(min=1)
     return torch.bincount(index, minlength=size).clamp_(min=1)
 

@@ -8,6 +8,7 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
+from fa_pyg.math.linalg import is_at_hand
 from fa_pyg.typed import in_functional_transform
 
 __all__ = ["safe_axes", "safe_eigh"]
@@ -125,8 +126,7 @@ def _solved(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 def _is_finite(matrix: Tensor) -> bool:
     """Whether all entries are finite; False where reading them would take time or cannot be traced."""
-    is_at_hand = matrix.device.type == "cpu" and not torch.compiler.is_compiling() and not _is_transformed()
-    return is_at_hand and math.isfinite(matrix.sum().item())
+    return is_at_hand(matrix) and not _is_transformed() and math.isfinite(matrix.sum().item())
 
 
 def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ __all__ = [
     "check_real",
     "det",
     "gather",
+    "is_at_hand",
     "is_plain",
     "is_traced",
     "mean",
@@ -94,6 +95,11 @@ def added(total: Tensor, *others: Tensor) -> Tensor:
 def is_traced() -> bool:
     """Whether a compiler or a transform of ``torch.func`` traces the caller."""
     return torch.compiler.is_compiling() or in_functional_transform()
+
+
+def is_at_hand(x: Tensor) -> bool:
+    """Whether values can be read without waiting for a device, and without breaking a traced graph."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def is_plain(*tensors: Tensor | None) -> bool:

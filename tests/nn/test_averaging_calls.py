@@ -22,7 +22,7 @@ from fa_pyg import (
     ScaleFrame,
 )
 from fa_pyg import batches as sizes_of_batches
-from fa_pyg.math import eigh
+from fa_pyg.math import columns, eigh
 
 SIZES = [4, 1, 6]
 
@@ -262,8 +262,8 @@ def test_the_number_of_frames_is_that_of_the_group():
 
 def be_far(monkeypatch) -> None:
     """Read no values, as where they are on an accelerator."""
-    monkeypatch.setattr(sizes_of_batches, "is_at_hand", lambda batch: False)
-    monkeypatch.setattr(eigh, "_is_finite", lambda matrix: False)
+    for module in (sizes_of_batches, columns, eigh):
+        monkeypatch.setattr(module, "is_at_hand", lambda x: False)
 
 
 class Waits(TorchDispatchMode):

@@ -39,8 +39,9 @@ lint: setup  ## style, layout and spelling, checked only
 	$(PY) -m ruff format --check .
 	.venv/bin/codespell
 
-types: setup  ## types, by pyright
+types: setup  ## types, by pyright; also those that users of the library see
 	.venv/bin/pyright
+	$(PY) tests/types/check.py
 
 docs: setup  ## the site, in docs/_build/html; a broken reference or a failing tutorial is an error
 	OMP_NUM_THREADS=1 .venv/bin/sphinx-build -j 2 -W --keep-going -n $(DOCS_ARGS) -b html docs docs/_build/html

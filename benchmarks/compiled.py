@@ -156,6 +156,9 @@ CASES: dict[str, Case] = {
         f'WeightedPCAFrame(..., smoothness="{s}")': Case(lambda s=s: WeightedPCAFrame(SE3, smoothness=s))
         for s in ("fast", "forces", "dynamics")
     },
+    "WeightedPCAFrame(..., max_frames=8)": Case(
+        lambda: WeightedPCAFrame(SE3, smoothness="fast", max_frames=8)
+    ),
     "HaarFrame": Case(lambda: fa.HaarFrame(SE3, k=2)),
     "GroupFrame": Case(lambda: fa.GroupFrame("O")),
     "CosetFrame(PCAFrame(...))": Case(lambda: fa.CosetFrame(PCAFrame(SE3), "D2(3)")),

@@ -3,9 +3,12 @@
 All get the same PyG batch. ``faenet`` and PyG's ``NormalizeRotation`` (one pose, not eight) work graph by
 graph, ``frame-averaging-pytorch`` on padded tensors: each is timed from the batch, and on input prepared
 before, as in a data set whose graphs are transformed before they are collated. A ratio is the median over the
-interleaved rounds of one run.
+interleaved rounds of one run. The limit is what memory alone costs: the points read once, and eight copies
+of them written to a new tensor. The copies of ``frame-averaging-pytorch`` are a transposed view, which a
+network has to copy first: "in rows" includes this copy.
 
-    python benchmarks/frames.py [--sizes 1 32 512 4096] [--points 100000] [--threads 1] [--no-compile]
+    python benchmarks/frames.py [--sizes 1 32 512 4096] [--points 100000] [--threads 1 2] [--no-compile]
+        [--json ratios.json]
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import torch
-from timing import Times, interleaved, median_ms, ratio
+from timing import Times, interleaved, median_ms, ratio, record
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import NormalizeRotation
@@ -29,7 +32,7 @@ from fa_pyg.math import linalg
 
 EAGER, COMPILED, PADDED = "fa_pyg", "fa_pyg, compiled", "frame-averaging-pytorch"
 FAENET, POSE = "faenet", "NormalizeRotation (1 copy)"
-READY = ", prepared"
+READY, ROWS, LIMIT = ", prepared", ", in rows", "limit of memory"
 FRAME = PCAFrame("E(3)")
 
 
@@ -87,7 +90,7 @@ class Contest:
             with native_scatter():
                 return framed(pos, batch, count)
 
-        entrants = {EAGER: native}
+        entrants = {EAGER: native, LIMIT: lambda: _copied(pos)}
         if batch is not None and linalg.torch_scatter is not None:
             entrants[f"{EAGER}, torch_scatter"] = lambda: framed(pos, batch, count)
         if self.compiled is not None:
@@ -110,11 +113,17 @@ class Contest:
         entrants = {
             PADDED: lambda: self.pad(*padding()),
             f"{PADDED}{READY}": lambda: self.pad(*ready),
+            f"{PADDED}{READY}{ROWS}": lambda: self.pad(*ready).contiguous(),
         }
         if self.compiled_padded is not None:
             entrants[f"{PADDED}, compiled"] = lambda: self.compiled_padded(*padding())
             entrants[f"{PADDED}, compiled{READY}"] = lambda: self.compiled_padded(*ready)
         return entrants
+
+
+def _copied(pos: Tensor) -> Tensor:
+    """Eight copies ``[8, N, 3]`` of the points as they are."""
+    return pos.new_empty(8, *pos.shape).copy_(pos)
 
 
 def _graph_by_graph(
@@ -158,6 +167,17 @@ def table(title: str, times: Times) -> None:
         print(f"{name:{width}}  {median_ms(times, name):9.3f}{ratios}", flush=True)
 
 
+def sizes(args: argparse.Namespace) -> Iterator[tuple[str, Tensor, Tensor | None, int]]:
+    """What to time: a title, the positions, the graph of each node, and the number of graphs."""
+    generator = torch.Generator().manual_seed(0)
+    for size in args.sizes:
+        pos, batch = molecules(size, generator)
+        yield f"{size} molecules, {len(pos)} atoms", pos, batch, size
+    if args.points:
+        pos = torch.randn(args.points, 3, generator=generator) * torch.tensor([1.0, 2.0, 3.0]) + 5
+        yield f"one cloud of {args.points} points", pos, None, 1
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -166,31 +186,22 @@ def main() -> None:
         "--sizes", type=int, nargs="*", default=[1, 32, 512, 4096], help="numbers of molecules"
     )
     parser.add_argument("--points", type=int, default=100_000, help="size of the one cloud; 0 for none")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="every table with each number")
     parser.add_argument("--seconds", type=float, default=10, help="for each table")
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--json", help="also write medians and ratios to this file")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     warnings.filterwarnings("ignore", message=".*non-tuple sequence")  # frame-averaging-pytorch
-    generator = torch.Generator().manual_seed(0)
-    contest = Contest(compiles=not args.no_compile)
-    check(contest, *molecules(200, generator), 200)
-    for size in args.sizes:
-        pos, batch = molecules(size, generator)
-        start = time.perf_counter()
-        times = interleaved(contest.entrants(pos, batch, size), args.seconds)
-        spent = time.perf_counter() - start
-        rounds = len(times[EAGER])
-        table(
-            f"{size} molecules, {len(pos)} atoms ({args.threads} threads, {rounds} rounds, {spent:.0f} s)",
-            times,
-        )
-    if args.points:
-        pos = torch.randn(args.points, 3, generator=generator) * torch.tensor([1.0, 2.0, 3.0]) + 5
-        times = interleaved(contest.entrants(pos, None, 1), args.seconds)
-        table(
-            f"one cloud of {args.points} points ({args.threads} threads, {len(times[EAGER])} rounds)", times
-        )
+    for threads in args.threads:
+        torch.set_num_threads(threads)
+        contest = Contest(compiles=not args.no_compile)
+        check(contest, *molecules(200, torch.Generator().manual_seed(1)), 200)
+        for title, pos, batch, count in sizes(args):
+            start = time.perf_counter()
+            times = interleaved(contest.entrants(pos, batch, count), args.seconds)
+            spent, size = time.perf_counter() - start, f"{title}, {threads} threads"
+            table(f"{size} ({len(times[EAGER])} rounds, {spent:.0f} s)", times)
+            record(args.json, "frames", size, times, EAGER)
 
 
 if __name__ == "__main__":

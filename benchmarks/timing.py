@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
+
+from fa_pyg.files import write_atomically
 
 Times = dict[str, list[float]]
 Clock = Callable[[], float]
@@ -50,6 +54,30 @@ def ratio(times: Times, name: str, to: str) -> float:
 
 def median_ms(times: Times, name: str) -> float:
     return 1e3 * statistics.median(times[name])
+
+
+def record(path: str | Path | None, benchmark: str, size: str, times: Times, to: str) -> None:
+    """Write the figures of a table to a JSON file; None does nothing.
+
+    The file is a list of objects with the keys ``benchmark``, ``size``, ``row``, ``ms`` (the median) and
+    ``ratio`` (to the row ``to``). Rows of the same benchmark and size are replaced, all others are kept.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    known = json.loads(path.read_text()) if path.exists() else []
+    kept = [row for row in known if (row["benchmark"], row["size"]) != (benchmark, size)]
+    found = [
+        {
+            "benchmark": benchmark,
+            "size": size,
+            "row": name,
+            "ms": round(median_ms(times, name), 5),
+            "ratio": round(ratio(times, name, to), 4) if to in times else None,
+        }
+        for name in times
+    ]
+    write_atomically(path, json.dumps(kept + found, indent=1) + "\n")
 
 
 def _warm(name: str, function: Callable[[], object], clock: Clock) -> int:

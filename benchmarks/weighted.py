@@ -1,11 +1,14 @@
 """Cost of weighted frames, compared with full and sampled PCA frames.
 
-On conformers that RDKit embeds from the NCI SMILES of its wheel: (a) the time of the frame, (b) frames per
-molecule, (c) training steps of a message-passing network (four EdgeConv layers, 64 wide; with gradients of
-the weights and of the positions, through the frames), (d) peak memory. Times are ratios within interleaved
-rounds. For the steepness of forces see ``steepness.py``.
+On conformers that RDKit embeds from the NCI SMILES of its wheel: (a) the time of the frame over that of
+PCAFrame, forward and with the backward pass, its operations and synchronizations, for several numbers of
+molecules and for one large cloud, (b) frames per molecule, (c) training steps of a message-passing network
+(four EdgeConv layers, 64 wide; with gradients of the weights and of the positions, through the frames), and
+the part of the frame in them, (d) peak memory. Times are CPU times, ratios within interleaved rounds. For the
+steepness of forces see ``steepness.py``.
 
-    python benchmarks/weighted.py [--quick] [--parts a b c d] [--threads 1]
+    python benchmarks/weighted.py [--quick] [--parts a b c d] [--threads 1] [--sizes 1 32 100 512 4096]
+        [--json ratios.json]
 """
 
 from __future__ import annotations
@@ -14,17 +17,22 @@ import argparse
 import itertools
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from conformers import nci
+from counted import counted
 from memory import peak_kib
 from overhead import Net, backward
-from timing import interleaved, median_ms, ratio
+from timing import Times, interleaved, median_ms, ratio, record
+from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from fa_pyg import FrameAveraging, PCAFrame, Sample, WeightedPCAFrame
 from fa_pyg.builders import Frame
+from fa_pyg.frames import Frames
 from fa_pyg.nn import radius_graph
 
 GROUPS = ("E(3)", "SE(3)")
@@ -49,21 +57,64 @@ def frames_of(frame: Frame, molecules: list[Data], weighted: bool = True, dtype=
     return lambda: frame(pos, **given)
 
 
-@torch.no_grad()
+def with_gradient(call: Callable[..., Frames], pos: Tensor) -> Callable[[], None]:
+    """Return a call of frames and of their derivative by the positions."""
+
+    def run() -> None:
+        frames = call(pos.detach().requires_grad_())
+        (frames.rotation.square().sum() + frames.weight.square().sum() + frames.origin.sum()).backward()
+
+    return run
+
+
+def timed(functions: dict[str, Callable[[], object]], seconds: float) -> Times:
+    return interleaved(functions, seconds, clock=time.process_time)
+
+
 def frame_time(args: argparse.Namespace) -> None:
-    """(a) Time of the frame."""
-    molecules, calls = nci(512, cache=CACHE), {}
+    """(a) Time of the frame, its operations and its synchronizations."""
     for group in GROUPS:
-        calls[f"PCAFrame {group}"] = frames_of(PCAFrame(group), molecules)
-        for level in LEVELS:
-            calls[f"{level} {group}"] = frames_of(WeightedPCAFrame(group, smoothness=level), molecules)
-    times = interleaved(calls, args.seconds / 2)
-    print(
-        f"\n(a) frames of 512 conformers ({len(times['PCAFrame E(3)'])} rounds)\n{'':24}     ms   / PCAFrame"
-    )
-    for name in calls:
-        share = ratio(times, name, f"PCAFrame {name.split()[1]}")
-        print(f"{name:24}{median_ms(times, name):7.2f}{share:13.2f}")
+        frames = {"PCAFrame": PCAFrame(group)}
+        frames |= {level: WeightedPCAFrame(group, smoothness=level) for level in LEVELS}
+        padded = {"fast, max_frames=8": WeightedPCAFrame(group, smoothness="fast", max_frames=8)}
+        for size in args.sizes:  # padded frames treat all bodies as symmetric: slow if not compiled
+            some = frames | padded if size <= 100 else frames
+            _frame_time(f"{size} molecules, {group}", some, *molecules(size), args)
+        _frame_time(f"{args.points} points, {group}", frames, *cloud(args.points), args)
+
+
+def _frame_time(
+    title: str, frames: dict[str, Frame], pos: Tensor, given: dict, args: argparse.Namespace
+) -> None:
+    calls = {name: (lambda x, frame=frame: frame(x, **given)) for name, frame in frames.items()}
+    forward = {name: torch.no_grad()(lambda call=call: call(pos)) for name, call in calls.items()}
+    both = {name: with_gradient(call, pos) for name, call in calls.items()}
+    times, of_both = (timed(functions, args.seconds / 8) for functions in (forward, both))
+    record(args.json, "weighted frames", title, times, "PCAFrame")
+    record(args.json, "weighted frames, backward", title, of_both, "PCAFrame")
+    print(f"\n(a) {title}: forward, with backward\n{'':20}     ms  / PCA     ms  / PCA  operations  syncs")
+    for name in times:
+        (operations, syncs), (both_operations, _) = counted(forward[name]), counted(both[name])
+        print(
+            f"{name:20}{median_ms(times, name):7.2f}{ratio(times, name, 'PCAFrame'):7.2f}"
+            f"{median_ms(of_both, name):7.2f}{ratio(of_both, name, 'PCAFrame'):7.2f}"
+            f"{operations:6},{both_operations:5}{sum(syncs.values()):7}",
+            flush=True,
+        )
+
+
+def molecules(size: int) -> tuple[Tensor, dict]:
+    """Positions of conformers, and the other arguments of a frame."""
+    kept = nci(512, cache=CACHE)
+    batch = Batch.from_data_list((kept * (size // len(kept) + 1))[:size])
+    given = {"batch": batch.batch, "num_graphs": size, "node_weight": batch.z.float()}
+    return batch.pos.float(), given
+
+
+def cloud(points: int) -> tuple[Tensor, dict]:
+    """Positions of one generic cloud, and no other arguments."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(points, 3, generator=generator) * torch.tensor([1.0, 2.0, 3.0]), {}
 
 
 @torch.no_grad()
@@ -86,23 +137,36 @@ def inputs(molecules: list[Data]) -> dict:
 
 
 def training(args: argparse.Namespace) -> None:
-    """(c) Training steps."""
+    """(c) Training steps, and the part of the frame in them."""
     for size in args.batches:
         given, net = inputs(args.molecules[:size]), Net()
         models = {"bare": net}
         for group in GROUPS:
-            for level in LEVELS[:2]:
+            for level in LEVELS:
                 frame = WeightedPCAFrame(group, smoothness=level)
                 models[f"{level} {group}"] = FrameAveraging(net, frame)
         models["1 of 8 frames, E(3)"] = FrameAveraging(net, Sample(PCAFrame("E(3)"), k=1))
         models["8 frames, E(3)"] = FrameAveraging(net, PCAFrame("E(3)"))
         steps = {name: backward(model, given) for name, model in models.items()}
-        times = interleaved(steps, args.seconds)
+        framed = {name: model.frame for name, model in models.items() if name != "bare"}
+        parts = {f"{name}, frame": frame_alone(frame, given) for name, frame in framed.items()}
+        times = timed(steps | parts, args.seconds)
+        record(args.json, "weighted frames, training", f"{size} conformers", times, "bare")
         edges = given["edge_index"].size(1)
         print(f"\n(c) training step, {size} conformers, {edges} edges ({len(times['bare'])} rounds)")
-        print(f"{'':24}     ms     / bare")
+        print(f"{'':24}     ms     / bare   frame: of the step, of a bare one")
         for name in models:
-            print(f"{name:24}{median_ms(times, name):7.0f}{ratio(times, name, 'bare'):11.2f}")
+            line = f"{name:24}{median_ms(times, name):7.0f}{ratio(times, name, 'bare'):11.2f}"
+            if name != "bare":
+                shares = (ratio(times, f"{name}, frame", to) for to in (name, "bare"))
+                line += "".join(f"{share:14.1%}" for share in shares)
+            print(line)
+
+
+def frame_alone(frame: Frame, given: dict) -> Callable[[], None]:
+    """The part of a frame in a training step."""
+    kept = {"batch": given["batch"], "num_graphs": given["num_graphs"], "node_weight": given["z"].double()}
+    return with_gradient(lambda x: frame(x, **kept), given["pos"])
 
 
 def memory(args: argparse.Namespace) -> None:
@@ -139,6 +203,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--quick", action="store_true", help="less of everything: under three minutes")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 32, 100, 512, 4096], help="in (a)")
+    parser.add_argument("--points", type=int, default=10_000, help="of the cloud in (a)")
+    parser.add_argument("--json", help="also write medians and ratios to this file")
     parser.add_argument("--batches", type=int, nargs="+", default=[100, 500], help="sizes in (c); last: (d)")
     parser.add_argument("--peak", choices=MEMORY, help=argparse.SUPPRESS)
     args = parser.parse_args()

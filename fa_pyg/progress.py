@@ -7,12 +7,13 @@ every 30 seconds.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from tqdm import tqdm
+
+from fa_pyg.environment import is_off
 
 __all__ = ["VARIABLE", "bar", "is_shown"]
 
@@ -22,7 +23,7 @@ VARIABLE = "FA_PYG_PROGRESS"
 
 def is_shown(progress: bool = True) -> bool:
     """Whether progress is wanted, here and in the environment."""
-    return progress and os.environ.get(VARIABLE, "").strip().lower() not in ("0", "false", "no", "off")
+    return progress and not is_off(VARIABLE)
 
 
 def bar(iterable: Iterable | None = None, *, progress: bool = True, **options: Any) -> tqdm:

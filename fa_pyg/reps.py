@@ -46,15 +46,17 @@ class Rep:
     pseudo: bool = False
     affine: bool = False
     flat: bool = False
-    scale: float = 0.0
-    boost: float = 0.0
+    scale: float = 0
+    boost: float = 0
 
     def __post_init__(self) -> None:
         checks.integer("rank", self.rank, 0, MOST_AXES)
         for name in ("pseudo", "affine", "flat"):
             checks.flag(name, getattr(self, name))
         for name in ("scale", "boost"):
-            checks.number(name, getattr(self, name))
+            weight = checks.number(name, getattr(self, name))
+            # 0 and 1 as integers, which torch.compile takes as constants; of floats it would trace twice.
+            object.__setattr__(self, name, int(weight) if weight in (0, 1) else weight)
         for name in ("affine", "boost"):
             if getattr(self, name) and (self.rank != 1 or self.pseudo):
                 none = "False" if name == "affine" else "0"

@@ -15,6 +15,7 @@ from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.config.check import check, only_weights
 from fa_pyg.config.instantiate import instantiate
 from fa_pyg.config.plain import parse, read
+from fa_pyg.files.runs import check_file, find_run
 
 __all__ = ["build", "load"]
 
@@ -46,14 +47,13 @@ def load(
 
     Not guaranteed: a limit on the memory that settings or a checkpoint ask for.
     """
-    path = Path(path) / "best.ckpt" if Path(path).is_dir() else Path(path)
+    path = find_run(path)
     config = path.parent / "config.yaml"
-    _check_file(path, "a checkpoint")
     checkpoint = _read_checkpoint(path, config)
     if isinstance(checkpoint.get("potential"), str):
         source, settings = path, parse(checkpoint["potential"], str(path))
     else:
-        _check_file(config, "the configuration of its run")
+        check_file(config, "the configuration of its run")
         source, settings = config, read(config)
     model = build(settings, source, Allowlist(trust), kind, what)
     try:
@@ -105,15 +105,6 @@ def _taking(kind: type[nn.Module]) -> Callable[[nn.Module], nn.Module]:
 
     take.__annotations__["model"] = kind
     return take
-
-
-def _check_file(path: Path, expected: str) -> None:
-    if path.is_file():
-        return
-    others = [name for name in ("final.ckpt", "last.ckpt") if (path.parent / name).is_file()]
-    is_early = others and path.suffix == ".ckpt"
-    hint = f"; the run was not validated yet, but has {others[0]}" if is_early else ""
-    raise ValueError(f"{path}: found no such file, expected {expected}{hint}")
 
 
 def _read_checkpoint(path: Path, config: Path) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ import fa_pyg
 import fa_pyg.dynamics
 from fa_pyg import PCAFrame
 from fa_pyg.testing import Line, NamedCloud
+from fa_pyg.testing.contract.base import ContractBase
 
 ROOMS = (
     "",
@@ -154,6 +155,10 @@ ENERGY = {
     "energy": "energy",
     "forces": "forces",
 }
+SHARING = {
+    "model": fa_pyg.FrameAveraging(fa_pyg.models.FAENet(4, 1), PCAFrame("SE(3)")).eval(),
+    "inputs": {"z": ZEROS + 6, "pos": POS},
+}
 FRAMED = {
     "model": fa_pyg.FrameAveraging(Sums(), fa_pyg.GroupFrame("C1(3)"), {"x": "vector"}),
     "inputs": {"x": CLOUD.pos},
@@ -192,7 +197,7 @@ ENTRIES: dict[str, Entry] = {
     "WeightedPCAFrame": Entry(
         E3,
         "group:group tau:length? gap:share? node_weight:function? smoothness:name? flat:share? "
-        "line:share? projection:name detach:flag",
+        "line:share? projection:name detach:flag max_frames:positive?",
     ),
     "CosetFrame": Entry({"frame": PCAFrame("O(3)"), "subgroup": "Oh"}, "frame:frame subgroup:group"),
     "GeneralisedQRFrame": Entry(E3, "group:group"),
@@ -249,7 +254,8 @@ ENTRIES: dict[str, Entry] = {
     "nn.FramedVectors": Entry({"model": nn.Linear(3, 6)}, "model:module frame:frame?"),
     "FrameAveraging": Entry(
         {"model": nn.Linear(3, 1), "frame": PCAFrame("E(3)")},
-        "model:module frame:frame output:output? level:level? chunk:positive?" + DECLARED,
+        "model:module frame:frame output:output? level:level? chunk:positive? round_inputs:flag"
+        " invariants:flag" + DECLARED,
     ),
     "nn.FAMLP": Entry(
         {"frame": PCAFrame("O(3)"), "scalars": 1, "vectors": 1},
@@ -525,14 +531,19 @@ ENTRIES: dict[str, Entry] = {
         {"num_graphs": 1, "pairs": POS, "unsound": POS}, "num_graphs:free pairs:free unsound:free"
     ),
     "testing.Probe": Entry({"dim": 3}, "dim:size length:length velocities:flag seed:whole"),
-    "testing.Report": Entry({"facts": (), "sections": ()}, "facts:free sections:free seconds:free"),
+    "testing.Report": Entry(
+        {"facts": (), "sections": ()},
+        "facts:free sections:free seconds:free structures:free raised:free allow_errors:free",
+    ),
     "testing.report": Entry(
         {"model": Sums(), "data": [GRAPH], "group": "S(n)", "num": 1, "only": ["batch"]},
         "model:function data:free group:group inputs:inputs? output:output? names:free edges:length? "
-        "only:name? num:positive dtype:name? training:flag tol:amount? quick:flag? seed:whole",
+        "only:name? num:positive dtype:name? training:flag tol:amount? quick:flag? seed:whole "
+        "allow_errors:flag",
     ),
     "testing.framed_probe": Entry({"frame": PCAFrame("E(3)")}, "frame:frame"),
     "testing.catalogue": Entry({"kinds": ["planes"]}, "dim:size kinds:name?"),
+    "testing.run_contract": Entry({"contract": ContractBase}, "contract:frame"),
     "testing.lines": Entry({"n": 1}, "n:whole? dim:size kinds:name? gap:amount width:amount seed:whole"),
     "testing.modified": Entry({"cloud": CLOUD}, "cloud:module offset:number scale:number colored:flag"),
     "testing.modifiers": Entry({}),
@@ -549,6 +560,8 @@ ENTRIES: dict[str, Entry] = {
         "frame:frame pos:real batch:number? node_weight:number? "
         "group:group? tol:amount trials:whole seed:whole",
     ),
+    "testing.assert_invariants": Entry(SHARING, "model:module inputs:free tol:amount? seed:whole"),
+    "testing.invariants_error": Entry(SHARING, "model:module inputs:free seed:whole"),
     "testing.assert_permutation_frame": Entry(
         {"frame": fa_pyg.CanonicalFrame(), "trials": 1},
         "frame:other graphs:module? trials:positive seed:whole",

@@ -16,6 +16,7 @@ TRACED = [
     'PCAFrame("SE(3)")',
     'PCAFrame("E(3)")',
     'PCAFrame("T(3)")',
+    "WeightedPCAFrame(..., max_frames=8)",
     "HaarFrame",
     "GroupFrame",
     "CosetFrame(PCAFrame(...))",

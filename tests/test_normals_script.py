@@ -46,7 +46,7 @@ def test_a_training_of_classes(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rows", "nothing"], "--rows: expected YAML files, or some of"),
+        (["--rows", "nothing"], "--rows: expected a file, or the name of a configuration, found 'nothing'"),
         (["--seeds", "-1"], "--seeds: expected an integer >= 0, found -1"),
         (["--parts", "0"], "--parts: expected a positive integer or None, found 0"),
         (["--points", "0"], "--points: expected a positive integer, found 0"),

@@ -43,7 +43,7 @@ def test_two_rows(tmp_path, data_root):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rows", "nothing"], "--rows: expected YAML files, or some of"),
+        (["--rows", "nothing"], "--rows: expected a file, or the name of a configuration, found 'nothing'"),
         (["--seeds", "-1"], "--seeds: expected an integer >= 0, found -1"),
         (["--train-samples", "10001"], "--train-samples: expected an integer from 1 to 10000, found 10001"),
         (["--eval-samples", "0"], "--eval-samples: expected a positive integer, found 0"),

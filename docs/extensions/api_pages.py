@@ -45,8 +45,13 @@ GROUPS: list[tuple[str, str, str]] = [
     ("separation", "Separation", "separation"),
     ("cad", "Mechanical parts", "cad"),
     ("plot", "Plots", "plot"),
+    ("memory", "Memory", "memory"),
     ("config", "Configurations", "config"),
-    ("internals", "Internals", "batches calls checks copies files lazy moved progress renamed workers"),
+    (
+        "internals",
+        "Internals",
+        "batches calls checks copies environment files lazy moved progress renamed workers",
+    ),
 ]
 # Classes that are in no room's `__all__`, but that public names inherit from, take or return.
 MENTIONED = [
@@ -94,7 +99,7 @@ MENTIONED = [
     "transforms.reading.FrameTransform",
 ]
 # Command lines are described in the guides; names for static types are of no use elsewhere.
-HIDDEN = ("__main__", "cli", "typed")
+HIDDEN = ("__main__", "cli", "options", "typed")
 FOLDER = Path("api") / "generated"
 HEAD = ".. Written by docs/extensions/api_pages.py.\n\n"
 ROLE = re.compile(r":(?!math)\w+:`~?(?:\w+\.)*(\w+)`")
@@ -275,7 +280,10 @@ def section(room: str, listed: list[Page], titled: bool) -> str:
     """Return a room on the page of its group: what its docstring says, and a table of its names."""
     module = f"fa_pyg.{room.replace('/', '.')}"
     title = f"{heading(f'``{module}``', '-')}\n" if titled and listed else ""
-    return f"{title}.. automodule:: {module}\n\n.. currentmodule:: None\n\n{table(listed) if listed else ''}"
+    # A room in another is no target of references: functions may have its name.
+    hidden = "   :no-index:\n" if "." in room else ""
+    head = f"{title}.. automodule:: {module}\n{hidden}\n.. currentmodule:: None\n\n"
+    return head + (table(listed) if listed else "")
 
 
 def table(listed: list[Page]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,13 +12,16 @@ from fa_pyg.batches import channels_or_samples, check_batch, graph_count
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group
 from fa_pyg.lazy import cached_property
-from fa_pyg.math.linalg import check_device, check_real, gather, mean, minus, scatter_sum, working_dtype
+from fa_pyg.math.columns import centered, columns, take
+from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
 from fa_pyg.reps import NAMED, Rep
 
 __all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "natural_reps", "type_weights"]
 
 MOST_TYPES = 10**13
 """The largest absolute value of a type: up to it, different types have different weights."""
+
+Columns = tuple[Tensor, Tensor | None, Tensor | None]  # vectors ``[d, m]``, the body and the weight of each
 
 _MANY = 1 << 12  # rows
 _LINEAR = 1 << 15  # weights of larger types grow slowly, so that the others stay above rounding
@@ -140,16 +144,26 @@ class Cloud:
 
     def rows(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return the vectors of a quantity as rows ``[m, d]``, with the body and the weight of each."""
-        rows = quantity.vectors()
-        channels = rows.size(0) // max(quantity.value.size(0), 1)
+        return quantity.vectors(), *self._of_each_vector(quantity)
+
+    def _columns(self, quantity: Quantity) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return :meth:`rows` as ``[d, m]``."""
+        value = quantity.value
+        x = value if value.dim() == 2 else value.reshape(-1, value.size(-1))
+        return columns(x), *self._of_each_vector(quantity)
+
+    def _of_each_vector(self, quantity: Quantity) -> tuple[Tensor | None, Tensor | None]:
+        """The body and the weight of each vector of a quantity."""
+        n, *channels, _ = quantity.value.shape
+        count = math.prod(channels)
         # A large body is summed by matrix products; a small one as in a batch, to the last bit: where
         # eigenvalues coincide, rounding decides on the axes.
-        is_large = self.size == 1 and not torch.compiler.is_compiling() and rows.size(0) > _MANY
+        is_large = self.size == 1 and not torch.compiler.is_compiling() and n * count > _MANY
         index, weight = None if is_large else quantity.rows.body, self._weight(quantity)
-        if channels != 1:
-            index = index if index is None else index.repeat_interleave(channels)
-            weight = weight if weight is None else weight.repeat_interleave(channels)
-        return rows, index, weight
+        if count != 1:
+            index = index if index is None else index.repeat_interleave(count)
+            weight = weight if weight is None else weight.repeat_interleave(count)
+        return index, weight
 
     def _weight(self, quantity: Quantity) -> Tensor | None:
         at_nodes = self.weight is not None and quantity.rows.level is Level.NODE
@@ -169,10 +183,28 @@ class Cloud:
         """Return :meth:`rows`, points relative to ``origin``."""
         rows, index, weight = self.rows(quantity)
         if quantity.rep.affine and origin is not None:
-            rows = minus(rows, origin, index)
+            rows = rows - gather(origin, index)
         return rows, index, weight
 
     centred = centered  # the old spelling
+
+    def columns(self, group: Group) -> tuple[Tensor | None, list[Columns]]:
+        """Return :meth:`origin` and, for each quantity that is read, :meth:`centered` as ``[d, m]``."""
+        points = [q for q in self.declared if q.rep.affine]
+        if not (group.translates and points):
+            return None, [self._columns(quantity) for quantity in self.read]
+        x, index, weight = self._columns(points[0])
+        origin, apart = centered(x, index, self.size, weight)
+        parts = [
+            (apart, index, weight) if quantity is points[0] else self._relative(quantity, origin)
+            for quantity in self.read
+        ]
+        return origin.mT.contiguous(), parts
+
+    def _relative(self, quantity: Quantity, origin: Tensor) -> Columns:
+        """Return :meth:`centered` as ``[d, m]``, for an origin ``[d, B]``."""
+        x, index, weight = self._columns(quantity)
+        return (x - take(origin, index) if quantity.rep.affine else x), index, weight
 
 
 def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -237,9 +269,10 @@ def cloud_of(
             int64 or exceeds ``num_graphs`` (checked on a CPU only).
     """
     _check(group, pos, vectors, batch, node_weight)
-    unclear = channels_or_samples("pos", pos, NAMED["vector"], group.dim) if group.translates else None
-    if unclear is not None and batch is None:
-        raise ValueError(unclear)
+    if batch is None and group.translates:
+        unclear = channels_or_samples("pos", pos, NAMED["vector"], group.dim)
+        if unclear is not None:
+            raise ValueError(unclear)
     size = 1 if batch is None else graph_count(batch, num_graphs)
     point, vector = natural_reps(group)
     reps = [point, *[vector] * len(vectors)]

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.builders.base import MotionFrame
-from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.cloud import Cloud, Columns
 from fa_pyg.frames import ALL_RANKS, Frames
 from fa_pyg.frames.motion import MotionFrames
 from fa_pyg.groups import GroupLike
+from fa_pyg.math.columns import moments, total_weight
 from fa_pyg.math.eigh import safe_axes
-from fa_pyg.math.linalg import covariance, det, second_moments
+from fa_pyg.math.linalg import det
 from fa_pyg.typed import computed, integers, total
 
 __all__ = ["PCAFrame", "identity_frames", "make_proper"]
@@ -63,29 +64,29 @@ class PCAFrame(MotionFrame):
         )
 
     def build(self, cloud: Cloud) -> MotionFrames:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
-            origin = cloud.origin(self.group)
-            if not self.group.rotates:
-                return identity_frames(cloud, origin, self.group.dim)
-            axes, moments = self._axes(cloud, origin)
-            reads_all = self._reads_all(cloud, origin)
-            frames = Frames.signed(axes, self.signs.to(axes), origin, cloud.batch, moments, reads_all)
+        if not self.detach:
+            return self._frames(cloud)
+        with torch.no_grad():
+            frames = self._frames(cloud)
+        return frames.detach()  # forward-mode derivatives ignore the grad mode
+
+    def _frames(self, cloud: Cloud) -> MotionFrames:
+        if not self.group.rotates:
+            return identity_frames(cloud, cloud.origin(self.group), self.group.dim)
+        origin, parts = cloud.columns(self.group)
+        matrix = _moments(parts, cloud.size)
+        axes = safe_axes(matrix)
+        axes = axes if self.group.reflects else make_proper(axes)
+        reads_all = self._reads_all(cloud, origin)
+        frames = Frames.signed(axes, self.signs.to(axes.device), origin, cloud.batch, matrix, reads_all)
         if self.on_degenerate != "ignore":
             self._report(frames)
-        return frames.detach() if self.detach else frames  # forward-mode derivatives ignore the grad mode
-
-    def _axes(self, cloud: Cloud, origin: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Principal axes ``[B, d, d]`` in the columns (proper without reflections), and second moments."""
-        # The axes of a single quantity do not depend on the scale of its moments.
-        moments = covariance if len(cloud.read) > 1 else second_moments
-        parts = [cloud.centered(quantity, origin) for quantity in cloud.read]
-        matrix = total(moments(rows, index, cloud.size, weight) for rows, index, weight in parts)
-        axes = safe_axes(matrix)
-        return axes if self.group.reflects else make_proper(axes), matrix
+        return frames
 
     def _reads_all(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
         """Whether the axes depend on all declared inputs, of all nodes; ``[B]`` where bodies differ."""
-        if not all(any(quantity is read for read in cloud.read) for quantity in cloud.declared):
+        seen = cloud.read is cloud.declared or {*map(id, cloud.declared)} <= {*map(id, cloud.read)}
+        if not seen:
             return False
         unseen = cloud.unseen(origin)
         return True if unseen is None else ~unseen
@@ -105,6 +106,21 @@ class PCAFrame(MotionFrame):
 
     def extra_repr(self) -> str:
         return super().extra_repr() + (", detach=True" if self.detach else "")
+
+
+def _moments(parts: list[Columns], size: int) -> Tensor:
+    """Second moments ``[B, d, d]``: of one quantity their sum, whose axes are those of the mean."""
+    if len(parts) == 1:
+        x, index, weight = parts[0]
+        return moments(x, index, size, weight)
+    return total(
+        moments(x, index, size, weight) / _per_matrix(total_weight(x, index, size, weight))
+        for x, index, weight in parts
+    )
+
+
+def _per_matrix(amount: Tensor | int) -> Tensor | int:
+    return amount.view(-1, 1, 1) if isinstance(amount, Tensor) else amount
 
 
 def identity_frames(cloud: Cloud, origin: Tensor | None, dim: int) -> Frames:

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from fa_pyg.cli.commands import COMMANDS, Command, close, group_help, groups, overview
+from fa_pyg.cli.commands import COMMANDS, Command, group_help, groups, overview
+from fa_pyg.memory import keep_freed_memory
+from fa_pyg.options import close
 
 __all__ = ["main"]
 
@@ -47,6 +49,7 @@ def _start(command: Command, args: list[str]) -> int:
     """Run a command on the arguments after its name."""
     if any(one.partition("=")[0] == "--trust" for one in args):
         sys.path.append(os.getcwd())  # at the end: a file here hides no module
+    keep_freed_memory()
     try:
         return import_module(f"fa_pyg.cli.{command.module}").main([*command.first, *args])
     except KeyboardInterrupt:

@@ -4,144 +4,68 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fa_pyg.options import printable
+from fa_pyg.options.check import check
+
 __all__ = ["main"]
-
-SECTIONS = (
-    "finite", "determinism", "batch", "permutation", "translation", "equivariance", "gradients", "forces",
-    "continuity", "smoothness", "modes",
-)  # fmt: skip
-EXAMPLES = """\
-examples:
-  fa-pyg check my_module:make_model --data molecules.xyz --group "E(3)"
-  fa-pyg check my_file.py:make_model --output energy=scalar forces=vector --html report.html
-  fa-pyg check my_module:make_model --edges radius=5.0 --map positions=pos --only equivariance,forces
-  fa-pyg check my_module:make_calculator --data slab.xyz      an ASE calculator
-  fa-pyg check runs/aspirin --data aspirin.xyz                a potential trained by fa-pyg
-  fa-pyg check my_graphs:make_model --data my_graphs:make_data --group "S(n)"
-
-Modules and files that are named are run: they are your own code. The exit status is 0 if no fault is found,
-1 if there is one, 2 if the model cannot be checked.
-"""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fa-pyg check",
-        description="Check whether any model is invariant or equivariant, independent of the batch, "
-        "conservative, continuous, ...: errors of each output under each kind of motion.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "model",
-        help="module:name or file.py:name of a model, or of a function without arguments that makes one; or "
-        "the folder or checkpoint of a potential trained by fa-pyg",
-    )
-    parser.add_argument(
-        "--data",
-        nargs="+",
-        metavar="FILE",
-        help="XYZ files, or module:name of PyG data or of a function that makes them (default: molecules)",
-    )
-    _add_options(parser.add_argument)
-    _add_effort(parser)
-    return parser
-
-
-def _add_options(add: Any) -> None:
-    add("--group", default="E(3)", help='symmetry: "E(3)" (default), "SE(3)", "O(2)", "Oh", "S(n)", ...')
-    add(
-        "--inputs",
-        nargs="+",
-        default=[],
-        metavar="NAME=REP",
-        help="pos=point vel=vector",
-    )
-    add("--output", nargs="+", default=[], metavar="NAME=REP", help="energy=scalar forces=vector, or one REP")
-    add("--map", nargs="+", default=[], metavar="PARAMETER=ATTRIBUTE", help="what a parameter receives: q=z")
-    add("--edges", metavar="radius=R", help="build the edges that the model needs within this distance")
-    add("--only", metavar="NAME,...", help=f"some of the checks: {','.join(SECTIONS)}")
-    add("--dtype", choices=("float32", "float64"), help="check in one precision (default: both)")
-    add("--train", action="store_true", help="check in training mode (default: evaluation)")
-    add("--tol", type=float, help="accept errors up to this, relative to the variation of the output")
-    add("--html", metavar="FILE", help="write one page with plots")
-    add("--out", metavar="FOLDER", help="write text, page and the worst inputs (as XYZ)")
-    add("--trust", action="append", default=[], help="class that the settings of a checkpoint may name")
-
-
-def _add_effort(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--num", type=int, default=20, help="number of structures taken from the data (20)")
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (0)")
-    effort = parser.add_mutually_exclusive_group()
-    quick, full = "fewer motions, lines and scans (default if the model is slow)", "all, also if it is slow"
-    effort.add_argument("--quick", action="store_const", const=True, help=quick)
-    effort.add_argument("--full", dest="quick", action="store_const", const=False, help=full)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0 if no fault is found, 1 if there is one, 2 for what cannot be checked."""
-    parser = _parser()
-    given = parser.parse_args(argv)
+    try:
+        given = check(argv)
+    except ValueError as error:
+        print(printable(f"error: {error}"), file=sys.stderr)
+        return 2
     try:
         report = _report(given)
         print(report.text(), end="")
         for path in _written(report, given):
             print(f"written: {path}")
+        print(_next(report, given))
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 2
     except SystemExit as error:  # of the model: an exit of 0 must not pass for a verdict
         print(f"error: model: expected to return, found an exit ({error.code})", file=sys.stderr)
         return 2
+    except KeyboardInterrupt as error:  # of the user, or of the model: not a verdict either
+        print(f"error: interrupted{_where(error)}; there is no result", file=sys.stderr)
+        return 2
     return 0 if report.passed else 2 if report.is_empty else 1
+
+
+def _next(report: Any, given: argparse.Namespace) -> str:
+    """Say what can be done with a report."""
+    if report.passed:
+        return "next: as a line of a workflow or test suite: the exit status is 1 once there is a fault"
+    if given.out:
+        return f"next: the inputs of the largest errors are in {Path(given.out) / 'worst'}"
+    return "next: --out FOLDER keeps the inputs of the largest errors, --html FILE draws a page"
+
+
+def _where(error: BaseException) -> str:
+    """Line at which the check was interrupted."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def _report(given: argparse.Namespace) -> Any:
     from fa_pyg.cli.check_targets import load_data, load_model
+    from fa_pyg.groups import Group
     from fa_pyg.testing.reports import report
 
-    options = {
-        "inputs": _pairs("--inputs", given.inputs) or None,
-        "output": _output(given.output),
-        "names": _pairs("--map", given.map),
-        "edges": _radius(given.edges),
-        "only": given.only.replace(" ", "").split(",") if given.only else None,
-        "training": given.train,
-    }
+    group = Group.of(given.group)
     data = None if given.data is None else load_data(given.data)
     model = load_model(given.model, given.trust)
-    shared = {name: getattr(given, name) for name in ("num", "dtype", "tol", "quick", "seed")}
-    return report(model, data, given.group, **options, **shared)
-
-
-def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for word in words:
-        name, sign, value = word.partition("=")
-        if not (name and sign and value):
-            raise ValueError(f"{option}: expected NAME=VALUE, found {word!r}")
-        found[name] = value
-    return found
-
-
-def _output(words: Sequence[str]) -> dict[str, str] | str | None:
-    if len(words) == 1 and "=" not in words[0]:
-        return words[0]
-    return _pairs("--output", words) or None
-
-
-def _radius(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return float(text.removeprefix("radius="))
-    except ValueError:
-        raise ValueError(f"--edges: expected radius=R, such as radius=5.0, found {text!r}") from None
+    shared = ("num", "dtype", "tol", "quick", "seed", "allow_errors")
+    more = {name: getattr(given, name) for name in shared}
+    return report(model, data, group, **given.read, **more, training=given.train)
 
 
 def _written(report: Any, given: argparse.Namespace) -> list[Path]:

@@ -56,11 +56,6 @@ def load_data(targets: Sequence[str]) -> Any:
     if len(targets) == 1 and ":" in targets[0] and not Path(targets[0]).exists():
         found = _named("data", targets[0])
         return list(_called("data", found, targets[0]) if callable(found) else found)
-    for target in targets:
-        if target.endswith((".pt", ".pth", ".pkl", ".npz")):
-            raise ValueError(
-                f"data: expected XYZ files or module:name, found {target}; such files are not opened"
-            )
     files = [path for target in targets for path in find_files(target)]
     return [data for path in files for data in iterate_xyz(path, dtype=torch.float64)]
 

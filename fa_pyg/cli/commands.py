@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import NamedTuple
 
-__all__ = ["COMMANDS", "Command", "close", "group_help", "groups", "overview"]
+__all__ = ["COMMANDS", "Command", "group_help", "groups", "overview"]
 
 AGAIN = "the same command starts again"
 RESUMES = "the same command resumes"
@@ -92,9 +90,3 @@ def group_help(group: str) -> str:
     lines = [f"  {name:12}{COMMANDS[f'{group} {name}'].summary}" for name in names]
     usage = f"usage: fa-pyg {group} {{{','.join(names)}}} [options]"
     return "\n".join([usage, "", f"{GROUPS[group]}:", *lines, ""])
-
-
-def close(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the most similar names, empty without any."""
-    found = get_close_matches(name, list(known), 3, 0.6)
-    return f" (did you mean {' or '.join(found)}?)" if found else ""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fa_pyg.cli.commands import close
 from fa_pyg.cli.named import find_config, first_comment, names
 from fa_pyg.cli.places import FOLDERS, configs
 from fa_pyg.files import write_atomically
+from fa_pyg.options import Parser, close
 
 __all__ = ["main"]
 
@@ -20,7 +21,7 @@ ALL = tuple(dict.fromkeys(FOLDERS.values()))
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, or 2 if nothing was done."""
-    given = _parser().parse_args(args)
+    given = _parser().parsed(args)
     try:
         return given.run(given)
     except BrokenPipeError:
@@ -30,8 +31,8 @@ def main(args: Sequence[str]) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fa-pyg configs", allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser("fa-pyg configs", "Configurations that come with fa_pyg.")
     commands = parser.add_subparsers(required=True)
     add = commands.add_parser("list", description="Names of the configurations, and what each is.")
     add.add_argument("task", nargs="?", help=f"one of {', '.join(FOLDERS)} (all)")
@@ -62,9 +63,10 @@ def _list(given: argparse.Namespace) -> int:
 def _copy(given: argparse.Namespace) -> int:
     source = find_config(given.name, ALL, "name")
     target = given.dest / source.name if given.dest.is_dir() else given.dest
-    if target.exists() and not given.force:
-        raise ValueError(f"dest: expected a new file, found {target}; --force writes over it")
-    write_atomically(target, source.read_text(encoding="utf-8"))
+    if os.path.lexists(target) and not given.force:  # also a link that leads nowhere
+        kind = "the link " if target.is_symlink() else ""
+        raise ValueError(f"dest: expected a new file, found {kind}{target}; --force replaces it")
+    write_atomically(target, source.read_text(encoding="utf-8"), follow_links=False)
     print(f"written to {target}")
     task = next(task for task, folder in FOLDERS.items() if folder == source.parent.name)
     command = "reproduce separation" if task == "graphs" else f"train {task}"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
-from fa_pyg.cli.helps import HELPS, asks, with_full_help
+from fa_pyg.options import printable
+from fa_pyg.options.dynamics import dynamics
 
 __all__ = ["main"]
 
 
 def main(args: Sequence[str]) -> int:
     """Run the dynamics; return 0, even if a molecule breaks, or 2 for bad input."""
-    if asks(args):
-        print(HELPS["dynamics"], end="")
-        return 0
-    from fa_pyg.dynamics import cli
+    try:
+        given = dynamics(args, "fa-pyg dynamics")
+        from fa_pyg.dynamics import cli
 
-    return cli.main(with_full_help(args), prog="fa-pyg dynamics")
+        return cli.run(given)
+    except (ValueError, OSError) as error:
+        print(printable(f"error: {error}"), file=sys.stderr)
+        return 2

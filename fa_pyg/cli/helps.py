@@ -1,4 +1,4 @@
-"""Short help of commands whose own parser loads torch; tests hold it against that parser."""
+"""Short help of trainings, whose parser loads torch; tests hold it against that parser."""
 
 from __future__ import annotations
 
@@ -71,61 +71,6 @@ TRAIN = {
         "fa-pyg train shapes --config dgcnn --data.shipped true --model.model.init_args.num_classes 23",
     ),
 }
-PREDICT_MOLECULES = """\
-usage: fa-pyg predict molecules CHECKPOINT FILE... -o OUT [options]
-
-Predict energies, forces, ... for XYZ files with a trained model.
-
-  CHECKPOINT                best.ckpt of a run, or the folder of the run
-  FILE                      XYZ files, plain, extended or gzipped, and folders of them
-  -o, --out OUT             extended XYZ to write
-  --batch_size N            molecules in a call of the model (64)
-  --device D                cpu, cuda, ...
-  --dtype T                 of the network: float32 (default), float64
-  --frame F                 to evaluate in: fast, forces, dynamics; default: that of the training
-  --trust NAME              a class or module that config.yaml may name, beside those of fa_pyg
-
-example: fa-pyg predict molecules runs/molecules/xyz_folder/version_0 *.xyz -o out.xyz
-"""
-PREDICT_NORMALS = """\
-usage: fa-pyg predict normals RUN FILE... -o OUT [options]
-
-Estimate the normals of scans with a trained model.
-
-  RUN                       folder of a run of `fa-pyg train normals`, .../version_0
-  FILE                      scans or meshes: .ply, .obj, .stl, .off, .npy, .xyz, .txt, .csv
-  -o, --out OUT             folder, which gets a .ply for each file; or for one file, a file .ply or .npz
-  --patch-size N            points of a patch (512)
-  --overlap X               mean number of patches of a point (2)
-  --orient                  make the signs consistent
-  --device D                cpu, cuda, ...
-  --trust NAME              a class or module that config.yaml may name, beside those of fa_pyg
-
-example: fa-pyg predict normals runs/normals/fa_dgcnn/version_0 scan.ply -o out
-"""
-DYNAMICS = """\
-usage: fa-pyg dynamics CHECKPOINT... -o OUT [options]
-
-Dynamics at constant energy with trained models: do they conserve it?
-
-  CHECKPOINT                best.ckpt of runs, or their folders
-  -o, --out OUT             folder to write to
-  --xyz FILE                molecule to start from
-  --index N                 or that molecule of the test set of the first run (0)
-  --picoseconds X           length of the run (5)
-  --timestep X              in fs (0.5)
-  --temperature X           of the initial velocities, in K (500)
-  --seed N                  of the initial velocities (0)
-  --every N                 steps between two structures in the files (20)
-  --batch_size N            structures in a call on the path (64)
-  --device D                cpu (default), cuda, ...
-  --dtype T                 of the networks: float64 (default), float32
-  --frame F                 to evaluate in: fast, forces, dynamics; default: that of the training
-  --progress, --no-progress with or without progress bars
-  --trust NAME              a class or module that config.yaml may name, beside those of fa_pyg
-
-example: fa-pyg dynamics runs/molecules/aspirin_haar/version_0 --xyz start.xyz -o out
-"""
 
 
 def _train_help(task: str) -> str:
@@ -135,12 +80,7 @@ def _train_help(task: str) -> str:
     return usage + (RUN + "{data}" + TRAINER).format(task=task, data=data) + f"\nexample: {example}\n" + FOOT
 
 
-HELPS = {
-    **{f"train {task}": _train_help(task) for task in TRAIN},
-    "predict molecules": PREDICT_MOLECULES,
-    "predict normals": PREDICT_NORMALS,
-    "dynamics": DYNAMICS,
-}
+HELPS = {f"train {task}": _train_help(task) for task in TRAIN}
 
 
 def asks(args: Sequence[str]) -> bool:

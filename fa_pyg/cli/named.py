@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from fa_pyg.cli.commands import close
 from fa_pyg.cli.places import FOLDERS, configs
+from fa_pyg.files.runs import missing
+from fa_pyg.options import close
 
 __all__ = ["find_config", "first_comment", "names", "with_files"]
 
@@ -66,6 +67,8 @@ def with_files(args: Sequence[str], task: str) -> list[str]:
 
 def _file(given: str, task: str) -> str:
     if not NAME.fullmatch(given) or Path(given).is_file():
+        if given.endswith((".yaml", ".yml")) and missing([given]):
+            raise ValueError(f"--config: expected a file that exists, found {given}")
         return given
     path = find_config(given, [FOLDERS[task]])
     return _classification(path) if task == "graphs" else str(path)

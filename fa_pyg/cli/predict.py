@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from fa_pyg.cli.helps import HELPS, asks, with_full_help
+from fa_pyg.options import predict, printable
 
 __all__ = ["main"]
 
@@ -14,9 +15,10 @@ HOMES = {"molecules": "fa_pyg.potential.predict", "normals": "fa_pyg.train.norma
 
 def main(args: Sequence[str]) -> int:
     """Predict for a task, the first argument; return 0, 1 or 2 as the module of the task does."""
-    task, *given = args
-    if asks(given):
-        print(HELPS[f"predict {task}"], end="")
-        return 0
-    home = import_module(HOMES[task])
-    return home.main(with_full_help(given), prog=f"fa-pyg predict {task}")
+    task, *words = args
+    try:
+        given = getattr(predict, task)(words, f"fa-pyg predict {task}")
+        return import_module(HOMES[task]).run(given)
+    except (ValueError, OSError) as error:
+        print(printable(f"error: {error}"), file=sys.stderr)
+        return 2

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from fa_pyg import checks
 from fa_pyg.cli.places import base
+from fa_pyg.files.runs import find_run
+from fa_pyg.options import Parser
 
 __all__ = ["main"]
 
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, or 2 for bad input."""
-    given = _parser().parse_args(args)
+    given = _parser().parsed(args)
     try:
         checks.integer("--steps", given.steps)
         checks.integer("--systems", given.systems, 2, 2000)
+        for run in given.runs:
+            find_run(run)
         from fa_pyg.train.nbody.rollouts import rollouts, write
 
         print(write(rollouts(given.runs, given.steps, given.systems, given.data), given.out))
@@ -30,9 +33,9 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     what = "Roll out trained n-body models, and compare errors and energies with the true trajectories."
-    parser = argparse.ArgumentParser("fa-pyg rollout", description=what, allow_abbrev=False)
+    parser = Parser("fa-pyg rollout", what)
     add = parser.add_argument
     add("runs", type=Path, nargs="+", help="folders of runs, with config.yaml and best.ckpt")
     add("--steps", type=int, default=10, help="of the rollout (10)")

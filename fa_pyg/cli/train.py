@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fa_pyg.cli.helps import HELPS, asks, with_full_help
 from fa_pyg.cli.named import with_files
+from fa_pyg.files.runs import missing
+from fa_pyg.options.parser import unknown_option
 
 __all__ = ["main"]
 
@@ -22,6 +25,11 @@ CLIS = {
 }
 NO_NEXT = "--no-next"  # from commands that train many models
 SETTINGS = ("-c", "--config", "--model", "--print_config", "--help")
+# Options, or the parts of their names before the first point; what follows is known to a parser with torch.
+NAMES = ("--config", "--model", "--data", "--trainer", "--name", "--seed_everything", "--ckpt_path")
+NAMES += ("--checkpoint_every", "--trust", "--print_config", "--help")
+OPTION = re.compile(r"--[a-z][\w.-]*")
+FILES = ("--data.dataset.root_or_files", "--data.dataset.init_args.root_or_files")
 
 
 def main(args: Sequence[str]) -> int:
@@ -48,10 +56,34 @@ def main(args: Sequence[str]) -> int:
 
 
 def _check(args: Sequence[str], task: str) -> None:
-    """Refuse a command line without any model, which the parser would answer with all its options."""
+    """Refuse what the parser would answer in seconds, or with all its options: unknown and missing options.
+
+    Raises:
+        ValueError: naming the option.
+    """
     if not any(one.startswith(SETTINGS) for one in args):
         hint = f"`fa-pyg configs list {task}` shows those that come with fa_pyg"
         raise ValueError(f"--config: expected a name or a file, found none; {hint}")
+    for one in args:
+        if wrong := unknown_option([_first(one)], NAMES):
+            raise ValueError(unknown_option([one], NAMES, OPTION.findall(HELPS[f"train {task}"])) or wrong)
+    for name, value in _values(args):
+        if name == "--ckpt_path" and value not in ("last", "null") and missing([value]):
+            raise ValueError(f"{name}: expected last or a file that exists, found {value}")
+        if name in FILES and not set(value) & set("[*?{") and missing([value]):
+            raise ValueError(f"{name}: expected a file or folder that exists, found {value}")
+
+
+def _first(arg: str) -> str:
+    """Return an option without its value, and without what follows the first point of its name."""
+    return re.split(r"[.=+]", arg, maxsplit=1)[0] if arg.startswith("--") else arg
+
+
+def _values(args: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield options with their values, given as ``--name=value`` or ``--name value``."""
+    for arg, after in zip(args, [*args[1:], ""], strict=True):
+        name, sign, value = arg.partition("=")
+        yield name, value if sign else after
 
 
 def _next(task: str, results: Mapping[str, Any], trusted: Sequence[str] = ()) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,16 @@ from torch_geometric.utils import is_sparse
 
 from fa_pyg.calls.call import Name
 from fa_pyg.calls.layout import Layout
-from fa_pyg.calls.names import check_feature
+from fa_pyg.calls.names import NODE_NAMES, check_feature, is_feature_name
 from fa_pyg.copies.collated import Collated
 from fa_pyg.copies.permuted import Permuted
 from fa_pyg.copies.rows import Repeated, Selected, SlotRows, pointer, side_by_side
 from fa_pyg.frames import FrameSet, Rows
+from fa_pyg.lazy import cached_property
 
 __all__ = ["Copies", "Slots"]
+
+FEW = 256  # nodes: up to so many in a call, tensors of usual widths stay in the cache of a processor core
 
 
 class Copies:
@@ -43,18 +47,26 @@ class Copies:
                 "that were reordered after collation"
             )
 
-    def slots(self, step: int | None, first_apart: bool = False) -> Iterator[Slots]:
+    @property
+    def first(self) -> Slots:
+        """The batch, each graph in its first frame."""
+        return Slots(self, 0, 1)
+
+    def slots(
+        self, step: int | None, first_apart: bool = False, shares: Callable[[], bool] = lambda: True
+    ) -> Iterator[Slots]:
         """Yield the copies of ``step`` slots at a time; None: as many as have at most B graphs together.
 
-        Later slots of ragged frames have few graphs each, and fit a call or two. With ``first_apart`` the
-        first slot, which is the call of the user, does not share a call.
+        Later slots of ragged frames have few graphs each, and fit a call or two. Those of small batches share
+        calls of some hundred nodes, where a call takes longer than its work, if ``shares`` after the first
+        call. With ``first_apart`` the first slot, which is the call of the user, does not share a call.
         """
         sizes = self.frames.slot_sizes
         first = 0
         while first < len(sizes):
             last = first + 1
             if step is None:
-                room = self.frames.num_bodies - sizes[first]
+                room = (self._most(shares()) if first else self.frames.num_bodies) - sizes[first]
                 while last < len(sizes) and sizes[last] <= room:
                     room -= sizes[last]
                     last += 1
@@ -62,6 +74,35 @@ class Copies:
                 last = min(first + step, len(sizes))
             yield Slots(self, first, last)
             first = last
+
+    def _most(self, shares: bool) -> int:
+        """Number of graphs up to which slots share a call: B, or as many as have some hundred nodes."""
+        few = FEW * self.frames.num_bodies // max(self.layout.num_nodes, 1)
+        return max(self.frames.num_bodies, few if shares and self.are_plain else 0)
+
+    @cached_property
+    def are_plain(self) -> bool:
+        """Whether all values of the call can be repeated, so that whole copies may share a call.
+
+        Ragged frames have copies in any case.
+        """
+        call = self.layout.call
+        if call.data is not None or call.values.get("batch") is None or not self.frames.keeps_rows:
+            return False
+        return not self.frames.slots or all(starmap(self._is_plain, call.values.items()))
+
+    def _is_plain(self, name: Name, value: Any) -> bool:
+        """Whether a value is a constant, ``batch``, the edges, or rows of nodes, graphs or edges."""
+        if not isinstance(value, Tensor):
+            return value is None or isinstance(value, (bool, int, float, str))
+        if name in ("batch", self.layout.edge_name):
+            return True
+        if value.layout is not torch.strided or "adj" in str(name) or self.layout.holds_indices(name, value):
+            return False
+        if name in NODE_NAMES or self.layout.declared_level(name) in ("node", "graph", "edge", "shared"):
+            return True
+        is_feature = value.is_floating_point() or is_feature_name(name)
+        return is_feature and value.dim() > 0 and self.layout.sizes.count(value.size(0)) == 1
 
 
 class Slots:
@@ -88,16 +129,20 @@ class Slots:
         """Return the rows of these slots among the copies of a tensor in all frames (``Frames.to_frame``)."""
         return copies[self.source.part(self.first, self.last, rows)]
 
+    def parts(self, framed: Mapping[Name, tuple[Tensor, Rows]]) -> dict[Name, Tensor]:
+        """Return :meth:`part` of each input, of its copies and rows."""
+        return {name: self.part(copies, rows) for name, (copies, rows) in framed.items()}
+
     def count(self, rows: Rows) -> int:
         """Return the number of rows that a tensor with these rows has in these slots."""
         part = self.source.part(self.first, self.last, rows)
         return part.stop - part.start
 
-    def run(self, model: Callable[..., Any], framed: Mapping[Name, Tensor]) -> Any:
-        """Return the model's output on these copies, with the declared inputs ``framed``."""
+    def run(self, model: Callable[..., Any], framed: Mapping[Name, Tensor], **added: Any) -> Any:
+        """Return the model's output on these copies, with the declared inputs ``framed``, and keywords."""
         call = self.layout.call
         if self.is_source:
-            return call.run(model, framed)
+            return call.run(model, framed, **added)
         collated = Collated(self.layout, self.selection)
         changed = {
             name: framed[name] if name in framed else self._copied(name, value, collated)
@@ -105,7 +150,7 @@ class Slots:
         }
         data = None if call.data is None else collated.data(changed)
         many = self.last - self.first > 1 and "batch" not in call.values
-        return call.run(model, changed, data, **({"batch": self._batch()} if many else {}))
+        return call.run(model, changed, data, **({"batch": self._batch()} if many else {}), **added)
 
     def _batch(self) -> Tensor:
         return self.selection.owner(self.layout.nodes, self.source.frames.device)

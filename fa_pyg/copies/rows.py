@@ -58,7 +58,11 @@ class Repeated:
 
     def gather(self, value: Tensor, rows: Rows, dim: int = 0) -> Tensor:
         """Copy a tensor along the axis of its rows."""
-        return torch.cat([value] * self.k, dim)
+        if not torch.compiler.is_compiling():
+            return torch.cat([value] * self.k, dim)
+        # Fused with what reads the copies, which are then not written.
+        shape = (*value.shape[:dim], self.k, *value.shape[dim:])
+        return value.unsqueeze(dim).expand(shape).flatten(dim, dim + 1)
 
     def owner(self, rows: Rows, device: torch.device | None = None) -> Tensor:
         """Return the copied graph of each row of :meth:`gather`."""

@@ -9,18 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 from fa_pyg.dynamics.inputs import calculator, names, start
 from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
 from fa_pyg.dynamics.nve import Trajectory, nve, thermalised
 from fa_pyg.dynamics.report import TrajectoryWriter, draw, table, write_energies, write_gaps, write_results
 from fa_pyg.files import atomic_write
+from fa_pyg.options.dynamics import dynamics
 from fa_pyg.potential.device import find_device
 from fa_pyg.progress import bar as show
 
-__all__ = ["compare", "main", "prepare"]
-
-MOST_STEPS = 1e8  # all states are kept in memory
+__all__ = ["compare", "main", "prepare", "run"]
 
 
 def prepare(given: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -107,37 +105,21 @@ def _summary(run: Trajectory, seconds: float) -> dict[str, Any]:
 
 def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command line; return 0, even if a molecule breaks, or 2 for bad input."""
-    description = "Dynamics at constant energy with trained models."
-    parser = argparse.ArgumentParser(prog, description=description, allow_abbrev=False)
-    parser.add_argument("checkpoints", nargs="+", help="best.ckpt of runs, or their folders")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--xyz", help="file with the molecule to start from")
-    where.add_argument("--index", type=int, default=0, help="of the test set of the first run (0)")
-    parser.add_argument("--picoseconds", type=float, default=5.0)
-    parser.add_argument("--timestep", type=float, default=0.5, help="in fs")
-    parser.add_argument("--temperature", type=float, default=500.0, help="of the initial velocities, in K")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial velocities")
-    parser.add_argument("--every", type=int, default=20, help="steps between two structures in the files")
-    parser.add_argument("--batch_size", type=int, default=64, help="structures in a call on the path")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the networks")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True, help="show bars")
-    parser.add_argument("--frame", choices=SMOOTHNESS, help="to evaluate in; default: that of the training")
-    parser.add_argument(
-        "--trust",
-        action="append",
-        default=[],
-        help="a class or module that config.yaml may name, beside those of fa_pyg",
-    )
-    parser.add_argument("-o", "--out", required=True, help="folder to write to")
-    given = parser.parse_args(args)
-    _check(parser, given)
     try:
-        prepared = prepare(given)
+        return run(dynamics(args, prog))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    found = compare(given, *prepared)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the dynamics of a command line, and say what was written; return 0.
+
+    Raises:
+        ValueError: as :func:`prepare`, and for a device that does not exist.
+    """
+    find_device(given.device, "--device")
+    found = compare(given, *prepare(given))
     print(f"{table(found)}\nwritten to {given.out}")
     print(
         f"next: {Path(given.out, 'energy.png')} shows the drift; ase gui opens trajectory.xyz of each model"
@@ -145,26 +127,3 @@ def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     if steep := [one["name"] for one in found if one["too_steep"]]:
         print(f"frames too steep for these steps: {', '.join(steep)}; try --frame forces", file=sys.stderr)
     return 0
-
-
-def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    whole = {"every": 1, "batch_size": 1, "seed": 0}
-    for name, least in {"picoseconds": 0, "timestep": 0, "temperature": 0, **whole}.items():
-        value = getattr(given, name)
-        open_end = name in ("picoseconds", "timestep")
-        if not least <= value < float("inf") or (open_end and value == 0):
-            expected = "more than 0" if open_end else f"{least} or more"
-            parser.error(f"--{name}: expected {expected}, found {value}")
-    try:
-        find_device(given.device, "--device")
-    except ValueError as error:
-        parser.error(str(error))
-    if Path(given.out).exists() and not Path(given.out).is_dir():
-        parser.error(f"--out: expected a folder, found the file {given.out}")
-    if given.seed >= 2**32:
-        parser.error(f"--seed: expected a number below {2**32}, found {given.seed}")
-    if given.picoseconds * 1000 > MOST_STEPS * given.timestep:
-        expected = f"at most {MOST_STEPS:g} steps of --timestep"
-        parser.error(f"--picoseconds: expected {expected}, found {given.picoseconds}")
-    if given.picoseconds * 1000 < 2 * given.timestep:
-        parser.error(f"--picoseconds: expected two steps of --timestep or more, found {given.picoseconds}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
-__all__ = ["atomic_write", "write_atomically"]
+__all__ = ["atomic_write", "check_folder", "check_target", "write_atomically"]
 
 Path = str | os.PathLike[str]
 LONGEST = 100  # bytes of the target's name in that of the temporary file; file systems allow 255 in all
@@ -73,6 +73,31 @@ def write_atomically(path: Path, content: str | bytes, *, follow_links: bool = T
     """Write a file by :func:`atomic_write`: text in UTF-8, or bytes."""
     with atomic_write(path, "w" if isinstance(content, str) else "wb", follow_links=follow_links) as file:
         file.write(content)
+
+
+def check_target(path: Path, *, follow_links: bool = True) -> None:
+    """Refuse a file that :func:`atomic_write` would refuse, before the work whose result is to be written.
+
+    Raises:
+        ValueError: as :func:`atomic_write`.
+    """
+    folder = os.path.dirname(_target(os.fspath(path), follow_links))
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{os.fspath(path)}: expected a folder that can be written to, found {folder}")
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder that cannot be made or written to, before the work whose results it gets.
+
+    Raises:
+        ValueError: naming it, and what is in the way.
+    """
+    found = os.path.abspath(os.fspath(path))
+    while not os.path.lexists(found):
+        found = os.path.dirname(found)
+    if not os.path.isdir(found) or not os.access(found, os.W_OK | os.X_OK):
+        kind = "the file" if os.path.isfile(found) else "no access to" if os.path.isdir(found) else "a link,"
+        raise ValueError(f"{os.fspath(path)}: expected a folder that can be written to, found {kind} {found}")
 
 
 def _target(name: str, follow_links: bool) -> str:

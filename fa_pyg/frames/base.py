@@ -85,8 +85,7 @@ class FrameSet(ABC):
     def made(cls: type[Self], **values: Any) -> Self:
         """Create frames from fields that the caller has checked and sorted."""
         frames = object.__new__(cls)
-        for name, value in values.items():
-            object.__setattr__(frames, name, value)
+        vars(frames).update(values)  # attributes of a frozen dataclass
         return frames
 
     @property

@@ -13,6 +13,7 @@ from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.slots import slot_major
+from fa_pyg.math.columns import from_columns, rotated, take
 from fa_pyg.math.ragged import index_within_body
 from fa_pyg.reps import Rep
 
@@ -120,8 +121,16 @@ class Frames(MotionFrames):
         """
         from fa_pyg.frames.signed import SignedFrames  # a circular import at module level
 
-        moments = None if moments is None else moments.detach()
-        return SignedFrames(axes, signs, origin, batch, moments, reads_all)
+        return SignedFrames.made(
+            axes=axes,
+            signs=signs,
+            origin=origin,
+            batch=batch,
+            moments=None if moments is None else moments.detach(),
+            reads_all=reads_all,
+            scale=None,
+            velocity=None,
+        )
 
     @classmethod
     def ragged(
@@ -147,10 +156,21 @@ class Frames(MotionFrames):
     def _like(self) -> Tensor:
         return self.rotation
 
+    @property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        return self.rotation, self.rotation.new_ones(1, self.dim)
+
     def _framed(
         self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype, out: Tensor | None = None
     ) -> Tensor:
         return written(self._in_frames(x, rep, rows, dtype), out)
+
+    def _framed_columns(self, x: Tensor, rows: Rows, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
+        row, frame = self._copied(rows)
+        x = x if self.slots == 1 else take(x, row)
+        return written(
+            from_columns(rotated(x, take(self.rotation.movedim(0, -1).contiguous(), frame)), dtype), out
+        )
 
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         return self._mean(y, rep, rows)

@@ -13,9 +13,11 @@ from fa_pyg.frames.base import NO_RANK, FrameSet, LevelLike, Sources
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.similarity import align, moved, moved_back
 from fa_pyg.lazy import cached_property
-from fa_pyg.math.linalg import det, gather, is_plain, rotate, rotate_back, scatter_sum
+from fa_pyg.math.columns import columns, take
+from fa_pyg.math.copies import poses
+from fa_pyg.math.linalg import det, gather, is_plain, rotate, rotate_back, scatter_sum, working_dtype
 from fa_pyg.reps import Rep, RepLike
-from fa_pyg.typed import computed
+from fa_pyg.typed import computed, total
 
 if TYPE_CHECKING:
     from fa_pyg.frames.euclidean import Frames
@@ -47,6 +49,11 @@ class MotionFrames(FrameSet):
     def _like(self) -> Tensor:
         """A tensor with the type, device and dimension of the frames."""
 
+    @property
+    @abstractmethod
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """Matrices and patterns of signs whose products are the rotations, for a single body."""
+
     @abstractmethod
     def _framed(
         self, x: Tensor, rep: Rep, rows: Rows, dtype: torch.dtype, out: Tensor | None = None
@@ -55,6 +62,10 @@ class MotionFrames(FrameSet):
 
         Written to ``out [K, n, ...]`` if it is given, which is then returned.
         """
+
+    @abstractmethod
+    def _framed_columns(self, x: Tensor, rows: Rows, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
+        """As :meth:`_framed`, for vectors ``[d, n]``."""
 
     @abstractmethod
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
@@ -116,9 +127,13 @@ class MotionFrames(FrameSet):
             ValueError: if x is not floating point or its shape fits neither ``rep`` nor a level.
         """
         rep, rows = Rep.of(rep), self._rows_of(x.size(0), level)
-        is_plain_call = is_plain(x, self._like, self.origin, self.scale, self.velocity)
-        if not is_plain_call or not self.slots or rows.count <= 2 * _BLOCK:
+        if torch.compiler.is_compiling() or rows.count <= 2 * _BLOCK or not self.slots:  # guards no size
             return self._to_frame(x, rep, rows)
+        if not is_plain(x, self._like, self.origin, self.scale, self.velocity):
+            return self._to_frame(x, rep, rows)
+        if self.num_bodies == 1 and self._is_vector_each(x, rep):
+            origin = self.origin if rep.affine else None
+            return poses(x, origin if origin is None else origin[0], *self._factors).flatten(0, 1)
         # Block by block, what is computed on the way stays in the processor's cache.
         copies = x.new_empty(self.slots, *x.shape)
         for start in range(0, rows.count, _BLOCK):
@@ -129,7 +144,19 @@ class MotionFrames(FrameSet):
             self._to_frame(x[some], rep, part, copies[:, some])
         return copies.flatten(0, 1)
 
+    def _is_vector_each(self, x: Tensor, rep: Rep) -> bool:
+        """Whether x is a real vector for each row, in precise frames that neither scale nor boost."""
+        is_vector = rep.rank == 1 and not rep.pseudo and not rep.flat and x.shape[1:] == (self.dim,)
+        is_euclidean = self.scale is None and self.velocity is None
+        is_real = x.is_floating_point() and self._like.dtype is working_dtype(x)
+        return is_vector and is_euclidean and is_real and not torch.compiler.is_compiling()
+
     def _to_frame(self, x: Tensor, rep: Rep, rows: Rows, out: Tensor | None = None) -> Tensor:
+        if self._is_vector_each(x, rep):
+            y = columns(x)
+            if rep.affine and self.origin is not None:
+                y = y - take(self.origin.mT, self._body(rows))
+            return self._framed_columns(y, rows, x.dtype, out)
         y = self._explicit(x, rep)
         if rep.affine and self.origin is not None:
             y = y - align(gather(self.origin, self._body(rows)), y)
@@ -232,7 +259,8 @@ class MotionFrames(FrameSet):
         z = self._rotated(rotate_back, y, frame, rep)
         z = z * align(self.weight.index_select(0, frame), z)
         if self.slots:
-            return torch.unflatten(z, 0, (self.slots, rows.count)).sum(0)
+            # Slot by slot, as ragged sums: the last digit of an average does not depend on other bodies.
+            return total(torch.unflatten(z, 0, (self.slots, rows.count)).unbind(0))
         return scatter_sum(z, row, rows.count)
 
 

@@ -11,7 +11,9 @@ from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.euclidean import Frames
 from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
-from fa_pyg.math.linalg import gather, rotate, rotate_back, signed_copies
+from fa_pyg.math.columns import from_columns, rotated, take
+from fa_pyg.math.copies import signed_copies
+from fa_pyg.math.linalg import gather, rotate, rotate_back
 from fa_pyg.reps import Rep
 from fa_pyg.typed import cached, computed
 
@@ -75,6 +77,10 @@ class SignedFrames(MotionFrames):
     def _like(self) -> Tensor:
         return self.axes
 
+    @property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        return self.axes, self.signs
+
     @cached
     def rotation(self) -> Tensor:
         return (self.axes * self.signs[:, None, None, :]).flatten(0, 1)
@@ -113,6 +119,12 @@ class SignedFrames(MotionFrames):
         if torch.compiler.is_compiling():
             y = torch.stack(y.unbind(-1), dim=-1)  # materialize: fused code would rotate again for every slot
         copies = signed_copies(y, self._pattern(rep, y.unsqueeze(0)), out)
+        return copies.flatten(0, 1) if out is None else out
+
+    def _framed_columns(self, x: Tensor, rows: Rows, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
+        axes = take(self.axes.movedim(0, -1).contiguous(), self._body(rows))
+        y = from_columns(rotated(x, axes), dtype)
+        copies = signed_copies(y, self.signs.to(dtype).unsqueeze(1), out)
         return copies.flatten(0, 1) if out is None else out
 
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:

@@ -44,10 +44,10 @@ def read_points(path: str | Path) -> np.ndarray:
     return pos
 
 
-def write_points(path: str | Path, pos: np.ndarray, normal: np.ndarray) -> None:
-    """Write points and normals, atomically: ``.ply`` (binary) or ``.npz`` (``pos``, ``normal``), in float64.
+def write_points(path: str | Path, pos: np.ndarray, normal: np.ndarray | None = None) -> None:
+    """Write points, and their normals if there are any, atomically, in float64.
 
-    Normals in a PLY are float32.
+    A ``.ply`` is binary, with normals in float32; an ``.npz`` has ``pos`` and ``normal``.
 
     Raises:
         ValueError: for another ending, and a file that cannot be written.
@@ -66,7 +66,14 @@ def _reader(path: Path):
 
 def _columns(path: Path) -> np.ndarray:
     lines = path.read_text(encoding="utf-8-sig").replace(",", " ").replace(";", " ").splitlines()
-    return np.loadtxt(lines, ndmin=2, skiprows=int(bool(lines) and _is_title(lines[0])))
+    lines = lines[int(bool(lines) and _is_title(lines[0])) :]
+    if not any(line.strip() for line in lines):
+        return np.empty((0, 3))
+    try:
+        return np.loadtxt(lines, ndmin=2)
+    except ValueError as error:
+        hint = "; columns of numbers are read (fa-pyg predict molecules reads molecules)"
+        raise ValueError(f"{_line(str(error))}{hint}") from error
 
 
 def _is_title(line: str) -> bool:
@@ -94,20 +101,25 @@ def _trimesh(path: Path) -> np.ndarray:
     return found.vertices
 
 
-def _ply(pos: np.ndarray, normal: np.ndarray) -> bytes:
-    kind = [*((name, "<f8") for name in "xyz"), *((f"n{name}", "<f4") for name in "xyz")]
-    rows = np.empty(len(pos), kind)
+def _ply(pos: np.ndarray, normal: np.ndarray | None) -> bytes:
+    values = np.asarray(pos) if normal is None else np.concatenate([pos, normal], axis=1)
+    kind = [("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("nx", "<f4"), ("ny", "<f4"), ("nz", "<f4")]
+    kind = kind[: values.shape[1]]
+    rows = np.empty(len(values), kind)
     for i, (name, _) in enumerate(kind):
-        rows[name] = pos[:, i] if i < 3 else normal[:, i - 3]
+        rows[name] = values[:, i]
     types = {"<f8": "double", "<f4": "float"}
     head = ["ply", "format binary_little_endian 1.0", f"element vertex {len(pos)}"]
     head += [f"property {types[one]} {name}" for name, one in kind]
     return "\n".join([*head, "end_header", ""]).encode() + rows.tobytes()
 
 
-def _npz(pos: np.ndarray, normal: np.ndarray) -> bytes:
+def _npz(pos: np.ndarray, normal: np.ndarray | None) -> bytes:
     file = io.BytesIO()
-    np.savez_compressed(file, pos=pos, normal=normal)
+    if normal is None:
+        np.savez_compressed(file, pos=pos)
+    else:
+        np.savez_compressed(file, pos=pos, normal=normal)
     return file.getvalue()
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, overload
 
 import torch
 from torch import Tensor
+
+from fa_pyg.typed import in_functional_transform
 
 __all__ = ["safe_axes", "safe_eigh"]
 
@@ -41,7 +44,7 @@ def safe_axes(matrix: Tensor) -> Tensor:
     """Eigenvectors of symmetric matrices: :func:`safe_eigh` without eigenvalues, faster without gradients."""
     if (matrix.requires_grad and torch.is_grad_enabled()) or _is_transformed():
         return safe_eigh(matrix)[1]
-    return _closed_form(matrix, values=False)[1] if _has_fast_form(matrix) else _solve(matrix)[1]
+    return _closed_form(matrix, values=False)[1] if _has_fast_form(matrix) else _solved(matrix)[1]
 
 
 class _SafeEigh(torch.autograd.Function):
@@ -97,7 +100,7 @@ def _inverse_gaps(values: Tensor) -> Tensor:
 
 def _is_transformed() -> bool:
     """Whether a transform of ``torch.func`` is active."""
-    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+    return not torch.compiler.is_compiling() and in_functional_transform()
 
 
 def _has_fast_form(matrix: Tensor) -> bool:
@@ -107,11 +110,23 @@ def _has_fast_form(matrix: Tensor) -> bool:
 
 
 def _solve(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    if _has_fast_form(matrix):
-        return _closed_form(matrix)
+    return _closed_form(matrix) if _has_fast_form(matrix) else _solved(matrix)
+
+
+def _solved(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Decompose by torch's solver, which may fail where an entry is not finite."""
+    if _is_finite(matrix):
+        values, vectors = _library(matrix)
+        return values, vectors.contiguous()  # LAPACK leaves them transposed
     blank = (matrix - matrix).sum(dim=(-2, -1), keepdim=True)  # 0, but NaN where an entry is NaN or infinite
     values, vectors = _library(matrix.nan_to_num(0.0, 0.0, 0.0))
-    return values + blank.squeeze(-1), (vectors + blank).contiguous()  # LAPACK leaves them transposed
+    return values + blank.squeeze(-1), (vectors + blank).contiguous()
+
+
+def _is_finite(matrix: Tensor) -> bool:
+    """Whether all entries are finite; False where reading them would take time or cannot be traced."""
+    is_at_hand = matrix.device.type == "cpu" and not torch.compiler.is_compiling() and not _is_transformed()
+    return is_at_hand and math.isfinite(matrix.sum().item())
 
 
 def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,21 +8,22 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from fa_pyg.typed import in_functional_transform
+
 __all__ = [
     "added",
     "check_device",
     "check_real",
-    "covariance",
     "det",
     "gather",
     "is_plain",
+    "is_traced",
     "mean",
-    "minus",
+    "repeated",
     "rotate",
     "rotate_back",
     "scatter_sum",
-    "second_moments",
-    "signed_copies",
+    "times",
     "working_dtype",
 ]
 
@@ -34,8 +35,6 @@ except (ImportError, OSError, RuntimeError):  # built against another torch, or 
 
 # For fewer numbers than this, calls cost more than their work: torch's own sums, and few of them, are faster.
 _FEW = 1 << 13
-# So many numbers stay in the processor's cache.
-_BLOCK = 3 << 13
 _REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -75,7 +74,7 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
     which trace through it). Both give the same numbers up to the order of the summands. No other function of
     the package sums over graphs.
     """
-    if torch_scatter is not None and not _is_traced() and src.numel() > _FEW:
+    if torch_scatter is not None and not is_traced() and src.numel() > _FEW:
         return torch_scatter.scatter_sum(src, index, dim=0, dim_size=size)
     total = src.new_zeros(size, *src.shape[1:])
     return total.scatter_add_(0, index, src) if src.dim() == 1 else total.index_add_(0, index, src)
@@ -88,18 +87,19 @@ def added(total: Tensor, *others: Tensor) -> Tensor:
     Nothing is overwritten under ``torch.compile`` and ``torch.func``, which may batch some tensors only.
     """
     for other in others:
-        total = total + other if _is_traced() else total.add_(other)
+        total = total + other if is_traced() else total.add_(other)
     return total
 
 
-def _is_traced() -> bool:
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+def is_traced() -> bool:
+    """Whether a compiler or a transform of ``torch.func`` traces the caller."""
+    return torch.compiler.is_compiling() or in_functional_transform()
 
 
 def is_plain(*tensors: Tensor | None) -> bool:
     """Whether this is a call on a CPU that nothing traces, transforms or differentiates."""
     given = [x for x in tensors if x is not None]
-    if _is_traced() or forward_ad._current_level >= 0 or any(x.device.type != "cpu" for x in given):
+    if is_traced() or forward_ad._current_level >= 0 or any(x.device.type != "cpu" for x in given):
         return False
     return not (torch.is_grad_enabled() and any(x.requires_grad for x in given))
 
@@ -116,75 +116,12 @@ def mean(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = Non
     first = _sum(x, index, size, weight) / amount
     if n <= 128 * size:
         return first
-    return first + _sum(minus(x, first, index), index, size, weight) / amount
-
-
-def covariance(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    r"""Return the second moments :math:`\sum_i w_i x_i x_i^\top / \sum_i w_i` of each body.
-
-    Shapes:
-        x: ``[n, d]``, not centered here (center it first for a covariance); returns ``[size, d, d]``.
-    """
-    amount = _amount(x, index, size, weight)
-    amount = amount.view(-1, 1, 1) if isinstance(amount, Tensor) else amount
-    return second_moments(x, index, size, weight) / amount
-
-
-def second_moments(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None = None) -> Tensor:
-    r"""Return :math:`\sum_i w_i x_i x_i^\top` of each body: the axes of a covariance, without its scale."""
-    d = x.size(1)
-    if index is None and x.dtype == torch.float64:  # which autocast leaves alone
-        return (x.mT @ (x if weight is None else x * weight.unsqueeze(1))).unsqueeze(0)
-    if not _is_traced() and x.numel() <= _FEW:  # in this order: a compiler would guard the size
-        return _sum(x.unsqueeze(2) * x.unsqueeze(1), index, size, weight)
-    # By contiguous columns: faster than d x d small products, both eager and compiled.
-    columns = [column.contiguous() for column in x.unbind(1)]
-    pairs = [(i, j) for i in range(d) for j in range(i, d)]
-    upper = {(i, j): _sum(columns[i] * columns[j], index, size, weight) for i, j in pairs}
-    full = [upper[min(i, j), max(i, j)] for i in range(d) for j in range(d)]
-    return torch.stack(full).view(d, d, size).movedim(-1, 0)
-
-
-def minus(x: Tensor, rows: Tensor, index: Tensor | None) -> Tensor:
-    """Return ``x [n, d]`` minus the row of each element's body."""
-    if index is not None or x.dtype != rows.dtype or not is_plain(x, rows) or x.numel() <= 2 * _BLOCK:
-        return x - gather(rows, index)
-    # A CPU broadcasts over runs of d numbers, which is slow; so the row is repeated.
-    out, many = torch.empty_like(x), rows.expand(_BLOCK // x.size(1), -1).contiguous()
-    for some, result in zip(x.split(many.size(0)), out.split(many.size(0)), strict=True):
-        torch.sub(some, many[: some.size(0)], out=result)
-    return out
+    return first + _sum(x - gather(first, index), index, size, weight) / amount
 
 
 def gather(x: Tensor, index: Tensor | None) -> Tensor:
     """Return ``x[index]``, the row of each element's body; for None (one body) ``x``, which broadcasts."""
     return x if index is None else x.index_select(0, index)
-
-
-def signed_copies(x: Tensor, pattern: Tensor, out: Tensor | None = None) -> Tensor:
-    """Return a copy of ``x [n, ...]`` for each of K patterns of signs: ``[K, n, ...]``.
-
-    Args:
-        x: the tensor.
-        pattern: of signs.
-        out: what to write to, whose last axes are contiguous.
-
-    Shapes:
-        pattern: ``[K, 1, ..., d, ..., d]``, for the last axes of x.
-    """
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() < 4096:
-        return torch.mul(x, pattern, out=out)
-    # A CPU broadcasts over runs of d numbers, which is slow. So x is cut into d long rows; each of them is
-    # multiplied by a window of the pattern, repeated periodically, at the phase where the row begins.
-    pattern = pattern.flatten(1)
-    count, period = pattern.shape
-    length = x.numel() // period
-    step = length % period or period
-    endless = pattern.repeat(1, 64)
-    endless = endless.repeat(1, (length + period * period) // endless.size(1) + 1)
-    windows = endless[:, : length + (period - 1) * step].unfold(1, length, step)
-    out = None if out is None else out.view(count, period, length)
-    return torch.mul(x.reshape(1, period, length), windows, out=out).view(count, *x.shape)
 
 
 def _sum(x: Tensor, index: Tensor | None, size: int, weight: Tensor | None) -> Tensor:
@@ -217,24 +154,27 @@ def rotate(x: Tensor, matrix: Tensor, rank: int) -> Tensor:
         x: ``[..., n, C..., d, ..., d]``; matrix: ``[n, d, d]``, or broadcastable with leading axes.
     """
     is_one = rank == 1 and matrix.shape[:-2] == (1,) and x.dtype == matrix.dtype == torch.float64
-    if is_one and is_plain(x, matrix) and x.numel() >= _FEW:
-        return _rotate_all(x, matrix[0])  # one frame for all; autocast leaves float64 alone
+    if is_one and is_plain(x, matrix) and x.numel() >= _FEW:  # autocast leaves float64 alone
+        return times(x.contiguous(), repeated(matrix[0], x))
     for _ in range(rank):
         # The first geometric axis is rotated and moved to the end: after `rank` steps all are in order again.
         x = _contract(x.movedim(-rank, -1), matrix)
     return x
 
 
-def _rotate_all(x: Tensor, matrix: Tensor) -> Tensor:
-    """Return ``x @ matrix``: four rows at once, where the products are too thin to be fast otherwise."""
-    rows, d = x.numel() // max(x.size(-1), 1), x.size(-1)
-    if rows % 4 or d > 4 or not _is_all_finite(x):
-        return x @ matrix  # zeros of the larger matrix would spread a NaN to other rows
-    return (x.reshape(-1, 4 * d) @ torch.block_diag(*[matrix] * 4)).view(x.shape)
+def repeated(matrix: Tensor, x: Tensor) -> Tensor:
+    """Return a matrix for :func:`times`: ``[d, d]`` four times on a diagonal, as thin products are slow.
+
+    Only once for large d, and where x is not finite: zeros times NaN would spread to other vectors.
+    """
+    is_thin = matrix.size(0) <= 4 and x.numel() % (4 * matrix.size(0)) == 0 and math.isfinite(x.sum().item())
+    return torch.block_diag(*[matrix] * 4) if is_thin else matrix
 
 
-def _is_all_finite(x: Tensor) -> bool:
-    return math.isfinite(x.sum().item())
+def times(x: Tensor, matrix: Tensor, offset: Tensor | None = None) -> Tensor:
+    """Return the vectors of a contiguous tensor, in any shape, times a matrix, plus an offset."""
+    rows = x.view(-1, matrix.size(0))
+    return (rows @ matrix if offset is None else torch.addmm(offset, rows, matrix)).view(x.shape)
 
 
 def rotate_back(y: Tensor, matrix: Tensor, rank: int) -> Tensor:

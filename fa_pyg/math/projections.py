@@ -49,6 +49,11 @@ class Projection:
 
     POWERS: ClassVar = {"sparsemax": 1, "entmax15": 2}
 
+    @property
+    def reach(self) -> float:
+        """A score that is this far below another has weight 0."""
+        return self.POWERS[self.name] * self.tau
+
     def dense(self, score: Tensor) -> Tensor:
         """Return the weights of alternatives along the last axis."""
         return _dense(score / self.tau, self.POWERS[self.name])
@@ -56,6 +61,27 @@ class Projection:
     def ranked(self, score: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights of alternatives along the last axis, largest first, and the index of each."""
         return _ranked(score / self.tau, self.POWERS[self.name])
+
+    def near(self, score: Tensor, index: Tensor, size: int) -> Tensor:
+        """Return the indices of scores within reach of the largest that shares their index, ascending."""
+        score = score.detach()
+        return (
+            (score > (_largest(score, index, size) - self.reach).index_select(0, index)).nonzero().squeeze(1)
+        )
+
+    def weights(self, score: Tensor, index: Tensor, size: int, most: float | None = None) -> Tensor:
+        """Return the weights of all scores that share an index, 0 outside the support.
+
+        As :meth:`ragged`, in fixed shapes and without a sync.
+        """
+        power, z = self.POWERS[self.name], score / self.reach
+        weight = _weights(z, index, size, power)
+        for _ in range(0 if most is None else _TIMES):
+            square = scatter_sum(weight * weight, index, size)
+            many = (1 / torch.where(square > 0, square, 1) / (most or 1)).clamp(min=1)
+            z = z * (1 + (many - 1) ** 2 / many).index_select(0, index)
+            weight = _weights(z, index, size, power)
+        return weight
 
     def ragged(
         self, score: Tensor, index: Tensor, size: int, most: float | None = None
@@ -66,20 +92,21 @@ class Projection:
         scores are multiplied by the differentiable factor :math:`1 + (n / m - 1)^2 m / n`, up to three times.
         Equal scores keep equal weights, however many there are.
         """
-        power, score = self.POWERS[self.name], score / self.tau
-        place, weight = ragged(score, index, size, power)
+        power = self.POWERS[self.name]
+        z = score / self.reach
+        place, weight, count = _ragged(z, index, size, power)
         found = place
         if most is None:
             return found, weight
         for _ in range(_TIMES):
-            score, index = score.index_select(0, found), index.index_select(0, found)
+            if len(found) <= most or not (count > most).any():
+                break
+            z, index = z.index_select(0, found), index.index_select(0, found)
             square = scatter_sum(weight * weight, index, size)
             many = (1 / torch.where(square > 0, square, 1) / most).clamp(min=1)
-            if not (many > 1).any():
-                break
-            score = score * (1 + (many - 1) ** 2 / many).index_select(0, index)
+            z = z * (1 + (many - 1) ** 2 / many).index_select(0, index)
             # The support of a sharper projection is a subset: nothing is lost.
-            found, weight = ragged(score, index, size, power)
+            found, weight, count = _ragged(z, index, size, power)
             place = place.index_select(0, found)
         return place, weight
 
@@ -96,16 +123,31 @@ def ragged(score: Tensor, index: Tensor, size: int, power: int = 2) -> tuple[Ten
     Shapes:
         score, index ``[n]``; returns the indices ``[m]`` of positive weights, ascending, and these weights.
     """
-    z = score / power
+    return _ragged(score / power, index, size, power)[:2]
+
+
+def _ragged(z: Tensor, index: Tensor, size: int, power: int) -> tuple[Tensor, Tensor, Tensor]:
+    """:func:`ragged` of scores / power, with the number of positive weights beside each of them."""
     # The largest is subtracted to keep digits; neither the projection nor its gradient depends on it.
-    top = z.new_full((size,), -torch.inf).scatter_reduce(0, index, z.detach(), "amax")
-    z = z - top.index_select(0, index)
-    with torch.no_grad():
-        place = _support(z.detach(), index, size, power)
-    z, own = z.index_select(0, place), index.index_select(0, place)
-    sums = scatter_sum(torch.stack([torch.ones_like(z), z, z * z], dim=1), own, size)
-    count, total, squares = sums.index_select(0, own).unbind(1)
-    return place, _power(z - _theta(count, total, squares, power), power)
+    z = z - _largest(z.detach(), index, size).index_select(0, index)
+    place = (z.detach() > -1).nonzero().squeeze(1)  # the others, and NaN from -inf - -inf, have weight 0
+    z, index = z.index_select(0, place), index.index_select(0, place)
+    inside = _inside(z.detach(), index, power).nonzero().squeeze(1)
+    place, z, index = (x.index_select(0, inside) for x in (place, z, index))
+    sums = scatter_sum(torch.stack([torch.ones_like(z), z, z * z], dim=1), index, size)
+    count, total, squares = sums.index_select(0, index).unbind(1)
+    return place, _power(z - _theta(count, total, squares, power), power), count
+
+
+def _weights(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
+    """The weights of all scores / power, 0 for those outside the support: :func:`ragged` of fixed shape."""
+    z = z - _largest(z.detach(), index, size).index_select(0, index)
+    z = torch.where(z > -1, z, -1)
+    inside = (z.detach() > -1) & _inside(z.detach(), index, power)
+    kept = z.masked_fill(~inside, 0)
+    sums = scatter_sum(torch.stack([inside.to(z.dtype), kept, kept * kept], dim=1), index, size)
+    count, total, squares = sums.index_select(0, index).unbind(1)
+    return _power(kept - _theta(count.clamp(min=1), total, squares, power), power).masked_fill(~inside, 0)
 
 
 def _ranked(score: Tensor, power: int) -> tuple[Tensor, Tensor]:
@@ -141,22 +183,21 @@ def _power(z: Tensor, power: int) -> Tensor:
     return z if power == 1 else z * z
 
 
-def _support(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
-    """The indices of the scores with positive weight, for scores whose largest is 0."""
-    place = (z > -1).nonzero().squeeze(1)  # the others, and NaN from -inf - -inf, have weight 0
-    z, own = z.index_select(0, place), index.index_select(0, place)
-    order = torch.argsort(z, descending=True)
-    order = order.index_select(0, torch.argsort(own.index_select(0, order), stable=True))
-    z, own = z.index_select(0, order), own.index_select(0, order)
-    counts = torch.bincount(own, minlength=size)
-    start = (counts.cumsum(0) - counts).index_select(0, own)
-    rank = torch.arange(1, len(z) + 1, device=z.device) - start
-    theta = _theta(rank.to(z.dtype), _cumulated(z, start), _cumulated(z * z, start), power)
-    inside = scatter_sum((theta < z).long(), own, size).clamp(min=1)
-    return place.index_select(0, order[rank <= inside.index_select(0, own)]).sort().values
+def _largest(score: Tensor, index: Tensor, size: int) -> Tensor:
+    """The largest score of each simplex."""
+    return score.new_full((size,), -torch.inf).scatter_reduce(0, index, score, "amax")
 
 
-def _cumulated(z: Tensor, start: Tensor) -> Tensor:
-    """Cumulative sums within runs, from the start of each run."""
-    total = torch.cat([z.new_zeros(1), z.cumsum(0)])
-    return total[1:] - total.index_select(0, start)
+def _inside(z: Tensor, index: Tensor, power: int) -> Tensor:
+    """Whether scores from -1 to 0, the largest of each simplex, have a positive weight."""
+    with torch.no_grad():
+        order = torch.argsort(z, descending=True)
+        order = order.index_select(0, torch.argsort(index.index_select(0, order), stable=True))
+        z, own = z.index_select(0, order), index.index_select(0, order)
+        start = torch.searchsorted(own, own)  # of each run
+        count = torch.arange(1, z.size(0) + 1, device=z.device) - start
+        powers = torch.stack([z, z * z])
+        upto = powers.cumsum(1)
+        total, squares = (upto - (upto - powers).index_select(1, start)).unbind()
+        inside = _theta(count.to(z.dtype), total, squares, power) < z  # the first ones of each run
+        return torch.empty_like(inside).scatter_(0, order, inside)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fa_pyg import checks
@@ -17,10 +17,12 @@ from fa_pyg.calls import Call, Layout, Name, Named, Reading, Signature
 from fa_pyg.calls.declared import NodeWeight
 from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
-from fa_pyg.copies import Copies
-from fa_pyg.frames import FrameSet
+from fa_pyg.copies import Copies, Slots
+from fa_pyg.frames import FrameSet, Rows
+from fa_pyg.nn.invariants import Invariants, keyword
 from fa_pyg.nn.output_structure import check_level, has_level, output_spec
 from fa_pyg.nn.outputs import Outputs
+from fa_pyg.nn.rounding import rounded
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["FrameAveraging", "uses_batch_statistics"]
@@ -64,9 +66,15 @@ class FrameAveraging(nn.Module):
             as features.
         chunk: slots (frames a graph) that share one call of the model. Default: 1; if the model takes
             ``batch``, all on an accelerator, and on a CPU as many as give at most as many graphs as the batch
-            has. For one graph without ``batch`` the first slot has a call to itself unless ``level`` is
-            "node" or "edge", since its output may or may not have a row for the graph. While BatchNorm
-            trains, always all: equivariance needs statistics of all copies together.
+            has. If the model also takes ``num_graphs``, or offers invariants: on a CPU up to 256 nodes after
+            the first slot, and all under ``torch.compile``, which then compiles the network once. For one
+            graph without ``batch`` the first slot has a call to itself unless ``level`` is "node" or "edge",
+            since its output may or may not have a row for the graph. While BatchNorm trains, always all:
+            equivariance needs statistics of all copies together.
+        round_inputs: give the model its declared inputs in the type of its parameters, rounded once they are
+            expressed in the frames: float64 positions to a float32 model. Default: in the type of the call.
+        invariants: compute once, and not in every frame, what a model offers as its invariants
+            (:class:`~fa_pyg.nn.invariants.Invariants`): edges by radius, radial filters, tables of neighbors.
 
     Shapes:
         inputs as the model takes them: the last ``rank`` axes have length d, those between are channels,
@@ -96,10 +104,13 @@ class FrameAveraging(nn.Module):
         level: Any = None,
         levels: Named[str] | None = None,
         chunk: int | None = None,
+        round_inputs: bool = False,
+        invariants: bool = True,
     ) -> None:
         super().__init__()
         checks.instance("model", model, nn.Module, "a torch.nn.Module")
         checks.integer("chunk", chunk, optional=True)
+        checks.flag("round_inputs", round_inputs)
         self.model = model
         self.signature = Signature(model)
         self.reading = Reading.of(frame, self.signature, inputs, reads, node_weight, levels)
@@ -108,9 +119,11 @@ class FrameAveraging(nn.Module):
         self.output_is_declared = output is not None
         self.reading.check_output(self.output)
         self.level = level
-        self.chunk = chunk
-        may_take_data = len(self.signature.named) < 2  # attributes are available in a call only
-        names = None if may_take_data else (*self.signature.named, *self.levels, *self.inputs)
+        self.chunk, self.round_inputs = chunk, round_inputs
+        self.invariants = checks.flag("invariants", invariants)
+        given = [name for name in self.signature.named if name != "invariants"]
+        may_take_data = len(given) < 2  # attributes are available in a call only
+        names = None if may_take_data else (*given, *self.levels, *self.inputs)
         check_level(self.output, level, names)
 
     @property
@@ -145,11 +158,14 @@ class FrameAveraging(nn.Module):
         framed = self.reading.framed(layout, frames)  # rho_in(g)^-1 x
         outputs = Outputs(self.output, self.level, layout, frames)
         versions = call.versions()
-        step, first_apart = self._slots_per_call(call, frames)
-        for slots in Copies(layout, frames).slots(step, first_apart):
+        copies = Copies(layout, frames)
+        shared = self._shared(copies, framed)
+        shares = self._takes_copies(call)
+        step, first_apart = self._slots_per_call(copies, shares)
+        for slots in copies.slots(step, first_apart, lambda: shares and outputs.have_rows()):
             call.check_unchanged(versions)
-            inputs = {name: slots.part(copies, rows) for name, (copies, rows) in framed.items()}
-            outputs.add(slots.run(self.model, inputs), slots)  # Phi
+            added = keyword(None if shared is None else shared.part(slots))
+            outputs.add(slots.run(self.model, self._inputs_of(slots, framed), **added), slots)  # Phi
         average = outputs.average()  # sum of w rho_out(g) ...
         self._check_output(average)
         return average
@@ -187,12 +203,28 @@ class FrameAveraging(nn.Module):
 
     # ------------------------------------------------------------------------------ copies
 
-    def _slots_per_call(self, call: Call, frames: FrameSet) -> tuple[int | None, bool]:
+    def _shared(self, copies: Copies, framed: Mapping[Name, tuple[Tensor, Rows]]) -> Invariants | None:
+        """Return what the model computes once for all copies, in the first frame."""
+        if not self.invariants:
+            return None
+        layout, frames = copies.layout, copies.frames
+        return Invariants.of(
+            self.model, self.inputs, layout, frames, lambda: self._inputs_of(copies.first, framed)
+        )
+
+    def _inputs_of(self, slots: Slots, framed: Mapping[Name, tuple[Tensor, Rows]]) -> dict[Name, Tensor]:
+        """Return the declared inputs of the model in these slots."""
+        inputs = slots.parts(framed)
+        return rounded(inputs, self.model) if self.round_inputs else inputs
+
+    def _slots_per_call(self, copies: Copies, shares: bool) -> tuple[int | None, bool]:
         """Number of slots that share a call (see ``Copies.slots``); whether the first runs in its own call.
 
         While BatchNorm trains: all. On an accelerator: all, or ``chunk``. On a CPU: None, which packs slots
-        into a call until it holds as many graphs as the batch, or ``chunk``; 1 without ``batch``.
+        into a call until it holds as many graphs as the batch, or ``shares`` and 256 nodes, or ``chunk``; 1
+        without ``batch``. In compiled code: all that may share, as the network is compiled for each call.
         """
+        call, frames = copies.layout.call, copies.frames
         slots = len(frames.slot_sizes)
         if slots == 1:
             return 1, False
@@ -211,8 +243,17 @@ class FrameAveraging(nn.Module):
         # A call of one graph without `batch` shows whether the output has a row for the graph.
         first_apart = call.get("batch") is None and self.level not in ("node", "edge")
         if self.chunk is None and call.takes_batch:
-            return (None if frames.weight.device.type == "cpu" else slots), first_apart
+            is_compiled = torch.compiler.is_compiling() and shares and copies.are_plain
+            return (None if frames.weight.device.type == "cpu" and not is_compiled else slots), first_apart
         return min(self.chunk or 1, slots), first_apart
+
+    def _takes_copies(self, call: Call) -> bool:
+        """Whether a call of the model may hold more graphs than the batch without the user's word.
+
+        A model that neither is given their number nor offers invariants may have the number built in.
+        """
+        counts = call.values.get("num_graphs") is not None
+        return counts or isinstance(getattr(self.model, "invariants_of", None), Mapping)
 
     def extra_repr(self) -> str:
         return f"inputs={{{', '.join(f'{k!r}: {v}' for k, v in self.inputs.items())}}}, output={self.output}"

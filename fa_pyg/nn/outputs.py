@@ -31,6 +31,7 @@ class Outputs:
     def __init__(self, spec: Any, level: Any, layout: Layout, frames: FrameSet) -> None:
         self.spec, self.level, self.layout, self.frames = spec, level, layout, frames
         self.parts: list[list[Any]] = []
+        self.levels: list[Name] = []
         self.first: Any = None
 
     def add(self, value: Any, slots: Slots) -> None:
@@ -42,6 +43,10 @@ class Outputs:
             self.levels = [self._resolve(*leaf, slots) for leaf in found]
         for part, level, (rep, leaf, _, path) in zip(self.parts, self.levels, found, strict=True):
             part.append(self._with_rows(rep, leaf, level, path, slots))
+
+    def have_rows(self) -> bool:
+        """Whether all outputs so far are tensors, of which several frames may be in one."""
+        return "number" not in self.levels
 
     def average(self) -> Any:
         """Return the averaged output, in the structure of the model's."""

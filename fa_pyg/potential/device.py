@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["find_device"]
+__all__ = ["default_device", "find_device"]
+
+
+def default_device() -> str:
+    """Return the device of predictions where none is given: a GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def find_device(device: str | torch.device, name: str = "device") -> torch.device:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,15 +13,16 @@ import torch
 from torch_geometric.data import Data
 
 from fa_pyg import checks
-from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
 from fa_pyg.files import atomic_write
 from fa_pyg.io import XYZError, find_files, is_periodic, iterate_xyz, write_xyz
 from fa_pyg.models import Potential
+from fa_pyg.options import predict as options
+from fa_pyg.options import printable
 from fa_pyg.potential.batches import batches, is_atomic, predicted
-from fa_pyg.potential.device import find_device
+from fa_pyg.potential.device import default_device, find_device
 from fa_pyg.potential.saved import load
 
-__all__ = ["Report", "main", "predict"]
+__all__ = ["Report", "main", "predict", "run"]
 
 
 @dataclass
@@ -45,7 +47,7 @@ def predict(
     with its file and line if it cannot be read, has an element that is not in the training set, makes the
     model fail in any way, or has predictions that are not finite; the rest of its file as well, if it is
     unclear where the next molecule begins. No molecule affects the predictions of another. Memory is that of
-    a batch, and the output appears under its name when it is complete.
+    a batch, and the output appears under its name when it is complete; it is not written without molecules.
 
     Args:
         model: in evaluation mode; its weights may be float32: positions are read, and frames computed, in
@@ -64,14 +66,20 @@ def predict(
     if out.exists() and any(path.exists() and path.samefile(out) for path in _found(files, Report())):
         raise ValueError(f"out: expected another file than those to read, found {out}, which is among them")
     atomic = [name for name in (*model.heads, "forces") if is_atomic(model, name)]
-    with atomic_write(out) as file:
+    with suppress(_NothingDone), atomic_write(out) as file:
         for molecules in batches(_readable(files, report), batch_size):
             for data, values in predicted(model, molecules, report.errors):
                 cell = {"cell": data.cell, "pbc": data.pbc} if is_periodic(data) else {}
                 rows = {name: value.reshape(len(value), -1).squeeze(1) for name, value in values.items()}
                 result = Data(z=data.z, pos=data.pos, source=data.source, **cell, **rows)
                 report.done += write_xyz(file, result, columns=atomic, digits=10, source=True)
+        if not report.done:
+            raise _NothingDone  # a file of an earlier prediction stays
     return report
+
+
+class _NothingDone(Exception):
+    """End of a prediction without molecules."""
 
 
 def _readable(files: Iterable[str | Path], report: Report) -> Iterator[Data]:
@@ -91,48 +99,38 @@ def _found(files: Iterable[str | Path], report: Report) -> Iterator[Path]:
         yield from paths
 
 
-def _shown(text: str) -> str:
-    """Escape what is not printable: file names may hold anything."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
-    )
-
-
 def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command line; return 0, 1 if molecules were left out, or 2 if nothing was done."""
-    description = "Predict energies, forces, ... for XYZ files with a trained model."
-    parser = argparse.ArgumentParser(prog, description=description, allow_abbrev=False)
-    parser.add_argument("checkpoint", help="best.ckpt of a run, or the folder of the run")
-    parser.add_argument("files", nargs="+", help="XYZ files, plain, extended or gzipped, and folders of them")
-    parser.add_argument("-o", "--out", required=True, help="extended XYZ to write")
-    parser.add_argument("--batch_size", type=int, default=64, help="molecules in a call of the model (64)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument(
-        "--trust",
-        action="append",
-        default=[],
-        help="a class or module that config.yaml may name, beside those of fa_pyg",
-    )
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the network")
-    parser.add_argument("--frame", choices=SMOOTHNESS, help="to evaluate in; default: that of the training")
-    given = parser.parse_args(args)
-    if given.batch_size < 1:
-        parser.error(f"--batch_size: expected 1 or more, found {given.batch_size}")
     try:
-        find_device(given.device, "--device")
-        model = load(given.checkpoint, given.trust)
-        model = model if given.frame is None else model.set_frame(given.frame)
-        model = model.to(getattr(torch, given.dtype))
-        report = predict(model, given.files, given.out, given.batch_size, given.device)
+        return run(options.molecules(args, prog))
     except (ValueError, OSError) as error:
-        print(_shown(f"error: {error}"), file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 2
+
+
+def run(given: Namespace) -> int:
+    """Predict with the options of a command line, and say what was done; return as :func:`main`.
+
+    Raises:
+        ValueError: for a model that cannot be loaded, and as :func:`predict`.
+    """
+    device = default_device() if given.device is None else given.device
+    find_device(device, "--device")
+    model = load(given.checkpoint, given.trust)
+    model = model if given.frame is None else model.set_frame(given.frame)
+    model = model.to(getattr(torch, given.dtype))
+    report = predict(model, given.files, given.out, given.batch_size, device)
     for error in report.errors:
-        print(_shown(error), file=sys.stderr)
-    left = f", {len(report.errors)} errors" if report.errors else ""
-    print(_shown(f"{report.done} molecules{left}; written to {given.out}"))
-    if report.done:
+        print(printable(error), file=sys.stderr)
+    left = f"{len(report.errors)} error{'s' * (len(report.errors) != 1)}"
+    if not report.done:
         print(
-            _shown(f'next: fa_pyg.io.read_xyz("{given.out}") has them as attributes; ase reads the file, too')
+            printable(f"error: no molecule was predicted, {left}; {given.out} is not written"),
+            file=sys.stderr,
         )
+        return 2
+    print(printable(f"{report.done} molecules{f', {left}' * bool(report.errors)}; written to {given.out}"))
+    print(
+        printable(f'next: fa_pyg.io.read_xyz("{given.out}") has them as attributes; ase reads the file, too')
+    )
     return 1 if report.errors else 0

@@ -168,15 +168,13 @@ class RefinedSteps(NamedTuple):
 
 
 def refined_steps(
-    f: Function, line: Line, steps: int = 128, zooms: int = 4, largest: int = 8, sharpest: int = 0
+    f: Function, line: Line, steps: int = 128, zooms: int = 4, largest: int = 8
 ) -> RefinedSteps:
     """Measure the largest step of f along a line, which is refined where steps are large.
 
     Args:
         f, line, steps, zooms: as in :func:`assert_continuous`.
         largest: number of steps to refine, the largest ones.
-        sharpest: number of further steps to refine, those that exceed their neighbors most: a small jump of a
-            function that varies much more elsewhere.
     """
     t = torch.linspace(-1, 1, steps + 1, dtype=torch.float64).unsqueeze(0)  # intervals, to be refined
     found, scales = [], []
@@ -188,22 +186,10 @@ def refined_steps(
         start, end = t[:, :-1].flatten(), t[:, 1:].flatten()
         worst = size.argmax()
         interval = torch.stack([start[worst], end[worst]])
-        where = [size.flatten().topk(min(largest, size.numel())).indices]
-        if sharpest:
-            where.append(_excess(size).flatten().topk(min(sharpest, size.numel())).indices)
-        chosen = torch.cat(where).unique()
+        chosen = size.flatten().topk(min(largest, size.numel())).indices.unique()
         start, end = start[chosen], end[chosen]
         t = start.unsqueeze(1) + (end - start).unsqueeze(1) * torch.linspace(0, 1, 9, dtype=t.dtype)
     return RefinedSteps(torch.stack(found), scales[0], interval)
-
-
-def _excess(size: Tensor) -> Tensor:
-    """Excess of each step ``[L, T]`` over the larger of its neighbors."""
-    if size.size(1) < 2:
-        return size
-    before = torch.cat([size[:, 1:2], size[:, :-1]], dim=1)
-    after = torch.cat([size[:, 1:], size[:, -2:-1]], dim=1)
-    return size - torch.maximum(before, after)
 
 
 def _check_line(f: Function, line: Line) -> None:

@@ -60,7 +60,8 @@ class _FitParser(LightningArgumentParser):
         return super().parse_string(with_new_text(content), *args, **kwargs)
 
     def error(self, message: str, *args: Any) -> None:
-        super().error(explain(message), *args)
+        known = [name for action in self._actions for name in action.option_strings]
+        super().error(explain(message, known), *args)
 
 
 class FitCLI(LightningCLI):

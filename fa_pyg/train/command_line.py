@@ -6,13 +6,14 @@ import argparse
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
 from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.config.check import check
 from fa_pyg.config.plain import LimitError, parse, parse_text, read, short
+from fa_pyg.options.parser import close_option
 
 __all__ = ["TRUST", "check_configs", "explain", "trusted_names", "with_new_text"]
 
@@ -70,8 +71,15 @@ def with_new_text(text: str) -> str:
     return yaml.safe_dump(settings, sort_keys=False) if found else text
 
 
-def explain(message: str) -> str:
-    """Replace jsonargparse's hint in an error about a name that is not allowed; add one for old names."""
+def explain(message: str, known: Iterable[str] = ()) -> str:
+    """Replace jsonargparse's hint in an error about a name that is not allowed; add one for old names.
+
+    Args:
+        message: the error.
+        known: options, which an error about another one gets a hint at.
+    """
+    if unknown := re.search(r"unrecognized arguments: (--[\w.]+)", message, re.IGNORECASE):
+        message += close_option(unknown[1], known)
     old = re.search(r"Option '(hidden|layers)' is not accepted", message)
     if old:
         new = {"hidden": "hidden_channels", "layers": "num_layers"}[old[1]]

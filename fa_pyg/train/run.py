@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from fa_pyg.files import write_atomically
+from fa_pyg.files.runs import find_run
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.options import check_run
@@ -127,13 +128,13 @@ def load_best(
         ValueError: naming the file, for a configuration that names what is not trusted, of no known task,
             or with settings that the task refuses.
     """
-    config = Path(folder) / "config.yaml"
+    checkpoint, config = find_run(folder), Path(folder) / "config.yaml"
     make = find_task(config) if make is None else make
     here = ["--ckpt_path=null", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.strategy=auto"]
     here += [f"--trust={name}" for name in ([trust] if isinstance(trust, str) else trust)]
     with isolate_rng():
         cli = _made(make, config, here)
-    cli.model.load_state_dict(torch.load(Path(folder) / "best.ckpt", "cpu", weights_only=True)["state_dict"])
+    cli.model.load_state_dict(torch.load(checkpoint, "cpu", weights_only=True)["state_dict"])
     return cli.model.eval()
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from fa_pyg.cli import main
-from fa_pyg.cli.commands import COMMANDS, close, groups, overview
+from fa_pyg.cli.commands import COMMANDS, groups, overview
 from fa_pyg.cli.helps import HELPS
+from fa_pyg.options import close
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = {"check"}  # whose module may come later
@@ -104,6 +105,15 @@ def test_an_extra_that_is_not_installed_is_named(monkeypatch, capsys):
     message = "cannot import name 'a' from 'b'"  # a fault is not hidden
     with pytest.raises(ImportError, match="cannot import"):
         main(["predict", "normals"])
+
+
+@pytest.mark.parametrize("failed", [[], [{"error": "no kernel"}]])
+def test_parts_that_all_failed_are_not_told_as_done(failed, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("fa_pyg.cad.build.build_parts", lambda root, **_: {"parts": [], "failed": failed})
+    assert main(["build", "parts", "--root", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert "error: no part was built (" in said.err
+    assert "next:" not in said.out
 
 
 def test_a_closed_pipe_is_no_fault():

@@ -34,8 +34,10 @@ def test_names_of_configurations(name, tmp_path, monkeypatch):
 def test_files_and_settings_stay_as_they_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gnn").write_text("name: mine")
-    for given in ("gnn", "{name: a}", "name: a", str(tmp_path / "none.yaml"), ""):
+    for given in ("gnn", "{name: a}", "name: a", ""):
         assert with_files(["--config", given], "nbody") == ["--config", given]
+    with pytest.raises(ValueError, match=r"--config: expected a file that exists, found .*none\.yaml"):
+        with_files(["--config", str(tmp_path / "none.yaml")], "nbody")
     assert with_files(["--name", "gnn", "--data.root", "egnn"], "nbody")[1::2] == ["gnn", "egnn"]
 
 
@@ -136,3 +138,13 @@ def test_pages_are_written_in_a_checkout_only(tmp_path, monkeypatch, capsys):
     for table in ("nbody", "normals"):
         assert main(["reproduce", table, "--write-docs"]) == 2
         assert "error: --write-docs: expected a checkout of the project, found" in capsys.readouterr().err
+
+
+def test_a_link_that_leads_nowhere_is_not_written_through(tmp_path, capsys):
+    (tmp_path / "gnn.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    assert main(["configs", "copy", "nbody/gnn", str(tmp_path)]) == 2
+    assert "found the link" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere.yaml").exists()
+    assert main(["configs", "copy", "nbody/gnn", str(tmp_path), "--force"]) == 0
+    assert not (tmp_path / "gnn.yaml").is_symlink()
+    assert not (tmp_path / "elsewhere.yaml").exists()

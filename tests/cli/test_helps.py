@@ -7,6 +7,8 @@ import pytest
 from fa_pyg.cli.helps import HELPS, TRAIN, asks, with_full_help
 from fa_pyg.cli.reproduce import normals, separation
 from fa_pyg.cli.train import CLIS, NO_NEXT
+from fa_pyg.options import check
+from fa_pyg.options.predict import FRAMES
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 
@@ -53,19 +55,9 @@ def test_defaults_of_trainings(task):
     assert root is None or f"({root.default})" in text
 
 
-@pytest.mark.parametrize("name", ["predict molecules", "predict normals", "dynamics"])
-def test_options_of_the_others_are_those_of_their_parsers(name, capsys):
-    from fa_pyg.dynamics import cli as dynamics
-    from fa_pyg.potential import predict
-    from fa_pyg.train.normals import predict as normals
-
-    homes = {"predict molecules": predict, "predict normals": normals, "dynamics": dynamics}
-    text = full_help(lambda args: homes[name].main(args, prog=f"fa-pyg {name}"), capsys)
-    assert text.startswith(f"usage: fa-pyg {name} ")
-    assert options(HELPS[name]) == options(text) - {"--help", "--patch_size"}
-
-
 def test_literal_choices_are_those_of_the_library():
+    from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
+    from fa_pyg.testing.reports import SECTIONS
     from fa_pyg.train.normals.benchmark import CLIS as TASKS
     from fa_pyg.train.separation.rows import PARTS
     from fa_pyg.train.tasks.clouds import REGIMES
@@ -75,6 +67,8 @@ def test_literal_choices_are_those_of_the_library():
     assert tuple(REGIMES) == normals.REGIMES
     assert set(normals.SOURCES) == set(SOURCES)
     assert tuple(PARTS) == separation.PARTS
+    assert tuple(SMOOTHNESS) == FRAMES
+    assert tuple(SECTIONS) == check.SECTIONS
 
 
 def test_which_help():

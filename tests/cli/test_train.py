@@ -58,12 +58,12 @@ def test_wrong_command_lines(args, message, tmp_path, monkeypatch, capsys):
 def test_an_unknown_option_does_not_print_all_others(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        main(["train", "nbody", "--config", "linear", "--epochs", "3"])
+        main(["train", "nbody", "--config", "linear", "--trainer.max_epoch", "3"])
     assert ended.value.code == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) < 5
     assert lines[0] == "usage: fa-pyg train nbody --config NAME|FILE [options]"
-    assert "unrecognized arguments: --epochs 3" in lines[-1]
+    assert "unrecognized arguments: --trainer.max_epoch 3 (did you mean --trainer.max_epochs" in lines[-1]
 
 
 def test_trainings_of_a_table_import_what_the_table_does(tmp_path, monkeypatch):

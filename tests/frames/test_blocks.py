@@ -1,9 +1,9 @@
 """Copies of many rows are made block by block; where something is differentiated, at once."""
 
+import pytest
 import torch
 
 from fa_pyg import PCAFrame, Rep
-from fa_pyg.math import linalg
 
 
 def test_a_scale_with_a_gradient():
@@ -27,8 +27,27 @@ def test_blocks_are_the_same_as_all_rows_at_once():
         assert torch.equal(blocks, whole) or (blocks - whole).abs().max() < 1e-5
 
 
-def test_minus_has_one_type_for_all_sizes():
-    for n in (10, 50_000):
-        x, row = torch.randn(n, 3), torch.randn(1, 3, dtype=torch.float64)
-        assert linalg.minus(x, row, None).dtype is torch.float64
-        assert torch.equal(linalg.minus(x.double(), row, None), x.double() - row)
+@pytest.mark.parametrize("kind", ["signed", "explicit"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_one_large_cloud_far_away(kind, dtype):
+    """Its copies are those of its parts, which are small, up to the rounding of their type."""
+    pos = (torch.randn(33_001, 3) * torch.tensor([1.0, 2.0, 3.0])).to(dtype)
+    pos = pos + (0 if dtype == torch.float16 else 1e6)
+    frames = PCAFrame("SE(3)")(pos)
+    frames = frames if kind == "signed" else frames.explicit()
+    copies = frames.to_frame(pos, "point").view(frames.slots, -1, 3)
+    exact = (pos.double() - frames.origin) @ frames.rotation
+    assert copies.dtype is dtype
+    # Of float64 the differences to the origin, which are exact, are rotated.
+    allowed = {torch.float16: 2e-2, torch.float32: 3e-6, torch.float64: 1e-13}[dtype]
+    assert (copies.double() - exact).abs().max() < allowed
+    parts = [frames.to_frame(part, "point").view(frames.slots, -1, 3) for part in pos.split(9000)]
+    assert (torch.cat(parts, 1).double() - exact).abs().max() < allowed
+
+
+def test_a_nan_of_a_large_cloud_stays_in_its_row():
+    pos, x = torch.randn(2, 33_001, 3)
+    frames = PCAFrame("E(3)")(pos)
+    x[20_001, 1] = torch.nan
+    bad = frames.to_frame(x, "vector", level="node").view(8, -1, 3).isnan().any(-1)
+    assert bad.nonzero()[:, 1].tolist() == [20_001] * 8

@@ -146,6 +146,7 @@ def test_frames_of_a_small_molecule_share_a_call_where_they_can(takes, water):
     together = water.get_forces()
     assert calls == ([24] if takes else [3] * 8)
     z, pos = torch.tensor(water.numbers), torch.tensor(water.positions)
+    model.share_calls(1)
     alone = model.double().eval()(z, pos, torch.zeros_like(z))["forces"]
     assert len(calls) == (9 if takes else 16)
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12)
@@ -232,3 +233,9 @@ def test_one_calculator_for_crystals_slabs_molecules_and_atoms():
         assert atoms.get_potential_energy() == other.get_potential_energy()
         assert np.abs(atoms.get_forces() - other.get_forces()).max() == 0
     assert not systems[3].get_forces().any()
+
+
+def test_a_folder_above_a_run_is_told(tmp_path):
+    (tmp_path / "xyz_folder" / "version_3").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"is a folder above runs: .*xyz_folder/version_3"):
+        FACalculator(tmp_path / "xyz_folder")

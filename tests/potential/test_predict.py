@@ -143,7 +143,8 @@ def test_input_is_not_overwritten(checkpoint, tmp_path, capsys):
 def test_an_empty_checkpoint_is_none(checkpoint, tmp_path, capsys):
     (tmp_path / "best.ckpt").touch()
     (tmp_path / "config.yaml").write_text(checkpoint.with_name("config.yaml").read_text())
-    assert main([str(tmp_path), "x.xyz", "-o", str(tmp_path / "out.xyz")]) == 2
+    file = str(DATA / "methane.xyz")
+    assert main([str(tmp_path), file, "-o", str(tmp_path / "out.xyz")]) == 2
     assert "best.ckpt: expected a checkpoint of" in capsys.readouterr().err
 
 
@@ -299,8 +300,8 @@ def test_files_that_cannot_be_read_are_reported(checkpoint, tmp_path, capsys):
         (["--device", "meta"], "--device: expected a device of this machine"),
         (["--device", "toaster"], "--device: expected a device of this machine"),
         (["--device", ""], "--device: expected a device of this machine"),
-        (["--batch_size", "0"], "--batch_size: expected 1 or more, found 0"),
-        (["--batch_size", "-3"], "--batch_size: expected 1 or more, found -3"),
+        (["--batch_size", "0"], "--batch_size: expected a positive integer, found 0"),
+        (["--batch_size", "-3"], "--batch_size: expected a positive integer, found -3"),
         (["--dtype", "float16"], "--dtype"),
         (["--out", "{tmp}"], "expected a file that can be written"),
         (["--trust", "no such"], "trust: expected"),
@@ -366,3 +367,17 @@ def test_a_failure_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
         main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(out)])
     assert out.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xyz", "out"]
+
+
+def test_nothing_is_written_where_nothing_was_predicted(checkpoint, tmp_path, capsys):
+    (tmp_path / "a.xyz").write_text("3\n\nO 0 0 zero\nH 0 0.8 -0.4\nH 0 -0.8 -0.4\n")
+    out = tmp_path / "out.xyz"
+    for kept in (None, "of an earlier prediction"):
+        if kept:
+            out.write_text(kept)
+        assert main([str(checkpoint), str(tmp_path / "a.xyz"), "-o", str(out), "--device", "cpu"]) == 2
+        said = capsys.readouterr()
+        assert f"error: no molecule was predicted, 1 error; {out} is not written" in said.err
+        assert "written to" not in said.out
+        assert (out.read_text() if out.exists() else None) == kept
+    assert not list(tmp_path.glob("*.tmp"))

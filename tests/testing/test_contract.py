@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fa_pyg import Frames, HaarFrame, MotionFrame, PCAFrame
-from fa_pyg.testing import FrameContract, catalogue
+from fa_pyg.testing import FrameContract, catalogue, run_contract
 
 
 def as_they_are(r, w, cloud):
@@ -190,3 +190,23 @@ def test_the_generator_is_left_as_it_was():
     torch.manual_seed(3)
     contract(HaarFrame, stochastic=True).test_copies()
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_contracts_run_without_a_framework():
+    class Short(FrameContract):
+        groups = ("SE(3)",)
+
+        def make(self, group):
+            return PCAFrame(group)
+
+    class Wrong(Short):
+        exact = True  # which a plain PCA frame is not
+
+        def clouds(self, dim):
+            return [cloud for cloud in catalogue(dim, ["molecules"]) if cloud.name == "methane"]
+
+    found, wrong = run_contract(Short), run_contract(Wrong)
+    assert len(found) > 5
+    assert all(error is None for error in found.values())
+    assert {*wrong} > {*found}  # that of a promise that Short does not give
+    assert any("methane" in str(error) for error in wrong.values() if error is not None)

@@ -29,66 +29,81 @@ class Candidates:
             that is read, or, for a quantity that is not read, of this quantity.
         bonus: the contribution of the weight to the score; -inf for weight 0.
         body: the body of each vector, ascending.
-        counts: the number of vectors of each body.
-        read: whether the frame reads it. Other vectors serve lines and points alone: elsewhere they are not
-            needed, and frames would jump where they go through 0.
+        read: whether the frame reads it; None if it reads all. Other vectors serve lines and points alone:
+            elsewhere they are not needed, and frames would jump where they go through 0.
         third: the third moments of each body, which distinguish vectors of equal length.
     """
 
     x: Tensor
     bonus: Tensor
     body: Tensor
-    counts: Tensor
-    read: Tensor
+    read: Tensor | None
     third: Tensor
 
     @property
     def size(self) -> int:
         """The number of bodies."""
-        return len(self.counts)
+        return self.third.size(0)
 
     @classmethod
     def of(
-        cls, cloud: Cloud, origin: Tensor | None, bodies: Tensor, point: Tensor, reflects: bool
+        cls, cloud: Cloud, origin: Tensor | None, bodies: Tensor | None, point: Tensor, reflects: bool
     ) -> Candidates:
-        """Return all declared points and vectors of some bodies; what is read of a point is set to 0."""
-        parts: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]] = []
-        joint = torch.zeros(len(bodies), dtype=cloud.dtype, device=cloud.device)
-        third = joint.new_zeros(len(bodies), 3, 3, 3)
+        """Return all declared points and vectors of some bodies; what is read of a point is set to 0.
+
+        Args:
+            cloud: the input of the frame.
+            origin: the origin of the points.
+            bodies: the bodies; None for all of them, whose candidates stay in their order, without a sync.
+            point: whether each of these bodies is a point.
+            reflects: whether the group has reflections.
+        """
+        number = None if bodies is None else _positions(bodies, cloud.size)
+        vectors: list[tuple[Tensor, Tensor, Tensor, Tensor, bool]] = []
+        joint, third = point.new_zeros(1, dtype=cloud.dtype), point.new_zeros(1, 3, 3, 3, dtype=cloud.dtype)
         for quantity in cloud.declared:
             if quantity.rep.rank != 1:
                 continue
-            x, c, body = _vectors(cloud, quantity, origin, bodies)
-            square, bonus = _spread(x, c, body, len(bodies))
-            is_read = any(quantity is other for other in cloud.read)
-            if is_read:
-                joint = joint + square
-                third = third if quantity.rep.pseudo else third + _third(x, c, body, len(bodies))
-            read = torch.full_like(body, is_read, dtype=torch.bool)
-            shared = square.index_select(0, body), bonus, body, read
-            parts.append((x, *shared))
-            if quantity.rep.pseudo and reflects:  # its sign is arbitrary: both are candidates
-                parts.append((-x, *shared))
-        x, square, bonus, body, read = (torch.cat(part) for part in zip(*parts, strict=True))
-        joint = torch.where(point, torch.inf, joint)
-        square = torch.where(read, joint.index_select(0, body), square)
-        x = x / (square + (square == 0)).sqrt().unsqueeze(1)
-        order = torch.argsort(body, stable=True)
-        counts = torch.bincount(body, minlength=len(bodies))
-        third = torch.where(point[:, None, None, None], 0, third)
-        x, bonus, body, read = (value.index_select(0, order) for value in (x, bonus, body, read))
-        return cls(x, bonus, body, counts, read, third)
+            x, c, body = _vectors(cloud, quantity, origin, number)
+            is_read, pseudo = any(quantity is other for other in cloud.read), quantity.rep.pseudo
+            square, bonus, moment = _sums(x, c, body, point.size(0), is_read and not pseudo)
+            joint = joint + square if is_read else joint
+            third = third if moment is None else third + moment
+            signs = (x, -x) if pseudo and reflects else (x,)  # its sign is arbitrary: both are candidates
+            vectors += [(signed, square, bonus, body, is_read) for signed in signs]
+        joint = joint.masked_fill(point, torch.inf)
+        third = third.masked_fill(point[:, None, None, None], 0)
+        found = [
+            (x / _root(joint if own else square).index_select(0, body), bonus, body)
+            for x, square, bonus, body, own in vectors
+        ]
+        x, bonus, owner = found[0] if len(found) == 1 else map(torch.cat, zip(*found, strict=True))
+        read = None
+        if not all(own for *_, own in vectors):
+            read = torch.cat([torch.full_like(body, own, dtype=torch.bool) for *_, body, own in vectors])
+        if bodies is not None:
+            order = torch.argsort(owner, stable=True)
+            x, bonus, owner = (value.index_select(0, order) for value in (x, bonus, owner))
+            read = None if read is None else read.index_select(0, order)
+        return cls(x, bonus, owner, read, third)
 
-    def height(self, at: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores and directions of some candidates as axes."""
-        x, body = self.x.index_select(0, at), self.body.index_select(0, at)
-        square = (x * x).sum(1)
-        axis = x / (square + (square == 0)).sqrt().unsqueeze(1)
-        third = _components(self.third.index_select(0, body), axis.unsqueeze(-1)).squeeze(1)
-        return square.log() + self.bonus.index_select(0, at) + third, axis
+    def serve(self, at: Tensor | None, unread: Tensor, wanted: Tensor) -> Tensor:
+        """Those wanted of some candidates that serve: that are read, or for which ``unread`` holds."""
+        return wanted if self.read is None else wanted & (_at(self.read, at) | unread)
+
+    def height(self, at: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores and directions of some candidates, or of all, as axes."""
+        x = _at(self.x, at)
+        square = _dot(x, x)
+        none = square == 0
+        safe = square.masked_fill(none, 1)
+        axis = x / safe.sqrt().unsqueeze(1)
+        third = self.third.index_select(0, _at(self.body, at))
+        third = _dot(_contracted(_contracted(third, axis), axis), axis)
+        return safe.log().masked_fill(none, -torch.inf) + _at(self.bonus, at) + third, axis
 
     def across(
-        self, a: Tensor, averaged: Tensor, oriented: Tensor, at: Tensor, chiral: Tensor
+        self, a: Tensor, averaged: Tensor, oriented: Tensor, at: Tensor, hands: int, chiral: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Scores ``[n, hands]`` of candidates across axes a, their direction e across the axis, and a x e.
 
@@ -97,73 +112,105 @@ class Candidates:
             averaged: whether frames are averaged over rotations about the axis: for lines and points.
             oriented: whether the axis is distinguished from its opposite; else scores are equal for both.
             at: the candidates.
-            chiral: the sign of the pseudoscalars in the score of each hand; 0 for equal scores of both hands.
+            hands: 2 for frames and their mirror images, 1 for the former alone.
+            chiral: whether scores of mirror images differ.
 
         Shapes:
-            a ``[n, 3]``, averaged, oriented and at ``[n]``, chiral ``[hands]``.
+            a ``[n, 3]``, averaged, oriented and at ``[n]``.
         """
         x = self.x.index_select(0, at)
-        height = (x * a).sum(1, keepdim=True)
-        p = x - height * a
-        fixed = p.detach() - (p.detach() * a).sum(1, keepdim=True) * a  # rotates with the axis, not about it
-        p = torch.where((p * p).sum(1, keepdim=True).detach() > _FIXED**2, p, fixed)
-        square = (p * p).sum(1, keepdim=True)
-        e = p / (square + (square == 0)).sqrt()
+        height = _dot(x, a)
+        p = x - height.unsqueeze(1) * a
+        fixed = p.detach() - _dot(p.detach(), a).unsqueeze(1) * a  # rotates with the axis, not about it
+        p = torch.where((_dot(p, p).detach() > _FIXED**2).unsqueeze(1), p, fixed)
+        square = _dot(p, p)
+        e = p / _root(square)
         up = cross(a, e, dim=-1)
-        third = self.third.index_select(0, self.body.index_select(0, at))
-        third = _components(third, torch.stack([e, up, a], dim=-1))
-        serves = self.read.index_select(0, at) | averaged
-        apart = (square > _ACROSS**2) & serves.unsqueeze(1)
-        side = torch.where(oriented.unsqueeze(1), height / (1 + height * height).sqrt(), 0)
-        even = torch.where(apart, square, 1).log() + side
-        even = torch.where(apart, even, -torch.inf)
-        even = even + (self.bonus.index_select(0, at) + third[:, 0]).unsqueeze(1)
-        odd = third[:, [13, 1, 25, 19]].sum(1, keepdim=True)  # uuu, eeu, aau and aeu of (e, u, a)
-        # Across a line both hands have equal weights: others would depend on the orientation of the line.
-        odd = torch.where((averaged | ~oriented).unsqueeze(1), 0, odd)
-        return even + odd * chiral, e, up
+        body = self.body.index_select(0, at)
+        of_e = _contracted(self.third.index_select(0, body), e)
+        lost = ~self.serve(at, averaged, square > _ACROSS**2)
+        side = (height / (1 + height * height).sqrt()).masked_fill(~oriented, 0)
+        even = square.masked_fill(lost, 1).log() + side + _dot(_contracted(of_e, e), e)
+        even = even.masked_fill(lost, -torch.inf) + self.bonus.index_select(0, at)
+        if not chiral:
+            return even.unsqueeze(1).expand(-1, hands), e, up
+        # With (e, u, a) orthonormal: uuu + eeu + aau + aeu. Across a line both hands have equal weights:
+        # others would depend on the orientation of the line.
+        traces = self.third.diagonal(dim1=2, dim2=3).sum(-1).index_select(0, body)
+        odd = _dot(traces + _contracted(of_e, a), up).masked_fill(averaged | ~oriented, 0)
+        return torch.stack([even + odd, even - odd][:hands], dim=1), e, up
+
+
+def _positions(bodies: Tensor, size: int) -> Tensor:
+    """The position of each body among some of them; -1 for others."""
+    number = bodies.new_full((size,), -1)
+    return number.scatter_(0, bodies, torch.arange(len(bodies), device=bodies.device))
 
 
 def _vectors(
-    cloud: Cloud, quantity: Quantity, origin: Tensor | None, bodies: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The vectors of a quantity in some bodies, padded to 3 dimensions, with their weights and bodies."""
-    number = bodies.new_full((cloud.size,), -1)
-    number[bodies] = torch.arange(len(bodies), device=bodies.device)
-    x, index, weight = cloud.rows(quantity)
-    body = number.expand(len(x)) if index is None else number.index_select(0, index)
-    kept = (body >= 0).nonzero().squeeze(1)
-    x, body = x.index_select(0, kept), body.index_select(0, kept)
+    cloud: Cloud, quantity: Quantity, origin: Tensor | None, number: Tensor | None
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """The vectors of a quantity, padded to 3 dimensions, with their weights and the numbers of their bodies.
+
+    Those of bodies of negative number are left out.
+    """
+    x, index, c = cloud.rows(quantity)
+    index = torch.zeros(x.size(0), dtype=torch.long, device=x.device) if index is None else index
+    body = index if number is None else number.index_select(0, index)
+    if number is not None and len(number) > 1:
+        kept = (body >= 0).nonzero().squeeze(1)
+        x, body, index = (value.index_select(0, kept) for value in (x, body, index))
+        c = None if c is None else c.index_select(0, kept)
     if quantity.rep.affine and origin is not None:
-        center = origin.index_select(0, bodies).index_select(0, body)
+        center = origin.index_select(0, index)
         x = x - center
         # What is left of a point at the centroid is rounding, which would be scaled up: set it to 0.
-        rounding = (32 * torch.finfo(x.dtype).eps) ** 2 * (center * center).sum(1, keepdim=True)
-        x = torch.where((x * x).sum(1, keepdim=True) <= rounding, 0, x)
-    c = x.new_ones(len(x)) if weight is None else weight.index_select(0, kept)
+        rounding = (32 * torch.finfo(x.dtype).eps) ** 2 * _dot(center, center)
+        x = x.masked_fill((_dot(x, x) <= rounding).unsqueeze(1), 0)
     return torch.nn.functional.pad(x, (0, 3 - x.size(1))), c, body
 
 
-def _spread(x: Tensor, c: Tensor, body: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The mean square of the rows of each body, and the bonus of the weight c of each row."""
-    count = scatter_sum(torch.stack([c, c * (x * x).sum(1), c * c], 1), body, size)
-    square, weight = (count[:, 1:] / (count[:, :1] + (count[:, :1] == 0))).unbind(1)
-    share = torch.where(c > 0, c / (c + weight.index_select(0, body)), 1)
-    return square, torch.where(c > 0, share.log(), -torch.inf)
+def _sums(
+    x: Tensor, c: Tensor | None, body: Tensor, size: int, third: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The mean square of the rows of each body, the bonus of the weight of each row, and third moments.
+
+    The third moments ``[B, 3, 3, 3]`` are relative to the absolute one; None unless they are asked for.
+    """
+    square = _dot(x, x)
+    c = torch.ones_like(square) if c is None else c
+    columns = [c, c * c, c * square]
+    if third:
+        columns.append(columns[-1] * square.masked_fill(square == 0, 1).sqrt())
+    columns = torch.stack(columns, 1)
+    if third:
+        cube = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1).unsqueeze(2) * (x * c.unsqueeze(1)).unsqueeze(1)
+        columns = torch.cat([columns, cube.flatten(1)], 1)
+    sums = scatter_sum(columns, body, size)
+    amount, weight, spread = sums[:, :3].unbind(1)
+    amount, none = _or_one(amount), c <= 0
+    share = c / (c + (weight / amount).index_select(0, body))
+    bonus = share.masked_fill(none, 1).log().masked_fill(none, -torch.inf)
+    moment = (sums[:, 4:] / _or_one(sums[:, 3:4])).view(size, 3, 3, 3) if third else None
+    return spread / amount, bonus, moment
 
 
-def _third(x: Tensor, c: Tensor, body: Tensor, size: int) -> Tensor:
-    """The third moments ``[B, 3, 3, 3]`` relative to the absolute one."""
-    square = (x * x).sum(1)
-    safe = torch.where(square == 0, 1, square)
-    norm = torch.where(square == 0, 0, safe * safe.sqrt()).unsqueeze(1)
-    cube = (x.unsqueeze(2) * x.unsqueeze(1)).flatten(1).unsqueeze(2) * x.unsqueeze(1)
-    total = scatter_sum(torch.cat([cube.flatten(1), norm], dim=1) * c.unsqueeze(1), body, size)
-    return (total[:, :-1] / (total[:, -1:] + (total[:, -1:] == 0))).view(-1, 3, 3, 3)
+def _at(x: Tensor, index: Tensor | None) -> Tensor:
+    return x if index is None else x.index_select(0, index)
 
 
-def _components(third: Tensor, axes: Tensor) -> Tensor:
-    """The components of symmetric tensors ``[n, 3, 3, 3]`` along k axes ``[n, 3, k]``: ``[n, k^3]``."""
-    for _ in range(3):  # each product contracts the first index and appends the new one
-        third = torch.unflatten(third.flatten(1), 1, (3, -1)).transpose(1, 2) @ axes
-    return third.flatten(1)
+def _root(square: Tensor) -> Tensor:
+    return _or_one(square).sqrt().unsqueeze(1)
+
+
+def _or_one(x: Tensor) -> Tensor:
+    return x + (x == 0)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(1)
+
+
+def _contracted(tensor: Tensor, vector: Tensor) -> Tensor:
+    """Symmetric tensors ``[n, 3, ..., 3]`` along vectors ``[n, 3]``: with one axis less."""
+    return (tensor * vector.view(-1, *(1,) * (tensor.dim() - 2), 3)).sum(-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -13,16 +13,15 @@ from fa_pyg import checks
 from fa_pyg.builders.base import MotionFrame
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.eager import RAGGED
-from fa_pyg.builders.pca import identity_frames, make_proper
-from fa_pyg.builders.weighted.blend import Blend, step
-from fa_pyg.builders.weighted.moments import Moments
-from fa_pyg.builders.weighted.orders import SORTED, soft_orders
+from fa_pyg.builders.pca import identity_frames
+from fa_pyg.builders.weighted.fixed import frames_of_fixed_number
+from fa_pyg.builders.weighted.principal import Principal, Settings
+from fa_pyg.builders.weighted.ragged import frames_in_all_signs, frames_in_chosen_signs
 from fa_pyg.builders.weighted.smoothness import SMOOTHNESS
-from fa_pyg.builders.weighted.symmetric import symmetric_frames
-from fa_pyg.frames import ALL_RANKS, Frames
+from fa_pyg.frames import Frames
 from fa_pyg.groups import GroupLike
-from fa_pyg.math.eigh import safe_eigh
 from fa_pyg.math.projections import Projection
+from fa_pyg.typed import computed, in_functional_transform
 
 __all__ = ["WeightedPCAFrame"]
 
@@ -75,15 +74,25 @@ class WeightedPCAFrame(MotionFrame):
             from 1 / sqrt 2 of it.
         projection: ``"entmax15"``, or ``"sparsemax"``: fewer frames, continuous outputs but not forces.
         detach: treat the frames as constants. Faster, but forces computed through them are *wrong*.
+        max_frames: K, for frames of fixed number: the same frames, padded by copies of weight 0 to K of each
+            body (fewer where no body can have K), so that shapes do not depend on the data: for
+            ``torch.compile`` and ``torch.export``, and for CUDA graphs. Every body takes K model runs. A
+            multiple of the number of signs (8 for E(3), 4 for SE(3)) where these are all taken. Of 500
+            drug-like conformers all have at most 8 with ``"fast"``; with ``"forces"`` 97 % have at most 8 and
+            all at most 48 for E(3), 4 and 24 for SE(3). Default: as many frames as there are.
 
     Raises:
-        ValueError: for another dimension or smoothness, or a parameter out of range.
+        ValueError: for another dimension or smoothness, or a parameter out of range; for a body of more than
+            ``max_frames`` frames of positive weight, naming it, except in compiled code, where all weights of
+            such a body are NaN.
 
     Not guaranteed:
 
     * exactness on lines and points for outputs of rank 4 and more, or for declared inputs of rank 2 and more,
       or where all nodes of more than 1e-12 of the largest weight lie on a line, and the model reads others
       (:meth:`~fa_pyg.Frames.exact_for` reports all three);
+    * with ``max_frames``, anything of a body that has more frames: dropping some would be neither exact nor
+      continuous, so that compiled code returns NaN;
     * errors below rounding / (tau * gap), with the rounding of the input relative to its size;
     * continuity of outputs other than scalars, and of forces, where all points coincide; of any output where,
       near a line, a declared vector that is not read goes to 0;
@@ -94,7 +103,6 @@ class WeightedPCAFrame(MotionFrame):
     """
 
     signs: Tensor
-    untraced = RAGGED
 
     def __init__(
         self,
@@ -108,6 +116,7 @@ class WeightedPCAFrame(MotionFrame):
         line: float | None = None,
         projection: str = "entmax15",
         detach: bool = False,
+        max_frames: int | None = None,
     ) -> None:
         super().__init__(group)
         if self.group.rotates and self.group.dim > 3:
@@ -118,16 +127,24 @@ class WeightedPCAFrame(MotionFrame):
         if smoothness is None:  # these parameters are older than smoothness, and meant "fast" then
             smoothness = "fast" if given else "forces"
         self.smoothness = checks.one_of("smoothness", smoothness, SMOOTHNESS)
-        self.widths = replace(SMOOTHNESS[smoothness], **given)
-        order = self.widths.order
-        if order and given.get("gap", 0) >= 0.5:  # s is up to 2, and on lines gap s < 1
+        widths = replace(SMOOTHNESS[smoothness], **given)
+        if widths.order and given.get("gap", 0) >= 0.5:  # s is up to 2, and on lines gap s < 1
             checks.refuse("gap", f'a number below 0.5 for smoothness="{smoothness}"', gap)
         checks.one_of("projection", projection, Projection.POWERS)
-        self.projection = Projection(projection, self.widths.tau)
-        self.order_projection = Projection(projection, order / 2) if order else None
+        self.widths = widths
+        self.settings = Settings.of(widths, projection, self.group.reflects)
         self.node_weight = checks.function("node_weight", node_weight, optional=True)
         self.detach = checks.flag("detach", detach)
         self.register_buffer("signs", self.group.signs(), persistent=False)
+        self.max_frames = checks.integer("max_frames", max_frames, optional=True)
+        share = len(self.signs) if widths.order and self.group.rotates else 1
+        if self.max_frames is not None and self.max_frames % share:
+            wanted = f'a multiple of {share}, the number of signs of smoothness="{smoothness}"'
+            checks.refuse("max_frames", wanted, max_frames)
+
+    @computed
+    def untraced(self) -> str | None:
+        return RAGGED if self.max_frames is None else None
 
     def build(self, cloud: Cloud) -> Frames:
         if self.node_weight is not None and cloud.weight is not None:
@@ -142,93 +159,30 @@ class WeightedPCAFrame(MotionFrame):
 
     def _principal(self, cloud: Cloud, origin: Tensor | None) -> Frames:
         """The frames of a group that rotates."""
-        moments, widths = Moments(cloud, origin), self.widths
-        second = moments.second()
-        values, axes = safe_eigh(second)
-        if not self.group.reflects:
-            axes = make_proper(axes)
-        # The distance from the origin bounds the rounding of points, not of vectors.
-        far = origin if any(quantity.rep.affine for quantity in cloud.read) else None
-        # Cubes overflow before squares do: then all numbers of the body, and of its frames, are NaN.
-        if self.order_projection is None:
-            odd = moments.odd(axes)
-            blend = Blend.of(values + 0 * odd.detach().sum(1, keepdim=True), far, widths.gap, widths.line)
-            # The moments of a point are rounding.
-            odd = torch.where(blend.point.unsqueeze(1), 0, self._damped(odd, values))
-            parts = self._chosen_signs(cloud, origin, axes, odd, blend)
-        else:
-            values = values + 0 * values.detach().sum(1, keepdim=True).pow(1.5)
-            # The number of vectors is not meaningful: edges go both ways, and cells may be repeated.
-            scale = torch.ones_like(values[:, 0]) if far is None else 2 / moments.participation().sqrt()
-            near = None if widths.near is None else widths.near * scale
-            blend = Blend.of(values, far, widths.gap * scale, widths.line, widths.start, near)
-            parts = self._all_signs(cloud, origin, axes, second, scale, blend, self.order_projection)
-        exact = self._exactness(cloud, origin, blend)
-        return Frames.ragged(*parts, cloud.size, origin, cloud.batch, exact)
+        principal = Principal.of(cloud, origin, self.settings)
+        signs = self.signs.to(principal.axes)
+        if self.max_frames is not None:
+            frames, overflow = frames_of_fixed_number(principal, signs, self.max_frames)
+            if _is_readable(overflow) and bool(overflow.any()):
+                self._refuse(int(overflow.int().argmax()), self._ragged(principal, signs).counts)
+            return frames
+        return self._ragged(principal, signs)
 
-    def _exactness(self, cloud: Cloud, origin: Tensor | None, blend: Blend) -> Tensor:
-        """The highest rank of outputs that the frames of each body are exact for."""
-        # Frames of lines and points are as exact as the average over quarter turns, and do not read tensors.
-        rank = 3 if all(quantity.rep.rank < 2 for quantity in cloud.declared) else -1
-        exact = torch.where((blend.line > 0) | blend.point, rank, ALL_RANKS)
-        unseen = cloud.unseen(origin)
-        if unseen is None:
-            return exact
-        # Nodes without weight may lie off the line that the others form.
-        return torch.where((exact < ALL_RANKS) & unseen, -1, exact)
+    def _ragged(self, principal: Principal, signs: Tensor) -> Frames:
+        """As many frames of each body as have a positive weight."""
+        if principal.odd is None:
+            return frames_in_all_signs(principal, signs)
+        return frames_in_chosen_signs(principal, principal.odd, signs)
 
-    def _damped(self, odd: Tensor, values: Tensor) -> Tensor:
-        """The odd moments, damped to 0 for axes along which the spread is small."""
-        size = values.sum(1, keepdim=True)  # not the largest, which has a kink where it meets the second
-        return odd * step(values / (size + (size == 0)) / self.widths.flat**2, 0)
-
-    def _chosen_signs(
-        self, cloud: Cloud, origin: Tensor | None, axes: Tensor, odd: Tensor, blend: Blend
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotation, body and weight of frames in the signs of positive weight, the largest weight first."""
-        signs = self.signs.to(axes)
-        weight, pattern = self.projection.ranked(odd @ signs.T)
-        weight = weight * blend.generic.unsqueeze(1)
-        slot, body = (~(weight.detach().T <= 0)).nonzero().unbind(1)  # a NaN keeps its frames
-        pattern = pattern[body, slot]
-        rotation = axes.index_select(0, body) * signs.index_select(0, pattern).unsqueeze(1)
-        parts = rotation, body, weight[body, slot]
-        if self.group.dim > 1:
-            others = symmetric_frames(cloud, origin, axes, odd, blend, self.group.reflects, self.projection)
-            if others is not None:
-                rotation, body, weight = (torch.cat(both) for both in zip(parts, others[:3], strict=True))
-                return rotation, body, weight
-        return parts
-
-    def _all_signs(
-        self,
-        cloud: Cloud,
-        origin: Tensor | None,
-        axes: Tensor,
-        second: Tensor,
-        scale: Tensor,
-        blend: Blend,
-        of_orders: Projection,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotation, body and weight of frames in all signs, and in the orders of positive weight."""
-        body = (~(blend.generic.detach() <= 0)).nonzero().squeeze(1)
-        parts = axes.index_select(0, body), body, blend.generic[body], torch.full_like(body, SORTED)
-        rotation, body, weight, rule = parts
-        if self.group.dim > 1:
-            others = symmetric_frames(cloud, origin, axes, None, blend, self.group.reflects, self.projection)
-            if others is not None:
-                rotation, body, weight, rule = (torch.cat(both) for both in zip(parts, others, strict=True))
-        moment, width = second.index_select(0, body), scale.index_select(0, body)
-        rotation, frame, share = soft_orders(rotation, moment, width, rule, of_orders)
-        if not self.group.reflects:
-            rotation = make_proper(rotation)
-        body, weight = body.index_select(0, frame), weight.index_select(0, frame) * share
-        signs, k = self.signs.to(rotation), len(self.signs)
-        rotation = (rotation * signs[:, None, None, :]).flatten(0, 1)
-        return rotation, body.repeat(k), weight.repeat(k) / k
+    def _refuse(self, body: int, counts: Tensor) -> NoReturn:
+        wanted, count = f"at most {self.max_frames} frames of each body", int(counts[body])
+        raise ValueError(
+            f"max_frames: expected {wanted}, found {count} of body {body}: allow more, or leave it out"
+        )
 
     def extra_repr(self) -> str:
         tail = ", detach=True" if self.detach else ""
+        tail += "" if self.max_frames is None else f", max_frames={self.max_frames}"
         settings = f"smoothness={self.smoothness!r}, tau={self.widths.tau}, gap={self.widths.gap}"
         return f"{super().extra_repr()}, {settings}{tail}"
 
@@ -240,3 +194,10 @@ def _mapped_weight(change: Callable[[Tensor], Any], given: Tensor) -> Tensor:
         found = list(weight.shape) if isinstance(weight, Tensor) else repr(weight)
         raise ValueError(f"node_weight: expected a function to {list(given.shape)}, found {found}")
     return weight
+
+
+def _is_readable(x: Tensor) -> bool:
+    """Whether a tensor can be read here: not in compiled code, nor while a CUDA graph is captured."""
+    if torch.compiler.is_compiling() or in_functional_transform():
+        return False
+    return not (x.is_cuda and torch.cuda.is_current_stream_capturing())

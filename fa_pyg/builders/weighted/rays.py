@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders.weighted.candidates import Candidates
+from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED
 from fa_pyg.math.projections import Projection
 
-__all__ = ["Rays"]
+__all__ = ["MOST_AXES", "Rays"]
 
-# About how many axes of a body share the weight at most; ties are not counted.
-_MOST_AXES = 16
+MOST_AXES = 16
+"""About how many axes of a body share the weight at most; ties are not counted."""
+# Candidates beyond which those far from the best are dropped before anything is differentiated.
+_FEW = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,7 @@ class Rays:
         axis: unit vectors.
         body, weight: the body and the weight of each.
         first: whether the axis is the first column, as for the smallest principal axis; else it is the last.
-        rotations: 1, 4 or 24: the number of rotations that its frames are averaged over: none, the quarter
-            turns about the axis, or all of a cube.
+        rule: the rule of the orders of its frames (``tables.py``).
         oriented: whether the axis is distinguished from its opposite; else it stands for both.
     """
 
@@ -33,7 +35,7 @@ class Rays:
     body: Tensor
     weight: Tensor
     first: Tensor
-    rotations: Tensor
+    rule: Tensor
     oriented: Tensor
 
     @classmethod
@@ -44,48 +46,62 @@ class Rays:
         ``[B, 1]`` for axes that stand for both ends.
         """
         weight = torch.stack([top, line, bottom])
-        family, body, end = (weight > 0).nonzero().unbind(1)
+        family, body, end = (weight.detach() > 0).nonzero().unbind(1)
         first = family == 2
-        axis = torch.where(first.unsqueeze(1), axes[..., 0][body], axes[..., -1][body])
-        axis = axis * (1 - 2 * end).to(axis).unsqueeze(1)
+        axis = axes[body, :, axes.size(-1) - 1 - 2 * first.long()]
+        if top.size(1) == 2:
+            axis = axis * (1 - 2 * end).unsqueeze(1)
+        rule = SORTED + (SWAPPED - SORTED) * (family == 1)
         oriented = torch.full_like(first, top.size(1) == 2)
-        return cls(axis, body, weight[family, body, end], first, torch.where(family == 1, 4, 1), oriented)
+        return cls(axis, body, weight[family, body, end], first, rule, oriented)
 
     @classmethod
     def through(cls, candidates: Candidates, share: Tensor, point: Tensor, projection: Projection) -> Rays:
         """Return rays through the best candidates of bodies with a positive share; any ray if all are 0."""
-        serves = candidates.read | point.index_select(0, candidates.body)
-        at = (serves & (share.index_select(0, candidates.body) > 0)).nonzero().squeeze(1)
-        with torch.no_grad():
-            best, _ = projection.ragged(candidates.height(at)[0], candidates.body[at], candidates.size)
-        at = at.index_select(0, best)
-        body = candidates.body.index_select(0, at)
+        wanted, body, at = share.detach() > 0, candidates.body, None
+        others = ~candidates.serve(None, point.index_select(0, body), wanted.index_select(0, body))
+        if len(body) > _FEW:
+            with torch.no_grad():
+                score = candidates.height(None)[0].masked_fill(others, -torch.inf)
+                at = projection.near(score, body, candidates.size)
+            body, others = body.index_select(0, at), others.index_select(0, at)
         score, axis = candidates.height(at)
-        best, weight = projection.ragged(score, body, candidates.size, _MOST_AXES)
+        score = score.masked_fill(others, -torch.inf)
+        best, weight = projection.ragged(score, body, candidates.size, MOST_AXES)
         axis, body = axis.index_select(0, best), body.index_select(0, best)
-        lost = ((share > 0) & (torch.bincount(body, minlength=candidates.size) == 0)).nonzero().squeeze(1)
-        axis = torch.cat([axis, axis.new_tensor([[0.0, 0.0, 1.0]]).expand(len(lost), -1)])
-        body = torch.cat([body, lost])
-        weight = torch.cat([weight, weight.new_ones(len(lost))]) * share.index_select(0, body)
-        rotations = torch.where(point.index_select(0, body), 24, 1)
-        first = torch.zeros_like(body, dtype=torch.bool)
-        return cls(axis, body, weight, first, rotations, ~first)
+        lost = wanted.index_fill(0, body, False).nonzero().squeeze(1)
+        if len(lost):
+            axis, body = torch.cat([axis, _upright(share, len(lost))]), torch.cat([body, lost])
+            weight = torch.cat([weight, weight.new_ones(len(lost))])
+        weight = weight * share.index_select(0, body)
+        return cls._free(axis, body, weight, GIVEN + (ALL - GIVEN) * point.index_select(0, body))
 
     @classmethod
     def upright(cls, share: Tensor, point: Tensor) -> Rays:
         """Return the normal of the plane for bodies in two dimensions: frames rotate about it."""
-        body = (share > 0).nonzero().squeeze(1)
-        axis = share.new_tensor([[0.0, 0.0, 1.0]]).expand(len(body), -1)
-        rotations = torch.where(point.index_select(0, body), 4, 1)
+        body = (share.detach() > 0).nonzero().squeeze(1)
+        rule = SORTED + (SWAPPED - SORTED) * point.index_select(0, body)
+        return cls._free(_upright(share, len(body)), body, share.index_select(0, body), rule)
+
+    @classmethod
+    def _free(cls, axis: Tensor, body: Tensor, weight: Tensor, rule: Tensor) -> Rays:
+        """Rays that are not principal axes."""
         first = torch.zeros_like(body, dtype=torch.bool)
-        return cls(axis, body, share.index_select(0, body), first, rotations, ~first)
+        return cls(axis, body, weight, first, rule, ~first)
 
     def axes(self, ray: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Some axes, whether frames are averaged over rotations about them, and whether they are oriented."""
-        averaged = self.rotations.index_select(0, ray) > 1
+        averaged = self.rule.index_select(0, ray) >= SWAPPED
         return self.axis.index_select(0, ray), averaged, self.oriented.index_select(0, ray)
 
     @classmethod
     def cat(cls, parts: list[Rays]) -> Rays:
         """Concatenate rays."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(*(torch.cat([getattr(rays, field.name) for rays in parts]) for field in fields(cls)))
+
+
+def _upright(like: Tensor, count: int) -> Tensor:
+    """The last axis, ``[count, 3]``."""
+    return torch.eye(3, dtype=like.dtype, device=like.device)[2:].expand(count, -1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,30 +11,32 @@ from torch import Tensor
 from fa_pyg.builders.cloud import Cloud
 from fa_pyg.builders.weighted.blend import Blend
 from fa_pyg.builders.weighted.candidates import Candidates
-from fa_pyg.builders.weighted.orders import ALL, GIVEN, SORTED, SWAPPED
 from fa_pyg.builders.weighted.rays import Rays
+from fa_pyg.builders.weighted.tables import cube_rotations, numbers_of_rotations
 from fa_pyg.math.projections import Projection
-from fa_pyg.typed import cross, det, integers, unique_consecutive
+from fa_pyg.typed import cross, integers
 
-__all__ = ["symmetric_frames"]
+__all__ = ["MOST_ACROSS", "Hands", "any_across", "symmetric_frames"]
 
 # Pairs of an axis and a candidate in one block, which bounds the memory, and the number of pairs beyond which
 # those without weight are dropped before anything is differentiated.
 _PAIRS, _FEW = 1 << 17, 1 << 12
 
-# About how many candidates across an axis share the weight at most; ties are not counted.
-_MOST_ACROSS = 8
+MOST_ACROSS = 8
+"""About how many candidates across an axis share the weight at most; ties are not counted."""
 
 
 def symmetric_frames(
     cloud: Cloud,
     origin: Tensor | None,
+    bodies: Tensor,
     axes: Tensor,
     odd: Tensor | None,
     blend: Blend,
     reflects: bool,
     projection: Projection,
-) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+    is_free: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     r"""Return rotation, body, weight and rule of frames of bodies whose principal axes do not suffice.
 
     A frame is made of a weighted axis a and a weighted candidate x: a point or vector that is read, or, for
@@ -55,95 +56,101 @@ def symmetric_frames(
     Args:
         cloud: the input of the frame.
         origin: the origin of the points.
-        axes: principal axes, the smallest first.
+        bodies: these bodies, o of them.
+        axes: their principal axes, the smallest first.
         odd: odd moments along the axes; None if the caller takes each frame in all signs of its axes. Then
             only one of the frames that differ by signs is returned, not rotated: ``rule`` weights the orders
-            of its axes (:func:`~fa_pyg.builders.weighted.orders.soft_orders`).
-        blend: the shares of the families of frames.
+            of its axes (``orders.py``).
+        blend: their shares of the families of frames.
         reflects: whether the group has reflections.
         projection: the projection of scores to weights.
+        is_free: whether a body may have frames without a good axis.
 
     Shapes:
-        axes ``[B, d, d]``, odd ``[B, d]`` for d = 2 or 3; returns ``[F, d, d]``, ``[F]``, ``[F]`` and
-        ``[F]``, or None if there is no such body (which synchronizes with the device).
+        bodies ``[o]``, axes ``[o, d, d]``, odd ``[o, d]`` for d = 2 or 3; returns ``[F, d, d]``, ``[F]``
+        (from 0 to o - 1), ``[F]`` and ``[F]``.
     """
-    bodies = (blend.generic < 1).nonzero().squeeze(1)
-    if not len(bodies):
-        return None
-    blend, axes = blend.of_bodies(bodies), axes.index_select(0, bodies)
     candidates = Candidates.of(cloud, origin, bodies, blend.point, reflects)
-    odd_moments = odd if odd is None else odd.index_select(0, bodies)
-    rays, num_principal = _rays(axes, odd_moments, blend, candidates, projection)
-    hands = rays.axis.new_ones(2 if reflects and odd is not None else 1)
-    hands[1:] = -1
-    chiral = 0 * hands if reflects and odd is None else hands  # 0: the signs include both hands
-    rotation, ray, weight = _completed(rays, candidates, hands, chiral, projection)
-    body, weight = rays.body.index_select(0, ray), weight * rays.weight.index_select(0, ray)
-    count = rays.rotations.index_select(0, ray)
-    rule = torch.where(count == 24, ALL, torch.where(count == 4, SWAPPED, SORTED))
-    rule = torch.where((ray >= num_principal) & (count == 1), GIVEN, rule)
-    rotation, copy = _rotated_copies(rotation, count if odd is not None else torch.ones_like(count))
-    first = rays.first.index_select(0, ray).index_select(0, copy)
-    rotation = torch.where(first[:, None, None], rotation.roll(1, dims=-1), rotation)
-    weight = (weight if odd is None else weight / count).index_select(0, copy)
+    rays = _rays(axes, odd, blend, candidates, projection, is_free)
+    rotation, ray, weight = _completed(rays, candidates, Hands.of(reflects, odd), projection)
+    body, rule = rays.body.index_select(0, ray), rays.rule.index_select(0, ray)
+    weight, first = weight * rays.weight.index_select(0, ray), rays.first.index_select(0, ray)
     d = axes.size(-1)
-    return rotation[:, :d, :d], bodies.index_select(0, body.index_select(0, copy)), weight, rule[copy]
+    rotation = torch.where(first[:, None, None], rotation.roll(1, dims=-1), rotation)[:, :d, :d]
+    if odd is None:
+        return rotation, body, weight, rule
+    count = numbers_of_rotations(rule)
+    rotation, copy = _rotated_copies(rotation, count)
+    weight, body, rule = (x.index_select(0, copy) for x in (weight / count, body, rule))
+    return rotation, body, weight, rule
+
+
+class Hands(NamedTuple):
+    """Number of hands of each frame, 2 with its mirror image, and whether their scores differ."""
+
+    number: int
+    chiral: bool
+
+    @classmethod
+    def of(cls, reflects: bool, odd: Tensor | None) -> Hands:
+        """Return the hands of frames in chosen signs, by odd moments, or in all signs, which include both."""
+        return cls(2 if reflects and odd is not None else 1, not (reflects and odd is None))
 
 
 def _rays(
-    axes: Tensor, odd: Tensor | None, blend: Blend, candidates: Candidates, projection: Projection
-) -> tuple[Rays, int]:
-    """The weighted axes of bodies, and how many of them, which come first, are principal axes."""
+    axes: Tensor,
+    odd: Tensor | None,
+    blend: Blend,
+    candidates: Candidates,
+    projection: Projection,
+    is_free: bool,
+) -> Rays:
+    """The weighted axes of bodies."""
     if axes.size(-1) == 2:
-        rays = Rays.upright(blend.free, blend.point)
-        return rays, len(rays.axis)
-    # A single end if the signs include the other.
-    single = axes.new_ones(*axes.shape[:2], 1)
-    ends = single if odd is None else projection.dense(torch.stack([odd, -odd], dim=-1))
-    top, bottom = ends[:, -1], ends[:, 0]
-    shares = (top, blend.top), (top, blend.line), (bottom, blend.bottom)
-    rays = Rays.along(axes, *(end * share.unsqueeze(1) for end, share in shares))
-    num_principal = len(rays.axis)
-    if (blend.free > 0).any():
-        rays = Rays.cat([rays, Rays.through(candidates, blend.free, blend.point, projection)])
-    return rays, num_principal
+        return Rays.upright(blend.free, blend.point)
+    top, line, bottom = (share.unsqueeze(1) for share in (blend.top, blend.line, blend.bottom))
+    if odd is not None:  # else a single end, since the signs include the other
+        odd = odd[:, :: odd.size(1) - 1]
+        bottom_ends, top_ends = projection.dense(torch.stack([odd, -odd], dim=-1)).unbind(1)
+        top, line, bottom = top * top_ends, line * top_ends, bottom * bottom_ends
+    parts = [Rays.along(axes, top, line, bottom)]
+    if is_free:
+        parts.append(Rays.through(candidates, blend.free, blend.point, projection))
+    return Rays.cat(parts)
 
 
 def _completed(
-    rays: Rays, candidates: Candidates, hands: Tensor, chiral: Tensor, projection: Projection
+    rays: Rays, candidates: Candidates, hands: Hands, projection: Projection
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames ``(e, +- a x e, a)`` of weighted rays a: rotation, ray and weight."""
-    ray, at = _good_pairs(rays, candidates, chiral, projection)
-    score, e, up = candidates.across(*rays.axes(ray), at, chiral)
-    owner = ray.repeat_interleave(len(hands))
-    best, weight = projection.ragged(score.flatten(), owner, len(rays.body), _MOST_ACROSS * len(hands))
-    best, hand = best // len(hands), best % len(hands)
+    ray, at = _good_pairs(rays, candidates, hands, projection)
+    score, e, up = candidates.across(*rays.axes(ray), at, *hands)
+    if hands.number > 1:
+        e, ray = (value.repeat_interleave(2, 0) for value in (e, ray))
+        up = torch.stack([up, -up], dim=1).flatten(0, 1)
+    best, weight = projection.ragged(score.flatten(), ray, len(rays.body), MOST_ACROSS * hands.number)
     e, up, ray = (value.index_select(0, best) for value in (e, up, ray))
-    lost = (torch.bincount(ray, minlength=len(rays.body)) == 0).nonzero().squeeze(1)
+    lost = torch.ones_like(rays.first).index_fill(0, ray, False).nonzero().squeeze(1)
     if len(lost):
-        any_e, any_up = _any_across(rays.axis.index_select(0, lost))
-        e = torch.cat([e, any_e.repeat_interleave(len(hands), 0)])
-        up = torch.cat([up, any_up.repeat_interleave(len(hands), 0)])
-        hand = torch.cat([hand, torch.arange(len(hands), device=ray.device).repeat(len(lost))])
-        weight = torch.cat([weight, weight.new_full((len(lost) * len(hands),), 1 / len(hands))])
-        ray = torch.cat([ray, lost.repeat_interleave(len(hands))])
-    up = up * hands.index_select(0, hand).unsqueeze(1)
+        some_e, some_up = any_across(rays.axis.index_select(0, lost))
+        signs = (1, -1)[: hands.number]
+        e, up = torch.cat([e, *(some_e for _ in signs)]), torch.cat([up, *(sign * some_up for sign in signs)])
+        ray, more = torch.cat([ray, *(lost for _ in signs)]), len(lost) * hands.number
+        weight = torch.cat([weight, weight.new_full((more,), 1 / hands.number)])
     return torch.stack([e, up, rays.axis.index_select(0, ray)], dim=-1), ray, weight
 
 
 def _good_pairs(
-    rays: Rays, candidates: Candidates, chiral: Tensor, projection: Projection
+    rays: Rays, candidates: Candidates, hands: Hands, projection: Projection
 ) -> tuple[Tensor, Tensor]:
     """The pairs of a ray and a candidate of its body; without pairs of weight 0 where there are many."""
     blocks: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad():
         for ray, at in _pairs(rays, candidates):
             if len(ray) > _FEW:
-                score = candidates.across(*rays.axes(ray), at, chiral)[0]
-                owner = ray.repeat_interleave(len(chiral))
-                best, _ = projection.ragged(score.flatten(), owner, len(rays.body))
-                best = unique_consecutive(best // len(chiral))
-                ray, at = ray.index_select(0, best), at.index_select(0, best)
+                score = candidates.across(*rays.axes(ray), at, *hands)[0].amax(1)
+                near = projection.near(score, ray, len(rays.body))
+                ray, at = ray.index_select(0, near), at.index_select(0, near)
             blocks.append((ray, at))
     ray, at = (torch.cat(part) for part in zip(*blocks, strict=True)) if len(blocks) > 1 else blocks[0]
     return ray, at
@@ -151,17 +158,20 @@ def _good_pairs(
 
 def _pairs(rays: Rays, candidates: Candidates) -> Iterator[tuple[Tensor, Tensor]]:
     """All pairs of a ray and a candidate of its body, in blocks of bounded size; a ray lies in one block."""
-    counts = candidates.counts.index_select(0, rays.body)
-    start = (candidates.counts.cumsum(0) - candidates.counts).index_select(0, rays.body)
-    block = (counts.cumsum(0) - counts) // _PAIRS
-    for ray in torch.split(torch.arange(len(counts), device=counts.device), integers(torch.bincount(block))):
-        count = counts.index_select(0, ray)
-        before = (count.cumsum(0) - count - start.index_select(0, ray)).repeat_interleave(count)
-        pair = ray.repeat_interleave(count)
-        yield pair, torch.arange(len(pair), device=pair.device) - before
+    starts = torch.searchsorted(candidates.body, rays.body)
+    counts = torch.searchsorted(candidates.body, rays.body, right=True) - starts
+    number = torch.arange(len(counts), device=counts.device)
+    blocks = [number]
+    if len(counts) * len(candidates.body) > _PAIRS:  # else all pairs fit, without a sync
+        blocks = torch.split(number, integers(torch.bincount((counts.cumsum(0) - counts) // _PAIRS)))
+    for ray in blocks:
+        one = ray is number
+        count, start = (x if one else x.index_select(0, ray) for x in (counts, starts))
+        before = (count.cumsum(0) - count - start).repeat_interleave(count)
+        yield ray.repeat_interleave(count), torch.arange(len(before), device=before.device) - before
 
 
-def _any_across(axis: Tensor) -> tuple[Tensor, Tensor]:
+def any_across(axis: Tensor) -> tuple[Tensor, Tensor]:
     """Any two unit vectors that are orthogonal to each axis and to each other."""
     seed = torch.zeros_like(axis).scatter_(1, axis.detach().abs().argmin(1, keepdim=True), 1)
     e = torch.nn.functional.normalize(cross(seed, axis, dim=-1), dim=-1)
@@ -174,19 +184,5 @@ def _rotated_copies(rotation: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     if len(frame) == len(count):
         return rotation, frame
     index = torch.arange(len(frame), device=count.device) - (count.cumsum(0) - count).index_select(0, frame)
-    table = _rotations_of_a_cube().to(rotation)
+    table = cube_rotations(rotation.size(-1), rotation)
     return rotation.index_select(0, frame) @ table.index_select(0, index), frame
-
-
-@cache
-@torch.inference_mode(False)  # cached: tensors made in inference mode cannot be differentiated later
-def _rotations_of_a_cube() -> Tensor:
-    """The 24 rotations of a cube, ``[24, 3, 3]``: the identity, the others about the last axis, the rest."""
-    rotations: list[Tensor] = []
-    for order in itertools.permutations(range(3)):
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            matrix = torch.zeros(3, 3, dtype=torch.float64)
-            matrix[range(3), order] = torch.tensor(signs, dtype=torch.float64)
-            if det(matrix) > 0:
-                rotations.append(matrix)
-    return torch.stack(sorted(rotations, key=lambda m: (m[2, 2] != 1, not m.equal(torch.eye(3).double()))))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from fa_pyg.cli.places import base
+from fa_pyg.options import Parser
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -21,7 +22,7 @@ SPLITS = ("train", "val", "test")
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, or 2 if nothing was done."""
-    given = _parser().parse_args(args)
+    given = _parser().parsed(args)
     try:
         _build(given)
     except (ValueError, OSError) as error:
@@ -45,9 +46,9 @@ def _build(given: argparse.Namespace) -> None:
             write_snapshots(cast("Iterable[Data]", found), given.out / split / f"{name}.xyz")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     what = "GFN2-xTB dynamics of five small molecules as extended XYZ, split by files: three minutes in all."
-    parser = argparse.ArgumentParser("fa-pyg build molecules", description=what, allow_abbrev=False)
+    parser = Parser("fa-pyg build molecules", what)
     add, home = parser.add_argument, base()
     add("--data", default=home / "data" / "md", help="folder of the trajectories (data/md)")
     add("--out", type=Path, default=home / "data" / "small", help="folder to write (data/small)")

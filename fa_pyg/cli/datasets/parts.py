@@ -5,19 +5,19 @@ Needs ``build123d`` and ``bd_warehouse`` but no torch: another environment does.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from fa_pyg.cli.places import base
+from fa_pyg.options import Parser
 
 __all__ = ["main"]
 
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, or 2 if nothing was done."""
-    given = vars(_parser().parse_args(args))
+    given = vars(_parser().parsed(args))
     root = given.pop("root")
     from fa_pyg.cad.build import build_parts
 
@@ -26,6 +26,10 @@ def main(args: Sequence[str]) -> int:
     except (ImportError, TimeoutError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if not index["parts"]:
+        reason = index["failed"][0]["error"] if index["failed"] else "none was asked for"
+        print(f"error: no part was built ({reason})", file=sys.stderr)
+        return 2
     families = {one["family"] for one in index["parts"]}
     failed = len(index["failed"])
     print(f"{len(index['parts'])} parts of {len(families)} families in {root}; {failed} failed")
@@ -33,9 +37,9 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     what = "Build mechanical parts as points with exact normals. A build that was stopped continues."
-    parser = argparse.ArgumentParser("fa-pyg build parts", description=what, allow_abbrev=False)
+    parser = Parser("fa-pyg build parts", what)
     add = parser.add_argument
     root = base() / "data" / "cad_parts"
     add("--root", type=Path, default=root, help="folder of the parts (data/cad_parts)")

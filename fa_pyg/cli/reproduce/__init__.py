@@ -8,14 +8,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["QUICK", "finished", "one_thread", "outcome", "parser"]
+from fa_pyg.cli.named import find_config
+from fa_pyg.files.runs import missing
+from fa_pyg.options import Parser
+
+__all__ = ["QUICK", "check_files", "finished", "one_thread", "outcome", "parser"]
 
 QUICK = "QUICK RUN, ONLY A TEST THAT EVERYTHING WORKS: THE FIGURES ABOVE MEAN NOTHING"
 
 
-def parser(table: str, description: str) -> argparse.ArgumentParser:
+def parser(table: str, description: str) -> Parser:
     """Return the parser of a table, without options."""
-    return argparse.ArgumentParser(f"fa-pyg reproduce {table}", description=description, allow_abbrev=False)
+    return Parser(f"fa-pyg reproduce {table}", description)
 
 
 def outcome(given: argparse.Namespace, run: Callable[[argparse.Namespace], int]) -> int:
@@ -30,12 +34,26 @@ def outcome(given: argparse.Namespace, run: Callable[[argparse.Namespace], int])
         return 1
 
 
+def check_files(given: argparse.Namespace, folder: str) -> None:
+    """Refuse rows that are neither files nor configurations, and results of others that do not exist.
+
+    Raises:
+        ValueError: naming the option and the row or file.
+    """
+    for row in given.rows or ():
+        if not Path(row).is_file():
+            find_config(row, [folder], "--rows")
+    if gone := missing(given.merge):
+        raise ValueError(f"--merge: expected a CSV file of runs, found {gone[0]}")
+
+
 def one_thread() -> None:
     """Let every process compute on one thread; has no effect on a torch that is loaded."""
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def finished(out: Path) -> None:
+def finished(out: Path, failed: int = 0) -> None:
     """Say where the results are, and how there come to be more."""
+    again, others = "the same command runs again what failed", "other rows, seeds and lengths add to them"
     print(f"table, plots and runs in {out}")
-    print("next: other rows, seeds and lengths add to them; finished runs are not repeated")
+    print(f"next: {again if failed else others}; finished runs are not repeated")

@@ -13,6 +13,7 @@ from fa_pyg import checks
 from fa_pyg.cli.places import base, configs
 from fa_pyg.cli.reproduce import finished, outcome, parser
 from fa_pyg.files import atomic_write, write_atomically
+from fa_pyg.options import Parser
 
 __all__ = ["main"]
 
@@ -32,7 +33,7 @@ HEAD = "| frame in training | test MSE | standard deviation | seeds |\n|---|---|
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, 1 if it was interrupted, or 2 for bad input."""
-    return outcome(_parser().parse_args(args), _run)
+    return outcome(_parser().parsed(args), _run)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -69,7 +70,7 @@ def _line(row: str, results: Sequence[dict[str, Any]]) -> str:
     return f"| {ROWS[row]} | {statistics.mean(errors):.5f} | {spread} | {len(errors)} |\n" if errors else ""
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     what = "Compare frames in training: one backbone on n-body data with all of them, for equally many steps."
     found = parser("frames", what)
     add, home = found.add_argument, base()

@@ -13,6 +13,7 @@ from fa_pyg import checks
 from fa_pyg.cli.places import base, configs
 from fa_pyg.cli.reproduce import finished, outcome, parser
 from fa_pyg.files import atomic_write, write_atomically
+from fa_pyg.options import Parser
 
 __all__ = ["main"]
 
@@ -37,7 +38,7 @@ HEAD = """\
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, 1 if it was interrupted, or 2 for bad input."""
-    return outcome(_parser().parse_args(args), _run)
+    return outcome(_parser().parsed(args), _run)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -100,7 +101,7 @@ def _spread(values: Sequence[float]) -> str:
     return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     what = (
         "Compare frames for forces: one backbone in all of them, beside networks without, for equal CPU time."
     )

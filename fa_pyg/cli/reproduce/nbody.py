@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fa_pyg import checks
 from fa_pyg.cli.places import base, configs, need_checkout
-from fa_pyg.cli.reproduce import QUICK, finished, one_thread, outcome, parser
+from fa_pyg.cli.reproduce import QUICK, check_files, finished, one_thread, outcome, parser
+from fa_pyg.options import Parser
 
 __all__ = ["main"]
 
@@ -19,7 +20,7 @@ QUICKLY = {"train_samples": 20, "eval_samples": 20, "epochs": 2, "minutes": None
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, 1 if a run failed or it was interrupted, or 2 for bad input."""
-    return outcome(_parser().parse_args(args), _run)
+    return outcome(_parser().parsed(args), _run)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -36,7 +37,7 @@ def _run(given: argparse.Namespace) -> int:
     failed = whole.run(given.rows, given.seeds, given.jobs, given.merge)
     if given.quick:
         print(QUICK)
-    finished(given.out)
+    finished(given.out, failed)
     return failed
 
 
@@ -51,6 +52,7 @@ def _check(given: argparse.Namespace) -> None:
     checks.number("--minutes", given.minutes, above=0, optional=True)
     checks.integer("--jobs", given.jobs)
     checks.integer("--rounds", given.rounds, 0)
+    check_files(given, "nbody")
     if given.quick and given.write_docs:
         raise ValueError("--write-docs: expected a run without --quick, found both")
     if given.write_docs:
@@ -59,7 +61,7 @@ def _check(given: argparse.Namespace) -> None:
     vars(given).update(QUICKLY if given.quick else {})
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     found = parser("nbody", "Train every model of the n-body table on the same data, and write the table.")
     add, home = found.add_argument, base()
     add("--rows", nargs="+", help="names in `fa-pyg configs list nbody`, or files (all)")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fa_pyg import checks
 from fa_pyg.cli.places import base, configs, need_checkout
-from fa_pyg.cli.reproduce import QUICK, finished, one_thread, outcome, parser
+from fa_pyg.cli.reproduce import QUICK, check_files, finished, one_thread, outcome, parser
+from fa_pyg.options import Parser
 
 __all__ = ["REGIMES", "SOURCES", "TASKS", "main"]
 
@@ -26,7 +27,7 @@ QUICKLY |= {"seeds": [0]}
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, 1 if a training failed or it was interrupted, or 2 for bad input."""
-    return outcome(_parser().parse_args(args), _run)
+    return outcome(_parser().parsed(args), _run)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -46,7 +47,7 @@ def _run(given: argparse.Namespace) -> int:
     failed = whole.run(given.rows, given.regimes, given.seeds, given.jobs, given.merge)
     if given.quick:
         print(QUICK)
-    finished(given.out)
+    finished(given.out, failed)
     return failed
 
 
@@ -61,6 +62,7 @@ def _check(given: argparse.Namespace) -> None:
     checks.number("--width", given.width, above=0)
     checks.number("--minutes", given.minutes, above=0, optional=True)
     checks.integer("--rounds", given.rounds, 0)
+    check_files(given, "normals")
     if given.quick and given.write_docs:
         raise ValueError("--write-docs: expected a run without --quick, found both")
     if given.write_docs:
@@ -73,7 +75,7 @@ def _check(given: argparse.Namespace) -> None:
     vars(given).update(QUICKLY if given.quick else {})
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     what = "Train every model in several regimes of rotation, test it in all of them, and write the tables."
     found = parser("normals", what)
     add, home = found.add_argument, base()

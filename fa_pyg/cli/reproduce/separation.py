@@ -11,6 +11,7 @@ from fa_pyg import checks
 from fa_pyg.cli.named import find_config
 from fa_pyg.cli.places import base, configs
 from fa_pyg.cli.reproduce import QUICK, finished, outcome, parser
+from fa_pyg.options import Parser
 
 __all__ = ["PARTS", "ROWS", "main"]
 
@@ -24,7 +25,7 @@ QUICKLY = {"initializations": 2, "seeds": (0,), "epochs": 2, "num_nodes": 6, "nu
 
 def main(args: Sequence[str]) -> int:
     """Run the command line; return 0, 1 if it was interrupted, or 2 for bad input."""
-    return outcome(_parser().parse_args(args), _run)
+    return outcome(_parser().parsed(args), _run)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -64,7 +65,7 @@ def _paths(given: argparse.Namespace) -> list[Path]:
     return [Path(one) if Path(one).is_file() else find_config(one, ["separation"]) for one in given.config]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     what = "Graphs that models tell apart: GRAPH8c, EXP and EXP-classify, with soundness."
     found = parser("separation", what)
     add, home = found.add_argument, base()

@@ -13,6 +13,7 @@ from fa_pyg.builders import Frame
 from fa_pyg.calls import Signature
 from fa_pyg.models.molecules.inputs import found
 from fa_pyg.nn import FrameAveraging
+from fa_pyg.nn.invariants import keyword
 
 __all__ = [
     "INPUTS",
@@ -36,17 +37,30 @@ class _OnCells(nn.Module):
         self.model = model
         self.takes = {name for name in INPUTS if Signature(model).takes(name)}
 
-    def forward(self, z, edge_index, edge_vec, axes, axes_batch, batch, num_graphs):
-        given = {"z": z, "edge_index": edge_index, "edge_vec": edge_vec, "batch": batch}
-        given["num_graphs"] = num_graphs
-        return self.model(**{name: value for name, value in given.items() if name in self.takes})
+    @property
+    def invariants_of(self) -> dict[str, Any] | None:
+        found = getattr(self.model, "invariants_of", None)
+        return None if found is None else {**found, "axes": "vector"}
+
+    def invariants(self, z, edge_index, edge_vec, axes, axes_batch, batch, num_graphs):
+        model: Any = self.model
+        return model.invariants(**self._taken(z, edge_index, edge_vec, batch, num_graphs))
+
+    def forward(self, z, edge_index, edge_vec, axes, axes_batch, batch, num_graphs, invariants=None):
+        given = self._taken(z, edge_index, edge_vec, batch, num_graphs)
+        return self.model(**given, **keyword(invariants))
+
+    def _taken(self, *values: Any) -> dict[str, Any]:
+        """The arguments that the model takes."""
+        names = ("z", "edge_index", "edge_vec", "batch", "num_graphs")
+        return {name: value for name, value in zip(names, values, strict=True) if name in self.takes}
 
 
-def framed_periodic(model: nn.Module, frame: Frame, output: Mapping[str, Any]) -> FrameAveraging:
+def framed_periodic(model: nn.Module, frame: Frame, options: Mapping[str, Any]) -> FrameAveraging:
     """Wrap a network on edge vectors in a frame that is built from ``axes``."""
     inputs = {"edge_vec": "vector", "axes": "vector"}
     given = {"reads": ["axes"], "levels": {"edge_vec": "edge"}, "node_weight": None}
-    return FrameAveraging(_OnCells(model), frame, inputs, **given, **output)
+    return FrameAveraging(_OnCells(model), frame, inputs, **given, **options)
 
 
 def periodic_graphs(cell: Tensor | None, pbc: Tensor | None, size: int, least: int = 1) -> Tensor | None:

@@ -41,11 +41,16 @@ class EdgeFeatures(nn.Module):
         self.register_buffer("waves", math.pi * torch.arange(1, num_radial + 1) / cutoff, persistent=False)
 
     def forward(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        distance, waves, weight = self.radial(r)
+        return r / distance, waves, weight
+
+    def radial(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what no rotation changes: distances ``[E, 1]`` (1 in place of 0), waves and weights."""
         square = r.square().sum(-1, keepdim=True)
         apart = square > 0  # the square root has no derivative at 0
         distance = torch.where(apart, square, 1).sqrt()
         waves = torch.sin(distance * self.waves) / distance
-        return r / distance, waves, polynomial_envelope(distance / self.cutoff) * apart
+        return distance, waves, polynomial_envelope(distance / self.cutoff) * apart
 
 
 class _HasCutoff(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,8 @@ from fa_pyg import checks
 from fa_pyg.math.linalg import gather, mean, scatter_sum
 from fa_pyg.models.molecules.edges import EdgeFeatures, edges_of, nan_without_position
 from fa_pyg.models.molecules.heads import Head, check_heads
-from fa_pyg.models.molecules.inputs import read_molecules
+from fa_pyg.models.molecules.inputs import number_of_graphs, read_molecules
+from fa_pyg.neighbors import edge_vectors
 from fa_pyg.renamed import renamed
 
 __all__ = ["FAENet"]
@@ -65,6 +67,9 @@ class FAENet(nn.Module):
                                                                              "dipole": "vector"})
     """
 
+    takes_float64 = True  # positions of a float32 model, which are rounded as differences
+    invariants_of: ClassVar[dict[str, str]] = {"pos": "point", "edge_vec": "vector"}
+
     @renamed(hidden="hidden_channels", layers="num_layers")
     def __init__(
         self,
@@ -104,17 +109,42 @@ class FAENet(nn.Module):
         batch: Tensor | None = None,
         edge_vec: Tensor | None = None,
         num_graphs: int | None = None,
+        invariants: Mapping[str, Tensor] | None = None,
     ) -> Tensor | dict[str, Tensor]:
-        size = read_molecules(z, batch, num_graphs, self.embed.num_embeddings - 1)
-        (source, target), r = edges_of(self, pos, edge_index, batch, edge_vec, z)
-        u, waves, weight = self.features(r.to(self.embed.weight.dtype))
+        if invariants is None:
+            invariants = self.invariants(z, pos, edge_index, batch, edge_vec, num_graphs)
+        size = number_of_graphs(z, batch, num_graphs, values=False)
+        edge_index, h = invariants["edge_index"], invariants["node_embedding"]
+        r = edge_vectors(cast("Tensor", pos), edge_index) if edge_vec is None else edge_vec
+        u = r.to(h.dtype) / invariants["edge_length"]
         directions = torch.cat([u, *(u[:, a, None] * u[:, a:] for a in range(3))], dim=-1)
-        h, e = nan_without_position(self.embed(z), pos), self.radial(waves) * (weight * self.shrink)
-        for layer in self.layers:
-            h = layer(h, e, directions, source, target)
+        for i, layer in enumerate(self.layers):
+            h = layer(h, invariants[f"edge_filter_{i}"], directions, *edge_index)
         x = None if pos is None else (pos - gather(mean(pos, batch, size), batch)).to(h.dtype)
         out = {name: head(self.readout[name](h), x, batch, size) for name, head in self.heads.items()}
         return out["energy"] if self.is_single else out
+
+    def invariants(
+        self,
+        z: Tensor,
+        pos: Tensor | None = None,
+        edge_index: Tensor | None = None,
+        batch: Tensor | None = None,
+        edge_vec: Tensor | None = None,
+        num_graphs: int | None = None,
+    ) -> dict[str, Tensor]:
+        """Return what no frame changes: edges, their lengths and radial filters, embeddings of the atoms.
+
+        Arguments are those of a call (:class:`~fa_pyg.nn.invariants.Invariants`).
+        """
+        read_molecules(z, batch, num_graphs, self.embed.num_embeddings - 1)
+        edge_index, r = edges_of(self, pos, edge_index, batch, edge_vec, z)
+        length, waves, weight = self.features.radial(r.to(self.embed.weight.dtype))
+        e = self.radial(waves) * (weight * self.shrink)
+        layers: Any = self.layers
+        filters = {f"edge_filter_{i}": layer.radial(e) for i, layer in enumerate(layers)}
+        embedding = nan_without_position(gather(self.embed.weight, z), pos)
+        return {"edge_index": edge_index, "edge_length": length, "node_embedding": embedding, **filters}
 
     def extra_repr(self) -> str:
         return f"cutoff={self.cutoff}, heads={{{', '.join(self.heads)}}}"
@@ -133,8 +163,10 @@ class _DirectionalConv(nn.Module):
             nn.Linear(2 * channels, channels), nn.SiLU(), nn.Linear(channels, channels)
         )
 
-    def forward(self, h: Tensor, e: Tensor, directions: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        filters = self.radial(e) * (1 + self.angular(directions))
+    def forward(
+        self, h: Tensor, radial: Tensor, directions: Tensor, source: Tensor, target: Tensor
+    ) -> Tensor:
+        filters = radial * (1 + self.angular(directions))
         total = scatter_sum(filters * gather(self.value(h), source), target, len(h))
         return h + self.update(torch.cat([h, total], dim=-1))
 

@@ -75,6 +75,8 @@ class NequIP(nn.Module):
         Potential(NequIP(cutoff=5.0))  # energies and forces, without a frame
     """
 
+    takes_float64 = True  # positions of a float32 model, which are rounded as differences
+
     @renamed(channels="hidden_channels", layers="num_layers")
     def __init__(
         self,

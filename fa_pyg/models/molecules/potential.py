@@ -38,6 +38,7 @@ from fa_pyg.models.molecules.inputs import (
 from fa_pyg.models.molecules.units import MAX_Z, Units
 from fa_pyg.neighbors.periodic import edge_vectors, periodic_edges
 from fa_pyg.nn import FrameAveraging, radius_graph
+from fa_pyg.nn.rounding import rounded
 
 __all__ = ["Potential"]
 
@@ -62,7 +63,9 @@ class Potential(Units):
     Args:
         model: the network, such as :class:`~fa_pyg.models.FAENet`, or any that is called with some of ``z``,
             ``pos``, ``batch``, ``edge_index``, ``edge_vec`` and ``num_graphs`` by these names and returns an
-            energy ``[B]`` or ``[B, 1]``, or a dict. Not yet framed, unless ``frame`` is None.
+            energy ``[B]`` or ``[B, 1]``, or a dict. Not yet framed, unless ``frame`` is None. Positions and
+            vectors have the type of its parameters, or with an attribute ``takes_float64 = True`` that of
+            ``pos`` (to take differences before they are rounded).
         frame: e.g. ``WeightedPCAFrame("E(3)")``; None for invariant networks.
         heads: predictions of the network, by name: as in :class:`~fa_pyg.models.FAENet`. Default: the
             attribute ``head_names`` of the network, else one energy.
@@ -84,7 +87,8 @@ class Potential(Units):
     Shapes:
         ``z [N]`` (1 to 118), ``pos [N, 3]`` (half precision becomes float32), ``batch [N]``,
         ``cell [B, 3, 3]``, ``pbc [B, 3]`` as in :func:`~fa_pyg.neighbors.periodic.periodic_edges`. Returns
-        a dict by the names of the heads, energies in float64; ``"forces" [N, 3]``; with ``stress=True``
+        a dict by the names of the heads, energies in float64; ``"forces" [N, 3]``, as derivatives in the type
+        of ``pos``; with ``stress=True``
         also ``"stress" [B, 3, 3]``, NaN for molecules and slabs whose cell has no height, and for other slabs
         by the volume of their cell, vacuum included.
 
@@ -127,15 +131,16 @@ class Potential(Units):
             raise ValueError(
                 f"cutoff: expected one for {type(model).__name__}, which takes edge_index, found None"
             )
-        output: dict[str, Any] = {"output": "scalar"}
+        self.rounds = not getattr(model, "takes_float64", False)
+        options: dict[str, Any] = {"output": "scalar", "round_inputs": self.rounds}
         if not getattr(model, "is_single", not hasattr(model, "head_names")):
-            kinds = self.kinds.items()
-            output = {"output": {k: one.rep for k, one in kinds}, "level": {k: one.level for k, one in kinds}}
-        self.network = model if frame is None else FrameAveraging(model, frame, **output)
+            options["output"] = {name: one.rep for name, one in self.kinds.items()}
+            options["level"] = {name: one.level for name, one in self.kinds.items()}
+        self.network = model if frame is None else FrameAveraging(model, frame, **options)
         # Shares the network and the frames, which are registered once.
         self._periodic: list[nn.Module] = [model]
         if frame is not None and self.cell_frame is not None:
-            self._periodic = [framed_periodic(model, self.cell_frame.of_cells(frame), output)]
+            self._periodic = [framed_periodic(model, self.cell_frame.of_cells(frame), options)]
 
     def forward(
         self,
@@ -296,7 +301,10 @@ class Potential(Units):
     def _call(self, network: nn.Module, given: Mapping[str, Any]) -> dict[str, Tensor]:
         keep = self.takes | ({"batch", "num_graphs"} if isinstance(network, FrameAveraging) else set())
         keep = set(given) if "axes" in given else keep
-        out = network(**{name: value for name, value in given.items() if name in keep})
+        given = {name: value for name, value in given.items() if name in keep}
+        if self.rounds and not isinstance(network, FrameAveraging):  # which rounds in its frames
+            given = rounded(given, network)
+        out = network(**given)
         return {next(iter(self.heads)): out.reshape(-1)} if isinstance(out, Tensor) else out
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.math.linalg import gather
-from fa_pyg.models.particles.edges import check_charge, check_system, graph_index, graph_means
-from fa_pyg.models.particles.gnn import NEAR, GNNConv, edge_features
+from fa_pyg.models.particles.edges import check_charge, check_system, displacements, graph_index, graph_means
+from fa_pyg.models.particles.gnn import NEAR, GNNConv, pair_features, pair_maps, run_layers
 
 __all__ = ["KinematicGNN", "free_motion"]
 
@@ -57,6 +60,7 @@ class KinematicGNN(nn.Module):
     """
 
     times: Tensor
+    invariants_of: ClassVar[dict[str, str]] = {"pos": "point", "vel": "vector"}
 
     def __init__(
         self,
@@ -91,6 +95,7 @@ class KinematicGNN(nn.Module):
         edge_index: Tensor,
         edge_attr: Tensor | None = None,
         batch: Tensor | None = None,
+        invariants: Mapping[str, Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         check_system(pos, vel, edge_index)
         check_charge(charge, len(pos))
@@ -98,9 +103,9 @@ class KinematicGNN(nn.Module):
         state = torch.cat([pos, vel], dim=-1)
         h = self.embed(state - graph_means(state, graph))
         source, target = edge_index
-        edge = self._edge_features(pos, vel, charge, source, target)
-        for layer in self.layers:
-            h = layer(h, edge, source, target)
+        edge = [self._directed(pos, vel, source, target)]
+        edge += [] if invariants is not None else [self._pairs(pos, vel, charge, source, target)]
+        h = run_layers(self.layers, h, torch.cat(edge, dim=-1), source, target, invariants)
         free = pos + self.horizon * vel
         if self.velocity:
             free = torch.cat([free, vel], dim=-1)
@@ -108,15 +113,35 @@ class KinematicGNN(nn.Module):
         moved = free + change - graph_means(change, graph)
         return moved.chunk(2, dim=-1) if self.velocity else moved
 
-    def _edge_features(
-        self, pos: Tensor, vel: Tensor, charge: Tensor, source: Tensor, target: Tensor
-    ) -> Tensor:
-        r, v = (gather(x, target) - gather(x, source) for x in (pos, vel))
+    def invariants(
+        self,
+        pos: Tensor,
+        vel: Tensor,
+        charge: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | None = None,
+        batch: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return what no frame changes: the part of each layer's filters that is made of invariants of pairs.
+
+        Arguments are those of a call (:class:`~fa_pyg.nn.invariants.Invariants`).
+        """
+        return pair_maps(self.layers, self._pairs(pos, vel, charge, *edge_index))
+
+    def _directed(self, pos: Tensor, vel: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """The features of edges that rotate."""
+        r, v = (displacements(x, source, target) for x in (pos, vel))
         if len(self.times) == 1:
-            return torch.cat([v, edge_features(pos, vel, charge, source, target)], dim=-1)
-        charges = gather(charge, target) * gather(charge, source)
+            return torch.cat([v, r], dim=-1)
         direction = r * (r.square().sum(-1, keepdim=True) + NEAR).rsqrt()
-        return torch.cat([r, direction, v, free_motion(r, v, charges, self.times)], dim=-1)
+        return torch.cat([r, direction, v], dim=-1)
+
+    def _pairs(self, pos: Tensor, vel: Tensor, charge: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """The invariant features of edges."""
+        if len(self.times) == 1:
+            return pair_features(pos, vel, charge, source, target)
+        r, v = (displacements(x, source, target) for x in (pos, vel))
+        return free_motion(r, v, gather(charge, target) * gather(charge, source), self.times)
 
 
 def free_motion(r: Tensor, v: Tensor, charges: Tensor, times: Tensor) -> Tensor:

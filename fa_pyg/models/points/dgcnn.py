@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -51,6 +54,8 @@ class DGCNN(nn.Module):
     lattices and symmetric parts.
     """
 
+    invariants_of: ClassVar[dict[str, str]] = {"pos": "point"}
+
     def __init__(
         self,
         width: float = 1.0,
@@ -79,14 +84,25 @@ class DGCNN(nn.Module):
         self.num_classes = num_classes
         self.head = make_head(num_classes, high, joined, width, act, dropout, pool, True, normalize)
 
-    def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
+    def invariants(self, pos: Tensor, batch: Tensor | None = None) -> dict[str, Tensor]:
+        """Return what no frame changes: the nearest neighbors of the points, for the first edge convolution.
+
+        Arguments are those of a call (:class:`~fa_pyg.nn.invariants.Invariants`).
+        """
+        first: Any = self.transforms[0] if self.transforms else self.convs[0]
+        return {"node_index": first.near(pos, read_clouds(pos, batch))}
+
+    def forward(
+        self, pos: Tensor, batch: Tensor | None = None, invariants: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
         clouds, h = read_clouds(pos, batch), pos
+        near: Tensor | None = None if invariants is None else invariants["node_index"]
         if self.transforms:
             edge_conv, net = self.transforms
-            h = clouds.transform(pos, net(edge_conv(pos, clouds), clouds))
+            h, near = clouds.transform(pos, net(edge_conv(pos, clouds, near), clouds)), None
         features = [pos] if self.coordinates else []
         for conv in self.convs:
-            h = conv(h, clouds)
+            h, near = conv(h, clouds, near), None  # of the points alone, not of their features
             features.append(h)
         joined = torch.cat(features, dim=1)
         return self.head(clouds.pool(self.of_cloud(joined), self.pool), joined, clouds)

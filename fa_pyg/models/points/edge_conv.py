@@ -28,7 +28,8 @@ class EdgeConv(nn.Module):
         channels: number of features, of h and then of each layer.
 
     Shapes:
-        h ``[N, channels[0]]``; returns ``[N, channels[-1]]``.
+        h ``[N, channels[0]]``, near ``[N, k]`` (default: found in the space of h); returns
+        ``[N, channels[-1]]``.
     """
 
     def __init__(self, k: int, act: nn.Module, pool: str, *channels: int) -> None:
@@ -37,8 +38,12 @@ class EdgeConv(nn.Module):
         self.first = nn.Linear(2 * channels[0], channels[1], bias=False)
         self.rest = mlp(act, *channels)[1:]  # all but its first map
 
-    def forward(self, h: Tensor, clouds: Clouds) -> Tensor:
-        near = knn_table(h, self.k, clouds.batch, clouds.points, ordered=False)
+    def near(self, h: Tensor, clouds: Clouds) -> Tensor:
+        """Return the neighbors of each node, ``[N, k]``."""
+        return knn_table(h, self.k, clouds.batch, clouds.points, ordered=False)
+
+    def forward(self, h: Tensor, clouds: Clouds, near: Tensor | None = None) -> Tensor:
+        near = self.near(h, clouds) if near is None else near
         of_difference, of_node = self.first.weight.chunk(2, dim=1)
         from_near = linear(h, of_difference).index_select(0, near.flatten())
         to_node = linear(h, of_node - of_difference)

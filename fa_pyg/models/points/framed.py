@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 from fa_pyg import checks
@@ -12,6 +15,7 @@ from fa_pyg.models.points.dgcnn import DGCNN
 from fa_pyg.models.points.heads import unit
 from fa_pyg.models.points.pointnet import PointNet
 from fa_pyg.nn import FrameAveraging
+from fa_pyg.nn.invariants import keyword
 
 __all__ = ["AVERAGES", "FADGCNN", "FAPointNet", "FramedPoints"]
 
@@ -149,8 +153,18 @@ class _Outputs(nn.Module):
         self.rep = average if num_classes is None else "scalar"
         self.level = "node" if num_classes is None else "graph"
 
-    def forward(self, pos: Tensor, batch: Tensor | None = None) -> Tensor:
-        out = self.model(pos, batch)
+    @property
+    def invariants_of(self) -> Mapping[str, Any] | None:
+        return getattr(self.model, "invariants_of", None)
+
+    def invariants(self, pos: Tensor, batch: Tensor | None = None) -> dict[str, Tensor]:
+        model: Any = self.model
+        return model.invariants(pos, batch)
+
+    def forward(
+        self, pos: Tensor, batch: Tensor | None = None, invariants: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        out = self.model(pos, batch, **keyword(invariants))
         if self.rep != "tensor":
             return out
         out = unit(out)

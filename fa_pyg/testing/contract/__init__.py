@@ -6,8 +6,9 @@ from fa_pyg.testing.contract.degenerate import DegenerateContract
 from fa_pyg.testing.contract.maps import MapContract
 from fa_pyg.testing.contract.models import ModelContract
 from fa_pyg.testing.contract.modules import ModuleContract
+from fa_pyg.testing.contract.run import run_contract
 
-__all__ = ["FrameContract"]
+__all__ = ["FrameContract", "run_contract"]
 
 
 class FrameContract(MapContract, ModuleContract, ModelContract, DegenerateContract):
@@ -20,7 +21,8 @@ class FrameContract(MapContract, ModuleContract, ModelContract, DegenerateContra
                 return PCAFrame(group)
 
     Independent of test frameworks: methods ``test_*`` raise AssertionError, or :class:`unittest.SkipTest` if
-    the frame does not promise what they check. pytest collects subclasses whose names begin with ``Test``.
+    the frame does not promise what they check. pytest collects subclasses whose names begin with ``Test``;
+    :func:`~fa_pyg.testing.run_contract` runs them without it.
 
     Attributes:
         groups: supported groups.

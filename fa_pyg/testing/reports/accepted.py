@@ -10,7 +10,7 @@ from fa_pyg.testing.reports.structures import count, elements
 from fa_pyg.testing.reports.subject import ModelError, RowsError, Subject
 from fa_pyg.testing.reports.trial import Trial
 
-__all__ = ["accepted", "by_finiteness", "in_precisions", "noise", "takes"]
+__all__ = ["accepted", "by_finiteness", "first_error", "in_precisions", "noise"]
 
 
 def in_precisions(
@@ -24,10 +24,10 @@ def in_precisions(
     found, failed = {}, {}
     for precision in wanted:
         subject = make(precision)
-        error = _first_error(subject, data)
+        error = _error_of_all(subject, data)
         if error and precision == "float64":
             subject.sets_default = True  # a model may make tensors without telling their type
-            error = _first_error(subject, data) and error
+            error = _error_of_all(subject, data) and error
         if error:
             failed[precision] = error
         else:
@@ -40,7 +40,7 @@ def in_precisions(
     return found, failed
 
 
-def _first_error(subject: Subject, data: Sequence[Data]) -> str | None:
+def _error_of_all(subject: Subject, data: Sequence[Data]) -> str | None:
     """First error, if no structure is taken."""
     errors = []
     for one in data:
@@ -72,9 +72,9 @@ def _error(subject: Subject, data: Data) -> str | None:
     return None
 
 
-def takes(subjects: Mapping[str, Subject], data: Data) -> bool:
-    """Whether the model can be called with a structure, in all precisions."""
-    return all(_error(subject, data) is None for subject in subjects.values())
+def first_error(subjects: Mapping[str, Subject], data: Data) -> str | None:
+    """First error that the model raises for a structure, in any precision."""
+    return next((error for one in subjects.values() if (error := _error(one, data))), None)
 
 
 def accepted(

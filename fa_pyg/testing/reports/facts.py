@@ -43,16 +43,22 @@ def facts(
     edges = trial.best.edges
     yield "called as", f"{binding}{mode}" + ("" if edges is None else f", edges within {edges:g}")
     yield "group", str(trial.group)
-    yield "data", _data(trial, origin) + (f"; {left_out} left out, see finite" if left_out else "")
+    yield (
+        "data",
+        _data(trial, origin) + (f"; {left_out} left out, which raise or are not finite" if left_out else ""),
+    )
     if not {"cell", "data"} & {*binding.sources.values()} and any("cell" in one for one in trial.data):
         yield "cells", "not used: the model takes none"
     moved = ", ".join(f"{k} is {rep}" for k, rep in trial.reps.items())
     yield "transforms", moved or "nothing"
     for one in trial.outputs:
-        yield f"output {one.name}", _output(one)
+        yield one.title, _output(one)
     if trial.best.skipped:
         names = ", ".join(sorted(trial.best.skipped))
         yield "left out", f"outputs {names}, whose rows are neither nodes nor structures"
+    if trial.best.others:
+        names = ", ".join(f"{name} ({kind})" for name, kind in trial.best.others.items())
+        yield "left out", f"outputs {names}, which are not real numbers"
     for precision, error in failed.items():
         yield "precision", f"{precision} cannot be checked: {error}"
     if trial.best.sets_default:

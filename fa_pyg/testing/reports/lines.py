@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.testing.continuity import Line, RefinedSteps, lines, refined_steps
+from fa_pyg.testing.continuity import Line, lines
+from fa_pyg.testing.reports.jumps import Sharpest, jump, sharpest_steps
 from fa_pyg.testing.reports.outputs import Output
 from fa_pyg.testing.reports.result import FAULT, OK, Row, Section, Worst
 from fa_pyg.testing.reports.structures import changed, count, name_of, spacing
 from fa_pyg.testing.reports.subject import ModelError
-from fa_pyg.testing.reports.trial import Trial, extent
+from fa_pyg.testing.reports.trial import NOISES, Trial, extent
 
 __all__ = ["apart", "check_continuity"]
 
-STEPS, ZOOMS, LARGEST, SHARPEST = 48, 3, 2, 3
-SHRINK = 2.0  # factor by which the last refinement must reduce the largest step; 8 for smooth outputs
+STEPS, ZOOMS = 48, 3
+SHRINK = 2.0  # factor by which the last refinement must reduce a sharp step; 8 at a kink
 FLOOR = 1e-6  # of the variation; smaller jumps do not count
 DISTANCE = 8.0  # to which halves of a structure are pulled apart, in spacings
 
@@ -39,7 +40,11 @@ def check_continuity(trial: Trial) -> Section:
         try:
             found = _refined(trial, alive, base, line)
         except ModelError as error:
-            remarks.append(f"{case}: left out, as the model raises {error}")
+            if case == "degenerate" or trial.allow_errors:  # which the data need not have
+                remarks.append(f"{case}: left out, as the model raises {error}")
+            else:
+                row = Row(case, "", FAULT, where=line.name, note=f"the model raises {error}")
+                rows[case, ""] = row
             continue
         count += 1
         for row in _rows(trial, alive, case, base, line, found):
@@ -107,38 +112,44 @@ def _scaled(line: Line, length: float, elements: tuple[int, ...] | None, generat
     return replace(line, start=factor * line.start, direction=factor * line.direction, z=z)
 
 
-def _refined(trial: Trial, outputs: list[Output], base: Data, line: Line) -> RefinedSteps:
-    n = len(line.start)
+def _refined(trial: Trial, outputs: list[Output], base: Data, line: Line) -> Sharpest:
+    def f(t: Tensor) -> Tensor:
+        found = trial.best([changed(base, pos=one) for one in line.at(t)])
+        return torch.stack([_row(one, outputs) for one in found])
 
-    def f(z: Tensor | None, pos: Tensor, batch: Tensor) -> Tensor:
-        made = [changed(base, pos=one) for one in pos.split(n)]
-        found = trial.best(made)
-        rows = [torch.cat([(one[o.name].flatten()) / o.variation for o in outputs]) for one in found]
-        return torch.stack(rows)
+    return sharpest_steps(f, STEPS, ZOOMS, 4 if trial.quick else 6)
 
-    few = (1, 2) if trial.quick else (LARGEST, SHARPEST)
-    return refined_steps(f, line, STEPS, ZOOMS, *few)
+
+def _row(values: Mapping[str, Tensor], outputs: list[Output]) -> Tensor:
+    return torch.cat([values[one.name].flatten() / one.variation for one in outputs])
 
 
 def _rows(
-    trial: Trial, outputs: list[Output], case: str, base: Data, line: Line, found: RefinedSteps
+    trial: Trial, outputs: list[Output], case: str, base: Data, line: Line, found: Sharpest
 ) -> Iterator[Row]:
-    low, high = (changed(base, pos=pos) for pos in line.at(found.interval))
-    before, after = trial.best([low, high])
-    precision, inside = list(trial.subjects)[-1], trial.precision_inside
-    sizes, distance = found.sizes.tolist(), (low["pos"] - high["pos"]).abs().max().item()
+    floors = {one.name: _floor(trial, one, base, line) for one in outputs}
+    at = found.worst(min(floors.values()), SHRINK)
+    around = [changed(base, pos=pos) for pos in line.at(found.points[0 if at is None else at])]
+    values, (low, high) = trial.best(around), around[2:4]
+    precision, distance = list(trial.subjects)[-1], (low["pos"] - high["pos"]).abs().max().item()
     for output in outputs:
-        a, b = before[output.name], after[output.name]
-        step = (a - b).norm().item() / output.variation
-        size = a.abs().max().item() if a.numel() else 0.0
-        floor = FLOOR + 3 * trial.allowed(output, inside, size, extent(low)) / output.variation
-        is_finite = bool(a.isfinite().all() and b.isfinite().all())
-        shrinks = sizes[-1] <= floor or sizes[-1] * SHRINK <= sizes[-2]
-        if is_finite and (shrinks or step <= max(floor, 0.1 * sizes[-1])):
+        some = [one[output.name] for one in values]
+        size = jump(some).norm().item() / output.variation
+        if at is None or size <= max(floors[output.name], 0.1 * found.after[at].item()):
             yield Row(case, output.name, OK)
             continue
+        is_finite = all(bool(one.isfinite().all()) for one in some)
         note = (
             f"it jumps where no point moves by more than {distance:.1e}" if is_finite else "it is not finite"
         )
-        worst = Worst((low, high), None, f"output {output.name}: {note}, between these two structures")
-        yield Row(case, output.name, FAULT, {precision: step}, floor, line.name, note, worst)
+        worst = Worst((low, high), None, f"{output.title}: {note}, between these two structures")
+        limit = floors[output.name]
+        yield Row(case, output.name, FAULT, {precision: size}, limit, line.name, note, worst)
+
+
+def _floor(trial: Trial, output: Output, base: Data, line: Line) -> float:
+    """Size of the smallest jump that counts, relative to the variation: beyond rounding and noise."""
+    low, high = (changed(base, pos=pos) for pos in line.at(torch.tensor([-1.0, 1.0], dtype=torch.float64)))
+    reach = max(extent(low), extent(high))
+    error = trial.allowed(output, trial.precision_inside, output.size, reach)
+    return FLOOR + (3 * error + NOISES * trial.noise.get(output.name, 0.0)) / output.variation

@@ -21,15 +21,21 @@ __all__ = ["check_finite", "check_modes", "check_repeated", "computes_lower"]
 RANDOM = "outputs are random"
 
 
-def check_finite(trial: Trial, infinite: Sequence[Data], left_out: Sequence[tuple[Data, str]]) -> Section:
+def check_finite(
+    trial: Trial,
+    infinite: Sequence[Data],
+    left_out: Sequence[tuple[Data, str]],
+    symmetric: Sequence[tuple[Data, str]],
+) -> Section:
     """Check that outputs are finite, and that the model takes all structures.
 
     Args:
         trial: with the structures of finite outputs.
         infinite: structures of other outputs.
         left_out: structures that the model does not take, and what it raises.
+        symmetric: the same of the symmetric structures, which it need not take.
     """
-    rows = []
+    rows = [_raised(trial, left_out)] if left_out else []
     for output in trial.outputs:
         bad = [one for one in infinite if not _is_finite(trial, one, output)]
         note = f"NaN or infinite on {len(bad)} of {len(trial.data) + len(infinite)} structures" if bad else ""
@@ -38,11 +44,23 @@ def check_finite(trial: Trial, infinite: Sequence[Data], left_out: Sequence[tupl
         rows.append(
             Row("all structures", output.name, FAULT if bad else OK, where=where, note=note, worst=worst)
         )
-    remarks = [f"left out, as the model raises {text}" for _, text in left_out[:3]]
+    remarks = [f"left out, as the model raises {text}" for _, text in left_out[1:3]]
     remarks += [f"and {len(left_out) - 3} structures more"] * (len(left_out) > 3)
+    if symmetric:
+        names = ", ".join(name_of(one) for one, _ in symmetric)
+        remarks.append(f"symmetric structures left out, as the model raises {symmetric[0][1]}: {names}")
     remarks += ["the other checks leave out structures without finite outputs"] * bool(infinite)
     good = f"on all {len(trial.data)} structures"
     return Section("finite", "outputs are finite numbers", tuple(rows), remarks=tuple(remarks), good=good)
+
+
+def _raised(trial: Trial, left_out: Sequence[tuple[Data, str]]) -> Row:
+    """Row of structures that the model does not take."""
+    (first, error), count = left_out[0], len(left_out)
+    note = f"on {count} of {count + trial.taken} structures the model raises {error}"
+    worst = Worst((first,), None, f"the model raises {error}")
+    verdict = NONE if trial.allow_errors else FAULT
+    return Row("call", "", verdict, where=name_of(first), note=note, worst=worst)
 
 
 def _is_finite(trial: Trial, data: Data, output: Output) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fa_pyg.reps import Rep, RepLike
 
-__all__ = ["Output", "cut", "described", "level_of", "tensors"]
+__all__ = ["Output", "cut", "described", "level_of", "tensors", "unreal"]
 
 ENERGIES = ("energy", "energies", "total_energy", "e", "u", "u0", "e_total", "pred_energy", "energy_pred")
 FORCES = ("forces", "force", "f", "pred_forces", "forces_pred", "node_forces")
@@ -41,6 +41,11 @@ class Output:
     size: float = 0.0
     variation: float = 0.0
 
+    @property
+    def title(self) -> str:
+        """Name in a report: ``"output energy"``."""
+        return self.name if self.name == "output" else f"output {self.name}"
+
 
 def tensors(out: Any, declared: Mapping[str, RepLike] | RepLike | None) -> dict[str, Tensor]:
     """Name the tensors of the output of a model.
@@ -51,16 +56,32 @@ def tensors(out: Any, declared: Mapping[str, RepLike] | RepLike | None) -> dict[
     names = list(declared) if isinstance(declared, Mapping) else []
     found = {k: v for k, v in _named(out, names).items() if isinstance(v, Tensor) and v.is_floating_point()}
     if not found:
-        kind = f"{type(out).__name__}"
-        if isinstance(out, Mapping):
-            kind += " of " + ", ".join(f"{k}: {type(v).__name__}" for k, v in out.items())
         raise ValueError(
-            f"output: expected a tensor of floating point, or a dict or tuple of them, found a {kind}; "
-            "wrap the model in a function that returns tensors"
+            f"output: expected a tensor of floating point, or a dict or tuple of them, found a {_kind(out)}; "
+            "wrap the model in a function that returns such tensors"
         )
     if missing := [name for name in names if name not in found]:
         raise ValueError(f"output: expected some of {', '.join(found)}, found {missing[0]!r}")
     return {name: found[name] for name in names} if names else found
+
+
+def unreal(out: Any) -> dict[str, str]:
+    """Types of the tensors of an output that are not real numbers, by name."""
+    values = _named(out, ()).items()
+    return {k: _type(v) for k, v in values if isinstance(v, Tensor) and not v.is_floating_point()}
+
+
+def _type(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _kind(out: Any) -> str:
+    """Types of an output, and of what is in it."""
+    if isinstance(out, Tensor):
+        return f"tensor of {_type(out)}"
+    parts = _named(out, ()) if isinstance(out, (Mapping, tuple, list)) else {}
+    inside = ", ".join(f"{k}: {_kind(v)}" for k, v in parts.items())
+    return type(out).__name__ + (f" of {inside}" if inside else "")
 
 
 def _named(out: Any, names: Sequence[str]) -> dict[str, Any]:

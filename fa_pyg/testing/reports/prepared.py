@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from fa_pyg.groups import Group
 from fa_pyg.nn.averaging import FrameAveraging
 from fa_pyg.reps import Rep, RepLike
 from fa_pyg.testing.reports import structures as made
-from fa_pyg.testing.reports.accepted import accepted, by_finiteness, in_precisions, noise, takes
+from fa_pyg.testing.reports.accepted import accepted, by_finiteness, first_error, in_precisions, noise
 from fa_pyg.testing.reports.facts import facts
 from fa_pyg.testing.reports.measured import measured_outputs
 from fa_pyg.testing.reports.modes import computes_lower
@@ -47,6 +47,7 @@ class Settings:
     tol: float | None
     quick: bool | None
     seed: int
+    allow_errors: bool = False
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Prepared:
         subject: makes the model in a mode (whether training), in the highest precision.
         infinite: structures whose outputs are not finite.
         left_out: structures that the model does not take, and what it raises.
+        symmetric: the same of the symmetric structures of the catalogue.
         facts: for the head of the report.
     """
 
@@ -67,6 +69,7 @@ class Prepared:
     subject: Callable[[bool], Subject]
     infinite: list[Data]
     left_out: list[tuple[Data, str]]
+    symmetric: list[tuple[Data, str]]
     facts: list[tuple[str, str]]
 
 
@@ -103,7 +106,7 @@ def prepared(model: Callable, data: Any, settings: Settings) -> Prepared:
     subjects, failed = in_precisions(lambda precision: make(precision, settings.training), wanted, given)
     good, left_out = accepted(subjects, given)
     unit, is_plain = _unit(good), _is_plain(binding, keys)
-    more = list(_symmetric(subjects, good, settings.group.dim, unit)) if is_plain else []
+    more, refused = _symmetric(subjects, good, settings.group.dim, unit) if is_plain else ([], [])
     finite, infinite = by_finiteness(subjects, [*good, *more])
     trial = Trial(
         data=finite,
@@ -116,6 +119,8 @@ def prepared(model: Callable, data: Any, settings: Settings) -> Prepared:
         quick=bool(settings.quick),
         tol=settings.tol,
         given=sum(any(one is other for other in good) for one in finite),
+        taken=len(good),
+        allow_errors=settings.allow_errors,
         elements=made.elements(finite),
         is_plain=is_plain,
     )
@@ -124,7 +129,7 @@ def prepared(model: Callable, data: Any, settings: Settings) -> Prepared:
         facts(model, binding, trial, origin, failed, len(left_out) + len(infinite), settings.training)
     )
     precision = list(subjects)[-1]
-    return Prepared(model, settings, trial, other, infinite, left_out, told)
+    return Prepared(model, settings, trial, other, infinite, left_out, refused, told)
 
 
 def _measure(trial: Trial, declared: Declared, good: Sequence[Data], settings: Settings) -> None:
@@ -144,19 +149,22 @@ def _measure(trial: Trial, declared: Declared, good: Sequence[Data], settings: S
 
 def _symmetric(
     subjects: Mapping[str, Subject], data: Sequence[Data], dim: int, unit: float
-) -> Iterator[Data]:
-    """Symmetric structures that the model takes."""
+) -> tuple[list[Data], list[tuple[Data, str]]]:
+    """Symmetric structures that the model takes, and the others with what it raises."""
+    good, refused = [], []
     if dim and all(one.get("pos") is not None for one in data):
-        found = made.symmetric(made.elements(data), dim, unit)
-        yield from (one for one in found if takes(subjects, one))
+        for one in made.symmetric(made.elements(data), dim, unit):
+            error = first_error(subjects, one)
+            good += [one] * (error is None)
+            refused += [] if error is None else [(one, error)]
+    return good, refused
 
 
 def _given(data: Any, settings: Settings, generator: torch.Generator) -> tuple[list[Data], str]:
     if data is None:
         if settings.group.dim != 3:
-            raise ValueError(
-                f"data: expected structures for {settings.group}, found None, which is molecules"
-            )
+            hint = "; the default, small molecules, is three-dimensional"
+            raise ValueError(f"data: expected structures (--data) for {settings.group}, found none{hint}")
         count = max(settings.num, 1)
         return made.structures(made.molecules(count, generator)), "small molecules of fa_pyg"
     found = made.structures(data)

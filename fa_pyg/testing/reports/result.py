@@ -142,16 +142,22 @@ class Report:
         facts: model, data, outputs, ..., in words.
         sections: one for each check.
         seconds: time that it took.
+        structures: number of structures that the model was called with.
+        raised: number of those on which it raises, which are left out of the checks.
+        allow_errors: whether that is accepted.
     """
 
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
     seconds: float = 0.0
+    structures: int = 0
+    raised: int = 0
+    allow_errors: bool = False
 
     @property
     def passed(self) -> bool:
-        """Whether something was checked, and no fault was found."""
-        return not self.faults and not self.is_empty
+        """Whether something was checked, no fault was found, and the model takes all structures."""
+        return not self.faults and not self.is_empty and (self.allow_errors or not self.raised)
 
     @property
     def is_empty(self) -> bool:

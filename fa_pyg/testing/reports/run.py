@@ -27,7 +27,7 @@ __all__ = ["SECTIONS", "report"]
 
 # Checks by name, in the order of the report.
 SECTIONS: dict[str, Callable[[Prepared], Section]] = {
-    "finite": lambda p: check_finite(p.trial, p.infinite, p.left_out),
+    "finite": lambda p: check_finite(p.trial, p.infinite, p.left_out, p.symmetric),
     "determinism": lambda p: check_repeated(p.trial),
     "batch": lambda p: check_batch(p.trial),
     "permutation": lambda p: check_permutations(p.trial),
@@ -58,6 +58,7 @@ def report(
     tol: float | None = None,
     quick: bool | None = None,
     seed: int = 0,
+    allow_errors: bool = False,
 ) -> Report:
     r"""Check whether a model is equivariant, independent of the batch, conservative, continuous, ...
 
@@ -91,6 +92,8 @@ def report(
         tol: bound on errors relative to the variation, for models that are equivariant up to it.
         quick: fewer motions, lines and scans; default if the model is slow.
         seed: of all random numbers.
+        allow_errors: accept that the model raises on some of the structures, which are left out; default: a
+            fault.
 
     Raises:
         ValueError: naming the argument: for a model that cannot be called with the data, parameters that
@@ -104,21 +107,23 @@ def report(
     checks.number("edges", edges, above=0, optional=True)
     checks.number("tol", tol, 0, optional=True)
     checks.flag("training", training)
+    checks.flag("allow_errors", allow_errors)
     checks.flag("quick", quick, optional=True)
     checks.one_of("dtype", dtype, ("float32", "float64"), optional=True)
     wanted = checks.some_of("only", only, SECTIONS) or list(SECTIONS)
     start = time.perf_counter()
     inputs, output = _checked_inputs(inputs), _checked_output(output)
     checks.instance("names", names, Mapping, "a dict of parameters and attributes", optional=True)
-    settings = Settings(
-        Group.of(group), inputs, output, names or {}, edges, num, dtype, training, tol, quick, seed
-    )
+    fixed = (edges, num, dtype, training, tol, quick, seed, allow_errors)
+    settings = Settings(Group.of(group), inputs, output, names or {}, *fixed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         ready = _prepared(model, data, settings)
         wanted = wanted if ready.trial.given else ["finite"]  # outputs are not finite on any structure
         sections = [_checked(name, check, ready) for name, check in SECTIONS.items() if name in wanted]
-    return Report(tuple(ready.facts), tuple(sections), time.perf_counter() - start)
+    raised = len(ready.left_out)
+    counts = (ready.trial.taken + raised, raised, allow_errors)
+    return Report(tuple(ready.facts), tuple(sections), time.perf_counter() - start, *counts)
 
 
 def _prepared(model: Callable, data: Any, settings: Settings) -> Prepared:

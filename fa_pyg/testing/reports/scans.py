@@ -13,7 +13,7 @@ from fa_pyg.neighbors.covalent import covalent_bonds
 from fa_pyg.testing.curvature import stretches
 from fa_pyg.testing.reports.lines import apart
 from fa_pyg.testing.reports.outputs import Output
-from fa_pyg.testing.reports.result import FAULT, OK, Curve, Row, Section, Worst
+from fa_pyg.testing.reports.result import FAULT, NONE, OK, Curve, Row, Section, Worst
 from fa_pyg.testing.reports.structures import changed, count, name_of
 from fa_pyg.testing.reports.subject import ModelError
 from fa_pyg.testing.reports.trial import Trial, extent
@@ -49,7 +49,8 @@ def check_scans(trial: Trial) -> Section:
         try:
             found = sharpest(f, *span, _noise(trial, energy, data))
         except ModelError as error:
-            rows.append(Row(name, energy.name, FAULT, note=f"the model raises {error}", where=name_of(data)))
+            verdict, note = NONE if trial.allow_errors else FAULT, f"the model raises {error}"
+            rows.append(Row(name, energy.name, verdict, note=note, where=name_of(data)))
             continue
         rows.append(_row(trial, name, energy.name, data, f, found))
         mark = found.at if rows[-1].verdict == FAULT else None

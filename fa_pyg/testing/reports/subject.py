@@ -15,7 +15,7 @@ from torch_geometric.data import Batch, Data
 from fa_pyg.neighbors import radius_graph
 from fa_pyg.reps import RepLike
 from fa_pyg.testing.reports.names import Binding
-from fa_pyg.testing.reports.outputs import cut, level_of, tensors
+from fa_pyg.testing.reports.outputs import cut, level_of, tensors, unreal
 from fa_pyg.testing.reports.structures import count
 
 __all__ = ["Declared", "ModelError", "RowsError", "Subject"]
@@ -33,7 +33,8 @@ class RowsError(ModelError):
 
     def __init__(self, name: str, shape: Sequence[int], sizes: Sequence[int]) -> None:
         super().__init__(
-            f"output {name!r} has the shape {list(shape)}, for {sum(sizes)} nodes of {len(sizes)} structures"
+            f"the output {name!r} has the shape {list(shape)}, for {sum(sizes)} nodes of {len(sizes)} "
+            "structures"
         )
         self.name = name
 
@@ -64,6 +65,7 @@ class Subject:
         self.together = binding.takes_batch
         self.levels: dict[str, str] = {}
         self.skipped: set[str] = set()  # outputs that have rows of neither nodes nor structures
+        self.others: dict[str, str] = {}  # type of outputs that are not real numbers
         self.wants_grad = False
         self.sets_default = False  # whether the default precision of torch is set as well
 
@@ -132,6 +134,7 @@ class Subject:
                 out = self._run(batch)
         except Exception as error:  # of a model of any kind
             raise ModelError(_said(error, data)) from error
+        self.others = unreal(out)
         found = {k: v for k, v in tensors(out, self.declared).items() if k not in self.skipped}
         if not found:
             raise ModelError("no output has rows of nodes or structures")

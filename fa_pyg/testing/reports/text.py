@@ -33,12 +33,21 @@ def _printable(line: str) -> str:
 
 def conclusion(report: Report) -> str:
     """Result in a sentence."""
+    return f"{_found(report)} ({report.seconds:.0f} s)"
+
+
+def _found(report: Report) -> str:
     faults = sorted({section.name for section, _ in report.faults})
+    good, all_of_them = report.structures - report.raised, report.structures
+    raises = f"; the model raises on {report.raised} of {all_of_them} structures" if report.raised else ""
     if faults:
-        return f"Faults in {', '.join(faults)}. ({report.seconds:.0f} s)"
+        return f"Faults in {', '.join(faults)}{raises}."
     if report.is_empty:
-        return f"Nothing could be checked; the sections say why. ({report.seconds:.0f} s)"
-    return f"No fault was found. ({report.seconds:.0f} s)"
+        return f"Nothing could be checked; the sections say why{raises}."
+    if not report.raised:
+        return "No fault was found."
+    passed = f"No fault was found on {good} of {all_of_them} structures; on {report.raised} the model raises"
+    return f"{passed}, which is accepted." if report.allow_errors else f"{passed}. Not passed."
 
 
 def summary(section: Section) -> str:

@@ -18,7 +18,7 @@ from fa_pyg.testing.reports.result import FAULT, NONE, OK, Row, Worst
 from fa_pyg.testing.reports.structures import changed, name_of
 from fa_pyg.testing.reports.subject import ModelError, Subject
 
-__all__ = ["ROUNDINGS", "SHRINKS", "Found", "Tally", "Trial", "extent", "judged"]
+__all__ = ["NOISES", "ROUNDINGS", "SHRINKS", "Found", "Tally", "Trial", "extent", "judged"]
 
 ROUNDINGS = 1000  # rounding errors that an error may amount to
 SHRINKS = 1e-5  # an error that is smaller by this factor in float64 than in float32 is of rounding
@@ -46,6 +46,8 @@ class Trial:
         is_slow: whether the check is quick because the model is slow.
         noise: difference of an output between two calls, in the units of the output.
         given: number of structures of the user; the others are symmetric ones of the catalogue.
+        taken: number of structures of the user that the model takes, finite outputs or not.
+        allow_errors: whether the model may raise on some structures.
     """
 
     data: list[Data]
@@ -59,6 +61,8 @@ class Trial:
     tol: float | None = None
     lowered: bool = False
     given: int = 0
+    taken: int = 0
+    allow_errors: bool = False
     elements: tuple[int, ...] | None = None
     is_plain: bool = False
     is_slow: bool = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from fa_pyg.io.points import WRITTEN, read_points, write_points
+from fa_pyg.io.points import read_points, write_points
 from fa_pyg.models import PatchedNormals, orient_normals
-from fa_pyg.potential.device import find_device
+from fa_pyg.options import predict as options
+from fa_pyg.potential.device import default_device, find_device
 from fa_pyg.train.run import load_best
 from fa_pyg.train.tasks.normals import NormalsModule
 from fa_pyg.transforms import NormalizeCloud
 
-__all__ = ["estimate", "load_normals", "main"]
+__all__ = ["estimate", "load_normals", "main", "run"]
 
 
 def load_normals(folder: str | Path, trust: str | Iterable[str] = ()) -> NormalsModule:
@@ -65,55 +66,37 @@ def estimate(
 
 def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command line; return 0, or 2 if a file was left out or nothing was done."""
-    given = _parser(prog).parse_args(args)
     try:
-        find_device(given.device, "--device")
-        module = load_normals(given.run, given.trust).to(given.device)
-        PatchedNormals(module.model, given.patch_size, given.overlap)  # checks the options
-        targets = _targets(given.files, given.out)
+        return run(options.normals(args, prog))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    options = (given.patch_size, given.overlap, given.orient)
-    done = [_is_done(module, *one, options) for one in zip(given.files, targets, strict=True)]
+
+
+def run(given: Namespace) -> int:
+    """Estimate normals with the options of a command line, and say what was done; return as :func:`main`.
+
+    Raises:
+        ValueError: for a run that cannot be loaded, and options that are wrong.
+    """
+    device = default_device() if given.device is None else given.device
+    find_device(device, "--device")
+    module = load_normals(given.run, given.trust).to(device)
+    PatchedNormals(module.model, given.patch_size, given.overlap)  # checks the options
+    targets: list[Path] = given.targets
+    targets[0].parent.mkdir(parents=True, exist_ok=True)
+    settings = (given.patch_size, given.overlap, given.orient)
+    done = [_is_done(module, *one, settings) for one in zip(given.files, targets, strict=True)]
     if any(done):
-        print(f"next: any viewer of point clouds opens {targets[done.index(True)]}, with its normals")
+        print(_next(targets[done.index(True)]))
     return 0 if all(done) else 2
 
 
-def _parser(prog: str | None) -> argparse.ArgumentParser:
-    description = "Estimate the normals of scans with a trained model."
-    parser = argparse.ArgumentParser(prog, description=description, allow_abbrev=False)
-    parser.add_argument("run", type=Path, help="folder of a run of `fa-pyg train normals`, .../version_0")
-    parser.add_argument(
-        "files", nargs="+", type=Path, help="scans or meshes: .ply, .obj, .stl, .off, .npy, .xyz, .txt, .csv"
-    )
-    out = "folder, which gets a .ply for each file; or for one file, a file .ply or .npz"
-    parser.add_argument("-o", "--out", required=True, type=Path, help=out)
-    parser.add_argument("--patch-size", "--patch_size", type=int, default=512, help="points of a patch (512)")
-    parser.add_argument("--overlap", type=float, default=2.0, help="mean number of patches of a point (2)")
-    parser.add_argument("--orient", action="store_true", help="make the signs consistent")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    trust = "a class or module that config.yaml may name, beside those of fa_pyg"
-    parser.add_argument("--trust", action="append", default=[], metavar="NAME", help=trust)
-    return parser
-
-
-def _targets(files: Sequence[Path], out: Path) -> list[Path]:
-    """Return the file to write for each file to read."""
-    if out.suffix.lower() in WRITTEN:
-        if len(files) > 1:
-            raise ValueError(f"--out: expected a folder for {len(files)} files, found {out}")
-        found = [out]
-    else:
-        found = [out / f"{path.stem}.ply" for path in files]
-    for i, (path, target) in enumerate(zip(files, found, strict=True)):
-        if target in found[:i]:
-            raise ValueError(f"{path}: expected files of different names, found another of {target.name}")
-        if target.exists() and any(one.exists() and one.samefile(target) for one in files):
-            raise ValueError(f"--out: expected another file than those to read, found {target}")
-    found[0].parent.mkdir(parents=True, exist_ok=True)
-    return found
+def _next(target: Path) -> str:
+    """Say what can be done with a file of points and normals."""
+    if target.suffix.lower() == ".npz":
+        return f'next: numpy.load("{target}") has pos and normal'
+    return f"next: any viewer of point clouds opens {target}, with its normals"
 
 
 def _is_done(module: NormalsModule, path: Path, target: Path, options: tuple[int, float, bool]) -> bool:

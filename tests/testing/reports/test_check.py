@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from fa_pyg.cli.check import SECTIONS, main
+from fa_pyg.cli.check import main
+from fa_pyg.options.check import SECTIONS
 from fa_pyg.testing.reports import SECTIONS as CHECKS
 
 MODULE = """

@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from fa_pyg.io import read_xyz
 from fa_pyg.testing import Motion, report
+from fa_pyg.testing.reports.jumps import sharpest_steps
 from fa_pyg.testing.reports.scans import sharpest
 from fa_pyg.testing.reports.structures import molecules, structures
 
@@ -157,7 +158,7 @@ def test_points_vectors_and_names_are_recognized():
 
     found = report(step, cloud_data(), names={"velocity": "vel"}, **QUICK)
     assert dict(found.facts)["called as"] == "model(coords=pos, velocity=vel, batch)"
-    assert "point of each node" in dict(found.facts)["output output"]
+    assert "point of each node" in dict(found.facts)["output"]
     assert found.passed
     declared = report(step, cloud_data(), output="vector", names={"velocity": "vel"}, **QUICK)
     assert {section.name for section, _ in declared.faults} == {"translation"}
@@ -266,7 +267,7 @@ def test_the_worst_input_gives_the_error_again(tmp_path):
     batch = torch.zeros(len(before.z), dtype=torch.long)
     model = model.double()
     difference = (model(before.z, before.pos, batch) - model(before.z, after.pos, batch)).abs().item()
-    variation = float(re.search(r"variation ([\d.e+-]+)", dict(found.facts)["output output"])[1])
+    variation = float(re.search(r"variation ([\d.e+-]+)", dict(found.facts)["output"])[1])
     assert difference / variation == pytest.approx(float(before.error), rel=0.05)
 
 
@@ -357,3 +358,46 @@ def test_molecules_are_what_is_asked_for():
     found = structures(molecules(14, torch.Generator().manual_seed(0)))
     assert len(found) == 14
     assert all(one.pos.dtype == torch.float64 for one in found)
+
+
+class SmallJump(nn.Module):
+    """Smooth energy of a molecule, and a jump of a thousandth of its variation in an ordinary step."""
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, z, pos):
+        r = (pos[0] - pos[1]).norm()
+        return ((3 * r).sin() + self.size * (r > 1.02)).view(1)
+
+
+def test_small_jumps_in_ordinary_steps_are_found():
+    data = Data(z=torch.tensor([8, 1]), pos=torch.tensor([[0.0, 0, 0], [0, 0, 1]]))
+    for size, expected in ((1e-4, False), (0.0, True)):
+        found = report(SmallJump(size), data, only=["continuity"], num=1)
+        assert found.passed is expected, found.text()
+
+
+def test_jumps_of_hard_functions():
+    """Steep, kinked, with a root: jumps are found, and none where there is none."""
+    c = 0.1234
+    for f in (
+        torch.sin,
+        lambda t: ((t - 0.5) / 0.01).tanh(),
+        lambda t: (t - 0.4).abs(),
+        lambda t: (t + 0.4).abs().sqrt(),
+    ):
+        sizes = [0.0, 1e-3, 1.0]
+        found = [
+            sharpest_steps(lambda t, f=f, j=j: (f(t) + j * (t > c)).unsqueeze(1), 48, 3, 6) for j in sizes
+        ]
+        at = [one.worst(1e-6, 2.0) for one in found]
+        assert at[0] is None
+        for one, k, size in zip(found[1:], at[1:], sizes[1:], strict=True):
+            assert one.after[k].item() == pytest.approx(size, rel=1e-2)
+            assert one.points[k, 2] <= c <= one.points[k, 3]
+
+
+def test_values_that_are_not_finite_are_jumps():
+    assert sharpest_steps(lambda t: (1 / t).unsqueeze(1), 48, 3, 6).worst(1e-6, 2.0) is not None

@@ -1,5 +1,9 @@
 """Normals of scans in files, by a run trained on shipped parts."""
 
+import re
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -100,7 +104,7 @@ def test_wrong_options(run, tmp_path, capsys):
         ([run, a, b, "-o", tmp_path / "out"], "a.ply: expected files of different names"),
         ([run, b, "-o", tmp_path], "--out: expected another file than those to read"),
         ([run, a, "-o", tmp_path, "--overlap", "0"], "overlap: expected a number >= 1"),
-        ([tmp_path, a, "-o", tmp_path / "out"], "config.yaml: expected a configuration, found none"),
+        ([tmp_path, a, "-o", tmp_path / "out"], "is a folder above runs: "),
         ([other, a, "-o", tmp_path / "out"], "expected a run of `fa-pyg train normals`, found one of Cla"),
     ]:
         assert predict([*map(str, arguments), "--device", "cpu"]) == 2
@@ -114,3 +118,38 @@ def test_points_are_written_as_they_are_read(tmp_path):
     assert np.array_equal(read_points(tmp_path / "a.ply"), pos)
     with pytest.raises(ValueError, match=r"a\.stl: expected a file \.npz or \.ply"):
         write_points(tmp_path / "a.stl", pos, pos)
+
+
+def test_points_are_written_without_normals(tmp_path):
+    pos = scan()
+    for name in ("a.ply", "a.npz"):
+        write_points(tmp_path / name, pos)
+    assert np.array_equal(read_points(tmp_path / "a.ply"), pos)
+    assert [*np.load(tmp_path / "a.npz")] == ["pos"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a.xyz: expected numbers [N, 3], found float64 [0, 3]"),
+        ("x y z\n", "a.xyz: expected numbers [N, 3], found float64 [0, 3]"),
+        ("3\n\nO 0 0 0\nH 1 0 0\n", "fa-pyg predict molecules reads molecules"),
+    ],
+)
+def test_files_without_points_are_told(text, message, tmp_path):
+    (tmp_path / "a.xyz").write_text(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=re.escape(message)):
+            read_points(tmp_path / "a.xyz")
+
+
+def test_what_is_written_is_told(tmp_path, capsys, run):
+    np.savetxt(tmp_path / "a.xyz", scan())
+    file, checkpoint = str(tmp_path / "a.xyz"), str(Path(run, "best.ckpt"))
+    assert predict([checkpoint, file, "-o", str(tmp_path / "a.npz"), "--device", "cpu"]) == 0
+    assert f'next: numpy.load("{tmp_path / "a.npz"}") has pos and normal' in capsys.readouterr().out
+    assert predict([checkpoint, file, "-o", str(tmp_path / "b.xyz"), "--device", "cpu"]) == 2
+    assert "--out: expected a folder, or a file .npz or .ply, found" in capsys.readouterr().err
+    assert predict([str(Path(run, "config.yaml")), file, "-o", str(tmp_path), "--device", "cpu"]) == 2
+    assert "RUN: expected the folder of a run, or its best.ckpt" in capsys.readouterr().err

@@ -1,0 +1,157 @@
+"""Invariants of a call: what no frame changes, computed once for all frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from fa_pyg import checks
+from fa_pyg.calls import Call, Layout, Name
+from fa_pyg.calls.names import is_pairs
+from fa_pyg.copies import Slots
+from fa_pyg.frames import FrameSet, Level, Rows
+from fa_pyg.reps import Rep
+
+__all__ = ["Invariants", "keyword", "offers_invariants"]
+
+LEVELS = ("edge", "node", "graph")
+
+
+class Invariants:
+    r"""Quantities of a model that no frame changes, computed once for a call and used in all its frames.
+
+    The input in one frame is that in another, rotated or reflected about the origin, since the frames of a
+    body share the origin (and the scale and velocity, in groups that have them):
+
+    .. math:: g_k^{-1} x = R_k^\top R_0\, (g_0^{-1} x)
+
+    So what a model computes from distances and angles is the same in every frame: edges by radius, radial
+    functions and filters, tables of neighbors, embeddings of types. A model offers them by two attributes,
+    and takes them as a keyword of its ``forward``:
+
+    .. code-block:: python
+
+        class Net(nn.Module):
+            invariants_of = {"pos": "point"}                     # of which inputs
+
+            def invariants(self, z, pos, batch=None):            # the arguments of forward
+                edge_index = radius_graph(pos, self.cutoff, batch)
+                return {"edge_index": edge_index, "edge_filter": self.filter(distances(pos, edge_index))}
+
+            def forward(self, z, pos, batch=None, invariants=None):
+                found = self.invariants(z, pos, batch) if invariants is None else invariants
+                ...
+
+    * ``invariants_of`` are the representations of inputs under whose *joint* rotations and reflections the
+      results are invariant. They are used only if the inputs of the call that transform are declared to be
+      exactly these, of the same rank and parity: an angle between a position and a velocity is no invariant
+      where the velocity is declared "scalar".
+    * The method is called on the input in the first frame, which is centered (and scaled, and at rest): the
+      first call of the model gives the same numbers as without, a single frame has nothing to share, and
+      distances are also right for ``"R+:E(3)"``.
+    * Names begin with the level of the rows, as PyG's: ``edge_*``, ``node_*``, ``graph_*``. The rows
+      ``edge_*`` are those of ``edge_index [2, E]`` (default: of the call); ``node_index*`` are tables
+      ``[N, k]`` of nodes. By these levels they are repeated where slots share a call, and selected where
+      later slots hold only some of the graphs.
+    * Gradients flow through them: forces and second derivatives are those of the average without, since
+      derivatives of a distance are the same in every frame.
+
+    Models without these attributes, frames of graphs and calls with ``invariants=`` are left alone.
+    :func:`fa_pyg.testing.assert_invariants` compares a model with and without.
+
+    Args:
+        values: the invariants by name.
+        layout: the layout of the call.
+
+    Raises:
+        ValueError: for a value that is not a tensor, a name without a level, another number of rows than its
+            level has, and rows of edges in a call without edges.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor], layout: Layout) -> None:
+        checks.instance("invariants", values, Mapping, "a dict of tensors")
+        self.values, self.layout = dict(values), layout
+        edges = self.values.get("edge_index", layout.edge_index)
+        self._edges = None if edges is None else self._rows_of(edges)
+        for name, value in self.values.items():
+            self._check(name, value)
+
+    @classmethod
+    def of(
+        cls,
+        model: Callable[..., Any],
+        inputs: Mapping[Name, Rep],
+        layout: Layout,
+        frames: FrameSet,
+        first: Callable[[], Mapping[Name, Tensor]],
+    ) -> Invariants | None:
+        """Return the invariants of a call; None where the model offers none, or nothing would be shared.
+
+        Args:
+            model: the model.
+            inputs: the declared inputs.
+            layout, frames: of the call.
+            first: returns the inputs in the first frame.
+        """
+        is_shared = frames.keeps_rows and len(frames.slot_sizes) > 1
+        if not is_shared or not offers_invariants(model, inputs, layout.call):
+            return None
+        compute: Any = model
+        return cls(layout.call.run(compute.invariants, first()), layout)
+
+    def part(self, slots: Slots) -> dict[str, Tensor]:
+        """Return the invariants of these copies."""
+        if slots.is_source:
+            return self.values
+        return {name: self._copied(name, value, slots) for name, value in self.values.items()}
+
+    def _copied(self, name: str, value: Tensor, slots: Slots) -> Tensor:
+        rows = self._rows(name)
+        if name == "edge_index":
+            return slots.selection.node_index(value, rows, -1, name)
+        if name.startswith("node_index"):
+            return slots.selection.node_index(value, rows, 0, name)
+        return slots.selection.gather(value, rows)
+
+    def _rows(self, name: str) -> Rows:
+        level = name.split("_")[0]
+        if level not in LEVELS:
+            expected = ", ".join(f"{one}_*" for one in LEVELS)
+            checks.refuse("invariants", f"names by level, {expected}", name)
+        if level == "edge" and self._edges is None:
+            checks.refuse("invariants", "edge_index with rows of edges", name)
+        return self._edges if level == "edge" and self._edges is not None else self.layout.of(level)
+
+    def _rows_of(self, edge_index: Tensor) -> Rows:
+        if not is_pairs(edge_index):
+            found = list(edge_index.shape) if isinstance(edge_index, Tensor) else edge_index
+            checks.refuse("invariants['edge_index']", "node indices [2, E]", found)
+        batch = self.layout.batch
+        body = None if batch is None else batch.index_select(0, edge_index[0])
+        return Rows(Level.INDEX, body, edge_index.size(1))
+
+    def _check(self, name: str, value: object) -> None:
+        checks.instance(f"invariants[{name!r}]", value, Tensor, "a tensor")
+        rows, axis = self._rows(name), 1 if name == "edge_index" else 0
+        if isinstance(value, Tensor) and (not value.dim() or value.size(axis) != rows.count):
+            expected = f"{rows.count} rows ({name.split('_')[0]})"
+            raise ValueError(f"invariants[{name!r}]: expected {expected}, found {list(value.shape)}")
+
+
+def offers_invariants(model: object, inputs: Mapping[Name, Rep], call: Call) -> bool:
+    """Whether a model offers invariants of a call: of exactly the declared inputs that transform."""
+    of = getattr(model, "invariants_of", None)
+    if not isinstance(of, Mapping) or "invariants" in call.values:
+        return False
+    given = {k: rep for k, rep in inputs.items() if not rep.is_invariant and call.get(k) is not None}
+    wanted = {k: Rep.of(rep, f"invariants_of[{k!r}]") for k, rep in of.items() if call.get(k) is not None}
+    return given.keys() == wanted.keys() and all(
+        (rep.rank, rep.pseudo) == (wanted[k].rank, wanted[k].pseudo) for k, rep in given.items()
+    )
+
+
+def keyword(invariants: Mapping[str, Tensor] | None) -> dict[str, Any]:
+    """Return the keyword with which a wrapper passes invariants on: none for a model that takes none."""
+    return {} if invariants is None else {"invariants": invariants}

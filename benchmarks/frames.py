@@ -4,8 +4,8 @@ All get the same PyG batch. ``faenet`` and PyG's ``NormalizeRotation`` (one pose
 graph, ``frame-averaging-pytorch`` on padded tensors: each is timed from the batch, and on input prepared
 before, as in a data set whose graphs are transformed before they are collated. A ratio is the median over the
 interleaved rounds of one run. The limit is what memory alone costs: the points read once, and eight copies
-of them written to a new tensor. The copies of ``frame-averaging-pytorch`` are a transposed view, which a
-network has to copy first: "in rows" includes this copy.
+of them written to a new tensor. The copies of ``frame-averaging-pytorch`` are a transposed view, which the
+first layer of a network has to copy: "in rows" includes this copy.
 
     python benchmarks/frames.py [--sizes 1 32 512 4096] [--points 100000] [--threads 1 2] [--no-compile]
         [--json ratios.json]

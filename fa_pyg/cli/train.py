@@ -50,8 +50,9 @@ def main(args: Sequence[str]) -> int:
         return 2
     if not is_quiet and results:
         from fa_pyg.train.command_line import trusted_names
+        from fa_pyg.train.quiet import say
 
-        print(_next(task, results, trusted_names(given)[0]))
+        say(_next(task, results, trusted_names(given)[0]))
     return 0
 
 

@@ -156,6 +156,8 @@ def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
         name, sign, value = word.partition("=")
         if not (name and sign and value):
             raise ValueError(f"{option}: expected NAME=VALUE, found {word!r}")
+        if name in found:
+            raise ValueError(f"{option}: expected each name once, found {name!r} twice")
         found[name] = value
     return found
 

@@ -88,10 +88,15 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parsed(self, args: Sequence[str] | None = None) -> argparse.Namespace:
-        """Parse a command line; an option that does not exist is told before one that is missing."""
+        """Parse a command line; an option that does not exist is told before one that is missing.
+
+        Empty words are refused: they are variables of a shell that are not set, not the current folder.
+        """
         words = sys.argv[1:] if args is None else list(args)
         if wrong := unknown_option(words, self._names()):
             self.error(wrong)
+        if empty := _empty(words):
+            self.error(f"{empty}: expected a value, found an empty one")
         return self.parse_args(words)
 
     def _names(self) -> Iterator[str]:
@@ -105,6 +110,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         text = _explained(message.removeprefix("argument "))
         self.exit(2, f"error: {printable(text)}\n{self.prog} --help shows all options\n")
+
+
+def _empty(words: Sequence[str]) -> str | None:
+    """Return the option, or "arguments", of the first empty word."""
+    for before, word in zip(["", *words], words, strict=False):
+        if word.startswith("--") and word.endswith("="):
+            return word[:-1]
+        if not word:
+            return before if before.startswith("-") else "arguments"
+    return None
 
 
 def _explained(message: str) -> str:

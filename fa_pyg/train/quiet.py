@@ -1,11 +1,13 @@
-"""Silence irrelevant Lightning messages."""
+"""Silence irrelevant Lightning messages, and say things once."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 
-__all__ = ["quiet"]
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+__all__ = ["quiet", "say"]
 
 
 def quiet() -> None:
@@ -21,3 +23,9 @@ def quiet() -> None:
         ".*args parameter is intended to run from within Python.*",
     ):
         warnings.filterwarnings("ignore", message)
+
+
+def say(text: str) -> None:
+    """Print a line, in the first of the processes that train one model together."""
+    if not getattr(rank_zero_only, "rank", 0):
+        print(text)

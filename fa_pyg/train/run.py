@@ -18,6 +18,7 @@ from fa_pyg.files.runs import find_run
 from fa_pyg.train.cli import FitCLI
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.options import check_run
+from fa_pyg.train.quiet import say
 from fa_pyg.train.tasks.find import find_task
 from fa_pyg.train.tasks.nbody import NBodyCLI
 
@@ -53,13 +54,13 @@ def main(
 def _run(cli: FitCLI) -> dict[str, Any]:
     check_run(cli.config)
     if cli.resume:
-        print(f"resuming from {cli.resume}")
+        say(f"resuming from {cli.resume}")
     try:
         cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.resume, weights_only=True)
     except SystemExit:  # Lightning turns Ctrl-C into this
         last = cli.folder / "last.ckpt"
         hint = f"; the same command with --ckpt_path last resumes from {last}"
-        print("interrupted" + (hint if last.exists() else " before the end of an epoch; nothing is kept"))
+        say("interrupted" + (hint if last.exists() else " before the end of an epoch; nothing is kept"))
         raise
     return _report(cli)
 

@@ -78,3 +78,37 @@ def test_groups_that_have_no_default_data(tmp_path, capsys):
         "data: expected structures (--data) for E(2), found none; the default, small molecules, is three"
     )
     assert message in capsys.readouterr().err
+
+
+ODD = """
+import torch
+from torch_geometric.nn import global_add_pool
+
+class Odd(BaseException):
+    pass
+
+def odd(z, pos):
+    raise Odd("not an Exception")
+
+def sparse(z, pos, batch):
+    return global_add_pool(pos.square(), batch).to_sparse()
+"""
+
+
+def test_what_nobody_expects_is_no_verdict(tmp_path, capsys):
+    (path := tmp_path / "odd.py").write_text(ODD)
+    assert main([f"{path}:odd", "--quick", "--only", "finite"]) == 2
+    text = capsys.readouterr().err
+    assert "Odd: not an Exception" in text  # with its traceback
+    assert text.splitlines()[-1].endswith("there is no result")
+
+
+def test_sparse_outputs_are_refused(tmp_path, capsys):
+    (path := tmp_path / "odd.py").write_text(ODD)
+    assert main([f"{path}:sparse", "--quick", "--only", "finite"]) == 2
+    assert "found a tensor of sparse float32; wrap the model" in capsys.readouterr().err
+
+
+def test_a_name_is_given_once(capsys):
+    assert main(["os:getcwd", "--output", "energy=scalar", "energy=vector"]) == 2
+    assert "--output: expected each name once, found 'energy' twice" in capsys.readouterr().err

@@ -89,3 +89,16 @@ def test_a_training_of_a_table_is_a_command(tmp_path, monkeypatch):
     compare.trained("nbody", tmp_path / "linear.yaml", 0, tmp_path)
     start = seen.index("fa_pyg")
     assert seen[start - 1 : start + 5] == ["-m", "fa_pyg", "train", "nbody", "--no-next", "--config"]
+
+
+def test_only_the_first_of_several_processes_speaks(monkeypatch, capsys):
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+    import fa_pyg.train as train
+
+    monkeypatch.setattr(train, "main", lambda *args, **options: {"folder": "runs/nbody/linear/version_0"})
+    command = ["train", "nbody", "--config", "linear"]
+    for rank, count in ((0, 1), (1, 0)):
+        monkeypatch.setattr(rank_zero_only, "rank", rank)
+        assert main(command) == 0
+        assert capsys.readouterr().out.count("next:") == count

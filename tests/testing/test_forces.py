@@ -197,3 +197,25 @@ def test_what_is_no_energy_is_named():
         (lambda e, f: e.unsqueeze(1), None),
     ):
         assert_conservative(Returns(put), ARGS, energy=energy)
+
+
+class FarSprings(Springs):
+    """Springs, and forces that are rounding alone in the second graph: they cancel by symmetry."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = size
+
+    def forward(self, pos, batch):
+        first = batch == 0
+        out = super().forward(pos * first.unsqueeze(1), batch)
+        noise = torch.arange(pos.numel()).view_as(pos).remainder(4) * (~first).unsqueeze(1)
+        forces = out["forces"] * first.unsqueeze(1) + self.size * noise
+        return {"energy": out["energy"], "forces": forces}
+
+
+def test_forces_that_vanish_but_for_rounding_are_no_net_force():
+    assert_conservative(FarSprings(1e-17), ARGS, energy="energy", forces="forces")
+    for size in (1e-6, 1.0):
+        errors = conservation_error(FarSprings(size), ARGS, energy="energy", forces="forces")
+        assert min(errors["net force"], errors["net torque"]) > 1e-8

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fa_pyg.reps import Rep, RepLike
@@ -54,7 +55,7 @@ def tensors(out: Any, declared: Mapping[str, RepLike] | RepLike | None) -> dict[
         ValueError: for an output without tensors of floating point, or without a declared one.
     """
     names = list(declared) if isinstance(declared, Mapping) else []
-    found = {k: v for k, v in _named(out, names).items() if isinstance(v, Tensor) and v.is_floating_point()}
+    found = {k: v for k, v in _named(out, names).items() if isinstance(v, Tensor) and _is_real(v)}
     if not found:
         raise ValueError(
             f"output: expected a tensor of floating point, or a dict or tuple of them, found a {_kind(out)}; "
@@ -68,11 +69,17 @@ def tensors(out: Any, declared: Mapping[str, RepLike] | RepLike | None) -> dict[
 def unreal(out: Any) -> dict[str, str]:
     """Types of the tensors of an output that are not real numbers, by name."""
     values = _named(out, ()).items()
-    return {k: _type(v) for k, v in values if isinstance(v, Tensor) and not v.is_floating_point()}
+    return {k: _type(v) for k, v in values if isinstance(v, Tensor) and not _is_real(v)}
+
+
+def _is_real(value: Tensor) -> bool:
+    """Whether a tensor has entries that are real numbers: not a sparse or a nested one."""
+    return value.is_floating_point() and value.layout == torch.strided and not value.is_nested
 
 
 def _type(value: Tensor) -> str:
-    return str(value.dtype).removeprefix("torch.")
+    kind = "nested " if value.is_nested else "" if value.layout == torch.strided else "sparse "
+    return kind + str(value.dtype).removeprefix("torch.")
 
 
 def _kind(out: Any) -> str:

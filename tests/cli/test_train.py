@@ -99,7 +99,7 @@ def test_a_training_of_a_table_is_a_command(tmp_path, monkeypatch):
 
 
 def test_only_the_first_of_several_processes_speaks(monkeypatch, capsys):
-    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
 
     import fa_pyg.train as train
 

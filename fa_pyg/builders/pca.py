@@ -85,7 +85,7 @@ class PCAFrame(MotionFrame):
 
     def _reads_all(self, cloud: Cloud, origin: Tensor | None) -> bool | Tensor:
         """Whether the axes depend on all declared inputs, of all nodes; ``[B]`` where bodies differ."""
-        seen = cloud.read is cloud.declared or {*map(id, cloud.declared)} <= {*map(id, cloud.read)}
+        seen = {*map(id, cloud.declared)} <= {*map(id, cloud.read)}
         if not seen:
             return False
         unseen = cloud.unseen(origin)

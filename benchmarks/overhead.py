@@ -4,7 +4,8 @@ The model is a message-passing network of four EdgeConv layers, 64 wide, on 100 
 number of frames that share a call. All are timed in interleaved rounds of one run; "backward" includes
 gradients of the weights and of the positions, through the frames.
 
-    python benchmarks/overhead.py [--graphs 100] [--group "E(3)"] [--threads 1] [--device cpu] [--json ratios.json]
+    python benchmarks/overhead.py [--graphs 100] [--group "E(3)"] [--threads 1] [--device cpu]
+        [--json ratios.json]
 """
 
 from __future__ import annotations

@@ -119,3 +119,27 @@ def test_forces_of_a_compiled_model():
     pos = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
     forces, expected = (torch.autograd.grad(f(pos).sum(), pos)[0] for f in (compiled, model))
     assert torch.allclose(forces, expected, atol=1e-12)
+
+
+@traces_frames
+def test_second_derivatives_where_only_python_is_compiled():
+    """Other backends have none: torch refuses them, or silently leaves out a part."""
+    frame, w = PCAFrame("O(3)"), torch.randn(3, dtype=torch.float64)
+
+    def energy(pos):
+        return (frame(pos).rotation[0].square() @ w).prod() + pos.pow(4).sum()
+
+    pos = torch.randn(5, 3, dtype=torch.float64)
+    compiled = torch.compile(energy, fullgraph=True, backend="eager")
+    found, expected = (torch.autograd.functional.hessian(f, pos) for f in (compiled, energy))
+    assert torch.allclose(found, expected, atol=1e-10)
+
+
+@traces_frames
+def test_gradients_of_torch_func_compile_as_one_graph():
+    net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)).double()
+    model = FrameAveraging(net.requires_grad_(False), PCAFrame("E(3)"), {0: "point"})
+    gradient = torch.func.grad(lambda pos: model(pos).sum())
+    pos = torch.randn(5, 3, dtype=torch.float64)
+    compiled = torch.compile(gradient, fullgraph=True, backend="eager")
+    assert torch.allclose(compiled(pos), gradient(pos), atol=1e-12)

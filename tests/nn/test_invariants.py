@@ -360,3 +360,36 @@ def test_wrappers_of_models_without_invariants_have_none():
     pos = torch.randn(6, 3)
     assert FramedPoints(Bare())(pos).shape == pos.shape
     assert isinstance(FramedPoints(DGCNN(0.1, 3)).averaging.model.invariants_of, dict)
+
+
+class Changing(Counted):
+    """A model that changes the invariants that it is given: the dict, or a tensor of it."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, pos, batch=None, num_graphs=1, invariants=None):
+        out = super().forward(pos, batch, num_graphs, invariants)
+        self.change(invariants or {"edge_filter": out})
+        return out
+
+
+def test_each_copy_has_a_dict_of_its_own():
+    model = FrameAveraging(
+        Changing(lambda found: found.pop("edge_filter")), PCAFrame("E(3)"), {"pos": "point"}
+    )
+    model.chunk = 1
+    pos = torch.randn(len(BATCH), 3)
+    out = model(pos, BATCH, 4)
+    model.invariants = False
+    assert torch.allclose(model(pos, BATCH, 4), out, atol=1e-12)
+
+
+def test_invariants_that_a_model_changes_in_place_are_refused():
+    model = FrameAveraging(
+        Changing(lambda found: found["edge_filter"].detach().mul_(2)), PCAFrame("E(3)"), {"pos": "point"}
+    )
+    model.chunk = 1
+    with pytest.raises(ValueError, match="'edge_filter': expected a model that does not modify"):
+        model(torch.randn(len(BATCH), 3), BATCH, 4)

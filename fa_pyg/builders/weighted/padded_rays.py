@@ -168,7 +168,8 @@ def _rotated_copies(frames: Padded) -> Padded:
 def _best(weight: Tensor, index: Tensor, size: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """The places ``[k, size]`` of the k largest weights that share an index, these, the number of positive.
 
-    Where there are fewer, places are 0 and their weights, too.
+    Where there are fewer, weights are 0 and places those of the largest: rows of another body may be NaN. For
+    an index that none has, places are n.
     """
     positive = weight.detach() > 0
     order = torch.argsort(weight.detach(), descending=True, stable=True)
@@ -176,12 +177,14 @@ def _best(weight: Tensor, index: Tensor, size: int, k: int) -> tuple[Tensor, Ten
     own = index.index_select(0, order)
     rank = torch.arange(own.size(0), device=own.device) - torch.searchsorted(own, own)
     target = torch.where(rank < k, rank * size + own, k * size)  # the last one is thrown away
-    place = torch.zeros(k * size + 1, dtype=torch.long, device=own.device).scatter(0, target, order)
+    place = own.new_full((k * size + 1,), own.size(0)).scatter(0, target, order)[:-1].view(k, size)
+    place = torch.where(place == own.size(0), place[:1], place)
     best = weight.new_zeros(k * size + 1).scatter(0, target, weight.index_select(0, order))
     count = torch.zeros(size, dtype=torch.long, device=own.device).index_add(0, index, positive.long())
-    return place[:-1].view(k, size), best[:-1].view(k, size), count
+    return place, best[:-1].view(k, size), count
 
 
 def _rows(x: Tensor, place: Tensor) -> Tensor:
-    """The rows of ``x [n, 3]`` at ``place [k, m]``."""
+    """The rows of ``x [n, 3]`` at ``place [k, m]``; the unit vector z at n."""
+    x = torch.cat([x, torch.eye(3, dtype=x.dtype, device=x.device)[2:]])
     return x.index_select(0, place.flatten()).view(*place.shape, 3)

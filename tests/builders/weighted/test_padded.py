@@ -133,3 +133,26 @@ def test_a_nan_stays_in_its_body(few, collated):
     assert found.weight[own].isnan().any()
     assert torch.equal(found.weight[~own], expected.weight[~own])
     assert torch.equal(found.rotation[~own], expected.rotation[~own])
+
+
+@pytest.mark.parametrize("name", ["methane", "line", "benzene"])
+@pytest.mark.parametrize("group", ["O(3)", "SE(3)"])
+def test_nan_stays_in_its_body(group, name):
+    """Also where others have fewer frames than there are slots, which are filled with copies."""
+    pos = next((cloud.pos for key, cloud in CLOUDS.items() if name in key), CLOUDS["methane"].pos).double()
+    broken = torch.tensor([[torch.nan, 2.0, 3.0], [0.3, 0.2, -0.5]], dtype=torch.float64)
+    frame = WeightedPCAFrame(group, smoothness="fast", max_frames=64)
+    batch = torch.tensor([0, 0, *[1] * len(pos)])
+    frames = frame(torch.cat([broken, pos]), batch=batch, num_graphs=2)
+    alone = frame(pos, batch=batch[2:] - 1, num_graphs=1)
+    assert frames.weight[frames.body == 0].isnan().all()
+    assert torch.equal(frames.rotation[frames.body == 1], alone.rotation)
+    assert torch.equal(frames.weight[frames.body == 1], alone.weight)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_empty_bodies(size):
+    frame = WeightedPCAFrame("E(3)", max_frames=48)
+    frames = frame(torch.zeros(0, 3), batch=torch.zeros(0, dtype=torch.long), num_graphs=size)
+    weight = frames.weight.view(frames.slots, size)
+    assert torch.allclose(weight.sum(0), torch.ones_like(weight[0]))

@@ -8,7 +8,7 @@ TEST_ARGS ?=
 BENCH ?= benchmarks/frames.py
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test test-oldest scatter lint types docs wheel smoke format bench clean
+.PHONY: help setup demo test test-oldest scatter lint types docs wheel smoke format bench ratios clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -60,6 +60,10 @@ format: setup  ## style and layout, mended
 bench: setup scatter  ## frames against other libraries (BENCH=file BENCH_ARGS=...)
 	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,chem,clouds,dev,docs,bench]'
 	$(PY) $(BENCH) $(BENCH_ARGS)
+
+ratios: setup scatter  ## ratios of this version, in benchmarks/ratios; on a quiet machine, half an hour
+	$(eval FILE := benchmarks/ratios/$(shell $(PY) -c "import fa_pyg; print(fa_pyg.__version__)").json)
+	set -e; for name in frames overhead weighted training scale; do OMP_NUM_THREADS=1 $(PY) benchmarks/$$name.py --json $(FILE); done
 
 clean:  ## remove what was built and cached; .venv, .cache, data and runs stay
 	rm -rf build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,9 @@ from unittest import mock
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from fa_pyg import batches
+from fa_pyg.math import columns, eigh
 
 __all__ = ["counted"]
 
@@ -39,7 +43,8 @@ class _Counter(TorchDispatchMode):
 def counted(function: Callable[[], object]) -> tuple[int, Counter[str]]:
     """Return the number of operations of a call (views included), and its synchronizations by kind.
 
-    ``tolist`` is counted, too, which reads the memory of a CPU without an operation.
+    ``tolist`` is counted, too, which reads the memory of a CPU without an operation. What is read only where
+    it is at hand, on a CPU, is not read.
     """
     mode, tolist = _Counter(), Tensor.tolist
 
@@ -47,6 +52,10 @@ def counted(function: Callable[[], object]) -> tuple[int, Counter[str]]:
         mode.syncs["tolist"] += 1
         return tolist(x)
 
-    with mock.patch.object(Tensor, "tolist", read), mode:
-        function()
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch.object(Tensor, "tolist", read))
+        for module in (batches, columns, eigh):
+            patches.enter_context(mock.patch.object(module, "is_at_hand", return_value=False))
+        with mode:
+            function()
     return mode.operations, mode.syncs

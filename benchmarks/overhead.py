@@ -4,7 +4,7 @@ The model is a message-passing network of four EdgeConv layers, 64 wide, on 100 
 number of frames that share a call. All are timed in interleaved rounds of one run; "backward" includes
 gradients of the weights and of the positions, through the frames.
 
-    python benchmarks/overhead.py [--graphs 100] [--group "E(3)"] [--threads 1] [--device cpu]
+    python benchmarks/overhead.py [--graphs 100] [--group "E(3)"] [--threads 1] [--device cpu] [--json ratios.json]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 from frames import molecules
-from timing import interleaved, median_ms, ratio
+from timing import interleaved, median_ms, ratio, record
 from torch import Tensor, nn
 from torch_geometric.nn import EdgeConv, global_add_pool
 
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=60, help="for each table")
+    parser.add_argument("--json", help="also write medians and ratios to this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -89,6 +90,9 @@ def main() -> None:
     for title, step in (("forward", forward), ("forward + backward", backward)):
         times = interleaved(
             {name: step(model.to(args.device), inputs) for name, model in models.items()}, args.seconds
+        )
+        record(
+            args.json, "overhead", f"{title}, {args.graphs} molecules, {args.threads} threads", times, "bare"
         )
         print(f"\n{title} ({len(times['bare'])} rounds)\n{'':15}        ms   / ({k} x bare)")
         for name in times:

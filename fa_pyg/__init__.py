@@ -109,6 +109,7 @@ ROOMS = [
     "io",
     "loader",
     "math",
+    "memory",
     "models",
     "neighbors",
     "nn",

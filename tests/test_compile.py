@@ -25,7 +25,8 @@ TRACED = [  # one of a kind; test_export.py has the frames that are refused
     "PerMode(HaarFrame, PCAFrame)",
     "LocalPCAFrame",
 ]
-SAME = [  # as one of these, but for signs or a number
+SAME = [  # as one of these, but for signs or a number; the first is in builders/weighted/test_traced.py
+    "WeightedPCAFrame(..., max_frames=8)",
     'PCAFrame("E(3)")',
     'PCAFrame("T(3)")',
     'PCAFrame("SO(3)")',

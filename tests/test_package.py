@@ -57,7 +57,18 @@ def test_the_import_is_light():
 def test_data_sets_load_no_frames():
     loaded = python("import sys, fa_pyg.datasets; print(*sys.modules)").split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("fa_pyg.")}
-    light = {"cad", "checks", "files", "io", "loader", "moved", "neighbors", "progress", "workers"}
+    light = {
+        "cad",
+        "checks",
+        "environment",
+        "files",
+        "io",
+        "loader",
+        "moved",
+        "neighbors",
+        "progress",
+        "workers",
+    }
     assert rooms == light | {"datasets"}
     assert set(HEAVY).isdisjoint(loaded)
 
@@ -74,7 +85,9 @@ def test_every_room_is_an_attribute():
     folder = Path(fa_pyg.__file__).parent
     there = {path.name for path in folder.iterdir() if (path / "__init__.py").exists()}
     there |= {path.stem for path in folder.glob("[!_]*.py")}
-    assert there - {"lazy", "moved", "options", "progress", "renamed", "typed"} == set(fa_pyg.ROOMS)
+    assert there - {"environment", "lazy", "moved", "options", "progress", "renamed", "typed"} == set(
+        fa_pyg.ROOMS
+    )
 
 
 def test_a_room_without_its_extra_is_not_listed():

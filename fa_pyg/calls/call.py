@@ -14,7 +14,7 @@ from torch_geometric.data.data import BaseData  # pyright: ignore[reportMissingT
 
 from fa_pyg.calls.keywords import is_alias, parts_with_keywords
 
-__all__ = ["Call", "Name", "Named", "Signature"]
+__all__ = ["Call", "Name", "Named", "Signature", "check_unchanged", "versions"]
 
 T = TypeVar("T")
 Name = str | int
@@ -158,19 +158,11 @@ class Call:
 
     def versions(self) -> dict[Name, int]:
         """Return the in-place version of each tensor of the call; none inside ``torch.compile``."""
-        if torch.compiler.is_compiling():
-            return {}
-        tensors = {name: value for name, value in self.values.items() if isinstance(value, Tensor)}
-        return {name: value._version for name, value in tensors.items() if not value.is_inference()}
+        return versions(self.values)
 
     def check_unchanged(self, before: Mapping[Name, int]) -> None:
         """Raise ValueError if the model has modified an argument in place."""
-        changed = [name for name, version in self.versions().items() if version != before[name]]
-        if changed:
-            raise ValueError(
-                f"{changed[0]!r}: expected a model that does not modify its arguments, found it changed in "
-                "place, which later copies would see"
-            )
+        check_unchanged(self.values, before)
 
     def _changed_data(self, changed: Mapping[Name, Any]) -> Any:
         data: Any = copy.copy(self.data)
@@ -178,6 +170,24 @@ class Call:
             if name in data:
                 data[name] = value
         return data
+
+
+def versions(values: Mapping[Any, Any]) -> dict[Any, int]:
+    """Return the in-place version of each tensor by name; none inside ``torch.compile``."""
+    if torch.compiler.is_compiling():
+        return {}
+    tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    return {name: value._version for name, value in tensors.items() if not value.is_inference()}
+
+
+def check_unchanged(values: Mapping[Any, Any], before: Mapping[Any, int]) -> None:
+    """Raise ValueError if a tensor has been modified in place since it had these :func:`versions`."""
+    changed = [name for name, version in versions(values).items() if version != before[name]]
+    if changed:
+        raise ValueError(
+            f"{changed[0]!r}: expected a model that does not modify its arguments, found it changed in "
+            "place, which later copies would see"
+        )
 
 
 def _original(module: nn.Module | Callable[..., Any]) -> nn.Module | Callable[..., Any]:

@@ -37,8 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:  # of the user, or of the model: not a verdict either
         print(f"error: interrupted{_where(error)}; there is no result", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        raise
     except BaseException:  # of the model, or of fa_pyg: Python would exit with 1, the verdict of a fault
         traceback.print_exc()
         print("error: model: expected one that can be checked; there is no result", file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import Any
 from fa_pyg.cli.helps import HELPS, asks, with_full_help
 from fa_pyg.cli.named import with_files
 from fa_pyg.files.runs import missing
-from fa_pyg.options.parser import unknown_option
+from fa_pyg.options.parser import empty_word, unknown_option
 
 __all__ = ["main"]
 
@@ -28,6 +28,7 @@ SETTINGS = ("-c", "--config", "--model", "--print_config", "--help")
 # Options, or the parts of their names before the first point; what follows is known to a parser with torch.
 NAMES = ("--config", "--model", "--data", "--trainer", "--name", "--seed_everything", "--ckpt_path")
 NAMES += ("--checkpoint_every", "--trust", "--print_config", "--help")
+NEEDED = ("-c", "--config", "--trust")  # read by parsers of their own, which do not know the command
 OPTION = re.compile(r"--[a-z][\w.-]*")
 FILES = ("--data.dataset.root_or_files", "--data.dataset.init_args.root_or_files")
 
@@ -62,6 +63,10 @@ def _check(args: Sequence[str], task: str) -> None:
     Raises:
         ValueError: naming the option.
     """
+    if wrong := empty_word(args):
+        raise ValueError(f"{wrong}: expected a value, found an empty one")
+    if args[-1:] and args[-1] in NEEDED:
+        raise ValueError(f"{args[-1]}: expected a value, found none")
     if not any(one.startswith(SETTINGS) for one in args):
         hint = f"`fa-pyg configs list {task}` shows those that come with fa_pyg"
         raise ValueError(f"--config: expected a name or a file, found none; {hint}")

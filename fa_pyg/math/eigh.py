@@ -57,11 +57,9 @@ class _SafeEigh(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_values, grad_vectors):
-        values, vectors = ctx.saved_tensors
-        inverse = _inverse_gaps(values)
-        inner = inverse * (vectors.transpose(-1, -2) @ grad_vectors) + torch.diag_embed(grad_values)
-        grad = vectors @ inner @ vectors.transpose(-1, -2)
-        return (grad + grad.transpose(-1, -2)) / 2
+        # dynamo traces a backward pass without gradients: second derivatives would silently lack a part
+        with torch.set_grad_enabled(torch.is_grad_enabled() or torch.compiler.is_compiling()):
+            return _pulled_back(*ctx.saved_tensors, grad_values, grad_vectors)
 
 
 class _SafeEighFunc(torch.autograd.Function):
@@ -87,6 +85,14 @@ class _SafeEighFunc(torch.autograd.Function):
         values, vectors = ctx.saved_tensors
         inner = vectors.transpose(-1, -2) @ ((tangent + tangent.transpose(-1, -2)) / 2) @ vectors
         return inner.diagonal(dim1=-2, dim2=-1), vectors @ (_inverse_gaps(values) * inner)
+
+
+def _pulled_back(values: Tensor, vectors: Tensor, grad_values: Tensor, grad_vectors: Tensor) -> Tensor:
+    """Return the gradient of symmetric matrices, given those of their eigenvalues and eigenvectors."""
+    inverse = _inverse_gaps(values)
+    inner = inverse * (vectors.transpose(-1, -2) @ grad_vectors) + torch.diag_embed(grad_values)
+    grad = vectors @ inner @ vectors.transpose(-1, -2)
+    return (grad + grad.transpose(-1, -2)) / 2
 
 
 def _inverse_gaps(values: Tensor) -> Tensor:

@@ -72,8 +72,8 @@ def scatter_sum(src: Tensor, index: Tensor, size: int) -> Tensor:
     """Sum the rows of ``src [n, ...]`` that share an ``index [n]`` into ``[size, ...]``.
 
     Uses torch_scatter if it can be imported, else torch (always under ``torch.compile`` and ``torch.func``,
-    which trace through it). Both give the same numbers up to the order of the summands. No other function of
-    the package sums over graphs.
+    which trace through it). Both give the same numbers up to the order of the summands. Vectors
+    stored as columns are summed by ``fa_pyg.math.columns.sums``, in the same order.
     """
     if torch_scatter is not None and not is_traced() and src.numel() > _FEW:
         return torch_scatter.scatter_sum(src, index, dim=0, dim_size=size)

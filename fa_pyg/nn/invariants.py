@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fa_pyg import checks
 from fa_pyg.calls import Call, Layout, Name
+from fa_pyg.calls.call import check_unchanged, versions
 from fa_pyg.calls.names import is_pairs
 from fa_pyg.copies import Slots
 from fa_pyg.frames import FrameSet, Level, Rows
@@ -77,6 +78,7 @@ class Invariants:
         self._edges = None if edges is None else self._rows_of(edges)
         for name, value in self.values.items():
             self._check(name, value)
+        self._versions = versions(self.values)
 
     @classmethod
     def of(
@@ -102,9 +104,14 @@ class Invariants:
         return cls(layout.call.run(compute.invariants, first()), layout)
 
     def part(self, slots: Slots) -> dict[str, Tensor]:
-        """Return the invariants of these copies."""
+        """Return the invariants of these copies, in a dict of their own.
+
+        Raises:
+            ValueError: if the model has modified one in place.
+        """
+        check_unchanged(self.values, self._versions)
         if slots.is_source:
-            return self.values
+            return dict(self.values)
         return {name: self._copied(name, value, slots) for name, value in self.values.items()}
 
     def _copied(self, name: str, value: Tensor, slots: Slots) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "close", "close_option", "printable", "unknown_option"]
+__all__ = ["Parser", "close", "close_option", "empty_word", "printable", "unknown_option"]
 
 # Errors of argparse in the grammar of this package.
 REWRITTEN = (
@@ -88,14 +88,11 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parsed(self, args: Sequence[str] | None = None) -> argparse.Namespace:
-        """Parse a command line; an option that does not exist is told before one that is missing.
-
-        Empty words are refused: they are variables of a shell that are not set, not the current folder.
-        """
+        """Parse a command line; an option that does not exist is told before one that is missing."""
         words = sys.argv[1:] if args is None else list(args)
         if wrong := unknown_option(words, self._names()):
             self.error(wrong)
-        if empty := _empty(words):
+        if empty := empty_word(words):
             self.error(f"{empty}: expected a value, found an empty one")
         return self.parse_args(words)
 
@@ -112,8 +109,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {printable(text)}\n{self.prog} --help shows all options\n")
 
 
-def _empty(words: Sequence[str]) -> str | None:
-    """Return the option, or "arguments", of the first empty word."""
+def empty_word(words: Sequence[str]) -> str | None:
+    """Return the option, or "arguments", of the first empty word: an unset variable of a shell."""
     for before, word in zip(["", *words], words, strict=False):
         if word.startswith("--") and word.endswith("="):
             return word[:-1]

@@ -156,7 +156,7 @@ def _total(x: Tensor, batch: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _ratio(error: Tensor, scale: Tensor) -> float:
-    """Largest relative error, 0 if all terms vanish; of terms that are rounding, relative to those of others."""
+    """Largest relative error, 0 if all terms vanish; of terms that are rounding, relative to others."""
     scale = torch.maximum(scale, torch.finfo(scale.dtype).eps ** 0.25 * scale.max())
     ratio = error / torch.where(scale == 0, torch.ones_like(scale), scale)
     return ratio.max().item()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 __all__ = ["quiet", "say"]
 

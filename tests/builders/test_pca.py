@@ -215,3 +215,19 @@ def test_degenerate_graphs_are_reported():
 def test_repr():
     assert repr(PCAFrame("E(3)")) == 'PCAFrame("E(3)")'
     assert repr(PCAFrame("O(2)", detach=True)) == 'PCAFrame("O(2)", detach=True)'
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_symmetric_cloud_alone_and_in_a_batch_to_the_last_bit(dtype):
+    """Where eigenvalues coincide, rounding decides on the axes: it must not depend on the other graphs."""
+    corners = torch.cartesian_prod(*[torch.tensor([1.0, -1.0])] * 3)
+    clouds = [corners, corners[[0, 3, 5, 6]], torch.cat([torch.eye(3), -torch.eye(3)]), torch.randn(9, 3)]
+    pos = [(cloud @ torch.linalg.qr(torch.randn(3, 3))[0] + 3).to(dtype) for cloud in clouds]
+    batch = torch.arange(4).repeat_interleave(torch.tensor([len(x) for x in pos]))
+    frames = PCAFrame("E(3)")(torch.cat(pos), batch=batch)
+    copies = frames.to_frame(torch.cat(pos), "point").view(8, -1, 3)
+    for graph, x in enumerate(pos):
+        alone = PCAFrame("E(3)")(x, batch=torch.zeros(len(x), dtype=torch.long))
+        assert torch.equal(alone.rotation, frames.rotation[frames.body == graph])
+        assert torch.equal(alone.origin[0], frames.origin[graph])
+        assert torch.equal(alone.to_frame(x, "point").view(8, -1, 3), copies[:, batch == graph])

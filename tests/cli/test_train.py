@@ -39,6 +39,13 @@ def test_a_run_without_a_validation_is_said_to_be_unfinished(tmp_path, data_root
     [
         ([], "error: --config: expected a name or a file, found none; `fa-pyg configs list nbody` shows"),
         (["--trainer.max_epochs=1"], "error: --config: expected a name or a file, found none"),
+        (["--config"], "error: --config: expected a value, found none"),
+        (["--config", "linear", "--trust"], "error: --trust: expected a value, found none"),
+        (
+            ["--config", "linear", "--data.root", ""],
+            "error: --data.root: expected a value, found an empty one",
+        ),
+        (["--config", "linear", "--data.root="], "error: --data.root: expected a value, found an empty one"),
         (["--config", "lineer"], "found 'lineer' (did you mean linear?)"),
         (["--config", "linear", "--data.num_samples=0"], "error: "),
         (["--config", "linear", "--ckpt_path=last"], "error: --ckpt_path: expected a checkpoint"),
@@ -92,7 +99,7 @@ def test_a_training_of_a_table_is_a_command(tmp_path, monkeypatch):
 
 
 def test_only_the_first_of_several_processes_speaks(monkeypatch, capsys):
-    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
 
     import fa_pyg.train as train
 

@@ -299,7 +299,7 @@ def test_files_that_cannot_be_read_are_reported(checkpoint, tmp_path, capsys):
         (["--device", "cuda:77"], "--device: expected a device of this machine"),
         (["--device", "meta"], "--device: expected a device of this machine"),
         (["--device", "toaster"], "--device: expected a device of this machine"),
-        (["--device", ""], "--device: expected a device of this machine"),
+        (["--device", ""], "--device: expected a value, found an empty one"),
         (["--batch_size", "0"], "--batch_size: expected a positive integer, found 0"),
         (["--batch_size", "-3"], "--batch_size: expected a positive integer, found -3"),
         (["--dtype", "float16"], "--dtype"),

@@ -18,7 +18,7 @@ if ! { [ -f "$ready" ] && "$env/bin/python" -c "" && state | cmp -s - "$ready"; 
     install torch
     echo "Installing the rest ..."
     install 'setuptools>=77' # builds fa_pyg
-    install --no-build-isolation -e '.[train,chem,clouds,dev]'
+    install --no-build-isolation -e '.[train,chem,clouds,wandb,dev]'
     state >"$ready"
 fi
 "$env/bin/python" -m pip list --format=freeze --disable-pip-version-check |

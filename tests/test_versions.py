@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
 PYTHONS = [tail for one in PROJECT["classifiers"] if re.match(r"\d\.\d+$", tail := one.split(":: ")[-1])]
-TRIED = ("train", "chem", "clouds", "dev")  # the extras that `make test-oldest` installs
+TRIED = ("train", "chem", "clouds", "wandb", "dev")  # the extras that `make test-oldest` installs
 TOOLS = {"ruff", "pyright", "codespell", "pre-commit", "build"}  # of dev: no test runs them
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
 JOBS = WORKFLOW["jobs"]

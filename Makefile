@@ -63,7 +63,8 @@ bench: setup scatter  ## frames against other libraries (BENCH=file BENCH_ARGS=.
 
 ratios: setup scatter  ## ratios of this version, in benchmarks/ratios; on a quiet machine, half an hour
 	$(eval FILE := benchmarks/ratios/$(shell $(PY) -c "import fa_pyg; print(fa_pyg.__version__)").json)
-	set -e; for name in frames overhead weighted training scale; do OMP_NUM_THREADS=1 $(PY) benchmarks/$$name.py --json $(FILE); done
+	set -e; for name in frames.py overhead.py "overhead.py --networks" "weighted.py --quick" training.py scale.py; do \
+		OMP_NUM_THREADS=1 $(PY) benchmarks/$$name --json $(FILE); done
 
 clean:  ## remove what was built and cached; .venv, .cache, data and runs stay
 	rm -rf build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis

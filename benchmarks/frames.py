@@ -201,7 +201,7 @@ def main() -> None:
             times = interleaved(contest.entrants(pos, batch, count), args.seconds)
             spent, size = time.perf_counter() - start, f"{title}, {threads} threads"
             table(f"{size} ({len(times[EAGER])} rounds, {spent:.0f} s)", times)
-            record(args.json, "frames", size, times, EAGER)
+            record(args.json, "frames", size, times, LIMIT)
 
 
 if __name__ == "__main__":

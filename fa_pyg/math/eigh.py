@@ -56,9 +56,10 @@ class _SafeEigh(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_values, grad_vectors):
+        values, vectors = ctx.saved_tensors
         # dynamo traces a backward pass without gradients: second derivatives would silently lack a part
         with torch.set_grad_enabled(torch.is_grad_enabled() or torch.compiler.is_compiling()):
-            return _pulled_back(*ctx.saved_tensors, grad_values, grad_vectors)
+            return _pulled_back(values, vectors, grad_values, grad_vectors)
 
 
 class _SafeEighFunc(torch.autograd.Function):

@@ -77,6 +77,7 @@ MENTIONED = [
     "frames.permuted_rows.PermutedRows",
     "io.xyz.lines.Block",
     "io.xyz.lines.Text",
+    "nn.invariants.Invariants",
     "io.xyz.options.ReadOptions",
     "io.xyz.table_rows.TableRows",
     "loader.epochs.EpochLoader",

@@ -38,10 +38,10 @@ def assert_invariants(
         seed: of random frames.
 
     Returns:
-        The largest relative error of each case: ``own`` (the frames of the model), ``random`` (three random
-        elements of its group: those of PCA frames differ by signs only, which hide some mistakes),
-        ``ragged`` (of only some graphs), and ``together`` (in one call) where the model takes ``batch``; each
-        also with `` gradient`` where the outputs have one.
+        The largest relative errors by the name of the case. Cases are ``own`` (the frames of the model),
+        ``random`` (three random elements of its group, since those of PCA frames differ by signs only, which
+        hide some mistakes), ``ragged`` (of only some graphs), and ``together`` (in one call) where the model
+        takes ``batch``; each also with `` gradient`` where the outputs have one.
 
     Raises:
         AssertionError: with all errors, if one is above ``tol`` or not finite.

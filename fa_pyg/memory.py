@@ -28,7 +28,7 @@ def keep_freed_memory() -> bool:
     higher. Tensors on a GPU have an allocator of their own, and are not concerned.
 
     Returns:
-        Whether it does now. It does not where ``FA_PYG_KEEP_MEMORY=0``, nor with another C library than glibc.
+        Whether it does now. It does not where ``FA_PYG_KEEP_MEMORY=0``, nor without glibc.
     """
     if is_off(VARIABLE) or not sys.platform.startswith("linux"):
         return False

@@ -243,7 +243,8 @@ class Potential(Units):
     def share_calls(self, slots: int | None) -> None:
         """Run several frames of each graph in one call of the network, if it takes ``batch``.
 
-        Faster for a small molecule on a CPU, where by default every frame of a single graph is a call.
+        Faster for a small molecule on a CPU, where by default every frame of a graph without ``batch`` is a
+        call.
 
         Args:
             slots: at least 1; None for the default of :class:`~fa_pyg.nn.FrameAveraging`.

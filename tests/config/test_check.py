@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from packaging.version import Version
 from torch import nn
 
 from fa_pyg import trained
@@ -220,8 +221,15 @@ def written(place, kind):
     return place
 
 
+def skip_what_is_merged_once(kind):
+    """From PyYAML 6.0.4 on each setting is merged once, and nothing grows."""
+    if kind.startswith("merges") and Version(yaml.__version__) >= Version("6.0.4"):
+        pytest.skip(f"PyYAML {yaml.__version__} merges each setting once")
+
+
 @pytest.mark.parametrize("kind", [*HOSTILE, *TEXTS])
 def test_a_hostile_configuration_is_refused_and_leaves_no_trace(kind, place):
+    skip_what_is_merged_once(kind)
     folder = written(place, kind)
     with pytest.raises(ValueError, match=r"config\.yaml: ") as error:
         load(folder)
@@ -423,6 +431,7 @@ ENDLESS = {
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_text_holds_no_more_than_settings_do(kind, argument, place):
     """It is YAML for jsonargparse, which would unfold it without end."""
+    skip_what_is_merged_once(kind)
     model = inside(spec("fa_pyg.models.FAENet", **{argument: ENDLESS[kind]}))
     (place / "config.yaml").write_text(yaml.safe_dump({"model": {"model": model}}))
     torch.save({"state_dict": {}}, place / "best.ckpt")

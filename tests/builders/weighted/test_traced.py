@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import traces_frames
 from torch import nn
 
 from fa_pyg import FrameAveraging, WeightedPCAFrame
@@ -55,6 +56,7 @@ def without_traces():
     torch._dynamo.reset()
 
 
+@traces_frames
 def test_compiled_as_one_graph_for_all_sizes_with_forces():
     model = framed()
     fast = torch.compile(model, fullgraph=True, dynamic=True, backend="eager")
@@ -72,6 +74,7 @@ def test_compiled_as_one_graph_for_all_sizes_with_forces():
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
+@traces_frames
 def test_exported_for_all_sizes():
     model, auto = framed(), torch.export.Dim.AUTO
     pos, batch, num_graphs = graphs(5, 7, 6)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, overload
 
 import torch
 from torch import Tensor
 
+from fa_pyg.math.closed_form import closed_form
 from fa_pyg.math.linalg import is_at_hand
 from fa_pyg.typed import in_functional_transform
 
@@ -45,7 +45,7 @@ def safe_axes(matrix: Tensor) -> Tensor:
     """Eigenvectors of symmetric matrices: :func:`safe_eigh` without eigenvalues, faster without gradients."""
     if (matrix.requires_grad and torch.is_grad_enabled()) or _is_transformed():
         return safe_eigh(matrix)[1]
-    return _closed_form(matrix, values=False)[1] if _has_fast_form(matrix) else _solved(matrix)[1]
+    return closed_form(matrix, values=False)[1] if _has_fast_form(matrix) else _solved(matrix)[1]
 
 
 class _SafeEigh(torch.autograd.Function):
@@ -118,7 +118,7 @@ def _has_fast_form(matrix: Tensor) -> bool:
 
 
 def _solve(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    return _closed_form(matrix) if _has_fast_form(matrix) else _solved(matrix)
+    return closed_form(matrix) if _has_fast_form(matrix) else _solved(matrix)
 
 
 def _solved(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,93 +143,3 @@ def _library(matrix: Tensor) -> tuple[Tensor, Tensor]:
     parts = [torch.linalg.eigh(part) for part in matrix.flatten(0, -3).split(_AT_ONCE)]
     values, vectors = (torch.cat(part) for part in zip(*parts, strict=True))
     return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
-
-
-@overload
-def _closed_form(matrix: Tensor, values: Literal[True] = True) -> tuple[Tensor, Tensor]: ...
-@overload
-def _closed_form(matrix: Tensor, values: bool) -> tuple[Tensor | None, Tensor]: ...
-def _closed_form(matrix: Tensor, values: bool = True) -> tuple[Tensor | None, Tensor]:
-    """Eigenvalues (optional) and eigenvectors of symmetric ``[..., d, d]``, d = 2 or 3, up to rounding.
-
-    Every step is elementwise over the batch, the last axis: a compiler fuses them into a few loops.
-    """
-    entries = matrix.flatten(-2).unbind(-1)
-    order = (0, 4, 8, 5, 2, 1) if matrix.size(-1) == 3 else (0, 3, 1)
-    upper = torch.stack([entries[i] for i in order])  # xx, yy, zz, yz, zx, xy, or xx, yy, xy
-    # Squares must neither underflow nor overflow.
-    scale = upper.abs().amax(0).clamp(min=torch.finfo(matrix.dtype).tiny)
-    found, vectors = (_space if matrix.size(-1) == 3 else _plane)(upper / scale, values)
-    found = None if found is None else (found * scale).movedim(0, -1).contiguous()
-    return found, vectors.movedim((0, 1), (-2, -1)).contiguous()
-
-
-def _plane(upper: Tensor, values: bool) -> tuple[Tensor | None, Tensor]:
-    xx, yy, xy = upper
-    difference, twice = xx - yy, 2 * xy
-    c, s = _larger_axis(difference, twice)
-    vectors = torch.stack([torch.stack([s, c]), torch.stack([-c, s])])
-    if not values:
-        return None, vectors
-    gap = torch.hypot(difference, twice)
-    return torch.stack([xx + yy - gap, xx + yy + gap]) / 2, vectors
-
-
-def _space(upper: Tensor, values: bool) -> tuple[Tensor | None, Tensor]:
-    r"""The eigenvalues ``[3, ...]`` and eigenvectors ``[3, 3, ...]`` of symmetric 3 x 3 matrices A.
-
-    With :math:`B = (A - q I) / p`, :math:`q = \mathrm{tr} A / 3`, :math:`p^2 = \|A - q I\|^2 / 6`, the
-    most isolated eigenvalue of B is :math:`\beta = \pm 2 \cos(\arccos(|\det B| / 2) / 3)` (Smith 1961), with
-    the sign of det B. The others are at least :math:`\sqrt 3` away, so that its eigenvector v, the longest
-    row of :math:`\mathrm{adj}(B - \beta I) = \mathrm{adj} B + \beta B + \beta^2 I`, is exact to rounding. A
-    rotation in the plane perpendicular to v gives the other two, accurately at every gap; Smith's formula
-    would lose half of the digits where they meet.
-    """
-    q = upper[:3].mean(0)
-    diag, off = upper[:3] - q, upper[3:]  # off[i]: the entry of the two axes other than i
-    p = (torch.add((diag * diag).sum(0), (off * off).sum(0), alpha=2) / 6).sqrt()
-    # A multiple of I up to rounding counts as one: the remainder is noise, and its trace may not even be 0.
-    over = torch.where(p > 4 * torch.finfo(p.dtype).eps, 1 / p, 0)
-    diag, off = diag * over, off * over
-    off_next, off_last = off.roll(-1, 0), off.roll(1, 0)
-    adj_diag = torch.addcmul(diag.roll(-1, 0) * diag.roll(1, 0), off, off, value=-1)
-    adj_off = torch.addcmul(off_next * off_last, diag, off, value=-1)
-    half_det = torch.add((diag * adj_diag).sum(0), (off * adj_off).sum(0), alpha=2) / 6
-    beta = (2 * torch.cos(torch.acos(half_det.abs().clamp(max=1)) / 3)).copysign(half_det)
-
-    xx, yy, zz = torch.addcmul(adj_diag + beta * beta, beta, diag)
-    yz, zx, xy = torch.addcmul(adj_off, beta, off)
-    x_leads = (xx >= yy) & (xx >= zz)
-    rest = torch.where(yy >= zz, torch.stack([xy, yy, yz]), torch.stack([zx, yz, zz]))
-    v = _unit(torch.where(x_leads, torch.stack([xx, xy, zx]), rest))
-    x, y, z = v
-    none = torch.zeros_like(x)
-    u = _unit(torch.where(x_leads, torch.stack([-z, none, x]), torch.stack([none, z, -y])))
-    w = torch.linalg.cross(v, u, dim=0)
-
-    bu = torch.addcmul(torch.addcmul(diag * u, off_last, u.roll(-1, 0)), off_next, u.roll(1, 0))
-    # In the basis (u, w) the diagonal of B is (u.Bu, -beta - u.Bu), since the trace of B is 0.
-    difference, twice = torch.add(beta, (u * bu).sum(0), alpha=2), 2 * (w * bu).sum(0)
-    c, s = _larger_axis(difference, twice)
-    smaller, larger = torch.addcmul(s * u, c, w, value=-1), torch.addcmul(c * u, s, w)
-    v_last = beta > 0  # v belongs to the largest eigenvalue, otherwise to the smallest
-
-    def ascending(low: Tensor, high: Tensor, of_v: Tensor, dim: int) -> Tensor:
-        first, second = torch.where(v_last, low, of_v), torch.where(v_last, high, low)
-        return torch.stack([first, second, torch.where(v_last, of_v, high)], dim)
-
-    vectors = ascending(smaller, larger, v, 1)
-    if not values:
-        return None, vectors
-    gap = torch.hypot(difference, twice)
-    return torch.addcmul(q, p, ascending((-beta - gap) / 2, (gap - beta) / 2, beta, 0)), vectors
-
-
-def _unit(v: Tensor) -> Tensor:
-    return v * (v * v).sum(0).rsqrt()
-
-
-def _larger_axis(difference: Tensor, twice: Tensor) -> tuple[Tensor, Tensor]:
-    """The eigenvector (c, s) of the larger eigenvalue of [[b + difference, a], [a, b]], with twice = 2 a."""
-    angle = torch.atan2(twice, difference) / 2
-    return angle.cos(), angle.sin()

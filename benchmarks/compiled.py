@@ -1,8 +1,8 @@
 """Framed models under ``torch.compile`` and ``torch.export``: what works for which frame, and how exactly.
 
 For every frame, a framed model is compiled with ``fullgraph=True`` and called on batches of three sizes,
-exported with symbolic sizes, and compared with itself as it is. ``--backend inductor`` also times it, and the
-first calls of ``first_call.py``, which needs a compiler of C++, and minutes.
+exported with symbolic sizes, and compared with itself as it is. ``--backend inductor`` also times it, and
+needs a compiler of C++, and minutes. How long first calls take: ``first_call.py``.
 
     python benchmarks/compiled.py [--backend inductor] [--frames PCAFrame ...]
         [--write docs/guides/compile.md]
@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import first_call
 import torch
-from markdown_table import table
+from markdown_table import show, table
 from timing import interleaved, ratio
 from torch import Tensor, nn
 
@@ -269,22 +268,7 @@ def main() -> None:
     names = [name for name in CASES if any(part in name for part in args.frames)]
     header = ["frame", "compiles as one graph", "recompilations", "exports", "largest difference"]
     header += ["time as it is / compiled"] if args.backend == "inductor" else []
-    tables = {MARK: table(header, rows(names, args.backend))}
-    if args.backend == "inductor":
-        tables[first_call.MARK] = table(first_call.HEADER, first_call.rows(list(first_call.ROWS)))
-    for mark, lines in tables.items():
-        _show(lines, mark, args.write)
-
-
-def _show(lines: Iterator[str], mark: str, page: Path | None) -> None:
-    """Print a table, line by line, and replace the one between these marks of a page."""
-    shown = []
-    for line in lines:
-        print(line, flush=True)
-        shown.append(line)
-    if page:
-        before, _, after = page.read_text().split(mark)
-        page.write_text(f"{before}{mark}\n" + "\n".join(shown) + f"\n{mark}{after}")
+    show(table(header, rows(names, args.backend)), MARK, args.write)
 
 
 if __name__ == "__main__":

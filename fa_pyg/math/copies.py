@@ -11,7 +11,7 @@ __all__ = ["poses", "signed_copies"]
 
 _FEW = 1 << 12  # numbers: for fewer, more operations cost more than they save
 _RUN = 64  # so many times a pattern of signs is repeated
-_BLOCK = 1 << 8  # so many runs stay in the processor's cache
+_BLOCK = 1 << 9  # so many runs stay in the processor's cache
 
 
 def signed_copies(x: Tensor, pattern: Tensor, out: Tensor | None = None) -> Tensor:

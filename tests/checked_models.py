@@ -155,14 +155,15 @@ class Infinite(Pairs):
 
 
 class BadGradient(Pairs):
-    """Angle at the first atom by acos, whose slope is infinite on a line."""
+    """Angle at the first atom by its sine, a root whose slope is infinite on a line."""
 
     def forward(self, z: Tensor, pos: Tensor, batch: Tensor) -> Tensor:
         first = torch.cat([batch.new_zeros(1), 1 + batch.diff().nonzero().flatten()])
         last = torch.cat([first[1:] - 1, first.new_tensor([len(batch) - 1])])
         a, b = pos[first + 1] - pos[first], pos[last] - pos[first]
         cosine = nn.functional.cosine_similarity(a, b, dim=1).clamp(-1, 1)
-        return super().forward(z, pos, batch) + 0.1 * cosine.acos()
+        sine = (1 - cosine * cosine).sqrt()
+        return super().forward(z, pos, batch) + 0.1 * torch.atan2(sine, cosine)
 
 
 class Ordered(Pairs):

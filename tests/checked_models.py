@@ -161,9 +161,8 @@ class BadGradient(Pairs):
         first = torch.cat([batch.new_zeros(1), 1 + batch.diff().nonzero().flatten()])
         last = torch.cat([first[1:] - 1, first.new_tensor([len(batch) - 1])])
         a, b = pos[first + 1] - pos[first], pos[last] - pos[first]
-        cosine = nn.functional.cosine_similarity(a, b, dim=1).clamp(-1, 1)
-        sine = (1 - cosine * cosine).sqrt()
-        return super().forward(z, pos, batch) + 0.1 * torch.atan2(sine, cosine)
+        sine = torch.linalg.cross(a, b).square().sum(1).sqrt()
+        return super().forward(z, pos, batch) + 0.1 * torch.atan2(sine, (a * b).sum(1))
 
 
 class Ordered(Pairs):

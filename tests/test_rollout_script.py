@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+import torch
 
 from fa_pyg.train import main
 
@@ -53,6 +54,17 @@ def test_tables_and_plots_of_two_runs(trained, tmp_path, monkeypatch, capsys):
     assert [len(row) for row in rows] == [4] * 4
     assert rows[0][1:] == rows[1][1:]  # the same seed
     assert "| no force |" in text
+
+
+def test_weights_that_are_not_finite(trained, tmp_path, monkeypatch, capsys):
+    run = Path(trained("one", BOTH))
+    kept = torch.load(run / "best.ckpt", weights_only=True)
+    next(iter(kept["state_dict"].values()))[:] = torch.nan
+    torch.save(kept, run / "best.ckpt")
+    assert start(monkeypatch, run, "--steps", 2, "--systems", 4, "--out", tmp_path / "out") == 1
+    said = capsys.readouterr()
+    assert "error: one: expected positions, found NaN in all of the 4 systems at the first step" in said.err
+    assert "next:" not in said.out
 
 
 @pytest.mark.parametrize("twice", [True, False])

@@ -34,7 +34,7 @@ FILES = ("--data.dataset.root_or_files", "--data.dataset.init_args.root_or_files
 
 
 def main(args: Sequence[str]) -> int:
-    """Train a model of a task, the first argument; return 0, 1 if it diverges, 2 for wrong settings or data."""
+    """Train a model of a task, the first argument; return 0, 1 if it diverges, or 2 for bad input."""
     task, *given = args
     if asks(given):
         print(HELPS[f"train {task}"], end="")

@@ -42,7 +42,10 @@ class _OnCells(nn.Module):
         found = getattr(self.model, "invariants_of", None)
         if found is None:
             return None
-        return {**{name: rep for name, rep in found.items() if name in self.takes - {"pos"}}, "axes": "vector"}
+        return {
+            **{name: rep for name, rep in found.items() if name in self.takes - {"pos"}},
+            "axes": "vector",
+        }
 
     def invariants(self, z, edge_index, edge_vec, axes, axes_batch, batch, num_graphs):
         model: Any = self.model

@@ -307,7 +307,5 @@ def test_outputs_that_are_not_dense():
         def forward(self, x):
             return x.to_sparse()
 
-    with pytest.raises(
-        ValueError, match="output: expected a dense tensor"
-    ):
+    with pytest.raises(ValueError, match="output: expected a dense tensor"):
         GridAveraging(Sparse())(torch.randn(2, 1, 4, 4))

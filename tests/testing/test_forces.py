@@ -254,9 +254,7 @@ def test_energies_that_are_not_dense():
         def forward(self, pos):
             return pos.square().sum(dim=(0, 1), keepdim=True).to_sparse()
 
-    with pytest.raises(
-        ValueError, match="energy: expected a dense tensor"
-    ):
+    with pytest.raises(ValueError, match="energy: expected a dense tensor"):
         assert_conservative(Sparse(), {"pos": POS})
     with pytest.raises(ValueError, match="output: expected a dense tensor"):
         assert_equivariant(Sparse(), {"pos": POS}, "O(3)", {"pos": "vector"}, "scalar")

@@ -75,6 +75,14 @@ def test_runs_that_cannot_be_rolled_out(trained, monkeypatch, capsys, twice):
     assert expected in capsys.readouterr().err
 
 
+def test_an_output_that_cannot_be_written_is_refused_at_once(trained, tmp_path, monkeypatch, capsys):
+    run, taken = trained("one", BOTH), tmp_path / "taken"
+    taken.touch()
+    monkeypatch.setattr("fa_pyg.train.nbody.rollouts.rollouts", lambda *_: pytest.fail("it has begun"))
+    assert start(monkeypatch, run, "--out", taken) == 2
+    assert "expected a folder that can be written to" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("there", [(), ("config.yaml",), ("best.ckpt",)])
 def test_a_folder_that_is_no_run(there, tmp_path, monkeypatch, capsys):
     for name in there:

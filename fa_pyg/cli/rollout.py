@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fa_pyg import checks
 from fa_pyg.cli.places import base
+from fa_pyg.files import check_folder
 from fa_pyg.files.runs import find_run
 from fa_pyg.options import Parser
 
@@ -20,6 +21,7 @@ def main(args: Sequence[str]) -> int:
     try:
         checks.integer("--steps", given.steps)
         checks.integer("--systems", given.systems, 2, 2000)
+        check_folder(given.out)
         for run in given.runs:
             find_run(run)
         from fa_pyg.train.nbody.rollouts import rollouts, write

@@ -156,3 +156,10 @@ def test_a_table_goes_on_after_a_training_that_failed(tmp_path, monkeypatch, cap
     said = capsys.readouterr()
     assert "error: fa_gnn_full, seed 0: expected a training to end well, found exit status 1" in said.err
     assert "| no frames | 0.50000" in said.out
+
+
+def test_a_table_is_not_begun_where_it_cannot_be_written(tmp_path, monkeypatch, capsys):
+    (tmp_path / "taken").touch()
+    monkeypatch.setattr(compare, "trained", lambda *_: pytest.fail("it has begun"))
+    assert main(["reproduce", "frames", "--out", str(tmp_path / "taken/out")]) == 2
+    assert "expected a folder that can be written to" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fa_pyg.cli.named import find_config
+from fa_pyg.files import check_folder
 from fa_pyg.files.runs import missing
 from fa_pyg.options import Parser
 
@@ -29,6 +30,7 @@ def parser(table: str, description: str) -> Parser:
 def outcome(given: argparse.Namespace, run: Callable[[argparse.Namespace], int]) -> int:
     """Run a benchmark; return 1 if a part failed or it was interrupted, 2 for input that is wrong."""
     try:
+        check_folder(given.out)
         return run(given)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -49,8 +49,10 @@ def main(args: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except FloatingPointError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except FloatingPointError as error:  # in each of the processes
+        from fa_pyg.train.quiet import say
+
+        say(f"error: {error}", sys.stderr)
         return 1
     if not is_quiet and results:
         from fa_pyg.train.command_line import trusted_names

@@ -26,12 +26,14 @@ class StopDiverged(Callback):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder, self.losses = Path(folder), []
+        self.folder = Path(folder)
+        self.losses: list[Tensor] = []
+        self.seen, self.is_checked = 0, True
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.seen = batch_idx + 1
+        self.seen, self.is_checked = batch_idx + 1, False
         if isinstance(outputs, Mapping) and "loss" in outputs:
             self.losses.append(outputs["loss"])
         if len(self.losses) == EVERY:
@@ -44,13 +46,15 @@ class StopDiverged(Callback):
         self._check_all(trainer, pl_module)
 
     def on_exception(self, *args: Any) -> None:
-        self.losses = []
+        self.losses, self.is_checked = [], True
 
     def _check_all(self, trainer: Trainer, module: LightningModule) -> None:
         """Check losses, then the weights: the last step can spoil them after a finite loss."""
-        if not self.losses:
+        if self.is_checked:
             return
-        self._check(trainer)
+        self.is_checked = True
+        if self.losses:
+            self._check(trainer)
         learned = [(name, one) for name, one in module.named_parameters() if one.requires_grad]
         finite = [one.isfinite().all() for _, one in learned]
         if finite and not bool(torch.stack(finite).all()):
@@ -81,8 +85,10 @@ class StopDiverged(Callback):
             if is_untrained
             else _advice(trainer, trainer.lightning_module)
         )
+        value = losses[first].item()
+        found = "another in one of the processes" if math.isfinite(value) else f"{value:g}"
         raise FloatingPointError(
-            f"training loss: expected a finite number, found {losses[first].item():g} at step {step} of "
+            f"training loss: expected a finite number, found {found} at step {step} of "
             f"epoch {epoch}; {why}. {_kept(self.folder)}"
         )
 
@@ -97,8 +103,8 @@ def check_finite(name: str, value: float, checkpoint: str | Path) -> None:
     """
     if not math.isfinite(value):
         raise FloatingPointError(
-            f"{name}: expected a finite number, found {value:g} for the weights in {checkpoint}; look at its "
-            "structures and targets, or try a lower --model.lr"
+            f"{name}: expected a finite number, found {value:g} for the weights in {checkpoint}; look at "
+            "the data of this split, or try a lower --model.lr"
         )
 
 

@@ -56,7 +56,7 @@ def main(
     except FloatingPointError as error:
         if args is not None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         raise SystemExit(1) from error
 
 

@@ -125,12 +125,31 @@ def test_figures_that_are_not_finite(command, capsys, monkeypatch, split):
     assert "ckpt" in error
 
 
+def alone(precision="32-true"):
+    """What is asked of a trainer, in the first epoch."""
+    one = SimpleNamespace(reduce=lambda value, reduce_op: value)
+    settings = {"precision": precision, "strategy": one, "current_epoch": 0, "gradient_clip_val": None}
+    return SimpleNamespace(**settings, lightning_module=nn.Module())
+
+
+@pytest.mark.parametrize("steps", [EVERY - 1, EVERY, EVERY + 1, 2 * EVERY])
+def test_weights_are_checked_after_epochs_of_any_length(tmp_path, steps):
+    stop, trainer, module = StopDiverged(tmp_path), alone(), nn.Linear(2, 2)
+    for epoch in range(2):
+        for number in range(steps):
+            stop.on_train_batch_end(trainer, module, {"loss": torch.ones(())}, None, number)
+        if epoch:
+            module.weight.data[0] = torch.nan
+            with pytest.raises(FloatingPointError, match=f"weight: .* after step {steps} of epoch 1"):
+                stop.on_train_epoch_end(trainer, module)
+        else:
+            stop.on_validation_start(trainer, module)
+            stop.on_train_epoch_end(trainer, module)
+
+
 @pytest.mark.parametrize(("precision", "stops"), [("32-true", True), ("16-mixed", False)])
 def test_a_skipped_step_of_mixed_precision_is_no_divergence(tmp_path, precision, stops):
-    alone = SimpleNamespace(reduce=lambda value, reduce_op: value)
-    settings = {"precision": precision, "strategy": alone, "current_epoch": 0, "gradient_clip_val": None}
-    trainer = SimpleNamespace(**settings, lightning_module=nn.Module())
-    stop, losses = StopDiverged(tmp_path), torch.ones(EVERY)
+    trainer, stop, losses = alone(precision), StopDiverged(tmp_path), torch.ones(EVERY)
     losses[3] = torch.inf
 
     def steps():

@@ -110,10 +110,8 @@ def check_finite(name: str, value: float, checkpoint: str | Path) -> None:
 
 def _advice(trainer: Any, module: Any) -> str:
     clip = trainer.gradient_clip_val
-    return (
-        f"try a lower --model.lr (now {getattr(module, 'lr', math.nan):g}) or a smaller "
-        f"--trainer.gradient_clip_val (now {'none' if not clip else f'{clip:g}'})"
-    )
+    rate = f"a lower --model.lr (now {getattr(module, 'lr', math.nan):g})"
+    return f"try {rate} or --trainer.gradient_clip_val " + (f"below {clip:g}" if clip else "1")
 
 
 def _kept(folder: Path) -> str:

@@ -33,7 +33,7 @@ def test_a_rate_that_is_too_large(command, tmp_path, capsys):
     assert line.startswith(
         "error: training loss: expected a finite number, found nan at step 2 of epoch 1; try"
     )
-    assert "--model.lr (now 1e+30) or a smaller --trainer.gradient_clip_val (now none)" in line
+    assert "--model.lr (now 1e+30) or --trainer.gradient_clip_val 1. No epoch" in line
     assert line.endswith("nothing is kept")
     assert "next:" not in said.out
     folder = tmp_path / "runs/nbody/gnn/version_0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,8 @@ def plot_energies(
         above.set_yscale("symlog", linthresh=1)
     above.set(ylabel="total energy - start / meV/atom")
     for panel, path_name in zip(panels, ("", "on the shared path, "), strict=False):
-        has_points = any(len(line.get_xdata()) for line in panel.get_lines())  # runs may end at once
+        # Runs may end at once, and numbers need not be finite.
+        has_points = any(isfinite(y) for line in panel.get_lines() for y in line.get_ydata())
         panel.set(ylabel=f"jump in a step, {path_name}meV", yscale="log" if has_points else "linear")
     panels[-1].set(xlabel="time / ps")
     if runs:

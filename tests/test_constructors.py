@@ -633,7 +633,9 @@ ENTRIES: dict[str, Entry] = {
         "threshold:amount squash:function? seed:whole progress:text?",
     ),
     # ---- dynamics, ASE, pictures
-    "dynamics.Trajectory": Entry(RUN, "time:free potential:free kinetic:free pos:free forces:free end:free"),
+    "dynamics.Trajectory": Entry(
+        RUN, "time:free potential:free kinetic:free pos:free forces:free end:free is_finite:free"
+    ),
     "dynamics.along": Entry(
         ALONG, "model:module z:free pos:free batch_size:positive device:free watch:function?"
     ),

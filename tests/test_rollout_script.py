@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+import torch
 
 from fa_pyg.train import main
 
@@ -55,12 +56,31 @@ def test_tables_and_plots_of_two_runs(trained, tmp_path, monkeypatch, capsys):
     assert "| no force |" in text
 
 
+def test_weights_that_are_not_finite(trained, tmp_path, monkeypatch, capsys):
+    run = Path(trained("one", BOTH))
+    kept = torch.load(run / "best.ckpt", weights_only=True)
+    next(iter(kept["state_dict"].values()))[:] = torch.nan
+    torch.save(kept, run / "best.ckpt")
+    assert start(monkeypatch, run, "--steps", 2, "--systems", 4, "--out", tmp_path / "out") == 1
+    said = capsys.readouterr()
+    assert "error: one: expected positions, found NaN in all of the 4 systems at the first step" in said.err
+    assert "next:" not in said.out
+
+
 @pytest.mark.parametrize("twice", [True, False])
 def test_runs_that_cannot_be_rolled_out(trained, monkeypatch, capsys, twice):
     runs = [trained("one", BOTH)] * 2 if twice else [trained("flat", POSITIONS)]
     assert start(monkeypatch, *runs, "--steps", 1, "--systems", 2) == 2
     expected = "runs of different names, found 'one'" if twice else "model: expected one that predicts velo"
     assert expected in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_refused_at_once(trained, tmp_path, monkeypatch, capsys):
+    run, taken = trained("one", BOTH), tmp_path / "taken"
+    taken.touch()
+    monkeypatch.setattr("fa_pyg.train.nbody.rollouts.rollouts", lambda *_: pytest.fail("it has begun"))
+    assert start(monkeypatch, run, "--out", taken) == 2
+    assert "expected a folder that can be written to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("there", [(), ("config.yaml",), ("best.ckpt",)])

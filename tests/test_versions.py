@@ -86,6 +86,17 @@ def test_workflow_tries_each_python_with_both_sets():
     assert matrix["include"] == [{"versions": "oldest", "constraints": "-c constraints-oldest.txt"}]
 
 
+def test_workflow_checks_what_every_change_must_pass():
+    """By the same targets: a check that is added to one of them is made in both."""
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+    wanted = {line.split()[1] for line in lines if line.startswith("make ")}
+    run = [step.get("run", "") for job in JOBS.values() for step in job["steps"]]
+    made = {word for text in run for word in re.findall(r"^make (\w+)$", text, re.M)}
+    assert made == wanted - {"test", "smoke", "demo"}  # the first two in environments of their own
+    assert any("pytest" in text for text in run)
+    assert any("smoke_wheel.sh" in text for text in run)
+
+
 def test_workflow_may_only_read():
     assert WORKFLOW["permissions"] == {"contents": "read"}
     assert not any("permissions" in job for job in JOBS.values())

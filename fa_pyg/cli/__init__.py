@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from fa_pyg.cli.commands import COMMANDS, Command, group_help, groups, overview
+from fa_pyg.cli.streams import closed_pipes_allowed
 from fa_pyg.memory import keep_freed_memory
 from fa_pyg.options import close
 
@@ -20,12 +21,12 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 if a part of it failed or it was interrupted, or 2 for bad input."""
     words = list(sys.argv[1:] if args is None else args)
     try:
-        code = _run(words)
-        sys.stdout.flush()  # here, where a closed pipe can be told
-    except BrokenPipeError:  # of `fa-pyg configs list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code
+        with closed_pipes_allowed():
+            return _run(words)
+    except OSError as error:  # of the output: a disk that is full
+        if sys.stderr is not None:
+            print(f"error: output: expected to be written, found {error}", file=sys.stderr)
+        return 2
 
 
 def _run(words: list[str]) -> int:

@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 
 def main(args: Sequence[str]) -> int:
-    """Run the dynamics; return 0, even if a molecule breaks, or 2 for bad input."""
+    """Run the dynamics; return 0, even if a molecule breaks, 1 for NaN and infinity, 2 for bad input."""
     try:
         given = dynamics(args, "fa-pyg dynamics")
         from fa_pyg.dynamics import cli

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fa_pyg import checks
 from fa_pyg.cli.places import base
+from fa_pyg.files import check_folder
 from fa_pyg.files.runs import find_run
 from fa_pyg.options import Parser
 
@@ -15,20 +16,26 @@ __all__ = ["main"]
 
 
 def main(args: Sequence[str]) -> int:
-    """Run the command line; return 0, or 2 for bad input."""
+    """Run the command line; return 0, 1 if the predictions of a model are not numbers, 2 for bad input."""
     given = _parser().parsed(args)
     try:
         checks.integer("--steps", given.steps)
         checks.integer("--systems", given.systems, 2, 2000)
+        check_folder(given.out)
         for run in given.runs:
             find_run(run)
         from fa_pyg.train.nbody.rollouts import rollouts, write
 
-        print(write(rollouts(given.runs, given.steps, given.systems, given.data), given.out))
+        found = rollouts(given.runs, given.steps, given.systems, given.data)
+        print(write(found, given.out))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"tables and plots in {given.out}")
+    if useless := [name for name, one in found.items() if one.pos[1].isnan().flatten(1).any(1).all()]:
+        first = f"NaN in all of the {given.systems} systems at the first step"
+        print(f"error: {', '.join(useless)}: expected positions, found {first}", file=sys.stderr)
+        return 1
     print(f"next: {given.out / 'rollouts.png'} shows errors and energies, paths.png the trajectories")
     return 0
 

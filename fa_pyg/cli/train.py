@@ -34,7 +34,7 @@ FILES = ("--data.dataset.root_or_files", "--data.dataset.init_args.root_or_files
 
 
 def main(args: Sequence[str]) -> int:
-    """Train a model of a task, the first argument; return 0, or 2 for settings or data that are wrong."""
+    """Train a model of a task, the first argument; return 0, 1 if it diverges, or 2 for bad input."""
     task, *given = args
     if asks(given):
         print(HELPS[f"train {task}"], end="")
@@ -49,6 +49,11 @@ def main(args: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except FloatingPointError as error:  # in each of the processes
+        from fa_pyg.train.quiet import say
+
+        say(f"error: {error}", sys.stderr)
+        return 1
     if not is_quiet and results:
         from fa_pyg.train.command_line import trusted_names
         from fa_pyg.train.quiet import say

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fa_pyg.dynamics.inputs import calculator, names, start
 from fa_pyg.dynamics.measures import conservation, path_gaps, sizes
@@ -63,7 +65,8 @@ def compare(given: argparse.Namespace, atoms: Any, calculators: Mapping[str, Any
             gaps[label] = path_gaps(
                 one.model, atoms.numbers, path, given.batch_size, given.device, bar.update
             )
-        result |= sizes(gaps[label], "path_jump")
+        odd = int((~np.isfinite(gaps[label])).sum())
+        result |= {**sizes(gaps[label], "path_jump"), "path_not_finite": odd}
         write_results(out / "results.json", settings, found)
         write_gaps(runs[first].time, gaps, out / "path.csv")
     draw(runs, out / "energy.png", title, gaps)
@@ -98,13 +101,14 @@ def _summary(run: Trajectory, seconds: float) -> dict[str, Any]:
         **conservation(run),
         "picoseconds": float(run.time[-1]) if states else 0.0,
         "end": run.end,
+        "is_finite": run.is_finite,
         "mean_temperature_K": hot,
         "milliseconds_a_step": 1000 * seconds / max(states, 1),
     }
 
 
 def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command line; return 0, even if a molecule breaks, or 2 for bad input."""
+    """Run the command line; return as :func:`run`, or 2 for bad input."""
     try:
         return run(dynamics(args, prog))
     except (ValueError, OSError) as error:
@@ -113,7 +117,10 @@ def main(args: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Run the dynamics of a command line, and say what was written; return 0.
+    """Run the dynamics of a command line, and say what was written.
+
+    Returns:
+        0, even if a molecule breaks; 1 if energies or forces of a model are not finite.
 
     Raises:
         ValueError: as :func:`prepare`, and for a device that does not exist.
@@ -121,9 +128,23 @@ def run(given: argparse.Namespace) -> int:
     find_device(given.device, "--device")
     found = compare(given, *prepare(given))
     print(f"{table(found)}\nwritten to {given.out}")
-    print(
-        f"next: {Path(given.out, 'energy.png')} shows the drift; ase gui opens trajectory.xyz of each model"
-    )
+    faults = list(_not_finite(found, Path(given.out)))
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if not faults:
+        plot = Path(given.out, "energy.png")
+        print(f"next: {plot} shows the drift; ase gui opens trajectory.xyz of each model")
     if steep := [one["name"] for one in found if one["too_steep"]]:
         print(f"frames too steep for these steps: {', '.join(steep)}; try --frame forces", file=sys.stderr)
-    return 0
+    return 1 if faults else 0
+
+
+def _not_finite(found: Sequence[Mapping[str, Any]], out: Path) -> Iterator[str]:
+    """Yield an error for each model whose numbers are not finite."""
+    for one in found:
+        if not one["is_finite"]:
+            kept = f"the states before are in {out / one['name'] / 'trajectory.xyz'}"
+            yield f"error: {one['name']}: expected finite numbers, found some {one['end']}; {kept}"
+        elif one["path_not_finite"]:
+            steps = f"{one['path_not_finite']} steps on the path of {found[0]['name']}"
+            yield f"error: {one['name']}: expected finite energies and forces, found others in {steps}"

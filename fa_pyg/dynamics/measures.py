@@ -83,8 +83,9 @@ def conservation(run: Trajectory) -> dict[str, float | None]:
 
 
 def sizes(gaps: np.ndarray, prefix: str = "jump") -> dict[str, float | None]:
-    """Return the largest gap (eV) and the root mean square, in meV; None without gaps."""
-    values = (np.abs(gaps).max(), np.sqrt(np.mean(gaps**2))) if len(gaps) else (None, None)
+    """Return the largest gap (eV) and the root mean square, in meV; None without gaps, or if not finite."""
+    known = len(gaps) > 0 and bool(np.isfinite(gaps).all())
+    values = (np.abs(gaps).max(), np.sqrt(np.mean(gaps**2))) if known else (None, None)
     return {
         f"{prefix}{name}_meV": None if value is None else 1000 * float(value)
         for name, value in zip(("", "_rms"), values, strict=True)

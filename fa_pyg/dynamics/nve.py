@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from fa_pyg import checks
 from fa_pyg.dynamics.bonds import Bonds
 
-__all__ = ["Trajectory", "nve", "thermalised"]
+__all__ = ["Trajectory", "not_finite", "nve", "thermalised"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Trajectory:
         potential, kinetic: ``[T]``, eV.
         pos, forces: ``[T, N, 3]``, Å and eV/Å.
         end: why and when the run stopped early; None if it did not. The faulty state is not part of the run.
+        is_finite: False if it stopped because a number was not finite.
     """
 
     time: np.ndarray
@@ -31,6 +32,7 @@ class Trajectory:
     pos: np.ndarray
     forces: np.ndarray
     end: str | None = None
+    is_finite: bool = True
 
     @property
     def total(self) -> np.ndarray:
@@ -95,13 +97,11 @@ def nve(
 
     dynamics, bonds = VelocityVerlet(atoms, timestep * units.fs), Bonds(atoms)
     states: list[tuple[np.ndarray, ...]] = []
-    end = None
+    end, odd = None, None
     for step in range(steps + 1):
         forces = dynamics.step() if step else atoms.get_forces()
         state = atoms.calc.results["energy"], atoms.get_kinetic_energy(), atoms.get_positions(), forces
-        finite = all(np.isfinite(one).all() for one in state)
-        fault = bonds.fault(state[2]) if finite else "energy, velocities or forces are not finite"
-        if fault:
+        if fault := (odd := not_finite(state, step)) or bonds.fault(state[2]):
             end = f"{fault} at {step * timestep / 1000:g} ps"
             break
         states.append(state)
@@ -111,4 +111,12 @@ def nve(
     shapes = ((0,), (0,), (0, len(atoms), 3), (0, len(atoms), 3))
     columns = [np.array(one, float) for one in zip(*states, strict=True)] or [np.empty(s) for s in shapes]
     potential, kinetic, pos, forces = columns
-    return Trajectory(time, potential, kinetic, pos, forces, end)
+    return Trajectory(time, potential, kinetic, pos, forces, end, is_finite=odd is None)
+
+
+def not_finite(state: Sequence[Any], step: int) -> str | None:
+    """Say what is not finite of energy, kinetic energy, positions and forces; None if all are."""
+    energy, kinetic, pos, forces = state
+    parts = {"energy": energy, "forces": forces, "positions": pos, "kinetic energy": kinetic}
+    odd = [name for name, one in parts.items() if not np.isfinite(one).all()]
+    return f"not finite: {', '.join(odd)} in step {step}" if odd else None

@@ -10,7 +10,7 @@ import torch
 
 from fa_pyg import checks
 from fa_pyg.dynamics.bonds import Bonds
-from fa_pyg.dynamics.nve import Trajectory
+from fa_pyg.dynamics.nve import Trajectory, not_finite
 
 __all__ = ["nve_together"]
 
@@ -65,16 +65,17 @@ class _Run:
         self.energy, self.forces = 0.0, np.zeros_like(self.pos)
         self.states: list[tuple[Any, ...]] = []
         self.end: str | None = None
+        self.is_finite = True
 
     def record(self, step: int) -> bool:
         """Record the state, or why the run ends; return whether it continues."""
         state = self.energy, (self.mass * self.velocity**2).sum() / 2, self.pos, self.forces
-        finite = all(np.isfinite(one).all() for one in state)
-        fault = self.bonds.fault(self.pos) if finite else "energy, velocities or forces are not finite"
+        odd = not_finite(state, step)
+        fault = odd or self.bonds.fault(self.pos)
         if fault is None:
             self.states.append(state)
         else:
-            self.end = f"{fault} at {step * self.timestep / 1000:g} ps"
+            self.end, self.is_finite = f"{fault} at {step * self.timestep / 1000:g} ps", not odd
         return fault is None
 
     def trajectory(self) -> Trajectory:
@@ -83,7 +84,7 @@ class _Run:
         columns = columns or [np.empty(0), np.empty(0), np.empty(shape), np.empty(shape)]
         time = np.arange(len(self.states)) * self.timestep / 1000
         potential, kinetic, pos, forces = columns
-        return Trajectory(time, potential, kinetic, pos, forces, self.end)
+        return Trajectory(time, potential, kinetic, pos, forces, self.end, self.is_finite)
 
 
 def _evaluate(model: torch.nn.Module, runs: Sequence[_Run]) -> None:

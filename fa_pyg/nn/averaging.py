@@ -19,7 +19,7 @@ from fa_pyg.calls.reading import shown
 from fa_pyg.calls.undeclared import looks_geometric, warn_once
 from fa_pyg.copies import Copies, Slots
 from fa_pyg.frames import FrameSet, Rows
-from fa_pyg.nn.invariants import Invariants, keyword
+from fa_pyg.nn.invariants import Invariants, check_offer, keyword
 from fa_pyg.nn.output_structure import check_level, has_level, output_spec
 from fa_pyg.nn.outputs import Outputs
 from fa_pyg.nn.rounding import rounded
@@ -121,6 +121,8 @@ class FrameAveraging(nn.Module):
         self.level = level
         self.chunk, self.round_inputs = chunk, round_inputs
         self.invariants = checks.flag("invariants", invariants)
+        if invariants:
+            check_offer(model, self.signature)
         given = [name for name in self.signature.named if name != "invariants"]
         may_take_data = len(given) < 2  # attributes are available in a call only
         names = None if may_take_data else (*given, *self.levels, *self.inputs)

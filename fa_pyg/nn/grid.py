@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fa_pyg import checks
 from fa_pyg.groups import FiniteGroup, Group, GroupLike
+from fa_pyg.nn.output_structure import check_dense
 from fa_pyg.reps import Rep, RepLike
 from fa_pyg.typed import total
 
@@ -183,6 +184,7 @@ class GridAveraging(nn.Module):
             if not isinstance(y, Tensor) or y.dim() < 1 or len(y) != rows:
                 found = list(y.shape) if isinstance(y, Tensor) else f"a {type(y).__name__}"
                 raise ValueError(f"output: expected a row for each of {rows} images, found {found}")
+            check_dense("output", y)
             if self.shifts is not None and y.dim() > 2 and y.shape[2:] != alike[0].shape[2:]:
                 sides = f"{tuple(alike[0].shape[2:])}, found {tuple(y.shape[2:])}"
                 raise ValueError(f"output: expected a field on the grid of the input, for shifts, {sides}")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from fa_pyg import checks
-from fa_pyg.calls import Call, Layout, Name
+from fa_pyg.calls import Call, Layout, Name, Signature
 from fa_pyg.calls.call import check_unchanged, versions
 from fa_pyg.calls.names import is_pairs
 from fa_pyg.copies import Slots
 from fa_pyg.frames import FrameSet, Level, Rows
+from fa_pyg.nn.output_structure import check_dense
+from fa_pyg.options import close
 from fa_pyg.reps import Rep
 
-__all__ = ["Invariants", "keyword", "offers_invariants"]
+__all__ = ["Invariants", "check_offer", "keyword", "offers_invariants"]
 
 LEVELS = ("edge", "node", "graph")
 
@@ -59,7 +62,8 @@ class Invariants:
     * Gradients flow through them: forces and second derivatives are those of the average without, since
       derivatives of a distance are the same in every frame.
 
-    Models without these attributes, frames of graphs and calls with ``invariants=`` are left alone.
+    Models without these attributes, frames of graphs and calls with ``invariants=`` are left alone. What
+    cannot be meant, such as an input that ``forward`` does not take, is an error when the model is wrapped.
     :func:`fa_pyg.testing.assert_invariants` compares a model with and without.
 
     Args:
@@ -140,11 +144,38 @@ class Invariants:
         return Rows(Level.INDEX, body, edge_index.size(1))
 
     def _check(self, name: str, value: object) -> None:
-        checks.instance(f"invariants[{name!r}]", value, Tensor, "a tensor")
+        value = checks.instance(f"invariants[{name!r}]", value, Tensor, "a tensor")
+        check_dense(f"invariants[{name!r}]", value)
         rows, axis = self._rows(name), 1 if name == "edge_index" else 0
-        if isinstance(value, Tensor) and (not value.dim() or value.size(axis) != rows.count):
+        if not value.dim() or value.size(axis) != rows.count:
             expected = f"{rows.count} rows ({name.split('_')[0]})"
             raise ValueError(f"invariants[{name!r}]: expected {expected}, found {list(value.shape)}")
+
+
+def check_offer(model: object, signature: Signature) -> None:
+    """Check what a model says of its invariants: a mistake would leave them unused, without an error.
+
+    Raises:
+        ValueError: for a misspelled attribute, ``invariants_of`` that is not a dict of inputs that transform
+            or names what ``forward`` does not take, and a ``forward`` without ``invariants``.
+    """
+    of = getattr(model, "invariants_of", None)
+    if of is None:
+        if signature.takes("invariants") and not hasattr(model, "invariants_of"):
+            _check_spelling("invariants_of", model)
+        return
+    checks.instance("invariants_of", of, Mapping, "a dict of inputs, such as {'pos': 'point'}")
+    if not callable(getattr(model, "invariants", None)):
+        if of:
+            _check_spelling("invariants", model)
+            checks.refuse("invariants", "a method of the model with invariants_of", "none")
+        return
+    if not signature.takes("invariants"):
+        checks.refuse("forward", "a keyword invariants, which takes them", ", ".join(signature.named))
+    if all(Rep.of(rep, f"invariants_of[{k!r}]").is_invariant for k, rep in of.items()):
+        checks.refuse("invariants_of", "inputs that transform, such as {'pos': 'point'}", dict(of))
+    if len([name for name in signature.named if name != "invariants"]) > 1:  # else attributes of a Data
+        _check_names(of, signature)
 
 
 def offers_invariants(model: object, inputs: Mapping[Name, Rep], call: Call) -> bool:
@@ -154,9 +185,36 @@ def offers_invariants(model: object, inputs: Mapping[Name, Rep], call: Call) -> 
         return False
     given = {k: rep for k, rep in inputs.items() if not rep.is_invariant and call.get(k) is not None}
     wanted = {k: Rep.of(rep, f"invariants_of[{k!r}]") for k, rep in of.items() if call.get(k) is not None}
+    wanted = {k: rep for k, rep in wanted.items() if not rep.is_invariant}
+    if call.data is not None and given.keys() != wanted.keys():
+        _check_attributes(of, given, call)
     return given.keys() == wanted.keys() and all(
         (rep.rank, rep.pseudo) == (wanted[k].rank, wanted[k].pseudo) for k, rep in given.items()
     )
+
+
+def _check_names(of: Mapping[Any, Any], signature: Signature) -> None:
+    names = [name for name in signature.named if name != "invariants"]
+    for name in of:
+        if not isinstance(name, str) or not signature.takes(name):
+            hint = close(name, names) if isinstance(name, str) else ""
+            checks.refuse("invariants_of", f"arguments of forward ({', '.join(names)})", name, hint)
+
+
+def _check_attributes(of: Mapping[Any, Any], given: Mapping[Name, Rep], call: Call) -> None:
+    """Refuse a name that the ``Data`` does not have if it is nearly that of an input that transforms."""
+    left = [str(name) for name in given if name not in of]
+    for name in of:
+        if name not in call.values and (hint := close(str(name), left)):
+            checks.refuse("invariants_of", "attributes of the data", name, hint)
+
+
+def _check_spelling(name: str, model: object) -> None:
+    """Refuse an attribute of a model whose name is nearly ``name``, which the model lacks."""
+    own = {one for one in dir(model) if not one.startswith("_")} - set(dir(nn.Module))
+    own -= {"invariants", "invariants_of"}
+    if near := get_close_matches(name, own, 1, 0.85):
+        checks.refuse(name, "an attribute of this name", near[0])
 
 
 def keyword(invariants: Mapping[str, Tensor] | None) -> dict[str, Any]:

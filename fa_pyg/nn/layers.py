@@ -13,6 +13,7 @@ from fa_pyg.builders import Frame
 from fa_pyg.calls import Name, Named, Signature
 from fa_pyg.calls.declared import declared_reps
 from fa_pyg.nn.averaging import FrameAveraging
+from fa_pyg.nn.output_structure import check_dense
 from fa_pyg.renamed import renamed
 from fa_pyg.reps import Rep, RepLike
 
@@ -187,6 +188,7 @@ class _Packed(nn.Module):
             kwargs["batch"] = batch
         edges = () if edge_index is None else (edge_index, *args)
         y = self.layer(torch.cat([h, v.flatten(1)], dim=1), *edges, **kwargs)
+        check_dense("layer", checks.instance("layer", y, Tensor, "one output, a tensor"))
         if y.dim() != 2 or y.size(1) != sizes.features_out:
             raise ValueError(
                 f"layer: expected an output [N, {sizes.out_scalars} + {sizes.out_vectors} * {sizes.dim}], "

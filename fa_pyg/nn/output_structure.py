@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from numbers import Number
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fa_pyg.calls import Name, is_index_name
 from fa_pyg.reps import Rep
 
-__all__ = ["check_level", "has_level", "leaves", "output_spec", "rebuild"]
+__all__ = ["check_dense", "check_level", "has_level", "leaves", "output_spec", "rebuild"]
 
 
 def output_spec(spec: Any) -> Any:
@@ -63,6 +64,8 @@ def leaves(
                 f"{path}: expected a tensor ({spec}), found a {type(value).__name__}{keys}; "
                 "declare the representation of each part: output=(...) or output={...}"
             )
+        if isinstance(value, Tensor):
+            check_dense(path, value, f" ({spec})")
         yield spec, value, level, path
     elif isinstance(spec, dict):
         if not isinstance(value, Mapping) or set(value) != set(spec):
@@ -85,6 +88,14 @@ def leaves(
             yield from leaves(
                 part, value[i], level[i] if isinstance(level, (tuple, list)) else level, f"{path}[{i}]"
             )
+
+
+def check_dense(path: str, value: Tensor, of: str = "") -> None:
+    """Raise ValueError for a tensor whose rows cannot be selected and added: sparse, nested, or in blocks."""
+    if value.layout is not torch.strided or value.is_nested:
+        kind = "nested tensor" if value.is_nested else f"tensor of {value.layout}"
+        hint = "pad it" if value.is_nested else "return .to_dense()"
+        raise ValueError(f"{path}: expected a dense tensor{of}, found a {kind}; {hint}")
 
 
 def rebuild(spec: Any, like: Any, tensors: Iterator[Tensor]) -> Any:

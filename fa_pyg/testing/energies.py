@@ -14,6 +14,7 @@ from fa_pyg.calls import Call, Layout, Name, Named, Signature
 from fa_pyg.copies import Copies
 from fa_pyg.copies.copies import Slots
 from fa_pyg.frames import Frames
+from fa_pyg.nn.output_structure import check_dense
 from fa_pyg.reps import Rep, RepLike
 
 __all__ = ["Displaced", "Inputs", "System", "call_of"]
@@ -191,6 +192,7 @@ def _part(out: Any, name: str, key: Any) -> Tensor:
     except (KeyError, IndexError, TypeError):
         value = None
     if isinstance(value, Tensor):
+        check_dense(name, value)
         return value
     outputs: Any = out
     numbers = range(len(outputs)) if isinstance(out, (tuple, list)) else ()

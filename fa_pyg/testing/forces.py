@@ -17,6 +17,8 @@ from fa_pyg.testing.energies import Inputs, System
 
 __all__ = ["assert_conservative", "conservation_error", "slopes"]
 
+SLOPE = 16  # the largest slope of rounding by differences of fourth order, in roundings over a step, is 12
+
 
 def assert_conservative(
     model: nn.Module,
@@ -48,7 +50,8 @@ def assert_conservative(
         forces: key of the forces, if the model returns them; default ``-torch.autograd.grad``.
         group: symmetry of E; "auto" for that of the frame of a :class:`~fa_pyg.FrameAveraging`, E(d) for
             other models; None to check derivatives only.
-        tol: bound on the error of the forces relative to the largest directional derivative.
+        tol: bound on the error of the forces relative to the largest directional derivative; derivatives that
+            can be the rounding of the energies, in float64 over a step, count as 0.
         rounding: bound on net force and torque relative to the sum of the norms of their terms.
         step: largest step size, in units of the positions; the others are a tenth and a hundredth of it.
         trials: number of random directions.
@@ -96,21 +99,22 @@ def conservation_error(
     system = System(model, inputs, pos, energy, forces)
     x, force = system.pos, system.forces()
     generator, worst, scale = torch.Generator().manual_seed(seed), [], []
+    floor = _rounding(system, step)
     for _ in range(trials):
         v = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
         found = slopes(system, v, step).sum(1)
         error = (found + (force * v).sum()).abs()
         best = error.argmin()
         worst.append(error[best])
-        scale.append(found[best].abs())
-    errors = {"forces": _ratio(torch.stack(worst).max(), torch.stack(scale).max())}
+        scale.append(torch.maximum(found[best].abs(), (force * v).sum().abs()))
+    errors = {"forces": _ratio(torch.stack(worst).max(), torch.stack(scale).max(), SLOPE * floor.sum())}
     if group is None:
         return errors
     if group == "auto":
         group = model.frame.group if isinstance(model, FrameAveraging) else f"E({x.size(1)})"
     group, size, batch = Group.of(group), *_graphs(system)
     if group.translates:
-        errors["net force"] = _ratio(*_total(force, batch, size))
+        errors["net force"] = _ratio(*_total(force, batch, size), floor)
     if group.rotates and not isinstance(group, FiniteGroup):
         arm = x
         if group.translates:
@@ -118,7 +122,8 @@ def conservation_error(
             arm = x - (scatter_sum(x, batch, size) / ones)[batch]
         product = arm.unsqueeze(2) * force.unsqueeze(1)
         total, terms = _total((product - product.mT).flatten(1), batch, size)
-        errors["net torque"] = _ratio(total, torch.maximum(terms, _total(product.flatten(1), batch, size)[1]))
+        terms = torch.maximum(terms, _total(product.flatten(1), batch, size)[1])
+        errors["net torque"] = _ratio(total, terms, floor * arm.norm(dim=1).max())
     return errors
 
 
@@ -155,8 +160,19 @@ def _total(x: Tensor, batch: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return scatter_sum(x, batch, size).norm(dim=1), norms
 
 
-def _ratio(error: Tensor, scale: Tensor) -> float:
+def _rounding(system: System, step: float) -> Tensor:
+    """Slope ``[B]`` that the rounding of the energies in float64 can have over a step; smaller ones are 0.
+
+    Of other types of numbers as well: they are too coarse for a bound that leaves something to compare.
+    """
+    energy = system.energy_of_each(system.pos).detach().abs()
+    return torch.finfo(torch.float64).eps / step * energy
+
+
+def _ratio(error: Tensor, scale: Tensor, floor: Tensor) -> float:
     """Largest relative error, 0 if all terms vanish; of terms that are rounding, relative to others."""
+    floor = floor.view_as(scale) if floor.numel() == scale.numel() else floor.sum()
+    error = torch.where(scale <= floor, 0, error)
     scale = torch.maximum(scale, torch.finfo(scale.dtype).eps ** 0.25 * scale.max())
     ratio = error / torch.where(scale == 0, torch.ones_like(scale), scale)
     return ratio.max().item()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fa_pyg.batches import graph_count
 from fa_pyg.calls import Layout
+from fa_pyg.nn.output_structure import check_dense
 from fa_pyg.reps import Rep
 
 __all__ = ["bodies", "error", "largest", "leaves", "output_errors", "smallest"]
@@ -29,6 +30,7 @@ def leaves(spec: Any, level: Any, value: Any) -> Iterator[tuple[Tensor, Rep, Any
             raise ValueError(
                 f"output: expected a tensor ({spec}), found a {type(value).__name__}; pass output="
             )
+        check_dense("output", value)
         yield value.detach(), spec, level
         return
     if isinstance(value, Tensor) or len(value) != len(spec) or not spec:

@@ -19,6 +19,7 @@ from fa_pyg.config.allowlist import Allowlist
 from fa_pyg.config.plain import parse as plain
 from fa_pyg.train.checkpoints import AtomicCheckpointIO, checkpoints
 from fa_pyg.train.command_line import TRUST, check_configs, explain, trusted_names, with_new_text
+from fa_pyg.train.divergence import StopDiverged
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.guard import guarded
 from fa_pyg.train.logs import all_loggers, check_logger
@@ -175,6 +176,7 @@ class FitCLI(LightningCLI):
         callbacks = [
             *(given.callbacks or []),
             EpochSeed(self.config.seed_everything),
+            StopDiverged(self.folder),
             *checkpoints(self.folder, f"val/{self.module.monitor}", self.config.checkpoint_every),
         ]
         if given.enable_progress_bar is not False:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import TextIO
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
@@ -25,7 +26,7 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def say(text: str) -> None:
+def say(text: str, file: TextIO | None = None) -> None:
     """Print a line, in the first of the processes that train one model together."""
     if not getattr(rank_zero_only, "rank", 0):
-        print(text)
+        print(text, file=file)

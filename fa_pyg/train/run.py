@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from fa_pyg.files import write_atomically
 from fa_pyg.files.runs import find_run
 from fa_pyg.train.cli import FitCLI
+from fa_pyg.train.divergence import check_finite
 from fa_pyg.train.fit import FitModule
 from fa_pyg.train.options import check_run
 from fa_pyg.train.quiet import say
@@ -31,7 +32,8 @@ def main(
     """Train, test the weights of the best validation error, and write the results beside the checkpoints.
 
     Args:
-        args: the command line; default that of the process, which then ends if settings or data are wrong.
+        args: the command line; default that of the process, which then ends with 2 if settings or data are
+            wrong, with 1 if the training diverges.
         make: the task.
         prog: the command, for usage and errors; default the name of the script.
 
@@ -41,6 +43,8 @@ def main(
 
     Raises:
         ValueError: for settings and data that are wrong.
+        FloatingPointError: for a loss or weight that is not finite, after which all steps would be lost; the
+            checkpoints of before stay.
     """
     try:
         return _run(make(args) if prog is None else make(args, prog=prog))
@@ -49,6 +53,11 @@ def main(
             raise
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except FloatingPointError as error:
+        if args is not None:
+            raise
+        say(f"error: {error}", sys.stderr)
+        raise SystemExit(1) from error
 
 
 def _run(cli: FitCLI) -> dict[str, Any]:
@@ -69,7 +78,9 @@ def _report(cli: FitCLI) -> dict[str, Any]:
     """Test the best checkpoint; print and write the results."""
     trainer, epochs = cli.trainer, cli.trainer.current_epoch
     best, val = _best(cli)
+    check_finite(f"validation {cli.model.monitor}", val, best)
     tested = trainer.test(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)[0]
+    check_finite(f"test {cli.model.monitor}", tested[f"test/{cli.model.monitor}"], best)
     kept = torch.load(best, map_location="cpu", weights_only=True)
     results = {
         "name": cli.config.name,

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import os
 import re
 import subprocess
@@ -126,7 +127,60 @@ def test_a_closed_pipe_is_no_fault():
     )
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=environment)
     os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def no_reader(monkeypatch):
+    """Output and errors go into pipes that are closed."""
+    files = []
+    for name in ("stdout", "stderr"):
+        read, write = os.pipe()
+        os.close(read)
+        files.append(os.fdopen(write, "w"))
+        monkeypatch.setattr(sys, name, files[-1])
+    yield files
+    for file in files:
+        file.close()
+
+
+@pytest.mark.parametrize(("passed", "code"), [(True, 0), (False, 1)])
+def test_the_result_of_a_check_does_not_depend_on_who_reads_it(
+    passed, code, monkeypatch, no_reader, tmp_path
+):
+    from types import SimpleNamespace
+
+    from fa_pyg.cli import check
+
+    text = "a line\n" * 100_000  # more than buffers hold
+    html = tmp_path / "report.html"
+    report = SimpleNamespace(passed=passed, is_empty=False, text=lambda: text, html=lambda: "all of it")
+    monkeypatch.setattr(check, "_report", lambda given: report)
+    assert main(["check", "my_net:make", "--html", str(html)]) == code
+    assert html.read_text() == "all of it"
+
+
+@pytest.mark.parametrize(("words", "code"), [(["configs", "list"], 0), (["nothing"], 2)])
+def test_errors_into_a_closed_pipe(words, code, no_reader):
+    assert main(words) == code
+
+
+@pytest.mark.parametrize("words", [["--help"], ["configs", "list"], ["nothing"]])
+def test_streams_that_do_not_exist(words, monkeypatch):
+    """As of ``>&-``."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(words) == (2 if words == ["nothing"] else 0)
+
+
+def test_a_full_disk_is_an_error(monkeypatch, capsys):
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(["--help"]) == 2
+    assert "error: output: expected to be written, found [Errno 28] No space" in capsys.readouterr().err
 
 
 def test_trusted_modules_of_the_working_directory_hide_none(tmp_path, monkeypatch, capsys):

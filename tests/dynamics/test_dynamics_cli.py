@@ -231,3 +231,46 @@ def test_names_tell_runs_apart(runs, tmp_path):
         "b",
         "a_version_1",
     ]
+
+
+def spoilt(folder, target):
+    """A run like another, with a weight that is not a number."""
+    kept = torch.load(folder / "best.ckpt", weights_only=True)
+    next(one for name, one in kept["state_dict"].items() if name.endswith("angular.weight"))[0] = torch.nan
+    target.mkdir()
+    torch.save(kept, target / "best.ckpt")
+    settings = yaml.safe_load((folder / "config.yaml").read_text()) | {"name": "spoilt"}
+    (target / "config.yaml").write_text(yaml.safe_dump(settings))
+    return str(target)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_weights_that_are_not_finite(runs, tmp_path, capsys, is_first):
+    """A line and an exit of 1; the other run is kept, and evaluated if there is a path."""
+    models = [spoilt(runs["plain"], tmp_path / "spoilt"), str(runs["weighted"])][:: 1 if is_first else -1]
+    short = ["--picoseconds", "0.002", "--temperature", "300", "-o", str(tmp_path / "out")]
+    assert main([*models, *short]) == 1
+    said = capsys.readouterr()
+    (line,) = (line for line in said.err.splitlines() if line.startswith("error"))
+    assert "error: spoilt: expected finite numbers, found some not finite: energy, forces in step 0" in line
+    assert str(tmp_path / "out/spoilt/trajectory.xyz") in line
+    assert "next:" not in said.out
+    found = {one["name"]: one for one in json.loads((tmp_path / "out/results.json").read_text())["runs"]}
+    assert (found["weighted"]["is_finite"], found["spoilt"]["is_finite"]) == (True, False)
+    assert found["spoilt"]["path_not_finite"] == (0 if is_first else 4)
+    assert (tmp_path / "out/weighted/trajectory.xyz").stat().st_size
+
+
+def test_forces_that_become_nan_keep_the_states_before(runs, tmp_path, monkeypatch, capsys):
+    calls, forward = [], Potential.forward
+
+    def failing(self, *args, **kwargs):
+        out = forward(self, *args, **kwargs)
+        calls.append(0)
+        return out if len(calls) <= 3 else out | {"forces": out["forces"] * torch.nan}
+
+    monkeypatch.setattr(Potential, "forward", failing)
+    short = ["--picoseconds", "0.01", "--every", "1", "-o", str(tmp_path)]
+    assert main([str(runs["plain"]), *short]) == 1
+    assert "not finite: forces, kinetic energy in step 3 at 0.0015 ps" in capsys.readouterr().err
+    assert len(read(tmp_path / "plain/trajectory.xyz", ":")) == 3

@@ -91,6 +91,8 @@ def test_numbers_that_are_not_finite_end_it(after):
     atoms = pair(2.2, 0.001)
     atoms.calc = Broken(sigma=2, epsilon=0.01)
     run = nve(atoms, 10, 1.0)
-    assert run.end == f"energy, velocities or forces are not finite at {after / 1000:g} ps"
+    odd = "forces, kinetic energy" if after else "forces"
+    assert run.end == f"not finite: {odd} in step {after} at {after / 1000:g} ps"
+    assert not run.is_finite
     assert run.pos.shape == run.forces.shape == (after, 2, 3)
     assert len(run.total) == len(run.time) == after

@@ -300,3 +300,12 @@ def test_wrong_inputs_and_outputs(model, x, arguments, message):
 def test_repr_says_the_group():
     assert repr(GridAveraging(nn.Identity(), "D4")).startswith('GridAveraging(\n  "D4", input=a scalar')
     assert Group.of("D4") == GridAveraging(nn.Identity(), "D4").group
+
+
+def test_outputs_that_are_not_dense():
+    class Sparse(nn.Module):
+        def forward(self, x):
+            return x.to_sparse()
+
+    with pytest.raises(ValueError, match="output: expected a dense tensor"):
+        GridAveraging(Sparse())(torch.randn(2, 1, 4, 4))

@@ -225,12 +225,91 @@ class Wrong(Counted):
         ({"edge_index": EDGES[0]}, r"invariants\['edge_index'\]: expected node indices \[2, E\], found"),
         ({"edge_filter": torch.ones(3)}, "expected edge_index with rows of edges, found 'edge_filter'"),
         ({"node_x": torch.ones(3)}, r"invariants\['node_x'\]: expected 6 rows \(node\), found \[3\]"),
+        ({"node_x": torch.eye(6).to_sparse()}, r"invariants\['node_x'\]: expected a dense tensor, found a"),
         ({"graph_x": torch.tensor(1.0)}, r"expected 1 rows \(graph\), found \[\]"),
     ],
 )
 def test_mistakes_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         FrameAveraging(Wrong(values), PCAFrame("E(3)"))(torch.randn(6, 3))
+
+
+class Says(nn.Module):
+    """What a model says of its invariants."""
+
+    def __init__(self, method="invariants", **said):
+        super().__init__()
+        for name, value in said.items():
+            setattr(self, name, value)
+        setattr(self, method, lambda pos, vel=None: {"node_x": pos.norm(dim=1)})
+
+    def forward(self, pos, vel=None, invariants=None):
+        return pos.norm(dim=1) if invariants is None else invariants["node_x"]
+
+
+class Deaf(Says):
+    def forward(self, pos, vel=None):
+        return pos.norm(dim=1)
+
+
+class OfData(Says):
+    def forward(self, data, invariants=None):
+        return data.pos.norm(dim=1)
+
+
+POINT = {"pos": "point"}
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Says(invariants_of={"poss": "point"}), r"found 'poss' \(did you mean pos\?\)"),
+        (Says(invariants_of={**POINT, "charge": "scalar"}), r"forward \(pos, vel\), found 'charge'$"),
+        (Says(invariants_of={0: "point"}), "invariants_of: expected arguments of forward .*, found 0"),
+        (Says(invariants_of=["pos"]), "invariants_of: expected a dict of inputs"),
+        (Says(invariants_of={"pos": "no such"}), r"invariants_of\['pos'\]"),
+        (Says(invariants_of={"pos": "scalar"}), "invariants_of: expected inputs that transform"),
+        (Says(invariants_of={}), "invariants_of: expected inputs that transform"),
+        (Says("invariant", invariants_of=POINT), "invariants: .* found 'invariant'"),
+        (Says("other", invariants_of=POINT), "invariants: expected a method of the model"),
+        (Says(invariant_of=POINT), "invariants_of: .* found 'invariant_of'"),
+        (Deaf(invariants_of=POINT), "forward: expected a keyword invariants, .* found 'pos, vel'"),
+    ],
+)
+def test_a_typo_is_no_silent_cost(model, message):
+    with pytest.raises(ValueError, match=message):
+        FrameAveraging(model, PCAFrame("E(3)"))
+    FrameAveraging(model, PCAFrame("E(3)"), invariants=False)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Says(invariants_of={**POINT, "vel": "scalar"}),
+        Says(invariants_of=None),
+        Says(invariants=True),
+        OfData(invariants_of={"attribute": "point"}),
+        FrameAveraging(nn.Linear(3, 3), PCAFrame("E(3)"), level="node"),
+    ],
+)
+def test_what_can_be_meant_is_allowed(model):
+    FrameAveraging(model, PCAFrame("E(3)"))
+
+
+def test_a_typo_in_an_attribute():
+    data = Data(pos=torch.randn(5, 3))
+    FrameAveraging(OfData(invariants_of={"other": "point"}), PCAFrame("E(3)"), POINT, level="node")(data)
+    model = FrameAveraging(OfData(invariants_of={"poss": "point"}), PCAFrame("E(3)"), POINT, level="node")
+    with pytest.raises(ValueError, match=r"attributes of the data, found 'poss' \(did you mean pos\?\)"):
+        model(data)
+
+
+def test_inputs_that_do_not_transform_may_be_named():
+    model = FrameAveraging(Says(invariants_of={**POINT, "vel": "scalar"}), PCAFrame("E(3)"), POINT, "scalar")
+    given = []
+    model.model.register_forward_pre_hook(lambda _, a, k: given.append("invariants" in k), with_kwargs=True)
+    model(torch.randn(5, 3), vel=torch.randn(5, 1))
+    assert all(given)
 
 
 def test_levels_are_copied():

@@ -140,3 +140,14 @@ def test_old_names_of_arguments_build_the_same_weights():
     new = FAMLP(PCAFrame("O(3)"), 2, 3, hidden_channels=8, num_layers=3).state_dict()
     assert len(old) == 6
     assert all(torch.equal(value, new[name]) for name, value in old.items())
+
+
+@pytest.mark.parametrize("make", [lambda x: (x, x), lambda x: None, lambda x: x.to_sparse()])
+def test_layers_that_return_no_dense_tensor(make):
+    class Layer(nn.Module):
+        def forward(self, x, edge_index):
+            return make(x)
+
+    conv = FAConv(Layer(), PCAFrame("O(3)"), scalars=4, vectors=2)
+    with pytest.raises(ValueError, match=r"layer: expected (one output, a tensor|a dense tensor), found"):
+        conv(torch.randn(5, 4), torch.randn(5, 2, 3), torch.zeros(2, 0, dtype=torch.long))

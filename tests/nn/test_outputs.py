@@ -141,3 +141,26 @@ def test_levels_may_be_said_of_some_outputs():
     out = FrameAveraging(Returns(make), PCAFrame("SO(3)"), output=spec, level={"f": "node"})(POS)
     assert out["e"].shape == ()
     assert torch.allclose(out["f"], POS)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x.to_sparse(),
+        lambda x: x.to_sparse_csr(),
+        lambda x: x.to_mkldnn(),
+        lambda x: torch.nested.nested_tensor([x, x]),
+        lambda x: torch.nested.nested_tensor([x, x], layout=torch.jagged),
+    ],
+)
+@pytest.mark.parametrize("key", [None, "x"])
+@pytest.mark.filterwarnings("ignore:.*prototype:UserWarning", "ignore:.*beta:UserWarning")
+def test_outputs_that_are_not_dense(make, key):
+    def call(pos, batch):
+        return make(pos.float()) if key is None else {key: make(pos.float())}
+
+    spec = "vector" if key is None else {key: "vector"}
+    model = FrameAveraging(Returns(call), PCAFrame("E(3)"), output=spec, level="node")
+    path = "output" if key is None else r"output\['x'\]"
+    with pytest.raises(ValueError, match=f"{path}: expected a dense tensor .a vector., found a "):
+        model(POS)

@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import global_add_pool
 
 from fa_pyg import FrameAveraging, GroupFrame, PCAFrame, WeightedPCAFrame
-from fa_pyg.testing import assert_conservative, conservation_error, framed_probe, lines
+from fa_pyg.testing import assert_conservative, assert_equivariant, conservation_error, framed_probe, lines
 
 POS = torch.randn(9, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 POS = POS * torch.tensor([1.0, 2.0, 3.0]) + 5
@@ -219,3 +219,42 @@ def test_forces_that_vanish_but_for_rounding_are_no_net_force():
     for size in (1e-6, 1.0):
         errors = conservation_error(FarSprings(size), ARGS, energy="energy", forces="forces")
         assert min(errors["net force"], errors["net torque"]) > 1e-8
+
+
+class AtRest(nn.Module):
+    """Lennard-Jones pairs, at the minimum of which forces are rounding; they may be wrong by a constant."""
+
+    def __init__(self, offset=0.0, wrong=0.0):
+        super().__init__()
+        self.offset, self.wrong = offset, wrong
+
+    def forward(self, pos):
+        return self.offset + self._pairs(pos).sum() + self.wrong * (pos - pos.detach()).sum()
+
+    def _pairs(self, pos):
+        apart = torch.pdist(pos) ** -6
+        return apart.square() - 2 * apart
+
+
+@pytest.mark.parametrize("offset", [0.0, -1e4])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_single_structure_at_rest(offset, seed):
+    """Where forces and differences of energies are rounding, their ratio means nothing."""
+    corners = torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], dtype=torch.float64)
+    for pos in (corners / 8**0.5 + 0.3, corners[:2] / 8**0.5):
+        assert_conservative(AtRest(offset), {"pos": pos}, seed=seed)
+        errors = conservation_error(AtRest(offset, wrong=1e-5), {"pos": pos}, seed=seed)
+        assert min(errors["forces"], errors["net force"]) > 0.5
+    with pytest.raises(AssertionError, match="not conservative"):
+        assert_conservative(AtRest(offset, wrong=1e-5), {"pos": corners}, seed=seed)
+
+
+def test_energies_that_are_not_dense():
+    class Sparse(nn.Module):
+        def forward(self, pos):
+            return pos.square().sum(dim=(0, 1), keepdim=True).to_sparse()
+
+    with pytest.raises(ValueError, match="energy: expected a dense tensor"):
+        assert_conservative(Sparse(), {"pos": POS})
+    with pytest.raises(ValueError, match="output: expected a dense tensor"):
+        assert_equivariant(Sparse(), {"pos": POS}, "O(3)", {"pos": "vector"}, "scalar")

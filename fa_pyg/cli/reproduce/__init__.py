@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from fa_pyg.cli.named import find_config
+from fa_pyg.files import check_folder
 from fa_pyg.files.runs import missing
 from fa_pyg.options import Parser
 
-__all__ = ["QUICK", "check_files", "finished", "one_thread", "outcome", "parser"]
+__all__ = ["QUICK", "attempt", "check_files", "finished", "one_thread", "outcome", "parser"]
 
 QUICK = "QUICK RUN, ONLY A TEST THAT EVERYTHING WORKS: THE FIGURES ABOVE MEAN NOTHING"
+
+T = TypeVar("T")
 
 
 def parser(table: str, description: str) -> Parser:
@@ -25,13 +30,29 @@ def parser(table: str, description: str) -> Parser:
 def outcome(given: argparse.Namespace, run: Callable[[argparse.Namespace], int]) -> int:
     """Run a benchmark; return 1 if a part failed or it was interrupted, 2 for input that is wrong."""
     try:
+        check_folder(given.out)
         return run(given)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except FloatingPointError as error:  # a training that diverged
+        print(f"error: {error}; finished runs are in {given.out}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\nInterrupted. The same command resumes; finished runs are in {given.out}", file=sys.stderr)
         return 1
+
+
+def attempt(name: str, train: Callable[[], T]) -> T | None:
+    """Train a model; None, and an error that does not end the others, if that fails."""
+    try:
+        return train()
+    except subprocess.CalledProcessError as error:  # it has said more
+        found = f"exit status {error.returncode}"
+    except FloatingPointError as error:
+        found = f"others ({error})"
+    print(f"error: {name}: expected a training to end well, found {found}", file=sys.stderr, flush=True)
+    return None
 
 
 def check_files(given: argparse.Namespace, folder: str) -> None:

@@ -6,12 +6,13 @@ import argparse
 import csv
 import statistics
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fa_pyg import checks
 from fa_pyg.cli.places import base, configs
-from fa_pyg.cli.reproduce import finished, outcome, parser
+from fa_pyg.cli.reproduce import attempt, finished, outcome, parser
 from fa_pyg.files import atomic_write, write_atomically
 from fa_pyg.options import Parser
 
@@ -32,7 +33,7 @@ HEAD = "| frame in training | test MSE | standard deviation | seeds |\n|---|---|
 
 
 def main(args: Sequence[str]) -> int:
-    """Run the command line; return 0, 1 if it was interrupted, or 2 for bad input."""
+    """Run the command line; return 0, 1 if a training failed or it was interrupted, or 2 for bad input."""
     return outcome(_parser().parsed(args), _run)
 
 
@@ -43,15 +44,18 @@ def _run(given: argparse.Namespace) -> int:
     from fa_pyg.train.compare import trained
 
     options = [f"--data.root={given.data}", f"--trainer.max_epochs={given.epochs}"]
-    results = []
+    results, failed = [], 0
     for seed in given.seeds:
         for row in given.configs:
             folder = given.out / f"epochs_{given.epochs}" / f"seed_{seed}"
-            results.append(trained("nbody", configs() / "nbody" / f"{row}.yaml", seed, folder, *options))
+            run = partial(trained, "nbody", configs() / "nbody" / f"{row}.yaml", seed, folder, *options)
+            result = attempt(f"{row}, seed {seed}", run)
+            results += [result] if result else []
+            failed |= result is None
             _write(results, given.out)
     print((given.out / "table.md").read_text())
-    finished(given.out)
-    return 0
+    finished(given.out, failed)
+    return int(failed)
 
 
 def _write(results: Sequence[dict[str, Any]], out: Path) -> None:

@@ -6,12 +6,13 @@ import argparse
 import csv
 import statistics
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fa_pyg import checks
 from fa_pyg.cli.places import base, configs
-from fa_pyg.cli.reproduce import finished, outcome, parser
+from fa_pyg.cli.reproduce import attempt, finished, outcome, parser
 from fa_pyg.files import atomic_write, write_atomically
 from fa_pyg.options import Parser
 
@@ -37,7 +38,7 @@ HEAD = """\
 
 
 def main(args: Sequence[str]) -> int:
-    """Run the command line; return 0, 1 if it was interrupted, or 2 for bad input."""
+    """Run the command line; return 0, 1 if a training failed or it was interrupted, or 2 for bad input."""
     return outcome(_parser().parsed(args), _run)
 
 
@@ -46,17 +47,18 @@ def _run(given: argparse.Namespace) -> int:
     for seed in given.seeds:
         checks.integer("--seeds", seed, 0, 2**32 - 1)
     given.out = given.out / f"minutes_{given.minutes:g}"
+    failed = 0
     for seed in given.seeds:
         for row in given.rows:
-            _train(given, row, seed)
+            failed |= attempt(f"{row}, seed {seed}", partial(_train, given, row, seed)) is None
             _write(given.out)
     print((given.out / "table.md").read_text())
-    finished(given.out)
-    return 0
+    finished(given.out, failed)
+    return int(failed)
 
 
-def _train(given: argparse.Namespace, row: str, seed: int) -> None:
-    """Train for the given CPU time, once."""
+def _train(given: argparse.Namespace, row: str, seed: int) -> dict[str, Any]:
+    """Train for the given CPU time, once; return the results."""
     from fa_pyg.train import MoleculeCLI
     from fa_pyg.train.compare import affordable_epochs, trained
 
@@ -69,7 +71,7 @@ def _train(given: argparse.Namespace, row: str, seed: int) -> None:
     every = max(1, epochs // 20)
     lengths = [f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={every}"]
     options = [*data, *lengths, f"--checkpoint_every={every}"]
-    trained("molecules", config, seed, given.out / f"seed_{seed}", *options)
+    return trained("molecules", config, seed, given.out / f"seed_{seed}", *options)
 
 
 def _write(folder: Path) -> None:

@@ -40,7 +40,12 @@ class _OnCells(nn.Module):
     @property
     def invariants_of(self) -> dict[str, Any] | None:
         found = getattr(self.model, "invariants_of", None)
-        return None if found is None else {**found, "axes": "vector"}
+        if found is None:
+            return None
+        return {
+            **{name: rep for name, rep in found.items() if name in self.takes - {"pos"}},
+            "axes": "vector",
+        }
 
     def invariants(self, z, edge_index, edge_vec, axes, axes_batch, batch, num_graphs):
         model: Any = self.model

@@ -152,8 +152,11 @@ class Benchmark:
             arguments += ["--trainer.enable_progress_bar=false"]
         if list((folder / name).glob("version_*/last.ckpt")):
             arguments += ["--ckpt_path=last"]
-        with isolate_rng():
-            results = main(arguments, GraphCLI)
+        try:
+            with isolate_rng():
+                results = main(arguments, GraphCLI)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{row.name}, seed {seed}: {error}") from error
         # The best one stays; a checkpoint of the largest models has a third of a gigabyte.
         (Path(results["folder"]) / "last.ckpt").unlink(missing_ok=True)
         return results

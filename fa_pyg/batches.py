@@ -32,10 +32,14 @@ _EMPTY = 1 << 20  # allowed graphs without nodes: a larger number is a mistake, 
 
 def check_batch(batch: Any, name: str | int = "batch") -> None:
     """Raise ValueError if ``batch`` is neither None nor a vector of int64."""
-    if batch is None or (isinstance(batch, Tensor) and batch.dim() == 1 and batch.dtype == torch.long):
+    if batch is None:
         return
-    is_tensor = isinstance(batch, Tensor)
-    found = f"{batch.dtype} {list(batch.shape)}" if is_tensor else f"a {type(batch).__name__}"
+    found = f"a {type(batch).__name__}"
+    if isinstance(batch, Tensor):
+        if batch.dim() == 1 and batch.dtype == torch.long and batch.layout is torch.strided:
+            return
+        found = f"{batch.dtype} {list(batch.shape)}"
+        found += "" if batch.layout is torch.strided else f" ({batch.layout})"
     raise ValueError(f"{name}: expected the graph of each node, int64 [N], found {found}")
 
 

@@ -26,6 +26,7 @@ CALLS = {"frame": PCAFrame("E(3)"), "model": FrameAveraging(Same(), PCAFrame("E(
         ({"batch": BATCH.int()}, r"batch: expected .*int64 \[N\], found torch.int32 \[3\]"),
         ({"batch": BATCH.float()}, "found torch.float32"),
         ({"batch": BATCH.unsqueeze(1)}, r"int64 \[N\], found torch.int64 \[3, 1\]"),
+        ({"batch": BATCH.to_sparse()}, r"found torch.int64 \[3\] \(torch.sparse_coo\)"),
         ({"batch": [0, 5, 7]}, "found a list"),
         ({"batch": BATCH.numpy()}, "found a ndarray"),
         ({"batch": BATCH - 1}, "expected graphs numbered from 0 on, found -1 to 6"),

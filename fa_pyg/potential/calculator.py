@@ -73,6 +73,7 @@ class StepWatch:
 def _calculator() -> type:
     """Create the class when it is first used, as it needs ASE."""
     from ase.calculators.calculator import (
+        CalculationFailed,
         Calculator,
         CalculatorSetupError,
         PropertyNotImplementedError,
@@ -113,6 +114,7 @@ def _calculator() -> type:
                 group or for a model without a frame; as :func:`fa_pyg.potential.load`. In a calculation
                 (also an ASE ``CalculatorSetupError``): for no atoms, elements that are not in the training
                 set, and as :class:`~fa_pyg.models.Potential`, e.g. for flat cells.
+            CalculationFailed: (of ASE) for results that are not finite.
         """
 
         implemented_properties = ["energy", "free_energy", "forces", "stress", "dipole"]  # noqa: RUF012
@@ -160,6 +162,11 @@ def _calculator() -> type:
                 results["dipole"] = results["dipole"][0]
             if stressed:
                 results["stress"] = full_3x3_to_voigt_6_stress(results["stress"][0])
+            if wrong := [name for name, value in results.items() if not np.isfinite(value).all()]:
+                raise CalculationFailed(
+                    f"{', '.join(wrong)}: expected finite numbers, found others: are the atoms where the "
+                    "model was trained, and its weights finite?"
+                )
             self.results = results
             if self.watch is not None:
                 self.watch(atoms, results["energy"], results["forces"])

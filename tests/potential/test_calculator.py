@@ -5,7 +5,7 @@ import pytest
 import torch
 from ase import Atoms, units
 from ase.build import bulk, fcc111, molecule
-from ase.calculators.calculator import CalculatorSetupError, PropertyNotImplementedError
+from ase.calculators.calculator import CalculationFailed, CalculatorSetupError, PropertyNotImplementedError
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 from torch import nn
@@ -239,3 +239,14 @@ def test_a_folder_above_a_run_is_told(tmp_path):
     (tmp_path / "xyz_folder" / "version_3").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"is a folder above runs: .*xyz_folder/version_3"):
         FACalculator(tmp_path / "xyz_folder")
+
+
+def test_results_that_are_not_finite_are_an_error_and_are_not_kept(water):
+    water.get_potential_energy()
+    for stiff in water.calc.model.buffers():
+        stiff.fill_(torch.nan)
+    water.rattle(0.1, seed=2)
+    for _ in range(2):
+        with pytest.raises(CalculationFailed, match=r"energy.* forces.*: expected finite numbers"):
+            water.get_forces()
+    assert water.calc.results == {}

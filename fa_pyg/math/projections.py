@@ -8,11 +8,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fa_pyg.math.columns import sums, take
 from fa_pyg.math.linalg import scatter_sum
 
 __all__ = ["Projection", "entmax15", "ragged", "sparsemax"]
 
 _TIMES = 3  # that scores are sharpened, at most
+# Scores that are sorted at once; of more, those far below the largest are dropped first, which synchronizes.
+_AT_ONCE = 1 << 10
 
 
 def sparsemax(score: Tensor) -> Tensor:
@@ -58,6 +61,11 @@ class Projection:
         """Return the weights of alternatives along the last axis."""
         return _dense(score / self.tau, self.POWERS[self.name])
 
+    def of_two(self, difference: Tensor) -> Tensor:
+        """Return the weight of the first of two alternatives, given how much larger its score is."""
+        z = (difference / self.reach).clamp(-1, 1) / 2
+        return z + 0.5 if self.POWERS[self.name] == 1 else (z + (0.5 - z * z).sqrt()).square()
+
     def ranked(self, score: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights of alternatives along the last axis, largest first, and the index of each."""
         return _ranked(score / self.tau, self.POWERS[self.name])
@@ -69,19 +77,35 @@ class Projection:
             (score > (_largest(score, index, size) - self.reach).index_select(0, index)).nonzero().squeeze(1)
         )
 
-    def weights(self, score: Tensor, index: Tensor, size: int, most: float | None = None) -> Tensor:
-        """Return the weights of all scores that share an index, 0 outside the support.
+    def largest(
+        self, score: Tensor, index: Tensor, size: int, k: int, most: float | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the k largest weights of each simplex, in fixed shapes and without a sync.
 
-        As :meth:`ragged`, in fixed shapes and without a sync.
+        The weights are those of :meth:`ragged`, and 0 where a simplex has fewer.
+
+        Shapes:
+            score, index ``[n]``; returns the places of these scores ``[k, size]``, the weights ``[k, size]``,
+            and the number of positive weights, which may be larger, ``[size]``. Places of weight 0 are of
+            the same simplex; n for one without scores.
         """
-        power, z = self.POWERS[self.name], score / self.reach
-        weight = _weights(z, index, size, power)
+        power, n = self.POWERS[self.name], score.size(0)
+        z = score / self.reach
+        z = z - _largest(z.detach(), index, size).index_select(0, index)
+        z = torch.where(z > -1, z, -1)  # also where it is NaN
+        order, own, start = _runs(z, index)
+        z = z.index_select(0, order)
+        weight, count = _weights(z, own, start, size, power)
         for _ in range(0 if most is None else _TIMES):
-            square = scatter_sum(weight * weight, index, size)
+            square = scatter_sum(weight * weight, own, size)
             many = (1 / torch.where(square > 0, square, 1) / (most or 1)).clamp(min=1)
-            z = z * (1 + (many - 1) ** 2 / many).index_select(0, index)
-            weight = _weights(z, index, size, power)
-        return weight
+            z = z * (1 + (many - 1) ** 2 / many).index_select(0, own)
+            weight, count = _weights(z, own, start, size, power)
+        rank = torch.arange(n, device=own.device) - start
+        target = torch.where(rank < k, rank * size + own, k * size)  # the last one is thrown away
+        place = own.new_full((k * size + 1,), n).scatter(0, target, order)[:-1].view(k, size)
+        best = weight.new_zeros(k * size + 1).scatter(0, target, weight)[:-1].view(k, size)
+        return torch.where(place == n, place[:1], place), best, count
 
     def ragged(
         self, score: Tensor, index: Tensor, size: int, most: float | None = None
@@ -130,24 +154,26 @@ def _ragged(z: Tensor, index: Tensor, size: int, power: int) -> tuple[Tensor, Te
     """:func:`ragged` of scores / power, with the number of positive weights beside each of them."""
     # The largest is subtracted to keep digits; neither the projection nor its gradient depends on it.
     z = z - _largest(z.detach(), index, size).index_select(0, index)
-    place = (z.detach() > -1).nonzero().squeeze(1)  # the others, and NaN from -inf - -inf, have weight 0
+    near = z.detach() > -1  # the others, and NaN from -inf - -inf, have weight 0
+    if z.size(0) <= _AT_ONCE:
+        near = near & _inside(torch.where(near, z.detach(), -1), index, power)
+    place = near.nonzero().squeeze(1)
     z, index = z.index_select(0, place), index.index_select(0, place)
-    inside = _inside(z.detach(), index, power).nonzero().squeeze(1)
-    place, z, index = (x.index_select(0, inside) for x in (place, z, index))
-    sums = scatter_sum(torch.stack([torch.ones_like(z), z, z * z], dim=1), index, size)
-    count, total, squares = sums.index_select(0, index).unbind(1)
+    if near.size(0) > _AT_ONCE:
+        inside = _inside(z.detach(), index, power).nonzero().squeeze(1)
+        place, z, index = (x.index_select(0, inside) for x in (place, z, index))
+    found = sums(torch.stack([torch.ones_like(z), z, z * z]), index, size)
+    count, total, squares = take(found, index)
     return place, _power(z - _theta(count, total, squares, power), power), count
 
 
-def _weights(z: Tensor, index: Tensor, size: int, power: int) -> Tensor:
-    """The weights of all scores / power, 0 for those outside the support: :func:`ragged` of fixed shape."""
-    z = z - _largest(z.detach(), index, size).index_select(0, index)
-    z = torch.where(z > -1, z, -1)
-    inside = (z.detach() > -1) & _inside(z.detach(), index, power)
+def _weights(z: Tensor, own: Tensor, start: Tensor, size: int, power: int) -> tuple[Tensor, Tensor]:
+    """The weights of scores / power, sorted, 0 outside the support; and the size of the support of each."""
+    inside = (z.detach() > -1) & _first_inside(z.detach(), start, power)
     kept = z.masked_fill(~inside, 0)
-    sums = scatter_sum(torch.stack([inside.to(z.dtype), kept, kept * kept], dim=1), index, size)
-    count, total, squares = sums.index_select(0, index).unbind(1)
-    return _power(kept - _theta(count.clamp(min=1), total, squares, power), power).masked_fill(~inside, 0)
+    count, total, squares = sums(torch.stack([inside.to(z.dtype), kept, kept * kept]), own, size)
+    theta = _theta(count.clamp(min=1), total, squares, power)
+    return _power(kept - theta.index_select(0, own), power).masked_fill(~inside, 0), count
 
 
 def _ranked(score: Tensor, power: int) -> tuple[Tensor, Tensor]:
@@ -160,8 +186,8 @@ def _ranked(score: Tensor, power: int) -> tuple[Tensor, Tensor]:
         number = (theta < z).sum(-1, keepdim=True).clamp(min=1)
         outside = (count > number) & (z == z)  # a NaN is inside: it must not vanish
     kept = z.masked_fill(outside, 0)
-    sums = kept.sum(-1, keepdim=True), (kept * kept).sum(-1, keepdim=True)
-    return _power(z - _theta(number, *sums, power), power).masked_fill(outside, 0), place
+    powers = kept.sum(-1, keepdim=True), (kept * kept).sum(-1, keepdim=True)
+    return _power(z - _theta(number, *powers, power), power).masked_fill(outside, 0), place
 
 
 def _dense(score: Tensor, power: int) -> Tensor:
@@ -191,13 +217,24 @@ def _largest(score: Tensor, index: Tensor, size: int) -> Tensor:
 def _inside(z: Tensor, index: Tensor, power: int) -> Tensor:
     """Whether scores from -1 to 0, the largest of each simplex, have a positive weight."""
     with torch.no_grad():
-        order = torch.argsort(z, descending=True)
-        order = order.index_select(0, torch.argsort(index.index_select(0, order), stable=True))
-        z, own = z.index_select(0, order), index.index_select(0, order)
-        start = torch.searchsorted(own, own)  # of each run
+        order, _, start = _runs(z, index)
+        inside = _first_inside(z.index_select(0, order), start, power)
+        return torch.empty_like(inside).scatter_(0, order, inside)
+
+
+def _runs(z: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The order of scores by simplex, and by size in each; there, the simplex and where its run starts."""
+    order = torch.argsort(z.detach(), descending=True, stable=True)
+    order = order.index_select(0, torch.argsort(index.index_select(0, order), stable=True))
+    own = index.index_select(0, order)
+    return order, own, torch.searchsorted(own, own)
+
+
+def _first_inside(z: Tensor, start: Tensor, power: int) -> Tensor:
+    """:func:`_inside` of scores in the order of :func:`_runs`: the first ones of each run."""
+    with torch.no_grad():
         count = torch.arange(1, z.size(0) + 1, device=z.device) - start
         powers = torch.stack([z, z * z])
         upto = powers.cumsum(1)
         total, squares = (upto - (upto - powers).index_select(1, start)).unbind()
-        inside = _theta(count.to(z.dtype), total, squares, power) < z  # the first ones of each run
-        return torch.empty_like(inside).scatter_(0, order, inside)
+        return _theta(count.to(z.dtype), total, squares, power) < z

@@ -172,3 +172,43 @@ def test_float32_and_batches():
         narrow = DENSE[power](score.float())
         assert narrow.dtype == torch.float32
         torch.testing.assert_close(narrow.double(), each, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sparsemax", "entmax15"])
+def test_two_alternatives_in_closed_form(name):
+    projection = Projection(name, 0.3)
+    score = torch.randn(200, 2, dtype=torch.float64, requires_grad=True)
+    expected = projection.dense(score)[:, 0]
+    found = projection.of_two(score[:, 0] - score[:, 1])
+    assert expected.eq(0).any()
+    assert ((expected > 0) & (expected < 1)).any()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
+    slopes = [torch.autograd.grad(x.sum(), score, retain_graph=True)[0] for x in (found, expected)]
+    torch.testing.assert_close(*slopes, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("most", [None, 2.0])
+@pytest.mark.parametrize("name", ["sparsemax", "entmax15"])
+def test_largest_of_ragged_scores_in_fixed_shapes(name, most):
+    g = torch.Generator().manual_seed(0)
+    index = torch.randint(0, 9, (80,), generator=g)
+    index[index == 4] = 5  # an empty simplex
+    score = torch.randn(80, generator=g, dtype=torch.float64)
+    score[index == 2] = 1.0  # ties
+    score[index == 3] = -torch.inf
+    projection = Projection(name, 0.8)
+    place, weight = projection.ragged(score, index, 9, most)
+    expected = torch.zeros_like(score).index_add(0, place, weight)
+    k = int(torch.bincount(index).max())
+    places, weights, count = projection.largest(score, index, 9, k, most)
+    assert torch.equal(count, torch.bincount(index[place], minlength=9).to(count))
+    assert places[:, 4].eq(80).all()
+    assert count[[3, 4]].eq(0).all()
+    assert (weights.diff(dim=0) <= 0).all()
+    some = weights > 0
+    found = torch.zeros_like(score).index_add(0, places[some], weights[some])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
+    fewer = projection.largest(score, index, 9, 2, most)
+    assert torch.equal(fewer[1], weights[:2])
+    assert torch.equal(fewer[2], count)
+    assert (count > 2).any()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fa_pyg.builders.weighted.tables import column
 from fa_pyg.lazy import cached_property
 
 __all__ = ["Blend", "Gaps", "step"]
@@ -70,13 +71,18 @@ class Gaps:
             return cls(_begun((top - lower[0]) / (unit * gap), start).unsqueeze(0), point)
         low, second = lower
         span = top - low
-        upper = _both(top - second, span) / (unit * gap)
-        lowest = _both(second - low, span) / ((_both(second, top) + 1e-12 * unit) * gap)
-        long = (second + low) / (unit * line**2)
-        rows = [_begun(2 * upper, start), _begun(lowest, start), _begun(long, 0.5)]
+        upper, lowest, both = _both(
+            torch.stack([top - second, second - low, second]), torch.stack([span, span, top])
+        )
+        sizes = [2 * upper, lowest, second + low]
+        units = [unit * gap, (both + 1e-12 * unit) * gap, unit * line**2]
+        starts = [start, start, 0.5]
         if near is not None:
-            rows.append(_begun(_anisotropy(values) / near, 0.05))
-        return cls(torch.stack(rows), point)
+            sizes.append(_anisotropy(values))
+            units.append(near if isinstance(near, Tensor) else torch.full_like(top, near))
+            starts.append(0.05)
+        begin = column(tuple(starts), top)
+        return cls((torch.stack(sizes) / torch.stack(units) - begin) / (1 - begin), point)
 
     @property
     def clear(self) -> Tensor:

@@ -151,15 +151,14 @@ class WeightedPCAFrame(MotionFrame):
             weight = _mapped_weight(self.node_weight, cloud.weight)
             cloud = replace(cloud, weight=weight, types=False)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach):
-            origin = cloud.origin(self.group)
             if not self.group.rotates:
-                return identity_frames(cloud, origin, self.group.dim)
-            frames = self._principal(cloud, origin)
+                return identity_frames(cloud, cloud.origin(self.group), self.group.dim)
+            frames = self._principal(cloud)
         return frames.detach() if self.detach else frames  # forward-mode derivatives ignore the grad mode
 
-    def _principal(self, cloud: Cloud, origin: Tensor | None) -> Frames:
+    def _principal(self, cloud: Cloud) -> Frames:
         """The frames of a group that rotates."""
-        principal = Principal.of(cloud, origin, self.settings)
+        principal = Principal.of(cloud, *cloud.columns(self.group), self.settings)
         signs = self.signs.to(principal.axes)
         if self.max_frames is not None:
             frames, overflow = frames_of_fixed_number(principal, signs, self.max_frames)

@@ -50,9 +50,10 @@ def order_weights(
         rotation and moment ``[F, d, d]``, scale and rule ``[F]``; returns ``[F, d!]``.
     """
     tables = orders(rotation.size(-1), rotation)
-    spread = (rotation * (moment @ rotation)).sum(1)
+    # Elementwise: thousands of small matrix products are slow.
+    spread = (rotation * (moment.unsqueeze(3) * rotation.unsqueeze(1)).sum(2)).sum(1)
     weight = projection.dense(_logarithm(spread) @ tables.places / scale.unsqueeze(1))
-    return (weight.unsqueeze(1) @ tables.rules.index_select(0, rule)).squeeze(1)
+    return (weight.unsqueeze(2) * tables.rules.index_select(0, rule)).sum(1)
 
 
 def reordered(rotation: Tensor, order: Tensor) -> Tensor:

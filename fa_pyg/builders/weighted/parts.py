@@ -35,9 +35,10 @@ class Parts:
     def of(cls, decided: Tensor, gaps: Gaps) -> Parts:
         """Return the parts of bodies, of which some have a single sign or order if their axes are good."""
         decided, blended = gaps.clear & decided, gaps.blended
-        kinds = torch.stack([decided, ~(decided | blended), blended, gaps.free, gaps.unbounded])
+        kind = 1 - decided.long() + blended.long()
+        kinds = torch.stack([decided, kind == 1, blended, gaps.free, gaps.unbounded])
         *counts, free, unbounded = integers(kinds.sum(1))
-        order = kinds[:3].int().argmax(0).argsort(stable=True)
+        order = kind.argsort(stable=True)
         decided, mixed, symmetric = torch.split(order, counts)
         return cls(decided, mixed, symmetric, free > 0, unbounded > 0)
 

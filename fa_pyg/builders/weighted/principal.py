@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.cloud import Cloud, Columns
 from fa_pyg.builders.pca import make_proper
 from fa_pyg.builders.weighted.blend import Blend, Gaps, step
 from fa_pyg.builders.weighted.moments import Moments
@@ -71,9 +71,9 @@ class Principal:
     odd: Tensor | None
 
     @classmethod
-    def of(cls, cloud: Cloud, origin: Tensor | None, settings: Settings) -> Principal:
-        """Return the principal axes of a cloud."""
-        moments, widths = Moments(cloud, origin), settings.widths
+    def of(cls, cloud: Cloud, origin: Tensor | None, columns: list[Columns], settings: Settings) -> Principal:
+        """Return the principal axes of a cloud, given its origin and columns (``Cloud.columns``)."""
+        moments, widths = Moments(cloud, columns), settings.widths
         second = moments.second()
         values, axes = safe_eigh(second)
         axes = axes if settings.reflects else make_proper(axes)

@@ -79,7 +79,9 @@ def _symmetric(
         return []
     odd, axes = None if odd is None else odd.index_select(0, bodies), principal.axes.index_select(0, bodies)
     given = principal.cloud, principal.origin, bodies, axes, odd, blend, settings.reflects
-    rotation, body, weight, rule = symmetric_frames(*given, settings.projection, parts.is_free)
+    rotation, body, weight, rule = symmetric_frames(
+        *given, settings.projection, parts.is_free, parts.is_unbounded
+    )
     return [(rotation, bodies.index_select(0, body), weight, rule)]
 
 

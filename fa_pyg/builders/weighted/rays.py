@@ -7,14 +7,18 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from fa_pyg.builders.weighted.across import Across
 from fa_pyg.builders.weighted.candidates import Candidates
 from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED
+from fa_pyg.math.columns import take
 from fa_pyg.math.projections import Projection
 
-__all__ = ["MOST_AXES", "Rays"]
+__all__ = ["ANY", "MOST_AXES", "Rays"]
 
 MOST_AXES = 16
 """About how many axes of a body share the weight at most; ties are not counted."""
+ANY = -1e6
+"""The score of an arbitrary direction, below that of all candidates."""
 # Candidates beyond which those far from the best are dropped before anything is differentiated.
 _FEW = 1 << 12
 
@@ -29,6 +33,9 @@ class Rays:
         first: whether the axis is the first column, as for the smallest principal axis; else it is the last.
         rule: the rule of the orders of its frames (``tables.py``).
         oriented: whether the axis is distinguished from its opposite; else it stands for both.
+
+    Shapes:
+        axis ``[3, R]``, the others ``[R]``.
     """
 
     axis: Tensor
@@ -48,9 +55,9 @@ class Rays:
         weight = torch.stack([top, line, bottom])
         family, body, end = (weight.detach() > 0).nonzero().unbind(1)
         first = family == 2
-        axis = axes[body, :, axes.size(-1) - 1 - 2 * first.long()]
+        axis = axes[body, :, axes.size(-1) - 1 - 2 * first.long()].T
         if top.size(1) == 2:
-            axis = axis * (1 - 2 * end).unsqueeze(1)
+            axis = axis * (1 - 2 * end)
         rule = SORTED + (SWAPPED - SORTED) * (family == 1)
         oriented = torch.full_like(first, top.size(1) == 2)
         return cls(axis, body, weight[family, body, end], first, rule, oriented)
@@ -59,7 +66,7 @@ class Rays:
     def through(cls, candidates: Candidates, share: Tensor, point: Tensor, projection: Projection) -> Rays:
         """Return rays through the best candidates of bodies with a positive share; any ray if all are 0."""
         wanted, body, at = share.detach() > 0, candidates.body, None
-        others = ~candidates.serve(None, point.index_select(0, body), wanted.index_select(0, body))
+        others = ~(candidates.serve(None, point.index_select(0, body)) & wanted.index_select(0, body))
         if len(body) > _FEW:
             with torch.no_grad():
                 score = candidates.height(None)[0].masked_fill(others, -torch.inf)
@@ -67,12 +74,12 @@ class Rays:
             body, others = body.index_select(0, at), others.index_select(0, at)
         score, axis = candidates.height(at)
         score = score.masked_fill(others, -torch.inf)
+        # Any axis, where no candidate has a positive weight: appended, so that this is not another decision.
+        axis = torch.cat([axis, _upright(share, candidates.size)], 1)
+        score = torch.cat([score, torch.where(wanted, ANY, -torch.inf)])
+        body = torch.cat([body, torch.arange(candidates.size, device=body.device)])
         best, weight = projection.ragged(score, body, candidates.size, MOST_AXES)
-        axis, body = axis.index_select(0, best), body.index_select(0, best)
-        lost = wanted.index_fill(0, body, False).nonzero().squeeze(1)
-        if len(lost):
-            axis, body = torch.cat([axis, _upright(share, len(lost))]), torch.cat([body, lost])
-            weight = torch.cat([weight, weight.new_ones(len(lost))])
+        axis, body = take(axis, best), body.index_select(0, best)
         weight = weight * share.index_select(0, body)
         return cls._free(axis, body, weight, GIVEN + (ALL - GIVEN) * point.index_select(0, body))
 
@@ -89,19 +96,19 @@ class Rays:
         first = torch.zeros_like(body, dtype=torch.bool)
         return cls(axis, body, weight, first, rule, ~first)
 
-    def axes(self, ray: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Some axes, whether frames are averaged over rotations about them, and whether they are oriented."""
-        averaged = self.rule.index_select(0, ray) >= SWAPPED
-        return self.axis.index_select(0, ray), averaged, self.oriented.index_select(0, ray)
+    def across(self, candidates: Candidates, chiral: bool) -> Across:
+        """The plane across each axis, for scores of candidates."""
+        third = take(candidates.third, self.body)
+        return Across.of(self.axis, third, self.rule >= SWAPPED, self.oriented, chiral)
 
     @classmethod
     def cat(cls, parts: list[Rays]) -> Rays:
         """Concatenate rays."""
         if len(parts) == 1:
             return parts[0]
-        return cls(*(torch.cat([getattr(rays, field.name) for rays in parts]) for field in fields(cls)))
+        return cls(*(torch.cat([getattr(rays, field.name) for rays in parts], -1) for field in fields(cls)))
 
 
 def _upright(like: Tensor, count: int) -> Tensor:
-    """The last axis, ``[count, 3]``."""
-    return torch.eye(3, dtype=like.dtype, device=like.device)[2:].expand(count, -1)
+    """The last axis, ``[3, count]``."""
+    return torch.eye(3, dtype=like.dtype, device=like.device)[:, 2:].expand(-1, count)

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 from fa_pyg.builders.cloud import Cloud
+from fa_pyg.builders.weighted.across import Across, combined
 from fa_pyg.builders.weighted.blend import Blend
 from fa_pyg.builders.weighted.candidates import Candidates
-from fa_pyg.builders.weighted.rays import Rays
+from fa_pyg.builders.weighted.rays import ANY, Rays
 from fa_pyg.builders.weighted.tables import cube_rotations, numbers_of_rotations
+from fa_pyg.math.columns import take
 from fa_pyg.math.projections import Projection
-from fa_pyg.typed import cross, integers
+from fa_pyg.typed import integers
 
-__all__ = ["MOST_ACROSS", "Hands", "any_across", "symmetric_frames"]
+__all__ = ["MOST_ACROSS", "Hands", "symmetric_frames"]
 
 # Pairs of an axis and a candidate in one block, which bounds the memory, and the number of pairs beyond which
 # those without weight are dropped before anything is differentiated.
@@ -36,6 +38,7 @@ def symmetric_frames(
     reflects: bool,
     projection: Projection,
     is_free: bool,
+    is_unbounded: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     r"""Return rotation, body, weight and rule of frames of bodies whose principal axes do not suffice.
 
@@ -65,6 +68,7 @@ def symmetric_frames(
         reflects: whether the group has reflections.
         projection: the projection of scores to weights.
         is_free: whether a body may have frames without a good axis.
+        is_unbounded: whether a body may be a line or a point.
 
     Shapes:
         bodies ``[o]``, axes ``[o, d, d]``, odd ``[o, d]`` for d = 2 or 3; returns ``[F, d, d]``, ``[F]``
@@ -77,7 +81,7 @@ def symmetric_frames(
     weight, first = weight * rays.weight.index_select(0, ray), rays.first.index_select(0, ray)
     d = axes.size(-1)
     rotation = torch.where(first[:, None, None], rotation.roll(1, dims=-1), rotation)[:, :d, :d]
-    if odd is None:
+    if odd is None or not is_unbounded:
         return rotation, body, weight, rule
     count = numbers_of_rotations(rule)
     rotation, copy = _rotated_copies(rotation, count)
@@ -111,7 +115,7 @@ def _rays(
     top, line, bottom = (share.unsqueeze(1) for share in (blend.top, blend.line, blend.bottom))
     if odd is not None:  # else a single end, since the signs include the other
         odd = odd[:, :: odd.size(1) - 1]
-        bottom_ends, top_ends = projection.dense(torch.stack([odd, -odd], dim=-1)).unbind(1)
+        bottom_ends, top_ends = projection.of_two(2 * torch.stack([odd, -odd], dim=-1)).unbind(1)
         top, line, bottom = top * top_ends, line * top_ends, bottom * bottom_ends
     parts = [Rays.along(axes, top, line, bottom)]
     if is_free:
@@ -123,32 +127,33 @@ def _completed(
     rays: Rays, candidates: Candidates, hands: Hands, projection: Projection
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames ``(e, +- a x e, a)`` of weighted rays a: rotation, ray and weight."""
-    ray, at = _good_pairs(rays, candidates, hands, projection)
-    score, e, up = candidates.across(*rays.axes(ray), at, *hands)
-    if hands.number > 1:
-        e, ray = (value.repeat_interleave(2, 0) for value in (e, ray))
-        up = torch.stack([up, -up], dim=1).flatten(0, 1)
-    best, weight = projection.ragged(score.flatten(), ray, len(rays.body), MOST_ACROSS * hands.number)
-    e, up, ray = (value.index_select(0, best) for value in (e, up, ray))
-    lost = torch.ones_like(rays.first).index_fill(0, ray, False).nonzero().squeeze(1)
-    if len(lost):
-        some_e, some_up = any_across(rays.axis.index_select(0, lost))
-        signs = (1, -1)[: hands.number]
-        e, up = torch.cat([e, *(some_e for _ in signs)]), torch.cat([up, *(sign * some_up for sign in signs)])
-        ray, more = torch.cat([ray, *(lost for _ in signs)]), len(lost) * hands.number
-        weight = torch.cat([weight, weight.new_full((more,), 1 / hands.number)])
-    return torch.stack([e, up, rays.axis.index_select(0, ray)], dim=-1), ray, weight
+    across = rays.across(candidates, hands.chiral)
+    ray, at = _good_pairs(rays, across, candidates, hands, projection)
+    score, flat = across.scores(candidates, ray, at, hands.number)
+    # Any direction, where no candidate has a positive weight: appended, so that this is not another decision.
+    rest = torch.arange(len(rays.body), device=ray.device)
+    score = torch.cat([score, rays.weight.new_full((len(score), len(rest)), ANY)], 1)
+    flat = torch.cat([flat, torch.stack([torch.ones_like(rays.weight), torch.zeros_like(rays.weight)])], 1)
+    ray, hand = torch.cat([ray, rest]), hands.number
+    owner = ray if hand == 1 else ray.repeat(hand)
+    best, weight = projection.ragged(score.flatten(), owner, len(rest), MOST_ACROSS * hand)
+    at, sign = best, 1
+    if hand == 2:
+        at, sign = best % len(ray), 1 - 2 * (best >= len(ray)).to(weight.dtype)
+    flat, ray = take(flat, at), ray.index_select(0, at)
+    e, up = combined(flat, take(across.u, ray), take(across.v, ray))
+    return torch.stack([e, sign * up, take(rays.axis, ray)], dim=1).movedim(-1, 0), ray, weight
 
 
 def _good_pairs(
-    rays: Rays, candidates: Candidates, hands: Hands, projection: Projection
+    rays: Rays, across: Across, candidates: Candidates, hands: Hands, projection: Projection
 ) -> tuple[Tensor, Tensor]:
     """The pairs of a ray and a candidate of its body; without pairs of weight 0 where there are many."""
     blocks: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad():
         for ray, at in _pairs(rays, candidates):
             if len(ray) > _FEW:
-                score = candidates.across(*rays.axes(ray), at, *hands)[0].amax(1)
+                score = across.scores(candidates, ray, at, hands.number)[0].amax(0)
                 near = projection.near(score, ray, len(rays.body))
                 ray, at = ray.index_select(0, near), at.index_select(0, near)
             blocks.append((ray, at))
@@ -167,15 +172,10 @@ def _pairs(rays: Rays, candidates: Candidates) -> Iterator[tuple[Tensor, Tensor]
     for ray in blocks:
         one = ray is number
         count, start = (x if one else x.index_select(0, ray) for x in (counts, starts))
-        before = (count.cumsum(0) - count - start).repeat_interleave(count)
-        yield ray.repeat_interleave(count), torch.arange(len(before), device=before.device) - before
-
-
-def any_across(axis: Tensor) -> tuple[Tensor, Tensor]:
-    """Any two unit vectors that are orthogonal to each axis and to each other."""
-    seed = torch.zeros_like(axis).scatter_(1, axis.detach().abs().argmin(1, keepdim=True), 1)
-    e = torch.nn.functional.normalize(cross(seed, axis, dim=-1), dim=-1)
-    return e, cross(axis, e, dim=-1)
+        place = torch.arange(len(ray), device=ray.device).repeat_interleave(count)
+        before = count.cumsum(0) - count - start
+        at = torch.arange(len(place), device=ray.device) - before.index_select(0, place)
+        yield place if one else ray.index_select(0, place), at
 
 
 def _rotated_copies(rotation: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

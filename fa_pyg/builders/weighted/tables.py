@@ -15,16 +15,26 @@ __all__ = [
     "GIVEN",
     "SORTED",
     "SWAPPED",
+    "Cubic",
     "Orders",
+    "Polynomial",
+    "column",
     "cube_rotations",
+    "cubic",
     "numbers_of_rotations",
     "orders",
+    "polynomial",
 ]
 
 # Rules for the weights of the orders of a frame's axes: the given order alone; softly, by the spread along
 # each axis; the same, averaged over the exchange of the first two, for lines; all equally, for points. In
 # chosen signs, frames of the last two are averaged over rotations instead: quarter turns, those of a cube.
 GIVEN, SORTED, SWAPPED, ALL = range(4)
+
+
+# The place of each component of a symmetric tensor of rank 3 among those that differ: xxx, xxy, ..., zzz.
+_KEPT: list[tuple[int, ...]] = list(itertools.combinations_with_replacement(range(3), 3))
+_PLACES = [_KEPT.index(tuple(sorted(ijk))) for ijk in itertools.product(range(3), repeat=3)]
 
 
 class Orders(NamedTuple):
@@ -44,9 +54,56 @@ class Orders(NamedTuple):
     rules: Tensor
 
 
+def column(entries: tuple[float, ...], like: Tensor) -> Tensor:
+    """Return numbers as a column ``[n, 1]``, with the type and the device of a tensor."""
+    return _constant(_column, entries, like.dtype, like.device)
+
+
 def orders(dim: int, like: Tensor) -> Orders:
     """Return the tables of orders, with the type and the device of a tensor."""
     return _constant(_orders, dim, like.dtype, like.device)
+
+
+class Cubic(NamedTuple):
+    """Tables of symmetric tensors of rank 3 that are stored as 10 components, xxx, xxy, ..., zzz.
+
+    Args:
+        times: how often each of these is a component.
+        places: the place among these of each component.
+        factors: the coordinates whose products these are.
+
+    Shapes:
+        times ``[10]``, places ``[27]``, factors ``[30]``: all first ones, all second ones, all third ones.
+    """
+
+    times: Tensor
+    places: Tensor
+    factors: Tensor
+
+
+class Polynomial(NamedTuple):
+    r"""Tables of third moments along directions across an axis, as polynomials in a cosine c and a sine s.
+
+    With e = c u + s v and w = a x e = c v - s u, the third moment along e is a sum over c^3, c^2 s, c s^2 and
+    s^3, and eew + www + aaw + aew one over c, s, c^2 - s^2 and c s. Each coefficient is a sum of three
+    multiples of components in the basis (u, v, a).
+
+    Shapes:
+        places and times ``[3, 8]``.
+    """
+
+    places: Tensor
+    times: Tensor
+
+
+def polynomial(like: Tensor) -> Polynomial:
+    """Return the tables of polynomials, with the type and the device of a tensor."""
+    return _constant(_polynomial, like.dtype, like.device)
+
+
+def cubic(like: Tensor) -> Cubic:
+    """Return the tables of symmetric tensors, with the type and the device of a tensor."""
+    return _constant(_cubic, like.dtype, like.device)
 
 
 def numbers_of_rotations(rule: Tensor) -> Tensor:
@@ -74,6 +131,10 @@ def _kept(make: Callable[..., Any], *given: Any) -> Any:
     return make(*given)
 
 
+def _column(entries: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(entries, dtype=dtype, device=device).unsqueeze(1)
+
+
 def _orders(dim: int, dtype: torch.dtype, device: torch.device) -> Orders:
     table = list(itertools.permutations(range(dim)))
     same = [[float(i == j) for j in range(len(table))] for i in range(len(table))]
@@ -92,6 +153,36 @@ def _orders(dim: int, dtype: torch.dtype, device: torch.device) -> Orders:
         torch.tensor(places, dtype=dtype, device=device),
         torch.tensor([rules[rule] for rule in range(4)], dtype=dtype, device=device),
     )
+
+
+def _cubic(dtype: torch.dtype, device: torch.device) -> Cubic:
+    times = [float(_PLACES.count(place)) for place in range(10)]
+    factors = [ijk[k] for k in range(3) for ijk in _KEPT]
+    return Cubic(
+        torch.tensor(times, dtype=dtype, device=device),
+        torch.tensor(_PLACES, device=device),
+        torch.tensor(factors, device=device),
+    )
+
+
+# Coefficients of polynomials, by components in the basis (u, v, a).
+_TERMS = (
+    {"uuu": 1},
+    {"uuv": 3},
+    {"uvv": 3},
+    {"vvv": 1},
+    {"uuv": 1, "vvv": 1, "vaa": 1},
+    {"uuu": -1, "uvv": -1, "uaa": -1},
+    {"uva": 1},
+    {"vva": 1, "uua": -1},
+)
+
+
+def _polynomial(dtype: torch.dtype, device: torch.device) -> Polynomial:
+    rows = [[*terms.items(), ("uuu", 0), ("uuu", 0)][:3] for terms in _TERMS]
+    places = [[sum("uva".index(x) * 3**i for i, x in enumerate(row[k][0])) for row in rows] for k in range(3)]
+    times = [[float(row[k][1]) for row in rows] for k in range(3)]
+    return Polynomial(torch.tensor(places, device=device), torch.tensor(times, dtype=dtype, device=device))
 
 
 def _numbers(device: torch.device) -> Tensor:

@@ -33,7 +33,7 @@ def average(frames, x):
 def padded(frame, pos, batch, z, size):
     """The frames of fixed number, and whether bodies have more, without an error."""
     cloud = cloud_of(frame.group, pos, batch=batch, num_graphs=size, node_weight=z)
-    principal = Principal.of(cloud, cloud.origin(frame.group), frame.settings)
+    principal = Principal.of(cloud, *cloud.columns(frame.group), frame.settings)
     return frames_of_fixed_number(principal, frame.signs.to(principal.axes), frame.max_frames)
 
 

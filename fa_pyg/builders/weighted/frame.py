@@ -79,7 +79,9 @@ class WeightedPCAFrame(MotionFrame):
             ``torch.compile`` and ``torch.export``, and for CUDA graphs. Every body takes K model runs. A
             multiple of the number of signs (8 for E(3), 4 for SE(3)) where these are all taken. Of 500
             drug-like conformers all have at most 8 with ``"fast"``; with ``"forces"`` 97 % have at most 8 and
-            all at most 48 for E(3), 4 and 24 for SE(3). Default: as many frames as there are.
+            all at most 48 for E(3), 4 and 24 for SE(3). Points, and bodies without nodes, have 48 and 24, or,
+            if K is smaller, 8 and 4, which are exact for scalars and vectors only
+            (:meth:`~fa_pyg.Frames.exact_for` reports it). Default: as many frames as there are.
 
     Raises:
         ValueError: for another dimension or smoothness, or a parameter out of range; for a body of more than

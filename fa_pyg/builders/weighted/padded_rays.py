@@ -14,7 +14,16 @@ from fa_pyg.builders.weighted.padded import Padded, largest_weights, taken
 from fa_pyg.builders.weighted.principal import Principal
 from fa_pyg.builders.weighted.rays import MOST_AXES
 from fa_pyg.builders.weighted.symmetric import MOST_ACROSS, Hands
-from fa_pyg.builders.weighted.tables import ALL, GIVEN, SORTED, SWAPPED, cube_rotations, numbers_of_rotations
+from fa_pyg.builders.weighted.tables import (
+    ALL,
+    GIVEN,
+    HALF_TURNS,
+    SORTED,
+    SWAPPED,
+    column,
+    cube_rotations,
+    numbers_of_rotations,
+)
 from fa_pyg.math.columns import take
 from fa_pyg.math.projections import Projection
 
@@ -23,8 +32,15 @@ __all__ = ["padded_symmetric"]
 _FIRST, _ORIENTED = 4, 8  # added to the rule of a ray, 0 to 3
 
 
-def padded_symmetric(principal: Principal, blend: Blend, k: int) -> Padded:
-    """Return at most k frames of each body from axes and candidates (``symmetric_frames``), d = 2 or 3."""
+def padded_symmetric(principal: Principal, blend: Blend, k: int, few: Tensor | None) -> Padded:
+    """Return at most k frames of each body from axes and candidates (``symmetric_frames``), d = 2 or 3.
+
+    Args:
+        principal: the principal axes.
+        blend: the weights of all families.
+        k: the number of frames.
+        few: bodies that are averaged over half turns alone, ``[B]``: points where k is too small for more.
+    """
     odd, settings, d = principal.odd, principal.settings, principal.axes.size(-1)
     candidates = Candidates.of(principal.cloud, principal.origin, None, blend.point, settings.reflects)
     projection, hands = settings.projection, Hands.of(settings.reflects, odd)
@@ -34,7 +50,7 @@ def padded_symmetric(principal: Principal, blend: Blend, k: int) -> Padded:
         free = _free(candidates, blend, projection, k)
         rays = _principal(principal.axes, odd, blend, projection).beside(free)
     frames = _completed(rays.largest(k), candidates, hands, projection, k, d)
-    return frames if odd is None else _rotated_copies(frames, k)
+    return frames if odd is None else _rotated_copies(frames, k, few)
 
 
 @dataclass(frozen=True)
@@ -165,18 +181,28 @@ def _best_across(
     return flat.view(2, k, r, size), hand.view(k, r, size), weight.view(k, r, size), count.view(r, size)
 
 
-def _rotated_copies(frames: Padded, k: int) -> Padded:
-    """At most k copies of frames under 1, 4 or 24 rotations, relative to their axes."""
+def _rotated_copies(frames: Padded, k: int, few: Tensor | None) -> Padded:
+    """At most k copies of frames under 1, 4 or 24 rotations, or half turns alone, relative to their axes."""
+    table = cube_rotations(frames.rotation.size(-1), frames.weight)
+    halves = column(HALF_TURNS[: table.size(-1) ** 2 // 2], frames.rule).squeeze(1)  # 2 or 4
     weight, rule = frames.weight, frames.rule
-    order, _ = largest_weights(weight / numbers_of_rotations(rule), k)
+
+    def copies_of(rule: Tensor) -> Tensor:
+        count = numbers_of_rotations(rule)
+        return count if few is None else torch.where(few, count.clamp(max=len(halves)), count)
+
+    order, _ = largest_weights(weight / copies_of(rule), k)
     weight, rule = weight.gather(0, order), rule.gather(0, order)
-    count = numbers_of_rotations(rule)
+    count = copies_of(rule)
     copies = torch.where(weight.detach() <= 0, 0, count)  # a NaN keeps its frames
     ends, slot = copies.cumsum(0), torch.arange(k, device=count.device).unsqueeze(1)
     at = (ends <= slot.unsqueeze(1)).sum(1).clamp(max=k - 1)  # the frame that each slot holds a copy of
-    number = slot - (ends - copies).gather(0, at)
-    table = cube_rotations(frames.rotation.size(-1), weight)
-    turn = table.index_select(0, number.clamp(max=len(table) - 1).flatten())
+    number = (slot - (ends - copies).gather(0, at)).clamp(max=len(table) - 1)
+    if few is not None:
+        number = torch.where(
+            few, take(halves, number.clamp(max=len(halves) - 1).flatten()).view_as(number), number
+        )
+    turn = table.index_select(0, number.flatten())
     rotation = taken(taken(frames.rotation, order), at).flatten(0, 1) @ turn
     more = torch.where(weight > 0, count, 0).sum(0) > k
     weight = torch.where(slot < ends[-1], (weight / count).gather(0, at), 0)

@@ -13,6 +13,7 @@ from torch import Tensor
 __all__ = [
     "ALL",
     "GIVEN",
+    "HALF_TURNS",
     "SORTED",
     "SWAPPED",
     "Cubic",
@@ -31,6 +32,7 @@ __all__ = [
 # chosen signs, frames of the last two are averaged over rotations instead: quarter turns, those of a cube.
 GIVEN, SORTED, SWAPPED, ALL = range(4)
 
+HALF_TURNS = (0, 1, 4, 5)  # the identity and half turns about the axes, among the rotations of a cube
 
 # The place of each component of a symmetric tensor of rank 3 among those that differ: xxx, xxy, ..., zzz.
 _KEPT: list[tuple[int, ...]] = list(itertools.combinations_with_replacement(range(3), 3))
@@ -114,6 +116,8 @@ def numbers_of_rotations(rule: Tensor) -> Tensor:
 def cube_rotations(dim: int, like: Tensor) -> Tensor:
     """Return the rotations of a cube: the identity, the others about the last axis, the rest.
 
+    Those at :data:`HALF_TURNS` are the half turns (of a square: the first two of these).
+
     Shapes:
         ``[24, 3, 3]``, or the four of a square, ``[4, 2, 2]``.
     """
@@ -192,14 +196,15 @@ def _numbers(device: torch.device) -> Tensor:
 
 
 def _rotations(dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    found: list[tuple[tuple[bool, bool], list[list[float]]]] = []
+    found: list[tuple[tuple[int, bool, bool], list[list[float]]]] = []
     for order in itertools.permutations(range(3)):
         for signs in itertools.product((1.0, -1.0), repeat=3):
             swaps = sum(order[i] > order[j] for i in range(3) for j in range(i + 1, 3))
             if signs[0] * signs[1] * signs[2] == (-1) ** swaps:
                 rows = [[signs[i] * (order[i] == j) for j in range(3)] for i in range(3)]
                 is_identity = order == (0, 1, 2) and signs == (1.0, 1.0, 1.0)
-                found.append(((rows[2][2] != 1, not is_identity), rows))
+                level, is_diagonal = (1, -1, 0).index(int(rows[2][2])), order == (0, 1, 2)
+                found.append(((level, not is_identity, not is_diagonal), rows))
     rotations = [rows for _, rows in sorted(found, key=lambda pair: pair[0])]
     table = torch.tensor(rotations, dtype=dtype, device=device)
     return table if dim == 3 else table[:4, :2, :2].contiguous()

@@ -1,5 +1,7 @@
 """Frames of fixed number: the same averages as those of as many frames as there are, or an error."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -31,10 +33,12 @@ def average(frames, x):
 
 
 def padded(frame, pos, batch, z, size):
-    """The frames of fixed number, and whether bodies have more, without an error."""
+    """The frames of fixed number, whether bodies have more, without an error, and points of few frames."""
     cloud = cloud_of(frame.group, pos, batch=batch, num_graphs=size, node_weight=z)
     principal = Principal.of(cloud, *cloud.columns(frame.group), frame.settings)
-    return frames_of_fixed_number(principal, frame.signs.to(principal.axes), frame.max_frames)
+    is_few = frame.max_frames < len(frame.signs) * math.factorial(pos.size(1))
+    made = frames_of_fixed_number(principal, frame.signs.to(principal.axes), frame.max_frames)
+    return *made, principal.gaps.point & is_few
 
 
 @pytest.mark.parametrize(("smoothness", "most"), SETTINGS)
@@ -46,18 +50,19 @@ def test_they_are_the_frames_of_positive_weight(few, collated, group, smoothness
     plain = WeightedPCAFrame(group, smoothness=smoothness)
     expected = plain(pos, batch=batch, num_graphs=len(clouds), node_weight=z)
     frame = WeightedPCAFrame(group, smoothness=smoothness, max_frames=most)
-    found, overflow = padded(frame, pos, batch, z, len(clouds))
+    found, overflow, points = padded(frame, pos, batch, z, len(clouds))
     assert found.slots <= most
     assert found.num_frames == found.slots * len(clouds)
-    assert torch.equal(overflow, expected.counts > most)
+    assert torch.equal(overflow & ~points, (expected.counts > most) & ~points)
     assert overflow.sum() < len(clouds)
     assert overflow.any() or group == "SO(2)"
-    assert torch.equal(found.exact, expected.exact)
+    assert torch.equal(found.exact, torch.where(points, expected.exact.clamp(max=1), expected.exact))
     x = torch.arange(1.0, 1 + found.dim**2, dtype=pos.dtype).view(found.dim, found.dim).cos()
     a, b = average(found, x), average(expected, x)
     assert a[overflow].isnan().all()  # never a number that is nearly right
-    assert (a - b)[~overflow].abs().max() < 1e-14
-    grads = [torch.autograd.grad(v[~overflow].sum(), pos)[0][~overflow[batch]] for v in (a, b)]
+    kept = ~overflow & ~points
+    assert (a - b)[kept].abs().max() < 1e-14
+    grads = [torch.autograd.grad(v[kept].sum(), pos)[0][kept[batch]] for v in (a, b)]
     assert (grads[0] - grads[1]).abs().max() < 1e-9 * grads[1].abs().max() + 1e-14
 
 
@@ -80,6 +85,63 @@ def test_more_of_them_are_refused():
     with pytest.raises(ValueError, match=message):
         frame(pos, batch=batch, node_weight=torch.cat([torch.ones(len(water.pos)), methane.z]))
     assert frame(water.pos).slots == 8
+
+
+class Constant(nn.Module):
+    """Outputs of each graph that do not depend on its nodes, of which there may be none."""
+
+    def __init__(self, rank):
+        super().__init__()
+        self.value = torch.randn(*[3] * rank, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def forward(self, pos, batch, num_graphs):
+        return self.value.expand(num_graphs, *self.value.shape)
+
+
+@pytest.mark.parametrize(("group", "signs"), [("E(3)", 8), ("SE(3)", 4)])
+@pytest.mark.parametrize("smoothness", ["fast", "forces"])
+def test_points_and_graphs_without_nodes_take_no_more_than_the_signs(group, signs, smoothness):
+    pos = torch.cat([CLOUDS["G2 H2O"].pos, torch.ones(3, 3, dtype=torch.float64)])
+    batch = torch.tensor([0, 0, 0, 1, 3, 3])  # a molecule, an atom, no node, two atoms in one place
+    for most in (signs, 6 * signs):
+        frame = WeightedPCAFrame(group, smoothness=smoothness, max_frames=most)
+        vector, tensor = (
+            FrameAveraging(Constant(rank), frame, output="vector" if rank == 1 else "tensor")(pos, batch, 4)
+            for rank in (1, 2)
+        )
+        assert vector[1:].abs().max() < 1e-15
+        apart = tensor - tensor.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] * torch.eye(3)
+        frames = frame(pos, batch=batch, num_graphs=4)
+        assert frames.exact_for("vector").all()
+        assert frames.exact_for("tensor").tolist() == [True] + [most > signs] * 3
+        assert (apart[1:].abs().max() < 1e-7) == (most > signs)  # the negative control
+        assert Constant(1).value.abs().min() > 0.1
+    with pytest.raises(ValueError, match=r"found .* of body 1"):
+        WeightedPCAFrame(group, smoothness="fast", max_frames=signs // 2)(pos, batch=batch, num_graphs=4)
+
+
+@pytest.mark.parametrize("name", ["CO2", "methane"])
+@pytest.mark.parametrize("smoothness", ["fast", "forces"])
+def test_second_derivatives_with_an_atom_at_the_centroid(name, smoothness):
+    pos = CLOUDS[name].pos
+    batch, weight = torch.zeros(len(pos), dtype=torch.long), torch.randn(3, 8, dtype=torch.float64)
+
+    class Energy(nn.Module):
+        def forward(self, pos, batch, num_graphs):
+            return scatter_sum(torch.sin(pos @ weight + 0.3).sum(1), batch, num_graphs)
+
+    def curved(most):
+        frame = WeightedPCAFrame("SE(3)", smoothness=smoothness, max_frames=most)
+        x = (pos + 0.01 * torch.arange(3)).requires_grad_()
+        (force,) = torch.autograd.grad(
+            FrameAveraging(Energy(), frame)(x, batch, 1).sum(), x, create_graph=True
+        )
+        along = torch.arange(1.0, 1 + pos.numel(), dtype=pos.dtype).view_as(pos).cos()
+        return torch.autograd.grad((force * along).sum(), x)[0]
+
+    expected = curved(None)
+    assert expected.abs().max() > 1e-3
+    torch.testing.assert_close(curved(480), expected, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,13 @@ import logging
 
 import pytest
 import torch
+from helpers import traces_frames
 from torch import nn
 
 from fa_pyg import FrameAveraging, GroupFrame, PCAFrame, Rep
 from fa_pyg.models import FAENet
+
+pytestmark = traces_frames
 
 SIZES = ([5, 7, 6], [4, 9], [3, 6, 2, 8])
 

@@ -56,7 +56,7 @@ class Counted(nn.Module):
         self.given.append(invariants is not None)
         found = self.invariants(pos, batch, num_graphs) if invariants is None else invariants
         source, target = found["edge_index"]
-        phase = (pos[target] - pos[source]) @ pos.new_tensor([[1.0], [2.0], [0.5]])
+        phase = (pos[target] - pos[source]) @ torch.tensor([[1.0], [2.0], [0.5]], dtype=pos.dtype)
         message = found["edge_filter"] * (phase + 0.5).cos()
         per_node = message.new_zeros(len(pos), 1).index_add(0, target, message)
         batch = torch.zeros(len(pos), dtype=torch.long) if batch is None else batch

@@ -92,3 +92,29 @@ def test_graphs_cannot_be_counted_in_export(cases):
     model = FrameAveraging(torch.nn.Linear(3, 3).double(), PCAFrame("O(3)"), {0: "vector"}, "vector")
     with pytest.raises(ValueError, match=r"num_graphs: expected the number of graphs"):
         torch.export.export(model, (pos,), {"batch": batch}, strict=False)
+
+
+class Pooled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(3, 8, dtype=torch.float64))
+
+    def forward(self, pos, batch, num_graphs):
+        return pos.new_zeros(num_graphs).index_add(0, batch, torch.tanh(pos @ self.weight).sum(1))
+
+
+@pytest.mark.parametrize("level", [None, "graph"])
+def test_as_many_graphs_as_nodes_and_graphs_without_nodes(level):
+    torch.manual_seed(0)
+    net = Pooled()
+    auto = torch.export.Dim.AUTO
+    shapes = (({0: auto}, {0: auto}, auto),)
+    example = torch.randn(30, 3, dtype=torch.float64), torch.arange(5).repeat_interleave(6), 5
+    program = torch.export.export(
+        FrameAveraging(net, PCAFrame("E(3)"), level=level), example, dynamic_shapes=shapes
+    ).module()
+    plain = FrameAveraging(net, PCAFrame("E(3)"), level="graph")
+    sizes = {7: torch.tensor([0, 0, 0, 1, 1, 1, 6]), 4: torch.arange(4), 2: torch.tensor([0] * 12)}
+    for graphs, batch in sizes.items():  # the last is one graph, as the guide says
+        pos = torch.randn(len(batch), 3, dtype=torch.float64)
+        torch.testing.assert_close(program(pos, batch, graphs), plain(pos, batch, graphs))

@@ -212,10 +212,10 @@ class Layout(NodeIndices):
         sizes = {"node": self.num_nodes, "graph": self.num_graphs}
         if self.edge_index is not None:
             sizes["edge"] = self.edge_index.size(1)
-        fits = [level for level, size in sizes.items() if size == value.size(0)]
         named = "edge" if str(name).startswith("edge_") else "node" if name in NODE_NAMES else None
-        if named in fits:
+        if named in sizes and sizes[named] == value.size(0):  # alone: compilers would guard other sizes, too
             return named
+        fits = [level for level, size in sizes.items() if size == value.size(0)]
         may_be_indices = fits == ["edge"] and not value.is_floating_point() and named is None
         if (len(fits) == 1 or (fits and self.num_graphs == 1 and not self.is_strict)) and not may_be_indices:
             return fits[0]

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from fa_pyg.calls import Layout, Name
 from fa_pyg.copies import Slots
@@ -88,7 +89,7 @@ class Outputs:
         if level is not None:
             return self._named(level, path)
         sizes = {"node": slots.num_nodes, "graph": slots.num_graphs}
-        fits = [name for name, size in sizes.items() if leaf.dim() and size == leaf.size(0)]
+        fits = _known(sizes, leaf) or [k for k, size in sizes.items() if leaf.dim() and size == leaf.size(0)]
         if len(fits) != 1 and not (fits and self.layout.nodes_are_graphs):
             raise ValueError(
                 _unclear(leaf, path, slots, "its level is ambiguous" if fits else "it fits none")
@@ -134,13 +135,13 @@ class Outputs:
     def _check_rivals(self, level: str, leaf: Tensor, path: str, slots: Slots) -> None:
         """Raise ValueError if rows assumed to be nodes or graphs may be those of node indices."""
         layout = self.layout
-        if layout.nodes_are_graphs or (layout.batch is None and not layout.is_strict):
+        if layout.batch is None and not layout.is_strict:
             return
         indices = {k: x for k, x in layout.call.values.items() if layout.holds_indices(k, x) and x.dim()}
         assumed = layout.of(level)
         for name in indices:
             rows = layout.of(name) if name != layout.edge_name else assumed
-            if rows.level is assumed.level or slots.count(rows) != leaf.size(0):
+            if rows.level is assumed.level or slots.count(rows) != leaf.size(0) or layout.nodes_are_graphs:
                 continue
             if (layout.is_strict and level == "node") or not torch.equal(
                 rows.bodies(leaf.device), assumed.bodies(leaf.device)
@@ -166,6 +167,14 @@ class Outputs:
         if level in ("node", "graph", "whole"):
             return slots.num_nodes if level == "node" else slots.num_graphs
         return slots.count(self.layout.of(level))
+
+
+def _known(sizes: dict[str, int], leaf: Tensor) -> list[str]:
+    """The level that an output has for all sizes, in compiled code, where a comparison is a guard."""
+    if not torch.compiler.is_compiling() or not leaf.dim():
+        return []
+    known = [name for name, size in sizes.items() if statically_known_true(size == leaf.size(0))]
+    return known if len(known) == 1 else []
 
 
 def _has_no_row(rep: Rep, leaf: Tensor) -> bool:

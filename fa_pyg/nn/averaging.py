@@ -254,8 +254,9 @@ class FrameAveraging(nn.Module):
 
         A model that neither is given their number nor offers invariants may have the number built in.
         """
-        counts = call.values.get("num_graphs") is not None
-        return counts or isinstance(getattr(self.model, "invariants_of", None), Mapping)
+        if call.values.get("num_graphs") is not None:
+            return True
+        return self.invariants and isinstance(getattr(self.model, "invariants_of", None), Mapping)
 
     def extra_repr(self) -> str:
         return f"inputs={{{', '.join(f'{k!r}: {v}' for k, v in self.inputs.items())}}}, output={self.output}"

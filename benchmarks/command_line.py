@@ -1,4 +1,4 @@
-"""Options of benchmarks, checked before anything is measured: each is the ``type`` of an argparse argument."""
+"""Options of benchmarks, checked before anything is measured: the ``type=`` of arguments of argparse."""
 
 from __future__ import annotations
 

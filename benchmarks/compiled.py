@@ -258,13 +258,13 @@ def _speed(case: Case, backend: str, whole: bool) -> list[str]:
 
 
 def check_backend(parser: argparse.ArgumentParser, backend: str) -> None:
-    """Refuse a backend that cannot compile the smallest function: every row would say that its frame cannot."""
+    """Refuse a backend that cannot compile the smallest function, where every row would say "no"."""
     try:
         torch.compile(lambda x: x.sin() + 1, backend=backend)(torch.ones(2))
     except Exception as error:
         known = ", ".join(torch._dynamo.list_backends(exclude_tags=()))
         cause = (str(error).splitlines() or [""])[0]
-        parser.error(f"--backend: expected one that works here, of {known}; found {backend!r} ({cause})")
+        parser.error(f"backend: expected one that works here, of {known}; found {backend!r} ({cause})")
 
 
 def main() -> None:

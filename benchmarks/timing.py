@@ -60,8 +60,8 @@ def median_ms(times: Times, name: str) -> float:
 def record(path: str | Path | None, benchmark: str, size: str, times: Times, to: str) -> None:
     """Write the figures of a table to a JSON file; None does nothing.
 
-    The file is described in :mod:`ratio_file`: ``ms`` is the median, ``ratio`` that to the row ``to``. Rows of
-    the same benchmark and size are replaced, all others are kept.
+    The file is described in :mod:`ratio_file`: ``ms`` is the median, ``ratio`` that to the row ``to``. Rows
+    of the same benchmark and size are replaced, all others are kept.
     """
     if path is None:
         return
@@ -87,7 +87,9 @@ def _warm(name: str, function: Callable[[], object], clock: Clock) -> int:
         function()
         return max(1, int(SLICE / seconds_per_call(function, 2, clock)))
     except Exception as error:  # peers fail in many ways; the rest of the table is still useful
-        print(f"left out: {name} ({type(error).__name__}: {str(error).splitlines()[0]})", flush=True)
+        print(
+            f"left out: {name} ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})", flush=True
+        )
         return 0
 
 

@@ -61,8 +61,11 @@ class Invariants:
       ``edge_*`` are those of ``edge_index [2, E]`` (default: of the call); ``node_index*`` are tables
       ``[N, k]`` of nodes. By these levels they are repeated where slots share a call, and selected where
       later slots hold only some of the graphs.
-    * Gradients flow through them: forces and second derivatives are those of the average without, since
-      derivatives of a distance are the same in every frame.
+    * Gradients flow through them: in evaluation mode, forces and second derivatives are those of the average
+      without, since derivatives of a distance are the same in every frame.
+    * What is inside ``invariants`` runs once for all copies, so that BatchNorm and dropout in it differ from
+      those in ``forward`` in training mode: statistics weigh each graph once and not once for each of its
+      frames, and dropout is drawn once.
 
     Models without these attributes, frames of graphs and calls with ``invariants=`` are left alone. What
     cannot be meant, such as an input that ``forward`` does not take, is an error when the model is wrapped.
@@ -73,8 +76,10 @@ class Invariants:
         layout: the layout of the call.
 
     Raises:
-        ValueError: for a value that is not a tensor, a name without a level, another number of rows than its
-            level has, and rows of edges in a call without edges.
+        ValueError: for a value that is not a dense tensor, a name without a level, another number of rows
+            than its level has, rows of edges in a call without edges, an ``edge_index`` that is not int64
+            ``[2, E]``, and nodes that do not exist and edges between graphs (checked on CPU only, to avoid a
+            device sync).
     """
 
     def __init__(self, values: Mapping[str, Tensor], layout: Layout) -> None:

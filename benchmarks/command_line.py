@@ -89,6 +89,6 @@ def ratio_target(text: str) -> Path:
     path = writable(text)
     try:
         ratio_file.read_if_there(path)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ArgumentTypeError(str(error)) from error
     return path

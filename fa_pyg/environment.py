@@ -6,8 +6,6 @@ import os
 import warnings
 from functools import cache
 
-from fa_pyg.checks import shown
-
 __all__ = ["is_off"]
 
 OFF = ("0", "false", "no", "off")
@@ -30,4 +28,4 @@ def is_off(variable: str) -> bool:
 @cache
 def _warn(variable: str, found: str) -> None:
     expected = f"{', '.join(OFF)}, or {', '.join(ON[:-1])}"
-    warnings.warn(f"{variable}: expected {expected}; found {shown(found)}, which counts as on", stacklevel=3)
+    warnings.warn(f"{variable}: expected {expected}; found {found[:90]!r}, which counts as on", stacklevel=3)

@@ -1,4 +1,4 @@
-"""Options of the benchmarks are refused before anything is measured, and pages are never left without a table."""
+"""Options of the benchmarks are refused before anything is measured; pages are never left without a table."""
 
 import importlib
 import os

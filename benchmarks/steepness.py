@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from command_line import named, positive_int, writable
+from command_line import named, positive_int
 from small_molecules import KINDS, Structures, planar, small_molecules
 from torch import Tensor, nn
 
@@ -281,7 +281,7 @@ def main() -> None:
     )
     parser.add_argument("--molecules", action="store_true", help="a table of each molecule besides")
     parser.add_argument("--checkpoint", help="a run of train_molecules.py, instead of random networks")
-    parser.add_argument("--picture", type=writable, help="where to write the plot")
+    parser.add_argument("--picture", help="where to write the plot")
     parser.add_argument("--threads", type=positive_int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -66,11 +66,6 @@ def refused(monkeypatch, capsys):
         ("compiled", "--frames HaarFrame TYPO", "--frames: expected a part of .*PolarFrame.*; found 'TYPO'"),
         ("compiled", "--frames", "--frames: expected at least one argument"),
         ("steepness", "--frames TYPO", "--frames: expected a part of .*; found 'TYPO'"),
-        (
-            "steepness",
-            "--picture no/such/folder/x.png",
-            "--picture: .*expected a file in a folder that exists",
-        ),
         ("degenerate", "--out no/such/folder/x.md", "--out: .*expected a file in a folder that exists"),
         ("by_hand", "--seconds 0", "--seconds: expected a positive number"),
         ("particles", "--particles 0", "--particles: expected a positive integer"),

@@ -16,6 +16,7 @@ import sys
 import time
 
 import torch
+from command_line import positive_int
 from markdown_table import table
 from memory import peak_kib
 from torch import Tensor
@@ -118,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--points", type=positive_int, default=100_000)
     parser.add_argument("--row", choices=MODELS, help="only this row, in this process")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import torch
+from command_line import positive
 from filelock import FileLock
 from timing import interleaved, median_ms, ratio
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -54,7 +55,7 @@ def report(title: str, functions: dict, library: str, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--seconds", type=positive, default=5.0)
     given = parser.parse_args()
     torch.set_num_threads(1)
     averages(given.seconds)

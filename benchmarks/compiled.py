@@ -15,11 +15,11 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from markdown_table import show, table
+from command_line import matching, named
+from markdown_table import page_with, show, table
 from timing import interleaved, ratio
 from torch import Tensor, nn
 
@@ -257,18 +257,28 @@ def _speed(case: Case, backend: str, whole: bool) -> list[str]:
     return [f"{ratio(times, 'eager', 'fast'):.2f}"]
 
 
+def check_backend(parser: argparse.ArgumentParser, backend: str) -> None:
+    """Refuse a backend that cannot compile the smallest function, where every row would say "no"."""
+    try:
+        torch.compile(lambda x: x.sin() + 1, backend=backend)(torch.ones(2))
+    except Exception as error:
+        known = ", ".join(torch._dynamo.list_backends(exclude_tags=()))
+        cause = (str(error).splitlines() or [""])[0]
+        parser.error(f"backend: expected one that works here, of {known}; found {backend!r} ({cause})")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", default="eager")
-    parser.add_argument("--frames", nargs="*", default=[""], help="parts of names")
-    parser.add_argument("--write", type=Path, help="page whose table is replaced")
+    parser.add_argument("--frames", nargs="+", type=named(CASES), default=[""], help="parts of names")
+    parser.add_argument("--write", type=page_with(MARK), help="page whose table is replaced")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.getLogger("torch").setLevel(logging.CRITICAL)
-    names = [name for name in CASES if any(part in name for part in args.frames)]
+    check_backend(parser, args.backend)
     header = ["frame", "compiles as one graph", "recompilations", "exports", "largest difference"]
     header += ["time as it is / compiled"] if args.backend == "inductor" else []
-    show(table(header, rows(names, args.backend)), MARK, args.write)
+    show(table(header, rows(matching(CASES, args.frames), args.backend)), MARK, args.write)
 
 
 if __name__ == "__main__":

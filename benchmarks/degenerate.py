@@ -16,9 +16,9 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import torch
+from command_line import writable
 from conformers import nci
 from markdown_table import table
 from peers import PeerFrame, peer_frames
@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="a part of the clouds, and those of 30 points at most"
     )
-    parser.add_argument("--out", type=Path, help="write the tables here as well")
+    parser.add_argument("--out", type=writable, help="write the tables here as well")
     args = parser.parse_args()
     torch.set_num_threads(1)
     random.seed(0)  # faenet draws its stochastic frames with it

@@ -21,12 +21,13 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
+from command_line import matching, named, positive, positive_int
+from compiled import check_backend
 from frames import molecules
-from markdown_table import show, table
+from markdown_table import page_with, show, table
 from timing import interleaved, ratio
 from torch import Tensor, nn
 
@@ -117,19 +118,19 @@ def in_a_process(name: str, forces: bool, graphs: int, seconds: float, cache: st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", nargs="*", default=[""], help="parts of names")
-    parser.add_argument("--graphs", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=3, help="of later calls, for each row")
-    parser.add_argument("--write", type=Path, help="page whose table is replaced")
-    parser.add_argument("--one", help=argparse.SUPPRESS)  # one row, as JSON
+    parser.add_argument("--rows", nargs="+", type=named(ROWS), default=[""], help="parts of names")
+    parser.add_argument("--graphs", type=positive_int, default=32)
+    parser.add_argument("--seconds", type=positive, default=3, help="of later calls, for each row")
+    parser.add_argument("--write", type=page_with(MARK), help="page whose table is replaced")
+    parser.add_argument("--one", choices=ROWS, help=argparse.SUPPRESS)  # one row, as JSON
     parser.add_argument("--forces", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     if args.one is not None:
         print(json.dumps(measured(args.one, args.forces, args.graphs, args.seconds)))
         return
-    names = [name for name in ROWS if any(part in name for part in args.rows)]
-    show(table(HEADER, rows(names, args.graphs, args.seconds)), MARK, args.write)
+    check_backend(parser, "inductor")
+    show(table(HEADER, rows(matching(ROWS, args.rows), args.graphs, args.seconds)), MARK, args.write)
 
 
 if __name__ == "__main__":

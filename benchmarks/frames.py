@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import torch
+from command_line import natural_int, positive, positive_int, ratio_target
 from timing import Times, interleaved, median_ms, ratio, record
 from torch import Tensor
 from torch_geometric.data import Batch, Data
@@ -183,14 +184,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--sizes", type=int, nargs="*", default=[1, 32, 512, 4096], help="numbers of molecules"
+        "--sizes", type=positive_int, nargs="*", default=[1, 32, 512, 4096], help="numbers of molecules"
     )
-    parser.add_argument("--points", type=int, default=100_000, help="size of the one cloud; 0 for none")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="every table with each number")
-    parser.add_argument("--seconds", type=float, default=10, help="for each table")
+    parser.add_argument(
+        "--points", type=natural_int, default=100_000, help="size of the one cloud; 0 for none"
+    )
+    parser.add_argument(
+        "--threads", type=positive_int, nargs="+", default=[1], help="every table with each number"
+    )
+    parser.add_argument("--seconds", type=positive, default=10, help="for each table")
     parser.add_argument("--no-compile", action="store_true")
-    parser.add_argument("--json", help="also write medians and ratios to this file")
+    parser.add_argument("--json", type=ratio_target, help="also write medians and ratios to this file")
     args = parser.parse_args()
+    if not args.sizes and not args.points:
+        parser.error("--sizes: expected numbers of molecules, or --points, found neither")
     warnings.filterwarnings("ignore", message=".*non-tuple sequence")  # frame-averaging-pytorch
     for threads in args.threads:
         torch.set_num_threads(threads)

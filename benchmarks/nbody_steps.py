@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from command_line import positive, positive_int
 from lightning.pytorch import Callback
 from timing import interleaved, median_ms, ratio
 
@@ -215,8 +216,8 @@ def main() -> None:
     parser.add_argument(
         "--rows", nargs="+", default=ROWS, help="names of configurations; ratios are to the first"
     )
-    parser.add_argument("--seconds", type=float, default=60, help="for each table")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=positive, default=60, help="for each table")
+    parser.add_argument("--threads", type=positive_int, default=1)
     for option in ("lightning", "compile", "profile"):
         parser.add_argument(f"--{option}", action="store_true")
     args = parser.parse_args()

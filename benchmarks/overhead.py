@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
+from command_line import positive, positive_int, ratio_target
 from frames import molecules
 from markdown_table import table
 from timing import interleaved, median_ms, ratio, record
@@ -118,13 +119,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--graphs", type=int, default=100)
+    parser.add_argument("--graphs", type=positive_int, default=100)
     parser.add_argument("--group", default="E(3)")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive_int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seconds", type=float, default=60, help="for each table")
+    parser.add_argument("--seconds", type=positive, default=60, help="for each table")
     parser.add_argument("--networks", action="store_true", help="networks of the library, with invariants")
-    parser.add_argument("--json", help="also write medians and ratios to this file")
+    parser.add_argument("--json", type=ratio_target, help="also write medians and ratios to this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 
 import torch
+from command_line import positive, positive_int
 from markdown_table import table
 from memory import peak_kib
 from timing import Times, interleaved, median_ms, ratio
@@ -131,8 +132,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--particles", type=int, default=500, help="of a batch")
-    parser.add_argument("--seconds", type=float, default=10, help="of timing, at least three rounds")
+    parser.add_argument("--particles", type=positive_int, default=500, help="of a batch")
+    parser.add_argument("--seconds", type=positive, default=10, help="of timing, at least three rounds")
     parser.add_argument("--no-memory", action="store_true", help="measure times only")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -3,7 +3,7 @@
 Benchmarks write their ratios by ``--json``, each to a yardstick of the same run: the limit of memory, one
 large matrix product, the bare network, the way it is usually done. ``make ratios`` writes those of this
 version. What grew by more than ``--allowed`` is listed, and the exit status is 1: measure it again on a quiet
-machine.
+machine. It is 1, too, where something is not measured any more, and 2 for a file that holds no ratios.
 
     python benchmarks/regressions.py old.json new.json [--allowed 0.15]
 """
@@ -11,27 +11,42 @@ machine.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from command_line import natural
 from markdown_table import table
+from ratio_file import Key, key, read
 
-Key = tuple[str, str, str]
+from fa_pyg.options import printable
 
 
-def ratios(path: Path) -> dict[Key, float]:
-    """The ratios of a file, by benchmark, size and row."""
-    rows = json.loads(path.read_text())
-    return {(row["benchmark"], row["size"], row["row"]): row["ratio"] for row in rows if row["ratio"]}
+def measured(path: Path) -> dict[Key, float]:
+    """The ratios of a file that were measured, by benchmark, size and row.
+
+    Raises:
+        ValueError: naming the file and the row, for a file that is none of ratios, or has no rows.
+    """
+    rows = read(path)
+    if not rows:
+        raise ValueError(printable(f"{path}: expected rows with ratios, found none"))
+    return {key(row): float(row["ratio"]) for row in rows if row["ratio"] is not None}
+
+
+def both(old: Path, new: Path) -> tuple[dict[Key, float], dict[Key, float]]:
+    """The ratios of two files; what the older one does not have cannot become slower."""
+    before = measured(old)
+    if not before:
+        raise ValueError(printable(f"{old}: expected a ratio that was measured, found null in every row"))
+    return before, measured(new)
 
 
 def slower(old: dict[Key, float], new: dict[Key, float], allowed: float) -> Iterator[list[str]]:
     """Rows of which the ratio grew, the worst first."""
-    growth = {key: new[key] / old[key] - 1 for key in old.keys() & new.keys()}
-    for key in sorted(growth, key=growth.__getitem__, reverse=True):
-        if growth[key] > allowed:
-            yield [*key, f"{old[key]:.3g}", f"{new[key]:.3g}", f"+{100 * growth[key]:.0f} %"]
+    grown = {key: new[key] / old[key] - 1 for key in old.keys() & new.keys()}
+    for name in sorted(grown, key=grown.__getitem__, reverse=True):
+        if grown[name] > allowed:
+            yield [*name, f"{old[name]:.3g}", f"{new[name]:.3g}", f"+{100 * grown[name]:.0f} %"]
 
 
 def main() -> int:
@@ -40,14 +55,17 @@ def main() -> int:
     )
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
-    parser.add_argument("--allowed", type=float, default=0.15, help="growth that is noise (0.15)")
+    parser.add_argument("--allowed", type=natural, default=0.15, help="growth that is noise (0.15)")
     args = parser.parse_args()
-    old, new = ratios(args.old), ratios(args.new)
+    try:
+        old, new = both(args.old, args.new)
+    except ValueError as error:
+        parser.exit(2, f"error: {error}\n")
     found = list(slower(old, new, args.allowed))
     for line in table(["benchmark", "size", "row", "before", "now", ""], found):
         print(line)
     if missing := old.keys() - new.keys():
-        print(f"not measured now: {', '.join(' / '.join(key) for key in sorted(missing))}")
+        print(f"not measured now: {', '.join(' / '.join(name) for name in sorted(missing))}")
     return 1 if found or missing else 0
 
 

@@ -23,6 +23,7 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 import torch
+from command_line import positive, ratio_target, writable
 from frames import _copied as copied
 from frames import molecules
 from markdown_table import table
@@ -230,10 +231,10 @@ def main() -> None:
     )
     names = ["atoms", "graphs", "frames", "processes"]
     parser.add_argument("--parts", nargs="+", choices=names, default=names)
-    parser.add_argument("--seconds", type=float, default=2, help="of timing each size")
+    parser.add_argument("--seconds", type=positive, default=2, help="of timing each size")
     parser.add_argument("--quick", action="store_true", help="few sizes, to try the script")
-    parser.add_argument("--plot", help="also draw the curves to this file")
-    parser.add_argument("--json", help="also write times and ratios to this file")
+    parser.add_argument("--plot", type=writable, help="also draw the curves to this file")
+    parser.add_argument("--json", type=ratio_target, help="also write times and ratios to this file")
     args = parser.parse_args()
     args.seconds = min(args.seconds, 0.1) if args.quick else args.seconds
     curves: dict = {}

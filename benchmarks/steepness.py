@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from command_line import named, positive_int
 from small_molecules import KINDS, Structures, planar, small_molecules
 from torch import Tensor, nn
 
@@ -275,11 +276,13 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one network, ten structures: a minute")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
-    parser.add_argument("--frames", default="", help="only those whose name holds this text")
+    parser.add_argument(
+        "--frames", type=named(FRAMES), default="", help="only those whose name holds this text"
+    )
     parser.add_argument("--molecules", action="store_true", help="a table of each molecule besides")
     parser.add_argument("--checkpoint", help="a run of train_molecules.py, instead of random networks")
     parser.add_argument("--picture", help="where to write the plot")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive_int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.networks, args.count, args.steps = (1, 10, 64) if args.quick else (4, 50, 128)

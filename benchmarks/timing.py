@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import ratio_file
 import torch
 
 from fa_pyg.files import write_atomically
@@ -59,13 +60,13 @@ def median_ms(times: Times, name: str) -> float:
 def record(path: str | Path | None, benchmark: str, size: str, times: Times, to: str) -> None:
     """Write the figures of a table to a JSON file; None does nothing.
 
-    The file is a list of objects with the keys ``benchmark``, ``size``, ``row``, ``ms`` (the median) and
-    ``ratio`` (to the row ``to``). Rows of the same benchmark and size are replaced, all others are kept.
+    The file is described in :mod:`ratio_file`: ``ms`` is the median, ``ratio`` that to the row ``to``. Rows
+    of the same benchmark and size are replaced, all others are kept.
     """
     if path is None:
         return
     path = Path(path)
-    known = json.loads(path.read_text()) if path.exists() else []
+    known = ratio_file.read_if_there(path)
     kept = [row for row in known if (row["benchmark"], row["size"]) != (benchmark, size)]
     found = [
         {
@@ -73,7 +74,7 @@ def record(path: str | Path | None, benchmark: str, size: str, times: Times, to:
             "size": size,
             "row": name,
             "ms": round(median_ms(times, name), 5),
-            "ratio": round(ratio(times, name, to), 4) if to in times else None,
+            "ratio": float(f"{ratio(times, name, to):.6g}") if to in times else None,
         }
         for name in times
     ]
@@ -86,7 +87,9 @@ def _warm(name: str, function: Callable[[], object], clock: Clock) -> int:
         function()
         return max(1, int(SLICE / seconds_per_call(function, 2, clock)))
     except Exception as error:  # peers fail in many ways; the rest of the table is still useful
-        print(f"left out: {name} ({type(error).__name__}: {str(error).splitlines()[0]})", flush=True)
+        print(
+            f"left out: {name} ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})", flush=True
+        )
         return 0
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 
 import torch
+from command_line import positive, positive_int, ratio_target
 from frames import molecules
 from markdown_table import table
 from memory import peak_kib
@@ -208,10 +209,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=30, help="of each part, about")
+    parser.add_argument("--threads", type=positive_int, default=1)
+    parser.add_argument("--seconds", type=positive, default=30, help="of each part, about")
     parser.add_argument("--quick", action="store_true", help="few rounds, to try the script")
-    parser.add_argument("--json", help="also write times and ratios to this file")
+    parser.add_argument("--json", type=ratio_target, help="also write times and ratios to this file")
     args = parser.parse_args()
     args.seconds = min(args.seconds, 2) if args.quick else args.seconds
     torch.set_num_threads(args.threads)

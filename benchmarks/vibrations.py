@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from ase import Atoms, units
 from ase.optimize import BFGS
+from command_line import writable
 from markdown_table import table
 
 from fa_pyg import PCAFrame
@@ -122,7 +123,7 @@ def _arguments() -> argparse.Namespace:
         "--data", type=Path, default=ROOT / "data" / "small", help="of scripts/small_molecules.py"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "vibrations", help="where the runs go")
-    parser.add_argument("--picture", type=Path, help="a file to draw in")
+    parser.add_argument("--picture", type=writable, help="a file to draw in")
     return parser.parse_args()
 
 

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from command_line import positive_int, ratio_target
 from conformers import nci
 from counted import counted
 from memory import peak_kib
@@ -202,11 +203,15 @@ def main() -> None:
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--quick", action="store_true", help="less of everything: under three minutes")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 32, 100, 512, 4096], help="in (a)")
-    parser.add_argument("--points", type=int, default=10_000, help="of the cloud in (a)")
-    parser.add_argument("--json", help="also write medians and ratios to this file")
-    parser.add_argument("--batches", type=int, nargs="+", default=[100, 500], help="sizes in (c); last: (d)")
+    parser.add_argument("--threads", type=positive_int, default=1)
+    parser.add_argument(
+        "--sizes", type=positive_int, nargs="+", default=[1, 32, 100, 512, 4096], help="in (a)"
+    )
+    parser.add_argument("--points", type=positive_int, default=10_000, help="of the cloud in (a)")
+    parser.add_argument("--json", type=ratio_target, help="also write medians and ratios to this file")
+    parser.add_argument(
+        "--batches", type=positive_int, nargs="+", default=[100, 500], help="sizes in (c); last: (d)"
+    )
     parser.add_argument("--peak", choices=MEMORY, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

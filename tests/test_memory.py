@@ -50,6 +50,14 @@ def test_the_environment_switches_it_off(value):
     assert printed(KEEP, **{VARIABLE: value}) == ["False"]
 
 
+@needs_glibc
+def test_an_unknown_word_is_told():
+    given = {**os.environ, VARIABLE: "disable"}
+    done = subprocess.run([sys.executable, "-c", KEEP], capture_output=True, text=True, check=True, env=given)
+    assert done.stdout == "True\n"
+    assert f"{VARIABLE}: expected 0, false, no, off, or 1, true, yes, on; found 'disable'" in done.stderr
+
+
 def test_nothing_happens_elsewhere(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert keep_freed_memory() is False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fa_pyg import environment
 from fa_pyg.progress import VARIABLE, bar, is_shown
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fa_pyg"
@@ -20,6 +21,23 @@ def test_the_environment_switches_all_off(monkeypatch, capsys, value, shown):
     assert list(bar(range(3), desc="counted", mininterval=0)) == [0, 1, 2]
     assert ("counted" in capsys.readouterr().err) is shown
     assert not is_shown(False)
+
+
+@pytest.mark.parametrize("word", ["disable", "garbage", "00", "\x1b[2J"])
+def test_an_unknown_word_counts_as_on_with_a_warning_once(monkeypatch, word):
+    monkeypatch.setenv(VARIABLE, word)
+    environment._warn.cache_clear()
+    with pytest.warns(UserWarning, match="FA_PYG_PROGRESS: expected 0, false, no, off, or 1") as told:
+        assert [is_shown() for _ in range(2)] == [True, True]
+    assert len(told) == 1
+    assert "\x1b" not in str(told[0].message)
+
+
+@pytest.mark.parametrize("word", [*environment.ON, *environment.OFF, " Yes ", "OFF"])
+def test_known_words_are_no_reason_to_warn(monkeypatch, recwarn, word):
+    monkeypatch.setenv(VARIABLE, word)
+    is_shown()
+    assert not recwarn.list
 
 
 def test_the_caller_switches_one_off(capsys):

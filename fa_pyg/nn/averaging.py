@@ -66,7 +66,7 @@ class FrameAveraging(nn.Module):
             as features.
         chunk: slots (frames a graph) that share one call of the model. Default: 1; if the model takes
             ``batch``, all on an accelerator, and on a CPU as many as give at most as many graphs as the batch
-            has. If the model also takes ``num_graphs``, or offers invariants: on a CPU up to 256 nodes after
+            has. If the model also takes ``num_graphs``, or shares invariants: on a CPU up to 256 nodes after
             the first slot, and all under ``torch.compile``, which then compiles the network once. For one
             graph without ``batch`` the first slot has a call to itself unless ``level`` is "node" or "edge",
             since its output may or may not have a row for the graph. While BatchNorm trains, always all:
@@ -86,8 +86,9 @@ class FrameAveraging(nn.Module):
         ValueError: for a name that the call does not have, a shape that does not fit its representation,
             points ``[B, T, d]`` without ``batch``, an output whose level is ambiguous, several copies in one
             call of a model that does not take ``batch``, a model that changes its arguments in place (later
-            slots would see that), or ``frames=`` that do not fit the sizes of this batch, or carry no
-            gradient where an input requires one.
+            slots would see that; not noticed for tensors made under ``torch.inference_mode``, which have no
+            version counter, and in compiled code), or ``frames=`` that do not fit the sizes of this batch, or
+            carry no gradient where an input requires one.
 
     Not guaranteed: more than the frame guarantees. Dropout draws a new mask for every copy, so that single
     training steps are equivariant in expectation only.
@@ -254,8 +255,9 @@ class FrameAveraging(nn.Module):
 
         A model that neither is given their number nor offers invariants may have the number built in.
         """
-        counts = call.values.get("num_graphs") is not None
-        return counts or isinstance(getattr(self.model, "invariants_of", None), Mapping)
+        if call.values.get("num_graphs") is not None:
+            return True
+        return self.invariants and isinstance(getattr(self.model, "invariants_of", None), Mapping)
 
     def extra_repr(self) -> str:
         return f"inputs={{{', '.join(f'{k!r}: {v}' for k, v in self.inputs.items())}}}, output={self.output}"

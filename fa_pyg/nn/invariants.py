@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from fa_pyg import checks
+from fa_pyg.batches import check_edges, check_indices
 from fa_pyg.calls import Call, Layout, Name, Signature
 from fa_pyg.calls.call import check_unchanged, versions
-from fa_pyg.calls.names import is_pairs
+from fa_pyg.calls.names import is_integer, is_pairs
 from fa_pyg.copies import Slots
 from fa_pyg.frames import FrameSet, Level, Rows
 from fa_pyg.nn.output_structure import check_dense
@@ -59,8 +61,11 @@ class Invariants:
       ``edge_*`` are those of ``edge_index [2, E]`` (default: of the call); ``node_index*`` are tables
       ``[N, k]`` of nodes. By these levels they are repeated where slots share a call, and selected where
       later slots hold only some of the graphs.
-    * Gradients flow through them: forces and second derivatives are those of the average without, since
-      derivatives of a distance are the same in every frame.
+    * Gradients flow through them: in evaluation mode, forces and second derivatives are those of the average
+      without, since derivatives of a distance are the same in every frame.
+    * What is inside ``invariants`` runs once for all copies, so that BatchNorm and dropout in it differ from
+      those in ``forward`` in training mode: statistics weigh each graph once and not once for each of its
+      frames, and dropout is drawn once.
 
     Models without these attributes, frames of graphs and calls with ``invariants=`` are left alone. What
     cannot be meant, such as an input that ``forward`` does not take, is an error when the model is wrapped.
@@ -71,15 +76,16 @@ class Invariants:
         layout: the layout of the call.
 
     Raises:
-        ValueError: for a value that is not a tensor, a name without a level, another number of rows than its
-            level has, and rows of edges in a call without edges.
+        ValueError: for a value that is not a dense tensor, a name without a level, another number of rows
+            than its level has, rows of edges in a call without edges, an ``edge_index`` that is not int64
+            ``[2, E]``, and nodes that do not exist and edges between graphs (checked on CPU only, to avoid a
+            device sync).
     """
 
     def __init__(self, values: Mapping[str, Tensor], layout: Layout) -> None:
         checks.instance("invariants", values, Mapping, "a dict of tensors")
         self.values, self.layout = dict(values), layout
-        edges = self.values.get("edge_index", layout.edge_index)
-        self._edges = None if edges is None else self._rows_of(edges)
+        self._edges = self._own_edges()
         for name, value in self.values.items():
             self._check(name, value)
         self._versions = versions(self.values)
@@ -127,7 +133,7 @@ class Invariants:
         return slots.selection.gather(value, rows)
 
     def _rows(self, name: str) -> Rows:
-        level = name.split("_")[0]
+        level = name.split("_")[0] if isinstance(name, str) else ""
         if level not in LEVELS:
             expected = ", ".join(f"{one}_*" for one in LEVELS)
             checks.refuse("invariants", f"names by level, {expected}", name)
@@ -135,10 +141,20 @@ class Invariants:
             checks.refuse("invariants", "edge_index with rows of edges", name)
         return self._edges if level == "edge" and self._edges is not None else self.layout.of(level)
 
+    def _own_edges(self) -> Rows | None:
+        """Return the rows of the edges, by default those of the call; None without any."""
+        if "edge_index" not in self.values:
+            edges = self.layout.edge_index
+            return None if edges is None or not is_pairs(edges) else self._rows_of(edges)
+        name, edges = "invariants['edge_index']", self.values["edge_index"]
+        _check_pairs(name, edges)
+        if self.layout.batch is None:
+            check_indices(edges, 0, self.layout.num_nodes, name)
+        else:
+            check_edges(edges, self.layout.batch, name)
+        return self._rows_of(edges)
+
     def _rows_of(self, edge_index: Tensor) -> Rows:
-        if not is_pairs(edge_index):
-            found = list(edge_index.shape) if isinstance(edge_index, Tensor) else edge_index
-            checks.refuse("invariants['edge_index']", "node indices [2, E]", found)
         batch = self.layout.batch
         body = None if batch is None else batch.index_select(0, edge_index[0])
         return Rows(Level.INDEX, body, edge_index.size(1))
@@ -150,6 +166,23 @@ class Invariants:
         if not value.dim() or value.size(axis) != rows.count:
             expected = f"{rows.count} rows ({name.split('_')[0]})"
             raise ValueError(f"invariants[{name!r}]: expected {expected}, found {list(value.shape)}")
+        if name.startswith("node_index"):
+            self._check_table(f"invariants[{name!r}]", value)
+
+    def _check_table(self, name: str, table: Tensor) -> None:
+        if not is_integer(table):
+            raise ValueError(f"{name}: expected node indices, integers [N, k], found {table.dtype}")
+        check_indices(table, -1, self.layout.num_nodes, name)
+
+
+def _check_pairs(name: str, edges: object) -> None:
+    if not isinstance(edges, Tensor):
+        checks.refuse(name, "node indices, int64 [2, E]", edges)
+    check_dense(name, edges)
+    if not is_pairs(edges) or edges.dtype != torch.long:
+        raise ValueError(
+            f"{name}: expected node indices, int64 [2, E], found {edges.dtype} {list(edges.shape)}"
+        )
 
 
 def check_offer(model: object, signature: Signature) -> None:

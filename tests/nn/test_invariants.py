@@ -222,7 +222,19 @@ class Wrong(Counted):
             {"edge_index": EDGES, "filter": EDGES},
             r"by level, edge_\*, node_\*, graph_\*, found 'filter'",
         ),
-        ({"edge_index": EDGES[0]}, r"invariants\['edge_index'\]: expected node indices \[2, E\], found"),
+        ({3: EDGES}, r"invariants: expected names by level, edge_\*, node_\*, graph_\*, found 3"),
+        ({None: EDGES, "edge_index": EDGES}, r"by level, edge_\*, node_\*, graph_\*, found None"),
+        ({"edge_index": EDGES[0]}, r"\['edge_index'\]: expected node indices, int64 \[2, E\], found"),
+        ({"edge_index": 3}, r"\['edge_index'\]: expected node indices, int64 \[2, E\], found 3"),
+        ({"edge_index": None}, r"\['edge_index'\]: expected node indices, int64 \[2, E\], found None"),
+        ({"edge_index": EDGES.double()}, r"int64 \[2, E\], found torch.float64 \[2, 30\]"),
+        ({"edge_index": EDGES.int()}, r"int64 \[2, E\], found torch.int32 \[2, 30\]"),
+        ({"edge_index": EDGES.T}, r"int64 \[2, E\], found torch.int64 \[30, 2\]"),
+        ({"edge_index": EDGES.to_sparse()}, r"\['edge_index'\]: expected a dense tensor, found a"),
+        ({"edge_index": EDGES + 1}, r"\['edge_index'\]: expected nodes from 0 to 5, found 1 to 6"),
+        ({"edge_index": EDGES - 1}, r"\['edge_index'\]: expected nodes from 0 to 5, found -1 to 4"),
+        ({"node_index": EDGES.T[:6] + 5}, r"\['node_index'\]: expected nodes from 0 to 5, found 5 to"),
+        ({"node_index": torch.ones(6, 2)}, r"\['node_index'\]: expected node indices, integers \[N, k\]"),
         ({"edge_filter": torch.ones(3)}, "expected edge_index with rows of edges, found 'edge_filter'"),
         ({"node_x": torch.ones(3)}, r"invariants\['node_x'\]: expected 6 rows \(node\), found \[3\]"),
         ({"node_x": torch.eye(6).to_sparse()}, r"invariants\['node_x'\]: expected a dense tensor, found a"),
@@ -232,6 +244,50 @@ class Wrong(Counted):
 def test_mistakes_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         FrameAveraging(Wrong(values), PCAFrame("E(3)"))(torch.randn(6, 3))
+
+
+@pytest.mark.parametrize(
+    ("edge", "message"),
+    [
+        ((3, 4), "edges within graphs, found one from node 3 of graph 0 to node 4"),
+        ((0, 18), "nodes from 0 to"),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_edges_of_a_batch_stay_in_its_graphs(edge, message, chunk):
+    model = FrameAveraging(Wrong({"edge_index": torch.tensor([edge]).T}), PCAFrame("E(3)"), chunk=chunk)
+    with pytest.raises(ValueError, match=rf"invariants\['edge_index'\]: expected {message}"):
+        model(torch.randn(len(BATCH), 3), BATCH, 4)
+
+
+class Sizes(nn.Module):
+    """The number of graphs of each call, which the model is not given."""
+
+    invariants_of: ClassVar[dict[str, str]] = {"pos": "point"}
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def invariants(self, pos, batch):
+        return {"node_x": pos.norm(dim=1)}
+
+    def forward(self, pos, batch, invariants=None):
+        self.found.append(int(batch.max()) + 1)
+        return pos.norm(dim=1)
+
+
+class Bare(Sizes):
+    invariants_of = None
+
+
+@pytest.mark.parametrize(("make", "on"), [(Sizes, True), (Sizes, False), (Bare, True)])
+def test_switched_off_they_do_not_let_copies_share_a_call(make, on):
+    net = make()
+    FrameAveraging(net, PCAFrame("E(3)"), level="node", invariants=on)(torch.randn(len(BATCH), 3), BATCH)
+    is_shared = on and make is Sizes
+    assert (len(net.found) < 8) is is_shared
+    assert (set(net.found) == {len(COUNTS)}) is not is_shared
 
 
 class Says(nn.Module):

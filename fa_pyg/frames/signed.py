@@ -12,7 +12,7 @@ from fa_pyg.frames.euclidean import Frames
 from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
 from fa_pyg.math.columns import from_columns, rotated, take
-from fa_pyg.math.copies import signed_copies
+from fa_pyg.math.copies import sign_pattern, signed_copies
 from fa_pyg.math.linalg import gather, rotate, rotate_back
 from fa_pyg.reps import Rep
 from fa_pyg.typed import cached, computed
@@ -118,7 +118,7 @@ class SignedFrames(MotionFrames):
         y = rotate(x, gather(self.axes, self._body(rows)), rep.rank).to(dtype)
         if torch.compiler.is_compiling():
             y = torch.stack(y.unbind(-1), dim=-1)  # materialize: fused code would rotate again for every slot
-        copies = signed_copies(y, self._pattern(rep, y.unsqueeze(0)), out)
+        copies = signed_copies(y, sign_pattern(self.signs, rep.rank, y.unsqueeze(0)), out)
         return copies.flatten(0, 1) if out is None else out
 
     def _framed_columns(self, x: Tensor, rows: Rows, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
@@ -131,13 +131,7 @@ class SignedFrames(MotionFrames):
         if rep.pseudo:
             return self._mean(y, rep, rows)
         z = torch.unflatten(y, 0, (self.slots, rows.count))
-        z = (z * self._pattern(rep, z) if rep.rank else z).mean(0)  # one rotation shared by all K copies
+        z = (z * sign_pattern(self.signs, rep.rank, z) if rep.rank else z).mean(
+            0
+        )  # one rotation shared by all K copies
         return rotate_back(z, gather(self.axes, self._body(rows)), rep.rank)
-
-    def _pattern(self, rep: Rep, like: Tensor) -> Tensor:
-        """The sign of each component of a tensor in each slot, ``[K, 1, ..., d, ..., d]``."""
-        signs = self.signs.to(like.dtype)
-        pattern = signs
-        for _ in range(rep.rank - 1):
-            pattern = pattern.unsqueeze(-1) * signs.view(-1, *(1,) * (pattern.dim() - 1), self.dim)
-        return pattern.view(-1, *(1,) * (like.dim() - pattern.dim()), *pattern.shape[1:])

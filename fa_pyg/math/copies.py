@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fa_pyg.math.linalg import is_plain, repeated, times
 
-__all__ = ["poses", "signed_copies"]
+__all__ = ["poses", "sign_pattern", "signed_copies"]
 
 _FEW = 1 << 12  # numbers: for fewer, more operations cost more than they save
 _RUN = 64  # so many times a pattern of signs is repeated
@@ -33,6 +33,19 @@ def signed_copies(x: Tensor, pattern: Tensor, out: Tensor | None = None) -> Tens
     out = x.new_empty(len(flat), *x.shape) if out is None else out
     _write(x.contiguous().view(-1, flat.size(1)), flat, out.view(len(flat), -1, flat.size(1)))
     return out
+
+
+def sign_pattern(signs: Tensor, rank: int, like: Tensor) -> Tensor:
+    """Return the sign of each component of tensors of a rank in each pattern, to multiply ``like`` by.
+
+    Shapes:
+        signs ``[K, d]``, like ``[K or 1, n, C..., d, ..., d]``; returns ``[K, 1, ..., d, ..., d]``.
+    """
+    signs = signs.to(like.dtype)
+    pattern = signs
+    for _ in range(rank - 1):
+        pattern = pattern.unsqueeze(-1) * signs.view(-1, *(1,) * (pattern.dim() - 1), signs.size(1))
+    return pattern.view(-1, *(1,) * (like.dim() - pattern.dim()), *pattern.shape[1:])
 
 
 def poses(x: Tensor, origin: Tensor | None, rotation: Tensor, signs: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from fa_pyg.builders.weighted.signs import in_all_signs
 from fa_pyg.builders.weighted.symmetric import symmetric_frames
 from fa_pyg.builders.weighted.tables import SORTED
 from fa_pyg.frames import ALL_RANKS, Frames
+from fa_pyg.frames.posed import PosedFrames
 
 __all__ = ["frames_in_all_signs", "frames_in_chosen_signs"]
 
@@ -51,7 +52,7 @@ def frames_in_all_signs(principal: Principal, signs: Tensor) -> Frames:
     if parts.are_decided:
         # Not signed frames, whose averages are summed in another order: outputs of a body would depend, in
         # the last digit, on the other bodies.
-        return Frames.uniform(axes * signs[:, None, None], origin, cloud.batch, ALL_RANKS)
+        return PosedFrames.of(Frames.uniform(axes.unsqueeze(0), origin, cloud.batch, ALL_RANKS), signs)
     blend = principal.gaps.blend(parts.symmetric)
     body, weight = parts.undecided(blend)
     found = [

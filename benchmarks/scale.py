@@ -43,7 +43,7 @@ NETWORK = "network in PCA frames"
 POINT_GROUPS = {1: "C1(3)", 2: "Ci", 4: "C2v", 8: "D2h", 12: "T", 24: "O", 48: "Oh"}
 SIZES = {"atoms": (10, 100, 1000, 10_000, 100_000), "graphs": (1, 10, 100, 1000, 10_000, 100_000)}
 QUICK = {"atoms": (10, 1000), "graphs": (1, 100)}
-LARGEST = {"atoms": 100_000, "graphs": 10_000}  # of the network: memory of its edges
+LARGEST = {"atoms": 100_000, "graphs": 1000}  # of the network: larger ones take minutes
 NEIGHBORS = 8
 
 

@@ -8,7 +8,7 @@ TEST_ARGS ?=
 BENCH ?= benchmarks/frames.py
 BENCH_ARGS ?=
 
-.PHONY: help setup demo test test-oldest scatter lint types docs wheel smoke format bench ratios clean
+.PHONY: help setup demo test test-oldest scatter lint types docs wheel smoke format peers bench ratios clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -57,11 +57,13 @@ format: setup  ## style and layout, mended
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: setup scatter  ## frames against other libraries (BENCH=file BENCH_ARGS=...)
+peers: setup scatter  # other libraries, for benchmarks
 	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[train,chem,clouds,dev,docs,bench]'
+
+bench: peers  ## frames against other libraries (BENCH=file BENCH_ARGS=...)
 	$(PY) $(BENCH) $(BENCH_ARGS)
 
-ratios: setup scatter  ## ratios of this version, in benchmarks/ratios; on a quiet machine, half an hour
+ratios: peers  ## ratios of this version, in benchmarks/ratios; on a quiet machine, half an hour
 	$(eval FILE := benchmarks/ratios/$(shell $(PY) -c "import fa_pyg; print(fa_pyg.__version__)").json)
 	set -e; for name in frames.py overhead.py "overhead.py --networks" "weighted.py --quick" training.py scale.py; do \
 		OMP_NUM_THREADS=1 $(PY) benchmarks/$$name --json $(FILE); done

@@ -3,9 +3,11 @@
 Benchmarks write their ratios by ``--json``, each to a yardstick of the same run: the limit of memory, one
 large matrix product, the bare network, the way it is usually done. ``make ratios`` writes those of this
 version. What grew by more than ``--allowed`` is listed, and the exit status is 1: measure it again on a quiet
-machine. It is 1, too, where something is not measured any more, and 2 for a file that holds no ratios.
+machine. It is 1, too, where something is not measured any more (``--partial`` compares what both files
+have), and 2 for a file without ratios.
 
-    python benchmarks/regressions.py old.json new.json [--allowed 0.15]
+    git show HEAD:benchmarks/ratios/0.1.0.json > before.json    # what `make ratios` overwrites
+    python benchmarks/regressions.py before.json benchmarks/ratios/0.1.0.json [--allowed 0.15] [--partial]
 """
 
 from __future__ import annotations
@@ -56,17 +58,22 @@ def main() -> int:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--allowed", type=natural, default=0.15, help="growth that is noise (0.15)")
+    parser.add_argument("--partial", action="store_true", help="rows that only one file has are no matter")
     args = parser.parse_args()
     try:
         old, new = both(args.old, args.new)
     except ValueError as error:
         parser.exit(2, f"error: {error}\n")
     found = list(slower(old, new, args.allowed))
-    for line in table(["benchmark", "size", "row", "before", "now", ""], found):
-        print(line)
-    if missing := old.keys() - new.keys():
-        print(f"not measured now: {', '.join(' / '.join(name) for name in sorted(missing))}")
-    return 1 if found or missing else 0
+    faster, shared = len(list(slower(new, old, args.allowed))), len(old.keys() & new.keys())
+    if found:
+        for line in table(["benchmark", "size", "row", "before", "now", ""], found):
+            print(line)
+    print(f"{shared} rows compared: {len(found)} slower, {faster} faster; {len(new) - shared} new")
+    missing = [] if args.partial else sorted(old.keys() - new.keys())
+    for name in missing:
+        print(f"not measured now: {' / '.join(name)}")
+    return 1 if found or missing or not shared else 0
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ NAMED = {"benchmark": "frames", "size": "32 molecules"}
 OLD = [{**NAMED, "row": "fa_pyg", "ratio": 2.0}, {**NAMED, "row": "peer", "ratio": 3.0}]
 
 
-def compared(monkeypatch, tmp_path, new) -> int:
+def compared(monkeypatch, tmp_path, new, *options) -> int:
     for name, rows in (("old.json", OLD), ("new.json", new)):
         (tmp_path / name).write_text(json.dumps(rows))
-    monkeypatch.setattr(sys, "argv", ["regressions", str(tmp_path / "old.json"), str(tmp_path / "new.json")])
+    files = [str(tmp_path / "old.json"), str(tmp_path / "new.json")]
+    monkeypatch.setattr(sys, "argv", ["regressions", *files, *options])
     return regressions.main()
 
 
@@ -31,6 +32,14 @@ def test_what_became_slower_is_listed(monkeypatch, tmp_path, capsys, ratio, code
 def test_what_was_not_measured_is_told(monkeypatch, tmp_path, capsys):
     assert compared(monkeypatch, tmp_path, OLD[:1]) == 1
     assert "not measured now: frames / 32 molecules / peer" in capsys.readouterr().out
+
+
+def test_a_part_is_compared(monkeypatch, tmp_path, capsys):
+    faster = {**OLD[0], "ratio": 1.0}
+    assert compared(monkeypatch, tmp_path, [faster, {**OLD[1], "row": "new"}], "--partial") == 0
+    assert capsys.readouterr().out == "1 rows compared: 0 slower, 1 faster; 1 new\n"
+    assert compared(monkeypatch, tmp_path, [{**OLD[0], "ratio": 4.0}], "--partial") == 1
+    assert compared(monkeypatch, tmp_path, [{**OLD[1], "row": "new"}], "--partial") == 1  # nothing
 
 
 def test_what_is_null_was_not_measured(monkeypatch, tmp_path, capsys):

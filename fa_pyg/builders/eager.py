@@ -23,8 +23,8 @@ VALUES = "the order depends on the data"
 
 
 _HINT = (
-    "compile the network inside, FrameAveraging(torch.compile(net, dynamic=True), frame); export one of a "
-    'fixed number of frames, such as PCAFrame("E(3)") or LearnedFrame("E(3)")'
+    "compile the network inside, FrameAveraging(torch.compile(net, dynamic=True), frame); or take a frame "
+    'with a fixed number of elements, such as WeightedPCAFrame("E(3)", max_frames=48) or PCAFrame("E(3)")'
 )
 _TAKES_REASON = "reason" in inspect.signature(disable).parameters
 _REASON = {"reason": f"frames whose number or order depends on the data: {_HINT}"} if _TAKES_REASON else {}

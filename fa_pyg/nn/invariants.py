@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -111,7 +112,7 @@ class Invariants:
         if not is_shared or not offers_invariants(model, inputs, layout.call):
             return None
         compute: Any = model
-        return cls(layout.call.run(compute.invariants, first()), layout)
+        return cls(layout.call.run(_arguments_checked(compute.invariants), first()), layout)
 
     def part(self, slots: Slots) -> dict[str, Tensor]:
         """Return the invariants of these copies, in a dict of their own.
@@ -224,6 +225,22 @@ def offers_invariants(model: object, inputs: Mapping[Name, Rep], call: Call) -> 
     return given.keys() == wanted.keys() and all(
         (rep.rank, rep.pseudo) == (wanted[k].rank, wanted[k].pseudo) for k, rep in given.items()
     )
+
+
+def _arguments_checked(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a model, which says what it does not take."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            inspect.signature(compute).bind(*args, **kwargs)
+        except TypeError as error:
+            raise ValueError(
+                f"invariants: expected the arguments of forward, in their order, found {error}: "
+                "add those that it does not need, or **kwargs"
+            ) from error
+        return compute(*args, **kwargs)
+
+    return compute if torch.compiler.is_compiling() else run
 
 
 def _check_names(of: Mapping[Any, Any], signature: Signature) -> None:

@@ -81,7 +81,9 @@ def invariants_error(model: nn.Module, inputs: Inputs, seed: int = 0) -> dict[st
             key = case + name
             errors[key] = max(map(_difference, shared[name], alone[name]), default=0.0)
     if not is_checked:
-        raise ValueError("model: expected one with invariants of the inputs that transform, found none")
+        are_off = parts and not any(part.invariants for part in parts)
+        found = "FrameAveraging(..., invariants=False)" if are_off else "none"
+        raise ValueError(f"model: expected one with invariants of the inputs that transform, found {found}")
     return errors
 
 

@@ -190,6 +190,15 @@ def test_data(chunk):
     assert net.calls == 1 + 8 // chunk
 
 
+def test_arguments_that_the_invariants_do_not_take_are_named():
+    net = Counted()
+    net.invariants = lambda pos: {"edge_index": EDGES}
+    pos = torch.randn(6, 3)
+    message = "invariants: expected the arguments of forward, in their order, found .* argument"
+    with pytest.raises(ValueError, match=message):
+        FrameAveraging(net, PCAFrame("E(3)"))(pos, torch.zeros(6, dtype=torch.long), 1)
+
+
 def test_functional_transforms():
     net, pos = Counted(), torch.randn(4, 6, 3)
     model, alone = (FrameAveraging(net, PCAFrame("E(3)"), invariants=on) for on in (True, False))

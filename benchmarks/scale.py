@@ -2,7 +2,8 @@
 
 Frames means frames and eight framed copies of all positions; network means a message-passing network of four
 layers, 64 wide, on eight neighbors, in eight frames. Each size is timed in a process of its own, whose peak
-memory above that of the inputs is measured, too. The yardstick of frames is eight copies of the positions as
+memory above that of the inputs is measured, too; freed memory is kept (``fa_pyg.memory``), so that pages that are
+faulted in again do not count. The yardstick of frames is eight copies of the positions as
 they are, that of the network one run without frames. "growth" is the exponent of the time between a size and
 the one before: 1 is linear.
 
@@ -33,6 +34,7 @@ from timing import interleaved, record
 from torch import Tensor, nn
 
 from fa_pyg import FrameAveraging, GroupFrame, PCAFrame, WeightedPCAFrame
+from fa_pyg.memory import keep_freed_memory
 from fa_pyg.nn import knn_graph
 
 FRAMES = {
@@ -92,6 +94,7 @@ def measure(make: Callable[..., Calls], args: tuple, threads: int, seconds: floa
 
 def _measured(make: Callable[..., Calls], args: tuple, threads: int, seconds: float) -> Measured:
     torch.set_num_threads(threads)
+    keep_freed_memory()
     with torch.no_grad():
         (run, yardstick), idle = make(*args), peak_kib()
         run()

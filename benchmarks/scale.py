@@ -2,10 +2,9 @@
 
 Frames means frames and eight framed copies of all positions; network means a message-passing network of four
 layers, 64 wide, on eight neighbors, in eight frames. Each size is timed in a process of its own, whose peak
-memory above that of the inputs is measured, too; freed memory is kept (``fa_pyg.memory``), so that pages that are
-faulted in again do not count. The yardstick of frames is eight copies of the positions as
-they are, that of the network one run without frames. "growth" is the exponent of the time between a size and
-the one before: 1 is linear.
+memory above that of the inputs is measured, too; freed memory is kept (``fa_pyg.memory``), so that faults of
+pages do not count. The yardstick of frames is eight copies of the positions as they are, that of the network
+one run without frames. "growth" is the exponent of the time between a size and the one before: 1 is linear.
 
     python benchmarks/scale.py [--parts atoms graphs frames processes] [--quick]
         [--plot scale.png] [--json ratios.json]

@@ -15,6 +15,7 @@ from fa_pyg.frames.euclidean import Frames
 from fa_pyg.frames.rows import Rows
 from fa_pyg.lazy import cached_property
 from fa_pyg.math.copies import sign_pattern, signed_copies
+from fa_pyg.math.ragged import index_within_body
 from fa_pyg.reps import Rep
 from fa_pyg.typed import total
 
@@ -42,25 +43,31 @@ class PosedFrames(Frames):
     signs: Tensor
 
     @classmethod
-    def of(cls, poses: Frames, signs: Tensor) -> PosedFrames:
-        """Return poses in all patterns of signs, at least one pose of each body."""
-        k, size, blocks = len(signs), poses.num_bodies, _blocks(poses.slot_sizes)
+    def of(cls, poses: Frames, signs: Tensor, slot: Tensor | None = None) -> PosedFrames:
+        """Return poses in all patterns of signs, at least one pose of each body.
 
-        def in_order(x: Tensor, block: slice) -> Tensor:
-            return x[block].repeat(k, *(1,) * (x.dim() - 1))
-
-        body, weight = (
-            torch.cat([in_order(x, block) for block in blocks]) for x in (poses.body, poses.weight / k)
-        )
-        turned = [(poses.rotation[block] * signs[:, None, None]).flatten(0, 1) for block in blocks]
+        Args:
+            poses: the poses.
+            signs: the patterns.
+            slot: the slot of each pose ``[P]``, which otherwise takes a sync to find.
+        """
+        rows = poses.num_bodies * (poses.slots or 1)  # the first poses of all bodies are in order
+        parts = [_in_signs(poses, slice(rows), poses.slots or 1, signs)]
+        if poses.num_frames > rows:
+            k, size, rest = len(signs), poses.num_bodies, slice(rows, None)
+            slot = index_within_body(poses.body, poses.counts) if slot is None else slot
+            pattern = torch.arange(k, device=slot.device).unsqueeze(1)
+            order = torch.argsort(((slot[rest] * k + pattern) * size + poses.body[rest]).flatten())
+            parts.append(tuple(x.index_select(0, order) for x in _in_signs(poses, rest, 1, signs)))
+        rotation, body, weight = (torch.cat(part) for part in zip(*parts, strict=True))
         return cls.made(
-            rotation=torch.cat(turned),
+            rotation=rotation,
             body=body,
             weight=weight,
             origin=poses.origin,
             batch=poses.batch,
-            num_bodies=size,
-            slots=k * poses.slots,
+            num_bodies=poses.num_bodies,
+            slots=len(signs) * poses.slots,
             exact=poses.exact,
             poses=poses,
             signs=signs,
@@ -127,6 +134,17 @@ class PosedFrames(Frames):
         if self.poses.slots:
             return _blocks([rows.count] * self.poses.slots)
         return _blocks([len(row) for row, _ in self.poses.sources_by_slot(rows)])
+
+
+def _in_signs(poses: Frames, some: slice, slots: int, signs: Tensor) -> tuple[Tensor, ...]:
+    """Rotations, bodies and weights of some poses in all signs: slot by slot, pattern by pattern."""
+    k = len(signs)
+    rotation, body, weight = (
+        torch.unflatten(x[some], 0, (slots, -1)).unsqueeze(1)
+        for x in (poses.rotation, poses.body, poses.weight / k)
+    )
+    turned = rotation * signs.view(k, 1, 1, -1)
+    return turned.flatten(0, 2), *(x.expand(-1, k, -1).flatten() for x in (body, weight))
 
 
 def _blocks(sizes: list[int]) -> list[slice]:

@@ -31,7 +31,7 @@ def in_all_signs(
     size, count = cloud.size, len(body)
     slot = index_within_body(body, sums(torch.ones_like(body), body, size))  # bincount synchronizes
     order = torch.argsort(slot * size + body)
-    rotation, body, weight = (x.index_select(0, order) for x in (rotation, body, weight))
+    slot, rotation, body, weight = (x.index_select(0, order) for x in (slot, rotation, body, weight))
     poses = Frames.made(
         rotation=rotation,
         body=body,
@@ -42,4 +42,4 @@ def in_all_signs(
         slots=count if size == 1 else int(count == size),
         exact=exact,
     )
-    return PosedFrames.of(poses, signs)
+    return PosedFrames.of(poses, signs, slot)

@@ -30,6 +30,7 @@ def calculator(
     from fa_pyg.ase import FACalculator
 
     found = FACalculator(checkpoint, device=device, dtype=dtype, trust=trust)
+    found.allow_nan = True  # a run stops there, and keeps the states before
     if frame is not None and not found.model.is_framed:
         raise ValueError(f"{checkpoint}: expected a model in a frame for --frame {frame}, found one without")
     if frame is not None:

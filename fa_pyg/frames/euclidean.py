@@ -13,6 +13,7 @@ from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.slots import slot_major
+from fa_pyg.lazy import cached_property
 from fa_pyg.math.columns import from_columns, rotated, take
 from fa_pyg.math.ragged import index_within_body
 from fa_pyg.reps import Rep
@@ -156,6 +157,11 @@ class Frames(MotionFrames):
     def _like(self) -> Tensor:
         return self.rotation
 
+    @cached_property
+    def _columns(self) -> Tensor:
+        """The rotations ``[d, d, F]``: made once for all blocks of rows."""
+        return self.rotation.movedim(0, -1).contiguous()
+
     @property
     def _factors(self) -> tuple[Tensor, Tensor]:
         return self.rotation, self.rotation.new_ones(1, self.dim)
@@ -168,9 +174,7 @@ class Frames(MotionFrames):
     def _framed_columns(self, x: Tensor, rows: Rows, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
         row, frame = self._copied(rows)
         x = x if self.slots == 1 else take(x, row)
-        return written(
-            from_columns(rotated(x, take(self.rotation.movedim(0, -1).contiguous(), frame)), dtype), out
-        )
+        return written(from_columns(rotated(x, take(self._columns, frame)), dtype), out)
 
     def _averaged(self, y: Tensor, rep: Rep, rows: Rows) -> Tensor:
         return self._mean(y, rep, rows)

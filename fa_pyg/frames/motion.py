@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MotionFrames", "written"]
 
-_BLOCK = 1 << 13  # rows
+_MANY = 1 << 14  # rows: fewer are framed at once
+_BLOCK = 1 << 15  # rows
 
 Self = TypeVar("Self", bound="MotionFrames")
 Rotation = Callable[[Tensor, Tensor, int], Tensor]
@@ -127,7 +128,7 @@ class MotionFrames(FrameSet):
             ValueError: if x is not floating point or its shape fits neither ``rep`` nor a level.
         """
         rep, rows = Rep.of(rep), self._rows_of(x.size(0), level)
-        if torch.compiler.is_compiling() or rows.count <= 2 * _BLOCK or not self.slots:  # guards no size
+        if torch.compiler.is_compiling() or rows.count <= _MANY or not self.slots:  # guards no size
             return self._to_frame(x, rep, rows)
         if not is_plain(x, self._like, self.origin, self.scale, self.velocity):
             return self._to_frame(x, rep, rows)

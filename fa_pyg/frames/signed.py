@@ -11,6 +11,7 @@ from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.euclidean import Frames
 from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
+from fa_pyg.lazy import cached_property
 from fa_pyg.math.columns import from_columns, rotated, take
 from fa_pyg.math.copies import sign_pattern, signed_copies
 from fa_pyg.math.linalg import gather, rotate, rotate_back
@@ -81,6 +82,11 @@ class SignedFrames(MotionFrames):
     def _factors(self) -> tuple[Tensor, Tensor]:
         return self.axes, self.signs
 
+    @cached_property
+    def _columns(self) -> Tensor:
+        """The axes ``[d, d, B]``: made once for all blocks of rows."""
+        return self.axes.movedim(0, -1).contiguous()
+
     @cached
     def rotation(self) -> Tensor:
         return (self.axes * self.signs[:, None, None, :]).flatten(0, 1)
@@ -122,7 +128,7 @@ class SignedFrames(MotionFrames):
         return copies.flatten(0, 1) if out is None else out
 
     def _framed_columns(self, x: Tensor, rows: Rows, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
-        axes = take(self.axes.movedim(0, -1).contiguous(), self._body(rows))
+        axes = take(self._columns, self._body(rows))
         y = from_columns(rotated(x, axes), dtype)
         copies = signed_copies(y, self.signs.to(dtype).unsqueeze(1), out)
         return copies.flatten(0, 1) if out is None else out

@@ -139,3 +139,16 @@ def test_one_large_cloud():
     expected = PCAFrame("E(3)")(pos).to_frame(pos, "point").view(8, -1, 3)
     assert (copies[0].abs() - expected[0].abs()).abs().max() < 1e-5
     torch.testing.assert_close(frames.average(copies.flatten(0, 1), "point"), pos)
+
+
+@pytest.mark.parametrize("frame", [PCAFrame("E(3)"), WeightedPCAFrame("E(3)", smoothness="forces")])
+def test_block_by_block_they_are_the_same_to_the_last_bit(monkeypatch, frame):
+    pos = torch.randn(29, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 2.0, 3.0])
+    batch = torch.arange(3).repeat_interleave(torch.tensor([9, 12, 8]))
+    frames = frame(pos, batch=batch, num_graphs=3)
+    assert frames.slots
+    copies = {rep: frames.to_frame(pos, rep) for rep in ("point", "vector", "pseudovector")}
+    monkeypatch.setattr("fa_pyg.frames.motion._MANY", 4)
+    monkeypatch.setattr("fa_pyg.frames.motion._BLOCK", 5)
+    for rep, expected in copies.items():
+        assert torch.equal(frames.to_frame(pos, rep), expected)

@@ -106,6 +106,8 @@ def _calculator() -> type:
             trust: classes and modules that the settings may name beside those of ``fa_pyg``, ``torch.nn`` and
                 ``torch_geometric.nn`` (docs/guides/security.md).
 
+        Results that are not finite raise ASE's ``CalculationFailed``.
+
         Warns once if a small step changes the energy by more than the forces explain, which is a sign that
         the frame is too steep (``StepWatch``).
 
@@ -114,7 +116,6 @@ def _calculator() -> type:
                 group or for a model without a frame; as :func:`fa_pyg.potential.load`. In a calculation
                 (also an ASE ``CalculatorSetupError``): for no atoms, elements that are not in the training
                 set, and as :class:`~fa_pyg.models.Potential`, e.g. for flat cells.
-            CalculationFailed: (of ASE) for results that are not finite.
         """
 
         implemented_properties = ["energy", "free_energy", "forces", "stress", "dipole"]  # noqa: RUF012

@@ -13,7 +13,6 @@ from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
 from fa_pyg.frames.slots import slot_major
-from fa_pyg.lazy import cached_property
 from fa_pyg.math.columns import from_columns, rotated, take
 from fa_pyg.math.ragged import index_within_body
 from fa_pyg.reps import Rep
@@ -156,11 +155,6 @@ class Frames(MotionFrames):
     @property
     def _like(self) -> Tensor:
         return self.rotation
-
-    @cached_property
-    def _columns(self) -> Tensor:
-        """The rotations ``[d, d, F]``: made once for all blocks of rows."""
-        return self.rotation.movedim(0, -1).contiguous()
 
     @property
     def _factors(self) -> tuple[Tensor, Tensor]:

@@ -48,7 +48,12 @@ class MotionFrames(FrameSet):
     @property
     @abstractmethod
     def _like(self) -> Tensor:
-        """A tensor with the type, device and dimension of the frames."""
+        """The matrices of the frames, or what they share, ``[F, d, d]``: of their type and dimension."""
+
+    @cached_property
+    def _columns(self) -> Tensor:
+        """The matrices as ``[d, d, F]``: made once for all blocks of rows."""
+        return self._like.movedim(0, -1).contiguous()
 
     @property
     @abstractmethod

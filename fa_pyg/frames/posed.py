@@ -52,13 +52,13 @@ class PosedFrames(Frames):
             slot: the slot of each pose ``[P]``, which otherwise takes a sync to find.
         """
         rows = poses.num_bodies * (poses.slots or 1)  # the first poses of all bodies are in order
-        parts = [_in_signs(poses, slice(rows), poses.slots or 1, signs)]
+        parts = [_turned(poses, slice(rows), poses.slots or 1, signs)]
         if poses.num_frames > rows:
             k, size, rest = len(signs), poses.num_bodies, slice(rows, None)
             slot = index_within_body(poses.body, poses.counts) if slot is None else slot
             pattern = torch.arange(k, device=slot.device).unsqueeze(1)
             order = torch.argsort(((slot[rest] * k + pattern) * size + poses.body[rest]).flatten())
-            parts.append(tuple(x.index_select(0, order) for x in _in_signs(poses, rest, 1, signs)))
+            parts.append(tuple(x.index_select(0, order) for x in _turned(poses, rest, 1, signs)))
         rotation, body, weight = (torch.cat(part) for part in zip(*parts, strict=True))
         return cls.made(
             rotation=rotation,
@@ -136,7 +136,7 @@ class PosedFrames(Frames):
         return _blocks([len(row) for row, _ in self.poses.sources_by_slot(rows)])
 
 
-def _in_signs(poses: Frames, some: slice, slots: int, signs: Tensor) -> tuple[Tensor, ...]:
+def _turned(poses: Frames, some: slice, slots: int, signs: Tensor) -> tuple[Tensor, ...]:
     """Rotations, bodies and weights of some poses in all signs: slot by slot, pattern by pattern."""
     k = len(signs)
     rotation, body, weight = (

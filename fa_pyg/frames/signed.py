@@ -11,7 +11,6 @@ from fa_pyg.frames.base import ALL_RANKS, NO_RANK
 from fa_pyg.frames.euclidean import Frames
 from fa_pyg.frames.motion import MotionFrames, written
 from fa_pyg.frames.rows import Rows
-from fa_pyg.lazy import cached_property
 from fa_pyg.math.columns import from_columns, rotated, take
 from fa_pyg.math.copies import sign_pattern, signed_copies
 from fa_pyg.math.linalg import gather, rotate, rotate_back
@@ -81,11 +80,6 @@ class SignedFrames(MotionFrames):
     @property
     def _factors(self) -> tuple[Tensor, Tensor]:
         return self.axes, self.signs
-
-    @cached_property
-    def _columns(self) -> Tensor:
-        """The axes ``[d, d, B]``: made once for all blocks of rows."""
-        return self.axes.movedim(0, -1).contiguous()
 
     @cached
     def rotation(self) -> Tensor:

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 
 from fa_pyg import checks
 from fa_pyg.builders import Frame, WeightedPCAFrame
-from fa_pyg.builders.cloud import type_weights
+from fa_pyg.builders.node_weights import type_weights
 from fa_pyg.files import atomic_write
 
 __all__ = [

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fa_pyg.batches import channels_or_samples, check_batch, graph_count
+from fa_pyg.builders.node_weights import check_weight, type_weights
 from fa_pyg.frames.rows import Level, Rows
 from fa_pyg.groups import Group
 from fa_pyg.lazy import cached_property
@@ -16,15 +17,11 @@ from fa_pyg.math.columns import centered, columns, take
 from fa_pyg.math.linalg import check_device, check_real, gather, mean, scatter_sum, working_dtype
 from fa_pyg.reps import NAMED, Rep
 
-__all__ = ["MOST_TYPES", "Cloud", "Quantity", "check_weight", "cloud_of", "natural_reps", "type_weights"]
-
-MOST_TYPES = 10**13
-"""The largest absolute value of a type: up to it, different types have different weights."""
+__all__ = ["Cloud", "Quantity", "cloud_of", "natural_reps"]
 
 Columns = tuple[Tensor, Tensor | None, Tensor | None]  # vectors ``[d, m]``, the body and the weight of each
 
 _MANY = 1 << 12  # rows
-_LINEAR = 1 << 15  # weights of larger types grow slowly, so that the others stay above rounding
 
 # A node below this fraction of the largest weight is lost in the rounding of the moments of its graph.
 _SEEN = 1e-12
@@ -207,25 +204,6 @@ class Cloud:
         return (x - take(origin, index) if quantity.rep.affine else x), index, weight
 
 
-def type_weights(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-    r"""Return a positive weight for each type of node, different for different types.
-
-    .. math:: w(z) = z \quad (1 \le z \le L), \qquad w(z) = L (1 + \log_2(z / L)) \quad (z > L = 2^{15}),
-              \qquad w(z) = \frac{1}{w(2 - z)} \quad (z < 1)
-
-    The weight of an atomic number is the number itself; type 0, or a dummy atom of number 0, weighs 1/2. The
-    weight depends on the type only, so that the frames of a graph do not depend on the rest of its batch.
-
-    Shapes:
-        z ``[N]``, integers from -:data:`MOST_TYPES` to :data:`MOST_TYPES`; NaN for others.
-    """
-    wide = z.to(dtype)
-    far = torch.where(wide < 1, 2 - wide, wide)
-    weight = torch.where(far > _LINEAR, _LINEAR * (1 + (far / _LINEAR).log2()), far)
-    weight = torch.where(wide < 1, 1 / weight, weight)
-    return torch.where(wide.abs() > MOST_TYPES, torch.nan, weight)
-
-
 def _largest(x: Tensor, index: Tensor, size: int) -> Tensor:
     """Return the largest value >= 0 of each body, ``[B]``."""
     return x.new_zeros(size).scatter_reduce(0, index, x.detach(), "amax")
@@ -305,9 +283,3 @@ def _check(
     for name, x in {**geometric, "batch": batch, "node_weight": node_weight}.items():
         if x is not None:
             check_device(name, x, pos)
-
-
-def check_weight(name: str, weight: Tensor) -> None:
-    """Raise a ValueError for weights that are not real numbers in a dense tensor."""
-    if weight.is_complex() or weight.layout is not torch.strided:
-        raise ValueError(f"{name}: expected real numbers, found {weight.dtype} ({weight.layout})")

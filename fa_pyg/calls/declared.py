@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fa_pyg import batches as sizes
 from fa_pyg import checks
-from fa_pyg.builders.cloud import MOST_TYPES, Quantity, check_weight
+from fa_pyg.builders.cloud import Quantity
+from fa_pyg.builders.node_weights import MOST_TYPES, check_weight
 from fa_pyg.calls.call import Call, Name, Named
 from fa_pyg.calls.layout import Layout
 from fa_pyg.frames.rows import Rows
@@ -116,8 +117,8 @@ def node_weights(spec: NodeWeight, call: Call, layout: Layout) -> tuple[Tensor |
 
     Args:
         spec: the name of an argument, a callable of the dict of the call's values, None, or "auto": integers
-            ``z`` (atomic numbers or other types, see :func:`~fa_pyg.builders.cloud.type_weights`) where the
-            call has one for each node.
+            ``z`` (atomic numbers or other types, see :func:`~fa_pyg.builders.node_weights.type_weights`)
+            where the call has one for each node.
         call, layout: the call and its layout.
 
     Raises:

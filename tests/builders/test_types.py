@@ -8,7 +8,7 @@ from torch import nn
 from torch_geometric.data import Batch, Data
 
 from fa_pyg import FrameAveraging, GeneralizedQRFrame, LearnedFrame, PCAFrame, WeightedPCAFrame
-from fa_pyg.builders.cloud import MOST_TYPES, type_weights
+from fa_pyg.builders.node_weights import MOST_TYPES, type_weights
 from fa_pyg.testing import equivariance_error, point_symmetries
 from fa_pyg.transforms import AddFrames, CanonicalPose, data_frames
 
